@@ -1,0 +1,77 @@
+"""The trace: what actors did, one event a row, in one index shared with the history.
+
+An event in memory is a plain tuple, because a run makes a hundred thousand of them:
+
+    (time_ns, kind, actor, *fields)
+
+`time_ns` is true (virtual) time, `kind` one of `FIELDS`, `actor` the name of the actor (or "" for the world itself), and
+`fields` are the values that `FIELDS[kind]` names, in that order. A row's index is its position in the sequence.
+`as_event` turns a row into the dictionary that `trace.jsonl` holds, one JSON object a line.
+
+The list of kinds is closed and versioned. Digests are 8 bytes (16 hexadecimal digits in JSON).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+TRACE_VERSION: Final = 1
+
+Row = tuple[Any, ...]
+"""(time_ns, kind, actor, *fields)"""
+
+FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    # the life of an actor; incarnation counts its starts from 1
+    "start": ("incarnation", "code"),
+    "stop": ("incarnation", "reason"),
+    "crash": ("incarnation", "reason"),
+    "refuse": ("incarnation", "reason"),
+    # what a replica of a group said of itself (notes of the core)
+    "role": ("group", "role", "term"),
+    "term": ("group", "term"),
+    "vote": ("group", "term", "candidate"),
+    "log-append": ("group", "first", "entries"),  # entries: ((term, digest), ...), contiguous from index `first`
+    "log-truncate": ("group", "from"),  # entries with index >= from are gone
+    "commit": ("group", "index"),
+    "apply": ("group", "index", "command", "state"),  # digest of the entry, digest of the state after it
+    "config": ("group", "index", "voters", "outgoing", "learners"),  # in force from now on
+    "snapshot": ("group", "how", "index", "term", "state"),  # how: taken | installed | recovered
+    # facts of the network model
+    "send": ("id", "target", "kind", "size"),
+    "deliver": ("id", "source"),
+    "drop": ("id", "reason"),
+    "duplicate": ("id", "copy"),
+    # facts of the disk model; durable: what this fsync made durable, as (group, last index, term, vote)
+    "fsync": ("files", "durable"),
+    "persist-fail": ("operation", "reason"),
+    # clocks, faults, the rest
+    "clock": ("what", "value"),
+    "fault-begin": ("fault", "kind", "targets"),
+    "fault-end": ("fault", "kind", "outcome"),
+    "probe": ("name",),
+    "note": ("group", "text"),
+    # a line of the history stands in the same sequence
+    "op": ("op",),
+}
+
+
+def as_event(index: int, row: Row) -> dict[str, Any]:
+    """Name the fields of a row: the form in which an event is stored and shown."""
+    time_ns, kind, actor, *fields = row
+    event: dict[str, Any] = {"index": index, "time": time_ns, "actor": actor, "kind": kind}
+    event.update(zip(FIELDS[kind], map(_plain, fields), strict=True))
+    return event
+
+
+def events(rows: Iterable[Row], first: int = 0) -> list[dict[str, Any]]:
+    """Name the fields of consecutive rows that begin at index `first`."""
+    return [as_event(index, row) for index, row in enumerate(rows, first)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value

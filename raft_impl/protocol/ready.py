@@ -1,0 +1,83 @@
+"""The contract between the core and its driver: one value that says everything the core wants done.
+
+Every input of the core (`step`, `propose`, `read`, ...) returns a `Ready`. The caller's duties, in order:
+
+1. `send_now` may leave at once: nothing in it depends on anything that is not durable here (a leader's appends and
+   heartbeats, refusals, pre-votes).
+2. If `persist` is set: write it (truncation, then entries, then hard state; or the snapshot), make it durable, and then
+   call `persisted(now, Ack(...))` with the ack that `persist` carries. Writes become durable in the order of their
+   tokens. An error while writing is latched and fatal for the node: it never retries and never goes on.
+3. `send_after` and `answer_after` leave only when the token of this `Ready` is durable (at once when `persist` is None
+   and nothing earlier is outstanding; else with the latest outstanding token).
+4. `restore`, then `apply`: replace the machine, then apply entries in order, each exactly once; report `applied`.
+5. Hand in a fresh random election timeout (`offer_timeout`) whenever `wants_timeout` is set.
+6. Call `wake(now)` when the monotonic clock reaches `wake_at_ns`.
+
+The synchronous driver (write, fsync, `persisted`, send all, apply, answer) is the simplest legal one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .state import Entry, HardState, Index, NodeId, Snapshot, Term
+
+
+class Ack(msgspec.Struct, frozen=True, gc=False):
+    """What a durable write covered. An ack whose last entry was replaced since (other term at `index`) is ignored."""
+
+    token: int
+    index: Index
+    term: Term
+
+
+class Persist(msgspec.Struct, frozen=True):
+    """What must become durable, as one unit, in the order of `ack.token`."""
+
+    ack: Ack
+    hard_state: HardState | None = None
+    truncate_from: Index | None = None
+    entries: tuple[Entry, ...] = ()
+    snapshot: Snapshot | None = None
+
+
+class Proposed(msgspec.Struct, frozen=True, gc=False):
+    """The proposal `tag` was appended at (index, term). Its fate is known when that index is applied."""
+
+    tag: Any
+    index: Index
+    term: Term
+
+
+class ReadAt(msgspec.Struct, frozen=True, gc=False):
+    """The read `tag` may be answered from the machine once `index` is applied here."""
+
+    tag: Any
+    index: Index
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """The request `tag` was refused before it had any effect; `reason` is a word, `leader` a hint where to go."""
+
+    tag: Any
+    reason: str
+    leader: NodeId | None = None
+
+
+Answer = Proposed | ReadAt | Refused
+
+
+class Ready(msgspec.Struct):
+    """All that the core wants done after one input, or after a held batch of inputs."""
+
+    persist: Persist | None = None
+    send_now: list[tuple[NodeId, Any]] = []
+    send_after: list[tuple[NodeId, Any]] = []
+    answer_after: list[Answer] = []
+    restore: Snapshot | None = None
+    apply: list[Entry] = []
+    notes: list[tuple[Any, ...]] = []
+    wants_timeout: bool = False
+    wake_at_ns: int = 0

@@ -1,0 +1,123 @@
+"""The only door from a node or a client to the world.
+
+The same code runs in the simulator and as an OS process; what differs is who implements these protocols.
+Nothing but bytes crosses between actors, or from an actor to its disk. All times are integer nanoseconds.
+
+`recv` and `serve` are the two ways to live behind the door. A client, or any code that awaits on its own, calls
+`recv(deadline)` in a loop. A server hands itself to `serve`, which lets the world choose how to run its synchronous steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Clock(Protocol):
+    """The actor's own clocks, both of which may drift; the wall clock may also jump."""
+
+    def monotonic_ns(self) -> int:
+        """Never goes backwards while the actor lives; all timers are on this clock."""
+        ...
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970; may jump either way at any time."""
+        ...
+
+
+class Network(Protocol):
+    """Datagrams between actors: unordered, lossy, at times duplicated or corrupted."""
+
+    def send(self, target: str, data: bytes) -> None:
+        """Hand one datagram to the network. Never blocks, never raises, promises nothing."""
+        ...
+
+
+class Disk(Protocol):
+    """A flat directory of files. Only what `fsync` covered is sure to survive a crash.
+
+    All but the two `fsync` calls are immediate. Every call may raise `OSError`; after an error of an fsync the content of
+    the file since its last good fsync is undefined.
+    """
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The whole content. Raises FileNotFoundError."""
+        ...
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add at the end, creating the file if it is absent."""
+        ...
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the whole content, creating the file if it is absent."""
+        ...
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Replace `target` atomically; durable after `fsync_directory`."""
+        ...
+
+    def unlink(self, name: str) -> None:
+        """Remove; durable after `fsync_directory`."""
+        ...
+
+    async def fsync(self, name: str) -> None:
+        """Return when the content of the file is durable. The name is durable only after `fsync_directory`."""
+        ...
+
+    async def fsync_directory(self) -> None:
+        """Return when creations, renames and removals so far are durable."""
+        ...
+
+
+class Randomness(Protocol):
+    """Reproducible in the simulator, from the operating system elsewhere."""
+
+    def below(self, bound: int, purpose: str) -> int:
+        """A uniform integer in [0, bound). `purpose` keeps streams apart: draws for one do not shift another's."""
+        ...
+
+
+class Served(Protocol):
+    """What `Environment.serve` runs: a server whose every step is synchronous but for the wait on its disk."""
+
+    deadline_ns: int
+    """When, on the monotonic clock, `process` wants to be called even without messages."""
+    notes: list[tuple[Any, ...]]
+    """What it has to say of itself since the list was last emptied; drained by whoever serves it."""
+
+    def process(self, messages: list[tuple[str, bytes]]) -> bool:
+        """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
+        ...
+
+    async def sync(self) -> None:
+        """Make durable what `process` wrote."""
+        ...
+
+    def post(self) -> None:
+        """Send, apply and answer what had to wait for `sync`."""
+        ...
+
+
+class Environment(Protocol):
+    """Everything an actor can see."""
+
+    actor: str
+    clock: Clock
+    network: Network
+    disk: Disk
+    randomness: Randomness
+
+    async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
+        """The next datagram as (source, data), or None when the monotonic clock reached `deadline_ns` first."""
+        ...
+
+    async def serve(self, server: Served) -> None:
+        """Run a server for ever."""
+        ...
