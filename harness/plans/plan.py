@@ -1,0 +1,285 @@
+"""The plan: what to run, as plain data without code or world.
+
+A run is a pure function of (plan, binding). Everything that chance decides before the run stands here as a value; what
+chance decides during the run is a keyed draw from `schedule.seed`, so that removing one element of the plan leaves the
+rest of the run as it was as far as causality allows.
+
+Programs are drawn, not generated while running: per thread a list of ops with due times. A value may be symbolic:
+`{"last-read": "x"}` stands for what this thread's latest successful read of x returned (null before the first).
+
+`FORMAT` is the version of this shape, `DRAW_VERSION` that of the way from a seed to a plan. A seed means a plan only
+together with its draw version. Canonical JSON (sorted keys, no spaces) is what `plan_sha256` covers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from .faults import Fault
+
+FORMAT: Final = 1
+DRAW_VERSION: Final = 1
+
+
+class BadPlan(ValueError):
+    """A plan file that cannot be run: one line saying what was found, what was expected, and where."""
+
+    def __init__(self, found: str, expected: str, where: str) -> None:
+        super().__init__(f"{where}: {found}; expected {expected}")
+        self.found, self.expected, self.where = found, expected, where
+
+
+class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Drawn(_Value, frozen=True, kw_only=True):
+    """Where the plan came from. `pinned` are the options that were typed instead of drawn."""
+
+    seed: int
+    profile: str
+    workload: str
+    flavour: str
+    draw_version: int = DRAW_VERSION
+    pinned: dict[str, Any] = {}
+
+
+class Group(_Value, frozen=True, kw_only=True):
+    """One Raft group: its replicated machine and its initial members."""
+
+    machine: str
+    voters: tuple[str, ...]
+    learners: tuple[str, ...] = ()
+
+
+class Actor(_Value, frozen=True, kw_only=True):
+    """Whatever has an address, an environment and a life. `code` is a label that the binding resolves.
+
+    A client has a home server and a routing: `leader` follows redirects, `home` sticks to its home and follows redirects
+    for writes only, `any` draws a server for each op.
+    """
+
+    kind: Literal["replica", "client"]
+    code: str = "default"
+    groups: tuple[str, ...] = ("g0",)
+    home: str | None = None
+    routing: Literal["leader", "home", "any"] = "leader"
+
+
+class PlannedOp(_Value, frozen=True, kw_only=True):
+    """One operation of a program. `id` is unique in the plan and survives shrinking."""
+
+    id: int
+    due_ns: int
+    f: str
+    key: str | None = None
+    value: Any = None
+
+
+class Program(_Value, frozen=True, kw_only=True):
+    """What one thread does, through one client actor.
+
+    `ops` begin at max(due, end of the previous one). `probe` is the fresh op of the recovery phase, repeated until one
+    is ok; `final` are the reads of the last phase, each repeated until ok.
+    """
+
+    thread: int
+    client: str
+    ops: tuple[PlannedOp, ...]
+    probe: PlannedOp | None = None
+    final: tuple[PlannedOp, ...] = ()
+
+
+class Phases(_Value, frozen=True, kw_only=True):
+    """Durations in order: warm-up, faults, recovery (after the heal), final reads.
+
+    The heal is total, or heals only `core`: actors holding a majority of every configuration that may be in force, plus
+    the clients that shall reach them. The faults of the others then become permanent.
+    """
+
+    warmup_ns: int
+    faults_ns: int
+    recovery_ns: int
+    final_ns: int
+    heal: Literal["total", "core"] = "total"
+    core: tuple[str, ...] = ()
+
+    @property
+    def heal_ns(self) -> int:
+        """When the heal happens."""
+        return self.warmup_ns + self.faults_ns
+
+    @property
+    def horizon_ns(self) -> int:
+        """When the run ends at the latest."""
+        return self.heal_ns + self.recovery_ns + self.final_ns
+
+
+class LinkSpec(_Value, frozen=True, kw_only=True):
+    """How a healthy link behaves: one-way delay, loss and duplication."""
+
+    delay_min_ns: int
+    delay_max_ns: int
+    shape: Literal["uniform", "exponential"] = "uniform"
+    loss_ppm: int = 0
+    duplicate_ppm: int = 0
+
+
+class Links(_Value, frozen=True, kw_only=True):
+    """Links between replicas, and between clients and replicas."""
+
+    replica: LinkSpec
+    client: LinkSpec
+
+
+class ClockSpec(_Value, frozen=True, kw_only=True):
+    """An actor's clocks at the start: their rate, and how far the wall clock is off."""
+
+    rate_ppm: int = 1_000_000
+    wall_offset_ns: int = 0
+
+
+class Clocks(_Value, frozen=True, kw_only=True):
+    """The wall clock's date at virtual time 0, and each actor's deviation (absent: none)."""
+
+    wall_start_ns: int = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
+    actors: dict[str, ClockSpec] = {}
+
+
+class DiskSpec(_Value, frozen=True, kw_only=True):
+    """How long an fsync takes. After a power loss a torn tail keeps whole sectors of `sector_bytes` or parts of one."""
+
+    fsync_min_ns: int
+    fsync_max_ns: int
+    sector_bytes: int = 512
+
+
+class Disks(_Value, frozen=True, kw_only=True):
+    """Each replica's disk; `actors` holds those that differ from the default."""
+
+    default: DiskSpec
+    actors: dict[str, DiskSpec] = {}
+
+
+class Schedule(_Value, frozen=True, kw_only=True):
+    """Chance while running. `seed` keys every draw.
+
+    `policy` breaks ties between events of one instant: fifo, random (keyed draws), or pct (priorities of actors with
+    `depth` change points). `quantum_ns` rounds event times up so that ties happen at all (0: not). `handling_*_ns` bounds
+    each node's drawn delay between arrival and handling, and between disk completion and its notice.
+    """
+
+    seed: int
+    policy: Literal["fifo", "random", "pct"] = "random"
+    depth: int = 3
+    quantum_ns: int = 0
+    handling_min_ns: int = 0
+    handling_max_ns: int = 0
+
+
+class Atlas(_Value, frozen=True, kw_only=True):
+    """Which nodes may ever be damaged, per region of the disk: at most a minority, so that every failure is a bug."""
+
+    regions: dict[str, tuple[str, ...]] = {}
+
+
+class Override(_Value, frozen=True, kw_only=True):
+    """An explicit decision that beats the keyed draws: the fate of the n-th message of a kind on a link."""
+
+    source: str
+    target: str
+    message: str
+    ordinal: int
+    fate: Literal["drop", "deliver", "duplicate"]
+    delay_ns: int = 0
+
+
+class Gates(_Value, frozen=True, kw_only=True):
+    """What a run must have done to count: ok ops before the faults, during them where a quorum was reachable, after the heal."""
+
+    ok_before: int = 0
+    ok_during: int = 0
+    ok_after: int = 0
+    fault_kinds: bool = True
+
+
+class Check(_Value, frozen=True, kw_only=True):
+    """How the history is judged. Limits are in the checkers' own steps and states, equal on every machine.
+
+    `bound_timeouts` is the liveness bound in units of the largest election timeout.
+    """
+
+    model: str
+    step_limit: int = 20_000_000
+    state_limit: int = 2_000_000
+    invariants: bool = True
+    liveness: bool = True
+    bound_timeouts: int = 40
+
+
+class Plan(_Value, frozen=True, kw_only=True):
+    """One run, as data."""
+
+    format: int = FORMAT
+    drawn: Drawn
+    groups: dict[str, Group]
+    actors: dict[str, Actor]
+    options: dict[str, Any]
+    programs: tuple[Program, ...]
+    faults: tuple[Fault, ...] = ()
+    phases: Phases
+    links: Links
+    clocks: Clocks
+    disks: Disks
+    schedule: Schedule
+    atlas: Atlas = Atlas()
+    overrides: tuple[Override, ...] = ()
+    gates: Gates = Gates()
+    check: Check
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: what is stored, and what the hash covers."""
+        return msgspec.json.encode(self, order="sorted")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the canonical JSON."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """Names of the replicas, in the plan's order."""
+        return tuple(name for name, actor in self.actors.items() if actor.kind == "replica")
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Names of the clients, in the plan's order."""
+        return tuple(name for name, actor in self.actors.items() if actor.kind == "client")
+
+
+def decode(data: bytes, where: str) -> Plan:
+    """Read a plan. Raises BadPlan with one line for anything that cannot be run."""
+    try:
+        head = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise BadPlan(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
+    if not isinstance(head, dict) or not isinstance(head.get("format"), int):
+        raise BadPlan("no integer field `format`", f"a plan of format {FORMAT}", where)
+    if head["format"] != FORMAT:
+        raise BadPlan(f"format {head['format']}", f"format {FORMAT}", f"{where}: $.format")
+    try:
+        plan = msgspec.convert(head, Plan)
+    except msgspec.ValidationError as error:
+        raise BadPlan(str(error), f"a plan of format {FORMAT}", where) from None
+    if plan.drawn.draw_version > DRAW_VERSION:
+        raise BadPlan(f"draw_version {plan.drawn.draw_version}", f"at most {DRAW_VERSION}", f"{where}: $.drawn.draw_version")
+    return plan
+
+
+def load(path: Path) -> Plan:
+    """Read a plan file. Raises BadPlan; OSError when the file cannot be read."""
+    return decode(path.read_bytes(), str(path))

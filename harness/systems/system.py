@@ -1,0 +1,116 @@
+"""What the harness needs of a system under test, and nothing more.
+
+An adapter (one file in this folder each) turns `f, key, value` into calls, and the system's own notes into trace rows.
+Its code part may come from any git ref: the loader gives it the package to use. Workloads never see an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from ..plans.plan import Actor, Group
+
+
+class OptionSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One option of a system. `neutral` is the value under which code that lacks the option behaves."""
+
+    name: str
+    type: str
+    default: Any
+    neutral: Any
+    words: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    help: str = ""
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """How an op ended: `ok` with a value, `fail` or `info` with an error word."""
+
+    type: str
+    value: Any = None
+    error: str | None = None
+
+
+class SystemClient(Protocol):
+    """One client session of the system, used by one thread at a time."""
+
+    async def open(self) -> str | None:
+        """Open a session. Returns None when it is open, else the error word of the op that needed it."""
+        ...
+
+    async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
+        """Perform one op. Never raises for what a system can do; cancellation passes through."""
+        ...
+
+
+class SystemServer(Protocol):
+    """One replica process of the system, behind its environment (`raft_impl.runtime.env.Served` and more)."""
+
+    deadline_ns: int
+    notes: list[tuple[Any, ...]]
+
+    async def start(self) -> None:
+        """Recover from the disk. Raises `Refusal` when it rightly refuses to start."""
+        ...
+
+    def process(self, messages: list[tuple[str, bytes]]) -> bool: ...
+
+    async def sync(self) -> None: ...
+
+    def post(self) -> None: ...
+
+    def inspect(self) -> dict[str, Any]:
+        """State for people and scenarios, per group."""
+        ...
+
+    def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Run an administrator's command (transfer, campaign, compact, change). True when it was taken."""
+        ...
+
+
+class DurableReader(Protocol):
+    """Reads what became durable on one disk, so that nobody takes a node's word for it."""
+
+    def synced(self, name: str, content: bytearray, unchanged: int) -> tuple[tuple[Any, ...], ...]: ...
+
+    def renamed(self, source: str, target: str) -> None: ...
+
+    def removed(self, name: str) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+class Refusal(Exception):
+    """A replica refuses to start, for a reason given as a word."""
+
+
+class System(Protocol):
+    """A system under test, bound to one version of its code."""
+
+    name: str
+    worlds: tuple[str, ...]
+    workloads: tuple[str, ...]
+    fault_kinds: tuple[str, ...]
+    options: tuple[OptionSpec, ...]
+
+    def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Fill defaults and validate. Raises ValueError with one line."""
+        ...
+
+    def kind_of(self, frame: bytes) -> str:
+        """The kind of a message, from its header."""
+        ...
+
+    def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> SystemServer: ...
+
+    def client(self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]) -> SystemClient: ...
+
+    def durable_reader(self) -> DurableReader: ...
+
+
+SystemFactory = Callable[[], System]
