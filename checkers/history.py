@@ -1,21 +1,46 @@
 """Histories: what clients saw, one event a line, in Jepsen's shape.
 
-The real-time order is the order of lines (`index`), never `time`, which is for people and latencies.
+The real-time order is the order of lines (`Op.index`), never `Op.time`, which is for people and latencies. Operation a
+precedes operation b exactly when the index of a's completion is smaller than the index of b's invoke; intervals are
+closed, so operations that touch in one instant overlap. That is why sources with timestamps alone must put all invokes
+of an instant before its completions:
+
+    process 0   |-- write 1 --|               both return at t = 5, and process 1 calls at t = 5: nothing says that
+    process 1                 |-- read 0 --|  write 1 took effect before read 0 was asked, so read 0 is legal
+
+A `History` is well-formed by construction. It pairs each invoke with its completion, and an `Operation` is such a pair:
+
+* `ok`: it happened, with `result`.
+* `fail` with a word of `NEGATIVE_ANSWERS`: the object was asked and said no. That is an observation, and it constrains.
+* `fail` otherwise: it did not happen, and is as if it had never been invoked.
+* `info`, also an invoke without any completion: it may take effect at any time after its call, or never.
+
+Values are frozen (lists become tuples), so that models may use them in states. Numbers and booleans compare as Python does.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn, overload
 
 import msgspec
 
 OpType = Literal["invoke", "ok", "fail", "info"]
+OutcomeType = Literal["ok", "fail", "info"]
 
-NEGATIVE_ANSWERS = frozenset({"precondition-failed", "absent", "exists", "empty", "held"})
+NEMESIS: Final = "nemesis"
+"""The one process that is not an integer. Its lines are for people: they constrain nothing."""
+
+NEGATIVE_ANSWERS: Final = frozenset({"precondition-failed", "absent", "exists", "empty", "held"})
 """Words of a `fail` with which the state machine answered: such a `fail` is an observation and constrains the state."""
 
+INF: Final = 1 << 62
+"""The return index of an operation that never returned: later than any line, and still a machine-size integer."""
 
-class Op(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+
+class Op(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One line of a history. `process` is an integer, or "nemesis"; `extra` keeps fields that other tools added."""
 
     index: int
@@ -27,3 +52,341 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     value: Any = None
     error: Any = None
     extra: dict[str, Any] | None = None
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False):
+    """An invoke with its completion: what a client asked, what it was told, and between which two lines.
+
+    `value` is what was asked, `result` what an `ok` completion carried. `call` and `ret` are indexes of lines; `ret` is
+    `INF` for an operation whose outcome nobody knows.
+    """
+
+    process: int
+    f: str
+    key: Any
+    value: Any
+    result: Any
+    type: OutcomeType
+    error: Any
+    call: int
+    ret: int
+    call_time: int = 0
+    ret_time: int = 0
+
+    @property
+    def is_negative(self) -> bool:
+        """The object was asked and answered no."""
+        return self.type == "fail" and type(self.error) is str and self.error in NEGATIVE_ANSWERS
+
+    @property
+    def is_void(self) -> bool:
+        """It certainly did not happen, and nobody looked: as if never invoked."""
+        return self.type == "fail" and not self.is_negative
+
+    @property
+    def is_crashed(self) -> bool:
+        """Its outcome is unknown: it may have happened, may yet happen, or never."""
+        return self.type == "info"
+
+
+class MalformedHistory(ValueError):
+    """The input is no history: what was found, what was expected, and where. One line, for people."""
+
+    def __init__(self, found: str, expected: str, where: str) -> None:
+        self.found = found
+        self.expected = expected
+        self.where = where
+        super().__init__(f"{where}: found {found}; expected {expected}")
+
+
+class Conventions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source means where tools differ. `check` follows it unless told otherwise, and prints it with the verdict.
+
+    `failed_cas`: a failed cas says that the state was not `old` (constraint), or says nothing (Knossos).
+    `nil_read`: an ok read of null saw no value (absent), or says nothing (anything: Knossos).
+    """
+
+    source: str = "jsonl"
+    failed_cas: Literal["constraint", "nothing"] = "constraint"
+    nil_read: Literal["absent", "anything"] = "absent"
+
+
+class History(Sequence[Op]):
+    """A well-formed sequence of ops, paired. Constructing one raises `MalformedHistory` where it is not well-formed.
+
+    With `lenient`, what strictness refuses is read in the widest sense: a second invoke makes the first one `info`, an
+    operation of a process after its `info` is one more operation, and a completion without invoke belongs to an
+    operation that was called before the first line.
+    """
+
+    def __init__(
+        self,
+        ops: Iterable[Op],
+        *,
+        source: str = "history",
+        lines: Sequence[int] | None = None,
+        lenient: bool = False,
+        conventions: Conventions | None = None,
+    ) -> None:
+        self._ops = tuple(ops)
+        self._lines = lines
+        self.source = source
+        self.lenient = lenient
+        self.conventions = conventions or Conventions()
+        self._paired = _Pairing(self).run()
+
+    @classmethod
+    def from_jsonl(cls, data: bytes | str | Path, *, source: str | None = None, lenient: bool = False) -> History:
+        """Read JSON lines: bytes are the text itself, a path or a str names a file."""
+        if not isinstance(data, bytes):
+            source = source or str(data)
+            data = Path(data).read_bytes()
+        source = source or "history"
+        ops, lines = _decode_lines(data, source, lenient)
+        return cls(ops, source=source, lines=lines, lenient=lenient)
+
+    def to_jsonl(self) -> bytes:
+        """Write JSON lines, the same bytes for the same ops on every machine."""
+        return b"".join(encode_op(op) + b"\n" for op in self._ops)
+
+    def operations(self, *, with_void: bool = False) -> list[Operation]:
+        """List the clients' operations in the order of their calls; `with_void`: also those that did not happen."""
+        if with_void:
+            return list(self._paired)
+        return [operation for operation in self._paired if not operation.is_void]
+
+    def by_key(self, *, with_void: bool = False) -> dict[Any, list[Operation]]:
+        """Split the operations by key, keys in the order of first use."""
+        groups: dict[Any, list[Operation]] = {}
+        for operation in self.operations(with_void=with_void):
+            groups.setdefault(operation.key, []).append(operation)
+        return groups
+
+    def client_ops(self) -> list[Op]:
+        """List the lines of clients."""
+        return [op for op in self._ops if op.process != NEMESIS]
+
+    def nemesis_ops(self) -> list[Op]:
+        """List the lines of the nemesis."""
+        return [op for op in self._ops if op.process == NEMESIS]
+
+    def counts(self) -> dict[str, int]:
+        """Count the operations by outcome."""
+        tally = Counter(operation.type for operation in self._paired)
+        return {outcome: tally[outcome] for outcome in ("ok", "fail", "info")}
+
+    def where(self, position: int) -> str:
+        """Name the place of the op at this position, for a message."""
+        if self._lines is not None:
+            return f"{self.source}:{self._lines[position]}"
+        return f"{self.source}: op {position}"
+
+    def where_index(self, index: int) -> str:
+        """Name the place of the op with this index, for a message."""
+        for position, op in enumerate(self._ops):
+            if op.index == index:
+                return self.where(position)
+        return self.source
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    def __iter__(self) -> Iterator[Op]:
+        return iter(self._ops)
+
+    @overload
+    def __getitem__(self, position: int) -> Op: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Op]: ...
+    def __getitem__(self, position: int | slice) -> Op | Sequence[Op]:
+        return self._ops[position]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and self._ops == other._ops
+
+    __hash__ = None  # type: ignore[assignment]  # ops may hold lists
+
+    def __repr__(self) -> str:
+        return f"<History {self.source}: {len(self._ops)} ops>"
+
+
+def freeze(value: Any) -> Any:
+    """Make a JSON value hashable: lists become tuples, objects become sorted tuples of pairs."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return tuple(map(freeze, value))
+    if kind is dict:
+        return tuple(sorted(((name, freeze(item)) for name, item in value.items()), key=repr))
+    return value
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Op)
+
+
+def encode_op(op: Op) -> bytes:
+    """Encode one op as a JSON object without a line end; fields of other tools come last, sorted."""
+    if op.extra is None:
+        return _encoder.encode(op)
+    known = _encoder.encode(msgspec.structs.replace(op, extra=None))
+    if not op.extra:
+        return known
+    return known[:-1] + b"," + _encoder.encode(op.extra)[1:]
+
+
+def _decode_lines(data: bytes, source: str, lenient: bool) -> tuple[list[Op], list[int]]:
+    ops: list[Op] = []
+    lines: list[int] = []
+    rows = data.split(b"\n")
+    last = max((number for number, row in enumerate(rows, 1) if row.strip()), default=0)
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        try:
+            op = _decoder.decode(row)
+            if op.extra is not None:
+                op = _decode_foreign(row, f"{source}:{number}")
+        except msgspec.DecodeError as error:
+            try:
+                op = _decode_foreign(row, f"{source}:{number}", torn=number == last, cause=error)
+            except MalformedHistory:
+                if lenient and number == last:
+                    break
+                raise
+        ops.append(op)
+        lines.append(number)
+    return ops, lines
+
+
+_KNOWN = tuple(name for name in Op.__struct_fields__ if name != "extra")
+
+
+def _decode_foreign(row: bytes, where: str, *, torn: bool = False, cause: Exception | None = None) -> Op:
+    """Decode a line that the fast decoder refused: it has fields of other tools, or it is wrong; say exactly how."""
+    try:
+        fields = msgspec.json.decode(row)
+    except msgspec.DecodeError as error:
+        what = "a line that is cut off" if torn else "a line that is not JSON"
+        raise MalformedHistory(f"{what} ({error})", "one JSON object a line", where) from cause
+    if not isinstance(fields, dict):
+        raise MalformedHistory(f"JSON {type(fields).__name__}", "one JSON object a line", where)
+    known = {name: fields.pop(name) for name in _KNOWN if name in fields}
+    for name in ("index", "time", "process", "type", "f"):
+        if name not in known:
+            raise MalformedHistory(f"no field {name!r}", "index, time, process, type and f", where)
+    try:
+        op = msgspec.convert(known, Op)
+    except msgspec.ValidationError as error:
+        raise MalformedHistory(str(error), "an op as docs/checkers.md describes it", where) from None
+    return msgspec.structs.replace(op, extra=fields or None)
+
+
+class _Pairing:
+    """One pass over the lines that checks their order and pairs invokes with completions."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.lenient = history.lenient
+        self.paired: list[Operation | None] = []
+        self.open: dict[int, tuple[Op, int, int]] = {}  # process -> invoke, position in `paired`, position of its line
+        self.ended: dict[int, int] = {}  # process -> position of the line of its info
+        self.headless: list[Operation] = []  # completions without invoke (lenient)
+
+    def run(self) -> tuple[Operation, ...]:
+        index, time = -1, None
+        for position, op in enumerate(self.history):
+            if op.index <= index:
+                self.refuse(position, f"index {op.index} after {index}", "indexes that increase")
+            if time is not None and op.time < time and not self.lenient:
+                self.refuse(position, f"time {op.time} after {time}", "times that never decrease")
+            index, time = op.index, op.time
+            process = op.process
+            if type(process) is int:
+                if op.type == "invoke":
+                    self.invoke(position, op, process)
+                else:
+                    self.complete(position, op, process)
+            elif process != NEMESIS:
+                self.refuse(position, f"process {process!r}", 'an integer or "nemesis"')
+        for invoke, slot, _ in self.open.values():
+            self.paired[slot] = _crashed(invoke, None)
+        return (*reversed(self.headless), *(operation for operation in self.paired if operation is not None))
+
+    def invoke(self, position: int, op: Op, process: int) -> None:
+        if not self.lenient:
+            if process in self.open:
+                where = self.history.where(self.open[process][2])
+                found = f"an invoke of process {process} whose invoke at {where} has no completion"
+                self.refuse(position, found, "one completion between two invokes of a process")
+            if process in self.ended:
+                where = self.history.where(self.ended[process])
+                found = f"an op of process {process} after its info at {where}"
+                self.refuse(position, found, "a new process number after an info")
+        elif process in self.open:
+            earlier, slot, _ = self.open[process]
+            self.paired[slot] = _crashed(earlier, None)
+        self.open[process] = (op, len(self.paired), position)
+        self.paired.append(None)
+
+    def complete(self, position: int, op: Op, process: int) -> None:
+        entry = self.open.pop(process, None)
+        if entry is None:
+            if not self.lenient:
+                found = f"a completion ({op.type}) of process {process} without invoke"
+                self.refuse(position, found, "an invoke of the same process before each completion")
+            # Called before the first line: the widest interval that it can have had.
+            start = msgspec.structs.replace(op, index=-1 - len(self.headless), type="invoke", error=None)
+            self.headless.append(_pair(start, op))
+            return
+        invoke, slot, _ = entry
+        if not self.lenient and (op.f != invoke.f or (op.key is not None and op.key != invoke.key)):
+            found = f"a completion of {_name(op)} for an invoke of {_name(invoke)}"
+            self.refuse(position, found, "the f and key of the invoke")
+        self.paired[slot] = _pair(invoke, op)
+        if op.type == "info":
+            self.ended[process] = position
+
+    def refuse(self, position: int, found: str, expected: str) -> NoReturn:
+        raise MalformedHistory(found, expected, self.history.where(position))
+
+
+def _pair(invoke: Op, completion: Op) -> Operation:
+    kind = completion.type
+    if kind == "info" or kind == "invoke":
+        return _crashed(invoke, completion.error)
+    return Operation(
+        invoke.process,  # type: ignore[arg-type]  # only integer processes are paired
+        invoke.f,
+        freeze(invoke.key),
+        freeze(invoke.value),
+        freeze(completion.value) if kind == "ok" else None,
+        kind,
+        freeze(completion.error),
+        invoke.index,
+        completion.index,
+        invoke.time,
+        completion.time,
+    )
+
+
+def _crashed(invoke: Op, error: Any) -> Operation:
+    key, value = freeze(invoke.key), freeze(invoke.value)
+    process: Any = invoke.process
+    return Operation(process, invoke.f, key, value, None, "info", freeze(error), invoke.index, INF, invoke.time, INF)
+
+
+def _name(op: Op) -> str:
+    return op.f if op.key is None else f"{op.f} of key {show(op.key)}"
+
+
+def show(value: Any) -> str:
+    """Print a value for people, as JSON where it is JSON."""
+    if isinstance(value, frozenset):
+        return "{" + ", ".join(sorted(map(show, value))) + "}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{show(key)}: {show(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(show, value)) + "]"
+    if isinstance(value, bool | int | float | str) or value is None:
+        return msgspec.json.encode(value).decode()
+    return repr(value)

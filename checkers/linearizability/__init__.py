@@ -1,0 +1,1 @@
+"""Linearizability: engines that decide it, the choice among them, and the explanation of a violation."""

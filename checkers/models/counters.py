@@ -1,0 +1,70 @@
+"""Counters: an integer that starts at 0, or is missing until somebody creates it.
+
+A history with a `create` (whatever came of it) starts without a counter, and then every function but `create` is
+refused with `absent`. Deltas may be negative.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from checkers.history import Operation
+from .model import ILLEGAL, INTEGER, INTEGERS, NOTHING, Function, Model, Shape
+
+MISSING: Final = None
+"""The state of a counter that nobody has created."""
+
+_ABSENT = frozenset({"absent"})
+_DELTA_AND_VALUE = Shape(
+    "[delta, value], integers", lambda value: type(value) is tuple and len(value) == 2 and all(map(INTEGER.fits, value))
+)
+
+FUNCTIONS: Final = {
+    "read": Function(value=NOTHING, result=INTEGER, answers=_ABSENT, only_looks=True),
+    "add": Function(value=INTEGER, answers=_ABSENT),
+    "add-and-get": Function(value=INTEGER, result=_DELTA_AND_VALUE, answers=_ABSENT),
+    "set": Function(value=INTEGER, answers=_ABSENT),
+    "cas": Function(value=INTEGERS, answers=frozenset({"absent", "precondition-failed"})),
+    "create": Function(value=INTEGER, answers=frozenset({"exists"})),
+}
+
+
+def step(state: Any, operation: Operation) -> Any:
+    """Step a counter."""
+    f, kind, value = operation.f, operation.type, operation.value
+    if kind == "fail":
+        return state if _refuses(state, operation) else ILLEGAL
+    if f == "create":
+        if state is MISSING:
+            return value
+        return state if kind == "info" else ILLEGAL
+    if state is MISSING:
+        return state if kind == "info" else ILLEGAL
+    if f == "read":
+        return state if kind == "info" or operation.result == state else ILLEGAL
+    if f == "add":
+        return state + value
+    if f == "add-and-get":
+        return state + value if kind == "info" or operation.result == (value, state + value) else ILLEGAL
+    if f == "set":
+        return value
+    if state == value[0]:
+        return value[1]
+    return state if kind == "info" else ILLEGAL
+
+
+def _refuses(state: Any, operation: Operation) -> bool:
+    if operation.error == "absent":
+        return state is MISSING
+    if operation.error == "exists":
+        return state is not MISSING
+    return state is not MISSING and bool(state != operation.value[0])
+
+
+def _start(model: Model, operations: list[Operation]) -> Model:
+    if any(operation.f == "create" for operation in operations):
+        return model.starting_at(MISSING)
+    return model
+
+
+COUNTER: Final = Model(name="counter", init=0, step=step, functions=FUNCTIONS, adapt=_start)

@@ -1,0 +1,66 @@
+"""Maps: keys that each behave as a register, and a size that looks at all of them at once.
+
+The state is a frozenset of (key, value) items: a history without `size` is split by key before it is checked, so that
+this set has at most one item. A value of null means that the key is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+from checkers.history import Operation, show
+from . import registers
+from .model import ALL_KEYS, ILLEGAL, INTEGER, NOTHING, Function, Model
+
+FUNCTIONS: Final = {
+    **registers.FUNCTIONS,
+    "put-if-absent": Function(answers=frozenset({"exists"})),
+    "replace": Function(answers=frozenset({"absent"})),
+    "remove": Function(value=NOTHING, answers=frozenset({"absent"})),
+    "size": Function(value=NOTHING, result=INTEGER, only_looks=True),
+}
+
+
+def step(state: frozenset[tuple[Any, Any]], operation: Operation) -> Any:
+    """Step a map."""
+    if operation.f == "size":
+        return state if operation.type == "info" or operation.result == len(state) else ILLEGAL
+    key = operation.key
+    before = next((value for name, value in state if name == key), None)
+    after = _step_value(before, operation)
+    if after is ILLEGAL or after == before:
+        return ILLEGAL if after is ILLEGAL else state
+    rest = state - {(key, before)}
+    return rest if after is None else rest | {(key, after)}
+
+
+def _step_value(before: Any, operation: Operation) -> Any:
+    f, kind = operation.f, operation.type
+    if f in registers.FUNCTIONS:
+        return registers.step(before, operation)
+    if kind == "fail":
+        return before if (before is None) == (operation.error == "absent") else ILLEGAL
+    if f == "put-if-absent":
+        if before is None:
+            return operation.value
+        return before if kind == "info" else ILLEGAL
+    if f == "replace":
+        if before is None:
+            return before if kind == "info" else ILLEGAL
+        return operation.value if kind == "info" or operation.result == before else ILLEGAL
+    return None if kind == "info" or operation.result == before else ILLEGAL
+
+
+def _keys(operation: Operation) -> tuple[Hashable, ...] | None:
+    return ALL_KEYS if operation.f == "size" else (operation.key,)
+
+
+def describe_state(state: frozenset[tuple[Any, Any]]) -> str:
+    """Print a map as a JSON object."""
+    return "{" + ", ".join(sorted(f"{show(key)}: {show(value)}" for key, value in state)) + "}"
+
+
+MAP: Final = Model(
+    name="map", init=frozenset(), step=step, functions=FUNCTIONS, keys=_keys, describe_state=describe_state
+)

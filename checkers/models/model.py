@@ -1,0 +1,141 @@
+"""What a model is: a sequential object, as a record of functions over hashable states.
+
+A model says what one client alone would see. `step(state, operation)` returns the state after the operation, or
+`ILLEGAL` when the operation's outcome cannot have been observed in that state (never None: null is a state).
+
+* `ok`: compare `operation.result` with what the object would have answered.
+* `fail` (only negative answers reach a model): legal exactly in the states in which the object would have said no.
+* `info`: apply the effect, whatever the answer would have been; where the object would have refused, keep the state.
+
+Writing one's own takes a name, an initial state and a step:
+
+    def step(state, operation):
+        if operation.f == "push":
+            return (*state, operation.value)
+        if operation.type == "info":
+            return state[:-1]
+        return state[:-1] if state and state[-1] == operation.result else ILLEGAL
+
+    stack = Model(name="stack", init=(), step=step)
+
+The rest makes checking faster or messages better: `functions` validates histories and says which functions only look,
+`keys` says which independent objects an operation touches, `identity` what `step` depends on.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from checkers.history import INF, MalformedHistory, Operation, show
+
+State = Hashable
+
+
+class Illegal(enum.Enum):
+    """The answer of a step that cannot have happened."""
+
+    ILLEGAL = "illegal"
+
+    def __repr__(self) -> str:
+        return "ILLEGAL"
+
+
+ILLEGAL: Final[Literal[Illegal.ILLEGAL]] = Illegal.ILLEGAL
+
+Step = Callable[[Any, Operation], Any]
+"""(state, operation) -> state or ILLEGAL"""
+
+ALL_KEYS: Final = None
+"""What `keys` returns for an operation that touches every key there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a value must look like: the words for a person, and the test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+ANY = Shape("any value", lambda value: True)
+NOTHING = Shape("null", lambda value: value is None)
+INTEGER = Shape("an integer", lambda value: type(value) is int)
+PAIR = Shape("[old, new]", lambda value: type(value) is tuple and len(value) == 2)
+INTEGERS = Shape("[old, new], integers", lambda value: PAIR.fits(value) and all(map(INTEGER.fits, value)))
+LIST = Shape("a list", lambda value: type(value) is tuple)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Function:
+    """One function of an object: the shape of what is asked and told, the words with which it says no."""
+
+    value: Shape = ANY
+    result: Shape = ANY
+    answers: frozenset[str] = frozenset()
+    only_looks: bool = False
+
+
+def describe(operation: Operation) -> str:
+    """Say what an operation asked and what it was told, without saying who and when."""
+    asked = operation.f if operation.value is None else f"{operation.f} {show(operation.value)}"
+    if operation.type == "fail":
+        return f"{asked} -> no ({show(operation.error)[1:-1]})"
+    if operation.ret == INF:
+        return f"{asked} -> ?"
+    if operation.result == operation.value and operation.value is not None:
+        return asked
+    return f"{asked} -> {show(operation.result)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A sequential object. See the head of this module for what `step` must do."""
+
+    name: str
+    init: State
+    step: Step
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    keys: Callable[[Operation], tuple[Hashable, ...] | None] = lambda operation: (operation.key,)
+    identity: Callable[[Operation], Hashable] = lambda operation: (
+        operation.f,
+        operation.key,
+        operation.value,
+        operation.result,
+        operation.type,
+        operation.error,
+    )
+    describe: Callable[[Operation], str] = describe
+    describe_state: Callable[[Any], str] = show
+    adapt: Callable[[Model, list[Operation]], Model] = lambda model, operations: model
+
+    def starting_at(self, init: State) -> Model:
+        """Return the same model with another initial state."""
+        return replace(self, init=init, adapt=lambda model, operations: model)
+
+    def only_looks(self, operation: Operation) -> bool:
+        """Whether this operation can never change a state."""
+        function = self.functions.get(operation.f)
+        return operation.type == "fail" or (function is not None and function.only_looks)
+
+    def answers(self, operation: Operation) -> bool:
+        """Whether the error of this negative answer is a word that the object says to this function."""
+        function = self.functions.get(operation.f)
+        return not self.functions or (function is not None and operation.error in function.answers)
+
+    def validate(self, operation: Operation, where: Callable[[int], str]) -> None:
+        """Raise `MalformedHistory` where the operation is none of this object's."""
+        if not self.functions:
+            return
+        function = self.functions.get(operation.f)
+        if function is None:
+            known = ", ".join(self.functions)
+            raise MalformedHistory(f"f {operation.f!r}", f"one of {known} (model {self.name})", where(operation.call))
+        if not function.value.fits(operation.value):
+            found = f"{operation.f} of {show(operation.value)}"
+            raise MalformedHistory(found, f"{function.value.words} (model {self.name})", where(operation.call))
+        if operation.type == "ok" and not function.result.fits(operation.result):
+            found = f"{operation.f} answered {show(operation.result)}"
+            raise MalformedHistory(found, f"{function.result.words} (model {self.name})", where(operation.ret))

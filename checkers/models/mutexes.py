@@ -1,0 +1,63 @@
+"""Locks: one that does not know who holds it, and one that does.
+
+`mutex` is Knossos's: acquire needs it free, release needs it held, by whomever. That is the weaker claim, and the sound
+one where a client gets a new process number after an unknown outcome. `owned-mutex` lets only its holder release it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+from checkers.history import Operation
+from .model import ILLEGAL, Function, Model
+
+FREE: Final = None
+HELD: Final = "held"
+
+FUNCTIONS: Final = {
+    "acquire": Function(answers=frozenset({"held"})),
+    "release": Function(answers=frozenset({"absent"})),
+}
+
+
+def step_mutex(state: Any, operation: Operation) -> Any:
+    """Step a lock without an owner: `acquire` may be refused with held, `release` with absent."""
+    return _step(state, operation, HELD)
+
+
+def step_owned_mutex(state: Any, operation: Operation) -> Any:
+    """Step a lock that only its owner releases; for anybody else it is not there to release."""
+    if operation.f == "release" and state is not FREE and state != operation.process:
+        return state if operation.type == "info" or operation.error == "absent" else ILLEGAL
+    return _step(state, operation, operation.process)
+
+
+def _step(state: Any, operation: Operation, holder: Hashable) -> Any:
+    needs, leaves = (FREE, holder) if operation.f == "acquire" else (holder, FREE)
+    if operation.type == "fail":
+        return ILLEGAL if state == needs else state
+    if state == needs:
+        return leaves
+    return state if operation.type == "info" else ILLEGAL
+
+
+def _describe_state(state: Any) -> str:
+    if state is FREE:
+        return "free"
+    return "held" if state == HELD else f"held by process {state}"
+
+
+def _owned_identity(operation: Operation) -> Hashable:
+    return (operation.f, operation.process, operation.type, operation.error)
+
+
+MUTEX: Final = Model(name="mutex", init=FREE, step=step_mutex, functions=FUNCTIONS, describe_state=_describe_state)
+OWNED_MUTEX: Final = Model(
+    name="owned-mutex",
+    init=FREE,
+    step=step_owned_mutex,
+    functions=FUNCTIONS,
+    identity=_owned_identity,
+    describe_state=_describe_state,
+)

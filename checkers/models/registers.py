@@ -1,0 +1,39 @@
+"""Registers: read, write, compare-and-set. A missing register holds null."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from checkers.history import Operation
+from .model import ANY, ILLEGAL, NOTHING, PAIR, Function, Model
+
+FUNCTIONS: Final = {
+    "read": Function(value=NOTHING, answers=frozenset({"absent"}), only_looks=True),
+    "write": Function(),
+    "cas": Function(value=PAIR, result=ANY, answers=frozenset({"precondition-failed", "absent"})),
+}
+
+
+def step(state: Any, operation: Operation) -> Any:
+    """Step a register."""
+    f = operation.f
+    if operation.type == "fail":
+        return state if _refuses(state, operation) else ILLEGAL
+    if f == "read":
+        return state if operation.type == "info" or operation.result == state else ILLEGAL
+    if f == "write":
+        return operation.value
+    old, new = operation.value
+    if state == old:
+        return new
+    return state if operation.type == "info" else ILLEGAL
+
+
+def _refuses(state: Any, operation: Operation) -> bool:
+    if operation.error == "absent":
+        return state is None
+    return bool(state != operation.value[0])
+
+
+REGISTER: Final = Model(name="register", init=None, step=step, functions=FUNCTIONS)
+CAS_REGISTER: Final = Model(name="cas-register", init=None, step=step, functions=FUNCTIONS)

@@ -1,0 +1,96 @@
+"""Transactions as operations: several reads and writes that take effect at one instant.
+
+Checking them as operations decides strict serializability, exactly and slowly. Long histories go to the
+dependency-graph checkers in `checkers.transactions`.
+
+A micro-operation is ["r", key, value], ["w", key, value] or ["append", key, element]; reads are null when asked and
+filled in when answered. The state is a frozenset of (key, value) items: a missing key reads as null, and a missing list
+as null or [].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final
+
+from checkers.history import Operation, show
+from .maps import describe_state
+from .model import ILLEGAL, Function, Model, Shape
+
+
+def _is_txn(names: tuple[str, ...]) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        return type(value) is tuple and all(type(m) is tuple and len(m) == 3 and m[0] in names for m in value)
+
+    return fits
+
+
+_RW: Final = Shape('[["r", key, null] or ["w", key, value], ...]', _is_txn(("r", "w")))
+_LISTS: Final = Shape('[["r", key, null] or ["append", key, element], ...]', _is_txn(("r", "append")))
+
+
+def step_registers(state: frozenset[tuple[Any, Any]], operation: Operation) -> Any:
+    """Step a group of registers by one transaction."""
+    values = dict(state)
+    for f, key, value in _micro_operations(operation):
+        if f == "w":
+            values[key] = value
+        elif operation.type == "ok" and values.get(key) != value:
+            return ILLEGAL
+    return _freeze(values)
+
+
+def step_lists(state: frozenset[tuple[Any, Any]], operation: Operation) -> Any:
+    """Step a group of lists by one transaction."""
+    values = dict(state)
+    for f, key, value in _micro_operations(operation):
+        if f == "append":
+            values[key] = (*values.get(key, ()), value)
+        elif operation.type == "ok" and values.get(key, ()) != (value or ()):
+            return ILLEGAL
+    return _freeze(values)
+
+
+def _micro_operations(operation: Operation) -> tuple[tuple[str, Any, Any], ...]:
+    """What was answered where it is known (reads filled in), else what was asked."""
+    found: tuple[tuple[str, Any, Any], ...] = operation.result if operation.type == "ok" else operation.value
+    return found
+
+
+def _freeze(values: Mapping[Any, Any]) -> frozenset[tuple[Any, Any]]:
+    return frozenset((key, value) for key, value in values.items() if value is not None)
+
+
+def _keys(operation: Operation) -> tuple[Hashable, ...]:
+    return tuple(dict.fromkeys(key for _, key, _ in operation.value))
+
+
+def _describe(operation: Operation) -> str:
+    done = "" if operation.type == "ok" else " -> ?"
+    return "txn " + " ".join(f"{f} {show(key)} {show(value)}" for f, key, value in _micro_operations(operation)) + done
+
+
+def _registers(name: str) -> Model:
+    functions = {"txn": Function(value=_RW, result=_RW)}
+    return Model(
+        name=name,
+        init=frozenset(),
+        step=step_registers,
+        functions=functions,
+        keys=_keys,
+        describe=_describe,
+        describe_state=describe_state,
+    )
+
+
+MULTI_REGISTER: Final = _registers("multi-register")
+RW_REGISTER: Final = _registers("rw-register")
+LIST_APPEND: Final = Model(
+    name="list-append",
+    init=frozenset(),
+    step=step_lists,
+    functions={"txn": Function(value=_LISTS, result=_LISTS)},
+    keys=_keys,
+    describe=_describe,
+    describe_state=describe_state,
+)
