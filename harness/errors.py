@@ -1,0 +1,55 @@
+"""What can go wrong around a run, split by what the reader must do, and the exit codes.
+
+    HarnessError
+    ├── BadInput               fix your call or your file: found, expected, where (one line, exit 254)
+    └── InternalError          our own bug, or a machine that failed us (exit 255)
+        └── ForbiddenInSimulation   code under test reached for real time, entropy, environment or threads
+
+A violation found in the system under test is no error: it is a verdict. A checker that gave up is no error either: its
+verdict is `unknown`. `checkers` and `harness.plans` raise their own ValueErrors with the same three attributes; the
+command line treats whatever has `found`, `expected` and `where` as bad input.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+
+class Exit(enum.IntEnum):
+    """Exit codes that scripts depend on."""
+
+    VALID = 0
+    INVALID = 1
+    UNKNOWN = 2
+    BAD_INPUT = 254
+    INTERNAL = 255
+
+
+class HarnessError(Exception):
+    """Anything that stops the harness itself."""
+
+
+class BadInput(HarnessError, ValueError):
+    """Arguments or a file that cannot be used: one line saying what was found, what was expected, and where."""
+
+    def __init__(self, found: str, expected: str, where: str) -> None:
+        super().__init__(f"found {found}; expected {expected}; in {where}")
+        self.found, self.expected, self.where = found, expected, where
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, str, str]]:
+        return type(self), (self.found, self.expected, self.where)
+
+
+class InternalError(HarnessError):
+    """A broken belief of ours; never a statement about the system under test."""
+
+
+class ForbiddenInSimulation(InternalError):
+    """Code under test used something that would make a run depend on more than (plan, binding)."""
+
+
+def one_of(words: Iterable[str]) -> str:
+    """Say which words were possible: `one of a, b, c`."""
+    listed = list(words)
+    return listed[0] if len(listed) == 1 else "one of " + ", ".join(listed)

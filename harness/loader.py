@@ -1,0 +1,245 @@
+"""The loader: brings a copy of `raft_impl` into this process under an alias, behind the guard.
+
+Several versions of one package must live in one process (mixed-version clusters, compared refs, patched copies). The
+package imports itself relatively only, so it works under any name: `load_package(directory, "_foreshock_code_0")` puts
+it into `sys.modules` under that alias, and never under its own name. A finder of ours, asked before all others, serves
+exactly the aliases that were loaded; the rest of the process does not notice it.
+
+**The guard.** A simulated run is a function of (plan, binding) alone, so code under test must not read real time,
+entropy or the environment, nor start threads. The guard works by caller: each module of a guarded package gets its own
+`__builtins__`, whose `__import__` hands out *shadows* of the modules in `_ALLOWED`. A shadow can be imported and its
+names can be bound (`from time import monotonic`); calling one, making an instance of one or looking into one raises
+`ForbiddenInSimulation`. Harmless names (`os.path.join`, `threading.Lock`) are the real ones, and everybody else in the
+process keeps the real modules. The guard is a net for honest mistakes, not a prison: `sys.modules["time"]` walks around
+it, and so does a third-party library that reads the clock; the determinism tests are the second net.
+
+**Bytecode.** Python trusts a cached `.pyc` when whole-second mtime and size of the source agree, so an edit within the
+second in which the cache was written goes unseen. A harness that compares versions must not run the wrong one: such a
+cache is removed first (the same reasoning as git's "racy" index entries).
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import functools
+import hashlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import CodeType, MappingProxyType, ModuleType
+from typing import Any, Final, NoReturn
+
+from .errors import BadInput, ForbiddenInSimulation
+
+SURFACE_VERSION: Final = 1
+"""The version of `raft_impl.surface` that the adapter speaks."""
+
+_SURFACE_NAMES: Final = ("OPTIONS", "kind_of", "make_client", "make_server", "resolve")
+
+_ALLOWED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "time": "struct_time",
+        "random": "",
+        "os": "PathLike altsep curdir devnull error extsep fsdecode fsencode fspath linesep name pardir pathsep sep "
+        "SEEK_SET SEEK_CUR SEEK_END",
+        "os.path": "altsep basename commonpath commonprefix curdir devnull dirname extsep isabs join normcase normpath "
+        "pardir pathsep sep split splitext",
+        "secrets": "compare_digest",
+        "uuid": "NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500 SafeUUID UUID uuid3 uuid5",
+        "threading": "Lock RLock TIMEOUT_MAX ThreadError local",
+    }
+)
+"""Shadowed modules, with the names that depend on nothing outside the run."""
+
+
+def load_package(directory: Path, alias: str, *, guard: bool = True) -> ModuleType:
+    """Import the package in `directory` (the folder of its `__init__.py`) under the name `alias`, with its `surface`.
+
+    The same directory may be loaded under any number of aliases. Raises BadInput when there is no such package, when
+    its code cannot be imported, or when it lacks the surface that the adapter needs.
+    """
+    directory = directory.resolve()
+    if not (directory / "__init__.py").is_file():
+        raise BadInput("no __init__.py", "the folder of a raft_impl package", str(directory))
+    known = _finder.packages.get(alias)
+    if known == (directory, guard) and alias in sys.modules:
+        return sys.modules[alias]
+    if known is not None or alias in sys.modules:
+        raise ValueError(f"the alias {alias!r} is taken; unload it first")
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    _finder.packages[alias] = (directory, guard)
+    try:
+        package = importlib.import_module(alias)
+        _check_surface(alias, directory)
+    except BadInput:
+        unload(alias)
+        raise
+    except Exception as error:
+        unload(alias)
+        raise BadInput(_describe(error, directory), "code that can be imported", str(directory)) from error
+    return package
+
+
+def unload(alias: str) -> None:
+    """Forget a loaded package. Objects made by its code stay alive as long as somebody holds them."""
+    _finder.packages.pop(alias, None)
+    for name in [name for name in sys.modules if name == alias or name.startswith(alias + ".")]:
+        del sys.modules[name]
+
+
+def code_digest(directory: Path) -> str:
+    """SHA-256 over the sorted relative paths and contents of the package's Python files."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*.py"), key=lambda path: path.relative_to(directory).as_posix()):
+        name = path.relative_to(directory).as_posix().encode()
+        content = path.read_bytes()
+        digest.update(len(name).to_bytes(8, "big") + name + len(content).to_bytes(8, "big") + content)
+    return digest.hexdigest()
+
+
+def _check_surface(alias: str, directory: Path) -> None:
+    expected = f"a module `surface` of version {SURFACE_VERSION}"
+    if not (directory / "surface.py").is_file():
+        raise BadInput("no surface.py", expected, str(directory))
+    surface = importlib.import_module(f"{alias}.surface")
+    version = getattr(surface, "SURFACE_VERSION", None)
+    where = str(directory / "surface.py")
+    if version != SURFACE_VERSION:
+        raise BadInput(f"SURFACE_VERSION {version}", f"SURFACE_VERSION {SURFACE_VERSION}", where)
+    missing = [name for name in _SURFACE_NAMES if not hasattr(surface, name)]
+    if missing:
+        raise BadInput(f"no {', '.join(missing)}", expected, where)
+
+
+def _describe(error: Exception, directory: Path) -> str:
+    """Name an import error with the innermost line of the package's own code that raised it."""
+    line = f"{type(error).__name__}: {error}".splitlines()[0]
+    place, traceback = "", error.__traceback__
+    while traceback is not None:
+        file = Path(traceback.tb_frame.f_code.co_filename)
+        if file.is_relative_to(directory):
+            place = f" at {file.relative_to(directory)}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return line + place
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Loads one module of an aliased package, with guarded builtins if asked."""
+
+    def __init__(self, fullname: str, path: str, guard: bool) -> None:
+        super().__init__(fullname, path)
+        self.guard = guard
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        _drop_racy_cache(self.path)
+        return super().get_code(fullname)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if self.guard:
+            module.__dict__["__builtins__"] = _guarded_builtins()
+        super().exec_module(module)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules of the packages that `load_package` registered, and nothing else."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, tuple[Path, bool]] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        alias, *parts = fullname.split(".")
+        if alias not in self.packages:
+            return None
+        directory, guard = self.packages[alias]
+        stem = directory.joinpath(*parts)
+        package = stem / "__init__.py"
+        file = package if package.is_file() else stem.with_name(stem.name + ".py")
+        if not file.is_file():
+            return None
+        loader = _Loader(fullname, str(file), guard)
+        folders = [str(stem)] if file == package else None
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=folders)
+
+
+_finder: Final = _Finder()
+"""One a process: `sys.meta_path` is process-wide, and so is this."""
+
+
+def _drop_racy_cache(source: str) -> None:
+    """Remove a bytecode cache written in a second in which the source could still change unseen."""
+    with contextlib.suppress(OSError, NotImplementedError):
+        cache = Path(importlib.util.cache_from_source(source))
+        if int(cache.stat().st_mtime) <= int(Path(source).stat().st_mtime):
+            cache.unlink()
+
+
+@functools.cache
+def _guarded_builtins() -> dict[str, Any]:
+    guarded = dict(vars(builtins))
+    guarded["__import__"] = _guarded_import
+    return guarded
+
+
+def _guarded_import(
+    name: str,
+    globals: Mapping[str, object] | None = None,
+    locals: Mapping[str, object] | None = None,
+    fromlist: Sequence[str] = (),
+    level: int = 0,
+) -> ModuleType:
+    """Import as usual, but hand out shadows: `import os.path` binds `os`, `from os.path import x` reads `os.path`."""
+    if level == 0:
+        shadowed = name if fromlist else name.partition(".")[0]
+        if shadowed in _ALLOWED:
+            return _shadow(shadowed)
+    return builtins.__import__(name, globals, locals, fromlist, level)
+
+
+@functools.cache
+def _shadow(name: str) -> ModuleType:
+    real = importlib.import_module(name)
+    allowed = _ALLOWED[name].split()
+    shadow = ModuleType(name, f"The guard's shadow of `{name}`.")
+    for attribute in sorted(set(dir(real))):
+        if attribute.startswith("__"):
+            continue
+        submodule = f"{name}.{attribute}"
+        value = getattr(real, attribute)
+        if submodule in _ALLOWED:
+            value = _shadow(submodule)
+        elif attribute not in allowed:
+            value = _forbidden(submodule, value)
+        setattr(shadow, attribute, value)
+    return shadow
+
+
+def _forbidden(name: str, real: object) -> object:
+    """Stand in for something that can be bound but not used."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise ForbiddenInSimulation(
+            f"code under test used {name}, which is not a function of (plan, binding); use the environment it was given"
+        )
+
+    if isinstance(real, type) and issubclass(real, BaseException):
+        return real
+    if isinstance(real, type):
+        return type(real.__name__, (), {"__new__": refuse, "__module__": name.rpartition(".")[0]})
+    if callable(real):
+        with contextlib.suppress(AttributeError, TypeError):
+            functools.update_wrapper(refuse, real)
+        return refuse
+    methods: dict[str, Any] = {f"__{name}__": refuse for name in _LOOKING_INTO.split()}
+    return type("Forbidden", (), {**methods, "__hash__": object.__hash__})()
+
+
+_LOOKING_INTO: Final = "getattr getitem setitem delitem contains iter len bool eq lt le gt ge add sub int call"
+"""Operations of a value, such as `os.environ` or `time.timezone`, by which its content could be learned."""
