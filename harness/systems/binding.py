@@ -1,0 +1,56 @@
+"""The binding: what each code label of a plan is, and in which world the plan runs.
+
+A run is a pure function of (plan, binding). The plan names labels ("default", "A", "B"); the binding says which code
+each label stands for, as a spec that a person typed (`raft_impl`, `raft_impl@v1.2`, `path:DIR`), the folder that the spec
+led to, and a digest of the code found there. It carries no loaded code, so that it crosses process boundaries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+World = Literal["sim", "live"]
+DEFAULT_LABEL = "default"
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of the code under test.
+
+    `directory` is the folder of the package itself; `digest` covers its Python files; `commit` is what a git ref meant
+    when it was resolved, and empty for a folder.
+    """
+
+    spec: str
+    directory: str
+    digest: str
+    commit: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The folder that holds the package's `__init__.py`."""
+        return Path(self.directory)
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """World, and code by label."""
+
+    codes: dict[str, Code]
+    world: World = "sim"
+
+    @property
+    def code_digest(self) -> str:
+        """One digest over all labels and their code: equal means the very same code runs."""
+        lines = "".join(f"{label} {code.digest}\n" for label, code in sorted(self.codes.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def recorded(self) -> dict[str, Any]:
+        """What an outcome stores: no folder of this machine, so that the same run reads the same anywhere."""
+        codes = {
+            label: {"spec": code.spec, "digest": code.digest, **({"commit": code.commit} if code.commit else {})}
+            for label, code in sorted(self.codes.items())
+        }
+        return {"world": self.world, "codes": codes}

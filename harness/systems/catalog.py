@@ -1,0 +1,70 @@
+"""The catalog: from what a person types (`raft_impl`, `raft_impl@REF`, `path:DIR`) to code and its adapter."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, cast
+
+from harness.errors import BadInput, one_of
+from harness.loader import code_digest
+from .binding import DEFAULT_LABEL, Binding, Code, World
+from .checkouts import PACKAGE, Checkouts
+
+FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR")
+WORLDS: Final = ("sim",)
+
+
+def bind(specs: str | Mapping[str, str], checkouts: Checkouts, *, world: str = "sim") -> Binding:
+    """Resolve the spec of each label (one spec: that of the label "default"). Raises BadInput."""
+    if world not in WORLDS:
+        raise BadInput(f"world {world!r}", one_of(WORLDS), "--world")
+    if isinstance(specs, str):
+        specs = {DEFAULT_LABEL: specs}
+    return Binding(world=cast(World, world), codes={label: code(spec, checkouts) for label, spec in specs.items()})
+
+
+def code(spec: str, checkouts: Checkouts) -> Code:
+    """Find the code that a spec names, and digest it."""
+    commit = ""
+    if spec == PACKAGE:
+        directory = own_package()
+    elif spec.startswith(f"{PACKAGE}@"):
+        directory, commit = checkouts.ref(spec.partition("@")[2], own_package())
+    elif spec.startswith("path:"):
+        directory = _package_in(Path(spec.removeprefix("path:")), spec)
+    else:
+        raise BadInput(f"system {spec!r}", one_of(FORMS), "--system")
+    return Code(spec=spec, directory=str(directory), digest=code_digest(directory), commit=commit)
+
+
+def spec_of_version(text: str) -> str:
+    """Read a version as `compare` takes it: a folder that holds the package, a spec, or else a git ref."""
+    if text == PACKAGE or text.startswith(("path:", f"{PACKAGE}@")):
+        return text
+    if _find_package(Path(text)) is not None:
+        return f"path:{text}"
+    return f"{PACKAGE}@{text}"
+
+
+def own_package() -> Path:
+    """The checkout's own `raft_impl`, found without importing it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise BadInput(f"no package {PACKAGE}", "an installation that has it, or `path:DIR`", "--system")
+    return Path(spec.origin).parent
+
+
+def _package_in(folder: Path, spec: str) -> Path:
+    directory = _find_package(folder)
+    if directory is None:
+        raise BadInput(f"no {PACKAGE} package in {folder}", f"a checkout, or the folder of {PACKAGE}", spec)
+    return directory
+
+
+def _find_package(folder: Path) -> Path | None:
+    for directory in (folder / PACKAGE, folder):
+        if (directory / "__init__.py").is_file() and (directory / "surface.py").is_file():
+            return directory.resolve()
+    return None
