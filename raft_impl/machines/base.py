@@ -1,0 +1,127 @@
+"""What a replicated state machine is: a pure function from (state, command) to (state, answer).
+
+A machine never sees time, randomness, its index or its replica: equal commands in equal order give equal states, byte
+for byte, on every replica and every version. Keys and values are what JSON can hold. Inside a machine they are kept as
+their canonical msgpack bytes, so that 1, 1.0 and true are three keys and not one, and so that digests need no second
+encoding.
+
+An answer is `(word, value)`: the word is `OK`, or the machine's way to say no (`NEGATIVE`), or `MALFORMED` for a
+command that makes no sense to it. Anything but `OK` leaves the state as it was.
+
+The digest of a state is the sum modulo 2^64 of the 8-byte BLAKE2b digests of its records, so that one changed record
+costs two additions, and the order in which records were made leaves no mark.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+import msgspec
+
+OK: Final = "ok"
+MALFORMED: Final = "malformed"
+NEGATIVE: Final = frozenset({"precondition-failed", "absent", "exists", "empty", "held"})
+"""Words with which a machine answers no. They are observations of the state, not failures."""
+
+READS: Final = frozenset({"read", "size"})
+"""Commands that change nothing in any machine, and so need not go through the log."""
+
+MASK: Final = (1 << 64) - 1
+
+Answer = tuple[str, Any]
+
+pack: Final = msgspec.msgpack.Encoder().encode
+unpack: Final = msgspec.msgpack.Decoder().decode
+
+
+class Machine(Protocol):
+    """What the session layer asks of a machine."""
+
+    @property
+    def digest(self) -> int:
+        """Sum of the digests of the records, modulo 2^64."""
+        ...
+
+    def apply(self, f: str, key: Any, value: Any) -> Answer:
+        """Execute one committed command."""
+        ...
+
+    def read(self, f: str, key: Any, value: Any) -> Answer:
+        """Answer one of `READS` without changing anything."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """The whole state, equal for equal states."""
+        ...
+
+    def restore(self, data: bytes) -> None:
+        """Replace the whole state by what `snapshot` gave."""
+        ...
+
+
+def record_digest(*parts: bytes) -> int:
+    """The digest of one record. Msgpack values delimit themselves, so joining them is unambiguous."""
+    return int.from_bytes(blake2b(b"".join(parts), digest_size=8).digest())
+
+
+class Table:
+    """Records by key with an incremental digest: the state of every machine whose records are independent.
+
+    Keys and values are msgpack bytes. Iteration is in order of creation and never leaves the table; snapshots are
+    sorted.
+    """
+
+    def __init__(self) -> None:
+        self.digest = 0
+        self._records: dict[bytes, tuple[bytes, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+        record = self._records.get(key)
+        return None if record is None else record[0]
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set the value of `key`."""
+        old = self._records.get(key)
+        new = record_digest(key, value)
+        self._records[key] = (value, new)
+        self.digest = (self.digest + new - (old[1] if old else 0)) & MASK
+
+    def pop(self, key: bytes) -> bytes | None:
+        """Remove `key` and return its last value, or None."""
+        old = self._records.pop(key, None)
+        if old is None:
+            return None
+        self.digest = (self.digest - old[1]) & MASK
+        return old[0]
+
+    def keys(self) -> list[bytes]:
+        """The keys, sorted."""
+        return sorted(self._records)
+
+    def snapshot(self) -> bytes:
+        """All records, sorted by key."""
+        return pack([[key, self._records[key][0]] for key in sorted(self._records)])
+
+    def restore(self, data: bytes) -> None:
+        """Replace all records."""
+        self.digest = 0
+        self._records = {}
+        for key, value in unpack(data):
+            self.put(key, value)
+
+
+def pair(value: Any) -> tuple[Any, Any] | None:
+    """`[old, new]` of a cas, or None when the value is no pair."""
+    if isinstance(value, list) and len(value) == 2:
+        return value[0], value[1]
+    return None
+
+
+def is_integer(value: Any) -> bool:
+    """Whether `value` is an integer that is no truth value and fits 64 bits, as msgpack holds it."""
+    return type(value) is int and -(1 << 63) <= value < (1 << 63)

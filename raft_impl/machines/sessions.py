@@ -1,0 +1,198 @@
+"""Sessions: no command takes effect twice, however often it is sent (dissertation, chapter 6.3).
+
+The table from (session, sequence) to the answer lives inside the replicated state, so every replica recognises a
+repeated command after any leader change, restart or snapshot. A session is opened by a command of its own and is named
+by the log index of that command. A client has one command outstanding; therefore the latest answer of a session is
+enough: a lower sequence belongs to a command whose client has already moved on, and gets `stale`.
+
+A command of an unknown session is refused with `no-session` and never opens one: the session may have been known, may
+have executed this very command, and may have expired since (the bug that silent re-creation is).
+
+Sessions expire by the time *in the log*. Each leader stamps its commands with a cluster clock that it continues, on
+its monotonic clock, from the latest stamp that it has seen. State time is the maximum of all stamps applied, so it is
+equal on all replicas and never goes back; it is part of snapshot and digest, as a replica that forgot it would expire
+sessions at other indexes than its peers. How long a session may be idle is fixed by the command that opened it.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import msgspec
+
+from .base import MALFORMED, MASK, OK, Answer, Machine, pack, record_digest, unpack
+
+NO_SESSION: Final = "no-session"
+STALE: Final = "stale"
+WITHOUT_EFFECT: Final = frozenset({NO_SESSION, MALFORMED})
+"""Words that say: this command was in the log and did nothing, and no earlier copy of it is remembered."""
+
+_NEVER: Final = (1 << 63) - 1
+_TIME_FACTOR: Final = 0x9E3779B97F4A7C15
+"""Odd, so that distinct times have distinct multiples modulo 2^64."""
+
+
+class Action(enum.IntEnum):
+    """What a command entry asks for."""
+
+    CALL = 0
+    OPEN = 1
+    CLOSE = 2
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The data of a COMMAND entry. `call` is msgpack of (f, key, value); session 0 means: no session, no protection."""
+
+    action: Action
+    time_ns: int
+    session: int = 0
+    sequence: int = 0
+    call: bytes = b""
+    idle_ns: int = 0
+
+
+encode_command: Final = msgspec.msgpack.Encoder().encode
+decode_command: Final = msgspec.msgpack.Decoder(Command).decode
+
+
+class Session(msgspec.Struct, array_like=True):
+    """What is remembered of a session: its latest command and answer, and when it expires (in log time)."""
+
+    sequence: int
+    answer: bytes
+    idle_ns: int
+    deadline_ns: int
+    digest: int = 0
+
+
+class _Image(msgspec.Struct, frozen=True, array_like=True):
+    """The form of a snapshot."""
+
+    time_ns: int
+    sessions: tuple[tuple[int, int, bytes, int, int], ...]
+    machine: bytes
+
+
+class SessionedMachine:
+    """A machine behind its session table: what a group replicates."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.time_ns = 0
+        self._machine = machine
+        self._sessions: dict[int, Session] = {}
+        self._sessions_digest = 0
+        # No session expires before this time; a lower bound, so that most commands look at no session but their own.
+        self._next_expiry_ns = _NEVER
+
+    def apply(self, index: int, data: bytes) -> Answer:
+        """Execute the command of a committed entry."""
+        command = decode_command(data)
+        if command.time_ns > self.time_ns:
+            self.time_ns = command.time_ns
+            if self.time_ns >= self._next_expiry_ns:
+                self._expire()
+        if command.action is Action.OPEN:
+            return self._open(index, command)
+        if command.action is Action.CLOSE:
+            self._forget(command.session)
+            return OK, None
+        if command.session == 0:
+            return self._execute(command.call)
+        return self._apply_once(command)
+
+    def answered(self, session: int, sequence: int) -> Answer | None:
+        """The answer to a command that was applied already, or None. True on any replica, since it was committed."""
+        known = self._sessions.get(session)
+        if known is None or known.sequence != sequence or not known.answer:
+            return None
+        word, value = unpack(known.answer)
+        return word, value
+
+    def read(self, call: bytes) -> Answer:
+        """Answer a read from the state as it is."""
+        try:
+            f, key, value = unpack(call)
+        except (msgspec.DecodeError, ValueError, TypeError):
+            return MALFORMED, None
+        return self._machine.read(f, key, value)
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of the whole state: machine, sessions, time."""
+        total = self._machine.digest + self._sessions_digest + self.time_ns * _TIME_FACTOR
+        return (total & MASK).to_bytes(8)
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions are open."""
+        return len(self._sessions)
+
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        sessions = tuple(
+            (name, known.sequence, known.answer, known.idle_ns, known.deadline_ns)
+            for name, known in sorted(self._sessions.items())
+        )
+        return pack(_Image(self.time_ns, sessions, self._machine.snapshot()))
+
+    def restore(self, data: bytes) -> None:
+        """Replace the whole state. An empty image is the state before the first command."""
+        image = msgspec.msgpack.decode(data, type=_Image)
+        self.time_ns = image.time_ns
+        self._sessions = {}
+        self._sessions_digest = 0
+        self._next_expiry_ns = _NEVER
+        for name, sequence, answer, idle_ns, deadline_ns in image.sessions:
+            self._remember(name, Session(sequence, answer, idle_ns, deadline_ns))
+        self._machine.restore(image.machine)
+
+    def _open(self, index: int, command: Command) -> Answer:
+        self._remember(index, Session(0, b"", command.idle_ns, _deadline(self.time_ns, command.idle_ns)))
+        return OK, index
+
+    def _apply_once(self, command: Command) -> Answer:
+        if command.sequence < 1:
+            return MALFORMED, None
+        known = self._sessions.get(command.session)
+        if known is None:
+            return NO_SESSION, None
+        if command.sequence <= known.sequence:
+            if command.sequence < known.sequence:
+                return STALE, None
+            word, value = unpack(known.answer)
+            return word, value
+        answer = self._execute(command.call)
+        deadline_ns = _deadline(self.time_ns, known.idle_ns)
+        self._remember(command.session, Session(command.sequence, pack(answer), known.idle_ns, deadline_ns))
+        return answer
+
+    def _execute(self, call: bytes) -> Answer:
+        try:
+            f, key, value = unpack(call)
+        except (msgspec.DecodeError, ValueError, TypeError):
+            return MALFORMED, None
+        return self._machine.apply(f, key, value)
+
+    def _remember(self, name: int, session: Session) -> None:
+        self._forget(name)
+        record = (name, session.sequence, session.answer, session.idle_ns, session.deadline_ns)
+        session.digest = record_digest(pack(record))
+        self._sessions[name] = session
+        self._sessions_digest += session.digest
+        self._next_expiry_ns = min(self._next_expiry_ns, session.deadline_ns)
+
+    def _forget(self, name: int) -> None:
+        known = self._sessions.pop(name, None)
+        if known is not None:
+            self._sessions_digest -= known.digest
+
+    def _expire(self) -> None:
+        expired = [name for name, known in self._sessions.items() if known.deadline_ns <= self.time_ns]
+        for name in expired:
+            self._forget(name)
+        self._next_expiry_ns = min((known.deadline_ns for known in self._sessions.values()), default=_NEVER)
+
+
+def _deadline(time_ns: int, idle_ns: int) -> int:
+    return time_ns + idle_ns if idle_ns else _NEVER
