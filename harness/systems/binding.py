@@ -1,7 +1,7 @@
 """The binding: what each code label of a plan is, and in which world the plan runs.
 
 A run is a pure function of (plan, binding). The plan names labels ("default", "A", "B"); the binding says which code
-each label stands for, as a spec that a person typed (`raft_impl`, `raft_impl@v1.2`, `path:DIR`), the folder that the spec
+each label stands for: a spec that a person typed (`raft_impl`, `raft_impl@v1.2`, `path:DIR`), the folder that the spec
 led to, and a digest of the code found there. It carries no loaded code, so that it crosses process boundaries.
 """
 

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from harness.errors import BadInput, one_of
 from harness.loader import code_digest
+
 from .binding import DEFAULT_LABEL, Binding, Code, World
 from .checkouts import PACKAGE, Checkouts
 

@@ -1,0 +1,71 @@
+"""Finding a stored run again: by its id or a beginning of it, by its folder, as `latest`; or a lone plan file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import BadInput
+from harness.plans import plan as plans
+
+from .layout import HISTORY, LATEST, PLAN, VERDICT
+
+
+class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run folder, read. `document` is None for a lone plan file, which never ran here."""
+
+    plan: plans.Plan
+    run: str | None
+    folder: Path | None
+    document: dict[str, Any] | None
+
+
+def find(text: str, results: Path) -> StoredRun:
+    """Read the run or plan file that a person named. Raises BadInput, or BadPlan for a plan that cannot be run."""
+    path = Path(text)
+    if path.is_file():
+        return StoredRun(plan=_load(path), run=None, folder=None, document=None)
+    folder = _folder(text, results)
+    document = _document(folder / VERDICT)
+    return StoredRun(plan=_load(folder / PLAN), run=folder.resolve().name, folder=folder, document=document)
+
+
+def read_history(folder: Path) -> bytes:
+    """Read the stored history."""
+    return _read(folder / HISTORY)
+
+
+def _folder(text: str, results: Path) -> Path:
+    for folder in (results / text, Path(text)):
+        if (folder / PLAN).is_file():
+            return folder.resolve() if text == LATEST else folder
+    matching = [path for path in sorted(results.glob(f"{_escape(text)}*")) if (path / PLAN).is_file()] if text else []
+    if len(matching) == 1:
+        return matching[0]
+    expected = "a run id, the beginning of one, a run folder, `latest`, or a plan file"
+    found = f"{len(matching)} runs that begin with {text!r}" if matching else f"no run or plan file {text!r}"
+    raise BadInput(found, expected, str(results))
+
+
+def _escape(text: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
+
+
+def _load(path: Path) -> plans.Plan:
+    return plans.decode(_read(path), str(path))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(_read(path), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise BadInput(f"a damaged file ({error})", "the document of a run", str(path)) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"a file that cannot be read ({error.strerror})", "a file of a stored run", str(path)) from None

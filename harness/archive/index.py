@@ -1,0 +1,228 @@
+"""The index: one SQLite row a run, so that questions over many runs need no walk over folders.
+
+Every run has a row, also those of a suite that were valid and kept no folder. Folders are the truth and rows point at
+them; deleting `foreshock.db` loses statistics and campaigns, no run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+
+from harness.errors import BadInput
+
+from .migrations import migrate
+
+FILE: Final = "foreshock.db"
+_BUSY_SECONDS_MAX: Final = 30
+"""Several suites may share one results folder; each holds the lock for milliseconds."""
+
+_COLUMNS: Final = [
+    "run",
+    "path",
+    "recorded",
+    "campaign",
+    "cell",
+    "seed",
+    "workload",
+    "profile",
+    "system",
+    "verdict",
+    "class",
+    "signature",
+    "allowed",
+    "plan_sha256",
+    "fingerprint",
+    "code_digest",
+    "document",
+]
+
+
+class IndexedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the index. `document` is what `run --json` printed."""
+
+    number: int
+    run: str | None
+    path: str | None
+    recorded: str
+    campaign: str | None
+    cell: int | None
+    seed: int
+    workload: str
+    profile: str
+    system: str
+    verdict: str
+    signature: str | None
+    allowed: bool
+    document: dict[str, Any]
+
+
+class Campaign(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of a suite."""
+
+    id: str
+    started: str
+    finished: str | None
+    suite: str
+    settings: dict[str, Any]
+    summary: dict[str, Any] | None
+
+
+class Index:
+    """The opened index of a results folder; use as a context manager."""
+
+    def __init__(self, results: Path) -> None:
+        self.path = results / FILE
+        try:
+            self._db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS_MAX, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            migrate(self._db, self.path)
+        except sqlite3.Error as error:
+            raise BadInput(
+                f"an index that cannot be used ({error})", "a SQLite file of foreshock", str(self.path)
+            ) from error
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def record(self, document: Mapping[str, Any], *, campaign: str | None = None, cell: int | None = None) -> None:
+        """Add a run by its document (or the document of a run that ended in an internal error)."""
+        anomalies = document.get("anomalies", ())
+        codes = document.get("binding", {}).get("codes", {})
+        row = {
+            "run": document.get("run"),
+            "path": document.get("path"),
+            "recorded": utc_now(),
+            "campaign": campaign,
+            "cell": cell,
+            "seed": document["seed"],
+            "workload": document["workload"],
+            "profile": document["profile"],
+            "system": " ".join(code["spec"] for code in codes.values()),
+            "verdict": document["verdict"],
+            "class": document.get("class", ""),
+            "signature": document.get("primary"),
+            "allowed": bool(anomalies) and all(anomaly["allowed"] for anomaly in anomalies),
+            "plan_sha256": document.get("plan_sha256"),
+            "fingerprint": document.get("fingerprint"),
+            "code_digest": document.get("code_digest"),
+            "document": msgspec.json.encode(document, enc_hook=repr).decode(),
+        }
+        marks = ", ".join(f":{column}" for column in _COLUMNS)
+        with self._errors():
+            self._db.execute(f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({marks})", row)
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Record several runs in one transaction."""
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        with self._errors():
+            self._db.execute("COMMIT")
+
+    def runs(
+        self,
+        *,
+        campaign: str | None = None,
+        verdict: str | None = None,
+        signature: str | None = None,
+        workload: str | None = None,
+        seed: int | None = None,
+        run: str | None = None,
+        limit: int | None = None,
+    ) -> list[IndexedRun]:
+        """List runs that fit all given words, newest first. `signature` may be a prefix of whole parts."""
+        exact = {"campaign": campaign, "verdict": verdict, "workload": workload, "seed": seed, "run": run}
+        where = [f"{column} = :{column}" for column, value in exact.items() if value is not None]
+        if signature is not None:
+            where.append("(signature = :signature OR substr(signature, 1, length(:signature) + 1) = :signature || '/')")
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        query = f"SELECT * FROM runs {condition} ORDER BY number DESC LIMIT :limit"
+        values = {**exact, "signature": signature, "limit": -1 if limit is None else limit}
+        with self._errors():
+            return [_run(row) for row in self._db.execute(query, values)]
+
+    def delete(self, runs: Sequence[IndexedRun]) -> None:
+        """Forget these rows."""
+        with self._errors():
+            self._db.executemany("DELETE FROM runs WHERE number = ?", [(run.number,) for run in runs])
+
+    def begin_campaign(self, id: str, suite: str, settings: Mapping[str, Any]) -> Campaign:
+        """Add a campaign that has begun."""
+        campaign = Campaign(id=id, started=utc_now(), finished=None, suite=suite, settings=dict(settings), summary=None)
+        with self._errors():
+            self._db.execute(
+                "INSERT INTO campaigns (id, started, suite, settings) VALUES (?, ?, ?, ?)",
+                (id, campaign.started, suite, msgspec.json.encode(settings).decode()),
+            )
+        return campaign
+
+    def finish_campaign(self, id: str, summary: Mapping[str, Any]) -> None:
+        """Store what a campaign found; it is no longer resumable."""
+        with self._errors():
+            self._db.execute(
+                "UPDATE campaigns SET finished = ?, summary = ? WHERE id = ?",
+                (utc_now(), msgspec.json.encode(summary, enc_hook=repr).decode(), id),
+            )
+
+    def campaign(self, id: str) -> Campaign:
+        """Find a campaign by its id, or the newest finished one for "latest". Raises BadInput."""
+        query = "SELECT * FROM campaigns WHERE id = :id"
+        if id == "latest":
+            query = "SELECT * FROM campaigns WHERE finished IS NOT NULL ORDER BY started DESC, rowid DESC LIMIT 1"
+        with self._errors():
+            row = self._db.execute(query, {"id": id}).fetchone()
+        if row is None:
+            known = [entry["id"] for entry in self._db.execute("SELECT id FROM campaigns ORDER BY rowid DESC LIMIT 5")]
+            raise BadInput(
+                f"no campaign {id!r}", f"one of {', '.join(known)}" if known else "a finished suite", str(self.path)
+            )
+        summary = None if row["summary"] is None else msgspec.json.decode(row["summary"])
+        settings = msgspec.json.decode(row["settings"])
+        return Campaign(
+            id=row["id"],
+            started=row["started"],
+            finished=row["finished"],
+            suite=row["suite"],
+            settings=settings,
+            summary=summary,
+        )
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BadInput(
+                f"an index that cannot be used ({error})", "a SQLite file of foreshock", str(self.path)
+            ) from error
+
+
+def utc_now() -> str:
+    """Say the time as the index stores it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _run(row: sqlite3.Row) -> IndexedRun:
+    values = {name: row[name] for name in IndexedRun.__struct_fields__}
+    return IndexedRun(**{**values, "allowed": bool(row["allowed"]), "document": msgspec.json.decode(row["document"])})

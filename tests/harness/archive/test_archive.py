@@ -1,0 +1,248 @@
+"""Run folders are whole or absent; the index answers for every run; stored runs are found again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harness.archive import find, layout, migrations
+from harness.archive.index import FILE, Index
+from harness.archive.provenance import Provenance, provenance
+from harness.errors import BadInput
+from harness.plans.plan import BadPlan
+from tests.harness.outcomes import make_history, make_outcome, make_plan, make_rows
+
+HERE = Provenance(harness="a", python="CPython 3.11", trio="0.35")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_folder_holds_plan_history_trace_and_verdict(tmp_path: Path) -> None:
+    outcome = make_outcome(7, "invalid", "linearizability/nonlinearizable", rows=make_rows(2))
+
+    document = layout.write_run(tmp_path, outcome, HERE)
+
+    folder = Path(document["path"])
+    assert names(folder) == ["history.jsonl", "plan.json", "trace.jsonl", "verdict.json"]
+    assert (folder / "plan.json").read_bytes() == outcome.plan.to_json()
+    assert [json.loads(line)["actor"] for line in (folder / "trace.jsonl").read_text().splitlines()] == ["n0", "n0"]
+    assert json.loads((folder / "history.jsonl").read_text().splitlines()[1])["node"] == "n1"
+    stored = json.loads((folder / "verdict.json").read_text())
+    assert stored["anomalies"][0]["evidence"] == {"prefix": 4}
+    assert "evidence" not in document["anomalies"][0]
+    assert {key: stored[key] for key in document if key != "anomalies"} == {
+        key: value for key, value in json.loads(json.dumps(document)).items() if key != "anomalies"
+    }
+
+
+def test_the_document_has_the_keys_that_scripts_depend_on(tmp_path: Path) -> None:
+    document = layout.write_run(tmp_path, make_outcome(1, "invalid", "liveness/no-leader"), HERE)
+
+    promised = (
+        "run path seed plan_sha256 fingerprint history_sha256 verdict class anomalies ops faults messages "
+        "simulated_seconds wall_seconds recovery_ms resolved_options"
+    )
+    assert set(promised.split()) <= set(document)
+    assert set(document["anomalies"][0]) >= {"kind", "signature", "checker", "index", "allowed"}
+    assert document["simulated_seconds"] == 5.0
+
+
+def test_a_large_trace_is_compressed_and_reads_back_alike(tmp_path: Path) -> None:
+    rows = make_rows(20_000)
+
+    folder = Path(layout.write_run(tmp_path, make_outcome(rows=rows), HERE)["path"])
+
+    assert "trace.jsonl.gz" in names(folder)
+    assert gzip.decompress((folder / "trace.jsonl.gz").read_bytes()) == layout.encode_trace(rows)
+    events = layout.read_trace(folder)
+    assert events is not None
+    assert sum(1 for _ in events) == 20_000
+
+
+def test_a_trace_that_was_not_kept_is_absent(tmp_path: Path) -> None:
+    folder = Path(layout.write_run(tmp_path, make_outcome(), HERE)["path"])
+
+    assert layout.read_trace(folder) is None
+
+
+def test_runs_of_one_plan_within_a_second_get_different_names(tmp_path: Path) -> None:
+    runs = {layout.write_run(tmp_path, make_outcome(3), HERE)["run"] for _ in range(4)}
+
+    assert len(runs) == 4
+    assert all("-register-s3-" in run for run in runs)
+
+
+def test_latest_links_the_newest_run(tmp_path: Path) -> None:
+    layout.write_run(tmp_path, make_outcome(1), HERE)
+
+    newest = layout.write_run(tmp_path, make_outcome(2), HERE)
+
+    assert os.readlink(tmp_path / "latest") == newest["run"]
+    assert find.find("latest", tmp_path).run == newest["run"]
+
+
+def test_a_failure_while_writing_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(layout, "_write_trace", full)
+
+    with pytest.raises(BadInput, match="No space left on device"):
+        layout.write_run(tmp_path, make_outcome(rows=make_rows()), HERE)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"])
+def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    results = tmp_path / "file" / below
+
+    with pytest.raises(BadInput) as caught:
+        layout.prepare(results)
+
+    assert "\n" not in str(caught.value)
+    assert str(results) in str(caught.value)
+
+
+def test_what_a_killed_process_left_is_cleared_away_later(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-old").mkdir()
+    (tmp_path / ".tmp-new").mkdir()
+    os.utime(tmp_path / ".tmp-old", (0, 0))
+
+    layout.prepare(tmp_path)
+
+    assert names(tmp_path) == [".tmp-new"]
+
+
+def test_the_index_lists_runs_newest_first_and_filters(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        for seed in (1, 2):
+            index.record(layout.write_run(tmp_path, make_outcome(seed), HERE))
+        index.record(layout.write_run(tmp_path, make_outcome(3, "invalid", "raft/log-matching/leader"), HERE))
+
+    with Index(tmp_path) as index:
+        assert [run.seed for run in index.runs()] == [3, 2, 1]
+        assert [run.seed for run in index.runs(verdict="valid", limit=1)] == [2]
+        assert [run.seed for run in index.runs(signature="raft")] == [3]
+        assert [run.seed for run in index.runs(signature="raft/log")] == []
+        assert index.runs(seed=3)[0].document["anomalies"][0]["signature"] == "raft/log-matching/leader"
+        index.delete(index.runs(seed=1))
+        assert [run.seed for run in index.runs()] == [3, 2]
+
+
+def test_a_batch_that_fails_records_nothing(tmp_path: Path) -> None:
+    document = layout.write_run(tmp_path, make_outcome(1), HERE)
+
+    def record_two(index: Index) -> None:
+        with index.batch():
+            index.record(document)
+            index.record({"seed": 2})
+
+    with Index(tmp_path) as index:
+        with pytest.raises(KeyError):
+            record_two(index)
+
+        assert index.runs() == []
+
+
+def test_a_campaign_is_found_by_id_and_as_latest_when_finished(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        for name in ("one", "two", "three"):
+            index.begin_campaign(name, "default", {"count": 3})
+        index.finish_campaign("one", {"runs": {}})
+        index.finish_campaign("two", {"runs": {"valid": 3}})
+
+        assert index.campaign("three").finished is None
+        assert index.campaign("latest").summary == {"runs": {"valid": 3}}
+        with pytest.raises(BadInput, match="found no campaign 'four'; expected one of three, two, one"):
+            index.campaign("four")
+
+
+def test_an_index_of_the_future_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute(f"PRAGMA user_version = {len(migrations.MIGRATIONS) + 1}")
+    connection.close()
+
+    with pytest.raises(BadInput, match="found index version"):
+        Index(tmp_path)
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("not a database, but long enough to be read as one" * 20)
+
+    with pytest.raises(BadInput, match="found an index that cannot be used"):
+        Index(tmp_path)
+
+
+def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Index(tmp_path):
+        pass
+    broken = (*migrations.MIGRATIONS, ("CREATE TABLE extra (x)", "no SQL at all"))
+    monkeypatch.setattr(migrations, "MIGRATIONS", broken)
+
+    with pytest.raises(BadInput):
+        Index(tmp_path)
+
+    connection = sqlite3.connect(tmp_path / FILE)
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    assert "extra" not in tables
+    assert version == len(broken) - 1
+
+
+@pytest.mark.parametrize("form", ["id", "beginning", "folder"])
+def test_a_stored_run_is_found_by(tmp_path: Path, form: str) -> None:
+    document = layout.write_run(tmp_path, make_outcome(5), HERE)
+    text = {"id": document["run"], "beginning": document["run"][:-2], "folder": document["path"]}[form]
+
+    stored = find.find(text, tmp_path)
+
+    assert stored.plan == make_plan(5)
+    assert stored.document is not None
+    assert stored.document["fingerprint"] == document["fingerprint"]
+    assert stored.folder is not None
+    assert find.read_history(stored.folder).count(b"\n") == len(make_history())
+
+
+def test_a_plan_file_is_a_run_that_never_ran(tmp_path: Path) -> None:
+    (tmp_path / "my.json").write_bytes(make_plan(9).to_json())
+
+    stored = find.find(str(tmp_path / "my.json"), tmp_path)
+
+    assert (stored.plan.drawn.seed, stored.run, stored.document) == (9, None, None)
+
+
+def test_a_name_that_fits_no_run_or_several_is_bad_input(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        layout.write_run(tmp_path, make_outcome(seed), HERE)
+
+    with pytest.raises(BadInput, match="no run or plan file 'nothing'"):
+        find.find("nothing", tmp_path)
+    with pytest.raises(BadInput, match="found 2 runs that begin with '2'"):
+        find.find("2", tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"format": 99}', b'{"format": 1}'])
+def test_a_damaged_plan_is_one_line(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(damage)
+
+    with pytest.raises(BadPlan) as caught:
+        find.find(str(tmp_path / "plan.json"), tmp_path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_provenance_tells_what_differs() -> None:
+    here = provenance()
+
+    assert here.differences(here) == []
+    assert HERE.differences(Provenance(harness="a", python="CPython 3.13", trio="0.35")) == ["python"]
+    assert len(here.harness) == 64

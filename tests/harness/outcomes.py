@@ -1,0 +1,94 @@
+"""Small plans and outcomes, made by hand, for tests of what stands around a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from checkers.history import Op
+from checkers.trace import Row
+from checkers.verdict import Validity, Verdict
+from harness.plans import plan as plans
+from harness.run.outcome import JudgedAnomaly, Outcome
+
+MS = 1_000_000
+
+
+def make_plan(seed: int = 1, workload: str = "register", **changes: Any) -> plans.Plan:
+    """A plan with one replica, one client and one op."""
+    link = plans.LinkSpec(delay_min_ns=MS, delay_max_ns=2 * MS)
+    values: dict[str, Any] = {
+        "drawn": plans.Drawn(seed=seed, profile="calm", workload=workload, flavour="unique"),
+        "groups": {"g0": plans.Group(machine="register", voters=("n0",))},
+        "actors": {"n0": plans.Actor(kind="replica"), "c0": plans.Actor(kind="client", home="n0")},
+        "options": {},
+        "programs": (plans.Program(thread=0, client="c0", ops=(plans.PlannedOp(id=0, due_ns=0, f="read", key="x"),)),),
+        "phases": plans.Phases(warmup_ns=0, faults_ns=MS, recovery_ns=0, final_ns=0),
+        "links": plans.Links(replica=link, client=link),
+        "clocks": plans.Clocks(),
+        "disks": plans.Disks(default=plans.DiskSpec(fsync_min_ns=MS, fsync_max_ns=MS)),
+        "schedule": plans.Schedule(seed=seed),
+        "check": plans.Check(model="cas-register"),
+    }
+    return plans.Plan(**{**values, **changes})
+
+
+def make_history() -> tuple[Op, ...]:
+    """One read, whose completion carries a field of another tool."""
+    invoke = Op(index=0, time=0, process=0, type="invoke", f="read", key="x")
+    return (invoke, Op(index=3, time=9, process=0, type="ok", f="read", key="x", value=None, extra={"node": "n1"}))
+
+
+def make_rows(count: int = 2) -> list[Row]:
+    """Role changes."""
+    return [(index, "role", "n0", "g0", "follower", index) for index in range(count)]
+
+
+def make_outcome(
+    seed: int = 1,
+    validity: Validity = "valid",
+    *signatures: str,
+    allowed: bool = False,
+    rows: list[Row] | None = None,
+    **changes: Any,
+) -> Outcome:
+    """What a run of `make_plan(seed)` left, with an anomaly for each signature."""
+    plan = changes.pop("plan", None) or make_plan(seed)
+    anomalies = tuple(
+        JudgedAnomaly(
+            kind=signature.split("/")[1],
+            signature=signature,
+            checker=signature.split("/")[0],
+            index=3,
+            allowed=allowed,
+            message=f"what is wrong: {signature}",
+            evidence={"prefix": 4},
+        )
+        for signature in signatures
+    )
+    values: dict[str, Any] = {
+        "plan": plan,
+        "binding": {"world": "sim", "codes": {"default": {"spec": "raft_impl", "digest": "d" * 64}}},
+        "plan_sha256": plan.sha256,
+        "fingerprint": f"{seed:064x}",
+        "history_sha256": "b" * 64,
+        "history": make_history(),
+        "rows": rows,
+        "verdict": Verdict(validity=validity, checker="all", reason="too long" if validity == "unknown" else ""),
+        "plan_class": "tolerable",
+        "anomalies": anomalies,
+        "primary": signatures[0] if signatures else None,
+        "ops": {"ok": 1, "fail": 0, "info": 0},
+        "faults": {"planned": 0, "effective": 0, "moot": 0, "idle": 0},
+        "fault_outcomes": {},
+        "messages": 12,
+        "simulated_ns": 5_000 * MS,
+        "wall_seconds": 0.25,
+        "check_seconds": 0.01,
+        "recovery_ms": 3.5,
+        "resolved_options": {"reads": "quorum"},
+        "code_digest": "d" * 64,
+        "probes": {},
+        "metrics": {},
+        "stopped": "horizon",
+    }
+    return Outcome(**{**values, **changes})
