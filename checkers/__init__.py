@@ -1,1 +1,32 @@
-"""Histories in, verdicts out: pure, and a library on its own."""
+"""Histories in, verdicts out: pure, and a library on its own.
+
+    from checkers import History, check
+
+    verdict = check(History.from_jsonl("history.jsonl"), "cas-register")
+    print(verdict.validity, *(anomaly.message for anomaly in verdict.anomalies), sep="\\n")
+
+`history` has the nouns, `models` what objects do, `linearizability` decides whether an order exists. `trace` and `raft`
+are about what actors did rather than what clients saw. Nothing here knows of worlds, plans or any implementation.
+"""
+
+from __future__ import annotations
+
+from .history import History, MalformedHistory, Op, Operation
+from .linearizability.checker import EnginesDisagree, check
+from .models import ILLEGAL, MODELS, Model
+from .verdict import Anomaly, Verdict, merge
+
+__all__ = [
+    "ILLEGAL",
+    "MODELS",
+    "Anomaly",
+    "EnginesDisagree",
+    "History",
+    "MalformedHistory",
+    "Model",
+    "Op",
+    "Operation",
+    "Verdict",
+    "check",
+    "merge",
+]

@@ -15,7 +15,8 @@ A `History` is well-formed by construction. It pairs each invoke with its comple
 * `fail` otherwise: it did not happen, and is as if it had never been invoked.
 * `info`, also an invoke without any completion: it may take effect at any time after its call, or never.
 
-Values are frozen (lists become tuples), so that models may use them in states. Numbers and booleans compare as Python does.
+Values are frozen (lists become tuples), so that models may use them in states; numbers and booleans compare as Python
+does.
 """
 
 from __future__ import annotations
@@ -102,12 +103,13 @@ class MalformedHistory(ValueError):
 class Conventions(msgspec.Struct, frozen=True, kw_only=True):
     """What a source means where tools differ. `check` follows it unless told otherwise, and prints it with the verdict.
 
-    `failed_cas`: a failed cas says that the state was not `old` (constraint), or says nothing (Knossos).
+    `failed_cas`: a failed cas constrains when its `error` is a negative answer (by-error), or always says that the
+    state was not `old` (constraint: Porcupine's etcd logs), or says nothing (nothing: Knossos).
     `nil_read`: an ok read of null saw no value (absent), or says nothing (anything: Knossos).
     """
 
     source: str = "jsonl"
-    failed_cas: Literal["constraint", "nothing"] = "constraint"
+    failed_cas: Literal["by-error", "constraint", "nothing"] = "by-error"
     nil_read: Literal["absent", "anything"] = "absent"
 
 

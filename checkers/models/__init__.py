@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from checkers.history import MalformedHistory
+
 from .containers import LIST_MODEL, QUEUE, SET
 from .counters import COUNTER
 from .maps import MAP

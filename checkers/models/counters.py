@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from checkers.history import Operation
+
 from .model import ILLEGAL, INTEGER, INTEGERS, NOTHING, Function, Model, Shape
 
 MISSING: Final = None

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 from checkers.history import Operation, show
+
 from . import registers
 from .model import ALL_KEYS, ILLEGAL, INTEGER, NOTHING, Function, Model
 

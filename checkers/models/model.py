@@ -52,6 +52,11 @@ ALL_KEYS: Final = None
 """What `keys` returns for an operation that touches every key there is."""
 
 
+def own_key(operation: Operation) -> tuple[Hashable, ...] | None:
+    """Say that an operation touches the one key it names."""
+    return (operation.key,)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a value must look like: the words for a person, and the test."""
@@ -98,7 +103,7 @@ class Model:
     init: State
     step: Step
     functions: Mapping[str, Function] = field(default_factory=dict)
-    keys: Callable[[Operation], tuple[Hashable, ...] | None] = lambda operation: (operation.key,)
+    keys: Callable[[Operation], tuple[Hashable, ...] | None] = own_key
     identity: Callable[[Operation], Hashable] = lambda operation: (
         operation.f,
         operation.key,

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 from checkers.history import Operation
+
 from .model import ILLEGAL, Function, Model
 
 FREE: Final = None

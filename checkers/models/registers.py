@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from checkers.history import Operation
+
 from .model import ANY, ILLEGAL, NOTHING, PAIR, Function, Model
 
 FUNCTIONS: Final = {

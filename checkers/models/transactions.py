@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
 
 from checkers.history import Operation, show
+
 from .maps import describe_state
 from .model import ILLEGAL, Function, Model, Shape
 

@@ -1,0 +1,284 @@
+"""The facade of linearizability: take a history and a model, choose an engine for each object, say what was found.
+
+Each independent object is given to the first engine in `ENGINES` that can decide it exactly; the general engine can
+decide any. The verdict says which ones ran and why others did not. An engine that stops at a limit, or crashes, makes
+the verdict `unknown` with the reason; a violation of another object still makes it `invalid`.
+
+The signature of a violation is `linearizability/nonlinearizable/MODEL/F`: F is the function of the operation at whose
+completion the violation became certain. Both words come from closed lists (`models.MODELS`, `Model.functions`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any, Final, Literal
+
+import msgspec
+
+from checkers.history import Conventions, History, MalformedHistory, Op, Operation, freeze, show
+from checkers.models import Model, named
+from checkers.verdict import Anomaly, Validity, Verdict
+
+from .explain import Explanation, explain
+from .partition import Part, admit, split
+from .result import Limits, LinearizabilityResult
+
+CHECKER: Final = "linearizability"
+NONLINEARIZABLE: Final = "nonlinearizable"
+
+GENERAL: Final = "wgl"
+"""The engine that decides every model."""
+
+REFERENCE: Final = "wgl"
+"""The engine that `cross_check` compares with."""
+
+FAST: Final[tuple[str, ...]] = ()
+"""Exact engines for particular objects, tried in this order."""
+
+ENGINES: Final = tuple(dict.fromkeys((*FAST, GENERAL, REFERENCE)))
+
+CROSS_CHECK_STEPS: Final = 2_000_000
+"""What the reference engine may spend on each object where it only confirms: some seconds."""
+
+EXPLAINED: Final = 5
+"""So many violated objects are explained in full; one explanation is usually all that anybody reads."""
+
+FailedCas = Literal["auto", "constraint", "nothing"]
+NilRead = Literal["auto", "absent", "anything"]
+
+
+class EnginesDisagree(Exception):
+    """Two exact engines gave opposite answers: one of them is wrong, and no verdict can be trusted."""
+
+    def __init__(self, first: LinearizabilityResult, second: LinearizabilityResult, part: str) -> None:
+        self.first = first
+        self.second = second
+        where = f" on key {part}" if part else ""
+        super().__init__(f"engine {first.engine} says {first.validity}, {second.engine} says {second.validity}{where}")
+
+
+def check(
+    history: History | Iterable[Op],
+    model: Model | str,
+    *,
+    algorithm: str = "auto",
+    initial: Any = None,
+    failed_cas: FailedCas = "auto",
+    nil_read: NilRead = "auto",
+    step_limit: int | None = None,
+    state_limit: int | None = None,
+    time_limit_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+    cross_check: bool = False,
+    explain: bool = True,
+    witness: bool = False,
+) -> Verdict:
+    """Decide whether a history is linearizable.
+
+    `algorithm` names an engine of `ENGINES`, or leaves the choice to the checker. `initial` is the state at the start
+    where it is not the model's own. `failed_cas` and `nil_read` are those of `Conventions`; "auto" takes the history's
+    own. Limits in steps and states give the same verdict on every machine. `witness` asks for an order in which the
+    operations of each object could have taken effect.
+
+    Raises `MalformedHistory` for operations that are none of this model's, and `EnginesDisagree` under `cross_check`.
+    """
+    if not isinstance(history, History):
+        history = History(history)
+    limits = Limits(steps=step_limit, states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes)
+    conventions = _conventions(history, failed_cas, nil_read)
+    return _Check(history, _model(model, initial), conventions, limits, algorithm).run(
+        cross_check=cross_check, explained=explain, witness=witness
+    )
+
+
+def _model(model: Model | str, initial: Any) -> Model:
+    found = named(model) if isinstance(model, str) else model
+    return found if initial is None else found.starting_at(freeze(initial))
+
+
+def _conventions(history: History, failed_cas: FailedCas, nil_read: NilRead) -> Conventions:
+    chosen = history.conventions
+    if failed_cas != "auto":
+        chosen = msgspec.structs.replace(chosen, failed_cas=failed_cas)
+    if nil_read != "auto":
+        chosen = msgspec.structs.replace(chosen, nil_read=nil_read)
+    return chosen
+
+
+def engine_module(name: str) -> ModuleType:
+    """Return the module of an engine: it offers `applicable` and `check_operations`."""
+    if name not in ENGINES:
+        raise MalformedHistory(f"algorithm {name!r}", f"auto or one of {', '.join(ENGINES)}", "--algorithm")
+    return importlib.import_module(f".{name.replace('-', '_')}", __package__)
+
+
+def decide(
+    operations: Sequence[Operation], model: Model, limits: Limits, algorithm: str = "auto"
+) -> tuple[LinearizabilityResult, list[str]]:
+    """Decide one object with the best engine, or the one that was named; also say why others were passed over."""
+    passed: list[str] = []
+    for name in ENGINES if algorithm == "auto" else (algorithm,):
+        module = engine_module(name)
+        why_not = module.applicable(operations, model)
+        if why_not is not None:
+            passed.append(f"{name}: {why_not}")
+            continue
+        result = _run_engine(name, module, operations, model, limits)
+        if result.validity == "unknown" and name in FAST and algorithm == "auto":
+            passed.append(f"{name}: {result.reason}")
+            continue
+        return result, passed
+    return LinearizabilityResult(validity="unknown", engine=algorithm, reason="; ".join(passed)), passed
+
+
+def _run_engine(
+    name: str, module: ModuleType, operations: Sequence[Operation], model: Model, limits: Limits
+) -> LinearizabilityResult:
+    try:
+        result: LinearizabilityResult = module.check_operations(operations, model, limits)
+    except MemoryError:
+        return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
+    except Exception as error:  # a checker that crashed has no opinion, and says so
+        reason = f"engine {name} crashed: {type(error).__name__}: {error}"
+        return LinearizabilityResult(validity="unknown", engine=name, reason=reason)
+    return result
+
+
+class _Check:
+    """One call of `check`: what was given, and what has been spent."""
+
+    def __init__(
+        self, history: History, model: Model, conventions: Conventions, limits: Limits, algorithm: str
+    ) -> None:
+        self.started = time.monotonic()
+        self.history = history
+        self.conventions = conventions
+        self.limits = limits
+        self.algorithm = algorithm
+        operations = history.operations(with_void=True)
+        self.model = model.adapt(model, operations)
+        self.operations, self.notes = admit(operations, self.model, conventions, history.where_index)
+        self.parts = split(self.operations, self.model)
+        self.results: list[tuple[Part, LinearizabilityResult]] = []
+        self.passed: dict[str, int] = {}
+        self.steps = 0
+
+    def run(self, *, cross_check: bool, explained: bool, witness: bool) -> Verdict:
+        for part in self.parts:
+            result, passed = decide(part.operations, self.model, self.remaining(), self.algorithm)
+            if cross_check:
+                self.confirm(part, result)
+            if witness and result.validity == "valid" and result.order is None:
+                result = self.with_witness(part, result)
+            self.steps += result.steps
+            self.results.append((part, result))
+            for why in passed:
+                self.passed[why] = self.passed.get(why, 0) + 1
+        anomalies = self.anomalies(explained)
+        return self.verdict(anomalies, witness)
+
+    def remaining(self) -> Limits:
+        limits = self.limits
+        steps = None if limits.steps is None else max(0, limits.steps - self.steps)
+        seconds = None if limits.seconds is None else max(0.0, limits.seconds - (time.monotonic() - self.started))
+        return msgspec.structs.replace(limits, steps=steps, seconds=seconds)
+
+    def confirm(self, part: Part, result: LinearizabilityResult) -> None:
+        """Ask a second engine, and raise where it says the opposite."""
+        other = GENERAL if result.engine == REFERENCE else REFERENCE
+        limits = msgspec.structs.replace(self.remaining(), steps=CROSS_CHECK_STEPS)
+        second, _ = decide(part.operations, self.model, limits, other)
+        if {result.validity, second.validity} == {"valid", "invalid"}:
+            raise EnginesDisagree(result, second, part.name)
+        if second.validity == "unknown":
+            self.notes.append(f"cross-check by {other} did not finish{_of(part)}: {second.reason}")
+
+    def with_witness(self, part: Part, result: LinearizabilityResult) -> LinearizabilityResult:
+        """Ask the reference engine for an order, where the engine that decided does not make one."""
+        found, _ = decide(part.operations, self.model, self.remaining(), REFERENCE)
+        if found.order is None:
+            self.notes.append(f"no witness order{_of(part)}: {found.reason}")
+            return result
+        return msgspec.structs.replace(result, order=found.order)
+
+    def anomalies(self, explained: bool) -> tuple[Anomaly, ...]:
+        found: list[Anomaly] = []
+        for part, result in self.results:
+            if result.validity == "invalid":
+                full = explained and len(found) < EXPLAINED
+                explanation = explain(part, self.model, result, self.decide_quickly, full=full)
+                found.append(self.anomaly(explanation))
+        return tuple(sorted(found, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
+
+    def decide_quickly(self, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
+        """Decide a prefix or a sub-history on the way to an explanation."""
+        bounded = msgspec.structs.replace(limits, seconds=self.limits.seconds, bytes=self.limits.bytes)
+        result, _ = decide(operations, self.model, bounded)
+        return result
+
+    def anomaly(self, explanation: Explanation) -> Anomaly:
+        return Anomaly(
+            checker=CHECKER,
+            kind=NONLINEARIZABLE,
+            detail=f"{self.model.name}/{explanation.f}",
+            index=explanation.index,
+            message=explanation.message,
+            evidence=explanation.evidence,
+        )
+
+    def verdict(self, anomalies: tuple[Anomaly, ...], witness: bool) -> Verdict:
+        unknown = [(part, result) for part, result in self.results if result.validity == "unknown"]
+        validity: Validity = "invalid" if anomalies else "unknown" if unknown else "valid"
+        engines: dict[str, int] = {}
+        for _, result in self.results:
+            engines[result.engine] = engines.get(result.engine, 0) + 1
+        return Verdict(
+            validity=validity,
+            checker=CHECKER,
+            engine="+".join(engines),
+            model=self.model.name,
+            ops=len(self.history.operations(with_void=True)),
+            anomalies=anomalies,
+            reason=self.reason(unknown) if validity == "unknown" else "",
+            steps=self.steps,
+            seconds=time.monotonic() - self.started,
+            machine_dependent=validity == "unknown" and any(result.machine_dependent for _, result in unknown),
+            notes=tuple(self.notes),
+            details=self.details(engines, witness),
+        )
+
+    def reason(self, unknown: list[tuple[Part, LinearizabilityResult]]) -> str:
+        part, result = unknown[0]
+        decided = len(self.results) - len(unknown)
+        return f"{result.reason}{_of(part)}; {decided} of {len(self.results)} objects decided"
+
+    def details(self, engines: dict[str, int], witness: bool) -> dict[str, Any]:
+        details: dict[str, Any] = {
+            "conventions": {
+                "source": self.conventions.source,
+                "failed_cas": self.conventions.failed_cas,
+                "nil_read": self.conventions.nil_read,
+                "initial": self.model.describe_state(self.model.init),
+            },
+            "objects": len(self.parts),
+            "engines": engines,
+            "passed_over": self.passed,
+            "states": max((result.states for _, result in self.results), default=0),
+        }
+        if witness:
+            details["witness"] = {
+                part.name: [operation.call for operation in result.order]
+                for part, result in self.results
+                if result.order is not None
+            }
+        return details
+
+
+def _of(part: Part) -> str:
+    return f" (key {part.name})" if part.name else ""
+
+
+__all__ = ["ENGINES", "EnginesDisagree", "check", "decide", "engine_module", "show"]

@@ -1,0 +1,351 @@
+"""Why a history is not linearizable: data first, sentences second.
+
+Four things are found, each exactly:
+
+1. *When it became certain.* The shortest prefix of the history that no order explains. An operation still pending at
+   its end counts as one of unknown outcome, even where a later line tells more; so this is the first line at which
+   somebody reading along would have known.
+2. *A 1-minimal failing sub-history.* Leaving an operation out of a history does not keep its meaning: without the
+   write of 1, every read of 1 looks wrong. So operations are not deleted but *freed*: one that only looks is dropped,
+   any other may take effect at any time, before its call too, or never. What is left with its interval and its
+   answer is a proof: the other operations cannot help, whenever they took effect. It is 1-minimal: free any one more,
+   and an order exists. (`minimal` in the evidence says whether that was shown within the budget.)
+3. *The operation that cannot be placed*, and the last one that could.
+4. *The states before it*, each with the shortest order that leads there, and that the operation is impossible in each.
+
+`configuration_graph` draws the last step of a small case for a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from checkers.history import INF, Operation
+from checkers.models import ILLEGAL, Model
+
+from .partition import Part, pending
+from .result import Limits, LinearizabilityResult
+
+REDUCTION_STEPS: Final = 1_000_000
+"""What all attempts to free operations may spend together: about a second."""
+
+CONFIGURATIONS: Final = 2_000
+"""More configurations than this before the failure are too many for a person; then only their number is told."""
+
+SHOWN: Final = 8
+"""So many states and operations stand in the message; the evidence has all."""
+
+Decide = Callable[[Sequence[Operation], Limits], LinearizabilityResult]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an anomaly is made of."""
+
+    index: int
+    f: str
+    message: str
+    evidence: dict[str, Any]
+
+
+def explain(
+    part: Part, model: Model, result: LinearizabilityResult, decide: Decide, *, full: bool = True
+) -> Explanation:
+    """Explain why the operations of one object have no order; with `full` unset, only tell when that was certain."""
+    index = certain_index(part, model, result, decide)
+    completing = next(operation for operation in (*part.operations, *part.voids) if operation.ret == index)
+    evidence: dict[str, Any] = {
+        "key": list(part.keys) if len(part.keys) > 1 else part.keys[0],
+        "certain_index": index,
+        "prefix_length": sum(operation.call <= index for operation in part.operations),
+        "completing": as_data(completing, model),
+    }
+    if not full:
+        message = f"{_subject(part)}no order explains what the clients saw; certain at index {index}."
+        return Explanation(index=index, f=completing.f, message=message, evidence=evidence)
+    prefix = part.prefix(index, model)
+    reduction = reduce(prefix, model, decide, result.culprits)
+    last = last_placed(part, index)
+    failure = enumerate_failure(reduction.kept, model)
+    evidence |= {
+        "minimal_history": [as_data(operation, model) for operation in reduction.kept],
+        "minimal": reduction.minimal,
+        "freed": len(prefix) - len(reduction.kept),
+        "last_placed": None if last is None else as_data(last, model),
+        "blocked": as_data(failure.blocked, model),
+        "states": [
+            {"state": model.describe_state(state), "order": [operation.call for operation in order]}
+            for state, order in failure.states
+        ],
+        "states_complete": failure.complete,
+    }
+    message = _message(part, model, index, reduction, failure, last)
+    return Explanation(index=index, f=completing.f, message=message, evidence=evidence)
+
+
+def certain_index(part: Part, model: Model, result: LinearizabilityResult, decide: Decide) -> int:
+    """Find the completion that ends the shortest failing prefix.
+
+    An engine names the completion at which it gave up. It knows later answers, so that can only be too early; the
+    true one is searched by bisection from there. Failing prefixes stay failing, which makes bisection right.
+    """
+    if result.certain is not None and not any(void.call <= result.certain < void.ret for void in part.voids):
+        return result.certain
+    start = result.certain or (result.blocked.ret if result.blocked is not None else 0)
+    ends = [end for end in part.completions() if end >= start] or part.completions()[-1:]
+    limits = Limits(steps=REDUCTION_STEPS)
+
+    def fails(position: int) -> bool:
+        return decide(part.prefix(ends[position], model), limits).validity == "invalid"
+
+    if fails(0):
+        return ends[0]
+    low, high = 0, len(ends) - 1  # low does not fail, high does
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails(middle) else (middle, high)
+    return ends[high]
+
+
+def last_placed(part: Part, index: int) -> Operation | None:
+    """Return the operation at whose completion an order still existed."""
+    before = [operation for operation in part.operations if operation.ret < index]
+    return max(before, key=lambda operation: operation.ret, default=None)
+
+
+class Reduction(msgspec.Struct, frozen=True):
+    """Operations that suffice for a violation, and whether freeing any one more was shown to give an order."""
+
+    kept: list[Operation]
+    minimal: bool
+
+
+def reduce(
+    operations: Sequence[Operation], model: Model, decide: Decide, culprits: Iterable[Operation] = ()
+) -> Reduction:
+    """Free operations greedily, large pieces first and old ones first, until no single one can be freed."""
+    return _Reducer(operations, model, decide).run(culprits)
+
+
+class _Reducer:
+    def __init__(self, operations: Sequence[Operation], model: Model, decide: Decide) -> None:
+        self.operations = operations
+        self.model = model
+        self.decide = decide
+        self.left = REDUCTION_STEPS
+        self.certain = True  # no attempt so far was cut short
+
+    def run(self, culprits: Iterable[Operation]) -> Reduction:
+        kept = list(range(len(self.operations)))
+        wanted = {operation.call for operation in culprits}
+        if wanted:
+            hint = [position for position in kept if self.operations[position].call in wanted]
+            if self.fails(hint):
+                kept = hint
+        size = max(1, len(kept) // 2)
+        while True:
+            self.certain = True
+            before = len(kept)
+            kept = self.sweep(kept, size)
+            if size == 1 and len(kept) == before:
+                break
+            size = max(1, min(size // 2, len(kept) // 2))
+        return Reduction([self.operations[position] for position in kept], self.certain)
+
+    def sweep(self, kept: list[int], size: int) -> list[int]:
+        start = 0
+        while start < len(kept):
+            rest = kept[:start] + kept[start + size :]
+            if self.fails(rest):
+                kept = rest
+            else:
+                start += size
+        return kept
+
+    def fails(self, kept: list[int]) -> bool:
+        """Whether these operations alone, all others freed, still have no order."""
+        if not kept or self.left <= 0:
+            self.certain = self.certain and not kept
+            return False
+        result = self.decide(self.freed_but(set(kept)), Limits(steps=self.left))
+        self.left -= result.steps + len(self.operations)
+        if result.validity == "unknown":
+            self.certain = False
+        return result.validity == "invalid"
+
+    def freed_but(self, kept: set[int]) -> list[Operation]:
+        """Return the history in which only the kept operations have their interval and their answer."""
+        early, exact = [], []
+        first = min((operation.call for operation in self.operations), default=0) - len(self.operations)
+        for position, operation in enumerate(self.operations):
+            if position in kept:
+                exact.append(operation)
+            elif not self.model.only_looks(operation):
+                early.append(msgspec.structs.replace(pending(operation), call=first + position))
+        return early + exact
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The operation at whose return no configuration was left, and the configurations before it by state."""
+
+    blocked: Operation
+    states: list[tuple[Any, tuple[Operation, ...]]]
+    complete: bool
+
+
+def enumerate_failure(operations: Sequence[Operation], model: Model) -> Failure:
+    """Follow every possible order of a small failing history to the return at which none is left."""
+    frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]] = {(frozenset(), model.init): ()}
+    returning = sorted((operation for operation in operations if operation.ret != INF), key=lambda o: o.ret)
+    for target in returning:
+        called = [operation for operation in operations if operation.call < target.ret]
+        closure, complete = _closure(frontier, called, model)
+        after = {config: order for config, order in closure.items() if target.call in config[0]}
+        if not after or not complete:
+            states: dict[Any, tuple[Operation, ...]] = {}
+            for (placed, state), order in closure.items():
+                if target.call not in placed and (state not in states or len(order) < len(states[state])):
+                    states[state] = order
+            return Failure(target, list(states.items()), complete)
+        frontier = after
+    return Failure(returning[-1], [], False)
+
+
+def _closure(
+    frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]], called: Sequence[Operation], model: Model
+) -> tuple[dict[tuple[frozenset[int], Any], tuple[Operation, ...]], bool]:
+    """Place called operations in every way, breadth first; say whether that was all."""
+    found = dict(frontier)
+    todo = list(frontier)
+    for config in todo:
+        placed, state = config
+        for operation in called:
+            if operation.call in placed:
+                continue
+            after = model.step(state, operation)
+            successor = (placed | {operation.call}, after)
+            if after is ILLEGAL or successor in found:
+                continue
+            if len(found) >= CONFIGURATIONS:
+                return found, False
+            found[successor] = (*found[config], operation)
+            todo.append(successor)
+    return found, True
+
+
+def configuration_graph(operations: Sequence[Operation], model: Model) -> Any:
+    """Draw every configuration of a small history as a networkx.DiGraph: nodes are states, edges the operations placed.
+
+    Nodes carry `state` and `placed` (indexes of calls), edges `operation` and `call`. At most `CONFIGURATIONS` nodes.
+    """
+    import networkx as nx
+
+    graph: Any = nx.DiGraph()
+    start: tuple[frozenset[int], Any] = (frozenset(), model.init)
+    numbers = {start: 0}
+    graph.add_node(0, state=model.describe_state(model.init), placed=[])
+    todo = [start]
+    for config in todo:
+        placed, state = config
+        open_returns = [o.ret for o in operations if o.call not in placed]
+        for operation in operations:
+            if operation.call in placed or any(ret < operation.call for ret in open_returns):
+                continue
+            after = model.step(state, operation)
+            successor = (placed | {operation.call}, after)
+            if after is ILLEGAL or (successor not in numbers and len(numbers) >= CONFIGURATIONS):
+                continue
+            if successor not in numbers:
+                numbers[successor] = len(numbers)
+                graph.add_node(numbers[successor], state=model.describe_state(after), placed=sorted(successor[0]))
+                todo.append(successor)
+            label = model.describe(operation)
+            graph.add_edge(numbers[config], numbers[successor], operation=label, call=operation.call)
+    return graph
+
+
+def as_data(operation: Operation, model: Model) -> dict[str, Any]:
+    """Return an operation as a JSON object, with its sentence."""
+    return {
+        "process": operation.process,
+        "f": operation.f,
+        "key": operation.key,
+        "value": operation.value,
+        "result": operation.result,
+        "type": operation.type,
+        "error": operation.error,
+        "call": operation.call,
+        "ret": None if operation.ret == INF else operation.ret,
+        "text": model.describe(operation),
+    }
+
+
+def _subject(part: Part) -> str:
+    return f"key {part.name}: " if part.name else ""
+
+
+def _message(
+    part: Part, model: Model, index: int, reduction: Reduction, failure: Failure, last: Operation | None
+) -> str:
+    lines = [
+        f"{_subject(part)}no order of the operations explains what the clients saw; certain at index {index}.",
+        _enough(reduction),
+        *_table(reduction.kept, model),
+        *_why(model, failure),
+    ]
+    if last is not None:
+        lines.append(f"The last operation that could be placed was {_named(last, model)}.")
+    others = sum(operation.call <= index for operation in part.operations) - len(reduction.kept)
+    if others > 0:
+        noun = "operation does" if others == 1 else "operations do"
+        lines.append(f"The other {others} {noun} not help, at whatever time they took effect.")
+    return "\n".join(lines)
+
+
+def _enough(reduction: Reduction) -> str:
+    count = len(reduction.kept)
+    if count == 1:
+        return "One operation is enough to see it (with the indexes of its call and return):"
+    word = "are enough to see it" if reduction.minimal else "suffice, perhaps fewer"
+    return f"{count} operations {word} (with the indexes of their calls and returns):"
+
+
+def _table(kept: Sequence[Operation], model: Model) -> list[str]:
+    shown = kept if len(kept) <= 3 * SHOWN else [*kept[:SHOWN], *kept[-2 * SHOWN :]]
+    width = max(len(model.describe(operation)) for operation in shown)
+    rows = [
+        f"  process {operation.process:<3} {model.describe(operation):<{width}}  {_interval(operation)}"
+        for operation in shown
+    ]
+    if len(shown) < len(kept):
+        rows.insert(SHOWN, f"  ... {len(kept) - len(shown)} more ...")
+    return rows
+
+
+def _why(model: Model, failure: Failure) -> list[str]:
+    blocked = model.describe(failure.blocked)
+    if not failure.states:
+        return [f"When {blocked} returned, no order was left."]
+    if not failure.complete:
+        return [f"When {blocked} returned, more than {CONFIGURATIONS} orders had been possible; none allows it."]
+    lines = [f"When {blocked} (process {failure.blocked.process}) returned, the state could only be:"]
+    for state, order in failure.states[:SHOWN]:
+        path = ", then ".join(model.describe(operation) for operation in order[-SHOWN:]) or "nothing has happened"
+        path = "... " + path if len(order) > SHOWN else path
+        lines.append(f"  {model.describe_state(state)}  ({path}): there {blocked} is impossible")
+    if len(failure.states) > SHOWN:
+        lines.append(f"  or one of {len(failure.states) - SHOWN} more, all as impossible")
+    return lines
+
+
+def _named(operation: Operation, model: Model) -> str:
+    return f"{model.describe(operation)} (process {operation.process}, {_interval(operation)})"
+
+
+def _interval(operation: Operation) -> str:
+    return f"{operation.call}..{'?' if operation.ret == INF else operation.ret}"
+
+
+__all__ = ["Explanation", "certain_index", "configuration_graph", "enumerate_failure", "explain", "reduce"]
