@@ -180,9 +180,7 @@ class Invariants:
             self._report(index, replica, "election-safety", "", f"won term {term}, which {won[0]} had won", term=term)
         elif won[1] != replica.life:
             self._report(index, replica, "election-safety", "restarted", f"won term {term} in two lives", term=term)
-        if replica.role != "leader" or replica.led_term != term:
-            self._check_complete(index, replica, group.committed_before(term), "elected")
-        replica.led_term = term
+        self._check_complete(index, replica, group.committed_before(term), "elected")
         group.leaders[replica.name] = replica
 
     def _check_complete(self, index: int, replica: _Replica, last: int, detail: str) -> None:
@@ -464,11 +462,18 @@ class Invariants:
                 replica.firm.setdefault(term, vote)
             if replica.unsynced_vote is not None:
                 self._check_vote_synced(index, replica, replica.unsynced_vote)
-            tip = len(replica.group.committed) - 1
-            had_tip = disk.holds(tip, replica.group.committed[tip])
-            disk.advance(last, last_term[0] if last_term else None, replica.group.term_of)
-            if had_tip and not disk.holds(tip, replica.group.committed[tip]):
-                self._check_quorum(index, replica, "lost")
+            if disk.tail is None and last >= disk.last:
+                disk.last = min(last, replica.log.last)
+            else:
+                self._shrink_durable(index, replica, last, last_term[0] if last_term else None)
+
+    def _shrink_durable(self, index: int, replica: _Replica, last: int, last_term: int | None) -> None:
+        disk, group = replica.disk, replica.group
+        tip = len(group.committed) - 1
+        had_tip = disk.holds(tip, group.committed[tip])
+        disk.advance(last, last_term, group.term_of)
+        if had_tip and not disk.holds(tip, group.committed[tip]):
+            self._check_quorum(index, replica, "lost")
 
     def _check_vote_synced(self, index: int, replica: _Replica, vote: tuple[int, str]) -> None:
         disk = replica.disk
@@ -706,7 +711,6 @@ class _Replica:
         "disk",
         "firm",
         "group",
-        "led_term",
         "life",
         "log",
         "name",
@@ -738,7 +742,6 @@ class _Replica:
     def _begin(self) -> None:
         self.role = "follower"
         self.term = 0
-        self.led_term = 0
         self.votes: dict[int, str] = {}  # term -> candidate, of this life
         self.commit = 0
         self.applied = 0
