@@ -40,7 +40,9 @@ replica's log, plus the tail that memory has truncated and the disk has not yet.
 
 A restart (`start`) forgets the volatile log. The notes that follow at one instant (role, term, vote, snapshot, log) are
 what the replica recovered; when the instant is over they are compared with the disk. An un-synced truncation may have
-survived the crash, so only the durable prefix below it is required. What was recovered is durable from then on.
+survived the crash, so only the durable prefix below it is required. What the disk model reported between the crash and
+these notes is what is durable from then on (a killed process finds un-synced writes that a power loss may still take);
+without such a report, what was recovered is.
 """
 
 from __future__ import annotations
@@ -452,10 +454,10 @@ class Invariants:
             return
         for name, last, term, vote, *last_term in row[4]:
             replica = self._replica(name, row[2])
-            if replica.recovering:
-                if replica.recovered_at is None:
-                    continue  # a repair of the disk, before the replica said what it recovered
-                self._close_recovery(index, replica)
+            if replica.role == "down" or (replica.recovering and replica.recovered_at is None):
+                replica.reported = (last, term, vote)  # what the crash left, or a repair of it, before it was read
+                continue
+            self._close_recovery(index, replica)
             disk = replica.disk
             disk.term, disk.vote = term, vote
             if vote is not None:
@@ -505,9 +507,11 @@ class Invariants:
         committed = replica.group.committed
         tip = len(committed) - 1
         had_tip = replica.disk.holds(tip, committed[tip])
+        reported = replica.reported or (log.last, replica.term, replica.votes.get(replica.term))
         replica.disk = _Disk(log)
-        replica.disk.last = log.last
-        replica.disk.term, replica.disk.vote = replica.term, replica.votes.get(replica.term)
+        replica.disk.last = min(reported[0], log.last)
+        replica.disk.term, replica.disk.vote = reported[1:]
+        replica.reported = None
         if had_tip and not replica.disk.holds(tip, committed[tip]):
             self._check_quorum(index, replica, "lost")
 
@@ -716,6 +720,7 @@ class _Replica:
         "name",
         "recovered_at",
         "recovering",
+        "reported",
         "role",
         "snapshot",
         "term",
@@ -730,6 +735,7 @@ class _Replica:
         self.life = 0
         self.log = _Log()
         self.disk = _Disk(self.log)
+        self.reported: tuple[int, int, str | None] | None = None  # of the disk, since the crash: (last, term, vote)
         self.firm: dict[int, str] = {}  # votes that bind beyond this life: durable, or sent
         self._begin()
 

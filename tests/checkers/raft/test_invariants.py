@@ -172,6 +172,13 @@ def commit_before_the_quorum_is_durable(trace: Trace) -> None:
     trace.leads("a", 1).append("a", 1, "1x").sync("a", 1, 1).note("term", "b", 1).append("b", 1, "1x").commit("a", 1)
 
 
+def recovered_is_counted_before_it_is_synced(trace: Trace) -> None:
+    """Node b finds an un-synced entry after a kill and acknowledges it: no quorum would survive a power loss."""
+    trace.leads("a", 1).append("a", 1, "1x").sync("a", 1, 1).note("term", "b", 1).append("b", 1, "1x")
+    trace.row("crash", "b", 1, "kill").sync("b", 0, 1).row("start", "b", 2, "default")
+    trace.note("term", "b", 1).recover("log-append", "b", 1, ((1, b"x"),)).commit("a", 1)
+
+
 def quorum_is_lost_later(trace: Trace) -> None:
     """Both followers throw away what is committed; the second one leaves it durable on one node of three."""
     trace.leads("a", 1).replicate("abc", 1, "1x", term=1).commit("a", 1)
@@ -219,6 +226,7 @@ VIOLATIONS: dict[Story, str] = {
     forgotten_entry: "durable-ack/log",
     vote_that_is_never_written: "durable-ack/vote",
     commit_before_the_quorum_is_durable: "committed-on-quorum/commit",
+    recovered_is_counted_before_it_is_synced: "committed-on-quorum/commit",
     quorum_is_lost_later: "committed-on-quorum/lost",
     two_configs_in_flight: "one-config",
 }
@@ -282,6 +290,14 @@ def unsynced_entries_lost(trace: Trace) -> None:
 def unsynced_entries_survive(trace: Trace) -> None:
     trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1).append("a", 2, "1y").restart("a", 1, "1x 1y")
     trace.note("term", "a", 1)
+
+
+def killed_then_power_lost(trace: Trace) -> None:
+    """A kill leaves un-synced writes readable; they are not durable until an fsync, and the next crash takes them."""
+    trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1).append("a", 2, "1y")
+    trace.row("crash", "a", 1, "kill").sync("a", 1, 1).row("start", "a", 2, "default")
+    trace.note("term", "a", 1).recover("log-append", "a", 1, ((1, b"x"), (1, b"y"))).note("term", "a", 1)
+    trace.restart("a", 1, "1x").note("term", "a", 1)
 
 
 def unsynced_truncation_survives(trace: Trace) -> None:
@@ -352,6 +368,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
         vote_lost_with_the_crash,
         unsynced_entries_lost,
         unsynced_entries_survive,
+        killed_then_power_lost,
         unsynced_truncation_survives,
         unsynced_truncation_is_lost,
         late_fsync_speaks_of_the_replaced_entries,

@@ -188,7 +188,6 @@ def incremental(rows: list[tuple[Any, ...]]) -> dict[str, int]:
     logs: dict[str, list[tuple[int, bytes]]] = {actor: [] for actor in ACTORS}
     terms = dict.fromkeys(ACTORS, 0)
     for actor in ACTORS:
-        invariants.observe(-1, (0, "fsync", actor, 1, (("g0", 0, 0, None),)))
         invariants.observe(-1, (0, "role", actor, "g0", "follower", 0))
         invariants._close_recovery(-1, invariants._replica("g0", actor))
     for index, (kind, actor, *fields) in enumerate(rows):
