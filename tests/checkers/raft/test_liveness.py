@@ -1,0 +1,119 @@
+"""After the heal: each promise kept, broken, and undecided because the trace is too short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers.history import Op
+from checkers.raft.liveness import Bound, Standing, judge
+from checkers.verdict import Verdict
+
+BOUND = Bound(heal_ns=1000, timeout_ns=10, timeouts=10)  # deadline 1100, convergence 1200
+Rows = list[tuple[Any, ...]]
+
+ELECTION: Rows = [(1010, "term", "a", "g0", 5), (1012, "role", "a", "g0", "leader", 5)]
+REPLICATION: Rows = [
+    (1020 + step, kind, actor, "g0", 7, *((b"command", b"state") if kind == "apply" else ()))
+    for step, (kind, actor) in enumerate([(k, n) for n in "abc" for k in ("commit", "apply")])
+]
+LATER: Rows = [(1300, "probe", "a", "still-here")]
+FRESH = [
+    Op(index=100, time=1013, process=0, type="invoke", f="write", value=1),
+    Op(index=101, time=1030, process=0, type="ok", f="write", value=1),
+]
+
+
+def judged(rows: Rows, history: list[Op] | None = None, *, end_ns: int = 1300, **options: Any) -> Verdict:
+    history = FRESH if history is None else history
+    return judge(rows, history, core={"g0": "abc"}, bound=BOUND, end_ns=end_ns, **options)
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [anomaly.signature.removeprefix("liveness/") for anomaly in verdict.anomalies]
+
+
+def elections(*times: int) -> Rows:
+    return [(time, "term", "b", "g0", 10 + number) for number, time in enumerate(times)]
+
+
+def test_a_quick_recovery_is_valid_and_measured() -> None:
+    verdict = judged(ELECTION + REPLICATION + LATER)
+
+    assert verdict.validity == "valid"
+    assert verdict.details == {"progress_ms": 30 / 1e6, "g0/leader_ms": 12 / 1e6}
+
+
+def test_a_run_that_ends_early_because_all_is_well_is_valid() -> None:
+    assert judged(ELECTION + REPLICATION, end_ns=1040).validity == "valid"
+
+
+@pytest.mark.parametrize(
+    ("rows", "history", "expected"),
+    [
+        (REPLICATION, FRESH, ["no-leader"]),
+        ([(1150, "role", "a", "g0", "leader", 5), *REPLICATION], FRESH, ["no-leader"]),
+        ([(1010, "role", "x", "g0", "leader", 5), *REPLICATION], FRESH, ["no-leader"]),
+        (ELECTION + REPLICATION, [], ["no-progress"]),
+        (ELECTION + REPLICATION, FRESH[:1], ["no-progress"]),
+        (ELECTION + REPLICATION, [op for op in FRESH if op.type == "ok"], ["no-progress"]),
+        (ELECTION + REPLICATION[:4], FRESH, ["no-convergence"]),
+        (
+            [*ELECTION, *REPLICATION[:-1], (1030, "apply", "c", "g0", 7, b"command", b"other")],
+            FRESH,
+            ["no-convergence/state"],
+        ),
+        (ELECTION + REPLICATION + elections(1110, 1130, 1150), FRESH, ["terms-grow"]),
+    ],
+    ids=["nobody", "too late", "outside the core", "no op", "no answer", "old op", "one behind", "states", "terms"],
+)
+def test_a_broken_promise_is_named(rows: Rows, history: list[Op], expected: list[str]) -> None:
+    verdict = judged(rows + LATER, history)
+
+    assert verdict.validity == "invalid"
+    assert kinds(verdict) == expected
+
+
+@pytest.mark.parametrize(
+    "rows", [elections(1020, 1040, 1060, 1080), elections(1110, 1150), elections(1110, 1160, 1250)]
+)
+def test_early_elections_and_rare_ones_are_no_growth(rows: Rows) -> None:
+    verdict = judged(sorted(ELECTION + REPLICATION + rows) + LATER)
+
+    assert kinds(verdict) == []
+
+
+def test_a_leader_from_before_the_heal_counts() -> None:
+    before: Rows = [(500, "role", "a", "g0", "leader", 3)]
+
+    assert kinds(judged(before + REPLICATION + LATER)) == []
+    assert kinds(judged([*before, (900, "crash", "a", 1, "kill"), *REPLICATION, *LATER])) == ["no-leader"]
+
+
+def test_rows_may_begin_at_the_heal_when_the_standing_is_given() -> None:
+    standing = {("g0", name): Standing(leads=name == "a", term=3, commit=7, applied=7, state=b"s") for name in "abc"}
+
+    assert kinds(judged(LATER, standing=standing)) == []
+    assert kinds(judged(LATER, standing=standing | {("g0", "c"): Standing(term=3)})) == ["no-convergence"]
+
+
+def test_a_replica_that_rightly_refused_to_start_is_not_waited_for() -> None:
+    rows = [*ELECTION, *REPLICATION[:4], (1025, "refuse", "c", 2, "corrupt"), *LATER]
+
+    assert kinds(judged(rows)) == []
+
+
+def test_a_trace_that_ends_before_the_bound_decides_nothing() -> None:
+    verdict = judged([], [], end_ns=1050)
+
+    assert verdict.validity == "unknown"
+    assert verdict.reason == "the trace ends before the bound of: no-progress, no-leader g0"
+
+
+def test_the_anomaly_points_at_the_first_row_after_the_bound() -> None:
+    rows = [*REPLICATION, (1099, "probe", "a", "x"), (1101, "probe", "a", "x"), *LATER]
+
+    (anomaly,) = judged(rows, first_index=50).anomalies
+
+    assert anomaly.index == 50 + len(REPLICATION) + 1
