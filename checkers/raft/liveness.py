@@ -94,7 +94,7 @@ def judge(
         elif row[1] in _LIVES:
             for group in groups:
                 if row[2] in group.replicas:
-                    group.life(last, row)
+                    group.life(row)
     progress_ns = _first_fresh_ok(history, bound)
     findings.due("no-progress", "", progress_ns, bound.deadline_ns, "no operation invoked after the heal was ok")
     for group in groups:
@@ -160,8 +160,8 @@ class _Group:
         if self.due_commit is not None:
             self._look(time_ns)
 
-    def life(self, _: int, row: Row) -> None:
-        time_ns, kind, actor, *_ = row
+    def life(self, row: Row) -> None:
+        time_ns, kind, actor = row[:3]
         self._pass(time_ns)
         replica = self.replicas[actor]
         replica.leads = False
