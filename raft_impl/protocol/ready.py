@@ -10,8 +10,10 @@ Every input of the core (`step`, `propose`, `read`, ...) returns a `Ready`. The 
 3. `send_after` and `answer_after` leave only when the token of this `Ready` is durable (at once when `persist` is None
    and nothing earlier is outstanding; else with the latest outstanding token).
 4. `restore`, then `apply`: replace the machine, then apply entries in order, each exactly once; report `applied`.
-5. Hand in a fresh random election timeout (`offer_timeout`) whenever `wants_timeout` is set.
-6. Call `wake(now)` when the monotonic clock reaches `wake_at_ns`.
+   Only what is committed and durable here is ever in `apply`.
+5. While `wants_timeout` is set, hand in a random election timeout (`offer_timeout`, which gives the next `Ready`): the
+   core keeps one in stock.
+6. Call `wake(now)` when the monotonic clock reaches `wake_at_ns` of the latest `Ready`.
 
 The synchronous driver (write, fsync, `persisted`, send all, apply, answer) is the simplest legal one.
 """
@@ -34,7 +36,13 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
 
 
 class Persist(msgspec.Struct, frozen=True):
-    """What must become durable, as one unit, in the order of `ack.token`."""
+    """What must become durable, as one unit, in the order of `ack.token`.
+
+    First the log is cut (`truncate_from` and everything after it), then `entries` are added, which follow on what is
+    left, or on the snapshot. A `snapshot` must be durable before anything it covers is removed. After that, the driver
+    may drop entries up to the snapshot's index, as many as it likes; where the log does not reach or does not agree
+    with the snapshot's last entry, `truncate_from` has already cut all of it.
+    """
 
     ack: Ack
     hard_state: HardState | None = None
@@ -66,7 +74,14 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     leader: NodeId | None = None
 
 
-Answer = Proposed | ReadAt | Refused
+class Transferred(msgspec.Struct, frozen=True, gc=False):
+    """The transfer `tag` ended this leadership: another term has begun, most likely with `leader`, its successor."""
+
+    tag: Any
+    leader: NodeId | None
+
+
+Answer = Proposed | ReadAt | Refused | Transferred
 
 
 class Ready(msgspec.Struct):

@@ -1,0 +1,610 @@
+"""Raft as a pure state machine: inputs and the time in, a `Ready` out. No I/O, no clock, no randomness, no await.
+
+This file owns roles, terms, elections and timers; `follower` and `leader` own what those roles do with messages, and
+`replica` everything that outlives a role. `ready` says what the driver must do with each `Ready`. The canonical loop:
+
+    core = Raft(node, config, hard_state=..., snapshot=..., entries=..., membership=..., now=now)
+    obey(core.start(now))
+    for each batch of messages, requests and timers:
+        core.hold()
+        for ...: core.step(now, source, message); core.propose(now, tag, data); core.read(now, tag)
+        core.wake(now)
+        obey(core.release(now))
+
+where `obey` writes, makes durable, calls `persisted` (which gives another `Ready`), sends, applies and answers. Inputs
+outside a hold return their `Ready` at once.
+
+*Terms first.* `step` sorts each message by its term before anything looks at its content (section 5.1). A later term is
+adopted, with four exceptions: a pre-vote request asks about a term that has not begun; its grant echoes that; a
+request to vote is ignored, term and all, by a node in contact with a leader (dissertation 4.2.3, 6.2), unless the
+leader itself asked for the election; and answers of nodes that are no members depose nobody. An earlier term is
+answered with ours, so that its sender catches up, also when it is a pre-candidate: else a node with the longest log
+but an old term could never win.
+
+*Timers.* Election timeouts are values that the driver draws in [T, 2T) and offers ahead; a new one is consumed when a
+node begins to campaign and when a leader steps down. Between these, contact with the leader and granting a vote only
+start the same timeout again. Adopting a term, or granting a pre-vote, does not.
+
+*Own vote.* Requests to vote leave with the same durability as any other vote, and the candidate's own is counted only
+when it is durable: a crash must never give a node two votes in a term.
+
+*Contact.* Stickiness and pre-votes count contact with a leader in minimal election timeouts of the own monotonic clock.
+With leases on, the start of a node counts as contact: it may have promised a leader, before it crashed, not to vote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .config import Config
+from .follower import Follower
+from .leader import FAR_NS, Leader
+from .membership import Change, members
+from .messages import (
+    Append,
+    AppendReject,
+    AppendReply,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    PreVote,
+    PreVoteReply,
+    Read,
+    ReadReply,
+    SnapshotChunk,
+    SnapshotReply,
+    TimeoutNow,
+    Vote,
+    VoteReply,
+)
+from .quorum import NEVER, Tally, electorate, is_voter, tally
+from .reads import ForwardedReads
+from .ready import Ack, ReadAt, Ready, Refused
+from .replica import Replica
+from .state import Entry, EntryKind, HardState, Index, Membership, NodeId, Role, Snapshot, SnapshotMeta, Term
+from .status import Status, peer_status
+
+Handler = Callable[[int, NodeId, Any], None]
+
+
+class Raft:
+    """One replica of one group."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        config: Config,
+        *,
+        membership: Membership,
+        now: int,
+        hard_state: HardState | None = None,
+        snapshot: Snapshot | None = None,
+        entries: Sequence[Entry] = (),
+        applied: Index | None = None,
+        incarnation: int = 0,
+    ) -> None:
+        """Take up what was recovered from disk; `start` comes next.
+
+        `membership` holds when neither snapshot nor log has a configuration. `applied` is where the machine stands (by
+        default at the snapshot). `incarnation` is any number that differs between lives of this node, say a random one.
+        """
+        self._config = config
+        self._replica = Replica(
+            node,
+            config,
+            hard_state=hard_state or HardState(Term(0)),
+            snapshot=snapshot,
+            entries=entries,
+            membership=membership,
+            applied=applied if applied is not None else Index(0),
+        )
+        self._role = Role.FOLLOWER
+        self._leader: NodeId | None = None
+        self._lead: Leader | None = None  # set exactly while the role is LEADER
+        self._follower = Follower(self._replica)
+        self._forwarded = ForwardedReads(incarnation, config.election_timeout_min_ns)
+        self._votes: dict[NodeId, bool] = {}  # of the election or pre-election under way
+        self._contact_ns = NEVER  # when a leader was last heard
+        self._timeout_ns = 2 * config.election_timeout_min_ns  # the running election timeout
+        self._timer_began_ns = now
+        self._election_at_ns = now + self._timeout_ns
+        self._offered_ns: int | None = None  # the next election timeout
+        self._timeout_is_worn = True  # no fresh value was there when the timeout began
+        self._held = False
+        self._idle = Ready()  # what inputs return during a hold; stays empty
+        self._same_term: dict[type, Handler] = self._handlers()
+
+    # life
+
+    def start(self, now: int) -> Ready:
+        """Begin as a follower. The first notes tell of what was recovered."""
+        if self._config.reads == "lease":
+            self._contact_ns = now
+        self._replica.start()
+        self._replica.out.notes.append(("role", Role.FOLLOWER.value, self._replica.term))
+        self._restart_election_timer(now)
+        return self._finish(now)
+
+    def hold(self) -> None:
+        """From now on inputs accumulate and return an empty `Ready`, until `release`."""
+        self._held = True
+
+    def release(self, now: int) -> Ready:
+        """End the hold: everything that came of it, as one `Ready`."""
+        self._held = False
+        return self._finish(now)
+
+    def offer_timeout(self, value_ns: int) -> Ready:
+        """Hand in the next election timeout, drawn uniformly from [T, 2T)."""
+        if self._timeout_is_worn:
+            self._timeout_is_worn = False
+            self._timeout_ns = value_ns
+            if self._lead is None:
+                self._election_at_ns = self._timer_began_ns + value_ns
+        else:
+            self._offered_ns = value_ns
+        return self._idle if self._held else self._stamp(Ready())
+
+    # requests
+
+    def propose(self, now: int, tag: Any, data: bytes, kind: EntryKind = EntryKind.COMMAND) -> Ready:
+        """Replicate a command. Answered by Proposed, or Refused before it had any effect."""
+        if self._lead is not None:
+            self._lead.propose(tag, data, kind)
+        else:
+            self._refuse(tag)
+        return self._ready(now)
+
+    def read(self, now: int, tag: Any) -> Ready:
+        """Ask for an index from which a read is linearizable (or dirty, with reads="local"). Answered by ReadAt."""
+        if self._config.reads == "local":
+            self._replica.out.answer_after.append(ReadAt(tag, self._replica.applied))
+        elif self._lead is not None:
+            self._lead.read(now, (None, tag))
+        elif self._leader is None:
+            self._refuse(tag)
+        elif self._forwarded.count >= self._config.max_waiting_reads:
+            self._replica.out.answer_after.append(Refused(tag, "busy", self._leader))
+        else:
+            self._forwarded.waiting.append(tag)
+        return self._ready(now)
+
+    def change(self, now: int, tag: Any, change: Change) -> Ready:
+        """Change the membership. Answered by Proposed with the entry whose commit decides the change."""
+        if self._lead is not None:
+            self._lead.change(now, tag, change)
+        else:
+            self._refuse(tag)
+        return self._ready(now)
+
+    def transfer(self, now: int, tag: Any, target: NodeId) -> Ready:
+        """Hand leadership to a voter. Answered by Transferred, or Refused after one election timeout."""
+        if self._lead is not None:
+            self._lead.transfer(now, tag, target)
+        else:
+            self._refuse(tag)
+        return self._ready(now)
+
+    def compact(self, now: int, index: Index, snapshot: Snapshot) -> Ready:
+        """Make `snapshot` durable, then drop the log up to `index`, which may be less than the snapshot covers."""
+        self._replica.compact(index, snapshot)
+        return self._ready(now)
+
+    def campaign(self, now: int) -> Ready:
+        """Behave as if the election timer had fired."""
+        if self._lead is None:
+            self._election_timeout(now)
+        return self._ready(now)
+
+    # the driver's reports
+
+    def persisted(self, now: int, ack: Ack) -> Ready:
+        """All writes up to `ack.token` are durable."""
+        replica = self._replica
+        durable = replica.log.durable
+        replica.persisted(ack)
+        if self._lead is not None:
+            if replica.log.durable > durable:
+                self._lead.advance_commit(now)
+        elif self._role is Role.CANDIDATE and replica.hard_durable == replica.hard_state:
+            self._count_vote(now, replica.node, True)
+        return self._ready(now)
+
+    def applied(self, now: int, index: Index) -> Ready:
+        """The machine has applied everything up to `index`."""
+        replica = self._replica
+        replica.applied = max(replica.applied, index)
+        return self._ready(now)
+
+    def wake(self, now: int) -> Ready:
+        """Do what is due. Harmless when nothing is."""
+        if self._lead is not None:
+            self._lead.wake(now)
+            if self._lead.resigned:
+                self._become_follower(now, self._replica.term, None)
+        elif now >= self._election_at_ns:
+            self._election_timeout(now)
+        deadline = self._forwarded.deadline_ns
+        if deadline is not None and deadline <= now:
+            self._replica.out.answer_after += self._forwarded.expire(now, self._leader)
+        return self._ready(now)
+
+    # what one may look at
+
+    def snapshot_meta(self, index: Index) -> SnapshotMeta:
+        """The head of a snapshot of the machine at an applied index: its term and the membership committed there."""
+        return self._replica.meta_at(index)
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this node leads, as far as it knows."""
+        return self._lead is not None
+
+    @property
+    def leader(self) -> NodeId | None:
+        """The leader of the current term, as far as it is known here."""
+        return self._leader
+
+    @property
+    def term(self) -> Term:
+        """The current term."""
+        return self._replica.term
+
+    @property
+    def commit_index(self) -> Index:
+        """What is known here to be committed."""
+        return self._replica.commit
+
+    def term_at(self, index: Index) -> Term | None:
+        """The term of an entry, None where this log cannot know: tells whether a proposal survived."""
+        return self._replica.log.term(index)
+
+    def entries(self, first: Index, last: Index) -> list[Entry]:
+        """The entries first..last as far as they are in the log, for people."""
+        log = self._replica.log
+        first, last = max(first, log.first), min(last, log.last)
+        return log.between(first, last) if first <= last else []
+
+    def status(self) -> Status:
+        """A frozen picture of this node."""
+        replica = self._replica
+        log = replica.log
+        followers = self._lead.status() if self._lead is not None else {}
+        return Status(
+            node=replica.node,
+            role=self._role,
+            term=replica.term,
+            vote=replica.vote,
+            leader=self._leader,
+            commit=replica.commit,
+            applied=replica.applied,
+            first=log.first,
+            last=log.last,
+            last_term=log.last_term,
+            durable=log.durable,
+            snapshot=replica.snapshot.meta.index if replica.snapshot is not None else Index(0),
+            membership=replica.memberships.current,
+            membership_index=replica.memberships.index,
+            peers={node: peer_status(progress) for node, progress in followers.items()},
+        )
+
+    # messages: terms first
+
+    def step(self, now: int, source: NodeId, message: Message) -> Ready:
+        """Take a message from a peer."""
+        term = self._replica.term
+        if message.term == term:
+            self._same_term[type(message)](now, source, message)
+        elif message.term > term:
+            self._later_term(now, source, message)
+        else:
+            self._earlier_term(now, source, message)
+        return self._idle if self._held else self._finish(now)
+
+    def _handlers(self) -> dict[type, Handler]:
+        """What to do with a message of the current term."""
+        return {
+            PreVote: self._on_pre_vote,
+            PreVoteReply: self._on_pre_vote_reply,
+            Vote: self._on_vote,
+            VoteReply: self._on_vote_reply,
+            Append: self._on_append,
+            AppendReply: self._on_append_reply,
+            AppendReject: self._on_append_reject,
+            Heartbeat: self._on_heartbeat,
+            HeartbeatReply: self._on_heartbeat_reply,
+            SnapshotChunk: self._on_snapshot,
+            SnapshotReply: self._on_snapshot_reply,
+            Read: self._on_read,
+            ReadReply: self._on_read_reply,
+            TimeoutNow: self._on_timeout_now,
+        }
+
+    def _later_term(self, now: int, source: NodeId, message: Message) -> None:
+        leader: NodeId | None = None
+        match message:
+            case PreVote():
+                self._on_pre_vote(now, source, message)
+                return
+            case PreVoteReply(granted=True):
+                self._on_pre_vote_reply(now, source, message)
+                return
+            case Vote():
+                if self._is_disruptive(now, message):
+                    return
+            case Append() | Heartbeat() | SnapshotChunk() | TimeoutNow():
+                leader = source
+            case _ if source not in members(self._replica.memberships.current):
+                return
+        self._become_follower(now, message.term, leader)
+        self._same_term[type(message)](now, source, message)
+
+    def _earlier_term(self, now: int, source: NodeId, message: Message) -> None:
+        """Tell the sender that its term is over; answers of an earlier term are worth nothing."""
+        replica = self._replica
+        reply: Message
+        match message:
+            case PreVote():
+                self._on_pre_vote(now, source, message)
+                return
+            case Read():
+                self._on_read(now, source, message)
+                return
+            case Vote():
+                reply = VoteReply(replica.term, False)
+            case Append():
+                reply = AppendReject(replica.term, message.prev_index, Term(0), Index(replica.log.last + 1))
+            case Heartbeat():
+                reply = HeartbeatReply(replica.term, message.round)
+            case SnapshotChunk():
+                reply = SnapshotReply(replica.term, message.meta.index, message.offset, 0)
+            case _:
+                return
+        replica.out.send_after.append((source, reply))
+
+    # elections
+
+    def _election_timeout(self, now: int) -> None:
+        """No leader was heard for too long: campaign, or first ask whether that would help."""
+        replica = self._replica
+        promised = self._config.reads == "lease" and self._in_contact(now)
+        if promised or not is_voter(replica.memberships.current, replica.node):
+            self._restart_election_timer(now)
+        elif self._config.pre_vote:
+            self._become_pre_candidate(now)
+        else:
+            self._become_candidate(now, transfer=False)
+
+    def _become_pre_candidate(self, now: int) -> None:
+        """Ask for votes in the next term without entering it (dissertation 9.6)."""
+        replica = self._replica
+        self._set_role(Role.PRE_CANDIDATE)
+        self._set_leader(None)
+        self._restart_election_timer(now)
+        self._votes = {}
+        request = PreVote(Term(replica.term + 1), replica.log.last, replica.log.last_term)
+        self._ask_electorate(replica.out.send_now, request)
+        self._count_vote(now, replica.node, True)
+
+    def _become_candidate(self, now: int, *, transfer: bool) -> None:
+        """Enter the next term, vote for oneself, and ask everybody else to (section 5.2)."""
+        replica = self._replica
+        replica.adopt_term(Term(replica.term + 1))
+        replica.cast_vote(replica.node)
+        self._set_role(Role.CANDIDATE)
+        self._set_leader(None)
+        self._restart_election_timer(now)
+        self._votes = {}
+        request = Vote(replica.term, replica.log.last, replica.log.last_term, transfer)
+        self._ask_electorate(replica.out.send_after, request)
+
+    def _become_leader(self, now: int) -> None:
+        replica = self._replica
+        self._set_role(Role.LEADER)
+        self._set_leader(replica.node)
+        self._votes = {}
+        self._election_at_ns = FAR_NS
+        self._lead = Leader(replica, now)
+
+    def _become_follower(self, now: int, term: Term, leader: NodeId | None) -> None:
+        """Follow in `term`. A vote already cast in that term stays cast."""
+        replica = self._replica
+        deposed = term > replica.term
+        if deposed:
+            replica.adopt_term(term)
+        lead, self._lead = self._lead, None
+        self._set_role(Role.FOLLOWER)
+        self._set_leader(leader)
+        self._votes = {}
+        if lead is not None:
+            lead.step_down(leader, deposed=deposed)
+            self._restart_election_timer(now)
+
+    def _on_pre_vote(self, now: int, source: NodeId, message: PreVote) -> None:
+        """Grant iff we too would accept a new election; nothing is promised, so nothing changes here.
+
+        A refusal carries our term even to a node far behind: it adopts that, and its next question is a fair one.
+        """
+        replica = self._replica
+        granted = (
+            message.term > replica.term
+            and replica.is_up_to_date(message.last_term, message.last_index)
+            and not self._in_contact(now)
+        )
+        reply = PreVoteReply(message.term if granted else replica.term, granted)
+        replica.out.send_now.append((source, reply))
+
+    def _on_pre_vote_reply(self, now: int, source: NodeId, message: PreVoteReply) -> None:
+        if self._role is not Role.PRE_CANDIDATE:
+            return
+        if message.granted and message.term != self._replica.term + 1:
+            return
+        self._count_vote(now, source, message.granted)
+
+    def _on_vote(self, now: int, source: NodeId, message: Vote) -> None:
+        """Vote at most once a term, and only for a log at least as complete as ours (section 5.2, 5.4.1).
+
+        Members that only listen answer too: their promotion may be committed and unknown to them.
+        """
+        replica = self._replica
+        if self._is_disruptive(now, message):
+            return
+        granted = replica.vote in (None, source) and replica.is_up_to_date(message.last_term, message.last_index)
+        if granted:
+            replica.cast_vote(source)
+            self._extend_election_timer(now)
+        replica.out.send_after.append((source, VoteReply(replica.term, granted)))
+
+    def _on_vote_reply(self, now: int, source: NodeId, message: VoteReply) -> None:
+        if self._role is Role.CANDIDATE:
+            self._count_vote(now, source, message.granted)
+
+    def _on_timeout_now(self, now: int, source: NodeId, message: TimeoutNow) -> None:
+        """The leader wants us to succeed it: campaign at once, past pre-votes and stickiness (dissertation 3.10)."""
+        replica = self._replica
+        if self._lead is None and is_voter(replica.memberships.current, replica.node):
+            self._become_candidate(now, transfer=True)
+
+    def _count_vote(self, now: int, voter: NodeId, granted: bool) -> None:
+        """Count a voter's first answer, and act when the election is decided."""
+        self._votes.setdefault(voter, granted)
+        result = tally(self._replica.memberships.current, self._votes)
+        if result is Tally.LOST:
+            self._become_follower(now, self._replica.term, None)
+        elif result is Tally.WON and self._role is Role.PRE_CANDIDATE:
+            self._become_candidate(now, transfer=False)
+        elif result is Tally.WON:
+            self._become_leader(now)
+
+    def _ask_electorate(self, outbox: list[tuple[NodeId, Any]], request: Message) -> None:
+        replica = self._replica
+        voters = electorate(replica.memberships.current)
+        outbox.extend([(voter, request) for voter in voters if voter != replica.node])
+
+    def _is_disruptive(self, now: int, message: Vote) -> bool:
+        """Whether to ignore a candidate because there is a leader, which did not ask for this election.
+
+        This holds in whatever term the leader was heard: a lease stands on the promise to elect nobody for a while.
+        """
+        return self._config.check_quorum and not message.transfer and self._in_contact(now)
+
+    def _in_contact(self, now: int) -> bool:
+        """Whether a leader was heard within the minimal election timeout; a leader hears itself."""
+        return self._lead is not None or now - self._contact_ns < self._config.election_timeout_min_ns
+
+    # a leader's messages
+
+    def _follow(self, now: int, source: NodeId) -> bool:
+        """Take `source` for the leader of this term. False if that cannot be."""
+        if self._role is not Role.FOLLOWER:
+            if self._lead is not None:
+                return False
+            self._become_follower(now, self._replica.term, source)
+        elif self._leader != source:
+            self._set_leader(source)
+        self._contact_ns = now
+        self._extend_election_timer(now)
+        return True
+
+    def _on_append(self, now: int, source: NodeId, message: Append) -> None:
+        if self._follow(now, source):
+            self._follower.on_append(source, message)
+
+    def _on_heartbeat(self, now: int, source: NodeId, message: Heartbeat) -> None:
+        if self._follow(now, source):
+            self._follower.on_heartbeat(source, message)
+
+    def _on_snapshot(self, now: int, source: NodeId, message: SnapshotChunk) -> None:
+        if self._follow(now, source):
+            self._follower.on_snapshot(source, message)
+
+    # messages for a leader
+
+    def _on_append_reply(self, now: int, source: NodeId, message: AppendReply) -> None:
+        if self._lead is not None:
+            self._lead.on_append_reply(now, source, message)
+
+    def _on_append_reject(self, now: int, source: NodeId, message: AppendReject) -> None:
+        if self._lead is not None:
+            self._lead.on_append_reject(now, source, message)
+
+    def _on_heartbeat_reply(self, now: int, source: NodeId, message: HeartbeatReply) -> None:
+        if self._lead is not None:
+            self._lead.on_heartbeat_reply(now, source, message)
+
+    def _on_snapshot_reply(self, now: int, source: NodeId, message: SnapshotReply) -> None:
+        if self._lead is not None:
+            self._lead.on_snapshot_reply(now, source, message)
+
+    def _on_read(self, now: int, source: NodeId, message: Read) -> None:
+        if self._lead is not None:
+            self._lead.on_read(now, source, message)
+        else:
+            reply = ReadReply(self._replica.term, message.context, None)
+            self._replica.out.send_after.append((source, reply))
+
+    def _on_read_reply(self, now: int, source: NodeId, message: ReadReply) -> None:
+        answers = self._replica.out.answer_after
+        for tag in self._forwarded.answered(message.context):
+            if message.index is None:
+                answers.append(Refused(tag, "not-leader", self._leader))
+            else:
+                answers.append(ReadAt(tag, message.index))
+
+    # bookkeeping
+
+    def _set_role(self, role: Role) -> None:
+        if role is not self._role:
+            self._role = role
+            self._replica.out.notes.append(("role", role.value, self._replica.term))
+
+    def _set_leader(self, leader: NodeId | None) -> None:
+        if leader != self._leader:
+            self._leader = leader
+            if self._forwarded.count:
+                self._replica.out.answer_after += self._forwarded.drain(leader)
+
+    def _restart_election_timer(self, now: int) -> None:
+        """Begin a new timeout, freshly drawn; if none is in stock, the one offered next counts from now."""
+        self._timeout_is_worn = self._offered_ns is None
+        if self._offered_ns is not None:
+            self._timeout_ns, self._offered_ns = self._offered_ns, None
+        self._extend_election_timer(now)
+
+    def _extend_election_timer(self, now: int) -> None:
+        self._timer_began_ns = now
+        self._election_at_ns = now + self._timeout_ns
+
+    def _refuse(self, tag: Any) -> None:
+        replica = self._replica
+        known = replica.node in members(replica.memberships.current)
+        reason = "not-leader" if known else "not-member"
+        replica.out.answer_after.append(Refused(tag, reason, self._leader))
+
+    def _ready(self, now: int) -> Ready:
+        return self._idle if self._held else self._finish(now)
+
+    def _finish(self, now: int) -> Ready:
+        """Send what is due, close the `Ready`, and say when to wake."""
+        lead = self._lead
+        if lead is not None:
+            lead.flush(now)
+            if lead.resigned:
+                self._become_follower(now, self._replica.term, None)
+        elif self._forwarded.waiting and self._leader is not None:
+            read = Read(self._replica.term, self._forwarded.ask(now))
+            self._replica.out.send_now.append((self._leader, read))
+        return self._stamp(self._replica.collect())
+
+    def _stamp(self, ready: Ready) -> Ready:
+        """Say when to wake, and whether a timeout should be offered."""
+        ready.wake_at_ns = self._wake_at_ns()
+        ready.wants_timeout = self._offered_ns is None
+        return ready
+
+    def _wake_at_ns(self) -> int:
+        if self._lead is not None:
+            return self._lead.wake_at_ns
+        deadline = self._forwarded.deadline_ns
+        return self._election_at_ns if deadline is None else min(self._election_at_ns, deadline)

@@ -1,0 +1,492 @@
+"""What only a leader does: replicate, commit, confirm reads, hand over, change the membership.
+
+A `Leader` lives for one term. It is made when an election is won and dropped when the node steps down, so nothing of it
+can leak into another role or term. It never changes its node's role itself: `resigned` asks the core to.
+
+Order within a batch of inputs: requests are only noted in the log; `flush` then sends, once, what came together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from .membership import Change, encode, enter, leave, members, newcomers, target
+from .messages import (
+    Append,
+    AppendReject,
+    AppendReply,
+    Heartbeat,
+    HeartbeatReply,
+    Read,
+    ReadReply,
+    SnapshotChunk,
+    SnapshotReply,
+    TimeoutNow,
+)
+from .progress import Pace, Progress
+from .quorum import agreed, is_voter
+from .reads import Asker, PendingReads, Rounds
+from .ready import Proposed, ReadAt, Refused, Transferred
+from .replica import Replica
+from .state import Entry, EntryKind, Index, Membership, NodeId
+
+FAR_NS: Final = 1 << 62
+"""A time that never comes."""
+
+CATCH_UP_ROUNDS: Final = 10
+"""Rounds of replication a newcomer gets to become fast enough to vote (dissertation 4.2.1)."""
+
+
+class _Transfer(msgspec.Struct, gc=False):
+    """Leadership on its way to a successor."""
+
+    tag: Any
+    target: NodeId
+    deadline_ns: int
+    told: bool = False
+
+
+class _Staging(msgspec.Struct, gc=False):
+    """A change whose newcomers are still catching up. `goal_index` ends the current round, None before the first."""
+
+    tag: Any
+    goal: Membership
+    newcomers: tuple[NodeId, ...]
+    round: int = 0
+    round_end: Index | None = None
+    round_began_ns: int = 0
+
+
+class Leader:
+    """One leadership: a term, the followers' progress, and what waits for them."""
+
+    def __init__(self, replica: Replica, now: int) -> None:
+        """Begin to lead: nothing is known of the followers, and an empty entry of the own term goes first.
+
+        Only with that entry does the leader learn which entries are committed (section 8, and 5.4.2), so reads and
+        configuration changes wait for its commit.
+        """
+        self._replica = replica
+        self._config = replica.config
+        self.resigned = False  # asks the core to step down
+        log = replica.log
+        self._peers: dict[NodeId, Progress] = {}
+        self._rounds = Rounds(2 * self._config.election_timeout_min_ns)
+        self._reads = PendingReads()
+        self._lease_until_ns = 0
+        self._lease_spent = False  # a successor was told to campaign: its election ignores our voters' promise
+        self._transfer: _Transfer | None = None
+        self._staging: _Staging | None = None
+        self._feed_all = True
+        self._heartbeat_at_ns = now + self._config.heartbeat_ns
+        self._quorum_check_at_ns = now + self._config.election_timeout_min_ns if self._config.check_quorum else FAR_NS
+        self._uncommitted_bytes = sum(
+            len(entry.data) for entry in log.between(Index(replica.commit + 1), log.last)
+        )  # exactly the payload beyond the commit index
+        self._follow_membership(now)
+        self._own_first = self._append(EntryKind.NOOP, b"")
+
+    # requests
+
+    def propose(self, tag: Any, data: bytes, kind: EntryKind) -> None:
+        """Append a command; its tag is answered with where it stands once that is durable here."""
+        answers = self._replica.out.answer_after
+        if self._transfer is not None:
+            answers.append(Refused(tag, "transferring", self._transfer.target))
+        elif self._uncommitted_bytes and self._uncommitted_bytes + len(data) > self._config.max_uncommitted_bytes:
+            answers.append(Refused(tag, "busy", self._replica.node))
+        else:
+            answers.append(Proposed(tag, self._append(kind, data), self._replica.term))
+
+    def read(self, now: int, asker: Asker) -> None:
+        """Answer under the lease, or let the read wait for a round."""
+        if self._reads.count >= self._config.max_waiting_reads:
+            self._refuse_read(asker, "busy")
+        elif now < self._lease_until_ns and self._may_use_lease():
+            self._answer_read(asker, self._replica.commit)
+        else:
+            self._reads.add(asker)
+
+    def transfer(self, now: int, tag: Any, successor: NodeId) -> None:
+        """Stop taking proposals, bring the successor up to date, and tell it to campaign (dissertation 3.10)."""
+        replica = self._replica
+        if self._transfer is not None:
+            reason = "transferring"
+        elif successor == replica.node or not is_voter(replica.memberships.current, successor):
+            reason = "not-member"
+        elif self._staging is not None:
+            reason = "change-in-progress"
+        else:
+            self._transfer = _Transfer(tag, successor, now + self._config.election_timeout_min_ns)
+            self._hand_over(successor, self._peers[successor])
+            return
+        replica.out.answer_after.append(Refused(tag, reason, replica.node))
+
+    def change(self, now: int, tag: Any, change: Change) -> None:
+        """Begin a change of membership, if no other is under way (section 6; dissertation 4.1, 4.3)."""
+        replica = self._replica
+        current = replica.memberships.current
+        reason = self._objection_to_change()
+        if reason is None:
+            try:
+                goal = target(current, change)
+            except ValueError:
+                reason = "bad-change"
+            else:
+                reason = "no-change" if goal == current else None
+        if reason is not None:
+            replica.out.answer_after.append(Refused(tag, reason, replica.node))
+            return
+        unproven = newcomers(current, goal)
+        if not unproven:
+            self._enter(now, tag, goal)
+            return
+        self._staging = _Staging(tag, goal, unproven)
+        strangers = [node for node in unproven if node not in current.learners]
+        if strangers:
+            learners = tuple(sorted({*current.learners, *strangers}))
+            self._append_membership(now, Membership(current.voters, (), learners))
+        else:
+            self._begin_catch_up_round(now)
+
+    # answers of followers
+
+    def on_append_reply(self, now: int, source: NodeId, message: AppendReply) -> None:
+        """A follower holds our log up to `match`."""
+        progress = self._peers.get(source)
+        if progress is None or message.match > self._replica.log.last:
+            return
+        progress.heard_ns = now
+        if progress.accepted(message.match, self._replica.log.base):
+            if progress.match > self._replica.commit:
+                self.advance_commit(now)
+            if self._staging is not None:
+                self._watch_catch_up(now)
+            if self._transfer is not None:
+                self._hand_over(source, progress)
+        self._feed(now, source, progress)
+
+    def on_append_reject(self, now: int, source: NodeId, message: AppendReject) -> None:
+        """A follower lacks the entry before those we sent: probe further back."""
+        progress = self._peers.get(source)
+        if progress is None:
+            return
+        progress.heard_ns = now
+        if progress.refused(message, self._replica.log):
+            self._feed(now, source, progress)
+
+    def on_heartbeat_reply(self, now: int, source: NodeId, message: HeartbeatReply) -> None:
+        """A follower took us for its leader after the round began."""
+        progress = self._peers.get(source)
+        if progress is None:
+            return
+        progress.heard_ns = now
+        if message.round <= progress.round:
+            return
+        sent_ns = self._rounds.sent_ns(message.round)
+        if sent_ns is None:
+            return
+        progress.round = message.round
+        progress.confirmed_ns = sent_ns
+        if self._reads.unconfirmed or self._config.reads == "lease":
+            self._count_confirmations(now)
+        waits = progress.match < self._replica.log.last or progress.pace is not Pace.REPLICATE
+        if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
+            # Whatever we sent last left a heartbeat interval before this round did, and has no answer: it is lost.
+            progress.resend()
+            if progress.pace is Pace.SNAPSHOT:
+                self._send_chunk(now, source, progress)
+            else:
+                self._feed(now, source, progress)
+
+    def on_snapshot_reply(self, now: int, source: NodeId, message: SnapshotReply) -> None:
+        """A chunk arrived: send the next one, or the first again when the follower has lost the beginning."""
+        progress = self._peers.get(source)
+        if progress is None:
+            return
+        progress.heard_ns = now
+        snapshot = progress.snapshot
+        if snapshot is None or snapshot.meta.index != message.index or message.offset != progress.offset:
+            return
+        progress.offset = message.next_offset
+        self._send_chunk(now, source, progress)
+
+    def on_read(self, now: int, source: NodeId, message: Read) -> None:
+        """A follower forwards a batch of reads."""
+        self.read(now, (source, message.context))
+
+    # time and durability
+
+    @property
+    def wake_at_ns(self) -> int:
+        """When something is due next."""
+        wake_at = min(self._heartbeat_at_ns, self._quorum_check_at_ns)
+        if self._transfer is not None:
+            wake_at = min(wake_at, self._transfer.deadline_ns)
+        if self._staging is not None and self._staging.round_end is not None:
+            wake_at = min(wake_at, self._staging_deadline_ns(self._staging))
+        return wake_at
+
+    def wake(self, now: int) -> None:
+        """Do what is due."""
+        if now >= self._quorum_check_at_ns:
+            self._check_quorum(now)
+        if self.resigned:
+            return
+        if now >= self._heartbeat_at_ns:
+            self._beat(now)
+        if self._transfer is not None and now >= self._transfer.deadline_ns:
+            self._end_transfer(Refused(self._transfer.tag, "timeout", self._replica.node))
+        staging = self._staging
+        if staging is not None and staging.round_end is not None and now >= self._staging_deadline_ns(staging):
+            self._abandon_staging("not-ready")
+
+    def advance_commit(self, now: int) -> None:
+        """Commit what a quorum holds durably, if that ends in an entry of the own term (section 5.4.2, figure 8).
+
+        The leader counts as one voter, with what is durable on its own disk. Earlier entries are committed with the
+        first own one, never by counting copies.
+        """
+        replica = self._replica
+        log = replica.log
+        matches: dict[NodeId, int] = {node: progress.match for node, progress in self._peers.items()}
+        matches[replica.node] = log.durable
+        index = Index(agreed(replica.memberships.current, matches))
+        if index <= replica.commit or log.term(index) != replica.term:
+            return
+        for entry in log.between(Index(replica.commit + 1), index):
+            self._uncommitted_bytes -= len(entry.data)
+        replica.commit_to(index)
+        if replica.memberships.index <= index:
+            self._membership_committed(now)
+
+    def flush(self, now: int) -> None:
+        """Send what the inputs since the last flush have made due."""
+        if self._reads.waiting and self._replica.commit >= self._own_first:
+            self._beat(now)
+            self._count_confirmations(now)
+        if self._feed_all:
+            self._feed_all = False
+            for node, progress in self._peers.items():
+                self._feed(now, node, progress)
+
+    def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
+        """Answer everybody who waits. `deposed` tells a later term from a leadership that was given up."""
+        if self._transfer is not None:
+            tag, successor = self._transfer.tag, self._transfer.target
+            self._end_transfer(Transferred(tag, successor) if deposed else Refused(tag, "deposed", leader))
+        self._abandon_staging("deposed")
+        for asker in self._reads.drain():
+            self._refuse_read(asker, "deposed")
+
+    def status(self) -> dict[NodeId, Progress]:
+        """The progress of each follower."""
+        return dict(self._peers)
+
+    # replication
+
+    def _append(self, kind: EntryKind, data: bytes) -> Index:
+        replica = self._replica
+        index = Index(replica.log.last + 1)
+        replica.append((Entry(index, replica.term, kind, data),))
+        self._uncommitted_bytes += len(data)
+        self._feed_all = True
+        return index
+
+    def _feed(self, now: int, node: NodeId, progress: Progress) -> None:
+        """Send the follower what it lacks, as far as its window allows."""
+        replica = self._replica
+        log = replica.log
+        config = self._config
+        while progress.may_send(config.max_inflight, config.max_inflight_bytes):
+            if progress.next > log.last and progress.pace is Pace.REPLICATE:
+                return
+            previous = Index(progress.next - 1)
+            previous_term = log.term(previous)
+            if previous_term is None:
+                # The entry before the next one is gone, so nothing could verify an append, not even an empty one.
+                self._begin_snapshot(now, node, progress)
+                return
+            entries, size = log.batch(progress.next, config.max_entries_per_append, config.max_bytes_per_append)
+            message = Append(replica.term, previous, previous_term, replica.commit, entries)
+            replica.out.send_now.append((node, message))
+            progress.sent(Index(previous + len(entries)), size, now)
+
+    def _begin_snapshot(self, now: int, node: NodeId, progress: Progress) -> None:
+        snapshot = self._replica.snapshot
+        assert snapshot is not None, "a log loses its beginning only to a snapshot"
+        progress.begin_snapshot(snapshot)
+        self._send_chunk(now, node, progress)
+
+    def _send_chunk(self, now: int, node: NodeId, progress: Progress) -> None:
+        snapshot = progress.snapshot
+        assert snapshot is not None, "chunks are sent in the state SNAPSHOT"
+        end = progress.offset + self._config.snapshot_chunk_bytes
+        chunk = SnapshotChunk(
+            self._replica.term,
+            snapshot.meta,
+            progress.offset,
+            snapshot.data[progress.offset : end],
+            end >= len(snapshot.data),
+        )
+        progress.sent_ns = now
+        self._replica.out.send_now.append((node, chunk))
+
+    def _beat(self, now: int) -> None:
+        """Begin a heartbeat round; it covers every read that waits."""
+        replica = self._replica
+        term, commit = replica.term, replica.commit
+        number = self._rounds.begin(now)
+        if commit >= self._own_first:
+            self._reads.begin(number, commit)
+        to_all = Heartbeat(term, number, commit)
+        send_now = replica.out.send_now
+        for node, progress in self._peers.items():
+            # A follower's log is verified only up to its match: beyond that, commit would say too much.
+            message = to_all if progress.match >= commit else Heartbeat(term, number, progress.match)
+            send_now.append((node, message))
+        self._heartbeat_at_ns = now + self._config.heartbeat_ns
+
+    # leadership
+
+    def _check_quorum(self, now: int) -> None:
+        """Step down when no quorum was heard within one minimal election timeout (dissertation 6.2)."""
+        heard: dict[NodeId, int] = {node: progress.heard_ns for node, progress in self._peers.items()}
+        heard[self._replica.node] = now
+        expires_at = agreed(self._replica.memberships.current, heard) + self._config.election_timeout_min_ns
+        if expires_at <= now:
+            self.resigned = True
+        self._quorum_check_at_ns = expires_at
+
+    def _hand_over(self, node: NodeId, progress: Progress) -> None:
+        transfer = self._transfer
+        assert transfer is not None, "only called while a transfer runs"
+        if node == transfer.target and not transfer.told and progress.match == self._replica.log.last:
+            transfer.told = True
+            self._lease_spent = True
+            self._replica.out.send_now.append((node, TimeoutNow(self._replica.term)))
+
+    def _end_transfer(self, answer: Refused | Transferred) -> None:
+        self._transfer = None
+        self._replica.out.answer_after.append(answer)
+
+    # reads
+
+    def _may_use_lease(self) -> bool:
+        """Whether the promise of our voters not to elect another stands.
+
+        A successor that was told to campaign may do so much later, even after the transfer was given up, and its
+        election overrides the promise: so telling it spends the lease for the rest of the term.
+        """
+        return (
+            self._config.reads == "lease"
+            and self._transfer is None
+            and not self._lease_spent
+            and self._replica.commit >= self._own_first
+        )
+
+    def _count_confirmations(self, now: int) -> None:
+        """Settle the reads whose round a quorum has answered, and prolong the lease."""
+        replica = self._replica
+        membership = replica.memberships.current
+        if self._reads.unconfirmed:
+            rounds: dict[NodeId, int] = {node: progress.round for node, progress in self._peers.items()}
+            rounds[replica.node] = self._rounds.last
+            for asker, index in self._reads.confirm(agreed(membership, rounds)):
+                self._answer_read(asker, index)
+        if self._config.reads == "lease":
+            since: dict[NodeId, int] = {node: progress.confirmed_ns for node, progress in self._peers.items()}
+            since[replica.node] = now
+            self._lease_until_ns = agreed(membership, since) + self._config.lease_ns
+
+    def _answer_read(self, asker: Asker, index: Index) -> None:
+        source, tag = asker
+        out = self._replica.out
+        if source is None:
+            out.answer_after.append(ReadAt(tag, index))
+        else:
+            out.send_now.append((source, ReadReply(self._replica.term, tag, index)))
+
+    def _refuse_read(self, asker: Asker, reason: str) -> None:
+        source, tag = asker
+        out = self._replica.out
+        if source is None:
+            out.answer_after.append(Refused(tag, reason))
+        else:
+            out.send_after.append((source, ReadReply(self._replica.term, tag, None)))
+
+    # membership
+
+    def _objection_to_change(self) -> str | None:
+        replica = self._replica
+        if self._transfer is not None:
+            return "transferring"
+        if replica.commit < self._own_first:
+            return "not-ready"  # else two leaders in turn could commit with disjoint majorities (raft-dev, 2015)
+        if self._staging is not None or replica.memberships.current.is_joint:
+            return "change-in-progress"
+        return "change-in-progress" if replica.memberships.index > replica.commit else None
+
+    def _append_membership(self, now: int, membership: Membership) -> Index:
+        index = self._append(EntryKind.CONFIG, encode(membership))
+        self._follow_membership(now)
+        return index
+
+    def _follow_membership(self, now: int) -> None:
+        """Replicate to exactly the members; who was known keeps its progress."""
+        replica = self._replica
+        known, self._peers = self._peers, {}
+        for node in members(replica.memberships.current):
+            if node != replica.node:
+                self._peers[node] = known.get(node) or Progress(Index(replica.log.last + 1), now)
+        self._lease_until_ns = 0  # it was counted with the majorities of another configuration
+
+    def _enter(self, now: int, tag: Any, goal: Membership) -> None:
+        index = self._append_membership(now, enter(self._replica.memberships.current, goal))
+        self._replica.out.answer_after.append(Proposed(tag, index, self._replica.term))
+
+    def _membership_committed(self, now: int) -> None:
+        """The configuration in force is committed: leave the joint one, go on with a change, or go."""
+        replica = self._replica
+        membership = replica.memberships.current
+        if membership.is_joint:
+            self._append_membership(now, leave(membership))
+        elif not is_voter(membership, replica.node):
+            # Managing the group ends with the commit of the configuration without us; the others should hear of it.
+            self._beat(now)
+            self.resigned = True
+        elif self._staging is not None and self._staging.round_end is None:
+            self._begin_catch_up_round(now)
+
+    def _begin_catch_up_round(self, now: int) -> None:
+        staging = self._staging
+        assert staging is not None, "only called while newcomers catch up"
+        staging.round += 1
+        staging.round_end = self._replica.log.last
+        staging.round_began_ns = now
+        self._watch_catch_up(now)
+
+    def _watch_catch_up(self, now: int) -> None:
+        """End a round when every newcomer has it; a short one proves them fit to vote (dissertation 4.2.1)."""
+        staging = self._staging
+        if staging is None or staging.round_end is None:
+            return
+        if any(self._peers[node].match < staging.round_end for node in staging.newcomers):
+            return
+        if now - staging.round_began_ns < self._config.election_timeout_min_ns:
+            self._staging = None
+            self._enter(now, staging.tag, staging.goal)
+        elif staging.round < CATCH_UP_ROUNDS:
+            self._begin_catch_up_round(now)
+        else:
+            self._abandon_staging("not-ready")
+
+    def _staging_deadline_ns(self, staging: _Staging) -> int:
+        return staging.round_began_ns + CATCH_UP_ROUNDS * self._config.election_timeout_min_ns
+
+    def _abandon_staging(self, reason: str) -> None:
+        if self._staging is not None:
+            tag, self._staging = self._staging.tag, None
+            self._replica.out.answer_after.append(Refused(tag, reason, self._replica.node))

@@ -1,0 +1,49 @@
+"""What a core tells of itself to metrics, administrators and tests: frozen copies, no way in."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .progress import Progress
+from .state import Index, Membership, NodeId, Role, Term
+
+
+class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A follower as its leader sees it."""
+
+    pace: str
+    match: Index
+    next: Index
+    inflight: int
+    heard_ns: int
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """A node at one instant. `peers` is empty but for a leader."""
+
+    node: NodeId
+    role: Role
+    term: Term
+    vote: NodeId | None
+    leader: NodeId | None
+    commit: Index
+    applied: Index
+    first: Index
+    last: Index
+    last_term: Term
+    durable: Index
+    snapshot: Index
+    membership: Membership
+    membership_index: Index
+    peers: dict[NodeId, PeerStatus]
+
+
+def peer_status(progress: Progress) -> PeerStatus:
+    """Copy what is worth showing."""
+    return PeerStatus(
+        pace=progress.pace.value,
+        match=progress.match,
+        next=progress.next,
+        inflight=len(progress.inflight),
+        heard_ns=progress.heard_ns,
+    )
