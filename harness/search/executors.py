@@ -1,0 +1,258 @@
+"""Executors: a function mapped over items by worker processes that may die, hang or raise.
+
+A suite of thousands of seeds must survive its worst seed. So each worker has a pipe of its own and answers item by
+item, and the parent always knows which item a worker was busy with. When a worker dies (out of memory, `kill -9`) or gives no
+answer within the limit (a loop without awaits, which no limit inside the process could stop), exactly that item is the
+suspect: a fresh worker takes the others over, the suspect gets one more try, and if that fails too, it is reported with
+the reason. An exception in the function is treated alike. Nothing else is lost and nothing is done twice.
+
+Workers are spawned, not forked: each begins with its own hash seed and without this process's history, so that a
+second run of a seed elsewhere is a real test of determinism. They cannot reach the network, and what they print goes to
+stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from harness.errors import BadInput, InternalError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TRIES_MAX: Final = 2
+"""A first failure may be the machine's; the same item failing twice is ours to explain."""
+SECONDS_MAX: Final = 300.0
+"""A simulated run with its check takes seconds; one that takes minutes is stuck."""
+_START_SECONDS_MAX: Final = 120.0
+"""A loaded machine imports slowly; one that takes longer will not get anything done."""
+_FALSE_STARTS_MAX: Final = 3
+_PREFETCH: Final = 1
+"""Items waiting at a worker, so that it needs not wait for the parent between tiny items."""
+_NETWORK: Final = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo")
+
+
+class Done(msgspec.Struct, Generic[Item, Result], frozen=True, kw_only=True):
+    """An item with its result, or with the reason why there is none."""
+
+    item: Item
+    result: Result | None
+    error: str = ""
+
+
+class _Task:
+    """An item on its way."""
+
+    __slots__ = ("failures", "item")
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+        self.failures: list[str] = []
+
+
+class _Worker:
+    """One process, its pipe, and the tasks it holds; the first of them is the one it is busy with."""
+
+    def __init__(self, context: Any, function: Callable[[Any], Any]) -> None:
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.tasks: deque[_Task] = deque()
+        self.ready = False
+        self.since = time.monotonic()  # when it began its first task, or was started
+
+    def give(self, task: _Task) -> None:
+        if not self.tasks:
+            self.since = time.monotonic()
+        self.tasks.append(task)
+        self.connection.send(task.item)
+
+    def overdue(self, seconds_max: float) -> bool:
+        if not self.ready:
+            return time.monotonic() - self.since > _START_SECONDS_MAX
+        return bool(self.tasks) and time.monotonic() - self.since > seconds_max
+
+    def end(self) -> str:
+        """Kill the process and say how it ended."""
+        if self.process.is_alive():
+            self.process.kill()
+        self.process.join()
+        self.connection.close()
+        code = self.process.exitcode or 0
+        if code >= 0:
+            return f"the worker ended with exit code {code}"
+        try:
+            return f"the worker was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"the worker was killed by signal {-code}"
+
+
+class Pool(Generic[Item, Result]):
+    """Worker processes that map `function` over items; use as a context manager.
+
+    `function` must be importable by its name (workers are spawned), items and results must pickle.
+    """
+
+    def __init__(
+        self, function: Callable[[Item], Result], *, jobs: int | None = None, seconds_max: float = SECONDS_MAX
+    ) -> None:
+        self._function = function
+        self._jobs = jobs or default_jobs()
+        self._seconds_max = seconds_max
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+        self._false_starts = 0  # workers in a row that ended before they were ready
+
+    def __enter__(self) -> Pool[Item, Result]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def map(self, items: Iterable[Item]) -> Iterator[Done[Item, Result]]:
+        """Give each item's result as soon as it is there, in no fixed order.
+
+        Items are taken from the iterable only when a worker has room, so that it may decide late what comes next, or
+        end early. Raises BadInput as the function raised it, and InternalError when no worker can be started.
+        """
+        source, waiting, exhausted = iter(items), deque[_Task](), False
+        while True:
+            exhausted = self._hand_out(source, waiting, exhausted)
+            busy = [worker for worker in self._workers if worker.tasks]
+            if not busy and not waiting and exhausted:
+                return
+            yield from self._collect(waiting)
+
+    def _hand_out(self, source: Iterator[Item], waiting: deque[_Task], exhausted: bool) -> bool:
+        """Fill the workers with tasks; start workers that are missing. Returns whether the source has ended."""
+        for room in range(1, 2 + _PREFETCH):
+            for position in range(self._jobs):
+                held = len(self._workers[position].tasks) if position < len(self._workers) else 0
+                if held >= room:
+                    continue
+                if not waiting:
+                    if exhausted:
+                        return True
+                    try:
+                        waiting.append(_Task(next(source)))
+                    except StopIteration:
+                        exhausted = True
+                        return True
+                if position >= len(self._workers):
+                    self._workers.append(_Worker(self._context, self._function))
+                self._give(self._workers[position], waiting)
+        return exhausted
+
+    def _give(self, worker: _Worker, waiting: deque[_Task]) -> None:
+        task = waiting.popleft()
+        with contextlib.suppress(OSError):  # it died: `_collect` will see that and take its tasks back
+            worker.give(task)
+
+    def _collect(self, waiting: deque[_Task]) -> Iterator[Done[Item, Result]]:
+        """Wait for one answer, death or timeout, and deal with all there are."""
+        ready = wait([worker.connection for worker in self._workers], timeout=0.5)
+        for worker in list(self._workers):
+            if worker.connection in ready:
+                done = self._receive(worker, waiting)
+            elif worker.overdue(self._seconds_max):
+                worker.end()
+                done = self._lose(worker, f"no answer within {self._seconds_max:g} s", waiting)
+            else:
+                continue
+            if done is not None:
+                yield done
+
+    def _receive(self, worker: _Worker, waiting: deque[_Task]) -> Done[Item, Result] | None:
+        try:
+            kind, content = worker.connection.recv()
+        except (EOFError, OSError):
+            return self._lose(worker, worker.end(), waiting)
+        if kind == "ready":
+            worker.ready, worker.since = True, time.monotonic()
+            self._false_starts = 0
+            return None
+        task = worker.tasks.popleft()
+        worker.since = time.monotonic()
+        if kind == "refused":
+            raise BadInput(*content)
+        if kind == "failed":
+            return self._fail(task, content, waiting)
+        return Done(item=task.item, result=content)
+
+    def _lose(self, worker: _Worker, reason: str, waiting: deque[_Task]) -> Done[Item, Result] | None:
+        """Take back the tasks of a dead worker; the first one is the suspect."""
+        self._workers.remove(worker)
+        if not worker.ready:
+            self._false_starts += 1
+            if self._false_starts > _FALSE_STARTS_MAX:
+                raise InternalError(f"no worker process could be started: {reason}")
+            waiting.extendleft(reversed(worker.tasks))
+            return None
+        suspect = worker.tasks.popleft() if worker.tasks else None
+        waiting.extendleft(reversed(worker.tasks))
+        return None if suspect is None else self._fail(suspect, reason, waiting)
+
+    def _fail(self, task: _Task, reason: str, waiting: deque[_Task]) -> Done[Item, Result] | None:
+        task.failures.append(reason)
+        if len(task.failures) < TRIES_MAX:
+            waiting.append(task)
+            return None
+        return Done(item=task.item, result=None, error="\n".join(dict.fromkeys(task.failures)))
+
+
+def default_jobs() -> int:
+    """One worker a processor that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
+    """Answer items until the parent hangs up: the life of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
+    os.dup2(2, 1)  # stdout is the parent's, and may be promised to one JSON document
+    sys.addaudithook(_refuse_network)
+    connection.send(("ready", None))
+    while True:
+        try:
+            item = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: tuple[str, Any] = ("done", function(item))
+        except Exception as error:
+            answer = _explain(error)
+        try:
+            connection.send(answer)
+        except BrokenPipeError:
+            return
+        except Exception as error:  # a result that does not pickle
+            connection.send(_explain(error))
+
+
+def _explain(error: Exception) -> tuple[str, Any]:
+    if all(hasattr(error, name) for name in ("found", "expected", "where")):
+        parts: Any = error
+        return "refused", (str(parts.found), str(parts.expected), str(parts.where))
+    return "failed", "".join(traceback.format_exception(error))
+
+
+def _refuse_network(event: str, _: tuple[Any, ...]) -> None:
+    if event in _NETWORK:
+        raise PermissionError(f"a worker has no network ({event})")

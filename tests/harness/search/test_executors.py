@@ -1,0 +1,109 @@
+"""A pool of workers loses no item, whatever its workers do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import BadInput
+from harness.search.executors import Done, Pool
+from tests.harness.search.work import perform
+
+
+def run(items: list[dict[str, Any]], jobs: int = 2, seconds_max: float = 60) -> list[Done[dict[str, Any], Any]]:
+    with Pool(perform, jobs=jobs, seconds_max=seconds_max) as pool:
+        return list(pool.map(items))
+
+
+def test_every_item_is_answered_once() -> None:
+    done = run([{"do": "square", "n": n} for n in range(50)])
+
+    assert sorted(one.result or 0 for one in done) == [n**2 for n in range(50)]
+    assert all(not one.error for one in done)
+
+
+def test_workers_are_separate_processes_with_hash_seeds_of_their_own() -> None:
+    with Pool(perform, jobs=1) as first, Pool(perform, jobs=1) as second:
+        hashes = {one.result for pool in (first, second) for one in pool.map([{"do": "hash"}])}
+
+    assert len(hashes) == 2
+
+
+def test_a_killed_worker_costs_nothing_but_a_second_try(tmp_path: Path) -> None:
+    items = [{"do": "square", "n": n} for n in range(6)]
+    items.insert(2, {"do": "die-once", "marker": str(tmp_path / "died")})
+
+    done = run(items)
+
+    assert sorted(str(one.result) for one in done) == sorted([*(str(n**2) for n in range(6)), "second time"])
+
+
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        ("die", "the worker was killed by SIGKILL"),
+        ("hang", "no answer within 2 s"),
+        ("raise", "RuntimeError: a bug in the function"),
+        ("unpicklable", "pickle"),
+        ("connect", "a worker has no network"),
+    ],
+)
+def test_an_item_that_fails_twice_is_reported_and_the_others_are_done(do: str, reason: str) -> None:
+    items: list[dict[str, Any]] = [
+        {"do": "square", "n": 1},
+        {"do": do},
+        {"do": "square", "n": 2},
+        {"do": "square", "n": 3},
+    ]
+
+    done = run(items, seconds_max=2)
+
+    assert sorted(one.result or 0 for one in done if not one.error) == [1, 4, 9]
+    (failed,) = [one for one in done if one.error]
+    assert failed.item == {"do": do}
+    assert reason in failed.error
+
+
+def test_bad_input_found_by_a_worker_is_the_callers_bad_input() -> None:
+    with pytest.raises(BadInput, match="found a; expected b; in c"):
+        run([{"do": "refuse"}])
+
+
+def test_items_are_drawn_only_as_workers_have_room() -> None:
+    drawn = 0
+
+    def endless() -> Iterator[dict[str, Any]]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield {"do": "square", "n": drawn}
+
+    with Pool(perform, jobs=2) as pool:
+        results = pool.map(endless())
+        first = [next(results) for _ in range(10)]
+
+    assert len(first) == 10
+    assert drawn <= 10 + 4
+
+
+def test_what_a_worker_prints_never_reaches_stdout(capfd: pytest.CaptureFixture[str]) -> None:
+    assert [one.result for one in run([{"do": "print"}], jobs=1)] == ["quiet"]
+
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "noise" in captured.err
+
+
+def test_leaving_the_pool_ends_its_workers_at_once() -> None:
+    began = time.monotonic()
+
+    with Pool(perform, jobs=1) as pool:
+        results = pool.map([{"do": "pid"}, {"do": "hang"}])
+        pid = next(results).result
+
+    assert time.monotonic() - began < 30
+    assert not Path(f"/proc/{pid}").exists()

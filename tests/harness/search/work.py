@@ -1,0 +1,45 @@
+"""What worker processes do in the tests of executors: importable by name, because workers are spawned."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+
+
+def perform(item: dict[str, Any]) -> Any:
+    """Do what the item says."""
+    match item["do"]:
+        case "square":
+            return item["n"] ** 2
+        case "pid":
+            return os.getpid()
+        case "hash":
+            return hash("foreshock")
+        case "print":
+            print("noise")
+            return "quiet"
+        case "raise":
+            raise RuntimeError("a bug in the function")
+        case "refuse":
+            raise BadInput("a", "b", "c")
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "die-once":
+            if not Path(item["marker"]).exists():
+                Path(item["marker"]).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return "second time"
+        case "hang":
+            while True:
+                time.sleep(60)
+        case "unpicklable":
+            return lambda: None
+        case "connect":
+            socket.create_connection(("127.0.0.1", 9), timeout=1)
+    return None
