@@ -1,0 +1,271 @@
+"""The differential campaign: fast exact paths against brute force, on a great many small random histories.
+
+    python -m tests.checkers.campaign [PATH ...] [--count 100000] [--seed 1]
+
+A history is made by running a real object under a random schedule, with crashed operations, and is then spoiled with
+some probability: an answer is changed, or moved to another operation, or the interval of an operation is moved. So
+about half of the examples are not linearizable, and many of them only just. Each example is decided by the fast path
+and by `brute`; the shortest failing prefix is compared too.
+
+The ordinary tests run a bounded share of the same examples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checkers.history import INF, Operation
+from checkers.linearizability import registers
+from checkers.linearizability.result import LinearizabilityResult
+from checkers.models import CAS_REGISTER, MAP, Model
+from tests.checkers import brute
+
+LARGEST = 10
+"""Operations in a history: more of them show little more, and brute force pays for each."""
+
+Draw = Callable[[random.Random, Any, int], tuple[str, Any]]
+"""(rng, state, number of the operation) -> what a client asks: f and value."""
+
+Run = Callable[[Any, str, Any], tuple[Any, str, Any]]
+"""(state, f, value) -> the next state, the type of the answer, and its result or error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """One fast path with the kind of history it is for."""
+
+    name: str
+    model: Model
+    draw: Callable[[random.Random], Draw]
+    run: Run
+    check: Callable[[Sequence[Operation], Model], LinearizabilityResult]
+    other_answer: Callable[[random.Random, Operation, list[Operation]], tuple[str, Any]]
+    key: Any = None
+
+
+def history(rng: random.Random, path: Path) -> list[Operation]:
+    """Make one small history: run the object, then perhaps spoil it."""
+    operations = _run(rng, path)
+    if rng.random() < 0.6:
+        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+            operations = _spoil(rng, path, operations)
+    return operations
+
+
+def _run(rng: random.Random, path: Path) -> list[Operation]:
+    draw, state = path.draw(rng), path.model.init
+    size, threads = rng.randint(2, LARGEST), rng.randint(2, 6)
+    crash, hurry = rng.choice((0, 0, 0.1, 0.4)), rng.choice((0.2, 0.5, 0.8))
+    waiting: list[list[Any]] = []  # [number, call, f, value, answer or None]
+    done: list[Operation] = []
+    index = called = 0
+    while called < size or waiting:
+        if called < size and (not waiting or (len(waiting) < threads and rng.random() > hurry)):
+            waiting.append([called, index, *draw(rng, state, called), None])
+            called += 1
+            index += 1
+            continue
+        entry = rng.choice(waiting)
+        number, call, f, value, answer = entry
+        if answer is None and rng.random() > crash / 2:
+            state, outcome, result = path.run(state, f, value)
+            entry[4] = (outcome, result)
+            continue
+        waiting.remove(entry)
+        if answer is None or rng.random() < crash:
+            done.append(_operation(path, number, f, value, "info", None, call, INF))
+        else:
+            done.append(_operation(path, number, f, value, *answer, call, index))
+            index += 1
+    return sorted(done, key=lambda operation: operation.call)
+
+
+def _operation(
+    path: Path, process: int, f: str, value: Any, outcome: Any, answer: Any, call: int, ret: int
+) -> Operation:
+    result, error = (answer, None) if outcome == "ok" else (None, answer)
+    return Operation(process, f, path.key, value, result, outcome, error, call, ret)
+
+
+def _spoil(rng: random.Random, path: Path, operations: list[Operation]) -> list[Operation]:
+    position = rng.randrange(len(operations))
+    victim = operations[position]
+    outcome: Any = victim.type
+    answer, call, ret = victim.error if outcome == "fail" else victim.result, victim.call, victim.ret
+    kind = rng.random()
+    if kind < 0.65:
+        if outcome != "info":
+            outcome, answer = path.other_answer(rng, victim, operations)
+    elif kind < 0.8:
+        outcome, answer, ret = "info", None, INF
+    else:
+        # Move one end of the interval to between two other events.
+        end = max([operation.ret for operation in operations if operation.ret < INF], default=0)
+        times = [operation.call for operation in operations] + [operation.ret for operation in operations]
+        stretch = {index: 2 * index for index in times if index < INF}
+        moved = [
+            Operation(
+                o.process, o.f, o.key, o.value, o.result, o.type, o.error, 2 * o.call, 2 * o.ret if o.ret < INF else INF
+            )
+            for o in operations
+        ]
+        call, ret = stretch[call], INF if ret == INF else stretch[ret]
+        if ret < INF and rng.random() < 0.5:
+            ret = 2 * rng.randint(call // 2, end) + 1
+        else:
+            call = 2 * rng.randint(-1, (min(ret, 2 * end) - 1) // 2) + 1
+        operations = moved
+    changed = _operation(path, victim.process, victim.f, victim.value, outcome, answer, call, ret)
+    spoiled = [*operations[:position], changed, *operations[position + 1 :]]
+    return sorted(spoiled, key=lambda operation: operation.call)
+
+
+def disagreement(path: Path, operations: list[Operation]) -> tuple[str, str | None]:
+    """Decide one history twice: what the fast path said, and what is wrong with that, if anything."""
+    result = path.check(operations, path.model)
+    if result.validity == "unknown":
+        return "unknown", None
+    expected = brute.is_linearizable(operations, path.model)
+    if expected != (result.validity == "valid"):
+        return result.validity, f"{path.name}: {result.validity}, but brute force says {expected}"
+    if not expected and result.certain is not None:
+        certain = brute.first_certain(operations, path.model)
+        if certain != result.certain:
+            return "invalid", f"{path.name}: certain at {result.certain}, but brute force says {certain}"
+    return result.validity, None
+
+
+def campaign(path: Path, seeds: Iterator[int] | range, seconds: float = INF) -> Counter[str]:
+    """Run many examples; raise AssertionError with the first history on which the two disagree."""
+    tally: Counter[str] = Counter()
+    until = time.monotonic() + seconds
+    for seed in seeds:
+        operations = history(random.Random(f"{path.name}/{seed}"), path)
+        verdict, wrong = disagreement(path, operations)
+        assert wrong is None, f"seed {seed}: {wrong}\n" + "\n".join(map(show, operations))
+        tally[verdict] += 1
+        if time.monotonic() > until:
+            break
+    return tally
+
+
+def show(operation: Operation) -> str:
+    """Print an operation on one line."""
+    ret = "inf" if operation.ret == INF else operation.ret
+    answer = operation.error if operation.type == "fail" else operation.result
+    return f"[{operation.call}, {ret}] {operation.f} {operation.value!r} -> {operation.type} {answer!r}"
+
+
+# -- registers of unique values ---------------------------------------------------------------------------------------
+
+
+def _draw_register(rng: random.Random) -> Draw:
+    weights = rng.choice(((4, 4, 4), (5, 5, 0), (2, 2, 8), (6, 2, 1), (2, 6, 3), (1, 3, 7)))
+    knows_state = rng.choice((0.3, 0.7, 0.95))
+
+    def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
+        f = rng.choices(("read", "write", "cas"), weights)[0]
+        if f == "cas":
+            old = state if rng.random() < knows_state else rng.choice((None, *range(number + 2)))
+            return f, (old, number)
+        return f, number if f == "write" else None
+
+    return draw
+
+
+def _run_register(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    if f == "read":
+        return state, "ok", state
+    if f == "write":
+        return value, "ok", value
+    if state == value[0]:
+        return value[1], "ok", value
+    return state, "fail", "precondition-failed"
+
+
+def _other_register_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    if victim.f == "cas":
+        return ("fail", "precondition-failed") if victim.type == "ok" else ("ok", victim.value)
+    if victim.f == "read":
+        return "ok", rng.choice((None, *range(len(operations))))
+    return victim.type, victim.result
+
+
+REGISTER_PATH = Path(
+    name="register",
+    model=CAS_REGISTER,
+    draw=_draw_register,
+    run=_run_register,
+    check=registers.check_operations,
+    other_answer=_other_register_answer,
+)
+
+
+def _draw_map(rng: random.Random) -> Draw:
+    names = ("read", "write", "cas", "put-if-absent", "replace")
+    weights = rng.choice(((4, 1, 2, 2, 2), (4, 0, 1, 6, 2), (2, 1, 1, 1, 6)))
+
+    def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
+        f = rng.choices(names, weights)[0]
+        if f == "cas":
+            return f, (rng.choice((None, *range(number + 1))), number)
+        return f, None if f == "read" else number
+
+    return draw
+
+
+def _run_map(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    held = next((item for _, item in state), None)
+    if f == "put-if-absent":
+        return (frozenset({("k", value)}), "ok", value) if held is None else (state, "fail", "exists")
+    if f == "replace":
+        return (state, "fail", "absent") if held is None else (frozenset({("k", value)}), "ok", held)
+    after, outcome, answer = _run_register(held, f, value)
+    return frozenset() if after is None else frozenset({("k", after)}), outcome, answer
+
+
+def _other_map_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    if victim.f == "put-if-absent":
+        return ("fail", "exists") if victim.type == "ok" else ("ok", victim.value)
+    if victim.f == "replace":
+        return "ok", rng.randrange(len(operations))
+    return _other_register_answer(rng, victim, operations)
+
+
+MAP_PATH = Path(
+    name="map",
+    model=MAP,
+    draw=_draw_map,
+    run=_run_map,
+    check=registers.check_operations,
+    other_answer=_other_map_answer,
+    key="k",
+)
+
+PATHS = {path.name: path for path in (REGISTER_PATH, MAP_PATH)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the campaign from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", metavar="PATH", choices=[*PATHS, []])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    for name in options.paths or PATHS:
+        began = time.monotonic()
+        tally = campaign(PATHS[name], range(options.seed, options.seed + options.count))
+        counts = ", ".join(f"{tally[verdict]} {verdict}" for verdict in ("valid", "invalid", "unknown"))
+        print(f"{name}: {sum(tally.values())} examples agree ({counts}), {time.monotonic() - began:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
