@@ -1,0 +1,75 @@
+"""What is durable on a disk, read from the bytes that its fsyncs covered.
+
+The harness does not take a node's word for what it made durable: its model of the disk hands the durable content of
+each file to this reader after each fsync, and gets back how far each group's log reaches and which vote it holds. Only
+what is new since the last call is decoded.
+"""
+
+from __future__ import annotations
+
+from ..errors import Corrupt
+from .logshape import LogShape, fold, segment_head, shape_at
+from .records import Record, scan
+from .wal import parse_segment_name
+
+Durable = tuple[str, int, int, str | None]
+"""(group, last log index, term, vote)"""
+
+
+class DurableReader:
+    """Follows the durable files of one disk."""
+
+    def __init__(self) -> None:
+        self._segments: dict[str, _Segment] = {}
+
+    def synced(self, name: str, content: bytearray, unchanged: int) -> tuple[Durable, ...]:
+        """The durable content of `name`, whose first `unchanged` bytes are as at the last call for that name."""
+        parsed = parse_segment_name(name)
+        if parsed is None:
+            return ()
+        segment = self._segments.get(name)
+        if segment is None or unchanged < segment.size:
+            segment = self._segments[name] = _Segment(name)
+        segment.read_on(content)
+        if segment.shape is None:
+            return ()
+        hard_state = segment.shape.hard_state
+        return ((parsed[0], segment.shape.last_index, hard_state.term, hard_state.vote),)
+
+    def renamed(self, source: str, target: str) -> None:
+        """A rename became durable. The log never renames a segment, so only the old name matters."""
+        self._segments.pop(source, None)
+        self._segments.pop(target, None)
+
+    def removed(self, name: str) -> None:
+        """A removal became durable."""
+        self._segments.pop(name, None)
+
+    def reset(self) -> None:
+        """Forget all: the contents are given anew."""
+        self._segments.clear()
+
+
+class _Segment:
+    """One segment, as far as it was read. A segment begins with the state it continues, so each stands alone."""
+
+    def __init__(self, name: str) -> None:
+        self.size = 0
+        self.shape: LogShape | None = None
+        self._name = name
+        self._chain = 0
+
+    def read_on(self, content: bytearray) -> None:
+        found = scan(self._name, content, start=self.size, chain=self._chain)
+        try:
+            for record in found.records:
+                self._take(record)
+        except Corrupt:
+            return  # a node that cannot read its log either refuses to start; nothing new is known to be durable
+        self.size, self._chain = found.size, found.chain
+
+    def _take(self, record: Record) -> None:
+        if self.shape is None:
+            self.shape = shape_at(segment_head(record))
+        else:
+            fold(self.shape, record)

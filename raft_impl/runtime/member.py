@@ -1,0 +1,442 @@
+"""One group's replica on a server: the core, its log on disk, its machine, and the clients who wait for answers.
+
+This is the synchronous driver of the contract in `protocol.ready`. A step gives inputs to the core and acts on what
+comes back: messages that may leave at once do, what must be durable goes to the log, and all that depends on it waits
+in `_waiting` until `synced` says that the fsync is done. What is written while an fsync is under way belongs to the
+next one.
+
+Answers to clients. A proposal is remembered under its index, with its term; its fate is known when that index is
+applied (the same term: the machine's answer; another: unknown), truncated, or swallowed by a snapshot (both unknown).
+Unknown it is, not refused: this replica lost the entry, but another may hold it and commit it later.
+
+Reads. A read index is good for ever: the machine answers as soon as it has applied that much. A lease is good only
+now: it is asked for when the machine is ready to answer, in the same synchronous step, with a fresh look at the clock,
+and asked for again if the machine turns out to be behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from typing import Any, Final
+
+import msgspec
+
+from ..machines import CATALOG
+from ..machines.sessions import WITHOUT_EFFECT, Command, SessionedMachine, encode_command
+from ..machines.sessions import Action as LogAction
+from ..protocol.core import Raft
+from ..protocol.membership import Change
+from ..protocol.ready import Ack, Answer, Proposed, ReadAt, Ready, Refused
+from ..protocol.replica import digest
+from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
+from .client import DEPOSED
+from .env import Environment
+from .options import MILLISECOND_NS, core_config
+from .wal import Wal
+from .wire import Action, Reply, Request, Status, encode
+
+MALFORMED: Final = "malformed"
+
+
+class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group replicates, and who its members are before its log says otherwise."""
+
+    machine: str
+    voters: tuple[str, ...]
+    learners: tuple[str, ...] = ()
+
+
+class _Waiter(msgspec.Struct, gc=False):
+    """A client that waits for a proposal; `source` and `id` are those of its latest attempt."""
+
+    source: str
+    id: int
+    session: int
+    sequence: int
+    term: int = 0
+
+
+class _Reader(msgspec.Struct, gc=False):
+    """A client that waits for a read."""
+
+    source: str
+    id: int
+    call: bytes
+
+
+class _Admin(msgspec.Struct, gc=False):
+    """An administrator's command, and why it was refused, if it was."""
+
+    refused: str = ""
+
+
+class Member:
+    """A replica of one group."""
+
+    def __init__(
+        self,
+        env: Environment,
+        group: str,
+        spec: GroupSpec,
+        options: Mapping[str, Any],
+        notes: list[tuple[Any, ...]],
+        incarnation: int,
+    ) -> None:
+        self.group = group
+        self.wake_at_ns = 0
+        self._env = env
+        self._send = env.network.send
+        self._incarnation = incarnation
+        self._spec = spec
+        self._options = options
+        self._notes = notes
+        self._lease_reads = options["reads"] == "lease"
+        self._snapshot_threshold: int = options["snapshot_threshold"]
+        self._trailing_entries: int = options["trailing_entries"]
+        self._timeout_ns: int = options["election_timeout_ms"] * MILLISECOND_NS
+        self._session_idle_ns: int = options["session_ttl_ms"] * MILLISECOND_NS
+        self._wal = Wal(
+            env.disk, group, segment_bytes=options["segment_bytes"], trailing_entries=self._trailing_entries
+        )
+        self._core: Raft
+        self._machine = self._new_machine()
+        self._incoming: SessionedMachine | None = None  # an installed image that is not durable yet
+        self._applied = 0
+        self._snapshot_index = 0
+        self._acks: list[Ack] = []
+        self._waiting: list[Ready] = []
+        self._is_held = False
+        self._syncing = (0, 0)  # how many of `_acks` and `_waiting` the running fsync covers
+        self._pending: dict[int, _Waiter] = {}  # by index
+        self._in_flight: dict[tuple[int, int], _Waiter] = {}  # by (session, sequence)
+        self._readers: list[tuple[int, int, _Reader]] = []  # heap by (read index, arrival)
+        self._reader_count = 0
+        # The cluster clock: log time `_stamp_base_ns` was at monotonic time `_stamp_since_ns`, in term `_stamp_term`.
+        self._stamp_term = -1
+        self._stamp_base_ns = 0
+        self._stamp_since_ns = 0
+
+    # Life.
+
+    async def start(self) -> None:
+        """Recover from disk. Raises Corrupt or DiskFailed."""
+        recovered = await self._wal.recover()
+        for what in recovered.repaired:
+            self._probe(what)
+        snapshot = recovered.snapshot
+        if snapshot is not None:
+            self._machine.restore(snapshot.data)
+            self._applied = self._snapshot_index = snapshot.meta.index
+        now = self._env.clock.monotonic_ns()
+        self._core = Raft(
+            NodeId(self._env.actor),
+            core_config(self._options),
+            hard_state=recovered.hard_state,
+            snapshot=snapshot,
+            entries=recovered.entries,
+            membership=Membership(self._nodes(self._spec.voters), (), self._nodes(self._spec.learners)),
+            applied=Index(self._applied),
+            now=now,
+            incarnation=self._incarnation,
+        )
+        self._act(now, self._core.start(now))
+
+    def hold(self) -> None:
+        """Collect the coming inputs into one batch."""
+        self._is_held = True
+        self._core.hold()
+
+    def release(self, now: int) -> None:
+        """Act on the batch, if there is one."""
+        if self._is_held:
+            self._is_held = False
+            self._act(now, self._core.release(now))
+
+    def step(self, now: int, source: str, message: Any) -> None:
+        """Handle a peer's message."""
+        self._act(now, self._core.step(now, NodeId(source), message))
+
+    def wake(self, now: int) -> None:
+        """The time that the core asked for has come."""
+        self._act(now, self._core.wake(now))
+
+    # The disk.
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something waits for an fsync."""
+        return bool(self._acks) or self._wal.dirty
+
+    async def sync(self) -> None:
+        """Make durable what was written so far. Raises DiskFailed."""
+        self._syncing = (len(self._acks), len(self._waiting))
+        await self._wal.sync()
+
+    def synced(self, now: int) -> None:
+        """The fsync is done: send, apply and answer what had to wait for it, and tell the core."""
+        ack_count, ready_count = self._syncing
+        self._syncing = (0, 0)
+        acks, self._acks = self._acks[:ack_count], self._acks[ack_count:]
+        waiting, self._waiting = self._waiting[:ready_count], self._waiting[ready_count:]
+        for ready in waiting:
+            self._complete(now, ready)
+        if acks:
+            self._act(now, self._core.persisted(now, acks[-1]))
+
+    # Acting on what the core wants.
+
+    def _act(self, now: int, ready: Ready) -> None:
+        """Do what may be done at once, and leave the rest for the fsync if one is needed or under way.
+
+        Answers count as what may be done at once: a refusal promises nothing, a read index was committed by a durable
+        quorum, and a proposal is only remembered.
+        """
+        if self._is_held:
+            return
+        self.wake_at_ns = ready.wake_at_ns
+        if ready.notes:
+            self._take_notes(ready)
+        if ready.send_now:
+            self._send_all(ready.send_now)
+        for answer in ready.answer_after:
+            self._take_answer(now, answer)
+        persist = ready.persist
+        if persist is not None:
+            self._wal.write(persist)
+            self._acks.append(persist.ack)
+            if persist.truncate_from is not None:
+                self._lose(persist.truncate_from)
+        if not self._acks:
+            self._complete(now, ready)
+        elif ready.send_after or ready.restore is not None or ready.apply:
+            self._waiting.append(ready)
+        if ready.wants_timeout:
+            timeout_ns = self._timeout_ns + self._env.randomness.below(self._timeout_ns, "election")
+            self._act(now, self._core.offer_timeout(timeout_ns))
+
+    def _complete(self, now: int, ready: Ready) -> None:
+        """Do what depended on durability."""
+        if ready.send_after:
+            self._send_all(ready.send_after)
+        if ready.restore is not None:
+            self._restore(ready.restore)
+        if ready.apply:
+            self._apply(ready.apply)
+        if ready.apply or ready.restore is not None:
+            self._answer_readers(now)
+            self._act(now, self._core.applied(now, Index(self._applied)))
+            if self._snapshot_threshold and self._applied - self._snapshot_index >= self._snapshot_threshold:
+                self._compact(now)
+
+    def _send_all(self, messages: list[tuple[NodeId, Any]]) -> None:
+        last: Any = None
+        frame = b""
+        for target, message in messages:
+            if message is not last:  # a heartbeat is one object for all its targets
+                frame = encode(self.group, message)
+                last = message
+            self._send(target, frame)
+
+    def _take_notes(self, ready: Ready) -> None:
+        group = self.group
+        for kind, *fields in ready.notes:
+            if kind == "snapshot":
+                fields[-1] = self._image_digest(fields[0], ready)
+                self._probe(f"snapshot {fields[0]}")
+            elif kind == "role" and self._pending and fields[0] != "leader":
+                self._probe("leader deposed with uncommitted entries")
+            self._notes.append((kind, group, *fields))
+
+    def _image_digest(self, how: str, ready: Ready) -> bytes:
+        """The digest of the state in a snapshot: ours, or that of the image that a leader sent."""
+        if how != "installed" or ready.restore is None:
+            return self._machine.digest
+        self._incoming = self._new_machine()
+        self._incoming.restore(ready.restore.data)
+        return self._incoming.digest
+
+    # The machine.
+
+    def _apply(self, entries: list[Entry]) -> None:
+        machine, notes, group = self._machine, self._notes, self.group
+        for entry in entries:
+            if entry.kind is EntryKind.COMMAND:
+                word, value = machine.apply(entry.index, entry.data)
+            else:
+                word, value = "", None
+            self._applied = entry.index
+            notes.append(("apply", group, entry.index, digest(entry), machine.digest))
+            if self._pending:
+                waiter = self._pending.pop(entry.index, None)
+                if waiter is not None:
+                    self._settle(waiter, entry, word, value)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        incoming, self._incoming = self._incoming, None
+        if incoming is None:
+            incoming = self._new_machine()
+            incoming.restore(snapshot.data)
+        self._machine = incoming
+        self._applied = self._snapshot_index = snapshot.meta.index
+        for index in [index for index in self._pending if index <= snapshot.meta.index]:
+            self._forsake(index)
+
+    def _compact(self, now: int) -> None:
+        """Take a snapshot of the machine as it is, and let the log before it go, but for the trailing entries."""
+        index = Index(self._applied)
+        snapshot = Snapshot(self._core.snapshot_meta(index), self._machine.snapshot())
+        self._snapshot_index = self._applied
+        self._act(now, self._core.compact(now, Index(max(0, index - self._trailing_entries)), snapshot))
+
+    def _new_machine(self) -> SessionedMachine:
+        return SessionedMachine(CATALOG[self._spec.machine]())
+
+    # Clients.
+
+    def request(self, now: int, source: str, request: Request) -> None:
+        """Handle an attempt that the server has found to be no duplicate."""
+        match request.action:
+            case Action.READ:
+                self._read(source, request)
+            case Action.CALL:
+                self._call(now, source, request)
+            case Action.OPEN:
+                command = Command(LogAction.OPEN, self._stamp(now), idle_ns=self._session_idle_ns)
+                self._propose(now, _Waiter(source, request.id, 0, 0), command)
+            case _:
+                self._reply(source, Reply(request.id, Status.REFUSED, MALFORMED))
+
+    def _call(self, now: int, source: str, request: Request) -> None:
+        if request.session:
+            known = self._machine.answered(request.session, request.sequence)
+            if known is not None:
+                self._probe("repeated command answered from its session")
+                self._reply_with(source, request.id, *known)
+                return
+            waiter = self._in_flight.get((request.session, request.sequence))
+            if waiter is not None:
+                waiter.source, waiter.id = source, request.id
+                return
+        command = Command(LogAction.CALL, self._stamp(now), request.session, request.sequence, request.call)
+        self._propose(now, _Waiter(source, request.id, request.session, request.sequence), command)
+
+    def _propose(self, now: int, waiter: _Waiter, command: Command) -> None:
+        if waiter.session:
+            self._in_flight[waiter.session, waiter.sequence] = waiter
+        self._act(now, self._core.propose(now, waiter, encode_command(command)))
+
+    def _read(self, source: str, request: Request) -> None:
+        self._ask_to_read(_Reader(source, request.id, request.call))
+
+    def _ask_to_read(self, reader: _Reader) -> None:
+        now = self._env.clock.monotonic_ns()
+        self._act(now, self._core.read(now, reader))
+
+    def _take_answer(self, now: int, answer: Answer) -> None:
+        match answer:
+            case Proposed(tag=_Waiter() as waiter, index=index, term=term):
+                waiter.term = term
+                self._pending[index] = waiter
+            case ReadAt(tag=_Reader() as reader, index=index):
+                if index <= self._applied:
+                    self._reply_with(reader.source, reader.id, *self._machine.read(reader.call))
+                else:
+                    self._probe("read waited for the machine")
+                    self._reader_count += 1
+                    heappush(self._readers, (index, self._reader_count, reader))
+            case Refused(tag=_Waiter() as waiter, reason=reason, leader=leader):
+                self._land(waiter)
+                self._reply(waiter.source, Reply(waiter.id, Status.REFUSED, reason, None, leader))
+            case Refused(tag=_Reader() as reader, reason=reason, leader=leader):
+                self._reply(reader.source, Reply(reader.id, Status.REFUSED, reason, None, leader))
+            case Refused(tag=_Admin() as admin, reason=reason):
+                admin.refused = reason
+            case _:
+                pass
+
+    def _answer_readers(self, now: int) -> None:
+        """Answer the reads whose index is applied by now; a lease has to be asked for again."""
+        readers = self._readers
+        while readers and readers[0][0] <= self._applied:
+            _, _, reader = heappop(readers)
+            if self._lease_reads:
+                self._ask_to_read(reader)
+            else:
+                self._reply_with(reader.source, reader.id, *self._machine.read(reader.call))
+
+    def _settle(self, waiter: _Waiter, entry: Entry, word: str, value: Any) -> None:
+        """An entry was applied where a proposal of ours had been appended."""
+        self._land(waiter)
+        if entry.term == waiter.term:
+            self._reply_with(waiter.source, waiter.id, word, value)
+        else:
+            self._reply(waiter.source, Reply(waiter.id, Status.UNKNOWN, DEPOSED))
+
+    def _lose(self, first: int) -> None:
+        """Our entries from `first` on are gone from this log."""
+        for index in [index for index in self._pending if index >= first]:
+            self._forsake(index)
+
+    def _forsake(self, index: int) -> None:
+        waiter = self._pending.pop(index)
+        self._land(waiter)
+        self._reply(waiter.source, Reply(waiter.id, Status.UNKNOWN, DEPOSED))
+
+    def _land(self, waiter: _Waiter) -> None:
+        if waiter.session:
+            self._in_flight.pop((waiter.session, waiter.sequence), None)
+
+    def _reply_with(self, source: str, request_id: int, word: str, value: Any) -> None:
+        status = Status.REFUSED if word in WITHOUT_EFFECT else Status.DONE
+        self._reply(source, Reply(request_id, status, word, value))
+
+    def _reply(self, source: str, reply: Reply) -> None:
+        self._send(source, encode(self.group, reply))
+
+    def _stamp(self, now: int) -> int:
+        """The cluster clock: log time, continued on this leader's monotonic clock (see `machines.sessions`)."""
+        term = self._core.term
+        if term != self._stamp_term:
+            self._stamp_term, self._stamp_base_ns, self._stamp_since_ns = term, self._machine.time_ns, now
+        return self._stamp_base_ns + now - self._stamp_since_ns
+
+    # Administration.
+
+    def command(self, now: int, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Carry out an administrator's command. True when it was taken; its effects may need a `sync`."""
+        admin = _Admin()
+        match name:
+            case "campaign":
+                if self._core.is_leader:
+                    return False
+                self._act(now, self._core.campaign(now))
+            case "transfer":
+                self._act(now, self._core.transfer(now, admin, NodeId(arguments["target"])))
+            case "change":
+                fields = {key: self._nodes(arguments.get(key, ())) for key in ("vote", "listen", "leave")}
+                self._act(now, self._core.change(now, admin, Change(**fields)))
+            case "compact":
+                if self._applied <= self._snapshot_index:
+                    return False
+                self._compact(now)
+            case _:
+                raise ValueError(f"command is {name!r}; expected campaign, transfer, change or compact")
+        return not admin.refused
+
+    def inspect(self) -> dict[str, Any]:
+        """What this replica is and holds, for people."""
+        return {
+            **msgspec.to_builtins(self._core.status()),
+            "digest": self._machine.digest.hex(),
+            "sessions": self._machine.session_count,
+            "snapshot_index": self._snapshot_index,
+            "waiting_clients": len(self._pending) + len(self._readers),
+        }
+
+    def _probe(self, name: str) -> None:
+        self._notes.append(("probe", name))
+
+    @staticmethod
+    def _nodes(names: Any) -> tuple[NodeId, ...]:
+        return tuple(NodeId(name) for name in names)

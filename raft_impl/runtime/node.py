@@ -1,0 +1,130 @@
+"""A server: the replicas that one actor hosts, and the synchronous steps in which it serves them.
+
+`process` takes a batch of messages and the timers that are due, `sync` makes durable what that wrote, `post` does what
+had to wait for it. Nothing in between awaits: that is what lets a simulator run a step inside an event, and what keeps
+"written" and "acknowledged" in one piece. A batch of several messages goes into each core as one (one append to each
+follower, one fsync); a single message, the common case, takes the short way.
+
+Requests of clients are taken in the order of their ids and each at most once (see `wire`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .client import RECONNECT
+from .env import Environment
+from .member import GroupSpec, Member
+from .wire import Hello, Reply, Request, Status, Welcome, decode, encode
+
+_CONNECTION_NUMBERS: Final = 1 << 62
+_CLIENT_COUNT_MAX: Final = 1 << 16
+"""Clients whose latest request id is remembered. To be taken twice, a copy must outlive 65,536 later clients."""
+
+
+class Server:
+    """Satisfies `env.Served`."""
+
+    def __init__(self, env: Environment, groups: Mapping[str, GroupSpec], options: Mapping[str, Any]) -> None:
+        self.deadline_ns = 0
+        self.notes: list[tuple[Any, ...]] = []
+        self._env = env
+        self._clock = env.clock
+        self._connection = env.randomness.below(_CONNECTION_NUMBERS, "connection")
+        self._latest: dict[int, int] = {}  # client number -> its latest request id
+        self._members = {
+            name: Member(env, name, spec, options, self.notes, self._connection >> 32) for name, spec in groups.items()
+        }
+        self._all = tuple(self._members.values())
+
+    async def start(self) -> None:
+        """Recover every group from disk. Raises Corrupt or DiskFailed."""
+        for member in self._all:
+            await member.start()
+        self._aim()
+
+    def process(self, messages: list[tuple[str, bytes]]) -> bool:
+        """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
+        now = self._clock.monotonic_ns()
+        if len(messages) > 1:
+            for member in self._all:
+                member.hold()
+        for source, frame in messages:
+            self._handle(now, source, frame)
+        must_sync = False
+        for member in self._all:
+            if member.wake_at_ns <= now:
+                member.wake(now)
+            member.release(now)
+            must_sync = must_sync or member.dirty
+        self._aim()
+        return must_sync
+
+    async def sync(self) -> None:
+        """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, for ever."""
+        for member in self._all:
+            if member.dirty:
+                await member.sync()
+
+    def post(self) -> None:
+        """Do what had to wait for `sync`."""
+        now = self._clock.monotonic_ns()
+        for member in self._all:
+            member.synced(now)
+        self._aim()
+
+    def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Carry out an administrator's command: campaign, transfer (target), change (vote, listen, leave), compact.
+
+        True when it was taken. Whoever calls this from outside a step then lets the server step: it may be due at once.
+        """
+        taken = self._members[group].command(self._clock.monotonic_ns(), name, arguments)
+        self._aim()
+        return taken
+
+    def inspect(self) -> dict[str, Any]:
+        """What each group's replica is and holds."""
+        return {member.group: member.inspect() for member in self._all}
+
+    def _aim(self) -> None:
+        """Be called again when a timer is due; at once when something was written outside `process`."""
+        deadline_ns = self._all[0].wake_at_ns
+        for member in self._all:
+            if member.wake_at_ns < deadline_ns:
+                deadline_ns = member.wake_at_ns
+            if member.dirty:
+                deadline_ns = 0
+        self.deadline_ns = deadline_ns
+
+    def _handle(self, now: int, source: str, frame: bytes) -> None:
+        decoded = decode(frame)
+        if decoded is None:
+            self.notes.append(("probe", "damaged frame dropped"))
+            return
+        group, message = decoded
+        member = self._members.get(group)
+        if member is None:
+            return
+        match message:
+            case Request():
+                self._request(now, source, member, message)
+            case Hello():
+                self._env.network.send(source, encode(group, Welcome(self._connection)))
+            case Reply() | Welcome():
+                pass
+            case _:
+                member.step(now, source, message)
+
+    def _request(self, now: int, source: str, member: Member, request: Request) -> None:
+        if request.connection != self._connection:
+            refusal = Reply(request.id, Status.REFUSED, RECONNECT, self._connection)
+            self._env.network.send(source, encode(member.group, refusal))
+            return
+        if request.id <= self._latest.get(request.client, 0):
+            self.notes.append(("probe", "repeated request dropped"))
+            return
+        if len(self._latest) >= _CLIENT_COUNT_MAX and request.client not in self._latest:
+            del self._latest[next(iter(self._latest))]
+        self._latest[request.client] = request.id
+        member.request(now, source, request)

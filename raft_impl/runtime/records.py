@@ -1,0 +1,152 @@
+"""Log records: how they are framed, and how damage is told from a torn write.
+
+A log file is a sequence of records, only ever appended to:
+
+    | magic 1 | type 1 | length 4 | offset 4 | durable 4 | chain 4 | header crc 4 | body | end 1 |
+
+* `chain` is the CRC-32 of the body, continued from the record before, so an old or foreign record that is whole in
+  itself does not fit (a misdirected write, a block that went back in time).
+* `offset` and the header's CRC, which starts from the file's name, pin a record to its place. A whole header can thus
+  be recognised without its predecessors, and its length be trusted.
+* `durable` is how much of the file was known to be durable when the record was written.
+* Neither the first byte nor the last one is zero.
+
+A bad record is **torn** if a crash explains it: it was not yet durable, and something of it is *missing*. Missing means
+that the file ends too early, or that a whole 512-byte sector reads as zeros, which is what an unwritten block of a file
+gives. Any other bad record was whole once and is **corrupt**, wherever it stands, also as the last one: a flipped bit
+leaves no hole. And a hole is corrupt too when a later record says that the place was durable before. Torn records are
+cut off; corrupt ones are never repaired by forgetting them, because a node may have answered for them
+(Alagappan et al., Protocol-Aware Recovery, FAST 2018).
+
+Sectors may reach the disk in any order, so whole records of the same un-synced batch may stand behind a hole; they go
+with it, since nobody was told of them.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+SECTOR_BYTES: Final = 512
+"""What a disk writes whole or not at all."""
+
+_MAGIC: Final = 0xA5
+_END: Final = b"\x5a"
+_HEADER: Final = struct.Struct(">BBIIII")
+_CRC: Final = struct.Struct(">I")
+_HEADER_BYTES: Final = _HEADER.size + _CRC.size
+OVERHEAD_BYTES: Final = _HEADER_BYTES + len(_END)
+
+
+class RecordType(enum.IntEnum):
+    """What a record says."""
+
+    SEGMENT = 1
+    ENTRY = 2
+    HARD_STATE = 3
+    TRUNCATE = 4
+    RESET = 5
+
+
+Record = tuple[int, bytes]
+"""(type, body)"""
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What a file holds: its good records, where they end, the chain there, and what follows them."""
+
+    records: list[Record]
+    size: int
+    chain: int
+    damage: str
+    """`""` if the file ends with a good record, else `"torn"` or `"corrupt"`."""
+
+
+class RecordWriter:
+    """Frames records for one file. `durable` is to be raised by the owner after each fsync."""
+
+    def __init__(self, name: str, *, size: int = 0, chain: int = 0) -> None:
+        self.size = size
+        self.chain = chain
+        self.durable = size
+        self._seed = crc32(name.encode())
+
+    def frame(self, kind: int, body: bytes) -> bytes:
+        """The bytes of the next record; the writer counts them as part of the file from now on."""
+        self.chain = crc32(body, self.chain)
+        header = _HEADER.pack(_MAGIC, kind, len(body), self.size, self.durable, self.chain)
+        record = b"".join((header, _CRC.pack(crc32(header, self._seed)), body, _END))
+        self.size += len(record)
+        return record
+
+
+def scan(name: str, content: bytes | bytearray, *, start: int = 0, chain: int = 0) -> Scan:
+    """Read records from `start` on until the end or the first bad one, and judge that one."""
+    seed = crc32(name.encode())
+    records: list[Record] = []
+    offset = start
+    end = len(content)
+    while offset < end:
+        header = _header(content, offset, seed)
+        if header is None:
+            break
+        kind, length, _, expected = header
+        body_at = offset + _HEADER_BYTES
+        body = bytes(content[body_at : body_at + length])
+        after = body_at + length + 1
+        found = crc32(body, chain)
+        if after > end or found != expected or content[after - 1 : after] != _END:
+            break
+        records.append((kind, body))
+        chain = found
+        offset = after
+    damage = "" if offset >= end else _judge(content, offset, seed)
+    return Scan(records, offset, chain, damage)
+
+
+def _header(content: bytes | bytearray, offset: int, seed: int) -> tuple[int, int, int, int] | None:
+    """(type, length, durable, chain) of a whole header that belongs at `offset`, or None."""
+    if content[offset] != _MAGIC or offset + _HEADER_BYTES > len(content):
+        return None
+    _, kind, length, own_offset, durable, chain = _HEADER.unpack_from(content, offset)
+    (expected,) = _CRC.unpack_from(content, offset + _HEADER.size)
+    if own_offset != offset or crc32(content[offset : offset + _HEADER.size], seed) != expected:
+        return None
+    return kind, length, durable, chain
+
+
+def _judge(content: bytes | bytearray, bad: int, seed: int) -> str:
+    """Whether the bad record at `bad` is torn or corrupt."""
+    if _was_durable(content, bad, seed):
+        return "corrupt"
+    header = _header(content, bad, seed)
+    end = len(content) if header is None else bad + header[1] + OVERHEAD_BYTES
+    if end > len(content) or len(content) - bad < _HEADER_BYTES:
+        return "torn"
+    return "torn" if content[-1] == 0 or _has_hole(content, bad, end) else "corrupt"
+
+
+def _was_durable(content: bytes | bytearray, bad: int, seed: int) -> bool:
+    """Whether a later record was written when `bad` was durable already."""
+    offset = content.find(_MAGIC, bad + 1)
+    while offset >= 0:
+        header = _header(content, offset, seed)
+        if header is not None and header[2] > bad:
+            return True
+        offset = content.find(_MAGIC, offset + 1)
+    return False
+
+
+def _has_hole(content: bytes | bytearray, begin: int, end: int) -> bool:
+    """Whether a sector of the file within [begin, end) reads as zeros, as far as it lies behind `begin`."""
+    sector = begin - begin % SECTOR_BYTES
+    while sector < end:
+        part = content[max(sector, begin) : sector + SECTOR_BYTES]
+        if part.count(0) == len(part):
+            return True
+        sector += SECTOR_BYTES
+    return False

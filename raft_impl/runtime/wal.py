@@ -1,0 +1,329 @@
+"""The write-ahead log of one group: hard state, entries and the snapshot, in files of a flat directory.
+
+    g0-00000001.wal, g0-00000002.wal, ...   segments of records (see `records`)
+    g0.snapshot                             the latest snapshot
+
+**One fsync a batch.** `write` only collects and appends; `sync` makes all of it durable with one fsync of the segment
+(group commit). Hard state stands before the entries of its batch, so a batch that tears leaves no entry of a term that
+the hard state does not know.
+
+**Truncation is a record, not a truncation of the file.** When a leader's entries replace a conflicting suffix, the old
+ones stay in the file, followed by "truncated from i" and the new ones. Appending can only tear at the end; shortening
+or rewriting a file in place could lose what was durable before its replacement is.
+
+**Segments.** A segment begins with a record of the hard state, the last index and the chain of the segment before it,
+so that earlier segments can be removed and a lost one between two others is noticed. A new segment begins only when
+all of the old one is durable; therefore only the last may be torn. A snapshot makes segments removable whose entries
+it covers (but for the trailing entries that slow followers may still want).
+
+**Snapshots** are written to a temporary file, fsynced, renamed, and the directory fsynced, before any record relies on
+them and before any segment is removed. Whether the log continues behind an installed snapshot is decided by one rule,
+here and at recovery: it does if it holds the snapshot's last entry (same index, same term); else all of it is void.
+
+**Recovery** reads everything, cuts a torn tail off, refuses what is corrupt (`Corrupt`), and fsyncs what it found
+before anyone relies on it: after a kill without a power loss, what was read may have come from the page cache only.
+
+The first error of any write or fsync is latched: `sync` raises `DiskFailed` then and for ever. What is durable after a
+failed fsync is unknown, and a second fsync may report success for pages that the kernel dropped (fsyncgate).
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from ..errors import Corrupt, DiskFailed
+from ..protocol.ready import Persist
+from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, SnapshotMeta, Term
+from .env import Disk
+from .logshape import LogShape, SegmentHead, fold_all, segment_head, shape_at
+from .records import RecordType, RecordWriter, Scan, scan
+
+_SEGMENT_SUFFIX: Final = ".wal"
+_SNAPSHOT_SUFFIX: Final = ".snapshot"
+_TEMPORARY_SUFFIX: Final = ".tmp"
+_SNAPSHOT_HEADER: Final = struct.Struct(">4sBQI")
+_SNAPSHOT_MAGIC: Final = b"FSNP"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_snapshot: Final = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """What the disk held. `entries` reach without a gap from the snapshot, or some entries earlier, to the last index.
+
+    `repaired` says what had to be cut off or removed.
+    """
+
+    hard_state: HardState
+    snapshot: Snapshot | None
+    entries: tuple[Entry, ...]
+    repaired: tuple[str, ...]
+
+
+def segment_name(group: str, number: int) -> str:
+    """The file name of a segment."""
+    return f"{group}-{number:08d}{_SEGMENT_SUFFIX}"
+
+
+def parse_segment_name(name: str) -> tuple[str, int] | None:
+    """(group, number) of a segment's file name, or None for any other name."""
+    stem, dash, digits = name.removesuffix(_SEGMENT_SUFFIX).rpartition("-")
+    if not name.endswith(_SEGMENT_SUFFIX) or not dash or len(digits) != 8 or not digits.isdecimal():
+        return None
+    return stem, int(digits)
+
+
+def snapshot_name(group: str) -> str:
+    """The file name of a group's snapshot."""
+    return group + _SNAPSHOT_SUFFIX
+
+
+class Wal:
+    """The log files of one group, open for appending once `recover` was awaited."""
+
+    def __init__(self, disk: Disk, group: str, *, segment_bytes: int, trailing_entries: int) -> None:
+        self._disk = disk
+        self._group = group
+        self._segment_bytes = segment_bytes
+        self._trailing_entries = trailing_entries
+        self._snapshot_name = snapshot_name(group)
+        self._temporary_name = self._snapshot_name + _TEMPORARY_SUFFIX
+        self._shape = LogShape(HardState(Term(0)))
+        self._number = 0  # of the open segment; 0 while there is none
+        self._name = ""
+        self._writer = RecordWriter("")
+        self._buffer: list[bytes] = []
+        self._closed: list[tuple[str, int]] = []  # segments before the open one, with the last index of each
+        self._snapshot: SnapshotMeta | None = None
+        self._snapshot_waits = False  # for its fsync and rename; the buffer waits with it
+        self._directory_dirty = False
+        self._failure: DiskFailed | None = None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something for `sync` to do, or to report."""
+        return self._writer.durable < self._writer.size or self._snapshot_waits or self._failure is not None
+
+    async def recover(self) -> Recovered:
+        """Read and repair what is on the disk. Raises Corrupt if it cannot be trusted, DiskFailed on an I/O error."""
+        try:
+            return await self._recover()
+        except OSError as error:
+            raise DiskFailed("recover", disk_word(error)) from error
+
+    def write(self, persist: Persist) -> None:
+        """Append what the core wants durable. Errors show in `sync`."""
+        if self._failure is not None:
+            return
+        try:
+            self._write(persist)
+        except OSError as error:
+            self._failure = DiskFailed("write", disk_word(error))
+
+    async def sync(self) -> None:
+        """Make everything written durable. Raises DiskFailed if that, or an earlier write, failed."""
+        if self._failure is None:
+            try:
+                await self._sync()
+            except OSError as error:
+                self._failure = DiskFailed("fsync", disk_word(error))
+        if self._failure is not None:
+            raise self._failure
+
+    # Writing.
+
+    def _write(self, persist: Persist) -> None:
+        if persist.snapshot is not None:
+            self._write_snapshot(persist.snapshot)
+        self._roll()
+        shape = self._shape
+        if persist.hard_state is not None:
+            shape.hard_state = persist.hard_state
+            self._record(RecordType.HARD_STATE, persist.hard_state)
+        # An installed snapshot may have voided the log already, and with it what was to be truncated.
+        if persist.truncate_from is not None and shape.base_index < persist.truncate_from <= shape.last_index:
+            shape.truncate(persist.truncate_from)
+            self._record(RecordType.TRUNCATE, persist.truncate_from)
+        for entry in persist.entries:
+            shape.append(entry.index, entry.term)
+            self._record(RecordType.ENTRY, entry)
+        self._flush()
+
+    def _write_snapshot(self, snapshot: Snapshot) -> None:
+        self._disk.write(self._temporary_name, encode_snapshot(snapshot))
+        self._snapshot = snapshot.meta
+        self._snapshot_waits = True
+        self._fit(snapshot.meta)
+
+    def _fit(self, meta: SnapshotMeta) -> None:
+        """The log continues behind a snapshot if it holds the snapshot's last entry; else it is void."""
+        if self._shape.term(meta.index) != meta.term:
+            self._roll()
+            self._shape.reset(meta.index, meta.term)
+            self._record(RecordType.RESET, (meta.index, meta.term))
+
+    def _roll(self) -> None:
+        """Begin a segment if there is none, or the open one is full and durable to its last byte."""
+        writer = self._writer
+        if self._number:
+            if writer.size < self._segment_bytes or writer.durable < writer.size:
+                return
+            self._closed.append((self._name, self._shape.last_index))
+        shape = self._shape
+        self._number += 1
+        self._name = segment_name(self._group, self._number)
+        self._writer = RecordWriter(self._name)
+        self._directory_dirty = True
+        head = SegmentHead(
+            FORMAT_VERSION,
+            self._group,
+            self._number,
+            writer.chain,
+            shape.hard_state,
+            shape.last_index,
+            shape.last_term,
+        )
+        self._record(RecordType.SEGMENT, head)
+
+    def _record(self, kind: RecordType, value: object) -> None:
+        self._buffer.append(self._writer.frame(kind, _encode(value)))
+
+    def _flush(self) -> None:
+        if self._buffer and not self._snapshot_waits:
+            self._disk.append(self._name, b"".join(self._buffer))
+            self._buffer.clear()
+
+    async def _sync(self) -> None:
+        if self._snapshot_waits:
+            await self._disk.fsync(self._temporary_name)
+            self._disk.rename(self._temporary_name, self._snapshot_name)
+            await self._disk.fsync_directory()
+            self._snapshot_waits = False
+            self._flush()
+        size = self._writer.size
+        if self._writer.durable < size:
+            await self._disk.fsync(self._name)
+            self._writer.durable = size
+        if self._directory_dirty:
+            await self._disk.fsync_directory()
+            self._directory_dirty = False
+        self._drop_covered_segments()
+
+    def _drop_covered_segments(self) -> None:
+        """Remove segments that the durable snapshot covers. If a crash brings one back, recovery removes it again."""
+        if self._snapshot is None:
+            return
+        floor = self._snapshot.index - self._trailing_entries
+        while self._closed and self._closed[0][1] <= floor:
+            self._disk.unlink(self._closed.pop(0)[0])
+            self._directory_dirty = True
+
+    # Recovery.
+
+    async def _recover(self) -> Recovered:
+        repaired: list[str] = []
+        names = self._disk.names()
+        if self._temporary_name in names:
+            self._disk.unlink(self._temporary_name)
+            repaired.append("unfinished snapshot removed")
+        snapshot = None
+        if self._snapshot_name in names:
+            snapshot = decode_snapshot(self._snapshot_name, self._disk.read(self._snapshot_name))
+            self._snapshot = snapshot.meta
+        entries = self._replay_segments(names, repaired)
+        covered = snapshot.meta.index if snapshot else 0
+        if self._shape.base_index > covered:
+            raise Corrupt("log-gap", f"the log begins after {self._shape.base_index}, the snapshot ends at {covered}")
+        if snapshot is not None:
+            self._fit(snapshot.meta)
+            await self._disk.fsync(self._snapshot_name)
+        await self._settle()
+        shape = self._shape
+        last_term = max(shape.last_term, snapshot.meta.term if snapshot else 0)
+        hard_state = shape.hard_state if shape.hard_state.term >= last_term else HardState(Term(last_term))
+        del entries[shape.last_index - shape.base_index :]
+        del entries[: max(0, covered - self._trailing_entries - shape.base_index)]
+        return Recovered(hard_state, snapshot, tuple(entries), tuple(repaired))
+
+    def _replay_segments(self, names: list[str], repaired: list[str]) -> list[Entry]:
+        entries: list[Entry] = []
+        found = self._read_segments(names, repaired)
+        for name, segment in found:
+            head = segment_head(segment.records[0])
+            if self._number == 0:
+                self._shape = shape_at(head)
+            elif head.previous_chain != self._writer.chain:
+                raise Corrupt("log-corrupt", f"{name} does not continue the segment before it")
+            else:
+                self._closed.append((self._name, self._shape.last_index))
+            fold_all(self._shape, entries, segment.records[1:])
+            self._number = head.number
+            self._name = name
+            self._writer = RecordWriter(name, size=segment.size, chain=segment.chain)
+        return entries
+
+    def _read_segments(self, names: list[str], repaired: list[str]) -> list[tuple[str, Scan]]:
+        """The last run of consecutive segments. Earlier ones are left over from an unfinished removal, or there is a
+        gap, which the caller notices as a log that begins after the snapshot's end."""
+        numbers = [number for group, number in filter(None, map(parse_segment_name, names)) if group == self._group]
+        start = len(numbers) - 1
+        while start > 0 and numbers[start - 1] == numbers[start] - 1:
+            start -= 1
+        for number in numbers[: max(start, 0)]:
+            self._disk.unlink(segment_name(self._group, number))
+        found = []
+        for number in numbers[max(start, 0) :]:
+            name = segment_name(self._group, number)
+            segment = scan(name, self._disk.read(name))
+            is_whole = not segment.damage and segment.records
+            if segment.damage == "corrupt" or not (is_whole or number == numbers[-1]):
+                raise Corrupt("log-corrupt", f"{name} at {segment.size}")
+            if not segment.records:
+                self._disk.unlink(name)
+                repaired.append("unfinished segment removed")
+                continue
+            if segment.damage:
+                self._disk.truncate(name, segment.size)
+                repaired.append("torn tail repaired")
+            found.append((name, segment))
+        return found
+
+    async def _settle(self) -> None:
+        """Make durable what was found: that it could be read does not say that it is."""
+        self._flush()
+        if self._number:
+            await self._disk.fsync(self._name)
+            self._writer.durable = self._writer.size
+        if self._disk.names():
+            await self._disk.fsync_directory()
+        self._directory_dirty = False
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The content of a snapshot file."""
+    body = _encode(snapshot)
+    return _SNAPSHOT_HEADER.pack(_SNAPSHOT_MAGIC, FORMAT_VERSION, len(body), crc32(body)) + body
+
+
+def decode_snapshot(name: str, content: bytes) -> Snapshot:
+    """The snapshot in a file. Raises Corrupt: it was durable before it got its name, so no crash explains damage."""
+    try:
+        magic, version, length, expected = _SNAPSHOT_HEADER.unpack_from(content)
+        body = content[_SNAPSHOT_HEADER.size :]
+        if magic == _SNAPSHOT_MAGIC and len(body) == length and crc32(body) == expected:
+            if version != FORMAT_VERSION:
+                raise Corrupt("format-version", f"{name}: version {version}; this code reads {FORMAT_VERSION}")
+            return _decode_snapshot(body)
+    except (struct.error, msgspec.MsgspecError):
+        pass
+    raise Corrupt("snapshot-corrupt", name)
+
+
+def disk_word(error: OSError) -> str:
+    """A word for an error of the disk, fit for a trace."""
+    return {errno.EIO: "io-error", errno.ENOSPC: "disk-full"}.get(error.errno or 0, "disk-error")

@@ -1,0 +1,134 @@
+"""Frames: how messages become datagrams and come back, or do not.
+
+    | FORMAT_VERSION 1 | kind 1 | crc 4 | msgpack of [group, message] |
+
+The CRC-32 starts from the kind and covers the rest. A frame that is damaged, of another version or of an unknown kind
+is no message: `decode` gives None and never raises, because anybody may send anything. Kinds below
+`_FIRST_CLIENT_KIND` are those of the protocol, in the fixed order of `MESSAGE_TYPES`.
+
+Clients speak over the same datagrams, which the network may lose, delay and duplicate. "Refused" must be definite
+nevertheless: a copy of a refused request that arrives later, perhaps when its receiver has become the leader, must have
+no effect. So a client first says `Hello` and gets a number that names this life of the server, each request carries it,
+and within a life a server takes the requests of a client in the order of their ids, each at most once. That is what TCP
+would give, with the same handshake.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+from zlib import crc32
+
+import msgspec
+
+from ..protocol.messages import MESSAGE_TYPES, Message, kind
+from ..protocol.state import FORMAT_VERSION
+
+GARBAGE: Final = "garbage"
+
+_HEADER: Final = struct.Struct(">BBI")
+_FIRST_CLIENT_KIND: Final = 128
+
+
+class Action(enum.IntEnum):
+    """What a request asks for."""
+
+    CALL = 0
+    READ = 1
+    OPEN = 2
+
+
+class Status(enum.IntEnum):
+    """What a reply says of the one request that it names."""
+
+    DONE = 0
+    """The machine answered, with `word` and `value`."""
+    REFUSED = 1
+    """This request has had no effect and will have none; `word` says why, `leader` where to go."""
+    UNKNOWN = 2
+    """It was appended, and then the leader lost sight of it."""
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="hello"):
+    """A client (named by a random number) asks which life of the server it talks to."""
+
+    client: int
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="welcome"):
+    """This one."""
+
+    connection: int
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="request"):
+    """One attempt of one operation. `call` is msgpack of (f, key, value)."""
+
+    connection: int
+    client: int
+    id: int
+    action: int
+    session: int = 0
+    sequence: int = 0
+    call: bytes = b""
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply"):
+    """The answer to the request `id`. A refusal with `reconnect` names the server's present life in `value`."""
+
+    id: int
+    status: int
+    word: str
+    value: Any = None
+    leader: str | None = None
+
+
+ClientMessage = Hello | Welcome | Request | Reply
+AnyMessage = Message | ClientMessage
+
+_CLIENT_TYPES: Final = (Hello, Welcome, Request, Reply)
+_CODES: Final[Mapping[type, int]] = MappingProxyType(
+    {
+        **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
+        **{message: code for code, message in enumerate(_CLIENT_TYPES, _FIRST_CLIENT_KIND)},
+    }
+)
+_WORDS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        **{_CODES[message]: kind(message) for message in MESSAGE_TYPES},
+        **{_CODES[message]: str(message.__struct_config__.tag) for message in _CLIENT_TYPES},
+    }
+)
+_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[tuple[str, Any]]]] = MappingProxyType(
+    {code: msgspec.msgpack.Decoder(tuple[str, message]) for message, code in _CODES.items()}  # type: ignore[valid-type]
+)
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def encode(group: str, message: AnyMessage) -> bytes:
+    """The frame of a message."""
+    code = _CODES[type(message)]
+    body = _encode((group, message))
+    return _HEADER.pack(FORMAT_VERSION, code, crc32(body, code)) + body
+
+
+def decode(frame: bytes) -> tuple[str, Any] | None:
+    """(group, message), or None when the frame is not exactly what some `encode` gave."""
+    try:
+        version, code, expected = _HEADER.unpack_from(frame)
+        body = frame[6:]
+        if version != FORMAT_VERSION or crc32(body, code) != expected:
+            return None
+        return _DECODERS[code].decode(body)
+    except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def kind_of(frame: bytes) -> str:
+    """The kind word of a frame, from its header alone; `garbage` for what is none."""
+    if len(frame) < _HEADER.size or frame[0] != FORMAT_VERSION:
+        return GARBAGE
+    return _WORDS.get(frame[1], GARBAGE)

@@ -1,0 +1,81 @@
+"""The one door through which a harness uses this package, whatever the version behind it.
+
+`SURFACE_VERSION` is raised when something here changes its meaning; additions leave it. Everything that a caller needs
+is a value of plain types, or an object with the methods named here:
+
+* a *server* satisfies `runtime.env.Served`, and has `await start()`, `command(group, name, arguments)` and `inspect()`;
+  `start` raises `Corrupt` when it rightly refuses, and `DiskFailed` comes out of `start` or `sync`;
+* a *client* has `await open()`, `await call(f, key, value)` and `close()`, with the outcomes of `errors`;
+* notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("probe", name)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from .machines import CATALOG
+from .runtime.client import Client
+from .runtime.durable import DurableReader
+from .runtime.env import Environment
+from .runtime.member import GroupSpec
+from .runtime.node import Server
+from .runtime.options import OPTIONS, Option, resolve
+from .runtime.wire import kind_of
+
+SURFACE_VERSION: Final = 1
+
+MACHINES: Final[tuple[str, ...]] = tuple(CATALOG)
+"""Names of the machines a group can replicate."""
+
+ROUTINGS: Final[tuple[str, ...]] = ("leader", "home", "any")
+
+
+def make_server(env: Environment, *, groups: Mapping[str, GroupSpec], options: Mapping[str, Any]) -> Server:
+    """A server that hosts a replica of each group, named like its actor. Nothing happens before `start`."""
+    if not groups:
+        raise ValueError("groups is empty; a server hosts at least 1 group")
+    for name, spec in groups.items():
+        if spec.machine not in CATALOG:
+            raise ValueError(f"machine of group {name} is {spec.machine!r}; expected one of {', '.join(MACHINES)}")
+    return Server(env, groups, resolve(options))
+
+
+def make_client(
+    env: Environment,
+    *,
+    group: str,
+    servers: Sequence[str],
+    home: str | None = None,
+    routing: str = "leader",
+    options: Mapping[str, Any],
+) -> Client:
+    """A client of one group. Nothing is sent before `open` or `call`."""
+    if not servers:
+        raise ValueError("servers is empty; a client needs at least 1 server")
+    if routing not in ROUTINGS:
+        raise ValueError(f"routing is {routing!r}; expected one of {', '.join(ROUTINGS)}")
+    return Client(env, group=group, servers=servers, home=home, routing=routing, options=resolve(options))
+
+
+def durable_reader() -> DurableReader:
+    """A reader of what is durable on one disk."""
+    return DurableReader()
+
+
+__all__ = [
+    "MACHINES",
+    "OPTIONS",
+    "ROUTINGS",
+    "SURFACE_VERSION",
+    "Client",
+    "DurableReader",
+    "GroupSpec",
+    "Option",
+    "Server",
+    "durable_reader",
+    "kind_of",
+    "make_client",
+    "make_server",
+    "resolve",
+]

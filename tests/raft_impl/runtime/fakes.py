@@ -1,0 +1,348 @@
+"""Small stand-ins for the world: a disk that can lose power and fail, and a network of actors under one event heap.
+
+Nothing here knows Trio. Coroutines of the code under test are stepped by hand: they yield a `_Wait`, and are sent what they
+waited for. Time is virtual; equal seeds give equal runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import heapq
+from collections.abc import Awaitable, Callable, Generator
+from random import Random
+from typing import Any
+
+SECTOR = 512
+
+
+class PowerLoss(BaseException):
+    """The machine is gone. Derived from BaseException so that no handler of the code under test sees it."""
+
+
+class FakeDisk:
+    """A flat directory with a cache: what is read, what is durable, and a plan of what goes wrong.
+
+    `fail_at` names the number of an operation that raises EIO (only that one, or it and all later ones if `for_ever`);
+    `lose_power_at` the number of an operation before which the power goes.
+    """
+
+    def __init__(self) -> None:
+        self.cached: dict[str, bytearray] = {}
+        self.durable: dict[str, bytearray] = {}
+        self.names_durable: dict[str, bytearray] = {}
+        self.operation_count = 0
+        self.lose_power_at: int | None = None
+        self.fail_at: int | None = None
+        self.for_ever = False
+        self.operations: list[str] = []
+        self._contents: dict[int, bytes] = {}  # id of a file object -> durable content
+
+    # What the code under test sees.
+
+    def names(self) -> list[str]:
+        return sorted(self.cached)
+
+    def read(self, name: str) -> bytes:
+        self._operate(f"read {name}")
+        return bytes(self._file(name))
+
+    def append(self, name: str, data: bytes) -> None:
+        self._operate(f"append {name}")
+        self.cached.setdefault(name, bytearray()).extend(data)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._operate(f"write {name}")
+        self.cached[name] = bytearray(data)
+
+    def truncate(self, name: str, size: int) -> None:
+        self._operate(f"truncate {name}")
+        del self._file(name)[size:]
+
+    def rename(self, source: str, target: str) -> None:
+        self._operate(f"rename {source}")
+        self.cached[target] = self._file(source)
+        del self.cached[source]
+
+    def unlink(self, name: str) -> None:
+        self._operate(f"unlink {name}")
+        self._file(name)
+        del self.cached[name]
+
+    async def fsync(self, name: str) -> None:
+        self._operate(f"fsync {name}")
+        file = self._file(name)
+        self._contents[id(file)] = bytes(file)
+
+    async def fsync_directory(self) -> None:
+        self._operate("fsync directory")
+        self.names_durable = dict(self.cached)
+
+    # What a test does to it.
+
+    def lose_power(self, random: Random | None = None) -> FakeDisk:
+        """The disk as the next life finds it: what was durable; with `random`, also some of the rest, and torn."""
+        survivor = FakeDisk()
+        names = self.names_durable
+        if random is not None and random.random() < 0.5:
+            names = dict(self.cached)
+        for name, file in names.items():
+            durable = self._contents.get(id(file), b"")
+            survivor.cached[name] = bytearray(_tear(durable, bytes(file), random) if random else durable)
+        survivor._settle()
+        return survivor
+
+    def kill(self) -> FakeDisk:
+        """The disk after the process died and the operating system did not: all is still there, in the cache."""
+        survivor = FakeDisk()
+        survivor.cached = {name: bytearray(file) for name, file in self.cached.items()}
+        for name, file in survivor.cached.items():
+            survivor._contents[id(file)] = self._contents.get(id(self.cached[name]), b"")
+            if name in self.names_durable:
+                survivor.names_durable[name] = file
+        return survivor
+
+    def durable_content(self, name: str) -> bytes:
+        return self._contents.get(id(self.names_durable.get(name)), b"")
+
+    def _settle(self) -> None:
+        self.names_durable = dict(self.cached)
+        self._contents = {id(file): bytes(file) for file in self.cached.values()}
+
+    def _file(self, name: str) -> bytearray:
+        if name not in self.cached:
+            raise FileNotFoundError(name)
+        return self.cached[name]
+
+    def _operate(self, what: str) -> None:
+        number = self.operation_count
+        self.operation_count += 1
+        self.operations.append(what)
+        if self.lose_power_at is not None and number >= self.lose_power_at:
+            raise PowerLoss(what)
+        if self.fail_at is not None and (number == self.fail_at or (self.for_ever and number > self.fail_at)):
+            raise OSError(errno.EIO, what)
+
+
+def _tear(durable: bytes, written: bytes, random: Random) -> bytes:
+    """Part of an un-synced append: cut short anywhere, or with sectors missing (which read as zeros)."""
+    if not written.startswith(durable):
+        return written if random.random() < 0.5 else durable
+    end = random.randint(len(durable), len(written))
+    torn = bytearray(written[:end])
+    first = len(durable) // SECTOR
+    for sector in range(first, len(torn) // SECTOR + 1):
+        if random.random() < 0.3:
+            begin = max(sector * SECTOR, len(durable))
+            stop = min((sector + 1) * SECTOR, len(torn))
+            torn[begin:stop] = bytes(max(0, stop - begin))
+    return bytes(torn)
+
+
+def run(coroutine: Awaitable[Any]) -> Any:
+    """Run a coroutine that never really waits, such as anything over a FakeDisk."""
+    generator = coroutine.__await__()
+    try:
+        next(generator)  # type: ignore[call-overload]
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the coroutine waits for something that a fake does not give")
+
+
+class _Wait:
+    """A pause that the world ends."""
+
+    def __await__(self) -> Generator[_Wait, Any, Any]:
+        return (yield self)
+
+
+class World:
+    """Actors under one heap of events. `delay` gives each frame's delay in ns, or None to drop it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.now = 0
+        self.random = Random(seed)
+        self.delay: Callable[[str, str, bytes], int | None] = self._uniform_delay
+        self.duplicate_chance = 0.0
+        self.fsync_ns = 1_000_000
+        self.envs: dict[str, FakeEnv] = {}
+        self.frames: list[tuple[int, str, str, bytes]] = []
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, when: int, action: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._count, action))
+
+    def run_until(self, when: int, stop: Callable[[], bool] = lambda: False) -> None:
+        while self._heap and self._heap[0][0] <= when and not stop():
+            self.now, _, action = heapq.heappop(self._heap)
+            action()
+        if not stop():
+            self.now = max(self.now, when)
+
+    def run_for(self, milliseconds: float) -> None:
+        self.run_until(self.now + int(milliseconds * 1_000_000))
+
+    def env(self, actor: str, disk: FakeDisk | None = None) -> FakeEnv:
+        """A new life of an actor."""
+        old = self.envs.get(actor)
+        if old is not None:
+            old.dead = True
+        self.envs[actor] = FakeEnv(self, actor, disk if disk is not None else FakeDisk())
+        return self.envs[actor]
+
+    def send(self, source: str, target: str, frame: bytes) -> None:
+        copies = 2 if self.random.random() < self.duplicate_chance else 1
+        self.frames.append((self.now, source, target, frame))
+        for _ in range(copies):
+            delay = self.delay(source, target, frame)
+            if delay is not None:
+                self.at(self.now + delay, lambda: self._deliver(source, target, frame))
+
+    def _deliver(self, source: str, target: str, frame: bytes) -> None:
+        env = self.envs.get(target)
+        if env is not None and not env.dead:
+            env.deliver(source, frame)
+
+    def _uniform_delay(self, source: str, target: str, frame: bytes) -> int | None:
+        return self.random.randint(500_000, 3_000_000)
+
+
+class FakeEnv:
+    """The door of one actor. Servers are stepped by `serve_now`, clients by `start`."""
+
+    def __init__(self, world: World, actor: str, disk: FakeDisk) -> None:
+        self.actor = actor
+        self.world = world
+        self.disk = disk
+        self.clock = self
+        self.network = self
+        self.randomness = self
+        self.dead = False
+        self.server: Any = None
+        self.failure: BaseException | None = None
+        self.rows: list[tuple[Any, ...]] = []
+        self._inbox: list[tuple[str, bytes]] = []
+        self._busy = False
+        self._generation = 0
+        self._receiver: Callable[[Any], None] | None = None
+
+    # Clock, network, randomness.
+
+    def monotonic_ns(self) -> int:
+        return self.world.now
+
+    def wall_ns(self) -> int:
+        return self.world.now
+
+    def send(self, target: str, data: bytes) -> None:
+        if not self.dead:
+            self.world.send(self.actor, target, data)
+
+    def below(self, bound: int, purpose: str) -> int:
+        return self.world.random.randrange(bound)
+
+    # Servers.
+
+    async def serve(self, server: Any) -> None:
+        raise NotImplementedError
+
+    def serve_now(self, server: Any) -> None:
+        self.server = server
+        self._step()
+
+    def deliver(self, source: str, frame: bytes) -> None:
+        self._inbox.append((source, frame))
+        if self._receiver is not None:
+            receiver, self._receiver = self._receiver, None
+            receiver(self._inbox.pop(0))
+        elif self.server is not None:
+            self._step()
+
+    def _step(self) -> None:
+        if self.dead or self._busy:
+            return
+        messages, self._inbox = self._inbox, []
+        must_sync = self.server.process(messages)
+        self._drain()
+        if must_sync:
+            self._busy = True
+            self.world.at(self.world.now + self.world.fsync_ns, self._sync)
+        else:
+            self._arm()
+
+    def _sync(self) -> None:
+        if self.dead:
+            return
+        try:
+            run(self.server.sync())
+        except BaseException as error:
+            self.failure = error
+            self.dead = True
+            return
+        self._busy = False
+        self.server.post()
+        self._drain()
+        if self._inbox or self.server.deadline_ns <= self.world.now:
+            self._step()
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._generation += 1
+        generation = self._generation
+        self.world.at(self.server.deadline_ns, lambda: self._alarm(generation))
+
+    def _alarm(self, generation: int) -> None:
+        if generation == self._generation and not self._busy:
+            self._step()
+
+    def _drain(self) -> None:
+        self.rows.extend(self.server.notes)
+        self.server.notes.clear()
+
+    # Clients.
+
+    async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
+        if self._inbox:
+            return self._inbox.pop(0)
+        wait = _Wait()
+        wait.deadline_ns = deadline_ns  # type: ignore[attr-defined]
+        return await wait  # type: ignore[no-any-return]
+
+    def start(self, coroutine: Any) -> Task:
+        """Run a client's coroutine beside everything else."""
+        task = Task(self, coroutine)
+        task.resume(None)
+        return task
+
+    def wait_for(self, deadline_ns: int | None, resume: Callable[[Any], None]) -> None:
+        self._receiver = resume
+        if deadline_ns is not None:
+            self.world.at(deadline_ns, lambda: self._expire(resume))
+
+    def _expire(self, resume: Callable[[Any], None]) -> None:
+        if self._receiver is resume and not self.dead:
+            self._receiver = None
+            resume(None)
+
+
+class Task:
+    """A coroutine under way; `result` or `error` once it is done."""
+
+    def __init__(self, env: FakeEnv, coroutine: Any) -> None:
+        self.done = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self._env = env
+        self._generator = coroutine.__await__()
+
+    def resume(self, value: Any) -> None:
+        try:
+            wait = self._generator.send(value)
+        except StopIteration as stop:
+            self.done, self.result = True, stop.value
+        except Exception as error:
+            self.done, self.error = True, error
+        else:
+            self._env.wait_for(wait.deadline_ns, lambda received: self.resume(received))
