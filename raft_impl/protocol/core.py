@@ -58,7 +58,7 @@ from .messages import (
     Vote,
     VoteReply,
 )
-from .quorum import NEVER, Tally, electorate, is_voter, tally
+from .quorum import NEVER, Tally, electorate, tally
 from .reads import ForwardedReads
 from .ready import Ack, ReadAt, Ready, Refused
 from .replica import Replica
@@ -369,7 +369,7 @@ class Raft:
         """No leader was heard for too long: campaign, or first ask whether that would help."""
         replica = self._replica
         promised = self._config.reads == "lease" and self._in_contact(now)
-        if promised or not is_voter(replica.memberships.current, replica.node):
+        if promised or not replica.memberships.may_lead(replica.node, replica.commit):
             self._restart_election_timer(now)
         elif self._config.pre_vote:
             self._become_pre_candidate(now)
@@ -463,7 +463,7 @@ class Raft:
     def _on_timeout_now(self, now: int, source: NodeId, message: TimeoutNow) -> None:
         """The leader wants us to succeed it: campaign at once, past pre-votes and stickiness (dissertation 3.10)."""
         replica = self._replica
-        if self._lead is None and is_voter(replica.memberships.current, replica.node):
+        if self._lead is None and replica.memberships.may_lead(replica.node, replica.commit):
             self._become_candidate(now, transfer=True)
 
     def _count_vote(self, now: int, voter: NodeId, granted: bool) -> None:

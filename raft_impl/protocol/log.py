@@ -98,8 +98,8 @@ class Log:
 
     def restore(self, index: Index, term: Term) -> None:
         """Start again after a snapshot of another history: nothing of this log is kept."""
-        if self._entries:
-            self._forget(self.first)
+        self._forget(self.first)
+        self._truncate_from = Index(1)
         self._entries.clear()
         self.base = self.last = self._handed = index
         self.base_term = self.last_term = term

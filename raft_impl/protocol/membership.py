@@ -111,6 +111,19 @@ class Memberships:
                 return membership
         raise IndexError(f"no configuration is known at index {index}; the oldest is of {self._history[0][0]}")
 
+    def may_lead(self, node: NodeId, commit: Index) -> bool:
+        """Whether the node votes in the committed configuration or in a later one.
+
+        Who is removed by the configuration in force may still be needed to commit it, when nobody else has it in the
+        log; it may campaign then, though its own vote does not count (dissertation 4.2.2).
+        """
+        for since, membership in reversed(self._history):
+            if is_voter(membership, node):
+                return True
+            if since <= commit:
+                return False
+        return False
+
     def append(self, entries: Iterable[Entry]) -> bool:
         """Take the configurations among new entries. Returns whether there was one."""
         found = False

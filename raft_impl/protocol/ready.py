@@ -4,7 +4,7 @@ Every input of the core (`step`, `propose`, `read`, ...) returns a `Ready`. The 
 
 1. `send_now` may leave at once: nothing in it depends on anything that is not durable here (a leader's appends and
    heartbeats, refusals, pre-votes).
-2. If `persist` is set: write it (truncation, then entries, then hard state; or the snapshot), make it durable, and then
+2. If `persist` is set: write it (snapshot, truncation, entries, hard state), make it durable, and then
    call `persisted(now, Ack(...))` with the ack that `persist` carries. Writes become durable in the order of their
    tokens. An error while writing is latched and fatal for the node: it never retries and never goes on.
 3. `send_after` and `answer_after` leave only when the token of this `Ready` is durable (at once when `persist` is None
@@ -38,10 +38,10 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
 class Persist(msgspec.Struct, frozen=True):
     """What must become durable, as one unit, in the order of `ack.token`.
 
-    First the log is cut (`truncate_from` and everything after it), then `entries` are added, which follow on what is
-    left, or on the snapshot. A `snapshot` must be durable before anything it covers is removed. After that, the driver
-    may drop entries up to the snapshot's index, as many as it likes; where the log does not reach or does not agree
-    with the snapshot's last entry, `truncate_from` has already cut all of it.
+    First the `snapshot`: only when it is durable may anything it covers be removed. Then the log is cut, from
+    `truncate_from` on, and `entries` are added, which follow on what is left of it. A snapshot whose last entry is not
+    in the log comes with `truncate_from` = 1: nothing is left, and the next entries follow on the snapshot. In any
+    case, the driver may later drop entries up to the snapshot's index, as many as it likes.
     """
 
     ack: Ack

@@ -260,4 +260,4 @@ def _recover(meta: SnapshotMeta, entries: Sequence[Entry]) -> tuple[Log, Index |
         return Log(first, entries[0].term, entries[1:]), None
     if first > meta.index:
         raise SafetyError(f"the log begins at {first} but the snapshot ends at {meta.index}")
-    return Log(meta.index, meta.term), first
+    return Log(meta.index, meta.term), Index(1)

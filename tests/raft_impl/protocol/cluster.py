@@ -53,17 +53,18 @@ class Disk:
 
     def commit(self, persist: Persist) -> None:
         """Make one write durable, in the order that the contract states."""
+        if persist.snapshot is not None:
+            self.snapshot = persist.snapshot
         if persist.truncate_from is not None:
             self.entries = [entry for entry in self.entries if entry.index < persist.truncate_from]
         if persist.entries:
-            expected = self.entries[-1].index + 1 if self.entries else persist.entries[0].index
+            covered = self.snapshot.meta.index if self.snapshot is not None else 0
+            expected = self.entries[-1].index + 1 if self.entries else covered + 1
             assert persist.entries[0].index == expected, "a gap in the log on disk"
         self.entries.extend(persist.entries)
         if persist.hard_state is not None:
             assert persist.hard_state.term >= self.hard_state.term, "the durable term fell"
             self.hard_state = persist.hard_state
-        if persist.snapshot is not None:
-            self.snapshot = persist.snapshot
 
 
 class Node:
@@ -75,6 +76,7 @@ class Node:
         self.core: Raft | None = None
         self.slow = False
         self.waiting: list[Ready] = []  # not durable yet, oldest first
+        self.draining = False
         self.machine: list[str] = []
         self.answers: dict[Any, Answer] = {}
         self.notes: list[tuple[Any, ...]] = []
@@ -206,6 +208,8 @@ class Cluster:
         """Snapshot the machine and drop the log but for `keep` entries."""
         node, core = self.nodes[name], self.core(name)
         applied = core.status().applied
+        if applied < core.status().first:
+            return  # nothing to gain, or an image is about to replace the machine
         snapshot = Snapshot(core.snapshot_meta(applied), msgspec.msgpack.encode(node.machine))
         index = Index(max(core.status().first - 1, applied - keep))
         self._obey(node, core.compact(self.now, index, snapshot))
@@ -217,8 +221,10 @@ class Cluster:
     def flush(self, name: str) -> None:
         """A slow disk finishes everything that was written."""
         node = self.nodes[name]
+        node.draining = True
         while node.waiting:
             self._finish(node, node.waiting.pop(0))
+        node.draining = False
 
     # network and time
 
@@ -257,9 +263,7 @@ class Cluster:
         """Take matching packets off the network, to deliver them later or never."""
 
         def matches(packet: Packet) -> bool:
-            return (
-                kind_word in ("", kind(packet[2])) and source in ("", packet[0]) and target in ("", packet[1])
-            )
+            return kind_word in ("", kind(packet[2])) and source in ("", packet[0]) and target in ("", packet[1])
 
         taken = [packet for packet in self.network if matches(packet)]
         self.network = [packet for packet in self.network if not matches(packet)]
@@ -327,10 +331,10 @@ class Cluster:
         node.notes += ready.notes
         self._check_leaders(node, ready)
         self.network += [(node.name, target, message) for target, message in ready.send_now]
-        if node.slow and (node.waiting or ready.persist is not None):
-            node.waiting.append(ready)
-        else:
-            self._finish(node, ready)
+        node.waiting.append(ready)
+        held_up = node.slow and any(waiting.persist is not None for waiting in node.waiting)
+        if not held_up and not node.draining:
+            self.flush(node.name)
         while ready.wants_timeout:
             ready = core.offer_timeout(self._random.randrange(T_NS, 2 * T_NS))
             node.wake_at_ns = ready.wake_at_ns
