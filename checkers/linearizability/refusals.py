@@ -10,8 +10,8 @@ left to right, and keeps the set of possible **configurations**: the current val
 blocks have been entered although they were not yet due. Reads need no part in it, since all they say is a window for
 each change: value v is entered after its setter's call and not after `due`, and left not before `last`.
 
-Changes are made as late as possible, because a state that was entered later meets more demands, and a change not yet
-made can still be made. So something happens only at two kinds of events:
+A value entered after the call of a demand on it meets that demand. So changes are made as late as possible, and a change
+not yet made can still be made. Something happens only at two kinds of events:
 
 * A block is **due**. It is entered, and before it, at the same instant, whatever could not wait: the rest of the block
   now in force, and each block that would become due while this one must stay. Another block is put in front only where
@@ -22,10 +22,11 @@ made can still be made. So something happens only at two kinds of events:
   nobody read, of which only the count matters.
 
 A block is entered once, and each crashed write is used once. Where nothing can be done the configuration dies; when all
-have died, the register is not linearizable.
+have died, the register is not linearizable. Configurations that another one dominates are dropped: one that has used
+less, or whose current value nobody will ask about, can do whatever the other can.
 
 Notes: with no open demand this costs O(log n) for each refused cas. The walk costs O(n log n) times the number of
-configurations, which is one nearly always. An exchange argument stands behind each of the choices left out; the
+configurations, which is one or two nearly always. An exchange argument stands behind each of the choices left out; the
 differential tests against brute force stand behind the arguments.
 """
 
@@ -46,7 +47,7 @@ CONFIGURATIONS_MAX: Final = 20_000
 ANONYMOUS: Final = -1
 """The current value is one of a crashed write that nobody observed and nobody asks about."""
 
-_CALL, _DUE, _CLOSE, _WILD, _OPTION = range(5)
+_CALL, _DUE, _CLOSE, _WILD, _WRITE, _MOVE, _RETIRE = range(7)
 
 
 class Refusal(NamedTuple):
@@ -93,10 +94,7 @@ class _Windows:
         for root in zones.roots:
             if zones.successor[root] >= 0:
                 self._narrow(root)
-        certain = [cluster for cluster, due in enumerate(self.due) if due < self.until[cluster]]
-        certain.sort(key=self.due.__getitem__)
-        self.certain = certain
-        self.certain_dues = [self.due[cluster] for cluster in certain]
+        self._rank()
 
     def _narrow(self, root: int) -> None:
         zones, due, until, begin = self.zones, self.due, self.until, self.begin
@@ -111,25 +109,44 @@ class _Windows:
         for before, cluster in zip(reversed(chain[:-1]), reversed(chain)):
             due[before] = min(due[before], due[cluster])
 
+    def _rank(self) -> None:
+        """Find for each moment the blocks begun before it that end last, and those there after it that begin first."""
+        starts, ends = self.zones.starts, self.zones.ends
+        by_start = sorted(self.zones.roots, key=starts.__getitem__)
+        by_end = sorted(self.zones.roots, key=ends.__getitem__, reverse=True)
+        self.start_times = [starts[root] for root in by_start]
+        self.end_times = [-ends[root] for root in by_end]
+        self.ending_last = _leaders(by_start, ends)
+        self.starting_first = _leaders(by_end, [-start for start in starts])
+
     def is_open(self, refusal: Refusal) -> bool:
-        """Whether a refusal is not met by every order."""
+        """Whether a refusal is not met by every order: whether its value can have been in force from call to return."""
         wanted, call, ret = refusal
         zones = self.zones
-        if self.begin[wanted] > ret:
-            return False
         following = zones.successor[wanted]
-        if following >= 0 and self.due[following] < call:
+        if self.begin[wanted] > call or (following >= 0 and self.due[following] < ret):
             return False
-        before = bisect_left(self.certain_dues, ret) - 1
-        if before >= 0 and self.certain[before] == wanted:
-            before -= 1
-        if before < 0:
-            return True
-        other = self.certain[before]
-        if self.until[other] > call:
-            return False
-        block, other_block = zones.block[wanted], zones.block[other]
-        return block == other_block or zones.starts[block] >= zones.ends[other_block]
+        block = zones.block[wanted]
+        for other in self.ending_last[bisect_left(self.start_times, ret)]:
+            if other not in (block, -1) and zones.starts[block] < zones.ends[other]:
+                return False  # some block surely comes after this one, and surely begins before the return
+        for other in self.starting_first[bisect_left(self.end_times, -call)]:
+            if other not in (block, -1) and zones.starts[other] < zones.ends[block]:
+                return False  # some block surely comes before this one, and surely is there after the call
+        return True
+
+
+def _leaders(roots: list[int], rank: list[int]) -> list[tuple[int, int]]:
+    """List, for each beginning of `roots`, the two of highest rank in it (-1: none)."""
+    best = second = -1
+    found = [(best, second)]
+    for root in roots:
+        if best < 0 or rank[root] > rank[best]:
+            best, second = root, best
+        elif second < 0 or rank[root] > rank[second]:
+            second = root
+        found.append((best, second))
+    return found
 
 
 class _Configuration(NamedTuple):
@@ -137,8 +154,8 @@ class _Configuration(NamedTuple):
 
     current: int  # cluster, or ANONYMOUS
     entered: int  # index of the event just before which it was entered
-    early: frozenset[int]  # roots entered although not yet due, and crashed writes with demands that were used
-    wild: int  # how many anonymous crashed writes were used
+    early: frozenset[int]  # roots entered although not yet due, and crashed writes with a number that were used
+    wild: int  # how many crashed writes without a number were used
 
 
 class _Walk:
@@ -150,11 +167,17 @@ class _Walk:
         self.windows = windows
         self.meter = meter
         self.demands = demands
-        self.wanted = {demand.cluster for demand in demands}  # membership only
-        self.touchy = {zones.block[cluster] for cluster in self.wanted}  # membership only: roots with a demand inside
+        # A demand on a value that is entered later than its call is met. So a value and a block are of concern until
+        # the last call of a demand on them, and like any other from then on.
+        self.concern = [-INF] * len(zones.call)
+        self.block_concern = self.concern.copy()
+        for cluster, call, _ in demands:
+            self.concern[cluster] = max(call, self.concern[cluster])
+            block = zones.block[cluster]
+            self.block_concern[block] = max(call, self.block_concern[block])
         self.live: dict[int, None] = {}  # roots called and not yet due, in the order of their calls
-        self.wild = 0  # anonymous crashed writes called so far
-        self.writes: list[int] = []  # crashed writes with demands on them, called so far
+        self.wild = 0  # crashed writes called so far that are of no concern: only their count matters
+        self.writes: dict[int, None] = {}  # crashed writes called so far that are of concern
         self.moves: dict[int, list[int]] = {}  # current value -> crashed cas from it, called so far
         self.steps = 0
         self.next_check = 0
@@ -169,13 +192,15 @@ class _Walk:
                 found = self._at_due(configurations, time, number)
             elif kind == _CLOSE:
                 found = self._at_close(configurations, time, self.demands[number])
+            elif kind == _RETIRE:
+                found = self._retire(configurations, number)
             else:
                 self._offer(kind, number)
                 continue
             self._count(len(found))
             if not found:
                 return time
-            configurations = _prune(found)
+            configurations = found if len(found) == 1 else self._prune(found, time)
         return None
 
     def _events(self) -> list[tuple[int, int, int, int]]:
@@ -193,20 +218,34 @@ class _Walk:
 
     def _plan_crashed(self, cluster: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield when a crashed operation that nobody observed can be made use of, if it ever can."""
-        zones, source = self.zones, self.zones.source[cluster]
-        if source == -1:
-            yield zones.call[cluster], _OPTION if cluster in self.wanted else _WILD, 0, cluster
-        elif source in self.wanted and zones.successor[source] < 0:
-            yield zones.call[cluster], _OPTION, 0, cluster
+        zones, source, concern = self.zones, self.zones.source[cluster], self.concern[cluster]
+        call = zones.call[cluster]
+        if source >= 0:
+            if self.concern[source] > -INF and zones.successor[source] < 0:
+                yield call, _MOVE, 0, cluster
+        elif source == -1:
+            yield call, _WRITE if concern > call else _WILD, 0, cluster
+            if concern > call:
+                yield concern, _RETIRE, 0, cluster
 
     def _offer(self, kind: int, cluster: int) -> None:
-        source = self.zones.source[cluster]
         if kind == _WILD:
             self.wild += 1
-        elif source < 0:
-            self.writes.append(cluster)
+        elif kind == _WRITE:
+            self.writes[cluster] = None
         else:
-            self.moves.setdefault(source, []).append(cluster)
+            self.moves.setdefault(self.zones.source[cluster], []).append(cluster)
+
+    def _retire(self, configurations: list[_Configuration], write: int) -> list[_Configuration]:
+        """A crashed write is of no concern any more: count it with the others."""
+        del self.writes[write]
+        self.wild += 1
+        return [
+            configuration._replace(early=configuration.early - {write}, wild=configuration.wild + 1)
+            if write in configuration.early
+            else configuration
+            for configuration in configurations
+        ]
 
     def _count(self, size: int) -> None:
         self.steps += size
@@ -267,7 +306,7 @@ class _Walk:
                 if zones.ends[other] > time:
                     return
                 early |= {other}
-            elif other in self.touchy and zones.ends[other] < time:
+            elif self.block_concern[other] > time and zones.ends[other] < time:
                 optional.append(other)
         for size in range(len(optional) + 1):
             for chosen in combinations(optional, size):
@@ -293,7 +332,7 @@ class _Walk:
             return
         moves = self.moves.get(current, ())
         for move in moves:
-            if move not in self.wanted:
+            if self.concern[move] < time:
                 # Free: nobody asks for its value, and no other value can make use of it.
                 yield _Configuration(ANONYMOUS, time, early, wild)
                 return
@@ -316,7 +355,7 @@ class _Walk:
             return [], False
         found, plain = [], -1
         for root in waiting:
-            if zones.tail[root] == root and root not in self.touchy and zones.last[root] < time:
+            if zones.tail[root] == root and self.concern[root] < time and zones.last[root] < time:
                 if plain < 0 or dues[root] < dues[plain]:
                     plain = root
             elif self._is_next(root, waiting):
@@ -330,14 +369,36 @@ class _Walk:
         end, dues = self.zones.ends[root], self.windows.due
         return all(other == root or dues[other] > end for other in waiting)
 
+    def _prune(self, configurations: list[_Configuration], time: int) -> list[_Configuration]:
+        """Drop each configuration that another one dominates, which can do whatever it can."""
+        best: dict[tuple[int, int, frozenset[int], frozenset[int]], int] = {}
+        for configuration in configurations:
+            current, entered, early, wild = configuration
+            if self._is_anonymous(current, entered, time):
+                current, entered = ANONYMOUS, time
+            concern = frozenset(root for root in early if self.block_concern[root] > time)
+            key = (current, wild, concern, early)
+            if best.get(key, -INF - 1) < entered:
+                best[key] = entered
+        if len(best) == 1:
+            return [_Configuration(key[0], entered, key[3], key[1]) for key, entered in best.items()]
+        kept: list[tuple[_Configuration, frozenset[int]]] = []
+        # Whatever dominates a configuration comes before it in this order.
+        order = sorted(best.items(), key=lambda item: (len(item[0][3]), item[0][1], item[0][0] != ANONYMOUS, -item[1]))
+        for (current, wild, concern, early), entered in order:
+            if not any(
+                other.wild <= wild
+                and concern == other_concern
+                and (other.current == ANONYMOUS or (other.current == current and other.entered >= entered))
+                and other.early <= early
+                for other, other_concern in kept
+            ):
+                kept.append((_Configuration(current, entered, early, wild), concern))
+        return [configuration for configuration, _ in kept]
 
-def _prune(configurations: list[_Configuration]) -> list[_Configuration]:
-    """Keep, of configurations that differ in the time of the last change alone, the one that made it last."""
-    if len(configurations) == 1:
-        return configurations
-    latest: dict[tuple[int, frozenset[int], int], int] = {}
-    for current, entered, early, wild in configurations:
-        key = (current, early, wild)
-        if latest.get(key, -INF - 1) < entered:
-            latest[key] = entered
-    return [_Configuration(current, entered, early, wild) for (current, early, wild), entered in latest.items()]
+    def _is_anonymous(self, current: int, entered: int, time: int) -> bool:
+        """Whether nothing depends on which value this is: it may be left, and no demand on it can be missed."""
+        if current < 0:
+            return True
+        zones = self.zones
+        return zones.successor[current] < 0 and zones.last[current] < time and self.concern[current] < entered
