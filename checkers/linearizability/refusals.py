@@ -10,8 +10,8 @@ left to right, and keeps the set of possible **configurations**: the current val
 blocks have been entered although they were not yet due. Reads need no part in it, since all they say is a window for
 each change: value v is entered after its setter's call and not after `due`, and left not before `last`.
 
-A value entered after the call of a demand on it meets that demand. So changes are made as late as possible, and a change
-not yet made can still be made. Something happens only at two kinds of events:
+A value entered after the call of a demand on it meets that demand. So changes are made as late as possible, and a
+change not yet made can still be made. Something happens only at two kinds of events:
 
 * A block is **due**. It is entered, and before it, at the same instant, whatever could not wait: the rest of the block
   now in force, and each block that would become due while this one must stay. Another block is put in front only where
