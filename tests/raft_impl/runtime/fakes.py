@@ -1,7 +1,7 @@
 """Small stand-ins for the world: a disk that can lose power and fail, and a network of actors under one event heap.
 
-Nothing here knows Trio. Coroutines of the code under test are stepped by hand: they yield a `_Wait`, and are sent what they
-waited for. Time is virtual; equal seeds give equal runs.
+Nothing here knows Trio. Coroutines of the code under test are stepped by hand: they yield a `_Wait`, and are sent what
+they waited for. Time is virtual; equal seeds give equal runs.
 """
 
 from __future__ import annotations
@@ -225,6 +225,7 @@ class FakeEnv:
         self._inbox: list[tuple[str, bytes]] = []
         self._busy = False
         self._generation = 0
+        self._wait_count = 0
         self._receiver: Callable[[Any], None] | None = None
 
     # Clock, network, randomness.
@@ -317,14 +318,17 @@ class FakeEnv:
         return task
 
     def wait_for(self, deadline_ns: int | None, resume: Callable[[Any], None]) -> None:
+        self._wait_count += 1
+        number = self._wait_count
         self._receiver = resume
         if deadline_ns is not None:
-            self.world.at(deadline_ns, lambda: self._expire(resume))
+            self.world.at(deadline_ns, lambda: self._expire(number))
 
-    def _expire(self, resume: Callable[[Any], None]) -> None:
-        if self._receiver is resume and not self.dead:
+    def _expire(self, number: int) -> None:
+        receiver = self._receiver
+        if number == self._wait_count and receiver is not None and not self.dead:
             self._receiver = None
-            resume(None)
+            receiver(None)
 
 
 class Task:
@@ -345,4 +349,4 @@ class Task:
         except Exception as error:
             self.done, self.error = True, error
         else:
-            self._env.wait_for(wait.deadline_ns, lambda received: self.resume(received))
+            self._env.wait_for(wait.deadline_ns, self.resume)
