@@ -1,8 +1,9 @@
 """Several cores on one table: a network that moves only when told, disks that can be slow, and a clock set by hand.
 
-The driver here is the simplest legal one (`raft_impl.protocol.ready`): write, make durable, report, send, apply, answer.
-A node whose disk is `slow` acknowledges nothing until `flush`. Every entry that any node applies is compared with what the
-others applied at that index, and every leader with the other leaders of its term, so each test is also a safety test.
+The driver here is the simplest legal one (`raft_impl.protocol.ready`): write, make durable, report, send, apply,
+answer. A node whose disk is `slow` acknowledges nothing until `flush`. Every entry that any node applies is compared
+with what the others applied at that index, and every leader with the other leaders of its term, so each test is also a
+safety test.
 
     cluster = Cluster("abc")
     cluster.elect("a")

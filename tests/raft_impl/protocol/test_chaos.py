@@ -1,7 +1,7 @@
 """Random schedules with every fault the core must survive; safety is checked at every step, liveness at the end.
 
-The network loses, duplicates and reorders; disks lag and forget what they had not finished; nodes crash, clocks run, leaders
-transfer, members come and go, logs are compacted under slow followers. `Cluster` compares what is applied and
+The network loses, duplicates and reorders; disks lag and forget what they had not finished; nodes crash, clocks run,
+leaders transfer, members come and go, logs are compacted under slow followers. `Cluster` compares what is applied and
 who leads; here reads are checked against what had been acknowledged before they were asked.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from raft_impl.protocol.ready import Proposed, ReadAt
-from tests.raft_impl.protocol.cluster import HEARTBEAT_NS, T_NS, Cluster
+from tests.raft_impl.protocol.cluster import HEARTBEAT_NS, T_NS, Cluster, Packet
 
 NODES = "abcde"
 
@@ -35,6 +35,9 @@ class Chaos:
             pre_vote=self.random.random() < 0.8,
             **options,
         )
+        self.weights = [60, 12, 8, 8] + [self.random.choice([0, weight]) for weight in (2, 6, 3, 2, 1, 2)]
+        self.disorder = self.random.choice([0.0, 0.1, 0.5])
+        self.late: list[Packet] = []
         self.acknowledged = 0  # the highest index that anybody was told is committed
         self.proposals: dict[Any, str] = {}
         self.reads: dict[Any, tuple[str, int]] = {}
@@ -46,25 +49,48 @@ class Chaos:
         alive = cluster.nodes[name].core is not None
         action = rng.choices(
             ["deliver", "time", "propose", "read", "crash", "disk", "network", "compact", "transfer", "change"],
-            [60, 12, 10, 8, 2, 6, 2, 2, 1, 2],
+            self.weights,
         )[0]
         if action == "deliver":
             self._deliver(rng.randint(1, 8))
         elif action == "time":
             self._pass_time(rng.randrange(HEARTBEAT_NS))
         elif action == "crash":
-            if alive and sum(node.core is None for node in cluster.nodes.values()) < 2:
-                cluster.crash(name)
-            elif not alive:
-                cluster.restart(name)
+            self._crash_or_restart(self._aim(name))
         elif action == "network":
-            cluster.cut_links.clear()
-            if rng.random() < 0.6:
-                side = [node for node in cluster.nodes if rng.random() < 0.4]
-                (cluster.cut if rng.random() < 0.6 else cluster.cut_one_way)("".join(side), self._others(side))
+            self._change_network()
         elif alive:
             self._request(action, name)
         self._judge()
+
+    def _aim(self, name: str) -> str:
+        """Prefer a leader: that is where a fault matters most."""
+        leaders = self.cluster.leaders()
+        return self.random.choice(leaders) if leaders and self.random.random() < 0.5 else name
+
+    def _crash_or_restart(self, name: str) -> None:
+        cluster = self.cluster
+        down = [other for other, node in cluster.nodes.items() if node.core is None]
+        if down and self.random.random() < 0.6:
+            cluster.restart(self.random.choice(down))
+        elif name not in down and len(down) < 3:
+            cluster.crash(name)
+
+    def _change_network(self) -> None:
+        """Heal everything, or cut a side off, often one with a leader and one ally, at times one way only."""
+        cluster, rng = self.cluster, self.random
+        cluster.cut_links.clear()
+        if rng.random() < 0.4:
+            return
+        names = list(cluster.nodes)
+        side = [self._aim(rng.choice(names))] + [name for name in names if rng.random() < 0.25]
+        others = self._others(side)
+        if rng.random() < 0.7:
+            cluster.cut("".join(side), others)
+        elif rng.random() < 0.5:
+            cluster.cut_one_way("".join(side), others)
+        else:
+            cluster.cut_one_way(others, "".join(side))
 
     def _others(self, side: list[str]) -> str:
         return "".join(name for name in self.cluster.nodes if name not in side)
@@ -90,18 +116,22 @@ class Chaos:
             cluster.change(leader, settle=False, **{what: [rng.choice(list(cluster.nodes))]})
 
     def _deliver(self, count: int) -> None:
+        """Move some packets, mostly in order; lose some, and keep copies of others for much later."""
         network, rng = self.cluster.network, self.random
-        for _ in range(min(count, len(network))):
-            if rng.random() < 0.4:
+        for _ in range(count):
+            if self.late and rng.random() < 0.05:
+                network.insert(0, self.late.pop(rng.randrange(len(self.late))))
+            if not network:
+                return
+            if rng.random() < self.disorder:
                 network.insert(0, network.pop(rng.randrange(len(network))))
-            if rng.random() < 0.05:
-                network.append(network[0])
-            if rng.random() < 0.05:
+            fate = rng.random()
+            if fate < 0.1:
+                self.late.append(network[0] if fate < 0.05 else network.pop(0))
+            elif fate < 0.15:
                 network.pop(0)
             else:
                 self.cluster.deliver_one()
-            if not network:
-                return
 
     def _pass_time(self, duration_ns: int) -> None:
         cluster = self.cluster
