@@ -1,0 +1,100 @@
+"""Workloads: what each flavour promises of its calls."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from checkers.models import named
+from harness.plans.rng import Stream
+from workloads.catalog import WORKLOADS
+from workloads.generator import Call, evaluate, limit
+
+CASES = [(workload.name, flavour.name) for workload in WORKLOADS.values() for flavour in workload.flavours]
+
+
+def drawn(workload: str, flavour: str, seed: int, count: int = 600) -> list[Call]:
+    """The first calls of a workload."""
+    stream = Stream(seed, "program")
+    made = WORKLOADS[workload].generator(flavour, stream)
+    return [call for event in evaluate(limit(count, made), threads=4, chance=stream) for call in event.calls]
+
+
+@pytest.mark.parametrize("name", tuple(WORKLOADS))
+def test_the_catalog_has_each_under_its_own_name(name: str) -> None:
+    assert name == WORKLOADS[name].name
+
+
+@pytest.mark.parametrize("name", tuple(WORKLOADS))
+def test_the_model_knows_every_function(name: str) -> None:
+    workload = WORKLOADS[name]
+
+    assert set(workload.functions) <= set(named(workload.model).functions)
+
+
+@pytest.mark.parametrize(("name", "flavour"), CASES)
+def test_only_declared_functions_are_called_and_all_of_them(name: str, flavour: str) -> None:
+    called = {call.f for seed in range(5) for call in drawn(name, flavour, seed)}
+
+    assert set(WORKLOADS[name].functions) == called
+
+
+@pytest.mark.parametrize(("name", "flavour"), CASES)
+def test_the_history_of_a_key_stays_short(name: str, flavour: str) -> None:
+    for seed in range(5):
+        counts = Counter(call.key for call in drawn(name, flavour, seed, 3_000))
+        assert max(counts.values()) < 700
+        assert len(counts) > 3
+
+
+def writes(calls: list[Call]) -> list[Any]:
+    return [call.value if call.f == "write" else call.value[1] for call in calls if call.f in ("write", "cas")]
+
+
+def test_unique_registers_never_write_a_value_twice() -> None:
+    for seed in range(5):
+        values = writes(drawn("register", "unique", seed))
+        assert len(values) == len(set(values))
+
+
+def test_unique_cas_asks_for_what_the_thread_last_read_mostly_at_once() -> None:
+    calls = drawn("register", "unique", 2, 2_000)
+
+    swaps = [(before, call) for before, call in itertools.pairwise(calls) if call.f == "cas"]
+
+    assert all({"last-read": call.key} == call.value[0] for _, call in swaps)
+    just_read = sum((before.f, before.key) == ("read", call.key) for before, call in swaps)
+    assert 0.6 < just_read / len(swaps) < 0.95
+
+
+def test_few_values_are_few_and_a_cas_always_changes_something() -> None:
+    calls = drawn("register", "few-values", 3)
+
+    assert set(range(5)) == set(writes(calls))
+    assert all(call.value[0] != call.value[1] for call in calls if call.f == "cas")
+
+
+@pytest.mark.parametrize(("flavour", "allowed"), [("unit", {-1, 1}), ("small", {-3, -2, -1, 1, 2, 3})])
+def test_deltas_of_counters(flavour: str, allowed: set[int]) -> None:
+    seen = {call.value for seed in range(8) for call in drawn("counter", flavour, seed) if call.f != "read"}
+
+    assert allowed == seen
+
+
+def test_distinct_deltas_are_large_of_both_signs_and_never_alike() -> None:
+    deltas = [call.value for call in drawn("counter", "distinct", 4, 2_000) if call.f != "read"]
+
+    assert len(deltas) == len({abs(delta) for delta in deltas})
+    assert 0.4 < sum(delta > 0 for delta in deltas) / len(deltas) < 0.6
+    assert 2**40 > max(map(abs, deltas)) > 2**38
+
+
+@pytest.mark.parametrize("name", tuple(WORKLOADS))
+def test_probes_have_a_key_of_their_own(name: str) -> None:
+    keys = {WORKLOADS[name].probe(thread).key for thread in range(10)}
+
+    assert len(keys) == 10
+    assert not keys & {call.key for flavour in WORKLOADS[name].flavours for call in drawn(name, flavour.name, 1)}

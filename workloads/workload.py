@@ -1,0 +1,66 @@
+"""The record that every workload is: what clients do, and by which model it is judged.
+
+A workload draws its calls, and knows neither the system nor the world they will run in. It speaks `f, key, value`; an
+adapter turns these into calls of a system. A *flavour* is a variant that makes another kind of history, and by that
+another algorithm of the checker work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from .chance import Chance
+from .generator import Call, Context, Generator
+
+
+class Flavour(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant of a workload. `weight` is how often it is drawn."""
+
+    name: str
+    summary: str
+    weight: int = 1
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """A workload as a value.
+
+    `machine` names the replicated state machine of the group, `model` the sequential model of the checker,
+    `functions` all that clients may ask. `generator(flavour, chance)` draws the endless traffic of the run; pace and
+    length are given by whoever draws the plan. `probe(thread)` is the fresh call of the recovery phase, which a
+    thread repeats until it is ok: for each thread on a key of its own, so that a repetition cannot spoil what is
+    unique elsewhere. `final(key)` is the read with which the last phase looks at a key that was used.
+    """
+
+    name: str
+    summary: str
+    machine: str
+    model: str
+    functions: tuple[str, ...]
+    flavours: tuple[Flavour, ...]
+    generator: Callable[[str, Chance], Generator]
+    probe: Callable[[int], Call]
+    final: Callable[[str], Call]
+
+
+LETTERS: Final = ("x", "y", "z", "u", "v", "w", "s", "t")
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """So many live keys at a time, each retired after about `calls_per_key` calls.
+
+    A check costs more than linearly in the length of one object's history once calls of unknown outcome pile up, so
+    that a long run is spread over generations of keys: x, y, z, then x1, y1, z1, and so on (Jepsen's `independent`
+    does the same with its limit of ops a key).
+    """
+
+    live: int
+    calls_per_key: int
+
+    def draw(self, context: Context, number: int) -> str:
+        """The key of the call with this number of the run."""
+        letter = LETTERS[context.chance.below(self.live)]
+        generation = number // (self.live * self.calls_per_key)
+        return f"{letter}{generation}" if generation else letter
