@@ -1,8 +1,8 @@
 """Faults as frozen values: what breaks, from when to when, for whom.
 
-A fault has a begin **and** an end; no entry of the timetable heals another, so removing one leaves the rest meaningful.
-Times are virtual nanoseconds since the start of the run. `FOREVER` as an end means that only the heal ends it, and, where
-the heal is partial and the target is outside the core, nothing does.
+A fault has a begin **and** an end; no entry of the timetable heals another, so removing one leaves the rest
+meaningful. Times are virtual nanoseconds since the start of the run. `FOREVER` as an end means that only the heal
+ends it, and, where the heal is partial and the target is outside the core, nothing does.
 
 Targets are actors by name, or a role that is resolved when the fault begins: `@leader` (the newest leader known to the
 observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other replica). A role that
@@ -38,15 +38,16 @@ class _Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid
 class Partition(_Fault, frozen=True, kw_only=True, tag="partition"):
     """Some actors refuse to hear others. `shape` with `order` and `clients` gives the directed edges that are cut.
 
-    `order` is a drawn permutation of the replicas (a role may stand first); shapes read it from the left, e.g. `one` cuts
-    `order[0]` from all others. `clients` are the client actors that sit with the first side; the others sit with the rest.
+    `order` is a drawn permutation of the replicas (a role may stand first); shapes read it from the left, e.g. `one`
+    cuts `order[0]` from all others. `clients` are the client actors that sit with the first side; the others sit with
+    the rest. None leaves every link of a client alone.
     """
 
     shape: Literal[
         "one", "halves", "majority-minority", "minority-third", "majorities-ring", "bridge", "one-way-in", "one-way-out"
     ]
     order: tuple[str, ...]
-    clients: tuple[str, ...] = ()
+    clients: tuple[str, ...] | None = ()
 
 
 class Loss(_Fault, frozen=True, kw_only=True, tag="loss"):
@@ -65,7 +66,7 @@ class Duplicate(_Fault, frozen=True, kw_only=True, tag="duplicate"):
 
 
 class Delay(_Fault, frozen=True, kw_only=True, tag="delay"):
-    """Add `extra_ns` plus up to `jitter_ns` to every message: slow links, and reordering as far as the jitter reaches."""
+    """Add `extra_ns` plus up to `jitter_ns` to every message, which also reorders as far as the jitter reaches."""
 
     targets: tuple[str, ...] = ()
     extra_ns: int
@@ -176,7 +177,7 @@ class Compact(_Fault, frozen=True, kw_only=True, tag="compact"):
 
 
 class Membership(_Fault, frozen=True, kw_only=True, tag="membership"):
-    """Ask the leader, until it takes, for a new set of voters and learners; at the end ask for the initial one again."""
+    """Ask the leader, until it takes, for other voters and learners; at the end ask for the initial ones again."""
 
     group: str = "g0"
     voters: tuple[str, ...]

@@ -59,8 +59,8 @@ class Group(_Value, frozen=True, kw_only=True):
 class Actor(_Value, frozen=True, kw_only=True):
     """Whatever has an address, an environment and a life. `code` is a label that the binding resolves.
 
-    A client has a home server and a routing: `leader` follows redirects, `home` sticks to its home and follows redirects
-    for writes only, `any` draws a server for each op.
+    A client has a home server and a routing: `leader` follows redirects, `home` sticks to its home and follows
+    redirects for writes only, `any` draws a server for each op.
     """
 
     kind: Literal["replica", "client"]
@@ -169,8 +169,8 @@ class Schedule(_Value, frozen=True, kw_only=True):
     """Chance while running. `seed` keys every draw.
 
     `policy` breaks ties between events of one instant: fifo, random (keyed draws), or pct (priorities of actors with
-    `depth` change points). `quantum_ns` rounds event times up so that ties happen at all (0: not). `handling_*_ns` bounds
-    each node's drawn delay between arrival and handling, and between disk completion and its notice.
+    `depth` change points). `quantum_ns` rounds event times up so that ties happen at all (0: not). `handling_*_ns`
+    bounds each node's drawn delay between arrival and handling, and between disk completion and its notice.
     """
 
     seed: int
@@ -199,7 +199,7 @@ class Override(_Value, frozen=True, kw_only=True):
 
 
 class Gates(_Value, frozen=True, kw_only=True):
-    """What a run must have done to count: ok ops before the faults, during them where a quorum was reachable, after the heal."""
+    """What a run must have done to count: ok ops before, during (where a quorum was reachable) and after the faults."""
 
     ok_before: int = 0
     ok_during: int = 0
@@ -276,7 +276,9 @@ def decode(data: bytes, where: str) -> Plan:
     except msgspec.ValidationError as error:
         raise BadPlan(str(error), f"a plan of format {FORMAT}", where) from None
     if plan.drawn.draw_version > DRAW_VERSION:
-        raise BadPlan(f"draw_version {plan.drawn.draw_version}", f"at most {DRAW_VERSION}", f"{where}: $.drawn.draw_version")
+        raise BadPlan(
+            f"draw_version {plan.drawn.draw_version}", f"at most {DRAW_VERSION}", f"{where}: $.drawn.draw_version"
+        )
     return plan
 
 
