@@ -1,0 +1,161 @@
+"""The class of a plan: what may be expected of a correct system under it.
+
+| class | a correct system is |
+| --- | --- |
+| tolerable | safe, and live after the heal |
+| degrading | safe, but may stay unavailable: liveness is not judged |
+| breaking | wrong in the named way, and in no other: an assumption of the options that run is violated |
+
+The class is computed, never stored: whoever edits a plan cannot forget it. It is **monotone**: removing or shortening a
+fault never makes the class worse, adds a reason or widens what is allowed, because each reason is a claim about *some*
+fault (or about the options) and never about the lack of one. Shrinking relies on that.
+
+The assumptions, and what breaks them:
+
+* `reads=local` answers from the state of whoever is asked; no clock or quorum has a say, so that stale reads are always
+  allowed.
+* `reads=lease` assumes that each replica's monotonic clock runs at a rate in [1/b, b], b being `lease_drift_bound`
+  (dissertation 6.4.1). A rate beyond it breaks this, and so does a pause in which the clock stands still, for it is a
+  rate of zero. Steps of the wall clock do not. A plan that states no bound has promised nothing about rates: b counts
+  as 1.
+* Liveness assumes that broadcast time is much below the election timeout (paper 5.6), and that after the heal a
+  majority of every configuration which may be in force stands, with at least one client that can reach it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+import msgspec
+
+from .faults import FOREVER, ROLES, ClockRate, Fault, Membership, Partition, Pause
+from .plan import LinkSpec, Plan
+
+PlanClass = Literal["tolerable", "degrading", "breaking"]
+
+STALE_READS: Final = ("linearizability/",)
+"""What reads without their assumption may show. No invariant of Raft rests on reads."""
+
+_MILLION: Final = 1_000_000
+_MILLISECOND: Final = 1_000_000
+
+
+class Classification(msgspec.Struct, frozen=True, kw_only=True):
+    """The class with its reasons. `allowed` holds prefixes of signatures that a broken assumption explains."""
+
+    plan_class: PlanClass
+    reasons: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+    def allows(self, signature: str) -> bool:
+        """Whether an anomaly of this signature is explained by a broken assumption of the plan."""
+        return signature.startswith(self.allowed)
+
+
+def classify(plan: Plan) -> Classification:
+    """Compute the class of a plan."""
+    breaking = tuple(dict.fromkeys(_broken_assumptions(plan)))
+    degrading = tuple(dict.fromkeys(_hindrances(plan)))
+    if breaking:
+        return Classification(plan_class="breaking", reasons=breaking + degrading, allowed=STALE_READS)
+    return Classification(plan_class="degrading" if degrading else "tolerable", reasons=degrading)
+
+
+def _broken_assumptions(plan: Plan) -> Iterable[str]:
+    reads = plan.options.get("reads")
+    if reads == "local":
+        yield "reads=local: stale reads are possible without any fault"
+    if reads != "lease":
+        return
+    bound = drift_bound(plan.options)
+    for actor, clock in plan.clocks.actors.items():
+        if actor in plan.replicas and not within(clock.rate_ppm, bound):
+            yield "reads=lease: a clock runs beyond lease_drift_bound"
+    for fault in _happening(plan):
+        match fault:
+            case ClockRate(rate_ppm=rate_ppm) if _meets_replicas(fault.targets, plan) and not within(rate_ppm, bound):
+                yield "reads=lease: a clock runs beyond lease_drift_bound"
+            case Pause(clock="stops") if _meets_replicas(fault.targets, plan):
+                yield "reads=lease: a clock stops in a pause"
+            case _:
+                pass
+
+
+def _hindrances(plan: Plan) -> Iterable[str]:
+    if _broadcast_ns(plan) >= _election_timeout_ns(plan):
+        yield "timing: a round trip may take an election timeout"
+    if plan.phases.heal == "total":
+        return
+    core = frozenset(plan.phases.core)
+    lost = {
+        name
+        for fault in _happening(plan)
+        if fault.end_ns > plan.phases.heal_ns
+        for name in _sufferers(fault, plan)
+        if name not in core
+    }
+    for voters in _configurations(plan):
+        if 2 * len([name for name in voters if name not in lost]) <= len(voters):
+            yield "quorum: no majority of a configuration is healed"
+    if plan.clients and lost.issuperset(plan.clients):
+        yield "clients: none is healed"
+
+
+def drift_bound(options: dict[str, Any]) -> Fraction:
+    """The bound b on clock rates that the options state; 1 when they state none."""
+    return Fraction(str(options.get("lease_drift_bound", 1)))
+
+
+def within(rate_ppm: int, bound: Fraction) -> bool:
+    """Whether a clock rate lies in [1/b, b]."""
+    return rate_ppm <= bound * _MILLION and rate_ppm * bound >= _MILLION
+
+
+def _happening(plan: Plan) -> Iterable[Fault]:
+    """The faults that last some time within the run."""
+    horizon_ns = plan.phases.horizon_ns
+    return (fault for fault in plan.faults if fault.begin_ns < min(fault.end_ns, horizon_ns))
+
+
+def _meets_replicas(targets: tuple[str, ...], plan: Plan) -> bool:
+    return any(target in ROLES or target in plan.replicas for target in targets)
+
+
+def _sufferers(fault: Fault, plan: Plan) -> Iterable[str]:
+    """Who may be cut off by a fault that outlasts the heal: its targets, or everybody when that is open."""
+    if isinstance(fault, Partition):
+        alone = fault.shape in ("one", "one-way-in", "one-way-out")
+        named = fault.order[:1] if alone and fault.order else ROLES
+    else:
+        named = getattr(fault, "targets", ())
+    return plan.actors if any(name in ROLES for name in named) or not named else named
+
+
+def _configurations(plan: Plan) -> Iterable[tuple[str, ...]]:
+    """The sets of voters that may be in force, group by group."""
+    for group in plan.groups.values():
+        yield group.voters
+    for fault in _happening(plan):
+        if isinstance(fault, Membership):
+            yield fault.voters
+
+
+def _broadcast_ns(plan: Plan) -> int:
+    """A bound on a round trip between healthy replicas, with an fsync on either side and a heartbeat before it."""
+    heartbeat_ns = int(plan.options.get("heartbeat_ms", 0)) * _MILLISECOND
+    disks = (plan.disks.default, *plan.disks.actors.values())
+    fsync_ns = max(disk.fsync_max_ns for disk in disks)
+    return heartbeat_ns + 2 * (_slowest_ns(plan.links.replica) + plan.schedule.handling_max_ns + fsync_ns)
+
+
+def _slowest_ns(link: LinkSpec) -> int:
+    """How long a message takes at most; of an exponential delay, whose maximum is a mean, all but two in a hundred."""
+    span_ns = link.delay_max_ns - link.delay_min_ns
+    return link.delay_min_ns + (4 * span_ns if link.shape == "exponential" else span_ns)
+
+
+def _election_timeout_ns(plan: Plan) -> int:
+    """The least election timeout; when the plan states none, the one of its code holds and nothing can be said."""
+    return int(plan.options.get("election_timeout_ms", 0)) * _MILLISECOND or FOREVER

@@ -1,0 +1,419 @@
+"""Drawing: from a seed to a plan.
+
+`draw` is a pure function of its arguments. Each thing has a stream of its own (see rng), so that what was typed
+replaces one draw and shifts no other. Two values follow from others and are computed, not drawn: the length of the
+recovery phase, which has to hold the liveness bound, and a heartbeat that would not fit under a typed election
+timeout.
+
+The order below is the order in which a plan is thought up: who takes part, under which options, on what ground, what
+breaks, what is healed, what clients do, and what the run must have done to count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+import msgspec
+
+from harness.errors import BadInput, one_of
+from harness.systems.system import OptionSpec
+from workloads.catalog import WORKLOADS
+from workloads.generator import Event, Generator, evaluate, stagger, time_limit
+from workloads.workload import Workload
+
+from .classify import classify, drift_bound
+from .episodes import Ground, lasting
+from .faults import KINDS, Fault, Membership
+from .plan import (
+    Actor,
+    Check,
+    Clocks,
+    ClockSpec,
+    Disks,
+    DiskSpec,
+    Drawn,
+    Gates,
+    Group,
+    Links,
+    Phases,
+    Plan,
+    PlannedOp,
+    Program,
+    Schedule,
+)
+from .profiles import MILLISECOND, PROFILES, SECOND, Choices, Profile
+from .rng import MILLION, Stream, Streams, streams
+from .swarm import timetable
+
+_GROUP: Final = "g0"
+_ASSUMED_TIMEOUT_MS: Final = 150
+"""The scale of a system without an election timeout to state; ours states one always."""
+_ASSUMED_CLIENT_TIMEOUT_MS: Final = 1_000
+_WARMUP_TIMEOUTS: Final = 8
+"""Room for a second election, if the first one is split, and for some ops after it."""
+_ELECTIONS_AFTER_HEAL: Final = 12
+"""So many rounds of elections, each of the longest timeout, may fail before recovery counts as failed."""
+_FINAL_NS: Final = 2 * SECOND
+_LARGE_RATE_PPM: Final = 4 * MILLION
+
+
+class _Cast(msgspec.Struct, frozen=True):
+    """Who takes part."""
+
+    replicas: tuple[str, ...]
+    clients: tuple[str, ...]
+    routing: Literal["leader", "home", "any"]
+
+    def home(self, thread: int) -> str:
+        return self.replicas[thread % len(self.replicas)]
+
+    def actors(self) -> dict[str, Actor]:
+        actors = {name: Actor(kind="replica") for name in self.replicas}
+        for thread, name in enumerate(self.clients):
+            actors[name] = Actor(kind="client", home=self.home(thread), routing=self.routing)
+        return actors
+
+
+def draw(
+    *,
+    seed: int,
+    profile: str,
+    workload: str,
+    options: Sequence[OptionSpec],
+    pins: Mapping[str, Any] | None = None,
+    nodes: int | None = None,
+    concurrency: int | None = None,
+    rate: float | None = None,
+    duration_ns: int | None = None,
+    fault_kinds: Sequence[str] = tuple(KINDS),
+    flavour: str | None = None,
+) -> Plan:
+    """Draw the plan of a seed.
+
+    `options` are those that the system knows; only they are drawn, and only they can be pinned by `pins`. What is
+    given instead of None replaces the draw of that thing. Raises BadInput (a ValueError) with one line for what does
+    not exist.
+    """
+    pins = dict(pins or {})
+    table, work = _profile(profile), _workload(workload)
+    _refuse_unknown(pins, options)
+    _refuse_empty(nodes=nodes, concurrency=concurrency, rate=rate, duration_ns=duration_ns)
+    open_stream = streams(seed)
+
+    cast = _cast(open_stream, table, nodes, concurrency)
+    drawn_options = _options(open_stream, table, options)
+    effective = _pinned(drawn_options, pins, options)
+    timeout_ns = drawn_options.get("election_timeout_ms", _ASSUMED_TIMEOUT_MS) * MILLISECOND
+    phases = _phases(table, effective, timeout_ns, duration_ns)
+    clocks = _clocks(open_stream, table, cast, effective)
+    ground = _ground(open_stream, table, cast, clocks, effective, phases, timeout_ns)
+    faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
+    phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
+    if phases.heal == "core" and "pre_vote" not in pins and not effective.get("pre_vote", True):
+        # Who is cut off one way only and campaigns for ever without asking first may depose every leader of the core.
+        effective["pre_vote"] = True
+    chosen_flavour = _flavour(open_stream, work, flavour)
+
+    plan = Plan(
+        drawn=Drawn(seed=seed, profile=profile, workload=workload, flavour=chosen_flavour, pinned=pins),
+        groups={_GROUP: Group(machine=work.machine, voters=cast.replicas)},
+        actors=cast.actors(),
+        options=effective,
+        programs=_programs(open_stream, table, work, chosen_flavour, cast, phases, timeout_ns, rate),
+        faults=tuple(faults),
+        phases=phases,
+        links=Links(
+            replica=_choose(open_stream, "links/replica", table.links),
+            client=_choose(open_stream, "links/client", table.links),
+        ),
+        clocks=clocks,
+        disks=_disks(open_stream, table, cast),
+        schedule=_schedule(open_stream, table),
+        check=Check(model=work.model, bound_timeouts=_bound_timeouts(effective)),
+    )
+    return msgspec.structs.replace(plan, gates=_gates(plan))
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise BadInput(f"profile {name!r}", one_of(PROFILES), "--profile")
+    return PROFILES[name]
+
+
+def _workload(name: str) -> Workload:
+    if name not in WORKLOADS:
+        raise BadInput(f"workload {name!r}", one_of(WORKLOADS), "--workload")
+    return WORKLOADS[name]
+
+
+def _refuse_unknown(pins: Mapping[str, Any], options: Sequence[OptionSpec]) -> None:
+    known = [spec.name for spec in options]
+    for name in pins:
+        if name not in known:
+            raise BadInput(f"option {name!r}", one_of(sorted(known)), f"-o {name}={pins[name]}")
+
+
+def _refuse_empty(**typed: float | None) -> None:
+    for name, value in typed.items():
+        if value is not None and not value > 0:
+            raise BadInput(str(value), "more than 0", f"--{name.removesuffix('_ns')}")
+
+
+def _choose(open_stream: Streams, name: str, choices: Choices) -> Any:
+    return open_stream(name).weighted(choices.values)
+
+
+def _cast(open_stream: Streams, table: Profile, nodes: int | None, concurrency: int | None) -> _Cast:
+    node_count = nodes or _choose(open_stream, "nodes", table.nodes)
+    client_count = concurrency or _choose(open_stream, "clients", table.clients)
+    return _Cast(
+        tuple(f"n{number}" for number in range(1, node_count + 1)),
+        tuple(f"c{number}" for number in range(1, client_count + 1)),
+        _choose(open_stream, "routing", table.routing),
+    )
+
+
+def _options(open_stream: Streams, table: Profile, options: Sequence[OptionSpec]) -> dict[str, Any]:
+    """Draw every option that both the profile and the system know."""
+    drawn = {}
+    for spec in options:
+        choices = table.options.get(spec.name)
+        if choices is not None:
+            possible = [(value, weight) for value, weight in choices.values if _fits(spec, value)]
+            if possible:
+                drawn[spec.name] = open_stream(f"options/{spec.name}").weighted(possible)
+        elif spec.name == "heartbeat_ms" and "election_timeout_ms" in table.options:
+            timeout_ms = _choose(open_stream, "options/election_timeout_ms", table.options["election_timeout_ms"])
+            drawn[spec.name] = timeout_ms // open_stream("options/heartbeat_ms").choice((3, 3, 5))
+    return drawn
+
+
+def _fits(spec: OptionSpec, value: Any) -> bool:
+    if spec.words and isinstance(value, str):
+        return value in spec.words
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    return (spec.minimum is None or value >= spec.minimum) and (spec.maximum is None or value <= spec.maximum)
+
+
+def _pinned(drawn: Mapping[str, Any], pins: Mapping[str, Any], options: Sequence[OptionSpec]) -> dict[str, Any]:
+    """What runs: the pins, and the draws for the rest."""
+    values = {**drawn, **pins}
+    effective = {spec.name: values[spec.name] for spec in options if spec.name in values}
+    timeout_ms = int(effective.get("election_timeout_ms", 0))
+    if timeout_ms and "heartbeat_ms" in drawn and "heartbeat_ms" not in pins:
+        fitting_ms = drawn["heartbeat_ms"] if 2 * drawn["heartbeat_ms"] <= timeout_ms else max(1, timeout_ms // 3)
+        effective["heartbeat_ms"] = fitting_ms
+    return effective
+
+
+def _milliseconds(options: Mapping[str, Any], name: str, otherwise: int) -> int:
+    return int(options.get(name, otherwise)) * MILLISECOND
+
+
+def _bound_timeouts(options: Mapping[str, Any]) -> int:
+    """The liveness bound in longest election timeouts: some elections, after a client has waited in vain."""
+    longest_ns = 2 * _milliseconds(options, "election_timeout_ms", _ASSUMED_TIMEOUT_MS)
+    waiting_ns = _milliseconds(options, "client_timeout_ms", _ASSUMED_CLIENT_TIMEOUT_MS)
+    return _ELECTIONS_AFTER_HEAL - (-waiting_ns // longest_ns)
+
+
+def _phases(table: Profile, options: Mapping[str, Any], timeout_ns: int, duration_ns: int | None) -> Phases:
+    longest_ns = 2 * _milliseconds(options, "election_timeout_ms", _ASSUMED_TIMEOUT_MS)
+    waiting_ns = _milliseconds(options, "client_timeout_ms", _ASSUMED_CLIENT_TIMEOUT_MS)
+    return Phases(
+        warmup_ns=max(SECOND, _WARMUP_TIMEOUTS * max(timeout_ns, longest_ns // 2)),
+        faults_ns=duration_ns or table.duration_ns,
+        recovery_ns=(_bound_timeouts(options) + 1) * longest_ns,
+        final_ns=max(_FINAL_NS, waiting_ns + SECOND // 2),
+    )
+
+
+def _clocks(open_stream: Streams, table: Profile, cast: _Cast, options: Mapping[str, Any]) -> Clocks:
+    """Clocks that are wrong from the start, of some replicas, within the leash that holds for leases."""
+    slowest_ppm, fastest_ppm = _leash(options)
+    actors = {}
+    for name in cast.replicas:
+        stream = open_stream(f"clocks/{name}")
+        place = stream.below(MILLION + 1)
+        offset_ns = stream.log_uniform(1, 86_400_000) * MILLISECOND * stream.choice((-1, 1))
+        if stream.chance_ppm(table.wrong_clocks_ppm):
+            rate_ppm = slowest_ppm + (fastest_ppm - slowest_ppm) * place // MILLION
+            actors[name] = ClockSpec(rate_ppm=rate_ppm, wall_offset_ns=offset_ns)
+    return Clocks(actors=actors)
+
+
+def _leash(options: Mapping[str, Any]) -> tuple[int, int]:
+    """The slowest and the fastest clock that leases bear."""
+    bound = drift_bound(dict(options))
+    return -(-MILLION // bound), MILLION * bound // 1
+
+
+def _ground(
+    open_stream: Streams,
+    table: Profile,
+    cast: _Cast,
+    clocks: Clocks,
+    options: Mapping[str, Any],
+    phases: Phases,
+    timeout_ns: int,
+) -> Ground:
+    slowest_ppm, fastest_ppm = _leash(options)
+    if table.leash == "beyond":
+        stream = open_stream("faults/leash")
+        slowest_ppm = slowest_ppm * stream.between(150_000, 700_000) // MILLION
+        fastest_ppm = min(_LARGE_RATE_PPM, fastest_ppm * stream.between(1_300_000, 3_000_000) // MILLION)
+    return Ground(
+        replicas=cast.replicas,
+        voters=cast.replicas,
+        clients=cast.clients,
+        begin_ns=phases.warmup_ns,
+        end_ns=phases.heal_ns,
+        timeout_ns=timeout_ns,
+        slowest_ppm=slowest_ppm,
+        fastest_ppm=fastest_ppm,
+        wall_offsets={name: clock.wall_offset_ns for name, clock in clocks.actors.items()},
+    )
+
+
+def _heal(
+    open_stream: Streams,
+    table: Profile,
+    cast: _Cast,
+    ground: Ground,
+    phases: Phases,
+    faults: list[Fault],
+    fault_kinds: Sequence[str],
+) -> tuple[Phases, list[Fault]]:
+    """Decide what is healed; when it is a core only, give each outsider a fault that lasts. Number all faults."""
+    stream = open_stream("heal")
+    partial = stream.chance_ppm(table.core_heal_ppm)
+    core = _core(stream, cast, faults)
+    if partial and faults and len(core) < len(cast.replicas):
+        phases = msgspec.structs.replace(
+            phases, heal="core", core=(*core, *(c for i, c in enumerate(cast.clients) if _reaches(cast, i, core)))
+        )
+        for outsider in cast.replicas:
+            if outsider not in core:
+                faults += lasting(open_stream(f"faults/lasting/{outsider}"), ground, outsider, tuple(fault_kinds))
+        faults.sort(key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind))
+    return phases, [msgspec.structs.replace(fault, id=f"f{number}") for number, fault in enumerate(faults, 1)]
+
+
+def _core(stream: Stream, cast: _Cast, faults: Sequence[Fault]) -> tuple[str, ...]:
+    """Replicas that hold a majority of every configuration that may be in force, and the home of one client."""
+    size = len(cast.replicas)
+    count = stream.between(size // 2 + 1, max(size // 2 + 1, size - 1))
+    order = list(stream.shuffled(cast.replicas))
+    core = set(order[:count])
+    if cast.routing == "home" and not any(cast.home(thread) in core for thread in range(len(cast.clients))):
+        core.add(cast.home(0))
+    configurations = [fault.voters for fault in faults if isinstance(fault, Membership)]
+    for name in order[count:]:
+        if all(2 * len(core.intersection(voters)) > len(voters) for voters in configurations):
+            break
+        core.add(name)
+    return tuple(name for name in cast.replicas if name in core)
+
+
+def _reaches(cast: _Cast, thread: int, core: tuple[str, ...]) -> bool:
+    """Whether the client of a thread talks to the core: one that sticks to its home does when that is inside."""
+    return cast.routing != "home" or cast.home(thread) in core
+
+
+def _flavour(open_stream: Streams, work: Workload, typed: str | None) -> str:
+    names = [flavour.name for flavour in work.flavours]
+    if typed is not None and typed not in names:
+        raise BadInput(f"flavour {typed!r} of workload {work.name}", one_of(names), "--flavour")
+    return typed or open_stream("flavour").weighted([(flavour.name, flavour.weight) for flavour in work.flavours])
+
+
+def _programs(
+    open_stream: Streams,
+    table: Profile,
+    work: Workload,
+    flavour: str,
+    cast: _Cast,
+    phases: Phases,
+    timeout_ns: int,
+    typed_rate: float | None,
+) -> tuple[Program, ...]:
+    """Evaluate the workload's generator into the ops of each thread, then the probes and the final reads.
+
+    Probes and final reads repeat until they are ok, so that only clients which can reach the healed core have any.
+    """
+    rate = Fraction(typed_rate or _choose(open_stream, "rate", table.rates))
+    stream = open_stream("program")
+    traffic = work.generator(flavour, stream)
+    paced: Generator = time_limit(phases.heal_ns - timeout_ns, stagger(max(1, round(SECOND / rate)), traffic))
+    events = evaluate(paced, threads=len(cast.clients), chance=stream, start_ns=timeout_ns)
+    ops, count = _planned(events, len(cast.clients))
+    keys = list(dict.fromkeys(op.key for op in ops[-1] if op.key is not None))
+    core = frozenset(phases.core or cast.clients)
+    able = [thread for thread, client in enumerate(cast.clients) if client in core]
+    final: dict[int, list[PlannedOp]] = {thread: [] for thread in able}
+    for number in range(max(len(keys), len(able)) if keys else 0):
+        call = work.final(keys[number % len(keys)])
+        op = PlannedOp(id=count, due_ns=phases.horizon_ns - phases.final_ns, f=call.f, key=call.key, value=call.value)
+        final[able[number % len(able)]].append(op)
+        count += 1
+    programs = []
+    for thread, client in enumerate(cast.clients):
+        probe = work.probe(thread)
+        programs.append(
+            Program(
+                thread=thread,
+                client=client,
+                ops=tuple(ops[thread]),
+                probe=PlannedOp(id=count + thread, due_ns=phases.heal_ns, f=probe.f, key=probe.key, value=probe.value)
+                if thread in final
+                else None,
+                final=tuple(final.get(thread, ())),
+            )
+        )
+    return tuple(programs)
+
+
+def _planned(events: Sequence[Event], threads: int) -> tuple[list[list[PlannedOp]], int]:
+    """The ops of each thread, and last those of all threads in the order in which they are due; and their number."""
+    ops: list[list[PlannedOp]] = [[] for _ in range(threads + 1)]
+    for event in events:
+        for call in event.calls:
+            op = PlannedOp(id=len(ops[-1]), due_ns=event.due_ns, f=call.f, key=call.key, value=call.value)
+            ops[event.thread].append(op)
+            ops[-1].append(op)
+    return ops, len(ops[-1])
+
+
+def _disks(open_stream: Streams, table: Profile, cast: _Cast) -> Disks:
+    """One kind of disk for all, and in some seeds one replica with a disk much slower."""
+    low_ns, high_ns = _choose(open_stream, "disks", table.fsync_ns)
+    stream = open_stream("disks/slow")
+    slow, factor = stream.choice(cast.replicas), stream.between(3, 10)
+    actors = {}
+    if table.menu and stream.chance_ppm(150_000) and high_ns <= 2 * MILLISECOND:
+        actors[slow] = DiskSpec(fsync_min_ns=low_ns * factor, fsync_max_ns=high_ns * factor)
+    return Disks(default=DiskSpec(fsync_min_ns=low_ns, fsync_max_ns=high_ns), actors=actors)
+
+
+def _schedule(open_stream: Streams, table: Profile) -> Schedule:
+    return Schedule(
+        seed=open_stream("schedule/seed").below(1 << 53),
+        policy=_choose(open_stream, "schedule/policy", table.policy),
+        depth=open_stream("schedule/depth").between(1, 5),
+        quantum_ns=_choose(open_stream, "schedule/quantum", table.quantum_ns),
+        handling_max_ns=_choose(open_stream, "schedule/handling", table.handling_ns),
+    )
+
+
+def _gates(plan: Plan) -> Gates:
+    """What a run must have done to count: some ops before the faults and after the heal; without faults, most."""
+    planned = sum(len(program.ops) for program in plan.programs)
+    degrading = classify(plan).plan_class == "degrading"
+    return Gates(
+        ok_before=0 if degrading else 1,
+        ok_during=planned // 2 if not plan.faults else 0,
+        ok_after=0 if degrading else 1,
+    )

@@ -1,0 +1,39 @@
+"""What administrators do, at a bad moment: hand over, campaign, compact, change the members."""
+
+from __future__ import annotations
+
+from harness.plans.faults import Compact, Fault, ForcedElection, Membership, Transfer
+from harness.plans.rng import Stream
+
+from .ground import Ground, some_replicas
+
+
+def transfer(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    target = "@follower" if stream.chance_ppm(300_000) else stream.choice(ground.voters)
+    return (Transfer(id="", begin_ns=at_ns, end_ns=ground.until(at_ns, 2 * ground.timeout_ns), target=target),)
+
+
+def forced_election(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    targets = stream.sample(ground.voters, stream.between(1, min(2, len(ground.voters))))
+    end_ns = ground.until(at_ns, 2 * ground.timeout_ns)
+    return (ForcedElection(id="", begin_ns=at_ns, end_ns=end_ns, targets=tuple(sorted(targets))),)
+
+
+def compact(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    end_ns = ground.until(at_ns, ground.timeout_ns)
+    return (Compact(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
+
+
+def membership(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Another set of voters for a while: smaller, larger or exchanged; who is left out may learn."""
+    count = stream.between(max(1, len(ground.voters) - 2), len(ground.replicas))
+    chosen = stream.sample(ground.replicas, count)
+    others = [name for name in ground.replicas if name not in chosen]
+    fault = Membership(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 20, 300)),
+        voters=tuple(sorted(chosen)),
+        learners=tuple(stream.subset(others, 300_000)),
+    )
+    return (fault,)

@@ -1,0 +1,146 @@
+"""Links that fail: partitions, and what networks do to messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.plans.faults import Bandwidth, Clog, Corrupt, Delay, Duplicate, Fault, Loss, Partition, Reorder, SlowNode
+from harness.plans.rng import Stream
+from harness.plans.topologies import shapes_for
+
+from .ground import Ground, an_order, clients_beside, some_links, some_replicas
+
+_MILLISECOND: Final = 1_000_000
+
+
+def partition(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = Partition(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 5, 200)),
+        shape=stream.choice(shapes_for(len(ground.replicas))),  # type: ignore[arg-type]  # a Literal, spelled elsewhere
+        order=an_order(stream, ground, 350_000),
+        clients=clients_beside(stream, ground),
+    )
+    return (fault,)
+
+
+def nested_partitions(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    (outer,) = partition(stream, ground, at_ns)
+    inner = [
+        partition(stream, ground, stream.between(outer.begin_ns, outer.end_ns))[0] for _ in range(stream.between(1, 2))
+    ]
+    return (outer, *inner)
+
+
+def isolate_leader(
+    stream: Stream, ground: Ground, at_ns: int, low_tenths: int = 10, high_tenths: int = 150
+) -> tuple[Fault, ...]:
+    """Cut the leader off, alone or with a minority, some clients beside it."""
+    shape = stream.weighted((("one", 5), ("halves", 3), ("one-way-in", 1), ("one-way-out", 1)))
+    some = stream.sample(ground.clients, stream.between(1, max(1, len(ground.clients) // 2)))
+    fault = Partition(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, low_tenths, high_tenths)),
+        shape=shape,  # type: ignore[arg-type]  # a Literal, spelled in the weights
+        order=("@leader", *stream.shuffled(ground.replicas)),
+        clients=None if stream.chance_ppm(250_000) else tuple(sorted(some)),
+    )
+    return (fault,)
+
+
+def loss(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    end_ns = ground.until(at_ns, ground.span(stream, 10, 200))
+    ppm = stream.log_uniform(10_000, 600_000)
+    return (Loss(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_links(stream, ground), loss_ppm=ppm),)
+
+
+def duplicate(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = Duplicate(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        targets=some_links(stream, ground),
+        duplicate_ppm=stream.log_uniform(50_000, 800_000),
+        spread_ns=ground.span(stream, 1, 30),
+    )
+    return (fault,)
+
+
+def delay(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = Delay(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 10, 150)),
+        targets=some_links(stream, ground),
+        extra_ns=ground.span(stream, 1, 15) // 2,
+        jitter_ns=ground.span(stream, 1, 15),
+    )
+    return (fault,)
+
+
+def reorder(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = Reorder(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        targets=some_links(stream, ground),
+        reorder_ppm=stream.log_uniform(50_000, 600_000),
+        hold_ns=ground.span(stream, 1, 30),
+    )
+    return (fault,)
+
+
+def corrupt(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = Corrupt(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        targets=some_links(stream, ground),
+        corrupt_ppm=stream.log_uniform(20_000, 400_000),
+    )
+    return (fault,)
+
+
+def clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    end_ns = ground.until(at_ns, ground.span(stream, 2, 60))
+    return (Clog(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
+
+
+def swizzle_clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    chosen = stream.sample(ground.replicas, stream.between(2, len(ground.replicas)))
+    step_ns = ground.span(stream, 1, 20)
+    released_ns = at_ns + step_ns * len(chosen)
+    ends = stream.shuffled(range(1, len(chosen) + 1))
+    return tuple(
+        Clog(
+            id="",
+            begin_ns=at_ns + place * step_ns,
+            end_ns=ground.until(at_ns + place * step_ns, released_ns - at_ns + (end - place) * step_ns),
+            targets=(name,),
+        )
+        for place, (name, end) in enumerate(zip(chosen, ends, strict=True))
+    )
+
+
+def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = SlowNode(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        targets=some_replicas(stream, ground),
+        handling_ns=stream.log_uniform(_MILLISECOND, max(_MILLISECOND, ground.timeout_ns // 4)),
+    )
+    return (fault,)
+
+
+def bandwidth(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    fault = Bandwidth(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(at_ns, ground.span(stream, 10, 150)),
+        targets=some_replicas(stream, ground),
+        bytes_per_s=stream.log_uniform(2_000, 200_000),
+    )
+    return (fault,)

@@ -1,0 +1,81 @@
+"""Stories: several faults with one point."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.plans.faults import ClockRate, Crash, Delay, Fault, ForcedElection, Partition, Pause
+from harness.plans.rng import Stream
+
+from .ground import Ground, half_of, in_time
+from .links import isolate_leader
+
+_MILLISECOND: Final = 1_000_000
+
+
+def leader_hops(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Let a leader reach a minority only, kill it, let the next one lead, and so on (paper, figure 8)."""
+    faults: list[Fault] = []
+    for _ in range(stream.between(2, 5)):
+        (cut,) = isolate_leader(stream, ground, at_ns, 3, 20)
+        down_ns = max(at_ns, cut.end_ns - ground.span(stream, 1, 5))
+        end_ns = ground.until(down_ns, ground.span(stream, 3, 40))
+        faults += [cut, Crash(id="", begin_ns=down_ns, end_ns=end_ns, targets=("@leader",))]
+        at_ns = cut.end_ns + ground.span(stream, 5, 40)
+    return in_time(faults, ground)
+
+
+def duel(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Several campaign at once over slow links, and who has just voted restarts before the next request arrives."""
+    length_ns = ground.span(stream, 10, 40)
+    candidates = stream.sample(ground.voters, stream.between(2, max(2, len(ground.voters) - 1)))
+    spread = Delay(
+        id="", begin_ns=at_ns, end_ns=ground.until(at_ns, length_ns), extra_ns=0, jitter_ns=ground.span(stream, 2, 8)
+    )
+    call = ForcedElection(
+        id="", begin_ns=at_ns + _MILLISECOND, end_ns=ground.until(at_ns, length_ns), targets=tuple(sorted(candidates))
+    )
+    faults: list[Fault] = [spread, call]
+    when_ns = at_ns + ground.span(stream, 1, 4)
+    for _ in range(stream.between(1, 3)):
+        end_ns = ground.until(when_ns, stream.log_uniform(_MILLISECOND, ground.timeout_ns // 5))
+        faults.append(Crash(id="", begin_ns=when_ns, end_ns=end_ns, targets=("@voter",)))
+        when_ns = end_ns + ground.span(stream, 1, 3)
+    return in_time(faults, ground)
+
+
+def lease_trap(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Slow the leader's clock, speed up the others', and cut it off with clients beside it."""
+    length_ns = ground.span(stream, 40, 150)
+    end_ns = ground.until(at_ns, length_ns)
+    # The leader is resolved last, so that the slow rate beats the fast one that it got among all.
+    fast = ClockRate(id="", begin_ns=at_ns, end_ns=end_ns, targets=ground.replicas, rate_ppm=ground.fastest_ppm)
+    slow = ClockRate(
+        id="", begin_ns=at_ns + _MILLISECOND, end_ns=end_ns, targets=("@leader",), rate_ppm=ground.slowest_ppm
+    )
+    cut = Partition(
+        id="",
+        begin_ns=at_ns + ground.span(stream, 2, 10),
+        end_ns=end_ns,
+        shape="one" if stream.chance_ppm(700_000) else "halves",
+        order=("@leader", *stream.shuffled(ground.replicas)),
+        clients=half_of(stream, ground.clients),
+    )
+    return in_time([slow, cut] if stream.chance_ppm(300_000) else [fast, slow, cut], ground)
+
+
+def frozen_leader(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Cut the leader off and stop it with its clock; when it goes on, its lease has not aged."""
+    asleep_ns = at_ns + _MILLISECOND
+    awake_ns = ground.until(asleep_ns, ground.span(stream, 30, 100))
+    cut = Partition(
+        id="",
+        begin_ns=at_ns,
+        end_ns=ground.until(awake_ns, ground.span(stream, 10, 40)),
+        shape="one",
+        order=("@leader", *stream.shuffled(ground.replicas)),
+        clients=half_of(stream, ground.clients),
+    )
+    return in_time(
+        [cut, Pause(id="", begin_ns=asleep_ns, end_ns=awake_ns, targets=("@leader",), clock="stops")], ground
+    )

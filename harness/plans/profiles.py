@@ -1,0 +1,222 @@
+"""Profiles: what a seed may draw. A versioned table of the harness, never read from the code under test.
+
+A change of this table changes what a seed means; it comes with a new `DRAW_VERSION`.
+
+Profiles other than `beyond-*` draw plans that a correct system must survive; `beyond-*` break an assumption on purpose,
+and show that the harness sees it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from .plan import LinkSpec
+from .swarm import Rhythm
+
+MICROSECOND: Final = 1_000
+MILLISECOND: Final = 1_000_000
+SECOND: Final = 1_000_000_000
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """Values with weights."""
+
+    values: tuple[tuple[Any, int], ...]
+
+
+def fixed(value: Any) -> Choices:
+    """One value, always."""
+    return Choices(((value, 1),))
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a seed may draw under one name.
+
+    `nodes`, `clients`, `rates` (ops a second of all clients together), `options`, `routing` and the rest are drawn
+    each from a stream of its own. `menu` names the episodes that may come; an empty one means no faults. `leash` says
+    how far clock rates stray: within the drift bound that leases assume, or beyond it.
+    """
+
+    name: str
+    summary: str
+    nodes: Choices
+    clients: Choices
+    rates: Choices
+    duration_ns: int
+    menu: tuple[str, ...]
+    rhythm: Rhythm = Rhythm(density_ppm=(1_000_000,))
+    leash: Literal["within", "beyond"] = "within"
+    options: dict[str, Choices]
+    routing: Choices
+    links: Choices
+    fsync_ns: Choices
+    policy: Choices
+    quantum_ns: Choices
+    handling_ns: Choices
+    wrong_clocks_ppm: int = 0
+    core_heal_ppm: int = 500_000
+
+
+_ELECTION_TIMEOUT_MS: Final = Choices(((100, 30), (150, 50), (300, 20)))
+
+_BOUNDS: Final = Choices(((1.05, 4), (1.2, 3), (1.5, 2), (2.0, 1)))
+
+_OPTIONS: Final[dict[str, Choices]] = {
+    "election_timeout_ms": _ELECTION_TIMEOUT_MS,
+    "pre_vote": Choices(((True, 85), (False, 15))),
+    "reads": Choices((("quorum", 65), ("lease", 35))),
+    "lease_drift_bound": _BOUNDS,
+    "max_entries_per_append": Choices(((64, 60), (8, 20), (1, 20))),
+    "max_inflight": Choices(((64, 50), (8, 30), (1, 20))),
+    "snapshot_threshold": Choices(((10_000, 30), (200, 30), (30, 25), (5, 15))),
+    "client_timeout_ms": Choices(((500, 25), (1_000, 50), (2_000, 25))),
+    "client_attempt_timeout_ms": Choices(((150, 30), (300, 50), (500, 20))),
+}
+
+_CALM_OPTIONS: Final[dict[str, Choices]] = {
+    "election_timeout_ms": fixed(150),
+    "reads": fixed("quorum"),
+    "lease_drift_bound": fixed(1.05),
+}
+
+_FAST_LINK: Final = LinkSpec(delay_min_ns=200 * MICROSECOND, delay_max_ns=1 * MILLISECOND)
+
+_LINKS: Final = Choices(
+    (
+        (_FAST_LINK, 40),
+        (LinkSpec(delay_min_ns=1 * MILLISECOND, delay_max_ns=5 * MILLISECOND), 25),
+        (LinkSpec(delay_min_ns=500 * MICROSECOND, delay_max_ns=3 * MILLISECOND, shape="exponential"), 15),
+        (LinkSpec(delay_min_ns=5 * MILLISECOND, delay_max_ns=20 * MILLISECOND, duplicate_ppm=10_000), 12),
+        # Close to the election timeout: elections split, and answers arrive in another term than they were asked in.
+        (LinkSpec(delay_min_ns=5 * MILLISECOND, delay_max_ns=60 * MILLISECOND, loss_ppm=10_000), 8),
+    )
+)
+
+_FSYNC_NS: Final = Choices(
+    (
+        ((500 * MICROSECOND, 2 * MILLISECOND), 60),
+        ((100 * MICROSECOND, 300 * MICROSECOND), 15),
+        ((2 * MILLISECOND, 15 * MILLISECOND), 20),
+        ((5 * MILLISECOND, 40 * MILLISECOND), 5),
+    )
+)
+
+_PARTITIONS: Final = ("partition", "nested-partitions", "isolate-leader")
+_PACKETS: Final = ("loss", "duplicate", "delay", "reorder", "corrupt", "clog", "swizzle-clog", "slow-node", "bandwidth")
+_CRASHES: Final = ("crash", "crash-loop", "rolling-restart", "power-loss", "client-crash")
+_PAUSES: Final = ("pause", "client-pause")
+_CLOCKS: Final = ("clock-rate", "clock-step", "clock-reset", "clock-strobe", "lease-trap")
+_ADMINISTRATION: Final = ("transfer", "forced-election", "compact", "membership")
+_STORIES: Final = ("leader-hops", "duel")
+
+_NODES: Final = Choices(((1, 3), (2, 4), (3, 40), (4, 6), (5, 40), (6, 3), (7, 4)))
+_CLIENTS: Final = Choices(((2, 10), (3, 25), (5, 40), (8, 25)))
+_RATES: Final = Choices(((20, 25), (40, 40), (60, 25), (100, 10)))
+_ROUTING: Final = Choices((("leader", 50), ("home", 25), ("any", 25)))
+_POLICY: Final = Choices((("random", 50), ("fifo", 25), ("pct", 25)))
+_QUANTUM_NS: Final = Choices(((0, 50), (100 * MICROSECOND, 25), (1 * MILLISECOND, 25)))
+_HANDLING_NS: Final = Choices(((0, 30), (200 * MICROSECOND, 40), (2 * MILLISECOND, 25), (10 * MILLISECOND, 5)))
+
+
+def _swarm_like(
+    name: str,
+    summary: str,
+    menu: tuple[str, ...],
+    density_ppm: tuple[int, ...],
+    *,
+    leash: Literal["within", "beyond"] = "within",
+    options: dict[str, Choices] | None = None,
+    wrong_clocks_ppm: int = 300_000,
+) -> Profile:
+    return Profile(
+        name=name,
+        summary=summary,
+        nodes=_NODES,
+        clients=_CLIENTS,
+        rates=_RATES,
+        duration_ns=10 * SECOND,
+        menu=menu,
+        rhythm=Rhythm(density_ppm=density_ppm),
+        leash=leash,
+        options=_OPTIONS | (options or {}),
+        routing=_ROUTING,
+        links=_LINKS,
+        fsync_ns=_FSYNC_NS,
+        policy=_POLICY,
+        quantum_ns=_QUANTUM_NS,
+        handling_ns=_HANDLING_NS,
+        wrong_clocks_ppm=wrong_clocks_ppm,
+    )
+
+
+CALM: Final = Profile(
+    name="calm",
+    summary="no faults: 5 nodes, 5 clients, 50 ops a second together, 30 s",
+    nodes=fixed(5),
+    clients=fixed(5),
+    rates=fixed(50),
+    duration_ns=30 * SECOND,
+    menu=(),
+    options=_CALM_OPTIONS,
+    routing=fixed("leader"),
+    links=fixed(_FAST_LINK),
+    fsync_ns=fixed((500 * MICROSECOND, 2 * MILLISECOND)),
+    policy=fixed("random"),
+    quantum_ns=fixed(0),
+    handling_ns=fixed(200 * MICROSECOND),
+    core_heal_ppm=0,
+)
+
+_LEASES: Final[dict[str, Choices]] = {"reads": Choices((("lease", 80), ("quorum", 20)))}
+
+PROFILES: Final[dict[str, Profile]] = {
+    profile.name: profile
+    for profile in (
+        CALM,
+        _swarm_like(
+            "partitions",
+            "partitions of every shape, nested and overlapping, of client links too",
+            _PARTITIONS,
+            (600_000, 1_000_000),
+        ),
+        _swarm_like(
+            "crashes",
+            "crashes and restarts: one, several, all, in loops, in the middle of a write; clients too",
+            (*_CRASHES, "leader-hops"),
+            (400_000, 700_000),
+        ),
+        _swarm_like(
+            "clocks",
+            "rates within the bound that leases assume, steps, strobes and resets, under partitions and pauses",
+            (*_CLOCKS, *_PARTITIONS, "pause"),
+            (400_000, 700_000),
+            options=_LEASES,
+            wrong_clocks_ppm=700_000,
+        ),
+        _swarm_like(
+            "beyond-clocks",
+            "rates beyond the bound that leases assume, leaders stopped with their clocks: lease reads may be stale",
+            (*_CLOCKS, *_PARTITIONS, "pause", "frozen-leader"),
+            (500_000, 800_000),
+            leash="beyond",
+            options=_LEASES,
+            wrong_clocks_ppm=700_000,
+        ),
+        _swarm_like(
+            "membership",
+            "voters and learners come and go, leadership moves, logs are compacted, under partitions and crashes",
+            (*_ADMINISTRATION, *_PARTITIONS, "crash", "crash-loop", "leader-hops", "duel", "delay", "loss"),
+            (400_000, 700_000),
+            options={"snapshot_threshold": Choices(((200, 20), (30, 40), (5, 40)))},
+        ),
+        _swarm_like(
+            "swarm",
+            "a random subset of everything that a correct system must survive",
+            (*_PARTITIONS, *_PACKETS, *_CRASHES, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_STORIES),
+            (120_000, 200_000, 350_000),
+        ),
+    )
+}
+"""Every profile by name."""

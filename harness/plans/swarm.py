@@ -1,0 +1,97 @@
+"""The timetable: which episodes a plan has, and when.
+
+Drawn in the swarm manner (Groce et al., ISSTA 2012): each seed enables a random subset of what the profile may do, each
+with a rhythm of its own. A plan with a few kinds of faults finds more than one with a little of everything, because the
+kinds hide each other's effects: with all links lossy nobody stays leader for long enough to be deposed.
+
+Every episode has streams of its own, one that decides whether it is enabled, one that draws what it does. What one kind
+does, or that a system knows no such kind, changes nothing for the others.
+
+When all are drawn, what cannot bite is taken out: nobody is killed or stopped who is down or stopped already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from .episodes import EPISODES, Episode, Ground
+from .faults import Crash, Fault, Pause
+from .rng import Streams
+
+ROUNDS: Final = 8
+"""An episode comes so many times at most: beyond that a plan is not harder, only longer to read and to shrink."""
+
+FAULTS: Final = 80
+"""So many faults a plan has at most; the latest are left out."""
+
+
+class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
+    """How many kinds a profile enables, and how often each one comes.
+
+    `density_ppm` are the chances, of which a seed draws one, with which each episode is enabled. The mean gap between
+    two episodes of a kind is log-uniform between so many election timeouts.
+    """
+
+    density_ppm: tuple[int, ...]
+    gap_timeouts: tuple[int, int] = (8, 60)
+
+
+def timetable(
+    streams: Streams, ground: Ground, menu: Sequence[str], rhythm: Rhythm, kinds: Sequence[str]
+) -> list[Fault]:
+    """Draw the faults of a plan, without ids, sorted by begin."""
+    possible = {
+        name: EPISODES[name]
+        for name in menu
+        if set(EPISODES[name].kinds) <= set(kinds) and EPISODES[name].least_replicas <= len(ground.replicas)
+    }
+    faults = [
+        fault
+        for episode in _enabled(streams, menu, possible, rhythm)
+        for fault in _rounds(streams, ground, episode, rhythm)
+    ]
+    return settled(faults)[:FAULTS]
+
+
+def _enabled(streams: Streams, menu: Sequence[str], possible: Mapping[str, Episode], rhythm: Rhythm) -> list[Episode]:
+    """The swarm: some of the episodes, one at least."""
+    density_ppm = streams("faults/density").choice(rhythm.density_ppm)
+    enabled = [
+        episode for name, episode in possible.items() if streams(f"faults/{name}/enabled").chance_ppm(density_ppm)
+    ]
+    return enabled or [possible[name] for name in streams("faults/one").shuffled(menu) if name in possible][:1]
+
+
+def _rounds(streams: Streams, ground: Ground, episode: Episode, rhythm: Rhythm) -> Iterable[Fault]:
+    stream = streams(f"faults/{episode.name}")
+    low, high = rhythm.gap_timeouts
+    gap_ns = stream.log_uniform(low * ground.timeout_ns, high * ground.timeout_ns)
+    length_ns = ground.end_ns - ground.begin_ns
+    # The first one comes for certain, or an enabled episode with a slow rhythm would mostly not come at all.
+    at_ns = ground.begin_ns + stream.below(max(1, min(gap_ns, length_ns * 3 // 4)))
+    for _ in range(ROUNDS):
+        if at_ns >= ground.end_ns:
+            return
+        yield from episode.draw(stream, ground, at_ns)
+        at_ns += ground.timeout_ns // 4 + stream.exponential(gap_ns)
+
+
+def settled(faults: Iterable[Fault]) -> list[Fault]:
+    """Sort by begin, and leave out who would be killed or stopped while a fault already keeps them so."""
+    kept: list[Fault] = []
+    busy_until: dict[str, int] = {}
+    for fault in sorted(faults, key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind)):
+        if fault.end_ns <= fault.begin_ns:
+            continue
+        if isinstance(fault, Crash | Pause):
+            free = tuple(name for name in fault.targets if busy_until.get(name, 0) <= fault.begin_ns)
+            if not free:
+                continue
+            if free != fault.targets:
+                fault = msgspec.structs.replace(fault, targets=free)
+            busy_until.update((name, fault.end_ns) for name in free if not name.startswith("@"))
+        kept.append(fault)
+    return kept

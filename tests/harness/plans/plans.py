@@ -1,0 +1,82 @@
+"""Small plans and option lists for the tests of this folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.plans.draw import draw
+from harness.plans.faults import Fault
+from harness.plans.plan import (
+    Actor,
+    Check,
+    Clocks,
+    Disks,
+    DiskSpec,
+    Drawn,
+    Group,
+    Links,
+    LinkSpec,
+    Phases,
+    Plan,
+    Schedule,
+)
+from harness.systems.system import OptionSpec
+
+SECOND = 1_000_000_000
+REPLICAS = ("n1", "n2", "n3", "n4", "n5")
+CLIENTS = ("c1", "c2")
+
+OPTIONS = tuple(
+    OptionSpec(name=name, type="", default=None, neutral=None)
+    for name in (
+        "election_timeout_ms",
+        "heartbeat_ms",
+        "pre_vote",
+        "check_quorum",
+        "reads",
+        "lease_drift_bound",
+        "sessions",
+        "max_entries_per_append",
+        "max_inflight",
+        "snapshot_threshold",
+        "client_timeout_ms",
+        "client_attempt_timeout_ms",
+    )
+)
+
+
+def drawn(seed: int = 1, profile: str = "swarm", workload: str = "register", **typed: Any) -> Plan:
+    """A drawn plan of a system that knows all options and faults."""
+    return draw(seed=seed, profile=profile, workload=workload, **({"options": OPTIONS} | typed))
+
+
+def built(
+    *faults: Fault,
+    core: tuple[str, ...] = (),
+    options: dict[str, Any] | None = None,
+    clocks: Clocks | None = None,
+    delay_max_ns: int = 1_000_000,
+) -> Plan:
+    """A plan of five replicas and two clients, by hand; the faults are between 1 s and 11 s."""
+    link = LinkSpec(delay_min_ns=0, delay_max_ns=delay_max_ns)
+    return Plan(
+        drawn=Drawn(seed=0, profile="calm", workload="register", flavour="unique"),
+        groups={"g0": Group(machine="register", voters=REPLICAS)},
+        actors={name: Actor(kind="replica") for name in REPLICAS} | {name: Actor(kind="client") for name in CLIENTS},
+        options=options or {},
+        programs=(),
+        faults=faults,
+        phases=Phases(
+            warmup_ns=SECOND,
+            faults_ns=10 * SECOND,
+            recovery_ns=SECOND,
+            final_ns=SECOND,
+            heal="core" if core else "total",
+            core=core,
+        ),
+        links=Links(replica=link, client=link),
+        clocks=clocks or Clocks(),
+        disks=Disks(default=DiskSpec(fsync_min_ns=0, fsync_max_ns=1_000_000)),
+        schedule=Schedule(seed=0),
+        check=Check(model="cas-register"),
+    )
