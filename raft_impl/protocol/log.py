@@ -15,7 +15,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 
 from .errors import MisuseError
 from .state import Entry, Index, Term
@@ -61,14 +60,13 @@ class Log:
     def batch(self, first: Index, count_max: int, bytes_max: int) -> tuple[tuple[Entry, ...], int]:
         """Entries from `first` on, within both limits but at least one if there is one; and their bytes."""
         start = first - self.base - 1
+        entries = self._entries[start : start + count_max]
         size = 0
-        count = 0
-        for entry in islice(self._entries, start, start + count_max):
-            if count and size + len(entry.data) > bytes_max:
-                break
+        for count, entry in enumerate(entries):
             size += len(entry.data)
-            count += 1
-        return tuple(self._entries[start : start + count]), size
+            if count and size > bytes_max:
+                return tuple(entries[:count]), size - len(entry.data)
+        return tuple(entries), size
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries that follow directly on the last one."""

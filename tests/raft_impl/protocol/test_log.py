@@ -65,9 +65,9 @@ class LogAgainstObviousModel(RuleBasedStateMachine):
 
     @rule(gap=st.integers(1, 3), term=st.integers(1, 3))
     def restore(self, gap: int, term: int) -> None:
+        last_term = self.terms[self.last]
         self.base = self.last + gap
-        self.terms = {self.base: self.terms[self.last] if self.last in self.terms else 0}
-        self.terms[self.base] = max(self.terms.values()) + term
+        self.terms = {self.base: last_term + term}
         self.log.restore(Index(self.base), Term(self.terms[self.base]))
 
     @rule()

@@ -64,7 +64,7 @@ def test_two_quorums_of_one_configuration_intersect(
     membership: Membership, some: list[NodeId], others: list[NodeId]
 ) -> None:
     """The fact that all of Raft stands on."""
-    won = {node: True for node in some}, {node: True for node in others}
+    won = dict.fromkeys(some, True), dict.fromkeys(others, True)
 
     if all(tally(membership, votes) is Tally.WON for votes in won):
         assert set(some) & set(others)
