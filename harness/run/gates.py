@@ -1,0 +1,56 @@
+"""No vacuous pass: a run counts only if its faults bit and its clients got something done.
+
+Gates turn a `valid` into an `unknown` (checker `gates`), never an `invalid` into anything. A run is vacuous when a kind of
+fault that the plan uses at least twice was never effective, or when fewer ops than the plan's gates say were ok before the
+faults, during them, or after the heal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from checkers.history import Op
+from checkers.verdict import Verdict
+
+from harness.plans.plan import Plan
+
+
+def judge(plan: Plan, history: Sequence[Op], fault_outcomes: Mapping[str, str]) -> Verdict:
+    """Valid, or unknown with the reasons why the run says nothing."""
+    reasons = [*_empty_phases(plan, history)]
+    if plan.gates.fault_kinds:
+        reasons += _toothless_kinds(plan, fault_outcomes)
+    return Verdict(
+        validity="unknown" if reasons else "valid",
+        checker="gates",
+        reason="vacuous: " + "; ".join(reasons) if reasons else "",
+    )
+
+
+def _empty_phases(plan: Plan, history: Sequence[Op]) -> list[str]:
+    phases = plan.phases
+    ok = Counter(_phase(op.time, phases.warmup_ns, phases.heal_ns) for op in history if op.type == "ok")
+    wanted = {"before": plan.gates.ok_before, "during": plan.gates.ok_during, "after": plan.gates.ok_after}
+    words = {"before": "before the faults", "during": "during the faults", "after": "after the heal"}
+    return [
+        f"{ok[phase]} ok ops {words[phase]}, the plan asks for {least}"
+        for phase, least in wanted.items()
+        if ok[phase] < least
+    ]
+
+
+def _phase(time_ns: int, warmup_ns: int, heal_ns: int) -> str:
+    if time_ns < warmup_ns:
+        return "before"
+    return "during" if time_ns < heal_ns else "after"
+
+
+def _toothless_kinds(plan: Plan, outcomes: Mapping[str, str]) -> list[str]:
+    used = Counter(fault.kind for fault in plan.faults)
+    effective = {fault.kind for fault in plan.faults if outcomes.get(fault.id) == "effective"}
+    return [
+        f"{count} faults of kind {kind}, none effective"
+        for kind, count in sorted(used.items())
+        if count >= 2 and kind not in effective
+    ]

@@ -1,0 +1,204 @@
+"""A simulated disk: what is written, what is durable, and what a power loss leaves.
+
+Model. A disk is one flat directory. A file has the content that reads see (the operating system's cache) and the content
+that is on the platter, with a journal of changes between the two. `fsync` covers the changes made before it was called, and
+they reach the platter when it completes. Names are apart from contents: a creation, rename or removal is in the directory's
+own journal until `fsync_directory` completes.
+
+A crash without power loss keeps everything written: the operating system lives on. A power loss keeps what was durable and,
+of each journal, a drawn prefix (a prefix is closed under dependencies), and of the first lost append a drawn torn part. Files
+are independent of each other, so later changes of one may survive where earlier ones of another do not; and a file whose
+name never became durable is gone, whatever was synced into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from .kernel.draws import Counter
+
+Change = tuple[Literal["append", "write", "truncate"], bytes, int]
+NameChange = tuple[Literal["create", "rename", "unlink"], str, str, "SimFile | None"]
+
+
+class SimFile:
+    """One file's content: as read, as durable, and the changes between the two."""
+
+    __slots__ = ("content", "durable", "journal", "settled", "unchanged")
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.durable = bytearray()
+        self.journal: list[Change] = []
+        self.settled = 0  # how many changes ever became durable
+        self.unchanged = 0  # length of the durable prefix that has not changed since a reader last looked
+
+    def apply(self, change: Change) -> None:
+        """Change the content, and remember the change as not yet durable."""
+        _apply(self.content, change)
+        self.journal.append(change)
+
+    def settle(self, count: int) -> None:
+        """Make the first `count` journalled changes durable."""
+        for change in self.journal[:count]:
+            self.unchanged = min(self.unchanged, _apply(self.durable, change))
+        del self.journal[:count]
+        self.settled += count
+
+
+class SimDisk:
+    """The files of one actor, and how they outlive its crashes. Timing is the environment's business."""
+
+    def __init__(self, *, sector_bytes: int) -> None:
+        self._sector_bytes = sector_bytes
+        self._names: dict[str, SimFile] = {}
+        self._durable_names: dict[str, SimFile] = {}
+        self._journal: list[NameChange] = []
+        self._settled = 0  # how many name changes ever became durable
+
+    # -- what the actor sees --------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+        return sorted(self._names)
+
+    def read(self, name: str) -> bytes:
+        """The whole content."""
+        return bytes(self._file(name).content)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add at the end."""
+        self._file_or_new(name).apply(("append", data, 0))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the whole content."""
+        self._file_or_new(name).apply(("write", data, 0))
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut to `size` bytes."""
+        self._file(name).apply(("truncate", b"", size))
+
+    def rename(self, source: str, target: str) -> None:
+        """Replace `target` by `source`."""
+        file = self._file(source)
+        del self._names[source]
+        self._names[target] = file
+        self._journal.append(("rename", source, target, file))
+
+    def unlink(self, name: str) -> None:
+        """Remove a name."""
+        self._file(name)
+        del self._names[name]
+        self._journal.append(("unlink", name, "", None))
+
+    # -- what the environment does --------------------------------------------------------------------------------
+
+    def begin_fsync(self, name: str) -> Callable[[], SimFile]:
+        """Note what an fsync issued now covers; call the result when it completes."""
+        file = self._file(name)
+        mark = file.settled + len(file.journal)
+
+        def complete() -> SimFile:
+            file.settle(max(0, mark - file.settled))  # another fsync may have settled a part already
+            return file
+
+        return complete
+
+    def begin_fsync_directory(self) -> Callable[[], list[NameChange]]:
+        """Note which name changes an fsync of the directory issued now covers; call the result when it completes."""
+        mark = self._settled + len(self._journal)
+
+        def complete() -> list[NameChange]:
+            covered = self._journal[: max(0, mark - self._settled)]
+            for change in covered:
+                self._settle_name(change)
+            del self._journal[: len(covered)]
+            self._settled += len(covered)
+            return covered
+
+        return complete
+
+    @property
+    def has_unsynced(self) -> bool:
+        """Whether a power loss now could lose anything."""
+        return bool(self._journal) or any(file.journal for file in self._names.values())
+
+    def lose_power(self, draws: Counter) -> bool:
+        """Keep what was durable and a drawn part of the rest. Returns whether anything was lost."""
+        lost = self.has_unsynced
+        for change in self._journal[: draws.between(0, len(self._journal))]:
+            self._settle_name(change)
+        self._settled += len(self._journal)
+        self._journal.clear()
+        self._names = dict(self._durable_names)
+        for name in sorted(self._names):
+            file = self._names[name]
+            kept = draws.between(0, len(file.journal))
+            torn = file.journal[kept] if kept < len(file.journal) else None
+            file.settle(kept)
+            if torn is not None and torn[0] != "truncate":
+                self._tear(file, torn, draws)
+            file.settled += len(file.journal)
+            file.journal.clear()
+            file.content = bytearray(file.durable)
+            file.unchanged = 0
+        return lost
+
+    def durable_files(self) -> list[tuple[str, SimFile]]:
+        """Names and files that a power loss now would leave, sorted."""
+        return sorted(self._durable_names.items())
+
+    def name_of(self, file: SimFile) -> str | None:
+        """The name a file has now."""
+        return next((name for name, other in self._names.items() if other is file), None)
+
+    def _tear(self, file: SimFile, change: Change, draws: Counter) -> None:
+        """A part of the first lost write reached the platter: whole sectors, or half of one."""
+        data = change[1]
+        size = draws.between(0, len(data))
+        if draws.below(2):
+            end = len(file.durable) + size
+            size = max(0, size - end % self._sector_bytes)
+        if change[0] == "write":
+            if size:
+                file.durable[:] = data[:size]
+        else:
+            file.durable += data[:size]
+
+    def _settle_name(self, change: NameChange) -> None:
+        what, name, target, file = change
+        if what == "create" and file is not None:
+            self._durable_names[name] = file
+        elif what == "rename" and file is not None:
+            self._durable_names.pop(name, None)
+            self._durable_names[target] = file
+        else:
+            self._durable_names.pop(name, None)
+
+    def _file(self, name: str) -> SimFile:
+        file = self._names.get(name)
+        if file is None:
+            raise FileNotFoundError(name)
+        return file
+
+    def _file_or_new(self, name: str) -> SimFile:
+        file = self._names.get(name)
+        if file is None:
+            file = self._names[name] = SimFile()
+            self._journal.append(("create", name, "", file))
+        return file
+
+
+def _apply(content: bytearray, change: Change) -> int:
+    """Apply one change, and return how long the unchanged prefix is."""
+    what, data, size = change
+    if what == "append":
+        unchanged = len(content)
+        content += data
+        return unchanged
+    if what == "write":
+        content[:] = data
+        return 0
+    del content[size:]
+    return min(size, len(content))

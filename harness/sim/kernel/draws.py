@@ -1,0 +1,91 @@
+"""Keyed draws: chance as a pure function of (seed, purpose, who, ordinal).
+
+A draw that belongs to a message, a disk call or a timeout must not depend on how many draws others made before it, or
+removing one op from a plan would change the fate of every later heartbeat. So there is no sequence: `Draws.at(n)` is the
+n-th 64-bit integer of a stream named by its key, and any of them can be asked at any time.
+
+Integers are made 64 at a time from SHAKE-128 over (key, block number), which costs a tenth of hashing each one. Only
+integers are used: floating-point `log` and `exp` differ in the last bit between C libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import Final
+
+_BLOCK: Final = 64
+_UNPACK: Final = struct.Struct(f">{_BLOCK}Q").unpack
+_BYTES: Final = 8 * _BLOCK
+
+
+class Draws:
+    """The stream of 64-bit integers that belongs to one key."""
+
+    __slots__ = ("_block", "_key", "_values")
+
+    def __init__(self, seed: int, *key: str) -> None:
+        self._key = hashlib.blake2b("\0".join((str(seed), *key)).encode(), digest_size=32).digest()
+        self._block = -1
+        self._values: tuple[int, ...] = ()
+
+    def at(self, ordinal: int) -> int:
+        """The integer in [0, 2**64) at this position."""
+        block = ordinal >> 6
+        if block != self._block:
+            self._values = self.block(block)
+            self._block = block
+        return self._values[ordinal & 63]
+
+    def block(self, number: int) -> tuple[int, ...]:
+        """64 integers at once: positions 64 * number onwards."""
+        return _UNPACK(hashlib.shake_128(self._key + number.to_bytes(8, "big")).digest(_BYTES))
+
+
+class Counter:
+    """A stream read in order, for things that have a natural ordinal of their own (an actor's n-th timeout)."""
+
+    __slots__ = ("_draws", "_next")
+
+    def __init__(self, seed: int, *key: str) -> None:
+        self._draws = Draws(seed, *key)
+        self._next = 0
+
+    def take(self) -> int:
+        """The next integer in [0, 2**64)."""
+        ordinal = self._next
+        self._next = ordinal + 1
+        return self._draws.at(ordinal)
+
+    def below(self, bound: int) -> int:
+        """The next integer in [0, bound), by multiplication (bias below bound / 2**64)."""
+        return (self.take() * bound) >> 64
+
+    def between(self, low: int, high: int) -> int:
+        """The next integer in [low, high], both included."""
+        return low + self.below(high - low + 1)
+
+
+def _exponential_table() -> tuple[int, ...]:
+    """-ln(u) in millionths for u = (2i + 1) / 2048, largest u first, by integers only: equal on every machine.
+
+    u = m / 2**k with m in (1/2, 1], and -ln(m) = 2 artanh((1 - m) / (1 + m)).
+    """
+    scale, ln_two = 10**18, 693147180559945309
+    table = []
+    for odd_part in range(2047, 0, -2):
+        numerator, halvings = odd_part, 0
+        while numerator * 2 <= 2048:
+            numerator, halvings = numerator * 2, halvings + 1
+        x = scale * (2048 - numerator) // (2048 + numerator)
+        term, total, divisor = x, 0, 1
+        while term:
+            total += term // divisor
+            term = term * x // scale * x // scale
+            divisor += 2
+        table.append((halvings * ln_two + 2 * total) // 10**12)
+    return tuple(table)
+
+
+EXPONENTIAL_MILLIONTHS: Final = _exponential_table()
+"""Quantiles of the exponential distribution with mean one, in millionths: index by ten random bits."""

@@ -1,0 +1,290 @@
+"""Virtual time: one heap of events inside Trio's clock.
+
+Trio asks its clock how long to sleep only when no task is runnable. That is the moment at which the world may move: the
+clock pops events and calls them until one of them made a task runnable, and then answers "zero seconds". Deliveries, disk
+completions, timers and faults are such callbacks, so a fault always falls between two steps of a node, never inside one.
+
+Entries are `(time_ns, tie, sequence, callback, argument)`. `tie` comes from the schedule policy:
+
+* fifo: zero, so that entries of one instant run in the order in which they were made;
+* random: a keyed draw by (actor, ordinal);
+* pct: the priority of the entry's actor (Burckhardt et al., ASPLOS 2010), lowered at `depth` drawn change points.
+
+At nanosecond resolution two entries almost never share an instant, so plans that mean to explore ties round event times
+up to a quantum.
+
+Rules that keep this sound, each learnt from a failure:
+
+* Whatever a callback does to Trio goes through `wake`, `cancel` or `spawn`, which note that a task became runnable; a
+  forgotten note lets time jump past the task in silence.
+* Nothing is raised inside the clock: Trio would turn it into an internal error. `stop(why, error)` is the one end of a
+  run. It closes the clock and freezes the log before anything is cancelled, because Trio asks the clock once more after the
+  end, and left-over events would fire into the trace.
+* `ceil(d * 1e9) / 1e9` may be less than `d`; the conversion below counts up until it is not.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal
+
+import outcome
+import trio
+
+from .draws import Counter, Draws
+from .fingerprint import Log
+
+FAR: Final = 2**63
+"""Later than any event."""
+
+_PASSES_AT_ONE_INSTANT_MAX: Final = 5_000
+"""More Trio passes than this without time moving: a task spins (about 20 ms of wall time)."""
+
+_QUESTIONS_AFTER_END_MAX: Final = 1_000
+"""How often Trio may ask the time after the end before we call the tasks immortal."""
+
+_WINDOW_EVENTS: Final = 4_096
+"""How often, in events, the event budget is looked at."""
+
+Callback = Callable[[Any], None]
+
+
+class Kernel(trio.abc.Clock):
+    """Virtual clock, event heap and schedule policy of one run."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        log: Log,
+        policy: Literal["fifo", "random", "pct"] = "fifo",
+        depth: int = 0,
+        quantum_ns: int = 0,
+        events_per_second_max: int = 2_000_000,
+        events_max: int = 200_000_000,
+    ) -> None:
+        self.now = 0  # virtual ns since the start of the run
+        self.log = log
+        self.seed = seed
+        self.quantum_ns = quantum_ns
+        self.closed = False
+        self.why = ""  # why the run ended
+        self.error: BaseException | None = None
+        self.pops = 0  # events taken from the heap
+        self.passes = 0  # passes of Trio's scheduler
+        self._heap: list[tuple[int, int, int, Callback, Any]] = []
+        self._sequence = 0
+        self._woke = False
+        self._supervisor: trio.lowlevel.Task | None = None
+        self._tie = _tie_policy(policy, seed, depth) if quantum_ns else None
+        self._deadline, self._deadline_ns = math.inf, FAR  # the last conversion of a Trio deadline
+        self._questions_after_end = 0
+        self._pass_instant = -1
+        self._passes_at_instant = 0
+        self._events_per_second_max, self._events_max = events_per_second_max, events_max
+        self._window_begin_ns, self._window_begin_pops = 0, 0
+
+    # -- what actors and devices use -----------------------------------------------------------------------------
+
+    def at(self, time_ns: int, actor: int, callback: Callback, argument: Any = None) -> None:
+        """Call `callback(argument)` at a virtual time (now, if it is past); `actor` is whom the tie policy ranks."""
+        if self.quantum_ns:
+            time_ns = -(-time_ns // self.quantum_ns) * self.quantum_ns
+            if time_ns < self.now:
+                time_ns = self.now
+            tie = self._tie(actor) if self._tie is not None else 0
+        else:
+            if time_ns < self.now:
+                time_ns = self.now
+            tie = 0
+        self._sequence = sequence = self._sequence + 1
+        heapq.heappush(self._heap, (time_ns, tie, sequence, callback, argument))
+
+    def exactly(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
+        """Like `at`, without quantum and before everything else of that instant: for faults and phases."""
+        self._sequence = sequence = self._sequence + 1
+        heapq.heappush(self._heap, (max(time_ns, self.now), -1, sequence, callback, argument))
+
+    def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[Any] | None = None) -> None:
+        """Make a waiting task runnable."""
+        self._woke = True
+        if value is None:
+            trio.lowlevel.reschedule(task)
+        else:
+            trio.lowlevel.reschedule(task, value)
+
+    def cancel(self, scope: trio.CancelScope) -> None:
+        """Cancel a scope from a callback."""
+        self._woke = True
+        scope.cancel()
+
+    def spawn(self, nursery: trio.Nursery, function: Callable[..., Awaitable[Any]], *arguments: Any, name: str) -> None:
+        """Start a task from a callback."""
+        self._woke = True
+        nursery.start_soon(function, *arguments, name=name)
+
+    # -- the one end of a run -------------------------------------------------------------------------------------
+
+    def stop(self, why: str, error: BaseException | None = None) -> None:
+        """End the run here and now: close the clock, freeze the log, wake the supervisor. Later calls are ignored."""
+        if self.closed:
+            return
+        self.closed = True
+        self.why, self.error = why, error
+        self.log.close()
+        self._heap.clear()
+        if self._supervisor is not None:
+            supervisor, self._supervisor = self._supervisor, None
+            self.wake(supervisor)
+
+    async def supervise(self) -> None:
+        """Wait, in the main task, for the end of the run."""
+        if self.closed:
+            return
+        self._supervisor = trio.lowlevel.current_task()
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            self._supervisor = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    # -- Trio's side ----------------------------------------------------------------------------------------------
+
+    def start_clock(self) -> None:
+        """Nothing to start: time is a number."""
+
+    def current_time(self) -> float:
+        """Virtual time in seconds, for Trio's own deadlines."""
+        return self.now / 1e9
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """Move the world until a task is runnable, or until Trio's own next deadline. Always answers zero."""
+        if self.closed:
+            return self._after_end(deadline)
+        if deadline != self._deadline:
+            self._deadline, self._deadline_ns = deadline, _to_ns(deadline)
+        limit = self._deadline_ns
+        heap = self._heap
+        self._woke = False
+        self.log.settle()
+        if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
+            self._check_budget()
+        try:
+            while heap and heap[0][0] <= limit:
+                self.now, _, _, callback, argument = heapq.heappop(heap)
+                self.pops += 1
+                callback(argument)
+                if self._woke:
+                    return 0.0
+                if not self.pops & 1023:
+                    self.log.settle()
+                    self._check_budget()
+        except Exception as error:
+            self.stop("callback", error)
+            return 0.0
+        if self._is_over():
+            return 0.0
+        if limit == FAR:
+            self.stop("deadlock", Deadlock("no task can run, no event is due, and the run is not over"))
+        elif limit > self.now:
+            self.now = limit
+        return 0.0
+
+    def note_pass(self) -> None:
+        """Called once for each pass of Trio's scheduler: counts, and finds tasks that spin."""
+        self.passes += 1
+        if self.now != self._pass_instant:
+            self._pass_instant, self._passes_at_instant = self.now, 0
+            return
+        self._passes_at_instant += 1
+        if self._passes_at_instant > _PASSES_AT_ONE_INSTANT_MAX and not self.closed:
+            self.stop("livelock", Livelock(f"{_PASSES_AT_ONE_INSTANT_MAX} scheduler passes without time moving"))
+
+    def _after_end(self, deadline: float) -> float:
+        if deadline != math.inf:
+            self.now = max(self.now, _to_ns(deadline))  # shielded sleeps of tasks being torn down may end
+        self._questions_after_end += 1
+        if self._questions_after_end > _QUESTIONS_AFTER_END_MAX:
+            raise RuntimeError("tasks of the system under test do not end after the run was stopped")
+        return 0.0
+
+    def _is_over(self) -> bool:
+        """Whether a callback ended the run meanwhile."""
+        return self.closed
+
+    def _check_budget(self) -> None:
+        events = self.pops - self._window_begin_pops
+        if self.pops > self._events_max:
+            self.stop("livelock", Livelock(f"more than {self._events_max} events in one run"))
+        elif self.now - self._window_begin_ns >= 1_000_000_000:
+            self._window_begin_ns, self._window_begin_pops = self.now, self.pops
+        elif events > self._events_per_second_max:
+            self.stop("livelock", Livelock(f"more than {self._events_per_second_max} events in one virtual second"))
+
+
+class Deadlock(Exception):
+    """Nothing can ever happen again, and the run is not over."""
+
+
+class Livelock(Exception):
+    """Events without end while time stands still, or nearly so."""
+
+
+def _to_ns(deadline: float) -> int:
+    """The least integer number of nanoseconds that is not before a Trio deadline."""
+    if deadline == math.inf:
+        return FAR
+    ns = int(deadline * 1e9)
+    while ns / 1e9 < deadline:
+        ns += 1
+    return ns
+
+
+def _tie_policy(policy: str, seed: int, depth: int) -> Callable[[int], int] | None:
+    if policy == "fifo":
+        return None
+    if policy == "random":
+        return _RandomTies(seed)
+    return _PriorityTies(seed, depth)
+
+
+class _RandomTies:
+    """A keyed draw by (actor, ordinal of the actor's entries)."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._streams: dict[int, Counter] = {}
+
+    def __call__(self, actor: int) -> int:
+        stream = self._streams.get(actor)
+        if stream is None:
+            stream = self._streams[actor] = Counter(self._seed, "tie", str(actor))
+        return stream.take() >> 2
+
+
+class _PriorityTies:
+    """PCT: a drawn priority for each actor; at each change point the actor that comes up falls behind all others."""
+
+    _EVENTS_EXPECTED: Final = 50_000
+    """Change points are drawn below this number of entries: about the length of a default run."""
+
+    def __init__(self, seed: int, depth: int) -> None:
+        self._seed = seed
+        self._priorities: dict[int, int] = {}
+        points = Draws(seed, "pct")
+        self._points = sorted(points.at(i) * self._EVENTS_EXPECTED >> 64 for i in range(depth))
+        self._entries = 0
+        self._changes = 0
+
+    def __call__(self, actor: int) -> int:
+        self._entries += 1
+        if self._changes < len(self._points) and self._entries > self._points[self._changes]:
+            self._changes += 1
+            self._priorities[actor] = 2**32 + self._changes
+        priority = self._priorities.get(actor)
+        if priority is None:
+            priority = self._priorities[actor] = Draws(self._seed, "priority", str(actor)).at(0) >> 33
+        return priority

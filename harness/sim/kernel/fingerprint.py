@@ -1,0 +1,79 @@
+"""The fingerprint: SHA-256 over everything that happened, as it happens, always.
+
+Rows are plain tuples of integers, strings, bytes, None and tuples of these. They are encoded in batches, by value, with
+msgspec's MessagePack, whose bytes depend on nothing but the values. The log is closed at one instant (`close`), before
+anything is cancelled: what tasks do while they are torn down is no part of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import msgspec
+
+Row = tuple[Any, ...]
+_BATCH: Final = 2048
+
+
+class Log:
+    """An append-only sequence of rows with a running hash. `rows` holds only what was not yet hashed.
+
+    Batches have a fixed length, so the digest does not depend on when `settle` happened to be called.
+    """
+
+    __slots__ = ("_encode", "_hash", "append", "base", "closed", "kept", "kept_from", "rows")
+
+    def __init__(self, *, keep: bool) -> None:
+        self._hash = hashlib.sha256()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self.rows: list[Row] = []
+        self.base = 0  # index of the first row of `rows`
+        self.kept: list[Row] = []  # hashed rows from `kept_from` on
+        self.kept_from: int | None = 0 if keep else None
+        self.closed = False
+        self.append = self.rows.append
+        """Add a row; the hot path. Call `settle` now and then (the kernel does, between events)."""
+
+    @property
+    def index(self) -> int:
+        """The index that the next row gets."""
+        return self.base + len(self.rows)
+
+    def settle(self) -> None:
+        """Hash what has gathered, if it is enough for a batch."""
+        while len(self.rows) >= _BATCH:
+            self._flush(self.rows[:_BATCH])
+
+    def keep_from_here(self) -> None:
+        """Keep rows in memory from now on."""
+        if self.kept_from is None:
+            self.kept_from = self.index
+
+    def close(self) -> str:
+        """End the log, drop whatever is appended later, and return the digest in hexadecimal."""
+        if not self.closed:
+            self.settle()
+            self._flush(self.rows[:])
+            self.closed = True
+            self.append = _ignore
+        return self._hash.hexdigest()
+
+    def seed(self, *parts: bytes) -> None:
+        """Put what the run is a function of in front of what happened."""
+        for part in parts:
+            self._hash.update(len(part).to_bytes(8, "big"))
+            self._hash.update(part)
+
+    def _flush(self, batch: list[Row]) -> None:
+        if not batch:
+            return
+        self._hash.update(self._encode(batch))
+        if self.kept_from is not None:
+            self.kept += batch[max(0, self.kept_from - self.base) :]
+        self.base += len(batch)
+        del self.rows[: len(batch)]
+
+
+def _ignore(row: Row) -> None:
+    """Swallow a row that comes after the end."""

@@ -1,0 +1,64 @@
+"""The one file that touches Trio's private names, and so makes Trio deterministic.
+
+Trio shuffles each batch of runnable tasks with a generator of its own (`_r`), and orders a batch by creation only when
+`_ALLOW_DETERMINISTIC_SCHEDULING` is set. Both names are private, exist for Hypothesis, and have been stable since 2019;
+the version of Trio is bounded in pyproject.toml and widened only after the two-process test has passed.
+
+Importing Hypothesis sets the flag for the whole process and re-seeds `_r` for every example, so nothing that a run imports
+may import it. Both names are set before each run and restored after it. Runs cannot nest; parallelism is processes.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from trio._core import _run
+
+from .draws import Counter
+from .events import Kernel
+
+for _name in ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r"):
+    if not hasattr(_run, _name):
+        raise ImportError(
+            f"Trio {trio.__version__} has no trio._core._run.{_name}; Foreshock knows Trio 0.30 to 0.35: "
+            "install one of these (pyproject.toml bounds the version)"
+        )
+
+
+class _Scheduler:
+    """Stands in for Trio's `_r`: shuffles batches by keyed draws, and counts passes."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._draws = Counter(kernel.seed, "trio-batch")
+
+    def shuffle(self, batch: list[Any]) -> None:
+        self._kernel.note_pass()
+        for last in range(len(batch) - 1, 0, -1):
+            other = self._draws.below(last + 1)
+            batch[last], batch[other] = batch[other], batch[last]
+
+    def random(self) -> float:
+        return (self._draws.take() >> 11) / 2**53
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.random()
+
+
+def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
+    """Run `main` under Trio with this kernel as its clock, deterministically. Garbage collection is off meanwhile."""
+    private: Any = _run
+    before = private._ALLOW_DETERMINISTIC_SCHEDULING, private._r
+    collecting = gc.isenabled()
+    private._ALLOW_DETERMINISTIC_SCHEDULING = True
+    private._r = _Scheduler(kernel)
+    gc.disable()
+    try:
+        trio.run(main, clock=kernel)
+    finally:
+        private._ALLOW_DETERMINISTIC_SCHEDULING, private._r = before
+        if collecting:
+            gc.enable()

@@ -1,0 +1,360 @@
+"""The nemesis of the simulated world: begins and ends the plan's faults, and keeps account of what they did.
+
+Each fault ends as `effective` (it changed something), `idle` (it was there, and nothing met it) or `moot` (what it was aimed
+at did not exist). Begin, end and heal are heap callbacks, so they fall between two steps of any node.
+
+The heal is total, or partial: then only what concerns the core is undone, and the rest of the faults becomes permanent,
+because a total heal would hide a livelock that a lasting one-way partition keeps alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from harness.links import Effect
+from harness.plans import faults as f
+from harness.plans.plan import Plan
+from harness.plans.topologies import edges as partition_edges
+from .kernel.events import Kernel
+from .network import Network
+from .observer import Observer
+from .recorder import Recorder
+from .seat import Seat
+
+_RETRY_NS: Final = 100_000_000
+"""How often a membership change is asked for again until the leader takes it."""
+
+
+class Lives(Protocol):
+    """How the nemesis starts and kills actors."""
+
+    def start(self, name: str, code: str | None = None) -> None: ...
+
+    def crash(self, name: str, *, power: bool, reason: str) -> None: ...
+
+    def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool: ...
+
+
+class _Active:
+    """A fault in force."""
+
+    def __init__(self, fault: f.Fault) -> None:
+        self.fault = fault
+        self.targets: tuple[str, ...] = ()
+        self.hits = 0
+        self.moot = False
+        self.ended = False
+        self.crashed: list[str] = []
+
+    @property
+    def outcome(self) -> str:
+        if self.moot:
+            return "moot"
+        return "effective" if self.hits else "idle"
+
+
+class Nemesis:
+    """Runs the timetable of one plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        kernel: Kernel,
+        recorder: Recorder,
+        network: Network,
+        seats: dict[str, Seat],
+        observer: Observer,
+        lives: Lives,
+    ) -> None:
+        self._plan = plan
+        self._kernel, self._recorder, self._network = kernel, recorder, network
+        self._seats, self._observer, self._lives = seats, observer, lives
+        self._active: dict[str, _Active] = {}
+        self._down_by: dict[str, set[str]] = {}  # actor -> crash faults that keep it down
+        self.outcomes: dict[str, str] = {}  # fault id -> outcome, for faults that began
+        self.healed = False
+        self.core: frozenset[str] = frozenset(plan.phases.core or plan.actors)
+
+    def schedule(self) -> None:
+        """Put begins and ends into the heap."""
+        for fault in self._plan.faults:
+            self._kernel.exactly(fault.begin_ns, self._begin, fault)
+            if fault.end_ns < f.FOREVER:
+                self._kernel.exactly(fault.end_ns, self._end_of, fault.id)
+
+    def heal(self) -> None:
+        """End what is to be ended: everything, or everything that concerns the core."""
+        self.healed = True
+        total = self._plan.phases.heal == "total"
+        for active in list(self._active.values()):
+            if total:
+                self._end(active)
+            else:
+                self._end_for_core(active)
+        core = self.core
+        for name, seat in self._seats.items():
+            if total or name in core:
+                if seat.clock.rate_ppm != 1_000_000:
+                    seat.set_rate(1_000_000)
+                    self._recorder.row("clock", name, "rate", 1_000_000)
+                seat.armed = None
+                if not seat.is_up and not seat.refused:
+                    self._down_by.pop(name, None)
+                    self._lives.start(name)
+        for links in self._network.links.values():
+            for link in links.values():
+                if total or (link.source in core and link.target.name in core):
+                    link.base = ()
+                    link.settle()
+        self._recorder.row("fault-end", "", "heal", "heal", self._plan.phases.heal)
+
+    def finish(self) -> dict[str, str]:
+        """Outcomes of all faults of the plan; those that never began are moot."""
+        for active in self._active.values():
+            self._count_hits(active)
+            self.outcomes[active.fault.id] = active.outcome
+        return {fault.id: self.outcomes.get(fault.id, "moot") for fault in self._plan.faults}
+
+    # -- begin ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, fault: f.Fault) -> None:
+        active = self._active[fault.id] = _Active(fault)
+        active.targets = self._resolve(getattr(fault, "targets", ()))
+        begin = getattr(self, "_begin_" + fault.kind.replace("-", "_"))
+        begin(active, fault)
+        self._recorder.row("fault-begin", "", fault.id, fault.kind, active.targets)
+        if active.moot:
+            self._finish(active)
+
+    def _begin_partition(self, active: _Active, fault: f.Partition) -> None:
+        order = self._resolve(fault.order)
+        rest = tuple(name for name in self._plan.replicas if name not in order)
+        cut = partition_edges(fault.shape, order + rest, fault.clients, self._plan.replicas, self._plan.clients)
+        active.targets = order[:1]
+        active.moot = not cut or (fault.order[:1] != order[:1] and not self._resolve(fault.order[:1]))
+        if not active.moot:
+            self._network.cut(fault.id, tuple(cut))
+
+    def _begin_loss(self, active: _Active, fault: f.Loss) -> None:
+        self._affect(active, Effect(id=fault.id, what="loss", ppm=fault.loss_ppm))
+
+    def _begin_duplicate(self, active: _Active, fault: f.Duplicate) -> None:
+        effect = Effect(id=fault.id, what="duplicate", ppm=fault.duplicate_ppm, span_ns=fault.spread_ns)
+        self._affect(active, effect)
+
+    def _begin_delay(self, active: _Active, fault: f.Delay) -> None:
+        self._affect(active, Effect(id=fault.id, what="delay", base_ns=fault.extra_ns, span_ns=fault.jitter_ns))
+
+    def _begin_reorder(self, active: _Active, fault: f.Reorder) -> None:
+        effect = Effect(id=fault.id, what="reorder", ppm=fault.reorder_ppm, span_ns=fault.hold_ns)
+        self._affect(active, effect)
+
+    def _begin_corrupt(self, active: _Active, fault: f.Corrupt) -> None:
+        self._affect(active, Effect(id=fault.id, what="corrupt", ppm=fault.corrupt_ppm))
+
+    def _begin_clog(self, active: _Active, fault: f.Clog) -> None:
+        edges = self._edges_of(active)
+        if edges:
+            self._network.clog(fault.id, edges)
+
+    def _begin_bandwidth(self, active: _Active, fault: f.Bandwidth) -> None:
+        edges = self._edges_of(active)
+        if edges:
+            self._network.limit(fault.id, fault.bytes_per_s, edges)
+
+    def _begin_slow_node(self, active: _Active, fault: f.SlowNode) -> None:
+        for seat in self._up(active):
+            seat.slow_ns[fault.id] = fault.handling_ns
+
+    def _begin_crash(self, active: _Active, fault: f.Crash) -> None:
+        for seat in self._up(active):
+            if fault.aim == "write" and self._plan.actors[seat.name].kind == "replica":
+                seat.armed = _bind(self._crash, active, seat.name)
+            else:
+                self._crash(active, seat.name)
+
+    def _begin_pause(self, active: _Active, fault: f.Pause) -> None:
+        for seat in self._up(active):
+            seat.pause(fault.id, stop_clock=fault.clock == "stops")
+
+    def _begin_clock_rate(self, active: _Active, fault: f.ClockRate) -> None:
+        for seat in self._up(active):
+            seat.set_rate(fault.rate_ppm)
+            active.hits += 1
+            self._recorder.row("clock", seat.name, "rate", fault.rate_ppm)
+
+    def _begin_clock_step(self, active: _Active, fault: f.ClockStep) -> None:
+        for seat in self._up(active):
+            self._step_wall(active, seat, fault.step_ns)
+
+    def _begin_clock_strobe(self, active: _Active, fault: f.ClockStrobe) -> None:
+        self._up(active)
+        self._strobe((active, 1))
+
+    def _begin_transfer(self, active: _Active, fault: f.Transfer) -> None:
+        target = self._resolve((fault.target,))
+        leader = self._observer.leader(fault.group)
+        active.targets = target
+        active.moot = not target or leader is None
+        if leader is not None and target and self._lives.command(leader, fault.group, "transfer", {"target": target[0]}):
+            active.hits += 1
+
+    def _begin_forced_election(self, active: _Active, fault: f.ForcedElection) -> None:
+        for seat in self._up(active):
+            active.hits += self._lives.command(seat.name, fault.group, "campaign", {})
+
+    def _begin_compact(self, active: _Active, fault: f.Compact) -> None:
+        for seat in self._up(active):
+            active.hits += self._lives.command(seat.name, fault.group, "compact", {})
+
+    def _begin_membership(self, active: _Active, fault: f.Membership) -> None:
+        self._ask((active, fault.voters, fault.learners))
+
+    # -- end ------------------------------------------------------------------------------------------------------
+
+    def _end_of(self, fault_id: str) -> None:
+        active = self._active.get(fault_id)
+        if active is not None:
+            self._end(active)
+
+    def _end(self, active: _Active) -> None:
+        if active.ended:
+            return
+        self._undo(active, set(self._seats))
+        if isinstance(active.fault, f.Membership):
+            group = self._plan.groups[active.fault.group]
+            self._ask((active, group.voters, group.learners))
+        self._finish(active)
+
+    def _end_for_core(self, active: _Active) -> None:
+        """Undo what touches the core; what remains is permanent."""
+        if active.ended:
+            return
+        core = self.core
+        self._network.mend(active.fault.id, keep=lambda source, target: source not in core or target not in core)
+        self._undo(active, core, links=False)
+        if all(target in core for target in active.targets) and not isinstance(active.fault, f.Partition):
+            self._finish(active)
+
+    def _undo(self, active: _Active, names: Sequence[str] | set[str] | frozenset[str], *, links: bool = True) -> None:
+        fault = active.fault
+        self._count_hits(active)
+        if links:
+            self._network.mend(fault.id)
+        for name in active.targets:
+            if name not in names:
+                continue
+            seat = self._seats[name]
+            if isinstance(fault, f.SlowNode):
+                seat.slow_ns.pop(fault.id, None)
+            elif isinstance(fault, f.Pause):
+                active.hits += seat.held_count
+                seat.unpause(fault.id)
+            elif isinstance(fault, f.ClockRate):
+                seat.set_rate(self._base_rate(name))
+            elif isinstance(fault, f.ClockStep) and fault.back:
+                self._step_wall(active, seat, -fault.step_ns)
+            elif isinstance(fault, f.Crash):
+                seat.armed = None
+                down = self._down_by.get(name, set())
+                down.discard(fault.id)
+                if name in active.crashed and not down and not seat.is_up and not seat.refused:
+                    self._lives.start(name, fault.code)
+
+    def _finish(self, active: _Active) -> None:
+        active.ended = True
+        fault = active.fault
+        self.outcomes[fault.id] = active.outcome
+        self._active.pop(fault.id, None)
+        self._recorder.row("fault-end", "", fault.id, fault.kind, active.outcome)
+
+    def _count_hits(self, active: _Active) -> None:
+        active.hits += self._network.hits.pop(active.fault.id, 0)
+
+    # -- helpers --------------------------------------------------------------------------------------------------
+
+    def _resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Names for targets; a role that nobody holds gives nothing."""
+        names: dict[str, None] = {}
+        for target in targets:
+            name = self._observer.holder(target) if target.startswith("@") else target
+            if name is not None:
+                names[name] = None
+        return tuple(names)
+
+    def _up(self, active: _Active) -> list[Seat]:
+        """The targets that are up; the fault is moot when none is."""
+        seats = [self._seats[name] for name in active.targets if self._seats[name].is_up]
+        active.moot = not seats
+        return seats
+
+    def _edges_of(self, active: _Active) -> tuple[f.Edge, ...]:
+        """All links to and from the targets (all links when the fault names none)."""
+        if getattr(active.fault, "targets", ()) and not active.targets:
+            active.moot = True
+            return ()
+        chosen = active.targets
+        return tuple(
+            (source, target)
+            for source, links in self._network.links.items()
+            for target in links
+            if not chosen or source in chosen or target in chosen
+        )
+
+    def _affect(self, active: _Active, effect: Effect) -> None:
+        edges = self._edges_of(active)
+        if edges:
+            self._network.affect(active.fault.id, effect, edges)
+
+    def _crash(self, active: _Active, name: str) -> None:
+        fault = active.fault
+        assert isinstance(fault, f.Crash)
+        if active.ended or not self._seats[name].is_up:
+            return
+        active.hits += 1
+        active.crashed.append(name)
+        self._down_by.setdefault(name, set()).add(fault.id)
+        self._lives.crash(name, power=fault.power, reason="power" if fault.power else "kill")
+
+    def _base_rate(self, name: str) -> int:
+        if self.healed:
+            return 1_000_000
+        spec = self._plan.clocks.actors.get(name)
+        return spec.rate_ppm if spec is not None else 1_000_000
+
+    def _step_wall(self, active: _Active, seat: Seat, step_ns: int) -> None:
+        seat.clock.step_wall(step_ns)
+        active.hits += 1
+        self._recorder.row("clock", seat.name, "step", step_ns)
+
+    def _strobe(self, argument: tuple[_Active, int]) -> None:
+        active, sign = argument
+        fault = active.fault
+        assert isinstance(fault, f.ClockStrobe)
+        if active.ended or (self.healed and not set(active.targets) - self.core):
+            return
+        for name in active.targets:
+            if self._seats[name].is_up:
+                self._step_wall(active, self._seats[name], sign * fault.step_ns)
+        self._kernel.exactly(self._kernel.now + max(fault.period_ns, 1_000_000), self._strobe, (active, -sign))
+
+    def _ask(self, argument: tuple[_Active, tuple[str, ...], tuple[str, ...]]) -> None:
+        """Ask the leader for a membership until it takes the request."""
+        active, voters, learners = argument
+        fault = active.fault
+        assert isinstance(fault, f.Membership)
+        wanted_back = voters == self._plan.groups[fault.group].voters
+        if active.ended and not wanted_back:
+            return
+        leader = self._observer.leader(fault.group)
+        arguments = {"voters": voters, "learners": learners}
+        if leader is not None and self._lives.command(leader, fault.group, "change", arguments):
+            active.hits += 1
+        else:
+            self._kernel.exactly(self._kernel.now + _RETRY_NS, self._ask, argument)
+
+
+def _bind(crash: Callable[[_Active, str], None], active: _Active, name: str) -> Callable[[], None]:
+    return lambda: crash(active, name)

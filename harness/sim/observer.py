@@ -1,0 +1,112 @@
+"""What an onlooker knows of the cluster from its trace: who leads, who voted, who has come how far.
+
+Faults that aim at a role ask here when they begin. Nothing in here is told to a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from checkers.raft.liveness import Standing
+from checkers.trace import Row
+
+
+class Observer:
+    """Follows role, vote, commit and apply rows."""
+
+    def __init__(self, replicas: tuple[str, ...], is_up: Callable[[str], bool]) -> None:
+        self._replicas = replicas
+        self._is_up = is_up
+        self._roles: dict[tuple[str, str], tuple[str, int]] = {}  # (group, actor) -> (role, term)
+        self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
+        self.elections = 0
+        self.applied: dict[tuple[str, str], tuple[int, bytes]] = {}  # (group, actor) -> (index, state digest)
+        self.committed: dict[tuple[str, str], int] = {}
+        self.terms: dict[str, int] = {}  # group -> highest term seen
+
+    def handlers(self) -> dict[str, Callable[[int, Row], None]]:
+        """What to call for which kind of row."""
+        return {
+            "start": self._on_start,
+            "role": self._on_role,
+            "term": self._on_term,
+            "vote": self._on_vote,
+            "apply": self._on_apply,
+            "commit": self._on_commit,
+            "snapshot": self._on_snapshot,
+        }
+
+    def leader(self, group: str = "g0") -> str | None:
+        """The live leader of the highest term."""
+        best: tuple[int, str] | None = None
+        for (of_group, actor), (role, term) in self._roles.items():
+            newer = best is None or term > best[0]
+            if of_group == group and role == "leader" and newer and self._is_up(actor):
+                best = (term, actor)
+        return best[1] if best is not None else None
+
+    def holder(self, role: str, group: str = "g0") -> str | None:
+        """Who holds `@leader`, `@voter` or `@follower` now, if anybody."""
+        leader = self.leader(group)
+        if role == "@leader":
+            return leader
+        if role == "@voter":
+            vote = self._last_vote.get(group)
+            return vote[1] if vote is not None else None
+        followers = [name for name in self._replicas if name != leader and self._is_up(name)]
+        return followers[0] if followers else None
+
+    def _on_start(self, _: int, row: Row) -> None:
+        actor = row[2]
+        for group, name in list(self._roles):
+            if name == actor:
+                self._roles[group, name] = ("follower", self._roles[group, name][1])
+                self.committed.pop((group, name), None)
+                self.applied.pop((group, name), None)
+
+    def _on_role(self, _: int, row: Row) -> None:
+        _, _, actor, group, role, term = row
+        self._roles[group, actor] = (role, term)
+        if role == "leader":
+            self.elections += 1
+
+    def _on_term(self, _: int, row: Row) -> None:
+        group, term = row[3], row[4]
+        if term > self.terms.get(group, 0):
+            self.terms[group] = term
+
+    def _on_vote(self, _: int, row: Row) -> None:
+        _, _, actor, group, term, candidate = row
+        if candidate != actor:
+            self._last_vote[group] = (term, actor)
+
+    def _on_apply(self, _: int, row: Row) -> None:
+        _, _, actor, group, index, _, state = row
+        self.applied[group, actor] = (index, state)
+
+    def _on_commit(self, _: int, row: Row) -> None:
+        self.committed[row[3], row[2]] = row[4]
+
+    def _on_snapshot(self, _: int, row: Row) -> None:
+        _, _, actor, group, how, index, _, state = row
+        if how != "taken":
+            self.applied[group, actor] = (index, state)
+
+    def standing(self) -> dict[tuple[str, str], Standing]:
+        """Where each replica stands now, for whoever judges what comes after."""
+        found = {}
+        for (group, actor), (role, term) in self._roles.items():
+            index, state = self.applied.get((group, actor), (0, b""))
+            found[group, actor] = Standing(
+                leads=role == "leader" and self._is_up(actor),
+                term=term,
+                commit=self.committed.get((group, actor), 0),
+                applied=index,
+                state=state,
+            )
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """For people."""
+        return {f"{group}/{actor}": role for (group, actor), role in sorted(self._roles.items())}

@@ -1,0 +1,61 @@
+"""The recorder: history and trace in one sequence, on the world's true clock.
+
+Everything that happens becomes a row of the log, which is hashed as it happens. Lines of the history are rows too (kind
+`op`), so both share one index. Invariants are told of the few kinds that concern them, at once, with the index of the row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from checkers.history import Op, OpType
+from checkers.trace import Row
+
+from .kernel.events import Kernel
+
+Handler = Callable[[int, Row], None]
+
+
+class Recorder:
+    """Collects what happens in one run."""
+
+    def __init__(self, kernel: Kernel, handlers: Mapping[str, Handler]) -> None:
+        self._kernel = kernel
+        self._log = kernel.log
+        self._handlers = dict(handlers)
+        self.history: list[Op] = []
+        self.probes: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()  # messages sent, by kind
+
+    def row(self, kind: str, actor: str, *fields: Any) -> None:
+        """Record one event."""
+        kernel = self._kernel
+        if kernel.closed:
+            return
+        row = (kernel.now, kind, actor, *fields)
+        handler = self._handlers.get(kind)
+        if handler is not None:
+            handler(self._log.index, row)
+        elif kind == "probe":
+            self.probes[fields[0]] += 1
+        self._log.append(row)
+
+    def notes(self, actor: str, notes: Sequence[tuple[Any, ...]]) -> None:
+        """Record what a replica said of itself: rows without time and actor."""
+        for note in notes:
+            self.row(note[0], actor, *note[1:])
+
+    def op(
+        self, process: int | str, type: OpType, f: str, key: str | None, value: Any, error: str | None = None
+    ) -> None:
+        """Record one line of the history."""
+        kernel = self._kernel
+        if kernel.closed:
+            return
+        index = self._log.index
+        self.history.append(
+            Op(index=index, time=kernel.now, process=process, type=type, f=f, key=key, value=value, error=error)
+        )
+        self._log.append((kernel.now, "op", "", (process, type, f, key, value, error)))

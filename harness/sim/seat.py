@@ -1,0 +1,204 @@
+"""A seat: the place of one actor in the simulated world. It outlives the actor's incarnations.
+
+It holds what survives a crash (disk, clocks, address) and what the world does to whoever sits there: pauses, disk timing,
+and the reading of what became durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.plans.plan import DiskSpec
+from .recorder import Recorder
+from harness.systems.system import DurableReader, SystemServer
+from .disk import SimDisk, SimFile
+from .environment import SimEnvironment
+from .kernel.draws import Counter
+from .kernel.events import Kernel
+from .kernel.local_clock import LocalClock
+
+
+class Seat:
+    """One actor's place: its name, clocks, disk, and the environment of its present incarnation, if it is up."""
+
+    def __init__(
+        self,
+        name: str,
+        ordinal: int,
+        *,
+        kernel: Kernel,
+        recorder: Recorder,
+        clock: LocalClock,
+        disk: DiskSpec,
+        handling_ns: tuple[int, int],
+        reader: DurableReader | None,
+    ) -> None:
+        self.name, self.ordinal = name, ordinal
+        self.clock = clock
+        self.incarnation = 0
+        self.environment: SimEnvironment | None = None
+        self.server: SystemServer | None = None
+        self.disk = SimDisk(sector_bytes=disk.sector_bytes)
+        self.paused = False
+        self.refused = ""  # why it will not start again
+        self.slow_ns: dict[str, int] = {}  # slow-node faults in force, by id
+        self.armed: Callable[[], None] | None = None  # a crash that waits for a write in flight
+        self.writes_in_flight = 0
+        self._kernel, self._recorder = kernel, recorder
+        self._disk_spec = disk
+        self._handling_ns = handling_ns
+        self._held: list[tuple[Callable[[Any], None], Any]] = []
+        self._pauses: dict[str, bool] = {}  # pause faults in force: id -> whether the clock stops
+        self._fsync_draws = Counter(kernel.seed, "fsync", name)
+        self._handling_draws = Counter(kernel.seed, "disk-handling", name)
+        self._loss_draws = Counter(kernel.seed, "power-loss", name)
+        self._reader = reader
+
+    # -- receiving ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_up(self) -> bool:
+        """Whether an incarnation is alive here (it may be paused)."""
+        return self.environment is not None
+
+    def receive(self, source: str, data: bytes) -> None:
+        """A message arrives at an actor that is up and not paused."""
+        environment = self.environment
+        assert environment is not None
+        if self.slow_ns:
+            delay_ns = sum(self.slow_ns.values())
+            self._kernel.at(self._kernel.now + delay_ns, self.ordinal, self._receive_late, (environment, source, data))
+        else:
+            environment.deliver(source, data)
+
+    def _receive_late(self, argument: tuple[SimEnvironment, str, bytes]) -> None:
+        environment, source, data = argument
+        if environment is not self.environment:
+            return
+        if self.paused:
+            self.hold(self._receive_late, argument)
+        else:
+            environment.deliver(source, data)
+
+    def observe(self, server: SystemServer) -> None:
+        """Record and empty what the server says of itself."""
+        if server.notes:
+            notes, server.notes = server.notes, []
+            self._recorder.notes(self.name, notes)
+
+    # -- pause ----------------------------------------------------------------------------------------------------
+
+    def pause(self, fault: str, *, stop_clock: bool) -> None:
+        """Hold deliveries, timers and disk completions until `unpause` of the same fault."""
+        self._pauses[fault] = stop_clock
+        self.paused = True
+        if stop_clock and not self.clock.stopped:
+            self.clock.stop(self._kernel.now)
+
+    def unpause(self, fault: str) -> None:
+        """End one pause; with the last one, what was held comes in its old order."""
+        self._pauses.pop(fault, None)
+        if self.clock.stopped and not any(self._pauses.values()):
+            self.clock.resume(self._kernel.now)
+            if self.environment is not None:
+                self.environment.reaim()
+        if self.paused and not self._pauses:
+            self.paused = False
+            held, self._held = self._held, []
+            for callback, argument in held:
+                self._kernel.at(self._kernel.now, self.ordinal, callback, argument)
+
+    @property
+    def held_count(self) -> int:
+        """How many events the pause holds."""
+        return len(self._held)
+
+    def hold(self, callback: Callable[[Any], None], argument: Any) -> None:
+        """Keep an event until the pause is over."""
+        self._held.append((callback, argument))
+
+    # -- clocks ---------------------------------------------------------------------------------------------------
+
+    def set_rate(self, rate_ppm: int) -> None:
+        """Let both clocks run at another rate."""
+        stopped = self.clock.stopped
+        self.clock.set_rate(self._kernel.now, rate_ppm)
+        self.clock.stopped = stopped
+        if self.environment is not None:
+            self.environment.reaim()
+
+    # -- disk -----------------------------------------------------------------------------------------------------
+
+    def begin_sync(self, name: str | None, done: Callable[[OSError | None], None]) -> None:
+        """Start an fsync; it completes after a drawn time, and its notice comes after a drawn handling delay."""
+        environment = self.environment
+        complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
+        spec = self._disk_spec
+        latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns) + sum(self.slow_ns.values())
+        self.writes_in_flight += 1
+        self._kernel.at(
+            self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done)
+        )
+        if self.armed is not None:
+            # fire somewhere inside this write
+            armed, self.armed = self.armed, None
+            moment_ns = self._fsync_draws.below(latency_ns + 1)
+            self._kernel.exactly(self._kernel.now + moment_ns, lambda _: armed())
+
+    def _synced(self, argument: tuple[SimEnvironment, str | None, Callable[[], Any], Callable[[Any], None]]) -> None:
+        environment, name, complete, done = argument
+        if environment is not self.environment:
+            return
+        if self.paused:
+            self.hold(self._synced, argument)
+            return
+        result = complete()
+        durable = self._read_file(name, result) if name is not None else self._read_names(result)
+        self._recorder.row("fsync", self.name, (name or ".",), durable)
+        self.writes_in_flight -= 1
+        handling_ns = self._handling_draws.between(*self._handling_ns)
+        if handling_ns:
+            self._kernel.at(self._kernel.now + handling_ns, self.ordinal, self._notify, (environment, done))
+        else:
+            done(None)
+
+    def _notify(self, argument: tuple[SimEnvironment, Callable[[Any], None]]) -> None:
+        environment, done = argument
+        if environment is not self.environment:
+            return
+        if self.paused:
+            self.hold(self._notify, argument)
+        else:
+            done(None)
+
+    def _read_file(self, name: str, file: SimFile) -> tuple[tuple[Any, ...], ...]:
+        if self._reader is None:
+            return ()
+        current = self.disk.name_of(file) or name
+        unchanged, file.unchanged = file.unchanged, len(file.durable)
+        return self._reader.synced(current, file.durable, unchanged)
+
+    def _read_names(self, changes: list[Any]) -> tuple[tuple[Any, ...], ...]:
+        if self._reader is not None:
+            for what, name, target, _ in changes:
+                if what == "rename":
+                    self._reader.renamed(name, target)
+                elif what == "unlink":
+                    self._reader.removed(name)
+        return ()
+
+    def lose_power(self) -> bool:
+        """What was not durable is lost, in part. Returns whether anything was."""
+        return self.disk.lose_power(self._loss_draws)
+
+    def reread(self) -> None:
+        """After a crash: tell the durable reader what the disk holds now."""
+        if self._reader is None:
+            return
+        self._reader.reset()
+        durable: tuple[tuple[Any, ...], ...] = ()
+        for name, file in self.disk.durable_files():
+            file.unchanged = len(file.durable)
+            durable = self._reader.synced(name, file.durable, 0) or durable
+        self._recorder.row("fsync", self.name, ("recovered",), durable)

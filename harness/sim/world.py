@@ -1,0 +1,296 @@
+"""The simulated world: seats, links, disks and clocks of one plan, and the lives of its actors.
+
+The world builds everything from the plan, starts and kills actors, and ends the run. It knows what an actor *is* (a life: an
+async function of its environment) but not what it does: replicas get theirs from the system's adapter, clients from the
+interpreter.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import trio
+
+from checkers.raft.invariants import Invariants
+from checkers.trace import Row
+from checkers.verdict import Anomaly
+
+from harness.plans.plan import DiskSpec, Plan
+from harness.systems.system import Refusal, System
+from .environment import SimEnvironment
+from .kernel import trio_seam
+from .kernel.events import Kernel, Livelock
+from .kernel.fingerprint import Log
+from .kernel.local_clock import LocalClock
+from .nemesis import Nemesis
+from .network import Network
+from .observer import Observer
+from .recorder import Recorder
+from .seat import Seat
+
+WORLD: Final = b"sim/1"
+"""Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
+
+_MONOTONIC_APART_NS: Final = 1_000_000_000_000
+"""Each actor's monotonic clock starts elsewhere, so that comparing two actors' clocks shows at once."""
+
+_SUPERVISOR_DELAY_NS: Final = 1_000_000_000
+"""A replica whose code raised is started again after this time, as a process supervisor would."""
+
+Life = Callable[[SimEnvironment], Awaitable[None]]
+
+current_actor: contextvars.ContextVar[str] = contextvars.ContextVar("current_actor")
+"""The actor whose task is running; set once for each task."""
+
+
+class Zombie(Exception):
+    """A killed actor's task did not end."""
+
+
+class SimWorld:
+    """One run's world, from construction to `run`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        systems: Mapping[str, System],
+        *,
+        keep_rows: bool = False,
+        fast: bool = True,
+        manual: bool = False,
+        stop_at_first: bool = False,
+    ) -> None:
+        self.plan = plan
+        self.systems = systems
+        self.log = Log(keep=keep_rows)
+        self.log.seed(WORLD, plan.to_json())
+        schedule = plan.schedule
+        self.kernel = Kernel(
+            seed=schedule.seed,
+            log=self.log,
+            policy=schedule.policy,
+            depth=schedule.depth,
+            quantum_ns=schedule.quantum_ns,
+        )
+        self.observer = Observer(plan.replicas, lambda name: self.seats[name].is_up)
+        self.invariants = Invariants({name: group.voters for name, group in plan.groups.items()})
+        self.node_anomalies: list[Anomaly] = []
+        handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS if plan.check.invariants else {})
+        if stop_at_first:
+            handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
+        self.recorder = Recorder(self.kernel, handlers)
+        reference = systems[next(iter(plan.actors.values())).code]
+        self.network = Network(
+            self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides, manual=manual
+        )
+        self.seats: dict[str, Seat] = {}
+        self.lives: dict[str, Life] = {}
+        self.on_client_crash: dict[str, Callable[[], None]] = {}
+        self._codes = {name: actor.code for name, actor in plan.actors.items()}
+        self._fast = fast
+        self._nursery: trio.Nursery | None = None
+        self._build()
+        self.nemesis = Nemesis(
+            plan,
+            kernel=self.kernel,
+            recorder=self.recorder,
+            network=self.network,
+            seats=self.seats,
+            observer=self.observer,
+            lives=self,
+        )
+
+    def run(self, begin: Callable[[], None]) -> None:
+        """Run to the end. `begin` is called at virtual time 0, after all actors were started, to schedule the rest.
+
+        Raises whatever the harness itself did wrong; what the system does wrong becomes an anomaly.
+        """
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for name in self.plan.actors:
+                    self.start(name)
+                begin()
+                await self.kernel.supervise()
+                nursery.cancel_scope.cancel()
+
+        trio_seam.run(main, self.kernel)
+        error = self.kernel.error
+        if isinstance(error, Livelock):
+            self.node_anomalies.append(self._anomaly("run", "livelock", "", str(error)))
+        elif error is not None:
+            raise error
+
+    # -- lives ----------------------------------------------------------------------------------------------------
+
+    def start(self, name: str, code: str | None = None) -> None:
+        """Start an actor that is down, with another code label if one is given."""
+        seat = self.seats[name]
+        if seat.is_up or seat.refused or self._nursery is None:
+            return
+        if code is not None:
+            self._codes[name] = code
+        seat.incarnation += 1
+        environment = SimEnvironment(
+            seat, kernel=self.kernel, send=self.network.sender(name), disk=seat.disk, fast=self._fast
+        )
+        seat.environment = environment
+        self.recorder.row("start", name, seat.incarnation, self._codes[name])
+        life = self.lives.get(name) or self._replica_life(seat)
+        self.kernel.spawn(self._nursery, self._live, seat, environment, life, name=f"{name}#{seat.incarnation}")
+
+    def crash(self, name: str, *, power: bool, reason: str) -> None:
+        """Kill an actor; with `power` its disk loses what was not durable, in part."""
+        seat = self.seats[name]
+        environment = seat.environment
+        if environment is None:
+            return
+        self.recorder.row("crash", name, seat.incarnation, reason)
+        on_crash = self.on_client_crash.get(name)
+        if on_crash is not None:
+            on_crash()
+        seat.environment = None
+        seat.server = None
+        seat.writes_in_flight = 0
+        environment.kill()
+        if power and name not in self.lives:
+            if seat.lose_power():
+                self.recorder.row("probe", name, "power-loss-lost-writes")
+            seat.reread()
+        self.kernel.exactly(self.kernel.now, self._check_gone, environment)
+
+    def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool:
+        """Run an administrator's command on a replica that is up and not paused."""
+        seat = self.seats[actor]
+        if seat.server is None or seat.environment is None or seat.paused:
+            return False
+        return seat.environment.command(group, name, arguments)
+
+    def _replica_life(self, seat: Seat) -> Life:
+        plan = self.plan
+        actor = plan.actors[seat.name]
+        system = self.systems[self._codes[seat.name]]
+
+        async def life(environment: SimEnvironment) -> None:
+            groups = {group: plan.groups[group] for group in actor.groups}
+            server = system.server(environment, actor, groups, plan.options)
+            seat.server = server
+            try:
+                await server.start()
+            except Refusal as refusal:
+                if not environment.dead:
+                    self._refuse(seat, str(refusal))
+                return
+            await environment.serve(server)
+
+        return life
+
+    async def _live(self, seat: Seat, environment: SimEnvironment, life: Life) -> None:
+        current_actor.set(seat.name)
+        try:
+            with environment.scope:
+                await life(environment)
+        except Exception as error:
+            if not environment.dead:
+                self._failed(seat, error)
+        finally:
+            environment.gone = True
+
+    def _refuse(self, seat: Seat, reason: str) -> None:
+        self.recorder.row("refuse", seat.name, seat.incarnation, reason)
+        seat.refused = reason
+        self._leave(seat)
+
+    def _failed(self, seat: Seat, error: Exception) -> None:
+        """The code of an actor raised: an anomaly of a replica, an error of ours in a client's program."""
+        if seat.name in self.lives:
+            self.kernel.stop("task", error)
+            return
+        kind = type(error).__name__
+        if not isinstance(error, OSError):
+            message = f"{seat.name}: the replica's code raised {kind}: {error}"
+            self.node_anomalies.append(self._anomaly("node", "exception", kind, message))
+        self.recorder.row("crash", seat.name, seat.incarnation, kind)
+        self._leave(seat)
+        self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, seat.name)
+
+    def _leave(self, seat: Seat) -> None:
+        environment, seat.environment = seat.environment, None
+        seat.server = None
+        seat.writes_in_flight = 0
+        if environment is not None:
+            environment.dead = True
+
+    def _check_gone(self, environment: SimEnvironment) -> None:
+        if not environment.gone:
+            self.kernel.stop("zombie", Zombie(f"the task of {environment.actor} did not end when it was killed"))
+
+    def _anomaly(self, checker: str, kind: str, detail: str, message: str) -> Anomaly:
+        return Anomaly(checker=checker, kind=kind, detail=detail, index=self.log.index, message=message)
+
+    def _stopping(self, handler: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
+        def handle(index: int, row: Row) -> None:
+            handler(index, row)
+            if self.invariants.anomalies and not self.kernel.closed:
+                self.kernel.exactly(self.kernel.now, lambda _: self.kernel.stop("violation"))
+
+        return handle
+
+    # -- construction ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        plan = self.plan
+        handling = (plan.schedule.handling_min_ns, plan.schedule.handling_max_ns)
+        for ordinal, (name, actor) in enumerate(plan.actors.items()):
+            spec = plan.clocks.actors.get(name)
+            apart_ns = _MONOTONIC_APART_NS * (ordinal + 1)
+            clock = LocalClock(
+                monotonic_start_ns=apart_ns,
+                wall_start_ns=plan.clocks.wall_start_ns + (spec.wall_offset_ns if spec is not None else 0),
+                rate_ppm=spec.rate_ppm if spec is not None else 1_000_000,
+            )
+            is_replica = actor.kind == "replica"
+            self.seats[name] = Seat(
+                name,
+                ordinal,
+                kernel=self.kernel,
+                recorder=self.recorder,
+                clock=clock,
+                disk=plan.disks.actors.get(name, plan.disks.default) if is_replica else _NO_DISK,
+                handling_ns=handling if is_replica else (0, 0),
+                reader=self.systems[actor.code].durable_reader() if is_replica else None,
+            )
+        for source, source_actor in plan.actors.items():
+            for target, target_actor in plan.actors.items():
+                if source == target or (source_actor.kind == "client" and target_actor.kind == "client"):
+                    continue
+                between_replicas = source_actor.kind == target_actor.kind == "replica"
+                spec_ = plan.links.replica if between_replicas else plan.links.client
+                to_replica = target_actor.kind == "replica"
+                self.network.connect(source, self.seats[target], spec_, handling if to_replica else (0, 0))
+
+
+_NO_DISK: Final = DiskSpec(fsync_min_ns=0, fsync_max_ns=0)
+
+
+def _chain(
+    *tables: Mapping[str, Callable[[int, Row], None]],
+) -> dict[str, Callable[[int, Row], None]]:
+    """One handler for each kind, which calls all of them in order."""
+    kinds = dict.fromkeys(kind for table in tables for kind in table)
+    chained: dict[str, Callable[[int, Row], None]] = {}
+    for kind in kinds:
+        handlers = [table[kind] for table in tables if kind in table]
+        chained[kind] = handlers[0] if len(handlers) == 1 else _both(handlers[0], handlers[1])
+    return chained
+
+
+def _both(first: Callable[[int, Row], None], second: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
+    def handle(index: int, row: Row) -> None:
+        first(index, row)
+        second(index, row)
+
+    return handle

@@ -1,0 +1,198 @@
+"""A toy system for tests of the simulator: one register a server, stored on its disk, replicated nowhere.
+
+It exercises every seam (messages, timers, fsync, crash recovery, draws) with no Raft in sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.plans.faults import Fault
+from harness.plans.plan import (
+    Actor,
+    Check,
+    Clocks,
+    Disks,
+    DiskSpec,
+    Drawn,
+    Gates,
+    Group,
+    Links,
+    LinkSpec,
+    Phases,
+    Plan,
+    PlannedOp,
+    Program,
+    Schedule,
+)
+from harness.systems.system import Completion, OptionSpec
+
+MS = 1_000_000
+TICK_NS = 20 * MS
+
+
+class ToyServer:
+    """Answers `get` and `set`; a set is answered after an fsync. Gossips a counter to its peers on a timer."""
+
+    def __init__(self, env: Any, peers: tuple[str, ...], options: Mapping[str, Any]) -> None:
+        self.env, self.peers, self.options = env, peers, options
+        self.value = b"0"
+        self.notes: list[tuple[Any, ...]] = []
+        self.deadline_ns = 0
+        self.gossip = 0
+        self._answers: list[tuple[str, bytes]] = []
+        self._later: list[tuple[str, bytes]] = []
+
+    async def start(self) -> None:
+        if "value" in self.env.disk.names():
+            lines = self.env.disk.read("value").split(b"\n")[:-1]
+            if lines:
+                self.value = lines[-1]
+        self.env.disk.append("value", b"")
+        await self.env.disk.fsync("value")
+        await self.env.disk.fsync_directory()
+        self.notes.append(("note", "g0", "recovered " + self.value.decode()))
+        self.deadline_ns = self.env.clock.monotonic_ns() + TICK_NS + self.env.randomness.below(MS, "tick")
+
+    def process(self, messages: list[tuple[str, bytes]]) -> bool:
+        for source, data in messages:
+            word, _, body = data.partition(b" ")
+            if word == b"get":
+                self.env.network.send(source, b"value " + body + b" " + self.value)
+            elif word == b"set":
+                identity, _, value = body.partition(b" ")
+                self.env.disk.append("value", value + b"\n")
+                self.value = value
+                self._answers.append((source, b"done " + identity))
+            elif word == b"gossip":
+                self.gossip = max(self.gossip, int(body))
+        if self.env.clock.monotonic_ns() >= self.deadline_ns:
+            self.gossip += 1
+            self.deadline_ns = self.env.clock.monotonic_ns() + TICK_NS + self.env.randomness.below(MS, "tick")
+            for peer in self.peers:
+                self.env.network.send(peer, b"gossip %d" % self.gossip)
+        if self.options.get("raise_at") == self.gossip and self.gossip:
+            raise RuntimeError("toy bug")
+        return bool(self._answers)
+
+    async def sync(self) -> None:
+        self._later, self._answers = self._answers, []
+        await self.env.disk.fsync("value")
+
+    def post(self) -> None:
+        for source, answer in self._later:
+            self.env.network.send(source, answer)
+        self._later = []
+
+    def inspect(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        return False
+
+
+class ToyClient:
+    """Talks to its home server only."""
+
+    def __init__(self, env: Any, home: str) -> None:
+        self.env, self.home, self.count = env, home, 0
+
+    async def open(self) -> str | None:
+        return None
+
+    async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
+        self.count += 1
+        identity = b"%d" % self.count
+        body = b"get " + identity if f == "read" else b"set " + identity + b" " + str(value).encode()
+        self.env.network.send(self.home, body)
+        deadline = self.env.clock.monotonic_ns() + 200 * MS
+        while (answer := await self.env.recv(deadline)) is not None:
+            word, answered, *rest = answer[1].split(b" ")
+            if answered == identity:
+                return Completion("ok", int(rest[0]) if word == b"value" else value)
+        return Completion("info", error="timeout")
+
+
+class NoReader:
+    def synced(self, name: str, content: bytearray, unchanged: int) -> tuple[tuple[Any, ...], ...]:
+        return ()
+
+    def renamed(self, source: str, target: str) -> None: ...
+    def removed(self, name: str) -> None: ...
+    def reset(self) -> None: ...
+
+
+class ToySystem:
+    """The adapter."""
+
+    name = "toy"
+    worlds = ("sim",)
+    workloads = ("register",)
+    fault_kinds = ()
+    options: tuple[OptionSpec, ...] = ()
+
+    def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(options)
+
+    def kind_of(self, frame: bytes) -> str:
+        return frame.partition(b" ")[0].decode("ascii", "replace")
+
+    def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> ToyServer:
+        peers = tuple(name for name in groups["g0"].voters if name != env.actor)
+        return ToyServer(env, peers, options)
+
+    def client(self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]) -> ToyClient:
+        return ToyClient(env, actor.home or servers[0])
+
+    def durable_reader(self) -> NoReader:
+        return NoReader()
+
+
+def plan(
+    *,
+    nodes: int = 3,
+    threads: int = 3,
+    ops: int = 40,
+    faults: tuple[Fault, ...] = (),
+    schedule: Schedule | None = None,
+    links: LinkSpec | None = None,
+    options: dict[str, Any] | None = None,
+    seed: int = 1,
+    faults_ns: int = 2_000 * MS,
+) -> Plan:
+    """A plan for the toy: thread i reads and writes server i (mod n) only, so that each server is one register."""
+    names = tuple(f"n{i + 1}" for i in range(nodes))
+    link = links or LinkSpec(delay_min_ns=MS, delay_max_ns=5 * MS)
+    actors = {name: Actor(kind="replica") for name in names}
+    programs = []
+    for thread in range(threads):
+        home = names[thread % nodes]
+        actors[f"c{thread + 1}"] = Actor(kind="client", home=home, routing="home")
+        planned = tuple(
+            PlannedOp(
+                id=thread * 1000 + i,
+                due_ns=(50 + i * 50) * MS,
+                f="write" if i % 2 else "read",
+                key=home,
+                value=thread * 1000 + i if i % 2 else None,
+            )
+            for i in range(ops)
+        )
+        final = (PlannedOp(id=thread * 1000 + 999, due_ns=0, f="read", key=home),)
+        programs.append(Program(thread=thread, client=f"c{thread + 1}", ops=planned, final=final))
+    return Plan(
+        drawn=Drawn(seed=seed, profile="toy", workload="register", flavour="unique"),
+        groups={"g0": Group(machine="register", voters=names)},
+        actors=actors,
+        options=options or {},
+        programs=tuple(programs),
+        faults=faults,
+        phases=Phases(warmup_ns=100 * MS, faults_ns=faults_ns, recovery_ns=1_000 * MS, final_ns=1_000 * MS),
+        links=Links(replica=link, client=link),
+        clocks=Clocks(),
+        disks=Disks(default=DiskSpec(fsync_min_ns=MS, fsync_max_ns=3 * MS)),
+        schedule=schedule or Schedule(seed=seed),
+        gates=Gates(fault_kinds=False),
+        check=Check(model="register", liveness=False),
+    )
