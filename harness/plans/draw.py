@@ -186,7 +186,7 @@ def _options(open_stream: Streams, table: Profile, options: Sequence[OptionSpec]
                 drawn[spec.name] = open_stream(f"options/{spec.name}").weighted(possible)
         elif spec.name == "heartbeat_ms" and "election_timeout_ms" in table.options:
             timeout_ms = _choose(open_stream, "options/election_timeout_ms", table.options["election_timeout_ms"])
-            drawn[spec.name] = timeout_ms // open_stream("options/heartbeat_ms").choice((3, 3, 5))
+            drawn[spec.name] = timeout_ms // _choose(open_stream, "options/heartbeat_ms", table.heartbeats)
     return drawn
 
 

@@ -49,6 +49,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     rhythm: Rhythm = Rhythm(density_ppm=(1_000_000,))
     leash: Literal["within", "beyond"] = "within"
     options: dict[str, Choices]
+    heartbeats: Choices = Choices(((3, 2), (5, 1)))
     routing: Choices
     links: Choices
     fsync_ns: Choices
@@ -70,7 +71,11 @@ _OPTIONS: Final[dict[str, Choices]] = {
     "lease_drift_bound": _BOUNDS,
     "max_entries_per_append": Choices(((64, 60), (8, 20), (1, 20))),
     "max_inflight": Choices(((64, 50), (8, 30), (1, 20))),
-    "snapshot_threshold": Choices(((10_000, 30), (200, 30), (30, 25), (5, 15))),
+    "max_append_bytes": Choices(((262_144, 80), (64, 20))),
+    "snapshot_threshold": Choices(((0, 25), (200, 25), (30, 30), (5, 20))),
+    "trailing_entries": Choices(((64, 40), (10, 30), (0, 30))),
+    "snapshot_chunk_bytes": Choices(((65_536, 60), (200, 40))),
+    "segment_bytes": Choices(((1 << 20, 60), (4_096, 40))),
     "client_timeout_ms": Choices(((500, 25), (1_000, 50), (2_000, 25))),
     "client_attempt_timeout_ms": Choices(((150, 30), (300, 50), (500, 20))),
 }
@@ -90,7 +95,7 @@ _LINKS: Final = Choices(
         (LinkSpec(delay_min_ns=500 * MICROSECOND, delay_max_ns=3 * MILLISECOND, shape="exponential"), 15),
         (LinkSpec(delay_min_ns=5 * MILLISECOND, delay_max_ns=20 * MILLISECOND, duplicate_ppm=10_000), 12),
         # Close to the election timeout: elections split, and answers arrive in another term than they were asked in.
-        (LinkSpec(delay_min_ns=5 * MILLISECOND, delay_max_ns=60 * MILLISECOND, loss_ppm=10_000), 8),
+        (LinkSpec(delay_min_ns=5 * MILLISECOND, delay_max_ns=45 * MILLISECOND, loss_ppm=10_000), 6),
     )
 )
 
@@ -160,6 +165,7 @@ CALM: Final = Profile(
     duration_ns=30 * SECOND,
     menu=(),
     options=_CALM_OPTIONS,
+    heartbeats=fixed(3),
     routing=fixed("leader"),
     links=fixed(_FAST_LINK),
     fsync_ns=fixed((500 * MICROSECOND, 2 * MILLISECOND)),

@@ -28,6 +28,9 @@ FAULTS: Final = 80
 """So many faults a plan has at most; the latest are left out."""
 
 
+_MILLISECOND: Final = 1_000_000
+
+
 class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
     """How many kinds a profile enables, and how often each one comes.
 
@@ -83,7 +86,7 @@ def settled(faults: Iterable[Fault]) -> list[Fault]:
     """Sort by begin, and leave out who would be killed or stopped while a fault already keeps them so."""
     kept: list[Fault] = []
     busy_until: dict[str, int] = {}
-    for fault in sorted(faults, key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind)):
+    for fault in sorted(map(_in_milliseconds, faults), key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind)):
         if fault.end_ns <= fault.begin_ns:
             continue
         if isinstance(fault, Crash | Pause):
@@ -95,3 +98,12 @@ def settled(faults: Iterable[Fault]) -> list[Fault]:
             busy_until.update((name, fault.end_ns) for name in free if not name.startswith("@"))
         kept.append(fault)
     return kept
+
+
+def _in_milliseconds(fault: Fault) -> Fault:
+    """Round begin and end down: nobody needs to read, or to shrink, the digits behind."""
+    return msgspec.structs.replace(
+        fault,
+        begin_ns=fault.begin_ns // _MILLISECOND * _MILLISECOND,
+        end_ns=fault.end_ns // _MILLISECOND * _MILLISECOND,
+    )

@@ -1,0 +1,192 @@
+"""A plan as lines for people: everything that was drawn, and the timetable of faults.
+
+Nothing is left out that a run depends on but the single ops; the words are those of the plan file, so that a line can
+be found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from .classify import classify
+from .faults import FOREVER, Fault, Partition
+from .plan import ClockSpec, DiskSpec, LinkSpec, Plan
+
+_UNITS: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"))
+_LABEL_WIDTH: Final = 9
+_MILLION: Final = 1_000_000
+
+
+def lines(plan: Plan) -> tuple[str, ...]:
+    """The plan, line by line."""
+    return (*settings(plan), *timetable(plan))
+
+
+def settings(plan: Plan) -> tuple[str, ...]:
+    """All but the faults."""
+    drawn, classification = plan.drawn, classify(plan)
+    labelled = [
+        ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.flavour})"),
+        ("class", "; ".join((classification.plan_class, *classification.reasons))),
+        ("actors", _actors(plan)),
+        ("traffic", _traffic(plan)),
+        ("options", _options(plan)),
+        ("links", f"replicas {_link(plan.links.replica)}; clients {_link(plan.links.client)}"),
+        ("disks", _deviating(_disk(plan.disks.default), ((n, _disk(d)) for n, d in plan.disks.actors.items()))),
+        ("clocks", _deviating("right", ((name, _clock(clock)) for name, clock in plan.clocks.actors.items()))),
+        ("schedule", _schedule(plan)),
+        ("phases", _phases(plan)),
+    ]
+    return tuple(f"{label:<{_LABEL_WIDTH}} {text}" for label, text in labelled)
+
+
+def timetable(plan: Plan) -> tuple[str, ...]:
+    """The faults, one a line: id, begin, how long, kind, and what it does to whom."""
+    if not plan.faults:
+        return (f"{'faults':<{_LABEL_WIDTH}} none",)
+    rows = [
+        (fault.id, _instant(fault.begin_ns), _length(fault), fault.kind, " ".join(particulars(fault)))
+        for fault in plan.faults
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    heading = f"{'faults':<{_LABEL_WIDTH}} {len(rows)}, of {len({row[3] for row in rows})} kinds"
+    table = (
+        f"  {name:<{widths[0]}}  {begin:>{widths[1]}}  {length:>{widths[2]}}  {kind:<{widths[3]}}  {what}".rstrip()
+        for name, begin, length, kind, what in rows
+    )
+    return (heading, *table)
+
+
+def particulars(fault: Fault) -> tuple[str, ...]:
+    """What a fault says beyond id, kind and time, as `name=value`; fields at their default are left out."""
+    said = []
+    for field in msgspec.structs.fields(fault):
+        if field.name in ("id", "begin_ns", "end_ns"):
+            continue
+        value = getattr(fault, field.name)
+        if isinstance(fault, Partition) and field.name == "clients":
+            said.append(_clients_of(value))
+        elif value != field.default or field.name == "targets":
+            said.append(_field(field.name, value))
+    return tuple(said)
+
+
+def span(length_ns: int) -> str:
+    """A length of time in the unit that suits it: 1.5 s, 200 ms, 30 us."""
+    for unit_ns, unit in _UNITS:
+        if abs(length_ns) >= unit_ns:
+            return f"{_decimal(length_ns, unit_ns)} {unit}"
+    return f"{length_ns} ns"
+
+
+def _decimal(number: int, unit: int) -> str:
+    """A quotient with up to three digits after the point, cut and not rounded."""
+    sign, number = "-" if number < 0 else "", abs(number)
+    fraction = f"{number % unit * 1000 // unit:03}".rstrip("0")
+    return f"{sign}{number // unit}.{fraction}" if fraction else f"{sign}{number // unit}"
+
+
+def _instant(time_ns: int) -> str:
+    return f"{time_ns // 1_000_000_000}.{time_ns % 1_000_000_000 // 1_000_000:03} s"
+
+
+def _length(fault: Fault) -> str:
+    return "for good" if fault.end_ns >= FOREVER else f"+{span(fault.end_ns - fault.begin_ns)}"
+
+
+def _field(name: str, value: Any) -> str:
+    if name in ("targets", "order"):
+        return _names(value) or "all"
+    if name.endswith("_ns"):
+        return f"{name.removesuffix('_ns')}={span(value).replace(' ', '')}"
+    if name == "rate_ppm":
+        return f"rate={_decimal(value, _MILLION)}"
+    if name.endswith("_ppm"):
+        return f"{name.removesuffix('_ppm')}={_decimal(value, 10_000)}%"
+    if isinstance(value, tuple):
+        return f"{name}={_names(value) or 'none'}"
+    if isinstance(value, bool):
+        return name if value else f"no-{name}"
+    return str(value) if name == "shape" else f"{name}={value}"
+
+
+def _clients_of(clients: tuple[str, ...] | None) -> str:
+    if clients is None:
+        return "(client links untouched)"
+    return f"(beside: {_names(clients)})" if clients else "(all clients with the rest)"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ",".join(names)
+
+
+def _actors(plan: Plan) -> str:
+    routings = dict.fromkeys(plan.actors[name].routing for name in plan.clients)
+    return f"{len(plan.replicas)} replicas, {len(plan.clients)} clients (routing {', '.join(routings) or 'none'})"
+
+
+def _traffic(plan: Plan) -> str:
+    ops = [op for program in plan.programs for op in program.ops]
+    keys = dict.fromkeys(op.key for op in ops)
+    functions: dict[str, int] = {}
+    for op in ops:
+        functions[op.f] = functions.get(op.f, 0) + 1
+    counts = ", ".join(f"{functions[f]} {f}" for f in sorted(functions))
+    return f"{len(ops)} ops on {len(keys)} keys: {counts}" if ops else "no ops"
+
+
+def _options(plan: Plan) -> str:
+    pinned = plan.drawn.pinned
+    said = (f"{name}={_value(value)}{' (typed)' if name in pinned else ''}" for name, value in plan.options.items())
+    return ", ".join(said) or "none drawn"
+
+
+def _value(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _range(low_ns: int, high_ns: int) -> str:
+    return span(low_ns) if low_ns == high_ns else f"{span(low_ns)} to {span(high_ns)}"
+
+
+def _link(link: LinkSpec) -> str:
+    if link.shape == "exponential":
+        delay = f"{span(link.delay_min_ns)} and exponentially more, {span(link.delay_max_ns)} on average"
+    else:
+        delay = _range(link.delay_min_ns, link.delay_max_ns)
+    loss = f", {_decimal(link.loss_ppm, 10_000)} % lost" if link.loss_ppm else ""
+    duplicate = f", {_decimal(link.duplicate_ppm, 10_000)} % twice" if link.duplicate_ppm else ""
+    return delay + loss + duplicate
+
+
+def _disk(disk: DiskSpec) -> str:
+    return f"fsync {_range(disk.fsync_min_ns, disk.fsync_max_ns)}"
+
+
+def _clock(clock: ClockSpec) -> str:
+    return f"rate {_decimal(clock.rate_ppm, _MILLION)}, wall off by {span(clock.wall_offset_ns)}"
+
+
+def _deviating(default: str, others: Iterable[tuple[str, str]]) -> str:
+    return "; ".join((default, *(f"{name}: {text}" for name, text in others)))
+
+
+def _schedule(plan: Plan) -> str:
+    schedule = plan.schedule
+    policy = f"pct of depth {schedule.depth}" if schedule.policy == "pct" else schedule.policy
+    quantum = f"times in steps of {span(schedule.quantum_ns)}" if schedule.quantum_ns else "times not quantised"
+    handling = f"handling within {span(schedule.handling_max_ns)}" if schedule.handling_max_ns else "handling at once"
+    return f"ties {policy}, {quantum}, {handling}"
+
+
+def _phases(plan: Plan) -> str:
+    phases = plan.phases
+    heal = f"heal of {_names(phases.core)} only" if phases.heal == "core" else "total heal"
+    return (
+        f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {heal}, "
+        f"recovery {span(phases.recovery_ns)} (within {plan.check.bound_timeouts} election timeouts), "
+        f"final reads {span(phases.final_ns)}"
+    )
