@@ -29,7 +29,7 @@ from .result import Limits, LinearizabilityResult
 CHECKER: Final = "linearizability"
 NONLINEARIZABLE: Final = "nonlinearizable"
 
-GENERAL: Final = "wgl"
+GENERAL: Final = "jit"
 """The engine that decides every model."""
 
 REFERENCE: Final = "wgl"

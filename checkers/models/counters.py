@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ILLEGAL, INTEGER, INTEGERS, NOTHING, Function, Model, Shape
+from .model import ANYTHING, ILLEGAL, INTEGER, INTEGERS, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Shape
 
 MISSING: Final = None
 """The state of a counter that nobody has created."""
@@ -62,10 +62,26 @@ def _refuses(state: Any, operation: Operation) -> bool:
     return state is not MISSING and bool(state != operation.value[0])
 
 
+def access(operation: Operation) -> Access:
+    """Say which number an operation needs and which it leaves, where it is one for all states."""
+    f, kind, value = operation.f, operation.type, operation.value
+    if kind == "fail":
+        return (MISSING if operation.error == "absent" else SOMETHING), KEEPS
+    if f == "read":
+        return (operation.result if kind == "ok" else ANYTHING), KEEPS
+    if f == "add-and-get" and kind == "ok":
+        return operation.result[1] - value, KEEPS if value == 0 else operation.result[1]
+    if f == "cas":
+        return value[0], KEEPS if value[0] == value[1] else value[1]
+    if f == "create":
+        return MISSING, value
+    return SOMETHING, SOMETHING
+
+
 def _start(model: Model, operations: list[Operation]) -> Model:
     if any(operation.f == "create" for operation in operations):
         return model.starting_at(MISSING)
     return model
 
 
-COUNTER: Final = Model(name="counter", init=0, step=step, functions=FUNCTIONS, adapt=_start)
+COUNTER: Final = Model(name="counter", init=0, step=step, functions=FUNCTIONS, access=access, adapt=_start)

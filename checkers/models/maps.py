@@ -12,7 +12,7 @@ from typing import Any, Final
 from checkers.history import Operation, show
 
 from . import registers
-from .model import ALL_KEYS, ILLEGAL, INTEGER, NOTHING, Function, Model
+from .model import ALL_KEYS, ANYTHING, ILLEGAL, INTEGER, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Unsaid
 
 FUNCTIONS: Final = {
     **registers.FUNCTIONS,
@@ -53,6 +53,37 @@ def _step_value(before: Any, operation: Operation) -> Any:
     return None if kind == "info" or operation.result == before else ILLEGAL
 
 
+def access(operation: Operation) -> Access:
+    """Say which map of this one key an operation needs and which it leaves; a size looks at more."""
+    if operation.f == "size":
+        return SOMETHING, KEEPS
+    needs, sets = _access_value(operation)
+    return _only(operation.key, needs), _only(operation.key, sets)
+
+
+def _access_value(operation: Operation) -> Access:
+    f, kind = operation.f, operation.type
+    if f in registers.FUNCTIONS:
+        return registers.access(operation)
+    if kind == "fail":
+        return (None if operation.error == "absent" else SOMETHING), KEEPS
+    if f == "put-if-absent":
+        return None, operation.value
+    if f == "replace":
+        needs = operation.result if kind == "ok" else SOMETHING
+        return needs, KEEPS if needs == operation.value else operation.value
+    if kind == "info":
+        return ANYTHING, None
+    return operation.result, None if operation.result is not None else KEEPS
+
+
+def _only(key: Any, value: Any) -> Any:
+    """Return the map with this one value, or what was said instead of a value."""
+    if isinstance(value, Unsaid):
+        return value
+    return frozenset() if value is None else frozenset({(key, value)})
+
+
 def _keys(operation: Operation) -> tuple[Hashable, ...] | None:
     return ALL_KEYS if operation.f == "size" else (operation.key,)
 
@@ -63,5 +94,11 @@ def describe_state(state: frozenset[tuple[Any, Any]]) -> str:
 
 
 MAP: Final = Model(
-    name="map", init=frozenset(), step=step, functions=FUNCTIONS, keys=_keys, describe_state=describe_state
+    name="map",
+    init=frozenset(),
+    step=step,
+    functions=FUNCTIONS,
+    access=access,
+    keys=_keys,
+    describe_state=describe_state,
 )

@@ -19,7 +19,9 @@ Writing one's own takes a name, an initial state and a step:
     stack = Model(name="stack", init=(), step=step)
 
 The rest makes checking faster or messages better: `functions` validates histories and says which functions only look,
-`keys` says which independent objects an operation touches, `identity` what `step` depends on.
+`keys` says which independent objects an operation touches, `identity` what `step` depends on, and `access` what an
+operation needs and leaves where it behaves like a register: (ANYTHING, v) is a blind write, (v, KEEPS) a read, and
+(u, v) a cas.
 """
 
 from __future__ import annotations
@@ -44,6 +46,25 @@ class Illegal(enum.Enum):
 
 
 ILLEGAL: Final[Literal[Illegal.ILLEGAL]] = Illegal.ILLEGAL
+
+
+class Unsaid(enum.Enum):
+    """What `access` says where there is no one state to name."""
+
+    ANYTHING = "anything"  # needs: legal in every state
+    SOMETHING = "something"  # needs, sets: depends on what only `step` knows
+    KEEPS = "keeps"  # sets: leaves the state as it is
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ANYTHING: Final = Unsaid.ANYTHING
+SOMETHING: Final = Unsaid.SOMETHING
+KEEPS: Final = Unsaid.KEEPS
+
+Access = tuple[Any, Any]
+"""(the one state it needs, the state it leaves), each a state or `Unsaid`"""
 
 Step = Callable[[Any, Operation], Any]
 """(state, operation) -> state or ILLEGAL"""
@@ -83,6 +104,11 @@ class Function:
     only_looks: bool = False
 
 
+def unsaid(operation: Operation) -> Access:
+    """Say nothing about what an operation needs and sets: engines ask `step`."""
+    return SOMETHING, SOMETHING
+
+
 def describe(operation: Operation) -> str:
     """Say what an operation asked and what it was told, without saying who and when."""
     asked = operation.f if operation.value is None else f"{operation.f} {show(operation.value)}"
@@ -112,6 +138,7 @@ class Model:
         operation.type,
         operation.error,
     )
+    access: Callable[[Operation], Access] = unsaid
     describe: Callable[[Operation], str] = describe
     describe_state: Callable[[Any], str] = show
     adapt: Callable[[Model, list[Operation]], Model] = lambda model, operations: model

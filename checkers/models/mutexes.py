@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ILLEGAL, Function, Model
+from .model import ILLEGAL, KEEPS, Access, Function, Model
 
 FREE: Final = None
 HELD: Final = "held"
@@ -43,6 +43,12 @@ def _step(state: Any, operation: Operation, holder: Hashable) -> Any:
     return state if operation.type == "info" else ILLEGAL
 
 
+def access(operation: Operation) -> Access:
+    """Say in which of its two states a lock without an owner must be, and in which it is left."""
+    needs, leaves = (FREE, HELD) if operation.f == "acquire" else (HELD, FREE)
+    return (leaves, KEEPS) if operation.type == "fail" else (needs, leaves)
+
+
 def _describe_state(state: Any) -> str:
     if state is FREE:
         return "free"
@@ -53,7 +59,9 @@ def _owned_identity(operation: Operation) -> Hashable:
     return (operation.f, operation.process, operation.type, operation.error)
 
 
-MUTEX: Final = Model(name="mutex", init=FREE, step=step_mutex, functions=FUNCTIONS, describe_state=_describe_state)
+MUTEX: Final = Model(
+    name="mutex", init=FREE, step=step_mutex, functions=FUNCTIONS, access=access, describe_state=_describe_state
+)
 OWNED_MUTEX: Final = Model(
     name="owned-mutex",
     init=FREE,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ANY, ILLEGAL, NOTHING, PAIR, Function, Model
+from .model import ANY, ANYTHING, ILLEGAL, KEEPS, NOTHING, PAIR, SOMETHING, Access, Function, Model
 
 FUNCTIONS: Final = {
     "read": Function(value=NOTHING, answers=frozenset({"absent"}), only_looks=True),
@@ -36,5 +36,17 @@ def _refuses(state: Any, operation: Operation) -> bool:
     return bool(state != operation.value[0])
 
 
-REGISTER: Final = Model(name="register", init=None, step=step, functions=FUNCTIONS)
-CAS_REGISTER: Final = Model(name="cas-register", init=None, step=step, functions=FUNCTIONS)
+def access(operation: Operation) -> Access:
+    """Say which value an operation needs and which it leaves."""
+    if operation.type == "fail":
+        return (None if operation.error == "absent" else SOMETHING), KEEPS
+    if operation.f == "write":
+        return ANYTHING, operation.value
+    if operation.f == "read":
+        return (operation.result if operation.type == "ok" else ANYTHING), KEEPS
+    old, new = operation.value
+    return old, KEEPS if old == new else new
+
+
+REGISTER: Final = Model(name="register", init=None, step=step, functions=FUNCTIONS, access=access)
+CAS_REGISTER: Final = Model(name="cas-register", init=None, step=step, functions=FUNCTIONS, access=access)
