@@ -8,8 +8,8 @@ what is new since the last call is decoded.
 from __future__ import annotations
 
 from ..errors import Corrupt
-from .logshape import LogShape, fold, segment_head, shape_at
-from .records import Record, scan
+from .logshape import LogShape, decode_index, fold, segment_head, shape_at
+from .records import Record, RecordType, scan
 from .wal import parse_segment_name
 
 Durable = tuple[str, int, int, str | None]
@@ -71,5 +71,16 @@ class _Segment:
     def _take(self, record: Record) -> None:
         if self.shape is None:
             self.shape = shape_at(segment_head(record))
-        else:
+        elif not self._reaches_below(record):
             fold(self.shape, record)
+
+    def _reaches_below(self, record: Record) -> bool:
+        """Take a truncation that goes back into an earlier segment, whose entries this one does not know."""
+        assert self.shape is not None
+        if record[0] != RecordType.TRUNCATE:
+            return False
+        index = decode_index(record[1])
+        if index > self.shape.base_index:
+            return False
+        self.shape.reset(index - 1, 0)
+        return True

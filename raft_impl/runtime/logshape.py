@@ -1,5 +1,4 @@
 """What a sequence of log records amounts to, without the entries: where the log begins and ends, and its terms.
-terms.
 
 The writer, recovery, the offline tools and the reader of durable facts all fold records into this one value, so that
 they cannot disagree about what a record means.
@@ -33,7 +32,7 @@ class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
 decode_entry: Final = msgspec.msgpack.Decoder(Entry).decode
 _decode_head: Final = msgspec.msgpack.Decoder(SegmentHead).decode
 _decode_hard_state: Final = msgspec.msgpack.Decoder(HardState).decode
-_decode_index: Final = msgspec.msgpack.Decoder(int).decode
+decode_index: Final = msgspec.msgpack.Decoder(int).decode
 _decode_position: Final = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 
@@ -108,7 +107,7 @@ def fold(shape: LogShape, record: Record) -> Entry | None:
                 shape.hard_state = _decode_hard_state(body)
                 return None
             case RecordType.TRUNCATE:
-                shape.truncate(_decode_index(body))
+                shape.truncate(decode_index(body))
                 return None
             case RecordType.RESET:
                 shape.reset(*_decode_position(body))
