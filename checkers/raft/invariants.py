@@ -359,15 +359,19 @@ class Invariants:
             return
         commit = len(group.committed) - 1
         for voters in (group.judged.voters, group.judged.outgoing):
-            holders = [name for name in voters if self._is_durable_on(group, name, commit)]
+            holders = [name for name in voters if self._is_durable_on(index, group, name, commit, by=replica)]
             if voters and 2 * len(holders) <= len(voters):
                 what = f"committed index {commit} is durable on {len(holders)} of {len(voters)} voters"
                 self._report(index, replica, "committed-on-quorum", detail, what, log_index=commit, holders=holders)
                 return
 
-    def _is_durable_on(self, group: _Group, name: str, commit: int) -> bool:
+    def _is_durable_on(self, index: int, group: _Group, name: str, commit: int, *, by: _Replica) -> bool:
         replica = self._replicas.get((group.name, name))
-        return replica is not None and replica.disk.holds(commit, group.committed[commit])
+        if replica is None:
+            return False
+        if replica is not by and replica.recovered_at is not None:
+            self._close_recovery(index, replica)  # its notes came in one piece, so a row of another actor is after them
+        return replica.disk.holds(commit, group.committed[commit])
 
     def _on_apply(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, applied, command, state = row

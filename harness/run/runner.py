@@ -104,7 +104,6 @@ class Simulation:
 
     def _seat_programs(self) -> None:
         plan, world = self.plan, self.world
-        core = plan.phases.core
         for program in plan.programs:
             actor = plan.actors[program.client]
             group = actor.groups[0]
@@ -125,11 +124,18 @@ class Simulation:
                 new_client=new_client,
                 heal_ns=plan.phases.heal_ns,
                 horizon_ns=plan.phases.horizon_ns,
-                in_core=plan.phases.heal == "total" or program.client in core,
+                in_core=self._reaches_core(program.client),
             )
             self.threads.append(thread)
             world.lives[program.client] = thread.life
             world.on_client_crash[program.client] = thread.on_crash
+
+    def _reaches_core(self, client: str) -> bool:
+        """Whether a client can count on an answer after the heal: one that sticks to a home needs that home healed."""
+        phases, actor = self.plan.phases, self.plan.actors[client]
+        if phases.heal == "total":
+            return True
+        return client in phases.core and (actor.routing != "home" or actor.home in phases.core)
 
     def _heal(self, _: None) -> None:
         self.world.log.keep_from_here()

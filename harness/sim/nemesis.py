@@ -172,6 +172,8 @@ class Nemesis:
         for seat in self._up(active):
             if fault.aim == "write" and self._plan.actors[seat.name].kind == "replica":
                 seat.armed = _bind(self._crash, active, seat.name)
+                patience_ns = (min(fault.end_ns, self._plan.phases.heal_ns) - fault.begin_ns) // 4
+                self._kernel.exactly(fault.begin_ns + patience_ns, self._crash_unaimed, (active, seat))
             else:
                 self._crash(active, seat.name)
 
@@ -250,7 +252,6 @@ class Nemesis:
             if isinstance(fault, f.SlowNode):
                 seat.slow_ns.pop(fault.id, None)
             elif isinstance(fault, f.Pause):
-                active.hits += seat.held_count
                 seat.unpause(fault.id)
             elif isinstance(fault, f.ClockRate):
                 seat.set_rate(self._base_rate(name))
@@ -272,6 +273,8 @@ class Nemesis:
 
     def _count_hits(self, active: _Active) -> None:
         active.hits += self._network.hits.pop(active.fault.id, 0)
+        for name in active.targets:
+            active.hits += self._seats[name].hits.pop(active.fault.id, 0)
 
     # -- helpers --------------------------------------------------------------------------------------------------
 
@@ -317,6 +320,13 @@ class Nemesis:
         active.crashed.append(name)
         self._down_by.setdefault(name, set()).add(fault.id)
         self._lives.crash(name, power=fault.power, reason="power" if fault.power else "kill")
+
+    def _crash_unaimed(self, argument: tuple[_Active, Seat]) -> None:
+        """No write came in time: an armed crash fires all the same."""
+        active, seat = argument
+        if seat.armed is not None:
+            seat.armed = None
+            self._crash(active, seat.name)
 
     def _base_rate(self, name: str) -> int:
         if self.healed:

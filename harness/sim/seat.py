@@ -43,6 +43,7 @@ class Seat:
         self.paused = False
         self.refused = ""  # why it will not start again
         self.slow_ns: dict[str, int] = {}  # slow-node faults in force, by id
+        self.hits: dict[str, int] = {}  # fault id -> events that it touched here
         self.armed: Callable[[], None] | None = None  # a crash that waits for a write in flight
         self.writes_in_flight = 0
         self._kernel, self._recorder = kernel, recorder
@@ -67,10 +68,15 @@ class Seat:
         environment = self.environment
         assert environment is not None
         if self.slow_ns:
-            delay_ns = sum(self.slow_ns.values())
+            delay_ns = self._slowness_ns()
             self._kernel.at(self._kernel.now + delay_ns, self.ordinal, self._receive_late, (environment, source, data))
         else:
             environment.deliver(source, data)
+
+    def _slowness_ns(self) -> int:
+        for fault in self.slow_ns:
+            self.hits[fault] = self.hits.get(fault, 0) + 1
+        return sum(self.slow_ns.values())
 
     def _receive_late(self, argument: tuple[SimEnvironment, str, bytes]) -> None:
         environment, source, data = argument
@@ -84,8 +90,8 @@ class Seat:
     def observe(self, server: SystemServer) -> None:
         """Record and empty what the server says of itself."""
         if server.notes:
-            notes, server.notes = server.notes, []
-            self._recorder.notes(self.name, notes)
+            self._recorder.notes(self.name, server.notes)
+            server.notes.clear()
 
     # -- pause ----------------------------------------------------------------------------------------------------
 
@@ -109,13 +115,10 @@ class Seat:
             for callback, argument in held:
                 self._kernel.at(self._kernel.now, self.ordinal, callback, argument)
 
-    @property
-    def held_count(self) -> int:
-        """How many events the pause holds."""
-        return len(self._held)
-
     def hold(self, callback: Callable[[Any], None], argument: Any) -> None:
         """Keep an event until the pause is over."""
+        for fault in self._pauses:
+            self.hits[fault] = self.hits.get(fault, 0) + 1
         self._held.append((callback, argument))
 
     # -- clocks ---------------------------------------------------------------------------------------------------
@@ -135,7 +138,7 @@ class Seat:
         environment = self.environment
         complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
         spec = self._disk_spec
-        latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns) + sum(self.slow_ns.values())
+        latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns) + self._slowness_ns()
         self.writes_in_flight += 1
         self._kernel.at(
             self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done)

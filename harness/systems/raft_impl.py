@@ -106,7 +106,20 @@ class _Wrapped:
         self._server.notes = notes
 
     def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
-        return bool(self._server.command(group, name, **arguments))
+        if name == "change":
+            arguments = self._as_change(group, arguments)
+        return bool(self._server.command(group, name, arguments))
+
+    def _as_change(self, group: str, wanted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """The surface speaks of differences: who shall vote, listen or leave."""
+        voters, learners = tuple(wanted["voters"]), tuple(wanted["learners"])
+        now_voters, outgoing, now_learners = self._server.inspect()[group]["membership"]
+        members = (*now_voters, *outgoing, *now_learners)
+        return {
+            "vote": tuple(name for name in voters if name not in now_voters),
+            "listen": tuple(name for name in learners if name not in now_learners),
+            "leave": tuple(sorted({name for name in members if name not in voters and name not in learners})),
+        }
 
 
 class _Client:
@@ -138,8 +151,6 @@ class _Client:
 
 def _ok_value(f: str, value: Any, result: Any) -> Any:
     """The value on the `ok` line (DESIGN.md section 7): what was learnt, beside what was asked where the op changes state."""
-    if f in ("read", "size", "dequeue", "replace", "remove", "txn"):
+    if f in ("read", "size", "dequeue", "replace", "remove", "txn", "add-and-get"):
         return result
-    if f == "add-and-get":
-        return [value, result]
     return value
