@@ -12,13 +12,23 @@ from typing import Final
 
 from .base import Machine
 from .counter import Counter
+from .list import List
+from .lock import Lock
+from .map import Map
+from .queue import Queue
 from .register import Register
+from .set import Set
 
 CATALOG: Final[Mapping[str, Callable[[], Machine]]] = MappingProxyType(
     {
         "register": Register,
         "counter": Counter,
         "counter-explicit": partial(Counter, explicit=True),
+        "map": Map,
+        "set": Set,
+        "list": List,
+        "queue": Queue,
+        "lock": Lock,
     }
 )
 

@@ -1,4 +1,4 @@
-"""Servers in a small deterministic world: writes survive, sessions hold, reads are fresh, snapshots carry everything."""
+"""Servers in a small deterministic world: writes survive, sessions hold, reads are fresh, snapshots carry all."""
 
 from __future__ import annotations
 
@@ -267,16 +267,17 @@ def test_a_network_that_duplicates_everything_changes_nothing(sessions: str) -> 
     cluster.elect()
     cluster.world.duplicate_chance = 1.0
     env, client = opened(cluster)
-    done = 0
+    done, refusals = 0, []
     for _ in range(30):
         try:
             cluster.run(env, client.call("add", "c", 1))
         except RaftError as error:
-            assert (sessions, error.word) == ("off", "not-leader")
+            refusals.append(error.word)
         else:
             done += 1
 
     assert done >= 28
+    assert refusals == [] or (sessions, set(refusals)) == ("off", {"not-leader"})
     assert cluster.run(env, client.call("read", "c", None)) == done
 
 
