@@ -29,14 +29,12 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, Final, NoReturn
 
 from .errors import BadInput, ForbiddenInSimulation
-from .systems.binding import Code
 
 SURFACE_VERSION: Final = 1
 """The version of `raft_impl.surface` that the adapter speaks."""
@@ -86,13 +84,6 @@ def load_package(directory: Path, alias: str, *, guard: bool = True) -> ModuleTy
         unload(alias)
         raise BadInput(_describe(error, directory), "code that can be imported", str(directory)) from error
     return package
-
-
-def load_code(code: Code, *, guard: bool = True) -> ModuleType:
-    """Load the code of a binding under an alias of its own; the same code in the same folder is loaded once."""
-    place = zlib.crc32(code.directory.encode())
-    alias = f"_foreshock_{'code' if guard else 'live'}_{code.digest[:16]}_{place:08x}"
-    return load_package(code.path, alias, guard=guard)
 
 
 def unload(alias: str) -> None:

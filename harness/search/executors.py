@@ -1,10 +1,10 @@
 """Executors: a function mapped over items by worker processes that may die, hang or raise.
 
 A suite of thousands of seeds must survive its worst seed. So each worker has a pipe of its own and answers item by
-item, and the parent always knows which item a worker was busy with. When a worker dies (out of memory, `kill -9`) or gives no
-answer within the limit (a loop without awaits, which no limit inside the process could stop), exactly that item is the
-suspect: a fresh worker takes the others over, the suspect gets one more try, and if that fails too, it is reported with
-the reason. An exception in the function is treated alike. Nothing else is lost and nothing is done twice.
+item, and the parent always knows which item a worker was busy with. When a worker dies (out of memory, `kill -9`) or
+gives no answer within the limit (a loop without awaits, which no limit inside the process could stop), exactly that
+item is the suspect: a fresh worker takes the others over, the suspect gets one more try, and if that fails too, it is
+reported with the reason. An exception in the function is treated alike. Nothing else is lost, nothing is done twice.
 
 Workers are spawned, not forked: each begins with its own hash seed and without this process's history, so that a
 second run of a seed elsewhere is a real test of determinism. They cannot reach the network, and what they print goes to

@@ -13,7 +13,6 @@ import pytest
 
 from harness import loader
 from harness.errors import BadInput, ForbiddenInSimulation
-from harness.systems.binding import Code
 
 SURFACE = """
 from .core import VALUE
@@ -179,19 +178,6 @@ def test_loading_the_same_directory_twice_gives_the_same_module(tmp_path: Path) 
     loader.unload("_loader_test_same")
 
     assert first is second
-
-
-def test_the_code_of_a_binding_is_loaded_once_for_each_folder_and_world(tmp_path: Path) -> None:
-    folders = [write(tmp_path / name, {}) for name in ("a", "b")]
-    codes = [Code(spec=f"path:{path}", directory=str(path), digest=loader.code_digest(path)) for path in folders]
-
-    modules = [loader.load_code(codes[0]), loader.load_code(codes[0]), loader.load_code(codes[1])]
-    unguarded = loader.load_code(codes[0], guard=False)
-
-    assert modules[0] is modules[1]
-    assert len({module.__name__ for module in (*modules, unguarded)}) == 3
-    for module in (*modules, unguarded):
-        loader.unload(module.__name__)
 
 
 def test_an_alias_never_changes_its_meaning_silently(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The archive: run folders and index behind one door."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from harness.run.outcome import Outcome
+
+from .index import Index
+from .layout import prepare, write_run
+from .provenance import provenance
+
+
+class Archive:
+    """The opened results folder; use as a context manager. Opening it raises BadInput when it cannot be written."""
+
+    def __init__(self, results: Path) -> None:
+        prepare(results)
+        self.results = results
+        self.index = Index(results)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.index.__exit__(kind, error, traceback)
+
+    def keep(self, outcome: Outcome) -> dict[str, Any]:
+        """Write the folder of a run and its row. Returns the run's document."""
+        document = write_run(self.results, outcome, provenance())
+        self.index.record(document)
+        return document

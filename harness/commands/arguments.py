@@ -1,0 +1,133 @@
+"""Arguments that several commands share, so that they are spelled and read alike everywhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from harness import quantities
+from harness.run.drawing import Drawing
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def quantity(read: Callable[[str], R]) -> Callable[[str], R]:
+    """Make a reader of `harness.quantities` a click type whose message survives."""
+
+    def convert(text: str) -> R:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return convert
+
+
+def pin(text: str) -> tuple[str, str]:
+    """Read `key=value` as a pair of texts."""
+    key, equals, value = text.partition("=")
+    if not (key.strip() and equals):
+        raise click.BadParameter(f"{text!r} is not of the form key=value")
+    return key.strip(), value.strip()
+
+
+def results_option(function: Callable[P, R]) -> Callable[P, R]:
+    """`--results DIR`."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path),
+        default=Path("results"),
+        envvar="FORESHOCK_RESULTS",
+        metavar="DIR",
+        help="Where runs are kept.  [default: ./results, or $FORESHOCK_RESULTS]",
+    )(function)
+
+
+def json_option(function: Callable[P, R]) -> Callable[P, R]:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document on stdout.")(function)
+
+
+def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
+    """All options that decide a plan but the seed, gathered into one argument `drawing`."""
+    options: list[Decorator] = [
+        click.option("--profile", default="swarm", show_default=True, help="What the plan may draw."),
+        click.option("--nodes", type=click.IntRange(1), metavar="N", help="Replicas.  [calm: 5]"),
+        click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Client threads.  [calm: 5]"),
+        click.option(
+            "--rate",
+            type=click.FloatRange(0, min_open=True),
+            metavar="OPS_PER_SECOND",
+            help="Operations a second of all clients together.",
+        ),
+        click.option(
+            "--duration",
+            type=quantity(quantities.duration),
+            metavar="TIME",
+            help="Length of the fault phase.  [calm: 30s]",
+        ),
+        click.option(
+            "-o",
+            "pins",
+            type=pin,
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Pin an option of the system; repeatable.",
+        ),
+    ]
+    if workload:
+        options.insert(0, click.option("--workload", default="register", show_default=True, help="What clients do."))
+    if system:
+        options.insert(0, system_option)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def gathered(**values: Any) -> Any:
+            values["drawing"] = Drawing(
+                **({"system": values["system"]} if system else {}),
+                **({"workload": values.pop("workload")} if workload else {}),
+                profile=values.pop("profile"),
+                nodes=values.pop("nodes"),
+                concurrency=values.pop("concurrency"),
+                rate=values.pop("rate"),
+                duration_ns=values.pop("duration"),
+                pins=dict(values.pop("pins")),
+            )
+            return function(**values)
+
+        command: Callable[..., Any] = gathered
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--system`."""
+    return click.option(
+        "--system",
+        default="raft_impl",
+        show_default=True,
+        metavar="SPEC",
+        help="raft_impl, raft_impl@REF, or path:DIR of another checkout.",
+    )(function)
+
+
+def jobs_option(function: Callable[P, R]) -> Callable[P, R]:
+    """`--jobs J`."""
+    return click.option(
+        "--jobs", type=click.IntRange(1), metavar="J", help="Worker processes.  [default: one a processor]"
+    )(function)
+
+
+def typed(name: str) -> bool:
+    """True when this parameter of the current command was typed (or set in the environment)."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")

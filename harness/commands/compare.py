@@ -1,0 +1,120 @@
+"""`foreshock compare`: the same plans on two versions of an implementation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from harness import quantities
+from harness.errors import BadInput
+from harness.run.drawing import Drawing
+
+from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
+from .printing import coloured, print_json, print_table, progress
+
+_SEEDS: Final = range(1, 101)
+
+
+@click.command("compare")
+@click.argument("ref_a", metavar="REF_A")
+@click.argument("ref_b", metavar="REF_B")
+@click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which plans.  [default: 1..100]")
+@click.option(
+    "--workload",
+    "workloads",
+    multiple=True,
+    default=("register", "counter"),
+    show_default=True,
+    help="What clients do; repeatable, in turn.",
+)
+@drawing_options(workload=False, system=False)
+@jobs_option
+@results_option
+@json_option
+def command(
+    ref_a: str,
+    ref_b: str,
+    seeds: range | None,
+    workloads: tuple[str, ...],
+    drawing: Drawing,
+    jobs: int | None,
+    results: Path,
+    as_json: bool,
+) -> int:
+    """Run the same plans on two versions and say whether B is worse.
+
+    A version is a git ref, a folder that holds raft_impl, or path:DIR. Only raft_impl comes from it.
+    """
+    from harness.archive.store import Archive
+    from harness.search.compare import Comparison
+    from harness.systems import catalog
+    from harness.systems.checkouts import Checkouts
+
+    if len(set(workloads)) != len(workloads):
+        raise BadInput("a workload twice", "each workload once", "--workload")
+    with Archive(results), Checkouts() as checkouts:
+        a, b = (catalog.bind(catalog.spec_of_version(ref), checkouts) for ref in (ref_a, ref_b))
+        comparison = Comparison(a, b, results=results, jobs=jobs)
+        cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads]
+        chosen = seeds or _SEEDS
+        with progress(len(chosen), "pairs") as advance:
+            comparison.run(cells, chosen, advance)
+    summary = comparison.summary()
+    if as_json:
+        print_json(summary)
+    else:
+        _print_summary(summary)
+    return comparison.exit_code()
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    for side in ("a", "b"):
+        version = summary[side]
+        commit = f" (commit {version['commit'][:12]})" if version["commit"] else ""
+        click.echo(f"{side.upper()}         {version['spec']}{commit}")
+    pairs = len(summary["pairs"])
+    click.echo(
+        f"pairs     {pairs} comparable, {summary['identical']} identical, {len(summary['incomparable'])} incomparable"
+    )
+    rows = [(*verdicts.split("/"), number) for verdicts, number in summary["verdicts"]["pairs"].items()]
+    print_table(("A", "B", "pairs"), rows)
+    only = f"only B failed in {summary['worse']} pairs, only A in {summary['better']}"
+    click.echo(f"{only}: p = {summary['p_value']:.3g} (exact McNemar)")
+    _print_metrics(summary["metrics"])
+    for new in summary["new_signatures"]:
+        click.echo(f"\nnew in B: {coloured('invalid')} {new['signature']}, seed {new['seed']}")
+        for line in new["message"].splitlines():
+            click.echo(f"    {line}".rstrip())
+        click.echo(f"    again: {new['reproduce']}")
+    for signature in summary["gone_signatures"]:
+        click.echo(f"no longer in B: {signature}")
+    for lacking in summary["incomparable"][:5]:
+        options = ", ".join(f"{name}={value}" for name, value in lacking["options"].items())
+        click.echo(f"incomparable: seed {lacking['seed']}, {lacking['side'].upper()} has no {options}")
+    _print_divergence(summary["pairs"])
+    words = {0: "nothing speaks against B", 1: "B is worse", 2: "undecided"}
+    click.echo(f"verdict   {words[summary['exit']]}")
+
+
+def _print_metrics(metrics: dict[str, Any]) -> None:
+    click.echo()
+    rows = [
+        (name, metric["a"], metric["b"], metric["better"], metric["worse"], float(f"{metric['p_value']:.2g}"))
+        for name, metric in metrics.items()
+    ]
+    print_table(("median of", "A", "B", "better", "worse", "p"), rows)
+
+
+def _print_divergence(pairs: list[dict[str, Any]]) -> None:
+    diverging = [pair for pair in pairs if pair["first_divergence"] is not None]
+    if not diverging:
+        return
+    first = min(diverging, key=lambda pair: (pair["a"] == pair["b"], pair["seed"]))
+    where = first["first_divergence"]
+    click.echo(f"\nfirst divergence of seed {first['seed']}: index {where['index']}, {where['time_ns'] / 1e6:.3f} ms")
+    for side in ("a", "b"):
+        line = "(the run had ended)" if where[side] is None else msgspec.json.encode(where[side]).decode()
+        click.echo(f"    {side.upper()} {line}")

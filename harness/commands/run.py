@@ -1,0 +1,120 @@
+"""`foreshock run`: one plan, drawn and run."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from harness.errors import BadInput
+from harness.quantities import SEED_MAX
+from harness.run.drawing import Drawing, abilities_of
+
+from .arguments import drawing_options, json_option, results_option, typed
+from .printing import coloured, print_json
+
+_DRAWN_SEED_BELOW: Final = 1_000_000_000
+"""A seed that nobody typed stays short enough to be read aloud."""
+
+_DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", "rate", "duration", "pins")
+
+
+@click.command("run")
+@drawing_options()
+@click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Which plan.  [default: a new one]")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="Run this plan instead.")
+@click.option("--world", default="sim", show_default=True, help="sim: virtual time in this process.")
+@click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
+@results_option
+@json_option
+def command(
+    drawing: Drawing,
+    system: str,
+    seed: int | None,
+    plan_file: Path | None,
+    world: str,
+    stop_at_first: bool,
+    results: Path,
+    as_json: bool,
+) -> int:
+    """Draw one plan and run it: the plan, the verdict, where the run is, and the line that reproduces it."""
+    from harness.archive.store import Archive
+    from harness.plans import describe
+    from harness.plans.plan import load
+    from harness.run import runner
+    from harness.systems import catalog
+    from harness.systems.checkouts import Checkouts
+    from harness.systems.versions import systems
+
+    with Archive(results) as archive, Checkouts() as checkouts:
+        binding = catalog.bind(system, checkouts, world=world)
+        if plan_file is not None:
+            _refuse_both()
+            plan = _read(load, plan_file)
+        else:
+            seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
+            plan = drawing.plan(seed, abilities_of(systems(binding).values()))
+        if not as_json:
+            for line in describe.lines(plan):
+                click.echo(line)
+        outcome = runner.run(plan, binding, keep_rows=True, stop_at_first=stop_at_first)
+        document = archive.keep(outcome)
+    again = f"foreshock replay {document['run']}" if plan_file is not None or seed is None else drawing.command(seed)
+    if as_json:
+        print_json({**document, "reproduce": again})
+    else:
+        print_outcome(document, again)
+    return outcome.exit_code
+
+
+def print_outcome(document: dict[str, Any], again: str) -> None:
+    """Print what a run means, for people."""
+    click.echo()
+    print_verdict(document)
+    ops, faults = document["ops"], document["faults"]
+    click.echo(f"ops       {ops['ok']} ok, {ops['fail']} fail, {ops['info']} unknown; {document['messages']} messages")
+    if faults["planned"]:
+        bit = ", ".join(f"{faults[word]} {word}" for word in ("effective", "moot", "idle"))
+        click.echo(f"faults    {faults['planned']} planned: {bit}")
+    if document["recovery_ms"] is not None:
+        click.echo(f"recovery  first ok op {document['recovery_ms']:.0f} ms after the heal")
+    simulated, wall = document["simulated_seconds"], document["wall_seconds"]
+    click.echo(
+        f"time      {simulated:.2f} s simulated in {wall:.2f} s ({simulated / max(wall, 1e-9):.0f} times real time)"
+    )
+    click.echo(f"print     {document['fingerprint']}")
+    if document["path"] is not None:
+        click.echo(f"run       {document['path']}")
+    click.echo(f"again     {again}")
+
+
+def print_verdict(document: dict[str, Any]) -> None:
+    """Print the verdict with every anomaly's counterexample."""
+    plan_class = f" ({document['class']} plan)" if document.get("class") else ""
+    click.echo(f"verdict   {coloured(document['verdict'])}{plan_class}")
+    if document["reason"]:
+        click.echo(f"          {document['reason']}")
+    for anomaly in document["anomalies"]:
+        allowed = ", allowed: a broken assumption of this plan explains it" if anomaly["allowed"] else ""
+        where = "" if anomaly["index"] is None else f" at index {anomaly['index']}"
+        click.echo(f"\n{coloured('invalid')}: {anomaly['signature']}{where}{allowed}")
+        for line in anomaly["message"].splitlines():
+            click.echo(f"    {line}".rstrip())
+    if document["anomalies"]:
+        click.echo()
+
+
+def _refuse_both() -> None:
+    """A plan file is complete; what is typed beside it would silently do nothing."""
+    both = [f"--{name}" if name != "pins" else "-o" for name in _DRAWING_WORDS if typed(name)]
+    if both:
+        raise BadInput(f"{both[0]} beside --plan", "a plan file, or what to draw one from", "foreshock run")
+
+
+def _read(load: Any, plan_file: Path) -> Any:
+    try:
+        return load(plan_file)
+    except OSError as error:
+        raise BadInput(f"a file that cannot be read ({error.strerror})", "a plan file", str(plan_file)) from None

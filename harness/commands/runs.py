@@ -1,0 +1,106 @@
+"""`foreshock runs`: list, filter and delete stored runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import BadInput, Exit
+
+from .arguments import json_option, results_option
+from .printing import print_json, print_table
+
+
+@click.command("runs")
+@click.option("--verdict", type=click.Choice(["valid", "invalid", "unknown", "error"]), help="Only these.")
+@click.option("--signature", metavar="SIGNATURE", help="Only this signature, or those that begin with these parts.")
+@click.option("--workload", metavar="NAME", help="Only this workload.")
+@click.option("--campaign", metavar="ID|latest", help="Only runs of this campaign.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Only this seed.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="At most so many, the newest.  [default: 20, deleting: all]"
+)
+@click.option("--delete", is_flag=True, help="Delete what was selected, folders and rows.")
+@click.argument("run", required=False)
+@results_option
+@json_option
+def command(
+    verdict: str | None,
+    signature: str | None,
+    workload: str | None,
+    campaign: str | None,
+    seed: int | None,
+    limit: int | None,
+    delete: bool,
+    run: str | None,
+    results: Path,
+    as_json: bool,
+) -> int:
+    """List stored runs, newest first; RUN selects one by its id."""
+    from harness.archive.index import FILE, Index
+
+    if not (results / FILE).is_file():
+        raise BadInput("no index of runs", "a results folder that foreshock has written", str(results))
+    chosen = [value for value in (verdict, signature, workload, campaign, seed, run, limit) if value is not None]
+    if delete and not chosen:
+        raise BadInput("--delete without a selection", "RUN, or options that select", "foreshock runs")
+    with Index(results) as index:
+        if campaign is not None:
+            campaign = index.campaign(campaign).id
+        found = index.runs(
+            campaign=campaign,
+            verdict=verdict,
+            signature=signature,
+            workload=workload,
+            seed=seed,
+            run=run,
+            limit=limit if limit is not None or delete else 20,
+        )
+        if run is not None and not found:
+            raise BadInput(f"no run {run!r}", "the id of a stored run", str(results))
+        if delete:
+            _delete_folders(results, [one.run for one in found if one.run is not None])
+            index.delete(found)
+    rows = [
+        (one.run or "-", one.seed, one.workload, one.profile, one.system, one.verdict, one.signature) for one in found
+    ]
+    if as_json:
+        print_json({"deleted" if delete else "runs": [_row(one) for one in found]})
+    elif delete:
+        click.echo(f"deleted {len(found)} runs")
+    else:
+        print_table(("run", "seed", "workload", "profile", "system", "verdict", "signature"), rows)
+    return Exit.VALID
+
+
+def _delete_folders(results: Path, runs: list[str]) -> None:
+    """Delete by name below the results folder, never by a stored path, which may be stale."""
+    from harness.archive.layout import LATEST, writable
+
+    for run in runs:
+        folder = results / run
+        with writable(results):
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder)
+    latest = results / LATEST
+    if latest.is_symlink() and not latest.exists():
+        latest.unlink()
+
+
+def _row(one: Any) -> dict[str, Any]:
+    return {
+        "run": one.run,
+        "path": one.path,
+        "recorded": one.recorded,
+        "campaign": one.campaign,
+        "seed": one.seed,
+        "workload": one.workload,
+        "profile": one.profile,
+        "system": one.system,
+        "verdict": one.verdict,
+        "signature": one.signature,
+        "allowed": one.allowed,
+    }

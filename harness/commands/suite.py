@@ -1,0 +1,211 @@
+"""`foreshock suite`: many seeds, their failures grouped by signature."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from harness import quantities
+from harness.errors import BadInput
+from harness.run.drawing import Drawing
+
+from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
+from .printing import coloured, print_json, print_table, progress
+
+_FIRST_SEED: Final = 1
+_TYPED: Final = {
+    "workload": "workload",
+    "profile": "profile",
+    "nodes": "nodes",
+    "concurrency": "concurrency",
+    "rate": "rate",
+    "duration": "duration_ns",
+}
+"""Options that, when typed, replace what every cell of the suite says; by their names in a drawing."""
+
+
+@click.command("suite")
+@click.argument("name", required=False, metavar="[NAME|FILE]")
+@drawing_options()
+@click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which seeds, both ends included.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="How many seeds, from 1 on.  [default: the suite's]")
+@click.option(
+    "--time-budget", type=quantity(quantities.duration), metavar="TIME", help="Begin no seed after this time."
+)
+@click.option("--resume", metavar="ID", help="Go on with an interrupted campaign.")
+@click.option("--baseline", metavar="ID|latest", help="Say what is new, and what is gone, since this campaign.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for people.")
+@click.option(
+    "--max-unknown",
+    type=quantity(quantities.share),
+    metavar="SHARE",
+    help="Exit 2 when more runs are unknown.  [default: the suite's, mostly 1%]",
+)
+@click.option("--stop-at-first", is_flag=True, help="End each run at its first broken invariant.")
+@jobs_option
+@results_option
+@json_option
+def command(
+    name: str | None,
+    drawing: Drawing,
+    system: str,
+    seeds: range | None,
+    count: int | None,
+    time_budget: int | None,
+    resume: str | None,
+    baseline: str | None,
+    junit: Path | None,
+    markdown: Path | None,
+    max_unknown: float | None,
+    stop_at_first: bool,
+    jobs: int | None,
+    results: Path,
+    as_json: bool,
+) -> int:
+    """Run many seeds over a matrix of workloads and profiles; seed i runs in cell i modulo the number of cells.
+
+    Without NAME: the workloads register and counter under the profile swarm. Options such as --profile replace what
+    every cell says.
+    """
+    from harness.archive.store import Archive
+    from harness.search import campaign as campaigns
+    from harness.search import exports, known, suites
+    from harness.systems import catalog
+    from harness.systems.checkouts import Checkouts
+
+    _refuse_contradictions(name, seeds, count, resume)
+    began = time.monotonic()
+    with Archive(results) as archive, Checkouts() as checkouts:
+        index = archive.index
+        before = None if baseline is None else index.campaign(baseline)
+        if resume is not None:
+            stored = index.campaign(resume)
+            binding = catalog.bind(stored.settings["system"], checkouts)
+            settings = campaigns.settings_of(stored, binding)
+            campaign = stored.id
+        else:
+            binding = catalog.bind(system, checkouts)
+            suite = suites.load(name or suites.DEFAULT)
+            suite = campaigns.override(suite, drawing, [field for option, field in _TYPED.items() if typed(option)])
+            first, last = _range(seeds, count, suite.count, time_budget)
+            settings = campaigns.Settings(
+                suite=suite,
+                system=system,
+                code_digest=binding.code_digest,
+                first=first,
+                last=last,
+                time_budget_ns=time_budget,
+                stop_at_first=stop_at_first,
+            )
+            campaign = campaigns.new_id(suite.name)
+            index.begin_campaign(campaign, suite.name, msgspec.to_builtins(settings))
+        execution = campaigns.Execution(campaign, settings, binding, index, results, known=known.load(), jobs=jobs)
+        if resume is not None:
+            execution.resume()
+        if not as_json:
+            click.echo(f"campaign  {campaign}")
+        try:
+            with progress(settings.total, "seeds") as advance:
+                execution.run(advance)
+        except KeyboardInterrupt:
+            click.echo(f"interrupted; go on with: foreshock suite --resume {campaign}", err=True)
+            raise
+        allowed_unknown = settings.suite.max_unknown if max_unknown is None else max_unknown
+        exit_code = execution.tally.exit_code(allowed_unknown)
+        summary = {
+            "campaign": campaign,
+            "suite": settings.suite.name,
+            "exit": int(exit_code),
+            **execution.tally.summary(),
+            "wall_seconds": round(time.monotonic() - began, 3),
+        }
+        if before is not None:
+            summary["baseline"] = campaigns.against_baseline(summary, before)
+        index.finish_campaign(campaign, summary)
+        if junit is not None:
+            exports.write(junit, exports.junit(summary, index.runs(campaign=campaign)))
+        if markdown is not None:
+            exports.write(markdown, exports.markdown(summary).encode())
+    if as_json:
+        print_json(summary)
+    else:
+        _print_summary(summary)
+    return exit_code
+
+
+def _refuse_contradictions(name: str | None, seeds: range | None, count: int | None, resume: str | None) -> None:
+    if seeds is not None and count is not None:
+        raise BadInput("both --seeds and --count", "one of them", "foreshock suite")
+    settled = [name, seeds, count, *(option for option in (*_TYPED, "pins", "system", "time_budget") if typed(option))]
+    if resume is not None and any(value is not None for value in settled):
+        raise BadInput(
+            "--resume beside what it settles", "--resume ID with neither suite, seeds nor plan", "foreshock suite"
+        )
+
+
+def _range(seeds: range | None, count: int | None, default: int, time_budget: int | None) -> tuple[int, int | None]:
+    """First and last seed; a time budget alone has no last one."""
+    if seeds is not None:
+        return seeds[0], seeds[-1]
+    if count is None and time_budget is not None:
+        return _FIRST_SEED, None
+    return _FIRST_SEED, _FIRST_SEED + (count or default) - 1
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    runs = summary["runs"]
+    click.echo("runs      " + ", ".join(f"{runs[word]} {coloured(word)}" for word in runs if runs[word]))
+    if summary["allowed"]:
+        click.echo(f"          {summary['allowed']} of the invalid ones are allowed: a broken assumption explains them")
+    wall = max(summary["wall_seconds"], 1e-9)
+    total = sum(runs.values())
+    click.echo(
+        f"time      {wall:.1f} s, {total / wall:.1f} seeds a second, {summary['simulated_seconds']:.0f} s simulated, "
+        f"{summary['simulated_seconds'] / wall:.0f} times real time"
+    )
+    missed = [name for name, count in summary["probes"].items() if not count]
+    if missed:
+        click.echo(f"never     {', '.join(missed)}")
+    _print_failures(summary["failures"])
+    for unknown in summary["unknown"]:
+        click.echo(f"\nunknown, {unknown['runs']} runs: {unknown['reason']}\n    {unknown['reproduce']}")
+    for error in summary["errors"]:
+        click.echo(f"\ninternal error, seed {error['seed']}: {_last_line(error['error'])}\n    {error['reproduce']}")
+    if "baseline" in summary:
+        click.echo(f"\nsince {summary['baseline']['campaign']}:")
+        for word in ("new", "still", "fixed"):
+            for signature in summary["baseline"][word]:
+                click.echo(f"    {word:<6} {signature}")
+
+
+def _print_failures(failures: Sequence[dict[str, Any]]) -> None:
+    if not failures:
+        return
+    click.echo()
+    rows = [
+        (failure["signature"], failure["runs"], _status(failure), ", ".join(map(str, failure["seeds"])))
+        for failure in failures
+    ]
+    print_table(("signature", "runs", "", "seeds"), rows)
+    for failure in failures:
+        click.echo(f"\n{failure['signature']} ({_status(failure)}), seed {failure['seed']}:")
+        for line in failure["message"].splitlines():
+            click.echo(f"    {line}".rstrip())
+        click.echo(f"    again: {failure['reproduce']}")
+
+
+def _status(failure: dict[str, Any]) -> str:
+    if failure["allowed"]:
+        return "allowed"
+    return f"known: {failure['known']}" if failure["known"] else "failure"
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

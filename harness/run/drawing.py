@@ -1,0 +1,136 @@
+"""A drawing: everything that decides a plan but the seed, as a person types it.
+
+One drawing and a seed give one plan; a suite's cell, both sides of a comparison and every mutant search share a drawing
+over many seeds. A drawing knows the command line that repeats it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from harness.errors import BadInput, one_of
+from harness.plans.plan import Plan, decode
+from harness.quantities import duration_text
+from harness.systems.system import OptionSpec, System
+
+_TRUE: Final = ("true", "on", "yes", "1")
+_FALSE: Final = ("false", "off", "no", "0")
+
+
+class Abilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan may ask of a system, as plain data: the code itself may live in another process."""
+
+    workloads: tuple[str, ...]
+    fault_kinds: tuple[str, ...]
+    options: tuple[OptionSpec, ...]
+
+
+def abilities_of(systems: Iterable[System]) -> Abilities:
+    """What all of these versions can be asked together: any option of theirs, and what every one supports."""
+    listed = list(systems)
+    options: dict[str, OptionSpec] = {}
+    for system in listed:
+        for option in system.options:
+            options.setdefault(option.name, option)
+    first = listed[0]
+    return Abilities(
+        workloads=tuple(name for name in first.workloads if all(name in system.workloads for system in listed)),
+        fault_kinds=tuple(kind for kind in first.fault_kinds if all(kind in system.fault_kinds for system in listed)),
+        options=tuple(options.values()),
+    )
+
+
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be typed about a plan. None means: the profile decides. `pins` are texts of `-o key=value`."""
+
+    system: str = "raft_impl"
+    workload: str = "register"
+    profile: str = "swarm"
+    nodes: int | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    duration_ns: int | None = None
+    pins: dict[str, str] = {}
+
+    def plan(self, seed: int, abilities: Abilities) -> Plan:
+        """Draw the plan of a seed for a system with these abilities. Raises BadInput."""
+        from harness.plans.draw import draw  # workloads and profiles: slow to import, needed by no `--help`
+
+        if self.workload not in abilities.workloads:
+            raise BadInput(f"workload {self.workload!r}", one_of(abilities.workloads), "--workload")
+        plan = draw(
+            seed=seed,
+            profile=self.profile,
+            workload=self.workload,
+            options=abilities.options,
+            pins=parse_pins(self.pins, abilities.options),
+            nodes=self.nodes,
+            concurrency=self.concurrency,
+            rate=self.rate,
+            duration_ns=self.duration_ns,
+            fault_kinds=abilities.fault_kinds,
+        )
+        # Canonical JSON sorts the keys of objects. What runs now must be what a stored plan reads as later.
+        return decode(plan.to_json(), f"the plan of seed {seed}")
+
+    def command(self, seed: int) -> str:
+        """Give the line that repeats the run of a seed."""
+        words = ["foreshock", "run", "--seed", str(seed), "--workload", self.workload, "--profile", self.profile]
+        if self.system != "raft_impl":
+            words += ["--system", self.system]
+        for option, value in (("--nodes", self.nodes), ("--concurrency", self.concurrency), ("--rate", self.rate)):
+            if value is not None:
+                words += [option, f"{value:g}"]
+        if self.duration_ns is not None:
+            words += ["--duration", duration_text(self.duration_ns)]
+        for name, text in self.pins.items():
+            words += ["-o", f"{name}={text}"]
+        return shlex.join(words)
+
+
+def parse_pins(pins: Mapping[str, str], options: Sequence[OptionSpec]) -> dict[str, Any]:
+    """Read the texts of `-o key=value` by the options' types. Raises BadInput."""
+    by_name = {option.name: option for option in options}
+    unknown = [name for name in pins if name not in by_name]
+    if unknown:
+        raise BadInput(f"option {unknown[0]!r}", one_of(sorted(by_name)), f"-o {unknown[0]}={pins[unknown[0]]}")
+    return {name: _parse(text, by_name[name]) for name, text in pins.items()}
+
+
+def _parse(text: str, option: OptionSpec) -> Any:
+    where = f"-o {option.name}={text}"
+    try:
+        value = _PARSERS[option.type](text)
+    except (KeyError, ValueError):
+        raise BadInput(repr(text), _expected(option), where) from None
+    if option.words and value not in option.words:
+        raise BadInput(repr(text), _expected(option), where)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high = option.minimum, option.maximum
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise BadInput(text, _expected(option), where)
+    return value
+
+
+def _expected(option: OptionSpec) -> str:
+    if option.words:
+        return one_of(option.words)
+    unit = f" in {option.unit}" if option.unit else ""
+    low = f" from {option.minimum:g}" if option.minimum is not None else ""
+    high = f" to {option.maximum:g}" if option.maximum is not None else ""
+    return f"{option.type}{unit}{low}{high}"
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(text)
+
+
+_PARSERS: Final[dict[str, Any]] = {"int": int, "decimal": float, "bool": _boolean, "word": str}

@@ -1,0 +1,106 @@
+"""Replay: a stored plan run again, and the proof that it was the same run.
+
+Equal fingerprints mean that everything happened alike: plan, world, history, trace and schedule. Where they differ, the
+stored trace (or, without one, the history) is laid beside the new one and the first line that differs is shown. Whether
+a difference is a finding or a bug of ours depends on what else differs: code under test, interpreter or harness. When
+none does, determinism is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+
+from checkers.history import encode_op
+from checkers.trace import as_event
+from harness.archive.find import StoredRun, read_history
+from harness.archive.layout import read_trace
+from harness.archive.provenance import Provenance, provenance
+from harness.systems.binding import Binding
+
+from . import runner
+from .outcome import Outcome
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The first place where two runs differ. A side is None when its run had ended."""
+
+    stream: str
+    index: int
+    time_ns: int
+    before: dict[str, Any] | None
+    now: dict[str, Any] | None
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay showed. `identical` is None when there was nothing to compare with.
+
+    `differs` names what else differs between the two runs: code, harness, python, trio.
+    """
+
+    outcome: Outcome
+    identical: bool | None
+    differs: list[str]
+    first_difference: Difference | None
+
+    @property
+    def broken(self) -> bool:
+        """The same everything gave another run: determinism is broken."""
+        return self.identical is False and not self.differs
+
+
+def replay(stored: StoredRun, binding: Binding, *, stop_at_first: bool = False) -> Replayed:
+    """Run a stored plan again and compare it with what was stored."""
+    outcome = runner.run(stored.plan, binding, keep_rows=True, stop_at_first=stop_at_first)
+    if stored.document is None:
+        return Replayed(outcome=outcome, identical=None, differs=[], first_difference=None)
+    identical = outcome.fingerprint == stored.document["fingerprint"]
+    return Replayed(
+        outcome=outcome,
+        identical=identical,
+        differs=_differs(stored.document, binding),
+        first_difference=None if identical else _first_difference(stored, outcome),
+    )
+
+
+def first_difference(stream: str, before: Iterable[dict[str, Any]], now: Iterable[dict[str, Any]]) -> Difference | None:
+    """Lay two streams of events side by side; None when they are equal."""
+    for old, new in zip_longest(before, now):
+        if old != new:
+            some = old if old is not None else new
+            assert some is not None
+            return Difference(stream=stream, index=some["index"], time_ns=some["time"], before=old, now=new)
+    return None
+
+
+def trace_events(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    """Give the trace of an outcome as its stored lines read: JSON values only."""
+    encode, decode = msgspec.json.encode, msgspec.json.Decoder(dict[str, Any]).decode
+    for index, row in enumerate(outcome.rows or ()):
+        yield decode(encode(as_event(index, row)))
+
+
+def history_events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Give the lines of a history as JSON values."""
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    return (decode(line) for line in lines if line.strip())
+
+
+def _first_difference(stored: StoredRun, outcome: Outcome) -> Difference | None:
+    assert stored.folder is not None
+    trace = read_trace(stored.folder)
+    if trace is not None and outcome.rows is not None:
+        difference = first_difference("trace", trace, trace_events(outcome))
+        if difference is not None:
+            return difference
+    now = history_events(encode_op(op) for op in outcome.history)
+    return first_difference("history", history_events(read_history(stored.folder).splitlines()), now)
+
+
+def _differs(document: dict[str, Any], binding: Binding) -> list[str]:
+    before = msgspec.convert(document["provenance"], Provenance)
+    code = [] if document["code_digest"] == binding.code_digest else ["code"]
+    return code + before.differences(provenance())

@@ -1,0 +1,38 @@
+"""Exact statistics of paired comparisons, from integers: no tables, no approximations, no dependency.
+
+Both sides of a comparison run the same plans, so what counts are the pairs that disagree. Under the hypothesis that the
+sides are equally good, each of n disagreements is a fair coin. McNemar's test on verdicts and the sign test on metrics
+are this one binomial test; computed exactly it holds for the few disagreements that a good implementation leaves, where
+the usual chi-squared approximation does not.
+
+References: McNemar 1947; Fagerland, Lydersen, Laake 2013 (why exact for small counts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import comb
+
+
+def binomial_p(fewer: int, more: int) -> Fraction:
+    """Two-sided exact p-value of so many disagreements one way and the other, each a fair coin."""
+    count = fewer + more
+    tail = sum(comb(count, k) for k in range(min(fewer, more) + 1))
+    return min(Fraction(1), Fraction(2 * tail, 2**count))
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The middle value, or the mean of the two in the middle; None of nothing."""
+    if not values:
+        return None
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def quantile(values: Sequence[float], share_ppm: int) -> float | None:
+    """The smallest value that at least this share of the values does not exceed; None of nothing."""
+    if not values:
+        return None
+    rank = -(-len(values) * share_ppm // 1_000_000)
+    return sorted(values)[max(rank, 1) - 1]

@@ -1,0 +1,115 @@
+"""Suites: named matrices of workloads and profiles, as data.
+
+    name = "nightly"
+    count = 2000
+    max_unknown = "0%"
+
+    [[cell]]
+    workload = "register"
+    profile = "swarm"
+
+    [[cell]]
+    workload = "counter"
+    profile = "clocks"
+    options = { reads = "lease" }
+
+Seed i runs in cell i modulo the number of cells. Suites that come with the harness are named; others are files.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from harness.errors import BadInput, one_of
+from harness.quantities import duration, share
+from harness.run.drawing import Drawing
+
+DEFAULT: Final = "default"
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """Cells, with how many seeds and how many unknown verdicts are right for them. `max_unknown` is a share of 1."""
+
+    name: str
+    cells: tuple[Drawing, ...]
+    count: int = 500
+    max_unknown: float = 0.01
+
+    def cell_of(self, seed: int) -> int:
+        """Which cell a seed runs in."""
+        return seed % len(self.cells)
+
+
+class _Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    workload: str
+    profile: str = "swarm"
+    nodes: int | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    duration: str | None = None
+    options: dict[str, Any] = {}
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: str
+    cell: list[_Cell]
+    count: int = 500
+    max_unknown: str = "1%"
+
+
+def named() -> list[str]:
+    """Names of the suites that come with the harness."""
+    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+
+
+def load(name: str) -> Suite:
+    """Read a suite by its name, or from its file. Raises BadInput."""
+    path = Path(name)
+    if path.suffix == ".toml" or path.is_file():
+        try:
+            return _decode(path.read_text(encoding="utf-8"), name)
+        except OSError as error:
+            raise BadInput(f"a file that cannot be read ({error.strerror})", "a suite", name) from None
+    if name not in named():
+        raise BadInput(f"suite {name!r}", one_of([*named(), "a TOML file"]), "foreshock suite")
+    return _decode((_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def _folder() -> Any:
+    return resources.files("harness") / "suites"
+
+
+def _decode(text: str, where: str) -> Suite:
+    try:
+        file = msgspec.convert(tomllib.loads(text), _File)
+        return _suite(file)
+    except ValueError as error:
+        raise BadInput(f"a malformed suite ({error})", "a suite as docs/cli.md describes it", where) from None
+
+
+def _suite(file: _File) -> Suite:
+    if not file.cell:
+        raise ValueError("no [[cell]]")
+    cells = tuple(
+        Drawing(
+            workload=cell.workload,
+            profile=cell.profile,
+            nodes=cell.nodes,
+            concurrency=cell.concurrency,
+            rate=cell.rate,
+            duration_ns=None if cell.duration is None else duration(cell.duration),
+            pins={key: _text(value) for key, value in cell.options.items()},
+        )
+        for cell in file.cell
+    )
+    return Suite(name=file.name, cells=cells, count=file.count, max_unknown=share(file.max_unknown))
+
+
+def _text(value: Any) -> str:
+    """Write an option's value as `-o` would have it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
