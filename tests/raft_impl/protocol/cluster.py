@@ -22,8 +22,8 @@ import msgspec
 from raft_impl.protocol.config import MILLISECOND_NS, Config
 from raft_impl.protocol.core import Raft
 from raft_impl.protocol.membership import Change
-from raft_impl.protocol.messages import Message, kind
-from raft_impl.protocol.ready import Answer, Persist, Proposed, ReadAt, Ready, Refused
+from raft_impl.protocol.messages import Append, Message, PreVoteReply, VoteReply, kind
+from raft_impl.protocol.ready import Answer, Persist, Ready
 from raft_impl.protocol.state import (
     Entry,
     EntryKind,
@@ -171,6 +171,16 @@ class Cluster:
         self.campaign(name)
         self.settle()
         assert self.status(name).role is Role.LEADER, f"{name} was not elected"
+
+    def elect_without_commit(self, name: str) -> None:
+        """Have a node win an election, whatever becomes of its first entry; fire its timer until it does."""
+        for _ in range(5):
+            self.now += 2 * T_NS
+            self.campaign(name)
+            self.settle()
+            if self.status(name).role is Role.LEADER:
+                return
+        raise AssertionError(f"{name} was not elected")
 
     def propose(self, name: str, data: str, *, settle: bool = True) -> Any:
         """Propose a command; returns its tag."""
@@ -376,4 +386,35 @@ class Cluster:
         return f"{what}#{self._tags}"
 
 
-__all__ = ["HEARTBEAT_NS", "T_NS", "Cluster", "Proposed", "ReadAt", "Refused"]
+def alone(*, log: Sequence[int] = (), term: int = 0, voters: str = "abc", **options: Any) -> Cluster:
+    """A cluster of which only node "a" runs: the test plays the others, and finds in `network` what "a" says to
+    them."""
+    cluster = Cluster(voters, logs={"a": log}, terms={"a": term}, **options)
+    for name in voters[1:]:
+        cluster.crash(name)
+    return cluster
+
+
+def elected(cluster: Cluster, *supporters: str) -> None:
+    """Let "a", which is alone, win an election by the votes of these, and forget what it sent."""
+    cluster.now += 2 * T_NS
+    term = Term(cluster.status("a").term + 1)
+    cluster.campaign("a")
+    if cluster.config.pre_vote:
+        for name in supporters:
+            cluster.step("a", name, PreVoteReply(term, True))
+    for name in supporters:
+        cluster.step("a", name, VoteReply(term, True))
+    assert cluster.status("a").role is Role.LEADER
+    cluster.network.clear()
+
+
+def entry(index: int, term: int, data: str = "") -> Entry:
+    """A command; by default its text says where it was first appended, as in the logs of `Cluster`."""
+    return Entry(Index(index), Term(term), EntryKind.COMMAND, (data or f"{index}@{term}").encode())
+
+
+def append(term: int, prev: int, prev_term: int, *terms: int, commit: int = 0) -> Append:
+    """AppendEntries of a leader of `term` with entries of these terms after (prev, prev_term)."""
+    entries = tuple(entry(index, entry_term) for index, entry_term in enumerate(terms, prev + 1))
+    return Append(Term(term), Index(prev), Term(prev_term), Index(commit), entries)
