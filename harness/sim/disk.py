@@ -149,9 +149,9 @@ class SimDisk:
         """Names and files that a power loss now would leave, sorted."""
         return sorted(self._durable_names.items())
 
-    def name_of(self, file: SimFile) -> str | None:
-        """The name a file has now."""
-        return next((name for name, other in self._names.items() if other is file), None)
+    def durable_name_of(self, file: SimFile) -> str | None:
+        """The name under which a power loss now would leave this file, if any."""
+        return next((name for name, other in self._durable_names.items() if other is file), None)
 
     def _tear(self, file: SimFile, change: Change, draws: Counter) -> None:
         """A part of the first lost write reached the platter: whole sectors, or half of one."""

@@ -12,7 +12,7 @@ from typing import Any
 from harness.plans.plan import DiskSpec
 from .recorder import Recorder
 from harness.systems.system import DurableReader, SystemServer
-from .disk import SimDisk, SimFile
+from .disk import NameChange, SimDisk, SimFile
 from .environment import SimEnvironment
 from .kernel.draws import Counter
 from .kernel.events import Kernel
@@ -157,7 +157,7 @@ class Seat:
             self.hold(self._synced, argument)
             return
         result = complete()
-        durable = self._read_file(name, result) if name is not None else self._read_names(result)
+        durable = self._read_file(result) if name is not None else self._read_names(result)
         self._recorder.row("fsync", self.name, (name or ".",), durable)
         self.writes_in_flight -= 1
         handling_ns = self._handling_draws.between(*self._handling_ns)
@@ -175,21 +175,27 @@ class Seat:
         else:
             done(None)
 
-    def _read_file(self, name: str, file: SimFile) -> tuple[tuple[Any, ...], ...]:
+    def _read_file(self, file: SimFile) -> tuple[tuple[Any, ...], ...]:
+        """What this file now says durably. Nothing while its name is not durable: a power loss would take it whole."""
+        name = self.disk.durable_name_of(file)
+        if self._reader is None or name is None:
+            return ()
+        unchanged, file.unchanged = file.unchanged, len(file.durable)
+        return self._reader.synced(name, file.durable, unchanged)
+
+    def _read_names(self, changes: list[NameChange]) -> tuple[tuple[Any, ...], ...]:
         if self._reader is None:
             return ()
-        current = self.disk.name_of(file) or name
-        unchanged, file.unchanged = file.unchanged, len(file.durable)
-        return self._reader.synced(current, file.durable, unchanged)
-
-    def _read_names(self, changes: list[Any]) -> tuple[tuple[Any, ...], ...]:
-        if self._reader is not None:
-            for what, name, target, _ in changes:
-                if what == "rename":
-                    self._reader.renamed(name, target)
-                elif what == "unlink":
-                    self._reader.removed(name)
-        return ()
+        durable: tuple[tuple[Any, ...], ...] = ()
+        for what, name, target, file in changes:
+            if what == "rename":
+                self._reader.renamed(name, target)
+            elif what == "unlink":
+                self._reader.removed(name)
+            if file is not None:
+                file.unchanged = 0
+                durable = self._read_file(file) or durable
+        return durable
 
     def lose_power(self) -> bool:
         """What was not durable is lost, in part. Returns whether anything was."""
