@@ -46,7 +46,7 @@ from .prefixes import Bounds, first_certain
 from .refusals import Refusal
 from .result import LimitReached, Limits, LinearizabilityResult, Meter
 
-ENGINE: Final = "zones"
+ENGINE: Final = "registers"
 
 NO_LIMITS: Final = Limits()
 

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from checkers.history import INF, Operation
-from checkers.linearizability import registers
+from checkers.linearizability import counters, registers
 from checkers.linearizability.result import LinearizabilityResult
-from checkers.models import CAS_REGISTER, MAP, Model
+from checkers.models import CAS_REGISTER, COUNTER, MAP, Model
 from tests.checkers import brute
 
 LARGEST = 10
@@ -249,7 +249,59 @@ MAP_PATH = Path(
     key="k",
 )
 
-PATHS = {path.name: path for path in (REGISTER_PATH, MAP_PATH)}
+# -- counters ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_counter(*alphabets: tuple[int, ...]) -> Callable[[random.Random], Draw]:
+    def start(rng: random.Random) -> Draw:
+        deltas = rng.choice(alphabets)
+        weights = rng.choice(((3, 3, 3), (4, 5, 0), (3, 0, 5), (2, 6, 1), (5, 3, 1)))
+
+        def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
+            f = rng.choices(("read", "add", "add-and-get"), weights)[0]
+            return f, None if f == "read" else rng.choice(deltas)
+
+        return draw
+
+    return start
+
+
+def _run_counter(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    if f == "read":
+        return state, "ok", state
+    return state + value, "ok", (value, state + value) if f == "add-and-get" else value
+
+
+def _other_counter_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    deltas = [operation.value for operation in operations if operation.f != "read"] or [1]
+    if victim.f == "read":
+        return "ok", victim.result + rng.choice((1, -1)) * rng.choice(deltas)
+    if victim.f == "add-and-get":
+        return "ok", (victim.value, victim.result[1] + rng.choice((1, -1)) * rng.choice(deltas))
+    return victim.type, victim.result
+
+
+def _counter_path(name: str, *alphabets: tuple[int, ...]) -> Path:
+    return Path(
+        name=name,
+        model=COUNTER,
+        draw=_draw_counter(*alphabets),
+        run=_run_counter,
+        check=counters.check_operations,
+        other_answer=_other_counter_answer,
+    )
+
+
+COUNTER_ONE_PATH = _counter_path("counter-one-delta", (1,), (-1,), (3,))
+COUNTER_SMALL_PATH = _counter_path("counter-small", (1, -1), (1, 2), (-3, -2, -1, 1, 2, 3), (0, 1, -2), (3, -2))
+# Sums of large deltas that are equal by chance, as small ones are by nature: 20 + 33 = 53, 40 = 20 + 20.
+COUNTER_LARGE_PATH = _counter_path(
+    "counter-large", (20, 33, -20, 53, -13, 40), (17, 29, -46, 71, 100), (1000, -2000, 5000, 12000, -25000, 60000)
+)
+
+PATHS = {
+    path.name: path for path in (REGISTER_PATH, MAP_PATH, COUNTER_ONE_PATH, COUNTER_SMALL_PATH, COUNTER_LARGE_PATH)
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

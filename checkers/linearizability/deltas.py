@@ -1,0 +1,479 @@
+"""Counters with adds of several deltas, of either sign: configurations by class, with dominance.
+
+Pending blind adds of one delta form a **class**. Which of them took effect cannot be seen, so it may as well be the one
+that returns first of those called by then; crashed ones come last. A configuration is
+
+* the value;
+* `ahead`: the blind adds that took effect and have not returned, as (delta, return) pairs;
+* `seen`: the operations with an answer that were placed and have not returned (reads, and adds that answered).
+
+One configuration **dominates** another if it can do whatever the other can: the same answered adds are placed, and the
+same or more reads; and in each class, when both lists of returns are sorted with the latest first, the dominating one
+is no longer than the other and nowhere later. (It can then place what it lacks at this same moment, those that return
+first, and what remains to be placed is due no earlier than with the other.) Only undominated configurations are kept,
+so nothing is placed before it must be. Two kinds of events force something, always a return:
+
+* A blind add that is not ahead is placed.
+* An operation with an answer is placed: some multiset of pending adds must bring the value to what it needs. Only
+  minimal multisets matter (none that contains another one of the same sum), but all of those do.
+
+Before what is forced, other pending operations with answers may be visited, in any order; each visit is forced in the
+same way. A read that finds its value is placed at once, whenever that happens.
+
+**Which multisets** have a given sum is where the difficulty sits. With small deltas there are few minimal ones: add a
+positive delta while the sum is too small and a negative one while it is too large, and leave out what contains a part
+that sums to nothing. With large distinct deltas there is hardly ever more than one, and finding it is subset sum: the
+sums of all sets of crashed adds are kept in a table, which each new crashed add doubles, and for each set of live ones
+the rest is looked up. Past `TABLE_CRASHED_MAX` crashed adds that may still take effect, only sets with few of them are
+in the table. What is found so is still a proof that the history is linearizable; what is not found is no proof that it
+is not, and then the answer is a limit and no verdict.
+
+Notes: cost is linear in the length, and exponential in the number of operations with answers and of classes that are
+pending at one instant. A step is one configuration after one event.
+
+References: G. Lowe, "Testing for linearizability", Concurrency and Computation 29 (2017), section 4, for just-in-time
+linearization.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+from typing import Final, NamedTuple, Protocol
+
+from checkers.history import INF
+
+from .result import LimitReached, Meter
+
+CONFIGURATIONS_MAX: Final = 20_000
+"""More than this at one instant, and there is no hope that the next one has fewer."""
+
+SMALL_DELTA_MAX: Final = 16
+"""Up to this size of all deltas, minimal multisets are enumerated by walking; beyond it, by subset sums."""
+
+LIVE_SETS_MAX: Final = 1 << 16
+"""So many sets of live adds are tried for one sum, at most."""
+
+TABLE_CRASHED_MAX: Final = 14
+"""The table of sums of crashed adds has two to this power of entries, at most."""
+
+FEW_CRASHED: Final = 2
+"""With more crashed adds than that, the table has the sets with up to so many of them."""
+
+READ: Final = 0
+ADD: Final = 1
+
+
+class Rows(Protocol):
+    """What `counters.Columns` holds."""
+
+    calls: Sequence[int]
+    returns: Sequence[int]
+    kinds: bytes
+    deltas: Sequence[int]
+    values: Sequence[int]
+    initial: int
+
+
+def walk(rows: Rows, meter: Meter) -> int | None:
+    """Walk over the events; return the one (by index) that no configuration gets past, None if all are passed."""
+    return _Walk(rows, meter).run()
+
+
+Adds = tuple[tuple[int, int], ...]
+"""Blind adds as (delta, return) pairs, the latest return of each delta first; INF for crashed ones."""
+
+Counts = tuple[tuple[int, int], ...]
+"""A multiset of deltas as (delta, count) pairs."""
+
+
+class _Configuration(NamedTuple):
+    """Where one order of the adds stands."""
+
+    value: int
+    ahead: Adds
+    seen: frozenset[int]  # rows; membership only
+
+
+class _Walk:
+    """One walk over the events, with all configurations."""
+
+    def __init__(self, rows: Rows, meter: Meter) -> None:
+        self.rows = rows
+        self.meter = meter
+        self.pending = _Pending(max((abs(delta) for delta in rows.deltas), default=0) <= SMALL_DELTA_MAX)
+        self.asking: dict[int, None] = {}  # pending rows with an answer, in the order of their calls
+        self.readers: dict[int, list[int]] = {}  # value -> pending reads of it
+        self.steps = 0
+        self.next_check = 0
+
+    def run(self) -> int | None:
+        rows = self.rows
+        configurations = [_Configuration(rows.initial, (), frozenset())]
+        in_order = [row for row, ret in enumerate(rows.returns) if ret < INF]
+        in_order.sort(key=rows.returns.__getitem__)
+        called = 0
+        for row in in_order:
+            now = rows.returns[row]
+            while called < len(rows.calls) and rows.calls[called] < now:
+                configurations = self._call(configurations, called)
+                called += 1
+            if rows.kinds[row] == ADD:
+                configurations = self._return_blind(configurations, rows.deltas[row], now)
+            else:
+                configurations = self._return_answer(configurations, row)
+            if not configurations:
+                if self.pending.was_partial:
+                    reason = f"too many crashed adds to try all their sums; stuck at the completion with index {now}"
+                    raise LimitReached(reason)
+                return now
+            configurations = self._forget_crashed(configurations)
+        return None
+
+    def _call(self, configurations: list[_Configuration], row: int) -> list[_Configuration]:
+        rows = self.rows
+        if rows.kinds[row] == ADD:
+            self.pending.call(rows.deltas[row], rows.returns[row])
+            return configurations
+        self.asking[row] = None
+        if rows.kinds[row] != READ:
+            return configurations
+        value = rows.values[row]
+        self.readers.setdefault(value, []).append(row)
+        return [
+            configuration._replace(seen=configuration.seen | {row}) if configuration.value == value else configuration
+            for configuration in configurations
+        ]
+
+    def _return_blind(self, configurations: list[_Configuration], delta: int, now: int) -> list[_Configuration]:
+        this = (delta, now)
+        found: list[_Configuration] = []
+        for configuration in configurations:
+            if this in configuration.ahead:
+                found.append(_without(configuration, this))
+                continue
+            for value, ahead, seen in self._visits(configuration, -1):
+                if this in ahead:
+                    found.append(_without(_Configuration(value, ahead, seen), this))
+                else:
+                    found.append(self._arrive(value + delta, ahead, seen))
+        self.pending.settle(delta, now)
+        self._count(len(found))
+        return self._prune(found)
+
+    def _return_answer(self, configurations: list[_Configuration], row: int) -> list[_Configuration]:
+        found: list[_Configuration] = []
+        for configuration in configurations:
+            if row in configuration.seen:
+                found.append(configuration)
+                continue
+            for before in self._visits(configuration, row):
+                found.extend((before,) if row in before.seen else self._visit(before, row))
+        del self.asking[row]
+        if self.rows.kinds[row] == READ:
+            self.readers[self.rows.values[row]].remove(row)
+            if not self.readers[self.rows.values[row]]:
+                del self.readers[self.rows.values[row]]
+        self._count(len(found))
+        return self._prune([configuration._replace(seen=configuration.seen - {row}) for configuration in found])
+
+    def _arrive(self, value: int, ahead: Adds, seen: frozenset[int]) -> _Configuration:
+        """Come to a value, where pending reads may be waiting."""
+        waiting = self.readers.get(value)
+        return _Configuration(value, ahead, seen.union(waiting) if waiting else seen)
+
+    def _visits(self, configuration: _Configuration, goal: int) -> list[_Configuration]:
+        """List what comes of visits to pending operations with answers other than `goal`, in any order, or of none."""
+        found = [configuration]
+        if all(row in configuration.seen or row == goal for row in self.asking):
+            return found
+        known = {configuration}
+        for reached in found:
+            for row in self.asking:
+                if row != goal and row not in reached.seen:
+                    for after in self._visit(reached, row):
+                        if after not in known:
+                            known.add(after)
+                            found.append(after)
+            self._count(len(found))
+        return self._prune(found)
+
+    def _visit(self, configuration: _Configuration, row: int) -> Iterator[_Configuration]:
+        """Place one operation with an answer, after the blind adds that it takes."""
+        rows = self.rows
+        value, ahead, seen = configuration
+        answer = rows.values[row]
+        if rows.kinds[row] == READ:
+            for more in self.pending.multisets(answer - value, ahead):
+                yield self._arrive(answer, self.pending.place(more, ahead), seen)
+            return
+        needs = answer - rows.deltas[row]
+        for more in self.pending.multisets(needs - value, ahead):
+            there = self._arrive(needs, self.pending.place(more, ahead), seen)
+            yield self._arrive(answer, there.ahead, there.seen | {row})
+
+    def _count(self, size: int) -> None:
+        self.steps += size
+        if size > CONFIGURATIONS_MAX:
+            raise LimitReached(f"more than {CONFIGURATIONS_MAX} configurations of pending adds at one instant")
+        if self.steps >= self.next_check:
+            self.next_check = self.steps + self.meter.interval
+            self.meter.check(self.steps, size)
+
+    def _prune(self, configurations: list[_Configuration]) -> list[_Configuration]:
+        """Drop each configuration that another one dominates."""
+        if len(configurations) <= 1:
+            return configurations
+        kinds = self.rows.kinds
+        kept: list[tuple[_Configuration, frozenset[int]]] = []
+        # Whatever dominates a configuration comes before it in this order.
+        order = sorted(dict.fromkeys(configurations), key=lambda one: (len(one.ahead), -len(one.seen)))
+        for configuration in order:
+            _, ahead, seen = configuration
+            adds = frozenset(row for row in seen if kinds[row] != READ)
+            if not any(
+                adds == other_adds and seen <= other.seen and _is_within(other.ahead, ahead)
+                for other, other_adds in kept
+            ):
+                kept.append((configuration, adds))
+        return [configuration for configuration, _ in kept]
+
+    def _forget_crashed(self, configurations: list[_Configuration]) -> list[_Configuration]:
+        """What crashed and took effect in every configuration is over."""
+        common = [add for add in configurations[0].ahead if add[1] == INF]
+        if not common or len(configurations) > 1:
+            return configurations
+        for delta, _ in common:
+            self.pending.settle(delta, INF)
+        (only,) = configurations
+        return [only._replace(ahead=tuple(add for add in only.ahead if add[1] < INF))]
+
+
+def _without(configuration: _Configuration, add: tuple[int, int]) -> _Configuration:
+    ahead = configuration.ahead
+    place = ahead.index(add)
+    return configuration._replace(ahead=ahead[:place] + ahead[place + 1 :])
+
+
+def _is_within(ahead: Adds, others: Adds) -> bool:
+    """Whether in each class `ahead` is no longer than `others` and nowhere later, the latest first."""
+    if len(ahead) > len(others):
+        return False
+    if not ahead or ahead == others:
+        return True
+    by_delta: dict[int, list[int]] = {}
+    for delta, ret in others:
+        by_delta.setdefault(delta, []).append(ret)
+    place, before = 0, None
+    for delta, ret in ahead:
+        place = place + 1 if delta == before else 0
+        before = delta
+        returns = by_delta.get(delta, ())
+        if place >= len(returns) or ret > returns[place]:
+            return False
+    return True
+
+
+class _Pending:
+    """The blind adds that have been called and have not returned, and which multisets of them have a given sum.
+
+    That an add is pending is the same for all configurations; whether it is ahead is not.
+    """
+
+    def __init__(self, are_small: bool) -> None:
+        self.are_small = are_small
+        self.live: dict[int, list[int]] = {}  # delta -> returns of live adds, the earliest first
+        self.crashed: dict[int, int] = {}  # delta -> how many crashed adds may still take effect
+        self.was_partial = False  # an answer may have missed something
+        self.walks: dict[tuple[int, Counts], list[Counts]] = {}  # (sum, spare) -> minimal multisets
+        self.table: _Table | None = None  # sums of sets of crashed adds
+
+    def call(self, delta: int, ret: int) -> None:
+        """An add is pending from now on."""
+        if ret == INF:
+            self.crashed[delta] = self.crashed.get(delta, 0) + 1
+            if self.table is not None:
+                self.table.add(delta)
+        else:
+            insort(self.live.setdefault(delta, []), ret)
+
+    def settle(self, delta: int, ret: int) -> None:
+        """An add is pending no more."""
+        if ret == INF:
+            self.crashed[delta] -= 1
+            if not self.crashed[delta]:
+                del self.crashed[delta]
+            self.table = None
+        else:
+            self.live[delta].remove(ret)
+            if not self.live[delta]:
+                del self.live[delta]
+
+    def place(self, more: Counts, ahead: Adds) -> Adds:
+        """Put so many adds of each class ahead: those that return first."""
+        if not more:
+            return ahead
+        added = list(ahead)
+        for delta, count in more:
+            waiting = [ret for ret in self.live.get(delta, ()) if (delta, ret) not in ahead][:count]
+            added += [(delta, ret) for ret in waiting]
+            added += [(delta, INF)] * (count - len(waiting))
+        added.sort(key=lambda add: (add[0], -add[1]))
+        return tuple(added)
+
+    def multisets(self, goal: int, ahead: Adds) -> Sequence[Counts]:
+        """List the minimal multisets of adds, pending and not ahead, whose sum is `goal`."""
+        if goal == 0:
+            return [()]
+        live, crashed = self._spare(ahead)
+        if self.are_small:
+            spare = dict(live)
+            for delta, count in crashed.items():
+                spare[delta] = spare.get(delta, 0) + count
+            return self._by_walking(goal, spare)
+        return self._by_table(goal, live, crashed)
+
+    def _spare(self, ahead: Adds) -> tuple[dict[int, int], dict[int, int]]:
+        """Count, by class, the adds that are not ahead: live and crashed."""
+        live = {delta: len(returns) for delta, returns in self.live.items()}
+        crashed = dict(self.crashed)
+        for delta, ret in ahead:
+            counts = crashed if ret == INF else live
+            counts[delta] -= 1
+            if not counts[delta]:
+                del counts[delta]
+        return live, crashed
+
+    def _by_walking(self, goal: int, spare: dict[int, int]) -> Sequence[Counts]:
+        if not _is_between(goal, spare):
+            return ()
+        # No minimal multiset is longer than this, so more of a class is as good as this many.
+        bound = abs(goal) + 2 * SMALL_DELTA_MAX
+        key = (goal, tuple((delta, min(count, bound)) for delta, count in sorted(spare.items())))
+        found = self.walks.get(key)
+        if found is None:
+            found = self.walks[key] = _minimal_multisets(*key)
+        return found
+
+    def _by_table(self, goal: int, live: dict[int, int], crashed: dict[int, int]) -> Sequence[Counts]:
+        if not _is_between(goal, live, crashed):
+            return ()
+        if self.table is None:
+            self.table = _Table(self.crashed)
+        self.was_partial |= self.table.is_partial
+        sizes = 1
+        for count in live.values():
+            sizes *= count + 1
+        if sizes > LIVE_SETS_MAX:
+            raise LimitReached(f"{sizes} sets of pending adds at one instant")
+        found = []
+        for counts in product(*(range(count + 1) for count in live.values())):
+            rest = goal - sum(count * delta for count, delta in zip(counts, live))
+            for of_crashed in self.table.sets(rest):
+                if all(count <= crashed.get(delta, 0) for delta, count in of_crashed.items()):
+                    total = dict(of_crashed)
+                    for delta, count in zip(live, counts):
+                        if count:
+                            total[delta] = total.get(delta, 0) + count
+                    found.append(tuple(sorted(total.items())))
+        return _minimal(found)
+
+
+def _is_between(goal: int, *spares: dict[int, int]) -> bool:
+    """Whether a sum is not out of reach of all these adds."""
+    low = high = 0
+    for spare in spares:
+        for delta, count in spare.items():
+            if delta > 0:
+                high += delta * count
+            else:
+                low += delta * count
+    return low <= goal <= high
+
+
+def _minimal_multisets(goal: int, spare: Counts) -> list[Counts]:
+    """List the minimal multisets within `spare` whose sum is `goal`.
+
+    Each can be ordered so that its sums rise while below the goal and fall while above, so walk in that way only. No
+    part of a minimal multiset sums to nothing: `sums` has a bit for each sum of a part, to see that.
+    """
+    deltas = [delta for delta, _ in spare]
+    limits = [count for _, count in spare]
+    zero = (abs(goal) + 2 * SMALL_DELTA_MAX) * SMALL_DELTA_MAX  # the bit of the sum 0
+    frontier = {(0,) * len(deltas): (0, 1 << zero)}
+    found: dict[tuple[int, ...], None] = {}
+    while frontier:
+        following: dict[tuple[int, ...], tuple[int, int]] = {}
+        for counts, (total, sums) in frontier.items():
+            for place, delta in enumerate(deltas):
+                if (delta > 0) != (total < goal) or counts[place] == limits[place] or sums >> (zero - delta) & 1:
+                    continue
+                more = (*counts[:place], counts[place] + 1, *counts[place + 1 :])
+                if total + delta == goal:
+                    found[more] = None
+                elif more not in following:
+                    moved = sums << delta if delta > 0 else sums >> -delta
+                    following[more] = (total + delta, sums | moved)
+        frontier = following
+    return _minimal([tuple((delta, count) for delta, count in zip(deltas, counts) if count) for counts in found])
+
+
+def _minimal(multisets: list[Counts]) -> list[Counts]:
+    """Keep the multisets that contain no other one."""
+    if len(multisets) <= 1:
+        return multisets
+    kept: list[tuple[Counts, dict[int, int]]] = []
+    for one in sorted(dict.fromkeys(multisets), key=lambda one: sum(count for _, count in one)):
+        counts = dict(one)
+        if not any(all(counts.get(delta, 0) >= count for delta, count in other) for other, _ in kept):
+            kept.append((one, counts))
+    return [one for one, _ in kept]
+
+
+class _Table:
+    """The sums of sets of crashed adds, and which sets have each of them: all sets, or only those of few."""
+
+    def __init__(self, crashed: dict[int, int]) -> None:
+        self.deltas = [delta for delta, count in crashed.items() for _ in range(count)]
+        self.is_partial = len(self.deltas) > TABLE_CRASHED_MAX
+        self.masks: dict[int, tuple[int, ...]] = {0: (0,)}
+        if self.is_partial:
+            for size in range(1, FEW_CRASHED + 1):
+                for places in combinations(range(len(self.deltas)), size):
+                    self._enter(sum(self.deltas[place] for place in places), sum(1 << place for place in places))
+            return
+        for place, delta in enumerate(self.deltas):
+            self._double(place, delta)
+
+    def add(self, delta: int) -> None:
+        """One more add has crashed."""
+        place = len(self.deltas)
+        self.deltas.append(delta)
+        if place >= TABLE_CRASHED_MAX:
+            # Sets of more than few stay where they are in the table: they are sets all the same.
+            self.is_partial = True
+            few = [
+                (total, mask) for total, masks in self.masks.items() for mask in masks if mask.bit_count() < FEW_CRASHED
+            ]
+            for total, mask in few:
+                self._enter(total + delta, mask | 1 << place)
+        else:
+            self._double(place, delta)
+
+    def _double(self, place: int, delta: int) -> None:
+        for total, masks in list(self.masks.items()):
+            for mask in masks:
+                self._enter(total + delta, mask | 1 << place)
+
+    def _enter(self, total: int, mask: int) -> None:
+        self.masks[total] = (*self.masks.get(total, ()), mask)
+
+    def sets(self, total: int) -> Iterator[dict[int, int]]:
+        """Yield the multisets of crashed adds with this sum."""
+        for mask in self.masks.get(total, ()):
+            counts: dict[int, int] = {}
+            for place, delta in enumerate(self.deltas):
+                if mask >> place & 1:
+                    counts[delta] = counts.get(delta, 0) + 1
+            yield counts
