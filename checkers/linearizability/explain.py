@@ -18,6 +18,7 @@ Four things are found, each exactly:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -88,25 +89,36 @@ def explain(
 def certain_index(part: Part, model: Model, result: LinearizabilityResult, decide: Decide) -> int:
     """Find the completion that ends the shortest failing prefix.
 
-    An engine names the completion at which it gave up. It knows later answers, so that can only be too early; the
-    true one is searched by bisection from there. Failing prefixes stay failing, which makes bisection right.
+    An engine names the completion at which it gave up. One that swept over all earlier ones knows later answers, and
+    what never happened, so it can only be too early; any other may be too late. The true one is searched by bisection
+    from there: failing prefixes stay failing. Where a prefix cannot be decided within the budget, it counts as fine.
     """
     if result.certain is not None and not any(void.call <= result.certain < void.ret for void in part.voids):
         return result.certain
-    start = result.certain or (result.blocked.ret if result.blocked is not None else 0)
-    ends = [end for end in part.completions() if end >= start] or part.completions()[-1:]
+    ends = part.completions()
     limits = Limits(steps=REDUCTION_STEPS)
 
     def fails(position: int) -> bool:
         return decide(part.prefix(ends[position], model), limits).validity == "invalid"
 
-    if fails(0):
-        return ends[0]
-    low, high = 0, len(ends) - 1  # low does not fail, high does
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fails(middle) else (middle, high)
-    return ends[high]
+    named = result.certain if result.blocked is None else result.blocked.ret
+    start = len(ends) - 1 if named is None else bisect_left(ends, named)
+    if result.swept or result.certain is not None:
+        return ends[_first_failing(fails, start, len(ends) - 1, likely=start)]
+    high = start if fails(start) else len(ends) - 1
+    return ends[_first_failing(fails, 0, high, likely=high - 1) if high > 0 else high]
+
+
+def _first_failing(fails: Callable[[int], bool], low: int, high: int, likely: int) -> int:
+    """Return the first position that fails; `high` fails, and nothing before `low` does. Try a likely one first."""
+    while low < high:
+        middle = min(max(likely, low), high - 1)
+        if fails(middle):
+            high = middle
+        else:
+            low = middle + 1
+        likely = (low + high) // 2
+    return high
 
 
 def last_placed(part: Part, index: int) -> Operation | None:

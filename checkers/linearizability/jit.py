@@ -47,6 +47,7 @@ from checkers.verdict import Validity
 
 from .alphabet import CHANGE, ILLEGAL_STATE, LOOK, WRITE, Alphabet
 from .result import LimitReached, Limits, LinearizabilityResult, Meter
+from .suppliers import Unsupplied, find_unsupplied
 
 ENGINE: Final = "jit"
 
@@ -55,7 +56,7 @@ NO_LIMITS: Final = Limits()
 STRIDE: Final = 32
 """Events between snapshots to which the search can go back."""
 
-FIRST_WIDTH: Final = 4
+FIRST_WIDTH: Final = 1
 """Configurations that the first, greedy beam keeps."""
 
 WIDENING: Final = 4
@@ -84,6 +85,9 @@ def check_operations(
 ) -> LinearizabilityResult:
     """Decide the operations of one object."""
     search = Search(operations, model, Meter(limits), witness=witness)
+    unsupplied = find_unsupplied(search.alphabet)
+    if unsupplied is not None:
+        return search.refuted(unsupplied)
     try:
         blocked = search.run()
     except LimitReached as limit:
@@ -491,6 +495,15 @@ class Search:
     def longer(self, path: Path, position: int, kind: int, bit: int) -> Path:
         return (path, position, kind, bit) if self.witness else None
 
+    def refuted(self, unsupplied: Unsupplied) -> LinearizabilityResult:
+        return LinearizabilityResult(
+            validity="invalid",
+            engine=ENGINE,
+            steps=len(self.alphabet.operations),
+            blocked=unsupplied.observer,
+            culprits=unsupplied.culprits,
+        )
+
     def result(
         self,
         validity: Validity,
@@ -505,6 +518,7 @@ class Search:
             steps=self.steps,
             states=self.largest,
             blocked=blocked,
+            swept=True,
             reason=reason,
             machine_dependent=machine_dependent,
         )

@@ -138,6 +138,7 @@ class _Search:
             steps=self.steps,
             states=len(self.seen),
             blocked=self.blocked if validity == "invalid" else None,
+            swept=True,
             order=tuple(self.order) if validity == "valid" else None,
             reason=reason,
             machine_dependent=machine_dependent,
