@@ -26,7 +26,7 @@ _EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["auto", "jsonl", "edn", "jepsen-log"]),
+    type=click.Choice(["auto", "jsonl"]),
     default="auto",
     show_default=True,
     help="How the file is written.",
@@ -98,10 +98,10 @@ def command(
 
 
 def _load(file: Path, form: str, lenient: bool) -> Any:
-    from checkers import importers
+    from checkers import History
 
     try:
-        return importers.load(file, format=form, lenient=lenient)
+        return History.from_jsonl(file, lenient=lenient)
     except OSError as error:
         raise BadInput(f"a file that cannot be read ({error.strerror})", "a history", str(file)) from None
 

@@ -1,0 +1,198 @@
+"""Mutants: planted bugs, and how many seeds the harness needs to find each.
+
+A mutant is a unified diff against `raft_impl/` with header lines above the first hunk:
+
+    Name: no-election-restriction
+    Source: raft.md D3; Ongaro and Ousterhout 2014, section 5.4.1
+    Expect: raft/leader-completeness
+
+It is applied to a copy of the package, so that product code holds no `if bug:`. `Expect` begins the signature that the
+bug should show; another one still counts as found, and the report says so. `seed` is always the first seed that fails,
+however many workers search: seeds are handed out in order, and a later failure waits for the earlier seeds.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from harness.errors import BadInput, Exit
+from harness.loader import code_digest, load_package, unload
+from harness.run.drawing import Drawing
+from harness.systems.binding import DEFAULT_LABEL, Binding, Code
+from harness.systems.checkouts import PACKAGE, Checkouts, copy_package
+
+from .executors import Pool
+from .jobs import Job, failure_signature, is_allowed, perform
+
+HEADERS: Final = ("Name", "Source", "Expect")
+_APPLY_SECONDS_MAX: Final = 60
+
+
+class Mutant(msgspec.Struct, frozen=True, kw_only=True):
+    """A planted bug. `expect` begins the signature that it should show; empty: any."""
+
+    name: str
+    source: str
+    expect: str
+    patch: Path
+
+
+class Search(msgspec.Struct, kw_only=True):
+    """How far the search for one mutant is."""
+
+    mutant: Mutant
+    binding: Binding
+    answers: dict[int, dict[str, Any]] = {}
+    errors: dict[int, str] = {}
+    first_failure: int | None = None
+
+
+def read_all(folder: Path) -> list[Mutant]:
+    """Read the headers of every `*.patch` of a folder, sorted by file name. Raises BadInput."""
+    patches = sorted(folder.glob("*.patch"))
+    if not patches:
+        raise BadInput("no *.patch", "a folder of unified diffs against raft_impl/", str(folder))
+    mutants = [read(patch) for patch in patches]
+    names = [mutant.name for mutant in mutants]
+    for mutant in mutants:
+        if names.count(mutant.name) > 1:
+            raise BadInput(f"the name {mutant.name!r} twice", "a name of its own for each mutant", str(mutant.patch))
+    return mutants
+
+
+def read(patch: Path) -> Mutant:
+    """Read the headers of a patch: lines before its first hunk."""
+    headers: dict[str, str] = {}
+    for line in _text(patch).splitlines():
+        if line.startswith(("--- ", "diff ")):
+            break
+        name, colon, value = line.partition(":")
+        if colon and name in HEADERS:
+            headers[name] = value.strip()
+    missing = [name for name in ("Name", "Source") if not headers.get(name)]
+    if missing:
+        raise BadInput(f"no header {missing[0]}:", "header lines Name:, Source:, Expect: above the diff", str(patch))
+    return Mutant(name=headers["Name"], source=headers["Source"], expect=headers.get("Expect", ""), patch=patch)
+
+
+def plant(mutant: Mutant, source: Path, checkouts: Checkouts) -> Binding:
+    """Apply a mutant to a copy of the package and bind it. Raises BadInput when the patch does not apply."""
+    folder = checkouts.folder("mutant")
+    package = copy_package(source, folder / PACKAGE)
+    before = code_digest(package)
+    # Outside a repository, `git apply` patches plain files; the ceiling keeps it from finding one further up.
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent), "LC_ALL": "C"}
+    done = subprocess.run(
+        ["git", "apply", "-p1", "--whitespace=nowarn", str(mutant.patch.resolve())],
+        cwd=folder,
+        env={name: value for name, value in environment.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")},
+        capture_output=True,
+        text=True,
+        timeout=_APPLY_SECONDS_MAX,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BadInput(
+            f"a patch that does not apply ({_first_line(done.stderr)})", f"a diff against {PACKAGE}/", str(mutant.patch)
+        )
+    digest = code_digest(package)
+    if digest == before:
+        raise BadInput("a patch that changes nothing", f"a diff against {PACKAGE}/", str(mutant.patch))
+    _require_loadable(package, mutant)
+    code = Code(spec=f"mutant:{mutant.name}", directory=str(package), digest=digest)
+    return Binding(codes={DEFAULT_LABEL: code})
+
+
+def search(
+    searches: Sequence[Search],
+    cells: Sequence[Drawing],
+    seeds: range,
+    advance: Callable[[str], None],
+    *,
+    jobs: int | None = None,
+) -> None:
+    """Search all mutants, seed by seed in turn, each until its first failing seed is known."""
+    by_name = {search.mutant.name: search for search in searches}
+
+    def items() -> Iterator[Job]:
+        waiting = deque((search, seed) for seed in seeds for search in searches)
+        while waiting:
+            search, seed = waiting.popleft()
+            if search.first_failure is None:
+                drawing = msgspec.structs.replace(cells[seed % len(cells)], system=f"mutant:{search.mutant.name}")
+                yield Job(seed=seed, drawing=drawing, binding=search.binding, stop_at_first=True)
+
+    with Pool(perform, jobs=jobs) as pool:
+        for done in pool.map(items()):
+            found = by_name[done.item.drawing.system.partition(":")[2]]
+            if done.result is None:
+                found.errors[done.item.seed] = done.error
+            else:
+                found.answers[done.item.seed] = done.result
+                if done.result["verdict"] == "invalid" and not is_allowed(done.result):
+                    found.first_failure = min(done.item.seed, found.first_failure or done.item.seed)
+            advance(f"{sum(s.first_failure is not None for s in searches)} of {len(searches)} found")
+
+
+def report(search: Search, seeds: range) -> dict[str, Any]:
+    """Describe one search, as `mutants --json` prints it. Seconds are those of the seeds up to the failing one."""
+    seed, mutant = search.first_failure, search.mutant
+    last = seeds[-1] if seed is None else seed
+    tried = [search.answers[number] for number in seeds if number <= last and number in search.answers]
+    signature = None if seed is None else failure_signature(search.answers[seed])
+    return {
+        "name": mutant.name,
+        "source": mutant.source,
+        "expect": mutant.expect,
+        "found": seed is not None,
+        "seed": seed,
+        "workload": None if seed is None else search.answers[seed]["workload"],
+        "seeds_tried": sum(1 for number in (*search.answers, *search.errors) if number <= last),
+        "signature": signature,
+        "as_expected": signature is not None and begins(signature, mutant.expect),
+        "internal_errors": len(search.errors),
+        "simulated_seconds": round(sum(document["simulated_seconds"] for document in tried), 3),
+        "wall_seconds": round(sum(document["wall_seconds"] for document in tried), 3),
+    }
+
+
+def exit_code(reports: Sequence[dict[str, Any]]) -> Exit:
+    """0 when all were found."""
+    return Exit.VALID if all(entry["found"] for entry in reports) else Exit.INVALID
+
+
+def begins(signature: str, expected: str) -> bool:
+    """True when the parts of the signature begin with the expected ones; nothing expected fits everything."""
+    return not expected or signature == expected or signature.startswith(expected.rstrip("/") + "/")
+
+
+def _require_loadable(package: Path, mutant: Mutant) -> None:
+    """Find out here, with the patch's name, and not in a worker, that the patched code cannot be imported."""
+    alias = "_foreshock_mutant"
+    try:
+        load_package(package, alias)
+    except BadInput as error:
+        raise BadInput(
+            f"patched code that does not load ({error.found})", "a bug that can run", str(mutant.patch)
+        ) from error
+    finally:
+        unload(alias)
+
+
+def _text(patch: Path) -> str:
+    try:
+        return patch.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"a file that cannot be read ({error})", "a unified diff", str(patch)) from None
+
+
+def _first_line(text: str) -> str:
+    lines = [line.removeprefix("error: ") for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else "git apply said nothing"
