@@ -8,9 +8,9 @@ what is new since the last call is decoded.
 from __future__ import annotations
 
 from ..errors import Corrupt
+from .logfiles import parse_segment_name
 from .logshape import LogShape, decode_index, fold, segment_head, shape_at
 from .records import Record, RecordType, scan
-from .wal import parse_segment_name
 
 Durable = tuple[str, int, int, str | None]
 """(group, last log index, term, vote)"""

@@ -85,6 +85,11 @@ class Member:
     ) -> None:
         self.group = group
         self.wake_at_ns = 0
+        """When the core wants to be woken."""
+        self.is_held = False
+        """Whether inputs are being collected into one batch."""
+        self.must_sync = False
+        """Whether something waits for an fsync."""
         self._env = env
         self._send = env.network.send
         self._incarnation = incarnation
@@ -106,7 +111,6 @@ class Member:
         self._snapshot_index = 0
         self._acks: list[Ack] = []
         self._waiting: list[Ready] = []
-        self._is_held = False
         self._syncing = (0, 0)  # how many of `_acks` and `_waiting` the running fsync covers
         self._pending: dict[int, _Waiter] = {}  # by index
         self._in_flight: dict[tuple[int, int], _Waiter] = {}  # by (session, sequence)
@@ -144,14 +148,13 @@ class Member:
 
     def hold(self) -> None:
         """Collect the coming inputs into one batch."""
-        self._is_held = True
+        self.is_held = True
         self._core.hold()
 
     def release(self, now: int) -> None:
-        """Act on the batch, if there is one."""
-        if self._is_held:
-            self._is_held = False
-            self._act(now, self._core.release(now))
+        """Act on the batch."""
+        self.is_held = False
+        self._act(now, self._core.release(now))
 
     def step(self, now: int, source: str, message: Any) -> None:
         """Handle a peer's message."""
@@ -163,11 +166,6 @@ class Member:
 
     # The disk.
 
-    @property
-    def dirty(self) -> bool:
-        """Whether something waits for an fsync."""
-        return bool(self._acks) or self._wal.dirty
-
     async def sync(self) -> None:
         """Make durable what was written so far. Raises DiskFailed."""
         self._syncing = (len(self._acks), len(self._waiting))
@@ -178,6 +176,7 @@ class Member:
         ack_count, ready_count = self._syncing
         self._syncing = (0, 0)
         acks, self._acks = self._acks[:ack_count], self._acks[ack_count:]
+        self.must_sync = bool(self._acks)
         waiting, self._waiting = self._waiting[:ready_count], self._waiting[ready_count:]
         for ready in waiting:
             self._complete(now, ready)
@@ -192,7 +191,7 @@ class Member:
         Answers count as what may be done at once: a refusal promises nothing, a read index was committed by a durable
         quorum, and a proposal is only remembered.
         """
-        if self._is_held:
+        if self.is_held:
             return
         self.wake_at_ns = ready.wake_at_ns
         if ready.notes:
@@ -205,9 +204,10 @@ class Member:
         if persist is not None:
             self._wal.write(persist)
             self._acks.append(persist.ack)
+            self.must_sync = True
             if persist.truncate_from is not None:
                 self._lose(persist.truncate_from)
-        if not self._acks:
+        if not self.must_sync:
             self._complete(now, ready)
         elif ready.send_after or ready.restore is not None or ready.apply:
             self._waiting.append(ready)

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..protocol.leader import FAR_NS
 from .client import RECONNECT
 from .env import Environment
 from .member import GroupSpec, Member
-from .wire import Hello, Reply, Request, Status, Welcome, decode, encode
+from .wire import Hello, Reply, Request, Status, Welcome, decode, encode, is_of_protocol
 
 _CONNECTION_NUMBERS: Final = 1 << 62
 _CLIENT_COUNT_MAX: Final = 1 << 16
@@ -47,24 +48,30 @@ class Server:
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
         now = self._clock.monotonic_ns()
+        members = self._all
         if len(messages) > 1:
-            for member in self._all:
+            for member in members:
                 member.hold()
         for source, frame in messages:
             self._handle(now, source, frame)
         must_sync = False
-        for member in self._all:
+        deadline_ns = FAR_NS
+        for member in members:
             if member.wake_at_ns <= now:
                 member.wake(now)
-            member.release(now)
-            must_sync = must_sync or member.dirty
-        self._aim()
+            if member.is_held:
+                member.release(now)
+            if member.must_sync:
+                must_sync = True
+            if member.wake_at_ns < deadline_ns:
+                deadline_ns = member.wake_at_ns
+        self.deadline_ns = deadline_ns
         return must_sync
 
     async def sync(self) -> None:
         """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, for ever."""
         for member in self._all:
-            if member.dirty:
+            if member.must_sync:
                 await member.sync()
 
     def post(self) -> None:
@@ -89,13 +96,7 @@ class Server:
 
     def _aim(self) -> None:
         """Be called again when a timer is due; at once when something was written outside `process`."""
-        deadline_ns = self._all[0].wake_at_ns
-        for member in self._all:
-            if member.wake_at_ns < deadline_ns:
-                deadline_ns = member.wake_at_ns
-            if member.dirty:
-                deadline_ns = 0
-        self.deadline_ns = deadline_ns
+        self.deadline_ns = min(0 if member.must_sync else member.wake_at_ns for member in self._all)
 
     def _handle(self, now: int, source: str, frame: bytes) -> None:
         decoded = decode(frame)
@@ -106,15 +107,12 @@ class Server:
         member = self._members.get(group)
         if member is None:
             return
-        match message:
-            case Request():
-                self._request(now, source, member, message)
-            case Hello():
-                self._env.network.send(source, encode(group, Welcome(self._connection)))
-            case Reply() | Welcome():
-                pass
-            case _:
-                member.step(now, source, message)
+        if is_of_protocol(frame):
+            member.step(now, source, message)
+        elif type(message) is Request:
+            self._request(now, source, member, message)
+        elif type(message) is Hello:
+            self._env.network.send(source, encode(group, Welcome(self._connection)))
 
     def _request(self, now: int, source: str, member: Member, request: Request) -> None:
         if request.connection != self._connection:

@@ -1,7 +1,4 @@
-"""The write-ahead log of one group: hard state, entries and the snapshot, in files of a flat directory.
-
-    g0-00000001.wal, g0-00000002.wal, ...   segments of records (see `records`)
-    g0.snapshot                             the latest snapshot
+"""The write-ahead log of one group: hard state, entries and the snapshot, in the files that `logfiles` describes.
 
 **One fsync a batch.** `write` only collects and appends; `sync` makes all of it durable with one fsync of the segment
 (group commit). Hard state stands before the entries of its batch, so a batch that tears leaves no entry of a term that
@@ -30,27 +27,21 @@ failed fsync is unknown, and a second fsync may report success for pages that th
 from __future__ import annotations
 
 import errno
-import struct
 from typing import Final
-from zlib import crc32
 
 import msgspec
 
-from ..errors import Corrupt, DiskFailed
+from ..errors import DiskFailed
 from ..protocol.ready import Persist
 from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, SnapshotMeta, Term
 from .env import Disk
-from .logshape import LogShape, SegmentHead, fold_all, segment_head, shape_at
-from .records import RecordType, RecordWriter, Scan, scan
+from .logfiles import encode_snapshot, read_log, segment_name, snapshot_name
+from .logshape import LogShape, SegmentHead
+from .records import RecordType, RecordWriter
 
-_SEGMENT_SUFFIX: Final = ".wal"
-_SNAPSHOT_SUFFIX: Final = ".snapshot"
 _TEMPORARY_SUFFIX: Final = ".tmp"
-_SNAPSHOT_HEADER: Final = struct.Struct(">4sBQI")
-_SNAPSHOT_MAGIC: Final = b"FSNP"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode_snapshot: Final = msgspec.msgpack.Decoder(Snapshot).decode
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -63,24 +54,6 @@ class Recovered(msgspec.Struct, frozen=True):
     snapshot: Snapshot | None
     entries: tuple[Entry, ...]
     repaired: tuple[str, ...]
-
-
-def segment_name(group: str, number: int) -> str:
-    """The file name of a segment."""
-    return f"{group}-{number:08d}{_SEGMENT_SUFFIX}"
-
-
-def parse_segment_name(name: str) -> tuple[str, int] | None:
-    """(group, number) of a segment's file name, or None for any other name."""
-    stem, dash, digits = name.removesuffix(_SEGMENT_SUFFIX).rpartition("-")
-    if not name.endswith(_SEGMENT_SUFFIX) or not dash or len(digits) != 8 or not digits.isdecimal():
-        return None
-    return stem, int(digits)
-
-
-def snapshot_name(group: str) -> str:
-    """The file name of a group's snapshot."""
-    return group + _SNAPSHOT_SUFFIX
 
 
 class Wal:
@@ -226,72 +199,37 @@ class Wal:
     # Recovery.
 
     async def _recover(self) -> Recovered:
+        found = read_log(self._disk, self._group)
         repaired: list[str] = []
-        names = self._disk.names()
-        if self._temporary_name in names:
+        for name in found.leftover:
+            self._disk.unlink(name)
+        if self._temporary_name in self._disk.names():
             self._disk.unlink(self._temporary_name)
             repaired.append("unfinished snapshot removed")
-        snapshot = None
-        if self._snapshot_name in names:
-            snapshot = decode_snapshot(self._snapshot_name, self._disk.read(self._snapshot_name))
-            self._snapshot = snapshot.meta
-        entries = self._replay_segments(names, repaired)
-        covered = snapshot.meta.index if snapshot else 0
-        if self._shape.base_index > covered:
-            raise Corrupt("log-gap", f"the log begins after {self._shape.base_index}, the snapshot ends at {covered}")
-        if snapshot is not None:
-            self._fit(snapshot.meta)
+        if found.unfinished:
+            self._disk.unlink(found.unfinished)
+            repaired.append("unfinished segment removed")
+        if found.torn is not None:
+            self._disk.truncate(found.torn.name, found.torn.size)
+            repaired.append("torn tail repaired")
+        self._shape = shape = found.shape
+        if found.segments:
+            *closed, last = found.segments
+            self._closed = [(segment.name, segment.last_index) for segment in closed]
+            self._number, self._name = last.number, last.name
+            self._writer = RecordWriter(last.name, size=last.size, chain=last.chain)
+        snapshot_index = snapshot_term = 0
+        if found.snapshot is not None:
+            self._snapshot = found.snapshot.meta
+            snapshot_index, snapshot_term = self._snapshot.index, self._snapshot.term
+            self._fit(self._snapshot)
             await self._disk.fsync(self._snapshot_name)
         await self._settle()
-        shape = self._shape
-        last_term = max(shape.last_term, snapshot.meta.term if snapshot else 0)
+        entries = found.entries[: shape.last_index - shape.base_index]
+        del entries[: max(0, snapshot_index - self._trailing_entries - shape.base_index)]
+        last_term = max(shape.last_term, snapshot_term)
         hard_state = shape.hard_state if shape.hard_state.term >= last_term else HardState(Term(last_term))
-        del entries[shape.last_index - shape.base_index :]
-        del entries[: max(0, covered - self._trailing_entries - shape.base_index)]
-        return Recovered(hard_state, snapshot, tuple(entries), tuple(repaired))
-
-    def _replay_segments(self, names: list[str], repaired: list[str]) -> list[Entry]:
-        entries: list[Entry] = []
-        found = self._read_segments(names, repaired)
-        for name, segment in found:
-            head = segment_head(segment.records[0])
-            if self._number == 0:
-                self._shape = shape_at(head)
-            elif head.previous_chain != self._writer.chain:
-                raise Corrupt("log-corrupt", f"{name} does not continue the segment before it")
-            else:
-                self._closed.append((self._name, self._shape.last_index))
-            fold_all(self._shape, entries, segment.records[1:])
-            self._number = head.number
-            self._name = name
-            self._writer = RecordWriter(name, size=segment.size, chain=segment.chain)
-        return entries
-
-    def _read_segments(self, names: list[str], repaired: list[str]) -> list[tuple[str, Scan]]:
-        """The last run of consecutive segments. Earlier ones are left over from an unfinished removal, or there is a
-        gap, which the caller notices as a log that begins after the snapshot's end."""
-        numbers = [number for group, number in filter(None, map(parse_segment_name, names)) if group == self._group]
-        start = len(numbers) - 1
-        while start > 0 and numbers[start - 1] == numbers[start] - 1:
-            start -= 1
-        for number in numbers[: max(start, 0)]:
-            self._disk.unlink(segment_name(self._group, number))
-        found = []
-        for number in numbers[max(start, 0) :]:
-            name = segment_name(self._group, number)
-            segment = scan(name, self._disk.read(name))
-            is_whole = not segment.damage and segment.records
-            if segment.damage == "corrupt" or not (is_whole or number == numbers[-1]):
-                raise Corrupt("log-corrupt", f"{name} at {segment.size}")
-            if not segment.records:
-                self._disk.unlink(name)
-                repaired.append("unfinished segment removed")
-                continue
-            if segment.damage:
-                self._disk.truncate(name, segment.size)
-                repaired.append("torn tail repaired")
-            found.append((name, segment))
-        return found
+        return Recovered(hard_state, found.snapshot, tuple(entries), tuple(repaired))
 
     async def _settle(self) -> None:
         """Make durable what was found: that it could be read does not say that it is."""
@@ -302,26 +240,6 @@ class Wal:
         if self._disk.names():
             await self._disk.fsync_directory()
         self._directory_dirty = False
-
-
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """The content of a snapshot file."""
-    body = _encode(snapshot)
-    return _SNAPSHOT_HEADER.pack(_SNAPSHOT_MAGIC, FORMAT_VERSION, len(body), crc32(body)) + body
-
-
-def decode_snapshot(name: str, content: bytes) -> Snapshot:
-    """The snapshot in a file. Raises Corrupt: it was durable before it got its name, so no crash explains damage."""
-    try:
-        magic, version, length, expected = _SNAPSHOT_HEADER.unpack_from(content)
-        body = content[_SNAPSHOT_HEADER.size :]
-        if magic == _SNAPSHOT_MAGIC and len(body) == length and crc32(body) == expected:
-            if version != FORMAT_VERSION:
-                raise Corrupt("format-version", f"{name}: version {version}; this code reads {FORMAT_VERSION}")
-            return _decode_snapshot(body)
-    except (struct.error, msgspec.MsgspecError):
-        pass
-    raise Corrupt("snapshot-corrupt", name)
 
 
 def disk_word(error: OSError) -> str:

@@ -127,6 +127,11 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         return None
 
 
+def is_of_protocol(frame: bytes) -> bool:
+    """Whether a frame that `decode` took is a message between replicas."""
+    return frame[1] < _FIRST_CLIENT_KIND
+
+
 def kind_of(frame: bytes) -> str:
     """The kind word of a frame, from its header alone; `garbage` for what is none."""
     if len(frame) < _HEADER.size or frame[0] != FORMAT_VERSION:

@@ -385,9 +385,12 @@ def test_a_missing_segment_is_refused_unless_a_snapshot_covers_it(victim: int) -
 
     files = {name: disk.durable_content(name) for name in names}
     del files[names[victim]]
+    damaged = disk_with(files)
 
     with pytest.raises(Corrupt, match="log-gap"):
-        open_wal(disk_with(files))
+        open_wal(damaged)
+
+    assert damaged.cached == files
 
 
 def test_a_missing_snapshot_is_refused() -> None:
@@ -461,3 +464,17 @@ def test_the_reader_reads_anew_what_changed_under_it() -> None:
 
     assert shorter == (("g0", 2, 2, "b"),)
     assert again == (("g0", 3, 2, "b"),)
+
+
+def test_the_reader_follows_a_truncation_into_an_earlier_segment() -> None:
+    disk, reader = FakeDisk(), DurableReader()
+    wal, _ = open_wal(disk)
+    facts: tuple[object, ...] = ()
+    for change in (persist(hard(1), None, entries(1, 1, 1, 1, size=200)), persist(hard(2), 2), persist(hard(3))):
+        wal.write(change)
+        run(wal.sync())
+        name = disk.names()[-1]
+        facts = reader.synced(name, bytearray(disk.durable_content(name)), 0)
+
+    assert len(disk.names()) == 2
+    assert facts == (("g0", 1, 3, None),)
