@@ -23,6 +23,7 @@ from .disk import SimDisk
 from .kernel.draws import Counter
 from .kernel.events import FAR, Kernel
 from .kernel.local_clock import LocalClock
+from .network import Network
 
 _Abort: Final = trio.lowlevel.Abort.SUCCEEDED
 
@@ -59,7 +60,10 @@ class SimClock:
 
     def monotonic_ns(self) -> int:
         """The monotonic clock."""
-        return self._clock.monotonic(self._kernel.now)
+        clock = self._clock
+        if clock.ahead_ns is not None:  # the common case, without a further call
+            return self._kernel.now + clock.ahead_ns
+        return clock.monotonic(self._kernel.now)
 
     def wall_ns(self) -> int:
         """The wall clock."""
@@ -84,17 +88,12 @@ class SimRandomness:
 
 
 class SimNetworkPort:
-    """Where the actor hands datagrams to the network."""
+    """Where the actor hands datagrams to the network; `send` is the network's own function for this incarnation."""
 
-    __slots__ = ("_environment", "_send")
+    __slots__ = ("send",)
 
-    def __init__(self, environment: SimEnvironment, send: Callable[[str, bytes], None]) -> None:
-        self._environment, self._send = environment, send
-
-    def send(self, target: str, data: bytes) -> None:
-        """Send, if alive."""
-        if not self._environment.dead:
-            self._send(target, data)
+    def __init__(self, send: Callable[[str, bytes], None]) -> None:
+        self.send = send
 
 
 class SimDiskPort:
@@ -151,11 +150,11 @@ class SimEnvironment:
     """Everything one incarnation of an actor can see, and the two ways to live behind it."""
 
     def __init__(
-        self, seat: Host, *, kernel: Kernel, send: Callable[[str, bytes], None], disk: SimDisk, fast: bool
+        self, seat: Host, *, kernel: Kernel, network: Network, disk: SimDisk, fast: bool
     ) -> None:
         self.actor = seat.name
         self.clock = SimClock(kernel, seat.clock)
-        self.network = SimNetworkPort(self, send)
+        self.network = SimNetworkPort(network.sender(seat.name, self))
         self.disk = SimDiskPort(self, disk)
         self.randomness = SimRandomness(kernel.seed, seat.name, seat.incarnation)
         self.dead = False
@@ -270,14 +269,15 @@ class SimEnvironment:
     def deliver(self, source: str, data: bytes) -> None:
         """Put a datagram into the inbox. The world has checked that the actor is up and not paused."""
         self._inbox.append((source, data))
-        self._stir()
+        if self._task is not None:
+            self._stir()
 
-    def command(self, group: str, name: str, arguments: dict[str, Any]) -> bool:
+    def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""
         server = self._server
         if server is None or not self._idle:
             return False
-        taken = server.command(group, name, arguments)
+        taken = command(server)
         self._seat.observe(server)
         self._stir()
         return taken

@@ -37,6 +37,12 @@ class Receiver(Protocol):
     def receive(self, source: str, data: bytes) -> None: ...
 
 
+class Mortal(Protocol):
+    """One incarnation of an actor."""
+
+    dead: bool
+
+
 class Channel:
     """The messages of one kind on one link: their ordinal, and the drawn delays of the next 64."""
 
@@ -133,14 +139,16 @@ class Network:
         self.links.setdefault(source, {})[target.name] = Link(source, target, tuple(base))
         self._specs[source, target.name] = (spec, handling_ns)
 
-    def sender(self, source: str) -> Callable[[str, bytes], None]:
-        """The function with which `source` sends: the hot path of a run."""
+    def sender(self, source: str, life: Mortal) -> Callable[[str, bytes], None]:
+        """The function with which one incarnation of `source` sends: the hot path of a run. The dead send nothing."""
         kernel, log, kind_of = self._kernel, self._kernel.log, self._kind_of
         links = self.links.setdefault(source, {})
         arrive = self._arrive
         special = self.waiting is not None or bool(self._overrides)
 
         def send(target: str, data: bytes) -> None:
+            if life.dead:
+                return
             link = links.get(target)
             if link is None:
                 self._record("note", source, "", "sent to an unknown actor")

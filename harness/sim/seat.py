@@ -125,9 +125,7 @@ class Seat:
 
     def set_rate(self, rate_ppm: int) -> None:
         """Let both clocks run at another rate."""
-        stopped = self.clock.stopped
         self.clock.set_rate(self._kernel.now, rate_ppm)
-        self.clock.stopped = stopped
         if self.environment is not None:
             self.environment.reaim()
 

@@ -135,7 +135,7 @@ class SimWorld:
             self._codes[name] = code
         seat.incarnation += 1
         environment = SimEnvironment(
-            seat, kernel=self.kernel, send=self.network.sender(name), disk=seat.disk, fast=self._fast
+            seat, kernel=self.kernel, network=self.network, disk=seat.disk, fast=self._fast
         )
         seat.environment = environment
         self.recorder.row("start", name, seat.incarnation, self._codes[name])
@@ -167,7 +167,8 @@ class SimWorld:
         seat = self.seats[actor]
         if seat.server is None or seat.environment is None or seat.paused:
             return False
-        return seat.environment.command(group, name, arguments)
+        system = self.systems[self._codes[actor]]
+        return seat.environment.command(lambda server: system.command(server, group, name, arguments))
 
     def _replica_life(self, seat: Seat) -> Life:
         plan = self.plan
@@ -179,7 +180,7 @@ class SimWorld:
             server = system.server(environment, actor, groups, plan.options)
             seat.server = server
             try:
-                await server.start()
+                await system.start(server)
             except Refusal as refusal:
                 if not environment.dead:
                     self._refuse(seat, str(refusal))

@@ -49,8 +49,21 @@ class RaftImpl:
             name: self._surface.GroupSpec(machine=group.machine, voters=group.voters, learners=group.learners)
             for name, group in groups.items()
         }
-        server = self._surface.make_server(env, groups=specs, options=options)
-        return _Server(server, self._errors.Corrupt)
+        server: SystemServer = self._surface.make_server(env, groups=specs, options=options)
+        return server
+
+    async def start(self, server: SystemServer) -> None:
+        """Let a server recover from its disk. Raises Refusal when it rightly refuses."""
+        try:
+            await server.start()
+        except self._errors.Corrupt as error:
+            raise Refusal(error.word) from error
+
+    def command(self, server: SystemServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Run an administrator's command. True when it was taken."""
+        if name == "change":
+            arguments = _as_change(server.inspect()[group]["membership"], arguments)
+        return server.command(group, name, arguments)
 
     def client(
         self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]
@@ -65,61 +78,6 @@ class RaftImpl:
         """Decodes what became durable on one disk."""
         reader: DurableReader = self._surface.durable_reader()
         return reader
-
-
-def _Server(server: Any, corrupt: type[Exception]) -> SystemServer:  # noqa: N802 - reads as a type where it is used
-    """The surface's server with its refusal in our words. The hot methods stay the system's own."""
-    start = server.start
-
-    async def start_or_refuse() -> None:
-        try:
-            await start()
-        except corrupt as error:
-            raise Refusal(getattr(error, "word", "corrupt")) from error
-
-    return _Wrapped(server, start_or_refuse)  # type: ignore[return-value]
-
-
-class _Wrapped:
-    """Passes everything through to the system's server but `start`."""
-
-    def __init__(self, server: Any, start: Any) -> None:
-        self._server = server
-        self.start = start
-        self.process = server.process
-        self.sync = server.sync
-        self.post = server.post
-        self.inspect = server.inspect
-
-    @property
-    def deadline_ns(self) -> int:
-        deadline: int = self._server.deadline_ns
-        return deadline
-
-    @property
-    def notes(self) -> list[tuple[Any, ...]]:
-        notes: list[tuple[Any, ...]] = self._server.notes
-        return notes
-
-    @notes.setter
-    def notes(self, notes: list[tuple[Any, ...]]) -> None:
-        self._server.notes = notes
-
-    def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
-        if name == "change":
-            arguments = self._as_change(group, arguments)
-        return bool(self._server.command(group, name, arguments))
-
-    def _as_change(self, group: str, wanted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-        """The surface speaks of differences: who shall vote, listen or leave."""
-        voters, learners = tuple(wanted["voters"]), tuple(wanted["learners"])
-        now_voters, outgoing, now_learners = self._server.inspect()[group]["membership"]
-        members = (*now_voters, *outgoing, *now_learners)
-        return {
-            "vote": tuple(name for name in voters if name not in now_voters),
-            "listen": tuple(name for name in learners if name not in now_learners),
-            "leave": tuple(sorted({name for name in members if name not in voters and name not in learners})),
-        }
 
 
 class _Client:
@@ -147,6 +105,18 @@ class _Client:
         except errors.Unknown as error:
             return Completion("info", error=error.word)
         return Completion("ok", value=_ok_value(f, value, result))
+
+
+def _as_change(membership: Any, wanted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The surface speaks of differences: who shall vote, listen or leave."""
+    voters, learners = tuple(wanted["voters"]), tuple(wanted["learners"])
+    now_voters, outgoing, now_learners = membership
+    members = (*now_voters, *outgoing, *now_learners)
+    return {
+        "vote": tuple(name for name in voters if name not in now_voters),
+        "listen": tuple(name for name in learners if name not in now_learners),
+        "leave": tuple(sorted({name for name in members if name not in voters and name not in learners})),
+    }
 
 
 def _ok_value(f: str, value: Any, result: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..plans.plan import Actor, Group
+from harness.plans.plan import Actor, Group
 
 
 class OptionSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class SystemServer(Protocol):
     notes: list[tuple[Any, ...]]
 
     async def start(self) -> None:
-        """Recover from the disk. Raises `Refusal` when it rightly refuses to start."""
+        """Recover from the disk."""
         ...
 
     def process(self, messages: list[tuple[str, bytes]]) -> bool: ...
@@ -107,6 +107,14 @@ class System(Protocol):
         ...
 
     def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> SystemServer: ...
+
+    async def start(self, server: SystemServer) -> None:
+        """Let a server recover from its disk. Raises `Refusal` when it rightly refuses."""
+        ...
+
+    def command(self, server: SystemServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        """Run an administrator's command on a server. True when it was taken."""
+        ...
 
     def client(self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]) -> SystemClient: ...
 

@@ -142,6 +142,12 @@ class ToySystem:
         peers = tuple(name for name in groups["g0"].voters if name != env.actor)
         return ToyServer(env, peers, options)
 
+    async def start(self, server: ToyServer) -> None:
+        await server.start()
+
+    def command(self, server: ToyServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
+        return server.command(group, name, arguments)
+
     def client(self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]) -> ToyClient:
         return ToyClient(env, actor.home or servers[0])
 
