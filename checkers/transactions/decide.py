@@ -1,0 +1,81 @@
+"""From the transactions of a history to a verdict: infer, build the graph, search it, say what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from checkers.verdict import Anomaly, Verdict
+
+from . import explain
+from .anomalies import MODELS, judge
+from .graph import Graph
+from .nodes import Transactions
+
+
+class NotUnique(Exception):
+    """Something was written to a key twice: nobody can say which of the writes a read shows."""
+
+
+class Inference(explain.Analysis, Protocol):
+    """What an analysis found: anomalies that are no cycles, and edges with their evidence."""
+
+    anomalies: dict[str, Anomaly]
+    notes: list[str]
+
+    def add_edges(self, graph: Graph) -> None:
+        """Add the dependencies that the reads reveal."""
+        ...
+
+
+def decide(
+    checker: str,
+    transactions: Transactions,
+    infer: Callable[[Transactions], Inference],
+    expect: Sequence[str],
+    *,
+    process: bool,
+    realtime: bool,
+    budget: int,
+) -> Verdict:
+    """Judge transactions against the expected models; an assumption that does not hold makes the verdict unknown."""
+    strangers = [model for model in expect if model not in MODELS]
+    if strangers or not expect:
+        raise ValueError(f"model {strangers[0] if strangers else 'none'}: expected one of {', '.join(MODELS)}")
+    begin = time.perf_counter()
+    try:
+        verdict = _decide(checker, transactions, infer(transactions), expect, process, realtime, budget)
+    except NotUnique as error:
+        model = "+".join(expect)
+        verdict = Verdict(validity="unknown", checker=checker, model=model, ops=len(transactions), reason=str(error))
+    return msgspec.structs.replace(verdict, seconds=time.perf_counter() - begin)
+
+
+def _decide(
+    checker: str,
+    transactions: Transactions,
+    analysis: Inference,
+    expect: Sequence[str],
+    process: bool,
+    realtime: bool,
+    budget: int,
+) -> Verdict:
+    graph = transactions.graph(process=process, realtime=realtime)
+    analysis.add_edges(graph)
+    found = graph.find_cycles(budget=budget)
+    cycles = [
+        explain.cycle_anomaly(checker, name, cycle, found.counts[name], analysis)
+        for name, cycle in found.cycles.items()
+    ]
+    return judge(
+        [*analysis.anomalies.values(), *cycles],
+        expect,
+        checker=checker,
+        ops=len(transactions),
+        steps=found.visited + graph.edge_count,
+        incomplete="" if found.complete else f"the search for cycles visited {found.visited} edges, its limit",
+        notes=analysis.notes,
+    )

@@ -1,0 +1,386 @@
+"""Transactions over lists: append a unique element, read a whole list.
+
+This is the strongest workload for finding isolation anomalies (Kingsbury and Alvaro, "Elle", VLDB 2020): a read of a
+list shows the versions it went through, so nearly the whole version order of each object is known, not guessed.
+
+How it infers
+-------------
+For each key the longest read gives the order of elements; every other read must be a prefix of it. Then
+
+* ww: the writer of an element precedes the writer of the next one;
+* wr: the writer of the last element of a read precedes the reader;
+* rw: the reader of n elements precedes the writer of element n + 1.
+
+An element that a committed transaction appended and no read shows comes after the longest read: its writer follows the
+writer of the last element (ww) and every reader of the longest version (rw).
+
+A transaction's own appends are taken off the end of its reads, since it sees its own writes before anybody does; what
+is left must agree among its reads of one key (`internal`). A transaction of unknown outcome counts as committed once
+somebody has read one of its appends.
+
+What it assumes
+---------------
+Each element is appended to a key at most once; if not, the verdict is `unknown` and names the element. It is sound: a
+reported cycle is in every possible explanation of the history. It is complete for serializability only as far as reads
+reveal the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from checkers.history import History, show
+from checkers.verdict import Anomaly, Verdict
+
+from .decide import NotUnique, decide
+from .graph import EDGE_BUDGET, RW, WR, WW, Graph
+from .nodes import Transactions, describe, micro
+
+CHECKER: Final = "list-append"
+
+UNREAD_PAIRS_MAX: Final = 10_000
+"""Edges a key from readers of the longest version to writers of elements that nobody read. They are as many as the
+product of both, and a key that is hardly ever read would have millions that say nothing new."""
+
+
+def check(
+    history: History,
+    *,
+    expect: Sequence[str] = ("strict-serializable",),
+    process: bool = True,
+    realtime: bool = True,
+    budget: int = EDGE_BUDGET,
+) -> Verdict:
+    """Check a history of list-append transactions against consistency models (names in `anomalies.MODELS`).
+
+    `process` and `realtime` say whether the order of sessions and of time is looked at; models that need them are not
+    judged without. Raises `MalformedHistory` for operations of another form.
+    """
+    return decide(
+        CHECKER, Transactions(history, "append"), ListAppend, expect, process=process, realtime=realtime, budget=budget
+    )
+
+
+class _Key:
+    """All that happened to one list."""
+
+    __slots__ = ("aborted", "name", "order", "position", "reads", "usable", "writers")
+
+    def __init__(self, name: Hashable) -> None:
+        self.name = name
+        self.writers: dict[Hashable, int] = {}  # element -> 2 * transaction, + 1 if it is the last one it appended here
+        self.aborted: dict[Hashable, int] = {}  # element -> position in Transactions.aborted
+        self.reads: list[tuple[int, tuple[Any, ...]]] = []  # (transaction, what it read before its own appends)
+        self.order: tuple[Any, ...] = ()
+        self.position: dict[Hashable, int] = {}
+        self.usable = True  # whether `order` is beyond doubt
+
+
+class ListAppend:
+    """The version order of each list, the anomalies that are no cycles, and the evidence of edges."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self.transactions = transactions
+        self.anomalies: dict[str, Anomaly] = {}
+        self.notes: list[str] = []
+        self.keys: dict[Hashable, _Key] = {}
+        for number, operation in enumerate(transactions.aborted):
+            for f, key, element in operation.value:
+                if f == "append":
+                    self._key(key).aborted[element] = number
+        for transaction, done in enumerate(transactions.done):
+            self._take(transaction, done, committed=transactions.committed[transaction])
+        for key in self.keys.values():
+            self._order(key)
+        self.happened = self._find_happened()
+
+    # -- what each transaction did --------------------------------------------------------------------------------
+
+    def _key(self, name: Hashable) -> _Key:
+        key = self.keys.get(name)
+        if key is None:
+            key = self.keys[name] = _Key(name)
+        return key
+
+    def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
+        own: dict[Hashable, list[Any]] = {}
+        seen: dict[Hashable, tuple[Any, ...]] = {}
+        for f, name, value in done:
+            if f == "append":
+                appended = own.setdefault(name, [])
+                key = self._key(name)
+                if value in key.writers or value in key.aborted:
+                    raise NotUnique(f"element {show(value)} was appended to key {show(name)} twice")
+                key.writers[value] = 2 * transaction
+                appended.append(value)
+            elif committed:
+                self._take_read(transaction, name, value or (), own.get(name), seen)
+        for name, appended in own.items():
+            self.keys[name].writers[appended[-1]] |= 1
+
+    def _take_read(
+        self,
+        transaction: int,
+        name: Hashable,
+        value: tuple[Any, ...],
+        own: list[Any] | None,
+        seen: dict[Hashable, tuple[Any, ...]],
+    ) -> None:
+        if own:
+            if value[-len(own) :] != tuple(own):
+                what = f"read {show(name)} = {show(value)} after it had appended {show(own)}"
+                self._found("internal", what, [transaction], key=name, read=value, expected_end=own)
+                return
+            value = value[: -len(own)]
+        known = seen.get(name)
+        if known is None:
+            seen[name] = value
+            self._key(name).reads.append((transaction, value))
+        elif known != value:
+            what = f"read {show(name)} = {show(known)} and then, without its own appends, {show(value)}"
+            self._found("internal", what, [transaction], key=name, read=value, expected=known)
+
+    # -- the order of each list -----------------------------------------------------------------------------------
+
+    def _order(self, key: _Key) -> None:
+        longest_reader, longest = max(key.reads, key=lambda read: len(read[1]), default=(-1, ()))
+        key.order = longest
+        key.position = {element: position for position, element in enumerate(longest)}
+        if len(key.position) < len(longest):
+            self._found_duplicate(key, longest_reader, longest)
+        for reader, read in key.reads:
+            if read != longest[: len(read)]:
+                key.usable = False
+                self._found_incompatible(key, reader, read, longest_reader)
+                break
+        self._find_unwritten(key, longest_reader)
+        if key.usable:
+            self._find_aborted(key)
+            self._find_scrambled(key)
+            self._find_intermediate(key)
+            self._find_lost_updates(key)
+
+    def _find_happened(self) -> list[bool]:
+        """Say of each transaction whether it certainly took effect."""
+        happened = list(self.transactions.committed)
+        if not all(happened):
+            for key in self.keys.values():
+                for element in key.order:
+                    entry = key.writers.get(element)
+                    if entry is not None:
+                        happened[entry >> 1] = True
+        return happened
+
+    def _found_duplicate(self, key: _Key, reader: int, read: tuple[Any, ...]) -> None:
+        key.usable = False
+        twice = next(element for position, element in enumerate(read) if key.position[element] != position)
+        what = f"read {show(key.name)} = {show(read)}, which holds {show(twice)} twice"
+        self._found("duplicate-elements", what, [reader], key=key.name, read=read, element=twice)
+
+    def _found_incompatible(self, key: _Key, reader: int, read: tuple[Any, ...], longest_reader: int) -> None:
+        other = self.transactions.name(longest_reader)
+        what = f"read {show(key.name)} = {show(read)}, {other} read {show(key.order)}: neither grew into the other"
+        self._found("incompatible-order", what, [reader, longest_reader], key=key.name, read=read, other=key.order)
+
+    def _find_unwritten(self, key: _Key, reader: int) -> None:
+        for element in key.order:
+            if element not in key.writers and element not in key.aborted:
+                key.usable = False
+                what = f"read {show(key.name)} = {show(key.order)}; nobody appended {show(element)}"
+                self._found("garbage-read", what, [reader], key=key.name, read=key.order, element=element)
+                return
+
+    def _find_aborted(self, key: _Key) -> None:
+        if not key.aborted:
+            return
+        shown = [position for position, element in enumerate(key.order) if element in key.aborted]
+        if not shown:
+            return
+        first = shown[0]
+        element = key.order[first]
+        writer = self.transactions.aborted[key.aborted[element]]
+        reader, read = min((r for r in key.reads if len(r[1]) > first), key=lambda r: r[0])
+        what = f"read {show(key.name)} = {show(read)}; {show(element)} was appended by T{writer.call}, which aborted"
+        extra = {"key": key.name, "read": read, "element": element, "writer": describe(writer)}
+        self._found("G1a", what, [reader], **extra)
+        for after in key.order[first + 1 :]:
+            entry = key.writers.get(after)
+            if entry is not None and self.transactions.committed[entry >> 1]:
+                under = f"{show(element)} of T{writer.call}, which aborted"
+                what = f"appended {show(after)} to {show(key.name)} on top of {under}"
+                self._found("dirty-update", what, [entry >> 1], **extra)
+                return
+
+    def _find_scrambled(self, key: _Key) -> None:
+        """What one transaction appended stands in the order in which it appended it, and none of it is left out."""
+        latest: dict[int, tuple[int, Any]] = {}
+        unread = len(key.order)
+        for element, entry in key.writers.items():
+            position = key.position.get(element, unread)
+            before = latest.get(entry >> 1)
+            if before is not None and position < before[0]:
+                what = (
+                    f"appended {show(before[1])} and then {show(element)}, but {show(key.name)} was {show(key.order)}"
+                )
+                self._found("cyclic-versions", what, [entry >> 1], key=key.name, read=key.order, element=element)
+                key.usable = False
+                return
+            latest[entry >> 1] = (position, element)
+
+    def _find_intermediate(self, key: _Key) -> None:
+        for reader, read in key.reads:
+            if read:
+                entry = key.writers.get(read[-1], 1)
+                if not entry & 1 and entry >> 1 != reader:
+                    writer = self.transactions.name(entry >> 1)
+                    what = f"read {show(key.name)} = {show(read)}; {writer} appended {show(read[-1])} and then more"
+                    self._found("G1b", what, [reader, entry >> 1], key=key.name, read=read, element=read[-1])
+                    return
+
+    def _find_lost_updates(self, key: _Key) -> None:
+        """Committed transactions that read one version and appended to it; and reads of what was appended later."""
+        wrote: dict[int, Any] = {}
+        for element, entry in key.writers.items():
+            wrote.setdefault(entry >> 1, element)
+        at_version: dict[int, int] = {}
+        for reader, read in key.reads:
+            if reader not in wrote:
+                continue
+            if key.position.get(wrote[reader], len(read)) < len(read):
+                what = f"read {show(key.name)} = {show(read)} before it appended {show(wrote[reader])}"
+                self._found("internal", what, [reader], key=key.name, read=read, element=wrote[reader])
+            rival = at_version.setdefault(len(read), reader)
+            if rival != reader:
+                so_did = f"and so did {self.transactions.name(rival)}"
+                what = f"read {show(key.name)} = {show(read)} and appended to it, {so_did}"
+                self._found("lost-update", what, [reader, rival], key=key.name, read=read)
+
+    def _found(self, kind: str, what: str, who: Sequence[int], **evidence: Any) -> None:
+        if kind in self.anomalies:
+            return
+        transactions = self.transactions
+        first = transactions.name(who[0])
+        self.anomalies[kind] = Anomaly(
+            checker=CHECKER,
+            kind=kind,
+            index=transactions.certain_at(who),
+            message=f"{kind}: {first} ({micro(transactions.done[who[0]])}) {what}",
+            evidence={**evidence, "transactions": [transactions.describe(transaction) for transaction in who]},
+        )
+
+    # -- edges ----------------------------------------------------------------------------------------------------
+
+    def add_edges(self, graph: Graph) -> None:
+        """Add what the reads reveal: ww, wr and rw."""
+        for key in self.keys.values():
+            if key.usable:
+                self._add_key(graph, key)
+            else:
+                self._add_reads_from(graph, key)
+
+    def _add_key(self, graph: Graph, key: _Key) -> None:
+        order, writers, add = key.order, key.writers, graph.add
+        following: list[int] = [-1] * (len(order) + 1)  # position -> the next writer at or after it
+        for position in range(len(order) - 1, -1, -1):
+            entry = writers.get(order[position])
+            following[position] = following[position + 1] if entry is None else entry >> 1
+        before = -1
+        for element in order:
+            entry = writers.get(element)
+            if entry is not None:
+                if before >= 0:
+                    add(before, entry >> 1, WW)
+                before = entry >> 1
+        for reader, read in key.reads:
+            size = len(read)
+            if size and (entry := writers.get(order[size - 1])) is not None:
+                add(entry >> 1, reader, WR)
+            if following[size] >= 0:
+                add(reader, following[size], RW)
+        self._add_unread(graph, key, before)
+
+    def _unread(self, key: _Key) -> list[int]:
+        """List the transactions that took effect and whose appends to this key nobody read."""
+        unread = (entry >> 1 for element, entry in key.writers.items() if element not in key.position)
+        return [writer for writer in dict.fromkeys(unread) if self.happened[writer]]
+
+    def _add_unread(self, graph: Graph, key: _Key, last_writer: int) -> None:
+        unread = self._unread(key)
+        if not unread:
+            return
+        if last_writer >= 0:
+            for writer in unread:
+                graph.add(last_writer, writer, WW)
+        readers = [reader for reader, read in key.reads if len(read) == len(key.order)]
+        if len(readers) * len(unread) > UNREAD_PAIRS_MAX:
+            self.notes.append(f"key {show(key.name)}: {len(unread)} appends that nobody read were not ordered")
+            return
+        for reader in readers:
+            for writer in unread:
+                graph.add(reader, writer, RW)
+
+    def _add_reads_from(self, graph: Graph, key: _Key) -> None:
+        """Where the order of a list is in doubt, what was read still came from somebody."""
+        for reader, read in key.reads:
+            if read and (entry := key.writers.get(read[-1])) is not None:
+                graph.add(entry >> 1, reader, WR)
+
+    # -- evidence -------------------------------------------------------------------------------------------------
+
+    def why(self, kind: int, source: int, target: int) -> dict[str, Any]:
+        """Find the list and the elements that order two transactions."""
+        touched = dict.fromkeys(name for _, name, _ in self.transactions.done[source])
+        for name in touched:
+            evidence = self._why_key(kind, source, target, self._key(name))
+            if evidence is not None:
+                return {"key": name, **evidence}
+        raise AssertionError(f"an edge without evidence: {kind} from {source} to {target}")
+
+    def _why_key(self, kind: int, source: int, target: int, key: _Key) -> dict[str, Any] | None:
+        if kind == WW:
+            return self._why_ww(source, target, key)
+        reader = target if kind == WR else source
+        for transaction, read in key.reads:
+            if transaction != reader:
+                continue
+            if kind == WR and read and key.writers.get(read[-1], -1) >> 1 == source:
+                return {"value": read[-1], "read": read}
+            if kind == RW and key.usable:
+                after = next((e for e in key.order[len(read) :] if e in key.writers), None)
+                if after is not None:
+                    if key.writers[after] >> 1 == target:
+                        return {"read": read, "next": after, "was_read": True}
+                elif len(read) == len(key.order) and target in self._unread(key):
+                    return {"read": read, "next": self._element_of(target, key), "was_read": False}
+        return None
+
+    def _why_ww(self, source: int, target: int, key: _Key) -> dict[str, Any] | None:
+        if not key.usable:
+            return None
+        known = [element for element in key.order if element in key.writers]
+        for value, after in pairwise(known):
+            if (key.writers[value] >> 1, key.writers[after] >> 1) == (source, target):
+                return {"value": value, "next": after, "was_read": True}
+        if known and key.writers[known[-1]] >> 1 == source and target in self._unread(key):
+            return {"value": known[-1], "next": self._element_of(target, key), "was_read": False}
+        return None
+
+    def _element_of(self, writer: int, key: _Key) -> Any:
+        return next(e for e, entry in key.writers.items() if entry >> 1 == writer and e not in key.position)
+
+    def say(self, evidence: dict[str, Any]) -> str:
+        """Put the evidence of an edge into words."""
+        source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
+        match evidence["type"]:
+            case "ww":
+                then = "next" if evidence["was_read"] else "later: no read shows it"
+                value, after = show(evidence["value"]), show(evidence["next"])
+                return f"{source} appended {value} to {key} and {target} appended {after} {then}"
+            case "wr":
+                return f"{target} read {key} = {show(evidence['read'])}, whose last element {source} appended"
+            case _:
+                seen = "comes next" if evidence["was_read"] else "no read shows"
+                did_not = f"did not see {show(evidence['next'])}, which {target} appended and which {seen}"
+                return f"{source} read {key} = {show(evidence['read'])} and {did_not}"
