@@ -1,0 +1,43 @@
+"""Copies of the system under test that behave otherwise, made by wrapping the one door that the harness uses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_WRAP = """
+
+_make_server, _make_client = make_server, make_client
+
+
+def make_server(env, *, groups, options):
+    return _make_server(env, groups=groups, options={{**options, {changes}}})
+
+
+def make_client(env, *, options, **rest):
+    return _make_client(env, options={{**options, {changes}}}, **rest)
+"""
+
+
+@pytest.fixture
+def hasty_copy(tmp_path: Path) -> Path:
+    """A checkout that is correct and beats its heart sooner: no run of it is the same."""
+    return copy_with(tmp_path / "hasty", '"heartbeat_ms": 31')
+
+
+@pytest.fixture
+def stale_copy(tmp_path: Path) -> Path:
+    """A checkout that answers reads from whatever replica was asked, whatever its options say."""
+    return copy_with(tmp_path / "stale", '"reads": "local"')
+
+
+def copy_with(folder: Path, changes: str) -> Path:
+    """Copy raft_impl so that servers and clients see changed options."""
+    shutil.copytree(ROOT / "raft_impl", folder / "raft_impl", ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "raft_impl" / "surface.py").open("a") as surface:
+        surface.write(_WRAP.format(changes=changes))
+    return folder
