@@ -22,8 +22,11 @@ from .observer import Observer
 from .recorder import Recorder
 from .seat import Seat
 
-_RETRY_NS: Final = 100_000_000
-"""How often a membership change is asked for again until the leader takes it."""
+_RETRY_NS: Final = 20_000_000
+"""How often a fault whose target does not exist, or whose command was refused, is tried again."""
+
+_COMMANDS: Final = (f.Transfer, f.ForcedElection, f.Compact)
+"""Faults that are one request to a server; their end is when they give up."""
 
 
 class Lives(Protocol):
@@ -120,10 +123,18 @@ class Nemesis:
     # -- begin ----------------------------------------------------------------------------------------------------
 
     def _begin(self, fault: f.Fault) -> None:
-        active = self._active[fault.id] = _Active(fault)
+        """Begin a fault; when its target does not exist yet, wait for it as long as the fault has patience."""
+        active = _Active(fault)
         active.targets = self._resolve(getattr(fault, "targets", ()))
         begin = getattr(self, "_begin_" + fault.kind.replace("-", "_"))
         begin(active, fault)
+        now, heal_ns = self._kernel.now, self._plan.phases.heal_ns
+        end_ns = min(fault.end_ns, heal_ns)
+        patience_ns = end_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
+        if active.moot and now + _RETRY_NS < patience_ns:
+            self._kernel.exactly(now + _RETRY_NS, self._begin, fault)
+            return
+        self._active[fault.id] = active
         self._recorder.row("fault-begin", "", fault.id, fault.kind, active.targets)
         if active.moot:
             self._finish(active)
@@ -196,20 +207,20 @@ class Nemesis:
         self._strobe((active, 1))
 
     def _begin_transfer(self, active: _Active, fault: f.Transfer) -> None:
-        target = self._resolve((fault.target,))
         leader = self._observer.leader(fault.group)
-        active.targets = target
-        active.moot = not target or leader is None
-        if leader is not None and target and self._lives.command(leader, fault.group, "transfer", {"target": target[0]}):
-            active.hits += 1
+        targets = [name for name in self._resolve((fault.target,)) if name != leader]
+        if leader is not None and not targets:  # whoever was meant leads already: hand over to somebody else
+            targets = [name for name in self._plan.groups[fault.group].voters if name != leader][:1]
+        active.targets = tuple(targets)
+        active.moot = leader is None or not targets or not self._command(active, leader, "transfer", target=targets[0])
 
     def _begin_forced_election(self, active: _Active, fault: f.ForcedElection) -> None:
-        for seat in self._up(active):
-            active.hits += self._lives.command(seat.name, fault.group, "campaign", {})
+        taken = [self._command(active, seat.name, "campaign") for seat in self._up(active)]
+        active.moot = not any(taken)
 
     def _begin_compact(self, active: _Active, fault: f.Compact) -> None:
-        for seat in self._up(active):
-            active.hits += self._lives.command(seat.name, fault.group, "compact", {})
+        taken = [self._command(active, seat.name, "compact") for seat in self._up(active)]
+        active.moot = not any(taken)
 
     def _begin_membership(self, active: _Active, fault: f.Membership) -> None:
         self._ask((active, fault.voters, fault.learners))
@@ -327,6 +338,13 @@ class Nemesis:
         if seat.armed is not None:
             seat.armed = None
             self._crash(active, seat.name)
+
+    def _command(self, active: _Active, name: str, command: str, **arguments: Any) -> bool:
+        fault = active.fault
+        assert isinstance(fault, _COMMANDS)
+        taken = self._lives.command(name, fault.group, command, arguments)
+        active.hits += taken
+        return taken
 
     def _base_rate(self, name: str) -> int:
         if self.healed:

@@ -194,8 +194,7 @@ class Network:
         for fault, limit in link.bytes_per_s.items():
             start = max(kernel.now, link.free_ns)
             link.free_ns = start + len(data) * 1_000_000_000 // limit
-            if link.free_ns - kernel.now > 1_000_000:
-                self.hits[fault] = self.hits.get(fault, 0) + 1
+            self.hits[fault] = self.hits.get(fault, 0) + 1
             delay_ns += link.free_ns - kernel.now
         effects = (*link.base, *link.effects.values())
         decided = fate(delay_ns, effects, lambda effect, which: channel.draws_for(effect, ordinal)(effect, which))
