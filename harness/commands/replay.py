@@ -129,11 +129,11 @@ def _show_until(plan: Any, binding: Any, until: dict[str, int], as_json: bool) -
     """Run a prefix and show where everything stands; gates and liveness say nothing about a part of a run."""
     from harness.archive.document import run_document
     from harness.archive.provenance import provenance
-    from harness.run import runner
+    from harness.run.execution import execute
     from harness.run.replay import trace_events
 
     until_ns, until_index = until.get("until_ns"), until.get("until_index")
-    outcome = runner.run(plan, binding, keep_rows=True, gates=False, until_ns=until_ns, until_index=until_index)
+    outcome = execute(plan, binding, keep_rows=True, gates=False, until_ns=until_ns, until_index=until_index)
     document = run_document(outcome, run=None, path=None, provenance=provenance())
     last = list(trace_events(outcome))[-_SHOWN_EVENTS:]
     if as_json:

@@ -43,7 +43,7 @@ def command(
     from harness.archive.store import Archive
     from harness.plans import describe
     from harness.plans.plan import load
-    from harness.run import runner
+    from harness.run.execution import execute
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
     from harness.systems.versions import systems
@@ -59,7 +59,8 @@ def command(
         if not as_json:
             for line in describe.lines(plan):
                 click.echo(line)
-        outcome = runner.run(plan, binding, keep_rows=True, stop_at_first=stop_at_first)
+        where = "the drawn plan" if plan_file is None else str(plan_file)
+        outcome = execute(plan, binding, where=where, keep_rows=True, stop_at_first=stop_at_first)
         document = archive.keep(outcome)
     again = f"foreshock replay {document['run']}" if plan_file is not None or seed is None else drawing.command(seed)
     if as_json:

@@ -21,7 +21,7 @@ from harness.archive.layout import read_trace
 from harness.archive.provenance import Provenance, provenance
 from harness.systems.binding import Binding
 
-from . import runner
+from .execution import execute
 from .outcome import Outcome
 
 
@@ -54,7 +54,8 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 def replay(stored: StoredRun, binding: Binding, *, stop_at_first: bool = False) -> Replayed:
     """Run a stored plan again and compare it with what was stored."""
-    outcome = runner.run(stored.plan, binding, keep_rows=True, stop_at_first=stop_at_first)
+    where = str(stored.folder or "the plan file")
+    outcome = execute(stored.plan, binding, where=where, keep_rows=True, stop_at_first=stop_at_first)
     if stored.document is None:
         return Replayed(outcome=outcome, identical=None, differs=[], first_difference=None)
     identical = outcome.fingerprint == stored.document["fingerprint"]

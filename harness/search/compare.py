@@ -27,12 +27,13 @@ from harness.archive.provenance import provenance
 from harness.errors import Exit
 from harness.plans.plan import Plan, decode
 from harness.run.drawing import Abilities, Drawing, abilities_of
+from harness.run.execution import execute
 from harness.systems.binding import Binding
 from harness.systems.system import OptionSpec
 from harness.systems.versions import systems
 
 from .executors import Pool, default_jobs
-from .jobs import execute, failure_signature, is_allowed
+from .jobs import failure_signature, is_allowed
 from .measures import changes, measure
 from .statistics import binomial_p
 

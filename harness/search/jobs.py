@@ -11,15 +11,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.history import MalformedHistory
 from harness.archive.document import run_document
 from harness.archive.layout import write_run
 from harness.archive.provenance import provenance
 from harness.errors import InternalError
-from harness.plans.plan import Plan
-from harness.run import runner
 from harness.run.drawing import Drawing, abilities_of
-from harness.run.outcome import Outcome
+from harness.run.execution import execute
 from harness.systems.binding import Binding
 from harness.systems.versions import systems
 
@@ -52,16 +49,6 @@ def perform(job: Job) -> dict[str, Any]:
     require_equal(outcome.fingerprint, again.fingerprint, job)
     document = write_run(Path(job.results), again, provenance())
     return {**document, "wall_seconds": round(outcome.wall_seconds, 6)}
-
-
-def execute(
-    plan: Plan, binding: Binding, *, keep_rows: bool = False, stop_at_first: bool = False, gates: bool = True
-) -> Outcome:
-    """Run a plan. A history of our own recorder that is malformed is our bug, not anybody's bad input."""
-    try:
-        return runner.run(plan, binding, keep_rows=keep_rows, stop_at_first=stop_at_first, gates=gates)
-    except MalformedHistory as error:
-        raise InternalError(f"the recorder wrote a malformed history: {error}") from error
 
 
 def require_equal(first: str, second: str, job: Job) -> None:

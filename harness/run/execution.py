@@ -1,0 +1,52 @@
+"""Execution: the runner with its errors sorted into the caller's and ours.
+
+A plan may come from a file that somebody edited, and from code of another version; what the code under test does not
+understand in it is bad input. What goes wrong after that is not.
+"""
+
+from __future__ import annotations
+
+from checkers.history import MalformedHistory
+from harness.errors import BadInput, InternalError
+from harness.plans.plan import Plan
+from harness.systems.binding import Binding
+from harness.systems.versions import systems
+
+from . import runner
+from .outcome import Outcome
+
+
+def execute(
+    plan: Plan,
+    binding: Binding,
+    *,
+    where: str = "the plan",
+    keep_rows: bool = False,
+    stop_at_first: bool = False,
+    gates: bool = True,
+    until_ns: int | None = None,
+    until_index: int | None = None,
+) -> Outcome:
+    """Run a plan. Raises BadInput for a plan that this code cannot run, InternalError for a bug of ours."""
+    bound = systems(binding)
+    unbound = sorted({actor.code for actor in plan.actors.values()} - set(bound))
+    if unbound:
+        raise BadInput(f"code label {unbound[0]!r}", f"labels that are bound: {', '.join(bound)}", where)
+    for label, system in bound.items():
+        try:
+            system.resolve(plan.options)
+        except ValueError as error:
+            code = binding.codes[label].spec
+            raise BadInput(" ".join(str(error).split()), f"options that {code} understands", where) from error
+    try:
+        return runner.run(
+            plan,
+            binding,
+            keep_rows=keep_rows,
+            stop_at_first=stop_at_first,
+            gates=gates,
+            until_ns=until_ns,
+            until_index=until_index,
+        )
+    except MalformedHistory as error:
+        raise InternalError(f"the recorder wrote a malformed history: {error}") from error

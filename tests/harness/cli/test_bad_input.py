@@ -1,0 +1,173 @@
+"""Bad input is one clear line, exit code 254, and nothing half-written; a bug of ours is 255."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from tests.harness.cli.conftest import SHORT, Foreshock
+
+BAD_ARGUMENTS = [
+    ((), "no arguments"),
+    (("rum",), "No such command 'rum'"),
+    (("run", "--sede", "1"), "option --sede"),
+    (("run", "--seed", "one"), "'one' is not a valid"),
+    (("run", "--seed", "-1"), "-1 is not in the range"),
+    (("run", "--workload", "regsiter"), "workload 'regsiter'"),
+    (("run", "--profile", "sworm"), "profile 'sworm'"),
+    (("run", "--nodes", "0"), "0 is not in the range"),
+    (("run", "--duration", "soon"), "'soon' is no duration"),
+    (("run", "--world", "moon"), "world 'moon'"),
+    (("run", "--system", "path:nowhere"), "no raft_impl package in nowhere"),
+    (("run", "--system", "raft_impl@no-such-ref"), "no commit 'no-such-ref'"),
+    (("run", "-o", "reads"), "'reads' is not of the form key=value"),
+    (("run", "-o", "raeds=local"), "option 'raeds'"),
+    (("run", "-o", "reads=psychic"), "'psychic'"),
+    (("run", "-o", "election_timeout_ms=fast"), "'fast'"),
+    (("run", "--plan", "nowhere.json"), "a file that cannot be read"),
+    (("run", "--plan", "nowhere.json", "--seed", "1"), "--seed beside --plan"),
+    (("replay", "nothing"), "no run or plan file 'nothing'"),
+    (("check", "nowhere.jsonl", "--model", "register"), "a file that cannot be read"),
+    (("check", "nowhere.jsonl"), "no model"),
+    (("check", "nowhere.jsonl", "--model", "abacus"), "model 'abacus'"),
+    (("suite", "nightmare"), "suite 'nightmare'"),
+    (("suite", "--seeds", "9..1"), "'9..1' is no range of seeds"),
+    (("suite", "--seeds", "1..2", "--count", "2"), "both --seeds and --count"),
+    (("suite", "--resume", "nothing"), "no campaign 'nothing'"),
+    (("suite", "--baseline", "latest"), "no campaign 'latest'"),
+    (("compare", "HEAD", "no-such-ref"), "no commit 'no-such-ref'"),
+    (("mutants", "nowhere"), "Directory 'nowhere' does not exist"),
+    (("runs",), "no index of runs"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "found"), BAD_ARGUMENTS, ids=lambda value: " ".join(value)[:40])
+def test_bad_arguments_are_one_line(foreshock: Foreshock, arguments: tuple[str, ...], found: str) -> None:
+    ran = foreshock(*arguments)
+
+    assert ran.code == 254
+    assert ran.out == ""
+    assert ran.err.count("\n") == 1
+    assert ran.err.startswith("error: found ")
+    assert "; expected " in ran.err
+    assert found in ran.err
+
+
+@pytest.mark.parametrize("arguments", [("run", "--seed", "one"), ("run", "--profile", "sworm"), ("runs",), ("rum",)])
+def test_with_json_an_error_is_a_document_too(foreshock: Foreshock, arguments: tuple[str, ...]) -> None:
+    ran = foreshock(*arguments, "--json")
+
+    assert ran.code == 254
+    assert set(ran.json) == {"error"}
+    assert set(ran.json["error"]) == {"found", "expected", "where"}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda plan: "{", "not JSON"),
+        (lambda plan: "[]", "no integer field `format`"),
+        (lambda plan: json.dumps({**plan, "format": 99}), "format 99"),
+        (lambda plan: json.dumps({**plan, "actors": 3}), "Expected `object`, got `int` - at `$.actors`"),
+        (lambda plan: json.dumps({**plan, "surprise": 1}), "surprise"),
+        (lambda plan: json.dumps({**plan, "options": {"raeds": "local"}}), "raeds"),
+        (lambda plan: json.dumps({**plan, "options": {"reads": "psychic"}}), "psychic"),
+    ],
+)
+@pytest.mark.parametrize("command", [("run", "--plan"), ("replay",)])
+def test_a_plan_that_cannot_be_run_is_one_line(
+    foreshock: Foreshock, results: Path, tmp_path: Path, command: tuple[str, ...], change: object, found: str
+) -> None:
+    good = foreshock("run", "--seed", "1", *SHORT, "--json").json
+    plan = json.loads((Path(good["path"]) / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(change(plan))  # type: ignore[operator]
+
+    ran = foreshock(*command, tmp_path / "plan.json", "--json")
+
+    assert ran.code == 254
+    assert ran.err.count("\n") == 1
+    assert found in ran.json["error"]["found"]
+    assert [path.name for path in results.iterdir() if path.is_dir() and not path.is_symlink()] == [good["run"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"index":0,"time":0,"process":0,"type":"invo', "cut off"),
+        ('{"index":0,"time":0,"process":0,"type":"ok","f":"read"}\n', "without invoke"),
+        ('{"index":0,"time":0,"process":0,"type":"invoke","f":"fly"}\n', "fly"),
+        ("not JSON\n[]\n", "not JSON"),
+    ],
+)
+def test_a_malformed_history_is_one_line(foreshock: Foreshock, tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "history.jsonl").write_text(text)
+
+    ran = foreshock("check", tmp_path / "history.jsonl", "--model", "register", "--json")
+
+    assert ran.code == 254
+    assert found in ran.json["error"]["found"]
+    assert "history.jsonl" in ran.json["error"]["where"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "--seed", "1", *SHORT), ("suite", "--count", "1", *SHORT), ("compare", "HEAD", "HEAD", "--seeds", "1")],
+    ids=lambda value: value[0],
+)
+def test_results_that_cannot_be_written_are_refused_before_anything_runs(
+    foreshock: Foreshock, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    ran = foreshock(*arguments, "--results", tmp_path / "file")
+
+    assert ran.code == 254
+    assert ran.err.startswith("error: found an error of the file system")
+    assert ran.err.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_bug_of_ours_is_255_with_its_traceback_on_stderr(
+    foreshock: Foreshock, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("harness.run.runner.run", broken)
+
+    ran = foreshock("run", "--seed", "1", *SHORT, "--json")
+
+    assert ran.code == 255
+    assert ran.json["error"]["found"] == "ZeroDivisionError: a bug"
+    assert "Traceback" in ran.err
+    assert not [path for path in results.iterdir() if path.is_dir()]
+
+
+def test_help_is_quick_and_imports_no_part_that_runs_anything() -> None:
+    heavy = ("trio", "scipy", "networkx", "hypothesis", "rich", "workloads", "harness.run.runner", "raft_impl")
+    program = (
+        f"import sys; from harness import cli; cli.run(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(name in done.stdout for name in cli.COMMANDS)
+
+
+def test_a_run_imports_no_hypothesis() -> None:
+    """Importing Hypothesis flips Trio's scheduling flag for the whole process."""
+    words = ["run", "--seed", "1", *SHORT, "--results"]
+    program = (
+        "import sys, tempfile; from harness import cli; folder = tempfile.mkdtemp(); "
+        f"cli.run({words!r} + [folder]); print([m for m in ('hypothesis', 'scipy', 'starlette') if m in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
