@@ -1,8 +1,9 @@
 """The facade of linearizability: take a history and a model, choose an engine for each object, say what was found.
 
-Each independent object is given to the first engine in `ENGINES` that can decide it exactly; the general engine can
-decide any. The verdict says which ones ran and why others did not. An engine that stops at a limit, or crashes, makes
-the verdict `unknown` with the reason; a violation of another object still makes it `invalid`.
+Each independent object is given to the fast engine for its model, if there is one. That looks for its preconditions
+while it reads the operations, and says where they do not hold; the general engine decides any.
+The verdict says which ones ran and why others did not. An engine that stops at a limit, or crashes, makes the verdict
+`unknown` with the reason; a violation of another object still makes it `invalid`.
 
 The signature of a violation is `linearizability/nonlinearizable/MODEL/F`: F is the function of the operation at whose
 completion the violation became certain. Both words come from closed lists (`models.MODELS`, `Model.functions`).
@@ -22,6 +23,7 @@ from checkers.history import Conventions, History, MalformedHistory, Op, Operati
 from checkers.models import Model, named
 from checkers.verdict import Anomaly, Validity, Verdict
 
+from . import jit
 from .explain import Explanation, explain
 from .partition import Part, admit, split
 from .result import Limits, LinearizabilityResult
@@ -35,10 +37,15 @@ GENERAL: Final = "jit"
 REFERENCE: Final = "wgl"
 """The engine that `cross_check` compares with."""
 
-FAST: Final[tuple[str, ...]] = ()
-"""Exact engines for particular objects, tried in this order."""
+FAST: Final = {
+    "register": "registers",
+    "cas-register": "registers",
+    "map": "registers",
+    "counter": "counters",
+}
+"""Model -> the exact engine for such objects. Each looks for its preconditions, and says where they do not hold."""
 
-ENGINES: Final = tuple(dict.fromkeys((*FAST, GENERAL, REFERENCE)))
+ENGINES: Final = (*dict.fromkeys(FAST.values()), GENERAL, REFERENCE)
 
 CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
@@ -119,29 +126,25 @@ def decide(
     operations: Sequence[Operation], model: Model, limits: Limits, algorithm: str = "auto"
 ) -> tuple[LinearizabilityResult, list[str]]:
     """Decide one object with the best engine, or the one that was named; also say why others were passed over."""
+    if algorithm != "auto":
+        return run_engine(algorithm, operations, model, limits), []
     passed: list[str] = []
-    for name in ENGINES if algorithm == "auto" else (algorithm,):
-        module = engine_module(name)
-        why_not = module.applicable(operations, model)
-        if why_not is not None:
-            passed.append(f"{name}: {why_not}")
-            continue
-        result = _run_engine(name, module, operations, model, limits)
-        if result.validity == "unknown" and name in FAST and algorithm == "auto":
-            passed.append(f"{name}: {result.reason}")
-            continue
-        return result, passed
-    return LinearizabilityResult(validity="unknown", engine=algorithm, reason="; ".join(passed)), passed
+    if fast := FAST.get(model.name):
+        result = run_engine(fast, operations, model, limits)
+        if result.validity != "unknown":
+            return result, passed
+        passed.append(f"{fast}: {result.reason}")
+    return run_engine(GENERAL, operations, model, limits), passed
 
 
-def _run_engine(
-    name: str, module: ModuleType, operations: Sequence[Operation], model: Model, limits: Limits
-) -> LinearizabilityResult:
+def run_engine(name: str, operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    """Run one engine; where it crashes it has no opinion, and says so."""
+    check_operations = engine_module(name).check_operations
     try:
-        result: LinearizabilityResult = module.check_operations(operations, model, limits)
+        result: LinearizabilityResult = check_operations(operations, model, limits)
     except MemoryError:
         return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
-    except Exception as error:  # a checker that crashed has no opinion, and says so
+    except Exception as error:
         reason = f"engine {name} crashed: {type(error).__name__}: {error}"
         return LinearizabilityResult(validity="unknown", engine=name, reason=reason)
     return result
@@ -197,8 +200,8 @@ class _Check:
             self.notes.append(f"cross-check by {other} did not finish{_of(part)}: {second.reason}")
 
     def with_witness(self, part: Part, result: LinearizabilityResult) -> LinearizabilityResult:
-        """Ask the reference engine for an order, where the engine that decided does not make one."""
-        found, _ = decide(part.operations, self.model, self.remaining(), REFERENCE)
+        """Ask the general engine for an order, where the engine that decided does not make one."""
+        found = jit.check_operations(part.operations, self.model, self.remaining(), witness=True)
         if found.order is None:
             self.notes.append(f"no witness order{_of(part)}: {found.reason}")
             return result

@@ -27,11 +27,18 @@ import msgspec
 from checkers.history import INF, Operation
 from checkers.models import ILLEGAL, Model
 
+from . import jit
 from .partition import Part, pending
 from .result import Limits, LinearizabilityResult
 
 REDUCTION_STEPS: Final = 1_000_000
 """What all attempts to free operations may spend together: about a second."""
+
+HELPER_STEPS: Final = 50_000
+"""What one attempt to find or drop helpers may spend."""
+
+HELPERS: Final = 40
+"""More helpers than this are no story any more."""
 
 CONFIGURATIONS: Final = 2_000
 """More configurations than this before the failure are too many for a person; then only their number is told."""
@@ -69,15 +76,16 @@ def explain(
     prefix = part.prefix(index, model)
     reduction = reduce(prefix, model, decide, result.culprits)
     last = last_placed(part, index)
-    failure = enumerate_failure(reduction.kept, model)
+    failure = enumerate_failure([*reduction.helpers, *reduction.kept], model)
     evidence |= {
         "minimal_history": [as_data(operation, model) for operation in reduction.kept],
         "minimal": reduction.minimal,
-        "freed": len(prefix) - len(reduction.kept),
+        "helpers": [as_data(operation, model) for operation in reduction.helpers],
+        "others": len(prefix) - len(reduction.kept) - len(reduction.helpers),
         "last_placed": None if last is None else as_data(last, model),
         "blocked": as_data(failure.blocked, model),
         "states": [
-            {"state": model.describe_state(state), "order": [operation.call for operation in order]}
+            {"state": model.describe_state(state), "order": [model.describe(operation) for operation in order]}
             for state, order in failure.states
         ],
         "states_complete": failure.complete,
@@ -128,10 +136,15 @@ def last_placed(part: Part, index: int) -> Operation | None:
 
 
 class Reduction(msgspec.Struct, frozen=True):
-    """Operations that suffice for a violation, and whether freeing any one more was shown to give an order."""
+    """Operations that suffice for a violation, and whether freeing any one more was shown to give an order.
+
+    `helpers` are freed operations without which an earlier operation of the kept ones could not be placed either: they
+    belong to the story, at whatever time they took effect.
+    """
 
     kept: list[Operation]
     minimal: bool
+    helpers: list[Operation]
 
 
 def reduce(
@@ -147,15 +160,19 @@ class _Reducer:
         self.model = model
         self.decide = decide
         self.left = REDUCTION_STEPS
-        self.certain = True  # no attempt so far was cut short
+        self.certain = True  # no attempt of this sweep was cut short
+        first = min((operation.call for operation in operations), default=0) - len(operations)
+        self.freed = [
+            msgspec.structs.replace(pending(operation), call=first + position)
+            for position, operation in enumerate(operations)
+        ]
 
     def run(self, culprits: Iterable[Operation]) -> Reduction:
         kept = list(range(len(self.operations)))
         wanted = {operation.call for operation in culprits}
-        if wanted:
-            hint = [position for position in kept if self.operations[position].call in wanted]
-            if self.fails(hint):
-                kept = hint
+        hint = [position for position in kept if self.operations[position].call in wanted]
+        if hint and self.fails(hint):
+            kept = hint
         size = max(1, len(kept) // 2)
         while True:
             self.certain = True
@@ -164,7 +181,7 @@ class _Reducer:
             if size == 1 and len(kept) == before:
                 break
             size = max(1, min(size // 2, len(kept) // 2))
-        return Reduction([self.operations[position] for position in kept], self.certain)
+        return Reduction([self.operations[position] for position in kept], self.certain, self.helpers(kept))
 
     def sweep(self, kept: list[int], size: int) -> list[int]:
         start = 0
@@ -178,8 +195,10 @@ class _Reducer:
 
     def fails(self, kept: list[int]) -> bool:
         """Whether these operations alone, all others freed, still have no order."""
-        if not kept or self.left <= 0:
-            self.certain = self.certain and not kept
+        if not kept:
+            return False
+        if self.left <= 0:
+            self.certain = False
             return False
         result = self.decide(self.freed_but(set(kept)), Limits(steps=self.left))
         self.left -= result.steps + len(self.operations)
@@ -189,14 +208,32 @@ class _Reducer:
 
     def freed_but(self, kept: set[int]) -> list[Operation]:
         """Return the history in which only the kept operations have their interval and their answer."""
-        early, exact = [], []
-        first = min((operation.call for operation in self.operations), default=0) - len(self.operations)
-        for position, operation in enumerate(self.operations):
-            if position in kept:
-                exact.append(operation)
-            elif not self.model.only_looks(operation):
-                early.append(msgspec.structs.replace(pending(operation), call=first + position))
-        return early + exact
+        early = [
+            freed
+            for position, freed in enumerate(self.freed)
+            if position not in kept and not self.model.only_looks(self.operations[position])
+        ]
+        return early + [self.operations[position] for position in sorted(kept)]
+
+    def helpers(self, kept: list[int]) -> list[Operation]:
+        """Find freed operations that place all kept ones but the last to return, none of them in vain."""
+        story = [self.operations[position] for position in kept]
+        last = max(story, key=lambda operation: -1 if operation.ret == INF else operation.ret)
+        story = [pending(operation) if operation is last else operation for operation in story]
+        before = [operation for operation in story if operation.ret != INF or not self.model.only_looks(operation)]
+        early = [operation for operation in self.freed_but(set(kept)) if operation.ret == INF]
+        early = [operation for operation in early if operation not in before]
+        found = jit.check_operations(early + before, self.model, Limits(steps=HELPER_STEPS), witness=True)
+        if found.order is None:
+            return []
+        used = [operation for operation in found.order if operation in early]
+        if len(used) > HELPERS:
+            return []
+        for operation in list(used):
+            fewer = [other for other in used if other is not operation]
+            if jit.check_operations(fewer + before, self.model, Limits(steps=HELPER_STEPS)).validity == "valid":
+                used = fewer
+        return sorted(used, key=lambda operation: operation.call)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -305,15 +342,26 @@ def _message(
         f"{_subject(part)}no order of the operations explains what the clients saw; certain at index {index}.",
         _enough(reduction),
         *_table(reduction.kept, model),
-        *_why(model, failure),
     ]
+    if reduction.helpers:
+        helpers = ", ".join(_asked(operation, model) for operation in reduction.helpers[:SHOWN])
+        more = len(reduction.helpers) - SHOWN
+        helpers += f" and {more} more" if more > 0 else ""
+        lines.append(f"With the help of others, at whatever time they took effect: {helpers}.")
+    lines += _why(model, failure)
     if last is not None:
         lines.append(f"The last operation that could be placed was {_named(last, model)}.")
-    others = sum(operation.call <= index for operation in part.operations) - len(reduction.kept)
+    others = sum(operation.call <= index for operation in part.operations)
+    others -= len(reduction.kept) + len(reduction.helpers)
     if others > 0:
         noun = "operation does" if others == 1 else "operations do"
         lines.append(f"The other {others} {noun} not help, at whatever time they took effect.")
     return "\n".join(lines)
+
+
+def _asked(operation: Operation, model: Model) -> str:
+    """Describe an operation without saying that its outcome is unknown: here that is beside the point."""
+    return model.describe(operation).removesuffix(" -> ?")
 
 
 def _enough(reduction: Reduction) -> str:
@@ -344,7 +392,7 @@ def _why(model: Model, failure: Failure) -> list[str]:
         return [f"When {blocked} returned, more than {CONFIGURATIONS} orders had been possible; none allows it."]
     lines = [f"When {blocked} (process {failure.blocked.process}) returned, the state could only be:"]
     for state, order in failure.states[:SHOWN]:
-        path = ", then ".join(model.describe(operation) for operation in order[-SHOWN:]) or "nothing has happened"
+        path = ", then ".join(_asked(operation, model) for operation in order[-SHOWN:]) or "nothing has happened"
         path = "... " + path if len(order) > SHOWN else path
         lines.append(f"  {model.describe_state(state)}  ({path}): there {blocked} is impossible")
     if len(failure.states) > SHOWN:

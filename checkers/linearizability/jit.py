@@ -48,6 +48,7 @@ from checkers.verdict import Validity
 from .alphabet import CHANGE, ILLEGAL_STATE, LOOK, WRITE, Alphabet
 from .result import LimitReached, Limits, LinearizabilityResult, Meter
 from .suppliers import Unsupplied, find_unsupplied
+from .witness import replay
 
 ENGINE: Final = "jit"
 
@@ -69,7 +70,7 @@ COUNT_BITS: Final = 20
 """Bits of a counter of used crashed operations, one of them a guard: enough for half a million of one class."""
 
 Path = Any
-"""A chain (previous path, event position, operation number) of the moves made, or None."""
+"""A chain (previous path, move) of the moves made, newest first, or None; kept only where a witness is asked for."""
 
 Config = tuple[int, int, int, int, Path]
 """(state, done, burden, used, path)"""
@@ -94,7 +95,7 @@ def check_operations(
         return search.result("unknown", reason=limit.reason, machine_dependent=limit.machine_dependent)
     if blocked is not None:
         return search.result("invalid", blocked=blocked)
-    return search.result("valid")
+    return search.result("valid", order=search.order() if witness else None)
 
 
 class Pending:
@@ -433,7 +434,7 @@ class Search:
             if bit << 1 == wanted or self.is_useful(target, state, done, burden, used):
                 self.steps += 1
                 left = ((burden & ~obligations) | bit << 1) & ~self.suits(target)
-                found.append((target, done, left, used, self.longer(path, position, kind, bit)))
+                found.append((target, done, left, used, self.longer(path, position, kind, bit.bit_length() // 2)))
         for kind, entries in pending.changes.items():
             after = step(kind, state)
             if after != ILLEGAL_STATE:
@@ -441,7 +442,9 @@ class Search:
                     if not done & bit:
                         self.steps += 1
                         left = burden & ~self.suits(after)
-                        found.append((after, done | bit, left, used, self.longer(path, position, kind, bit)))
+                        found.append(
+                            (after, done | bit, left, used, self.longer(path, position, kind, bit.bit_length() - 1))
+                        )
                         break
         if pending.crashed:
             self.crashed_moves(config, position, found)
@@ -471,7 +474,7 @@ class Search:
                     continue
                 left = burden & ~self.suits(after)
             self.steps += 1
-            found.append((after, done, left, used + (1 << shift), self.longer(path, position, kind, 0)))
+            found.append((after, done, left, used + (1 << shift), self.longer(path, position, kind, -1)))
 
     def is_useful(self, target: int, state: int, done: int, burden: int, used: int) -> bool:
         """Whether somebody pending and not yet placed looks at this state: a looker, or a change legal there."""
@@ -492,8 +495,17 @@ class Search:
                     return True
         return False
 
-    def longer(self, path: Path, position: int, kind: int, bit: int) -> Path:
-        return (path, position, kind, bit) if self.witness else None
+    def longer(self, path: Path, position: int, kind: int, slot: int) -> Path:
+        return (path, (position, kind, slot)) if self.witness else None
+
+    def order(self) -> tuple[Operation, ...]:
+        """Return the order that the first surviving configuration stands for."""
+        moves = []
+        path = self.frontier[0][4]
+        while path is not None:
+            path, move = path
+            moves.append(move)
+        return tuple(replay(self.alphabet, self.events, self.slots, moves[::-1]))
 
     def refuted(self, unsupplied: Unsupplied) -> LinearizabilityResult:
         return LinearizabilityResult(
@@ -509,6 +521,7 @@ class Search:
         validity: Validity,
         *,
         blocked: Operation | None = None,
+        order: tuple[Operation, ...] | None = None,
         reason: str = "",
         machine_dependent: bool = False,
     ) -> LinearizabilityResult:
@@ -519,6 +532,7 @@ class Search:
             states=self.largest,
             blocked=blocked,
             swept=True,
+            order=order,
             reason=reason,
             machine_dependent=machine_dependent,
         )
