@@ -59,7 +59,7 @@ def fate(delay_ns: int, effects: Sequence[Effect], draw: Callable[[Effect, int],
         if effect.what == "delay":
             delay_ns += effect.base_ns + _part(draw(effect, 1), effect.span_ns)
             hit.append(effect.id)
-        elif _part(draw(effect, 0), MILLION) < effect.ppm:
+        elif happens(effect, draw(effect, 0)):
             hit.append(effect.id)
             if effect.what == "loss":
                 return Fate((), (effect.id,))
@@ -72,6 +72,11 @@ def fate(delay_ns: int, effects: Sequence[Effect], draw: Callable[[Effect, int],
     arrivals = [Arrival(delay_ns, flip)]
     arrivals += [Arrival(delay_ns + late, flip, is_copy=True) for late in lateness]
     return Fate(tuple(arrivals), tuple(hit))
+
+
+def happens(effect: Effect, value: int) -> bool:
+    """Whether an effect that is not a delay happens to the message whose first draw is `value`."""
+    return _part(value, MILLION) < effect.ppm
 
 
 def flip_bit(data: bytes, number: int) -> bytes:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from harness.links import Effect, fate, flip_bit
+from harness.links import Effect, fate, flip_bit, happens
 from harness.plans.plan import LinkSpec, Override
-from .kernel.draws import EXPONENTIAL_MILLIONTHS, Draws
+from .kernel.draws import BLOCK_MASK, BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
 
 Record = Callable[..., None]
@@ -44,18 +44,32 @@ class Mortal(Protocol):
 
 
 class Channel:
-    """The messages of one kind on one link: their ordinal, and the drawn delays of the next 64."""
+    """The messages of one kind on one link: their ordinal, and what is drawn for the next block of them.
 
-    __slots__ = ("delays", "handling_ns", "key", "ordinal", "seed", "spec", "streams", "word")
+    `odd` holds the places in the block of messages that a healthy link loses or duplicates: all others need nothing but
+    their delay.
+    """
 
-    def __init__(self, seed: int, key: tuple[str, ...], word: str, spec: LinkSpec, handling_ns: tuple[int, int]) -> None:
+    __slots__ = ("base", "delays", "handling_ns", "key", "odd", "ordinal", "seed", "spec", "streams", "word")
+
+    def __init__(
+        self,
+        seed: int,
+        key: tuple[str, ...],
+        word: str,
+        spec: LinkSpec,
+        handling_ns: tuple[int, int],
+        base: tuple[Effect, ...],
+    ) -> None:
         self.seed, self.key, self.word, self.spec, self.handling_ns = seed, key, word, spec, handling_ns
+        self.base = base
         self.ordinal = 0
+        self.odd: frozenset[int] = frozenset()
         self.delays: list[int] = []
         self.streams: dict[str, Draws] = {"": Draws(seed, "delay", *key)}
 
     def refill(self, block: int) -> None:
-        """Draw the delays of 64 messages: the link's own, and the receiver's handling."""
+        """Draw the delays of a block of messages: the link's own, and the receiver's handling."""
         spec = self.spec
         low, span = spec.delay_min_ns, spec.delay_max_ns - spec.delay_min_ns
         handling_low, handling_span = self.handling_ns[0], self.handling_ns[1] - self.handling_ns[0] + 1
@@ -74,6 +88,14 @@ class Channel:
                 + ((v & 0xFFFFFFFF) * handling_span >> 32)
                 for v in values
             ]
+        if self.base:
+            first = block << BLOCK_SHIFT
+            self.odd = frozenset(
+                slot
+                for slot in range(len(self.delays))
+                for effect in self.base
+                if happens(effect, self.draws_for(effect, first + slot)(effect, 0))
+            )
 
     def draws_for(self, effect: Effect, ordinal: int) -> Callable[[Effect, int], int]:
         """Keyed draws for one message under one effect (two a message)."""
@@ -99,11 +121,11 @@ class Link:
         self.clogged: list[tuple[int, bytes]] = []
         self.bytes_per_s: dict[str, int] = {}
         self.free_ns = 0  # when a limited link is free again
-        self.plain = not base  # nothing but the drawn delay can happen to a message
+        self.plain = True  # no fault is on it: nothing but what a healthy link does can happen to a message
 
     def settle(self) -> None:
         """Work out `plain` after a change."""
-        self.plain = not (self.base or self.cuts or self.effects or self.clogs or self.bytes_per_s)
+        self.plain = not (self.cuts or self.effects or self.clogs or self.bytes_per_s)
 
 
 class Network:
@@ -157,16 +179,16 @@ class Network:
             channel = link.channels.get(word)
             if channel is None:
                 spec, handling_ns = self._specs[source, target]
-                channel = Channel(kernel.seed, (source, target, word), word, spec, handling_ns)
+                channel = Channel(kernel.seed, (source, target, word), word, spec, handling_ns, link.base)
                 link.channels[word] = channel
             ordinal = channel.ordinal
             channel.ordinal = ordinal + 1
-            slot = ordinal & 63
+            slot = ordinal & BLOCK_MASK
             if not slot:
-                channel.refill(ordinal >> 6)
+                channel.refill(ordinal >> BLOCK_SHIFT)
             self.messages = message = self.messages + 1
             log.append((kernel.now, "send", source, message, target, word, len(data)))
-            if link.plain and not special:
+            if link.plain and slot not in channel.odd and not special:
                 kernel.at(kernel.now + channel.delays[slot], link.target.ordinal, arrive, (link, message, data))
             else:
                 self._decide(link, channel, ordinal, message, data)
@@ -182,7 +204,7 @@ class Network:
         if link.cuts:
             self._swallow(link, message)
             return
-        delay_ns = channel.delays[ordinal & 63]
+        delay_ns = channel.delays[ordinal & BLOCK_MASK]
         override = self._overrides.get((link.source, link.target.name, channel.word, ordinal))
         if override is not None:
             if override.fate == "drop":
