@@ -3,6 +3,10 @@
 Each step of a cycle says that one transaction must come before the next. The analysis that made the edge finds its
 evidence again (`Analysis.why`: the key, what was read, what was written) and puts it into words (`Analysis.say`).
 Process and real-time order are explained here, from the lines of the history alone.
+
+The graph only holds edges between neighbours in the order of versions, so a cycle may walk through dozens of writers
+of one object. `shorten` replaces such walks by what they say together: "T3 read x and did not see what T9 appended
+later".
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from typing import Any, Protocol
 
 from checkers.verdict import Anomaly
 
-from .graph import KINDS, PROCESS, REALTIME, Cycle
+from .graph import DEPENDENCIES, KINDS, PROCESS, REALTIME, RW, WR, WW, Cycle, Step, classify
 from .nodes import Transactions, micro
 
 
@@ -20,8 +24,9 @@ class Analysis(Protocol):
 
     transactions: Transactions
 
-    def why(self, kind: int, source: int, target: int) -> dict[str, Any]:
-        """Find the evidence of an edge, as data: at least `key`."""
+    def why(self, kind: int, source: int, target: int) -> dict[str, Any] | None:
+        """Find why `source` comes before `target`, as data: at least `key`. Neighbours in the order of versions are
+        best, others will do."""
         ...
 
     def say(self, evidence: dict[str, Any]) -> str:
@@ -32,6 +37,7 @@ class Analysis(Protocol):
 def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: Analysis) -> Anomaly:
     """Make the anomaly of a cycle, with its transactions and the reason of each of its steps."""
     transactions = analysis.transactions
+    cycle = shorten(cycle, analysis)
     steps = [_step(kind, source, target, analysis) for source, kind, target in cycle.edges()]
     return Anomaly(
         checker=checker,
@@ -45,6 +51,36 @@ def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: A
             "components": count,
         },
     )
+
+
+def shorten(cycle: Cycle, analysis: Analysis) -> Cycle:
+    """Replace walks over neighbouring versions by single steps, as long as the cycle keeps its name."""
+    steps = list(cycle.steps)
+    position = 0
+    while position < len(steps):
+        _jump(steps, position, analysis)
+        position += 1
+    shorter = Cycle(tuple(steps))
+    return shorter if classify(shorter) == classify(cycle) else cycle
+
+
+def _jump(steps: list[Step], position: int, analysis: Analysis) -> None:
+    """Join as many steps from `position` on as one dependency says together."""
+    source, first = steps[position]
+    end = position + 1
+    while end < len(steps) and steps[end].kind & DEPENDENCIES:
+        end += 1
+    if not first & (DEPENDENCIES | RW):
+        return
+    # An rw step must not come to stand right before another one: that would be a graver class.
+    if first == RW and steps[end % len(steps)].kind == RW:
+        end -= 1
+    for stop in range(end, position + 1, -1):
+        target = steps[stop % len(steps)].source
+        for kind in (RW,) if first == RW else (WR, WW):
+            if target != source and analysis.why(kind, source, target) is not None:
+                steps[position:stop] = [Step(source, kind)]
+                return
 
 
 def _step(kind: int, source: int, target: int, analysis: Analysis) -> dict[str, Any]:
@@ -64,7 +100,9 @@ def _step(kind: int, source: int, target: int, analysis: Analysis) -> dict[str, 
             f"{step['source']} completed (line {before.ret}) before {step['target']} was invoked (line {after.call})"
         )
     else:
-        step |= analysis.why(kind, source, target)
+        evidence = analysis.why(kind, source, target)
+        assert evidence is not None, "an edge of the graph has evidence"
+        step |= evidence
         step["because"] = analysis.say(step)
     return step
 

@@ -28,7 +28,6 @@ reveal the order.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from itertools import pairwise
 from typing import Any, Final
 
 from checkers.history import History, show
@@ -36,7 +35,7 @@ from checkers.verdict import Anomaly, Verdict
 
 from .decide import NotUnique, decide
 from .graph import EDGE_BUDGET, RW, WR, WW, Graph
-from .nodes import Transactions, describe, micro
+from .nodes import Transactions, brief, describe, micro
 
 CHECKER: Final = "list-append"
 
@@ -66,7 +65,7 @@ def check(
 class _Key:
     """All that happened to one list."""
 
-    __slots__ = ("aborted", "name", "order", "position", "reads", "usable", "writers")
+    __slots__ = ("_read", "_written", "aborted", "name", "order", "position", "reads", "usable", "writers")
 
     def __init__(self, name: Hashable) -> None:
         self.name = name
@@ -76,6 +75,25 @@ class _Key:
         self.order: tuple[Any, ...] = ()
         self.position: dict[Hashable, int] = {}
         self.usable = True  # whether `order` is beyond doubt
+        self._written: dict[int, list[Any]] = {}
+        self._read: dict[int, tuple[Any, ...]] = {}
+
+    def place(self, element: Hashable) -> int:
+        """Return where an element stands; what nobody read comes after everything else."""
+        return self.position.get(element, len(self.order))
+
+    def written_by(self, transaction: int) -> list[Any]:
+        """List what a transaction appended here."""
+        if not self._written:
+            for element, entry in self.writers.items():
+                self._written.setdefault(entry >> 1, []).append(element)
+        return self._written.get(transaction, [])
+
+    def read_of(self, transaction: int) -> tuple[Any, ...] | None:
+        """Return what a transaction read here."""
+        if not self._read:
+            self._read = dict(self.reads)
+        return self._read.get(transaction)
 
 
 class ListAppend:
@@ -130,7 +148,7 @@ class ListAppend:
     ) -> None:
         if own:
             if value[-len(own) :] != tuple(own):
-                what = f"read {show(name)} = {show(value)} after it had appended {show(own)}"
+                what = f"read {show(name)} = {brief(value)} after it had appended {show(own)}"
                 self._found("internal", what, [transaction], key=name, read=value, expected_end=own)
                 return
             value = value[: -len(own)]
@@ -139,7 +157,7 @@ class ListAppend:
             seen[name] = value
             self._key(name).reads.append((transaction, value))
         elif known != value:
-            what = f"read {show(name)} = {show(known)} and then, without its own appends, {show(value)}"
+            what = f"read {show(name)} = {brief(known)} and then, without its own appends, {brief(value)}"
             self._found("internal", what, [transaction], key=name, read=value, expected=known)
 
     # -- the order of each list -----------------------------------------------------------------------------------
@@ -176,19 +194,19 @@ class ListAppend:
     def _found_duplicate(self, key: _Key, reader: int, read: tuple[Any, ...]) -> None:
         key.usable = False
         twice = next(element for position, element in enumerate(read) if key.position[element] != position)
-        what = f"read {show(key.name)} = {show(read)}, which holds {show(twice)} twice"
+        what = f"read {show(key.name)} = {brief(read)}, which holds {show(twice)} twice"
         self._found("duplicate-elements", what, [reader], key=key.name, read=read, element=twice)
 
     def _found_incompatible(self, key: _Key, reader: int, read: tuple[Any, ...], longest_reader: int) -> None:
         other = self.transactions.name(longest_reader)
-        what = f"read {show(key.name)} = {show(read)}, {other} read {show(key.order)}: neither grew into the other"
+        what = f"read {show(key.name)} = {brief(read)}, {other} read {brief(key.order)}: neither grew into the other"
         self._found("incompatible-order", what, [reader, longest_reader], key=key.name, read=read, other=key.order)
 
     def _find_unwritten(self, key: _Key, reader: int) -> None:
         for element in key.order:
             if element not in key.writers and element not in key.aborted:
                 key.usable = False
-                what = f"read {show(key.name)} = {show(key.order)}; nobody appended {show(element)}"
+                what = f"read {show(key.name)} = {brief(key.order)}; nobody appended {show(element)}"
                 self._found("garbage-read", what, [reader], key=key.name, read=key.order, element=element)
                 return
 
@@ -202,7 +220,7 @@ class ListAppend:
         element = key.order[first]
         writer = self.transactions.aborted[key.aborted[element]]
         reader, read = min((r for r in key.reads if len(r[1]) > first), key=lambda r: r[0])
-        what = f"read {show(key.name)} = {show(read)}; {show(element)} was appended by T{writer.call}, which aborted"
+        what = f"read {show(key.name)} = {brief(read)}; {show(element)} was appended by T{writer.call}, which aborted"
         extra = {"key": key.name, "read": read, "element": element, "writer": describe(writer)}
         self._found("G1a", what, [reader], **extra)
         for after in key.order[first + 1 :]:
@@ -222,7 +240,7 @@ class ListAppend:
             before = latest.get(entry >> 1)
             if before is not None and position < before[0]:
                 what = (
-                    f"appended {show(before[1])} and then {show(element)}, but {show(key.name)} was {show(key.order)}"
+                    f"appended {show(before[1])} and then {show(element)}, but {show(key.name)} was {brief(key.order)}"
                 )
                 self._found("cyclic-versions", what, [entry >> 1], key=key.name, read=key.order, element=element)
                 key.usable = False
@@ -235,7 +253,7 @@ class ListAppend:
                 entry = key.writers.get(read[-1], 1)
                 if not entry & 1 and entry >> 1 != reader:
                     writer = self.transactions.name(entry >> 1)
-                    what = f"read {show(key.name)} = {show(read)}; {writer} appended {show(read[-1])} and then more"
+                    what = f"read {show(key.name)} = {brief(read)}; {writer} appended {show(read[-1])} and then more"
                     self._found("G1b", what, [reader, entry >> 1], key=key.name, read=read, element=read[-1])
                     return
 
@@ -249,12 +267,12 @@ class ListAppend:
             if reader not in wrote:
                 continue
             if key.position.get(wrote[reader], len(read)) < len(read):
-                what = f"read {show(key.name)} = {show(read)} before it appended {show(wrote[reader])}"
+                what = f"read {show(key.name)} = {brief(read)} before it appended {show(wrote[reader])}"
                 self._found("internal", what, [reader], key=key.name, read=read, element=wrote[reader])
             rival = at_version.setdefault(len(read), reader)
             if rival != reader:
                 so_did = f"and so did {self.transactions.name(rival)}"
-                what = f"read {show(key.name)} = {show(read)} and appended to it, {so_did}"
+                what = f"read {show(key.name)} = {brief(read)} and appended to it, {so_did}"
                 self._found("lost-update", what, [reader, rival], key=key.name, read=read)
 
     def _found(self, kind: str, what: str, who: Sequence[int], **evidence: Any) -> None:
@@ -329,58 +347,69 @@ class ListAppend:
 
     # -- evidence -------------------------------------------------------------------------------------------------
 
-    def why(self, kind: int, source: int, target: int) -> dict[str, Any]:
-        """Find the list and the elements that order two transactions."""
-        touched = dict.fromkeys(name for _, name, _ in self.transactions.done[source])
-        for name in touched:
+    def why(self, kind: int, source: int, target: int) -> dict[str, Any] | None:
+        """Find a list that orders two transactions, at best by elements that stand next to each other."""
+        best: dict[str, Any] | None = None
+        for name in dict.fromkeys(name for _, name, _ in self.transactions.done[source]):
             evidence = self._why_key(kind, source, target, self._key(name))
-            if evidence is not None:
-                return {"key": name, **evidence}
-        raise AssertionError(f"an edge without evidence: {kind} from {source} to {target}")
+            if evidence is not None and (best is None or evidence["how"] == "next"):
+                best = {"key": name, **evidence}
+        return best
 
     def _why_key(self, kind: int, source: int, target: int, key: _Key) -> dict[str, Any] | None:
+        if kind == WR:
+            read = key.read_of(target)
+            shown = [e for e in key.written_by(source) if e in read] if read else []
+            if read and read[-1] in shown:
+                return {"value": read[-1], "read": read, "how": "next"}
+            return {"value": shown[-1], "read": read, "how": "later"} if shown and key.usable else None
+        if not key.usable or not self.happened[target]:
+            return None
         if kind == WW:
             return self._why_ww(source, target, key)
-        reader = target if kind == WR else source
-        for transaction, read in key.reads:
-            if transaction != reader:
-                continue
-            if kind == WR and read and key.writers.get(read[-1], -1) >> 1 == source:
-                return {"value": read[-1], "read": read}
-            if kind == RW and key.usable:
-                after = next((e for e in key.order[len(read) :] if e in key.writers), None)
-                if after is not None:
-                    if key.writers[after] >> 1 == target:
-                        return {"read": read, "next": after, "was_read": True}
-                elif len(read) == len(key.order) and target in self._unread(key):
-                    return {"read": read, "next": self._element_of(target, key), "was_read": False}
-        return None
+        read = key.read_of(source)
+        unseen = [] if read is None else [e for e in key.written_by(target) if key.place(e) >= len(read)]
+        if read is None or not unseen:
+            return None
+        following = next((e for e in key.order[len(read) :] if e in key.writers), None)
+        return {"read": read, "next": unseen[0], "how": _how(following, unseen[0], key)}
 
     def _why_ww(self, source: int, target: int, key: _Key) -> dict[str, Any] | None:
-        if not key.usable:
+        """Choose the closest two elements, the source's before the target's."""
+        known = [element for element in key.written_by(source) if element in key.position]
+        pairs = [
+            (key.place(after) - key.place(value), value, after)
+            for value in known
+            for after in key.written_by(target)
+            if key.place(value) < key.place(after)
+        ]
+        if not pairs:
             return None
-        known = [element for element in key.order if element in key.writers]
-        for value, after in pairwise(known):
-            if (key.writers[value] >> 1, key.writers[after] >> 1) == (source, target):
-                return {"value": value, "next": after, "was_read": True}
-        if known and key.writers[known[-1]] >> 1 == source and target in self._unread(key):
-            return {"value": known[-1], "next": self._element_of(target, key), "was_read": False}
-        return None
-
-    def _element_of(self, writer: int, key: _Key) -> Any:
-        return next(e for e, entry in key.writers.items() if entry >> 1 == writer and e not in key.position)
+        _, value, after = min(pairs, key=lambda pair: pair[0])
+        following = next((e for e in key.order[key.place(value) + 1 :] if e in key.writers), None)
+        return {"value": value, "next": after, "how": _how(following, after, key)}
 
     def say(self, evidence: dict[str, Any]) -> str:
         """Put the evidence of an edge into words."""
         source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
         match evidence["type"]:
             case "ww":
-                then = "next" if evidence["was_read"] else "later: no read shows it"
-                value, after = show(evidence["value"]), show(evidence["next"])
-                return f"{source} appended {value} to {key} and {target} appended {after} {then}"
+                value, after = brief(evidence["value"]), brief(evidence["next"])
+                return f"{source} appended {value} to {key} and {target} appended {after} {_WHEN[evidence['how']]}"
             case "wr":
-                return f"{target} read {key} = {show(evidence['read'])}, whose last element {source} appended"
+                which = (
+                    "whose last element" if evidence["how"] == "next" else f"whose element {brief(evidence['value'])}"
+                )
+                return f"{target} read {key} = {brief(evidence['read'])}, {which} {source} appended"
             case _:
-                seen = "comes next" if evidence["was_read"] else "no read shows"
-                did_not = f"did not see {show(evidence['next'])}, which {target} appended and which {seen}"
-                return f"{source} read {key} = {show(evidence['read'])} and {did_not}"
+                unseen = f"did not see {brief(evidence['next'])}, which {target} appended {_WHEN[evidence['how']]}"
+                return f"{source} read {key} = {brief(evidence['read'])} and {unseen}"
+
+
+_WHEN: Final = {"next": "right after that", "later": "later", "unread": "after all that anybody read"}
+
+
+def _how(following: Any, element: Any, key: _Key) -> str:
+    if element not in key.position:
+        return "unread"
+    return "next" if following == element else "later"

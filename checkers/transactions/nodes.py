@@ -18,6 +18,9 @@ MicroOperation = tuple[str, Any, Any]
 
 _READ_ONLY: Final = "r"
 
+LIST_SHOWN_MAX: Final = 12
+"""Longer lists are shown by their ends in sentences; evidence has all of them."""
+
 
 class Transactions:
     """The transactions that happened or may have happened, numbered in the order of their invokes, and the aborted."""
@@ -75,7 +78,14 @@ def describe(operation: Operation) -> dict[str, Any]:
 
 def micro(operations: Sequence[MicroOperation]) -> str:
     """Print micro-operations for people: `append x 1, r y [1, 2]`."""
-    return ", ".join(f"{f} {show(key)} {show(value)}" for f, key, value in operations)
+    return ", ".join(f"{f} {show(key)} {brief(value)}" for f, key, value in operations)
+
+
+def brief(value: Any) -> str:
+    """Print a value for people; a long list by its ends."""
+    if type(value) is tuple and len(value) > LIST_SHOWN_MAX:
+        return f"[{show(value[:2])[1:-1]}, ..., {show(value[-4:])[1:-1]}]"
+    return show(value)
 
 
 def _validate(operation: Operation, write: str, history: History) -> None:

@@ -131,7 +131,7 @@ def test_a_cycle_is_explained_as_data_and_in_sentences(history: Any) -> None:
             "G-single: 2 transactions each of which must come before the next, in a circle.",
             'Let T1 = r "x" [1], r "y" [].',
             'Let T0 = append "x" 1, append "y" 1.',
-            'Then T1 < T0, because T1 read "y" = [] and did not see 1, which T0 appended and which comes next.',
+            'Then T1 < T0, because T1 read "y" = [] and did not see 1, which T0 appended right after that.',
             'But then T0 < T1, because T1 read "x" = [1], whose last element T0 appended.',
         ]
     )
@@ -150,6 +150,16 @@ def test_the_shortest_cycle_is_shown(history: Any) -> None:
     (anomaly,) = list_append.check(history("rx ry az1", "rz ax1", "rx1 rw ay1", "ry1 aw1 rz")).anomalies
 
     assert len(anomaly.evidence["cycle"]) == 2
+
+
+def test_a_walk_through_many_writers_is_told_as_one_step(history: Any) -> None:
+    """T7 saw the append of T6 to y, and of x only the first of six versions."""
+    writers = ["ax1", "ax2", "ax3", "ax4", "ax5", "ax6", "ax7 ay1"]
+
+    (anomaly,) = list_append.check(history(*writers, "rx1 ry1", "rx1234567"), expect=("serializable",)).anomalies
+
+    assert anomaly.kind == "G-single"
+    assert [step["how"] for step in anomaly.evidence["steps"]] == ["later", "next"]
 
 
 def test_an_element_appended_twice_makes_the_verdict_unknown(history: Any) -> None:
