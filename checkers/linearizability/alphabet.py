@@ -6,16 +6,21 @@ classes by what they do to a state:
 * `LOOK` never changes it: a read, a negative answer.
 * `WRITE` puts one value whatever was there: hidden and exposed writes are its business.
 * `CHANGE` is everything else: cas, add, dequeue.
+
+Where every operation says which state it needs and which it leaves (`Model.access`), the model is not asked at all, and
+states that no operation of this history can tell apart are one (`REST`): a value that nobody read or compared with is
+as good as any other such value. That matters where many writes are of unknown outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from checkers.history import INF, Operation
 from checkers.models import ILLEGAL, Model
-from checkers.models.model import ANYTHING, KEEPS, SOMETHING, Access, Unsaid
+from checkers.models.model import ANYTHING, KEEPS, SOMETHING, Access, OtherThan, Unsaid
 
 LOOK: Final = 0
 WRITE: Final = 1
@@ -23,88 +28,97 @@ CHANGE: Final = 2
 
 ILLEGAL_STATE: Final = -1
 
+REST: Final = ("the rest",)
+"""Stands for every state that no operation of the history tells apart from others."""
+
 
 class Alphabet:
     """The operations of one object as classes over interned states. Operations are numbered in the order of calls."""
 
     def __init__(self, operations: Sequence[Operation], model: Model) -> None:
         self.model = model
-        self.operations = sorted(
-            (operation for operation in operations if operation.ret != INF or not _only_looks(operation, model)),
-            key=lambda operation: operation.call,
-        )
-        self.states: list[Any] = []
-        self.state_ids: dict[Any, int] = {}
+        one_key = len({operation.key for operation in operations}) <= 1
+        rows = [
+            (operation, model.access(operation) if one_key else (SOMETHING, SOMETHING))
+            for operation in sorted(operations, key=attrgetter("call"))
+        ]
+        rows = [row for row in rows if row[0].ret != INF or not _only_looks(*row, model)]
+        self.operations = [operation for operation, _ in rows]
         self.classes: list[int] = []  # operation -> class
         self.sorts: list[int] = []  # class -> LOOK, WRITE or CHANGE
-        self.targets: list[int] = []  # class -> the one state it leaves, where there is one
         self.needs: list[int] = []  # class -> the one state it needs, where there is one
-        self.sample: list[Operation] = []  # class -> one operation of it
-        self.table: list[dict[int, int]] = []  # class -> state -> state after, or ILLEGAL_STATE
-        self.start = self.intern(model.init)
-        self.one_key = len({operation.key for operation in self.operations}) <= 1
-        self._intern_classes()
-        self._needs: dict[int, int] = {}  # state -> last return of an operation that needs it
-        self._needs_something = -1  # last return of an operation whose needs are not known
+        self.targets: list[int] = []  # class -> the one state it leaves, where there is one
+        self.states: list[Any] = []
+        self._ids: dict[Any, int] = {}  # state -> its number
+        self._samples: list[tuple[Operation, Access]] = []  # class -> one operation of it
+        self._table: list[dict[int, int]] = []  # class -> state -> state after, or ILLEGAL_STATE
+        self._told_apart = _told_apart(access for _, access in rows)
+        self.start = self.intern(self._merged(model.init))
+        self._intern_classes(rows)
+        self._last_need: dict[int, int] = {}  # state -> last return of an operation that needs it
+        self._last_something = -1  # last return of an operation that may need one of several states
         self._collect_needs()
 
-    def _intern_classes(self) -> None:
+    def _intern_classes(self, rows: Sequence[tuple[Operation, Access]]) -> None:
         ids: dict[Hashable, int] = {}
-        for operation in self.operations:
-            needs, sets = self.access(operation)
+        for operation, (needs, sets) in rows:
+            sets = sets if isinstance(sets, Unsaid) else self._merged(sets)
             known = needs is not SOMETHING and sets is not SOMETHING
-            identity = (needs, sets) if known else (None, None, self.model.identity(operation))
+            identity = (needs, sets) if known else (self.model.identity(operation),)
             kind = ids.setdefault(identity, len(ids))
             if kind == len(self.sorts):
                 self._add_class(operation, needs, sets)
             self.classes.append(kind)
 
-    def access(self, operation: Operation) -> Access:
-        """Say which state an operation needs and which it leaves, where that is known."""
-        return self.model.access(operation) if self.one_key else (SOMETHING, SOMETHING)
-
     def _add_class(self, operation: Operation, needs: Any, sets: Any) -> None:
-        if sets is KEEPS or _only_looks(operation, self.model):
+        if _only_looks(operation, (needs, sets), self.model):
             sort = LOOK
         else:
             sort = WRITE if needs is ANYTHING and sets is not SOMETHING else CHANGE
-        target = ILLEGAL_STATE
-        if needs is not SOMETHING and sets is not SOMETHING:
-            target = self.intern(needs if sets is KEEPS else sets)
+        one_state = not isinstance(needs, Unsaid | OtherThan)
         self.sorts.append(sort)
-        self.targets.append(target)
-        self.needs.append(ILLEGAL_STATE if isinstance(needs, Unsaid) else self.intern(needs))
-        self.sample.append(operation)
-        self.table.append({})
+        self.needs.append(self.intern(needs) if one_state else ILLEGAL_STATE)
+        self.targets.append(ILLEGAL_STATE if isinstance(sets, Unsaid) else self.intern(sets))
+        self._samples.append((operation, (needs, sets)))
+        self._table.append({})
+
+    def _merged(self, state: Any) -> Any:
+        return state if self._told_apart is None or state in self._told_apart else REST
 
     def intern(self, state: Any) -> int:
         """Return the number of a state."""
-        number = self.state_ids.setdefault(state, len(self.states))
+        number = self._ids.setdefault(state, len(self.states))
         if number == len(self.states):
             self.states.append(state)
         return number
 
     def step(self, kind: int, state: int) -> int:
         """Return the state after an operation of this class, or `ILLEGAL_STATE`."""
-        row = self.table[kind]
+        row = self._table[kind]
         after = row.get(state)
         if after is None:
-            if self.sorts[kind] != WRITE and self.targets[kind] != ILLEGAL_STATE:
-                # Not by the model: in other states a crashed cas does nothing, which is as if it had not happened.
-                after = self.targets[kind] if state == self.needs[kind] else ILLEGAL_STATE
-            else:
-                found = self.model.step(self.states[state], self.sample[kind])
-                after = ILLEGAL_STATE if found is ILLEGAL else self.intern(found)
-            row[state] = after
+            after = row[state] = self._first_step(kind, state)
         return after
+
+    def _first_step(self, kind: int, state: int) -> int:
+        operation, (needs, sets) = self._samples[kind]
+        if needs is SOMETHING or sets is SOMETHING:
+            found = self.model.step(self.states[state], operation)
+            return ILLEGAL_STATE if found is ILLEGAL else self.intern(found)
+        # Not by the model: where a crashed cas does not suit, it does nothing, which is as if it had not happened; so
+        # it is of one class with the completed ones.
+        if isinstance(needs, OtherThan):
+            suits = needs.state != self.states[state]
+        else:
+            suits = needs is ANYTHING or self.needs[kind] == state
+        if not suits:
+            return ILLEGAL_STATE
+        return state if sets is KEEPS else self.targets[kind]
 
     def crashed_classes(self) -> list[int]:
         """List the classes of crashed operations, in the order of first call."""
-        return list(
-            dict.fromkeys(
-                kind for kind, operation in zip(self.classes, self.operations, strict=True) if operation.ret == INF
-            )
-        )
+        rows = zip(self.classes, self.operations, strict=True)
+        return list(dict.fromkeys(kind for kind, operation in rows if operation.ret == INF))
 
     def _collect_needs(self) -> None:
         for kind, operation in zip(self.classes, self.operations, strict=True):
@@ -112,14 +126,27 @@ class Alphabet:
                 continue
             state = self.needs[kind]
             if state == ILLEGAL_STATE:
-                self._needs_something = max(self._needs_something, operation.ret)
+                self._last_something = max(self._last_something, operation.ret)
             else:
-                self._needs[state] = max(self._needs.get(state, -1), operation.ret)
+                self._last_need[state] = max(self._last_need.get(state, -1), operation.ret)
 
     def last_need(self, state: int) -> int:
-        """Return the last index at which an operation can return (or never does) that may need this state."""
-        return max(self._needs_something, self._needs.get(state, -1))
+        """Return the last index at which an operation that may need this state returns (`INF`: it never does)."""
+        return max(self._last_something, self._last_need.get(state, -1))
 
 
-def _only_looks(operation: Operation, model: Model) -> bool:
-    return model.only_looks(operation) or model.access(operation)[1] is KEEPS
+def _only_looks(operation: Operation, access: Access, model: Model) -> bool:
+    return access[1] is KEEPS or model.only_looks(operation)
+
+
+def _told_apart(accesses: Iterable[Access]) -> set[Any] | None:
+    """Collect the states that some operation tells apart from others; None where that is not known."""
+    found: set[Any] = set()
+    for needs, sets in accesses:
+        if needs is SOMETHING or sets is SOMETHING:
+            return None
+        if isinstance(needs, OtherThan):
+            found.add(needs.state)
+        elif needs is not ANYTHING:
+            found.add(needs)
+    return found

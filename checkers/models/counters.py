@@ -10,7 +10,20 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ANYTHING, ILLEGAL, INTEGER, INTEGERS, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Shape
+from .model import (
+    ANYTHING,
+    ILLEGAL,
+    INTEGER,
+    INTEGERS,
+    KEEPS,
+    NOTHING,
+    SOMETHING,
+    Access,
+    Function,
+    Model,
+    OtherThan,
+    Shape,
+)
 
 MISSING: Final = None
 """The state of a counter that nobody has created."""
@@ -66,7 +79,9 @@ def access(operation: Operation) -> Access:
     """Say which number an operation needs and which it leaves, where it is one for all states."""
     f, kind, value = operation.f, operation.type, operation.value
     if kind == "fail":
-        return (MISSING if operation.error == "absent" else SOMETHING), KEEPS
+        if operation.error == "absent":
+            return MISSING, KEEPS
+        return (OtherThan(MISSING) if operation.error == "exists" else SOMETHING), KEEPS
     if f == "read":
         return (operation.result if kind == "ok" else ANYTHING), KEEPS
     if f == "add-and-get" and kind == "ok":

@@ -12,7 +12,20 @@ from typing import Any, Final
 from checkers.history import Operation, show
 
 from . import registers
-from .model import ALL_KEYS, ANYTHING, ILLEGAL, INTEGER, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Unsaid
+from .model import (
+    ALL_KEYS,
+    ANYTHING,
+    ILLEGAL,
+    INTEGER,
+    KEEPS,
+    NOTHING,
+    SOMETHING,
+    Access,
+    Function,
+    Model,
+    OtherThan,
+    Unsaid,
+)
 
 FUNCTIONS: Final = {
     **registers.FUNCTIONS,
@@ -66,11 +79,11 @@ def _access_value(operation: Operation) -> Access:
     if f in registers.FUNCTIONS:
         return registers.access(operation)
     if kind == "fail":
-        return (None if operation.error == "absent" else SOMETHING), KEEPS
+        return (None if operation.error == "absent" else OtherThan(None)), KEEPS
     if f == "put-if-absent":
         return None, operation.value
     if f == "replace":
-        needs = operation.result if kind == "ok" else SOMETHING
+        needs = operation.result if kind == "ok" else OtherThan(None)
         return needs, KEEPS if needs == operation.value else operation.value
     if kind == "info":
         return ANYTHING, None
@@ -81,6 +94,8 @@ def _only(key: Any, value: Any) -> Any:
     """Return the map with this one value, or what was said instead of a value."""
     if isinstance(value, Unsaid):
         return value
+    if isinstance(value, OtherThan):
+        return OtherThan(_only(key, value.state))
     return frozenset() if value is None else frozenset({(key, value)})
 
 

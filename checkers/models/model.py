@@ -63,8 +63,16 @@ ANYTHING: Final = Unsaid.ANYTHING
 SOMETHING: Final = Unsaid.SOMETHING
 KEEPS: Final = Unsaid.KEEPS
 
+
+@dataclass(frozen=True, slots=True)
+class OtherThan:
+    """What `access` says of a refusal: legal in every state but this one."""
+
+    state: State
+
+
 Access = tuple[Any, Any]
-"""(the one state it needs, the state it leaves), each a state or `Unsaid`"""
+"""(the one state it needs, the state it leaves), each a state or `Unsaid`; needs may be `OtherThan` a state"""
 
 Step = Callable[[Any, Operation], Any]
 """(state, operation) -> state or ILLEGAL"""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ANY, ANYTHING, ILLEGAL, KEEPS, NOTHING, PAIR, SOMETHING, Access, Function, Model
+from .model import ANY, ANYTHING, ILLEGAL, KEEPS, NOTHING, PAIR, Access, Function, Model, OtherThan
 
 FUNCTIONS: Final = {
     "read": Function(value=NOTHING, answers=frozenset({"absent"}), only_looks=True),
@@ -39,7 +39,7 @@ def _refuses(state: Any, operation: Operation) -> bool:
 def access(operation: Operation) -> Access:
     """Say which value an operation needs and which it leaves."""
     if operation.type == "fail":
-        return (None if operation.error == "absent" else SOMETHING), KEEPS
+        return (None if operation.error == "absent" else OtherThan(operation.value[0])), KEEPS
     if operation.f == "write":
         return ANYTHING, operation.value
     if operation.f == "read":
