@@ -1,0 +1,140 @@
+"""`suite`, through the command line and with real workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from tests.harness.cli.conftest import SHORT, Foreshock
+
+ANY_UNKNOWN = ("--max-unknown", "100%")
+"""Runs this short may fall below the gates of their plans, which is not what these tests are about."""
+SEEDS = 120
+
+
+def test_a_suite_runs_its_cells_in_turn_and_counts_verdicts(foreshock: Foreshock, results: Path) -> None:
+    ran = foreshock("suite", "--seeds", "1..6", *SHORT, "--jobs", "2", *ANY_UNKNOWN, "--json")
+
+    assert ran.code == 0
+    assert sum(ran.json["runs"].values()) == ran.json["runs"]["valid"] + ran.json["runs"]["unknown"] == 6
+    assert ran.json["failures"] == []
+    rows = foreshock("runs", "--campaign", ran.json["campaign"], "--json").json["runs"]
+    assert {row["seed"]: row["workload"] for row in rows} == {
+        seed: ("register", "counter")[seed % 2] for seed in range(1, 7)
+    }
+    kept = [path for path in results.iterdir() if path.is_dir() and not path.is_symlink()]
+    assert len(kept) == ran.json["runs"]["unknown"]
+
+
+def test_failures_are_grouped_kept_and_reproduced(foreshock: Foreshock, stale_copy: Path, tmp_path: Path) -> None:
+    files = ("--junit", tmp_path / "junit.xml", "--markdown", tmp_path / "summary.md")
+
+    ran = foreshock(
+        *("suite", "--seeds", "1..14", "--workload", "register", "--profile", "partitions"),
+        *("--system", f"path:{stale_copy}", *files, "--json"),
+    )
+
+    assert ran.code == 1
+    failures = ran.json["failures"]
+    stale = [failure for failure in failures if failure["signature"].startswith("linearizability/")]
+    assert stale
+    assert stale[0]["message"]
+    again = foreshock(*stale[0]["reproduce"].split()[1:], "--json")
+    assert again.code == 1
+    assert stale[0]["signature"] in [anomaly["signature"] for anomaly in again.json["anomalies"]]
+    replayed = foreshock("replay", stale[0]["run"], "--json").json
+    assert (replayed["identical"], replayed["differs"], replayed["first_difference"]) == (True, [], None)
+    report = ElementTree.parse(tmp_path / "junit.xml")
+    assert len(report.findall(".//testcase")) == 14
+    assert len(report.findall(".//failure")) == ran.json["runs"]["invalid"]
+    assert stale[0]["signature"] in (tmp_path / "summary.md").read_text()
+
+
+def test_an_allowed_failure_does_not_fail_the_suite(foreshock: Foreshock) -> None:
+    ran = foreshock(
+        "suite", "--seeds", "1..14", "--workload", "register", "--profile", "partitions", "-o", "reads=local", "--json"
+    )
+
+    assert ran.json["allowed"] == ran.json["runs"]["invalid"] > 0
+    assert ran.code in (0, 2)
+
+
+def test_a_time_budget_ends_a_suite_without_a_last_seed(foreshock: Foreshock) -> None:
+    ran = foreshock("suite", "--time-budget", "1s", *SHORT, "--jobs", "1", *ANY_UNKNOWN, "--json")
+
+    assert ran.code == 0
+    assert ran.json["runs"]["valid"] > 0
+
+
+def test_a_baseline_is_an_earlier_campaign(foreshock: Foreshock) -> None:
+    first = foreshock("suite", "--seeds", "1..2", *SHORT, "--jobs", "1", "--json").json
+
+    second = foreshock("suite", "--seeds", "1..2", *SHORT, "--jobs", "1", "--baseline", "latest", "--json").json
+
+    assert second["baseline"] == {"campaign": first["campaign"], "new": [], "still": [], "fixed": []}
+
+
+def test_a_killed_worker_and_an_interrupt_lose_nothing(foreshock: Foreshock, results: Path) -> None:
+    """Kill a worker, then interrupt the suite, then resume it: every seed has exactly one row."""
+    words = [
+        sys.executable,
+        "-m",
+        "harness",
+        "suite",
+        "--seeds",
+        f"1..{SEEDS}",
+        *SHORT,
+        "--jobs",
+        "2",
+        "--results",
+        str(results),
+    ]
+    suite = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _kill_a_worker(suite.pid)
+    _wait_for_rows(foreshock, 20)
+    suite.send_signal(signal.SIGINT)
+    out, err = suite.communicate(timeout=60)
+    campaign = out.split()[1]
+
+    assert suite.returncode == 130
+    assert f"foreshock suite --resume {campaign}" in err
+    done = len(foreshock("runs", "--campaign", campaign, "--limit", "1000", "--json").json["runs"])
+    assert 20 <= done < SEEDS
+    resumed = foreshock("suite", "--resume", campaign, *ANY_UNKNOWN, "--json")
+    rows = foreshock("runs", "--campaign", campaign, "--limit", "1000", "--json").json["runs"]
+    assert resumed.code == 0
+    assert sum(resumed.json["runs"].values()) == len(rows)
+    assert sorted(row["seed"] for row in rows) == list(range(1, SEEDS + 1))
+
+
+def _kill_a_worker(parent: int) -> None:
+    """Kill the first child that is a worker, once it is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in _children(parent):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+                return
+        time.sleep(0.05)
+    pytest.fail("no worker was started")
+
+
+def _children(parent: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def _wait_for_rows(foreshock: Foreshock, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        ran = foreshock("runs", "--limit", "1000", "--json")
+        if ran.code == 0 and len(ran.json["runs"]) >= count:
+            return
+        time.sleep(0.1)
+    pytest.fail("the suite made no progress")

@@ -1,0 +1,199 @@
+"""What many runs amount to: exit codes, groups, baselines, suites and known failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checkers.verdict import Validity
+from harness.archive.document import run_document
+from harness.archive.index import Campaign
+from harness.archive.provenance import Provenance
+from harness.errors import BadInput, Exit
+from harness.run.drawing import Drawing
+from harness.search import campaign as campaigns
+from harness.search import exports, known, suites
+from harness.search.campaign import Tally
+from harness.search.jobs import failure_signature, is_allowed
+from harness.search.known import Known
+from harness.search.suites import Suite
+from tests.harness.outcomes import make_outcome
+
+SUITE = Suite(name="test", cells=(Drawing(workload="register"), Drawing(workload="counter")))
+HERE = Provenance(harness="a", python="b", trio="c")
+STALE, ELECTION, LIVENESS = (
+    "linearizability/nonlinearizable/register/read",
+    "raft/election-safety",
+    "liveness/no-leader",
+)
+
+
+def document(seed: int, validity: Validity = "valid", *signatures: str, allowed: bool = False) -> dict[str, Any]:
+    outcome = make_outcome(seed, validity, *signatures, allowed=allowed)
+    return run_document(outcome, run=None, path=None, provenance=HERE)
+
+
+def error(seed: int) -> dict[str, Any]:
+    words = {"workload": "register", "profile": "swarm", "reproduce": f"foreshock run --seed {seed}"}
+    return {"seed": seed, "verdict": "error", "error": "Traceback\nboom", "anomalies": [], "primary": None, **words}
+
+
+def tally(*documents: dict[str, Any], known: tuple[Known, ...] = ()) -> Tally:
+    counted = Tally(SUITE, known)
+    for one in documents:
+        counted.add(one)
+    return counted
+
+
+VALID = [document(seed) for seed in range(100, 199)]
+KNOWN = (Known(signature=STALE, reason="issue 1"),)
+
+
+@pytest.mark.parametrize(
+    ("documents", "known", "max_unknown", "code"),
+    [
+        (VALID, (), 0.0, Exit.VALID),
+        ([*VALID, document(1, "invalid", STALE)], (), 0.01, Exit.INVALID),
+        ([*VALID, document(1, "invalid", STALE)], KNOWN, 0.01, Exit.VALID),
+        ([*VALID, document(1, "invalid", STALE), document(2, "invalid", ELECTION)], KNOWN, 0.01, Exit.INVALID),
+        ([*VALID, document(1, "invalid", STALE, allowed=True)], (), 0.01, Exit.VALID),
+        ([*VALID, document(1, "unknown")], (), 0.01, Exit.VALID),
+        ([*VALID, document(1, "unknown")], (), 0.0, Exit.UNKNOWN),
+        ([*VALID, document(1, "unknown"), document(2, "unknown")], (), 0.01, Exit.UNKNOWN),
+        ([*VALID, error(1)], (), 0.01, Exit.INTERNAL),
+        ([*VALID, error(1), document(2, "unknown"), document(3, "unknown")], (), 0.01, Exit.INTERNAL),
+        ([*VALID, error(1), document(2, "invalid", STALE)], (), 0.01, Exit.INVALID),
+    ],
+    ids=str,
+)
+def test_the_exit_code_follows_the_order_of_the_contract(
+    documents: list[dict[str, Any]], known: tuple[Known, ...], max_unknown: float, code: Exit
+) -> None:
+    assert tally(*documents, known=known).exit_code(max_unknown) == code
+
+
+def test_failures_are_grouped_by_signature_with_the_smallest_seed_as_the_example() -> None:
+    summary = tally(
+        document(9, "invalid", STALE), document(4, "invalid", STALE), document(7, "invalid", ELECTION), *VALID
+    ).summary()
+
+    assert [(group["signature"], group["runs"], group["seed"], group["seeds"]) for group in summary["failures"]] == [
+        (STALE, 2, 4, [4, 9]),
+        (ELECTION, 1, 7, [7]),
+    ]
+    assert summary["failures"][0]["reproduce"] == "foreshock run --seed 4 --workload register --profile swarm"
+    assert summary["failures"][1]["reproduce"] == "foreshock run --seed 7 --workload counter --profile swarm"
+    assert summary["runs"] == {"valid": 99, "invalid": 3, "unknown": 0, "error": 0}
+
+
+def test_the_order_in_which_workers_answer_changes_nothing() -> None:
+    documents = [document(9, "invalid", STALE), document(4, "invalid", STALE), document(3, "unknown"), *VALID[:3]]
+
+    assert tally(*documents).summary() == tally(*reversed(documents)).summary()
+
+
+def test_an_allowed_failure_is_counted_apart() -> None:
+    counted = tally(document(1, "invalid", STALE, allowed=True), *VALID)
+
+    assert counted.unexplained == 0
+    assert counted.summary()["allowed"] == 1
+    assert counted.summary()["failures"][0]["allowed"] is True
+
+
+def test_an_unexplained_anomaly_does_not_hide_behind_an_allowed_one() -> None:
+    one = document(1, "invalid", STALE, ELECTION)
+    one["anomalies"][0]["allowed"] = True
+
+    assert one["primary"] == STALE
+    assert failure_signature(one) == ELECTION
+    assert not is_allowed(one)
+
+
+def test_a_known_failure_covers_only_where_it_says() -> None:
+    entry = (Known(signature=STALE, reason="issue 1", workload="counter"),)
+
+    assert tally(document(1, "invalid", STALE), known=entry).unexplained == 1
+
+
+def test_one_uncovered_run_makes_the_whole_group_news() -> None:
+    entry = (Known(signature=STALE, reason="issue 1", workload="register"),)
+    other = {**document(2, "invalid", STALE), "workload": "counter"}
+
+    for order in ((document(1, "invalid", STALE), other), (other, document(1, "invalid", STALE))):
+        assert tally(*order, known=entry).summary()["failures"][0]["known"] is None
+
+
+def test_a_baseline_tells_new_still_and_fixed() -> None:
+    before = tally(document(1, "invalid", STALE), document(2, "invalid", LIVENESS)).summary()
+    after = tally(document(1, "invalid", STALE), document(3, "invalid", ELECTION)).summary()
+    baseline = Campaign(id="old", started="", finished="", suite="test", settings={}, summary=before)
+
+    changes = campaigns.against_baseline(after, baseline)
+
+    assert changes == {"campaign": "old", "new": [ELECTION], "still": [STALE], "fixed": [LIVENESS]}
+
+
+@pytest.mark.parametrize("name", suites.named())
+def test_every_suite_that_comes_with_the_harness_can_be_read(name: str) -> None:
+    suite = suites.load(name)
+
+    assert suite.name == name
+    assert suite.cells
+
+
+def test_the_default_suite_is_register_and_counter_under_swarm() -> None:
+    suite = suites.load(suites.DEFAULT)
+
+    assert [(cell.workload, cell.profile) for cell in suite.cells] == [("register", "swarm"), ("counter", "swarm")]
+    assert (suite.count, suite.max_unknown) == (500, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("name = 3\n", "malformed suite"),
+        ('name = "x"\ncell = []\n', "malformed suite"),
+        ('name = "x"\n[[cell]]\nworkload = "register"\nspeed = 3\n', "speed"),
+        ('name = "x"\nmax_unknown = "lots"\n[[cell]]\nworkload = "register"\n', "no share"),
+        ("name = \n", "malformed suite"),
+    ],
+)
+def test_a_malformed_suite_is_one_line(tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "suite.toml").write_text(text)
+
+    with pytest.raises(BadInput) as caught:
+        suites.load(str(tmp_path / "suite.toml"))
+
+    assert found in caught.value.found
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_typed_replaces_what_every_cell_says_and_equal_cells_are_merged() -> None:
+    typed = Drawing(workload="counter", profile="calm", pins={"reads": "lease"})
+
+    suite = campaigns.override(SUITE, typed, ["workload"])
+
+    assert suite.cells == (Drawing(workload="counter", profile="swarm", pins={"reads": "lease"}),)
+
+
+def test_known_failures_are_read_and_refused_when_malformed(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(f'[[known]]\nsignature = "{STALE}"\nreason = "issue 1"\n')
+    (tmp_path / "bad.toml").write_text("[[known]]\nsignature = 3\n")
+
+    assert known.load(tmp_path / "good.toml") == [Known(signature=STALE, reason="issue 1")]
+    assert known.load(tmp_path / "absent.toml") == []
+    with pytest.raises(BadInput):
+        known.load(tmp_path / "bad.toml")
+
+
+def test_markdown_names_failures_unknowns_and_errors() -> None:
+    counted = tally(document(1, "invalid", STALE), document(2, "unknown"), error(3), *VALID)
+    summary = {"suite": "test", "campaign": "id", "wall_seconds": 1.0, **counted.summary()}
+
+    text = exports.markdown(summary)
+
+    assert f"| `{STALE}` | 1 | **failure** | `foreshock run --seed 1" in text
+    assert "- too long: `foreshock run --seed 2" in text
+    assert "- boom: `foreshock run --seed 3`" in text
