@@ -1,0 +1,99 @@
+"""`compare` and `mutants`, through the command line and with real workers."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from tests.harness.cli.conftest import SHORT, Foreshock
+from tests.harness.conftest import ROOT
+
+OWN = str(ROOT)
+
+
+def test_a_version_compared_with_itself_is_identical_in_every_pair(foreshock: Foreshock) -> None:
+    ran = foreshock("compare", OWN, OWN, "--seeds", "1..4", "--duration", "2s", "--json")
+
+    assert ran.code == 0
+    assert [pair["seed"] for pair in ran.json["pairs"]] == [1, 2, 3, 4]
+    assert all(pair["identical"] and pair["first_divergence"] is None for pair in ran.json["pairs"])
+    assert ran.json["p_value"] == 1.0
+    assert all(metric["better"] == metric["worse"] == 0 for metric in ran.json["metrics"].values())
+
+
+def test_a_planted_bug_is_named_with_the_first_divergence_of_a_pair(foreshock: Foreshock, stale_copy: Path) -> None:
+    words = ("compare", OWN, stale_copy, "--seeds", "1..14", "--workload", "register", "--profile", "partitions")
+
+    ran = foreshock(*words, "--json")
+
+    assert ran.code == 1
+    (new,) = [new for new in ran.json["new_signatures"] if new["signature"].startswith("linearizability/")]
+    assert new["message"]
+    (pair,) = [pair for pair in ran.json["pairs"] if pair["seed"] == new["seed"]]
+    assert (pair["a"], pair["b"], pair["identical"]) == ("valid", "invalid", False)
+    divergence = pair["first_divergence"]
+    assert divergence["a"] != divergence["b"]
+    assert foreshock(*new["reproduce"].split()[1:], "--json").code == 1
+
+
+def test_a_harmless_change_is_not_accused(foreshock: Foreshock, hasty_copy: Path) -> None:
+    ran = foreshock("compare", OWN, hasty_copy, "--seeds", "1..4", *SHORT)
+
+    assert ran.code in (0, 2)
+    assert "0 identical" in ran.out
+    assert "first divergence of seed" in ran.out
+    assert "new in B" not in ran.out
+
+
+@pytest.fixture
+def stale_patch(stale_copy: Path, tmp_path: Path) -> Path:
+    """A folder with one mutant: the difference between the code and the copy that reads anywhere."""
+    before, after = ((root / "raft_impl" / "surface.py").read_text() for root in (ROOT, stale_copy))
+    names = ("a/raft_impl/surface.py", "b/raft_impl/surface.py")
+    diff = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names)
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    (folder / "stale.patch").write_text(
+        "Name: reads-without-quorum\nSource: a test\nExpect: linearizability/nonlinearizable\n\n" + "".join(diff)
+    )
+    return folder
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_a_mutant_is_found_at_the_same_seed_by_any_number_of_workers(
+    foreshock: Foreshock, stale_patch: Path, jobs: str
+) -> None:
+    words = ("mutants", stale_patch, "--count", "20", "--workload", "register", "--profile", "partitions")
+
+    ran = foreshock(*words, "--jobs", jobs, "--json")
+    seed = ran.json["mutants"][0]["seed"]
+    alone = foreshock(*words, "--jobs", "2", "--json").json["mutants"][0]
+
+    assert ran.code == 0
+    (mutant,) = ran.json["mutants"]
+    assert mutant["found"]
+    assert mutant["as_expected"]
+    assert (mutant["seed"], mutant["seeds_tried"]) == (alone["seed"], alone["seeds_tried"]) == (seed, seed)
+    assert {"name", "found", "seed", "seeds_tried", "signature", "simulated_seconds", "wall_seconds"} <= set(mutant)
+
+
+def test_a_mutant_that_is_not_found_is_exit_1(foreshock: Foreshock, stale_patch: Path) -> None:
+    ran = foreshock("mutants", stale_patch, "--count", "2", *SHORT)
+
+    assert ran.code == 1
+    assert "0 of 1 found" in ran.out
+
+
+def test_a_patch_that_does_not_apply_is_exit_254(foreshock: Foreshock, stale_patch: Path) -> None:
+    patch = stale_patch / "stale.patch"
+    patch.write_text(
+        "Name: other\nSource: test\n--- a/raft_impl/gone.py\n+++ b/raft_impl/gone.py\n@@ -1 +1 @@\n-a\n+b\n"
+    )
+
+    ran = foreshock("mutants", stale_patch)
+
+    assert ran.code == 254
+    assert "a patch that does not apply" in ran.err
+    assert ran.err.count("\n") == 1

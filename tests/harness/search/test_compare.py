@@ -1,0 +1,135 @@
+"""When a comparison says worse, undecided or nothing against B; and which pairs it refuses to count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers.verdict import Validity
+from harness.archive.document import run_document
+from harness.archive.provenance import Provenance
+from harness.errors import Exit
+from harness.run.drawing import Abilities, Drawing
+from harness.search import compare
+from harness.search.compare import Comparison, Pair
+from harness.search.measures import measure
+from harness.systems.binding import Binding, Code
+from harness.systems.system import OptionSpec
+from tests.harness.outcomes import make_outcome, make_plan
+
+STALE, ELECTION = "linearizability/nonlinearizable/register/read", "raft/election-safety"
+HERE = Provenance(harness="a", python="b", trio="c")
+
+
+def side(seed: int, what: str) -> dict[str, Any]:
+    """A document: `valid`, `unknown`, `error`, or a signature; `~` before it: allowed."""
+    if what == "error":
+        return {"verdict": "error", "reason": "killed", "anomalies": []}
+    signatures = [what.lstrip("~")] if "/" in what else []
+    validity: Validity = "invalid" if signatures else what  # type: ignore[assignment]  # the tests write these words
+    outcome = make_outcome(seed, validity, *signatures, allowed=what.startswith("~"))
+    return {**run_document(outcome, run=None, path=None, provenance=HERE), "measures": measure(outcome)}
+
+
+def comparison(*verdicts: tuple[str, str]) -> Comparison:
+    codes = [Code(spec=spec, directory="", digest=spec) for spec in ("raft_impl@a", "raft_impl@b")]
+    compared = Comparison(*(Binding(codes={"default": code}) for code in codes))
+    for seed, (a, b) in enumerate(verdicts, 1):
+        documents = {"a": side(seed, a), "b": side(seed, b)}
+        compared.pairs.append(Pair(seed=seed, drawing=Drawing(), plan=make_plan(seed), documents=documents))
+    return compared
+
+
+GOOD = [("valid", "valid")] * 20
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (GOOD, Exit.VALID),
+        ([*GOOD, ("valid", ELECTION)], Exit.INVALID),
+        ([*GOOD, (STALE, STALE)], Exit.VALID),
+        ([*GOOD, (STALE, "valid")], Exit.VALID),
+        ([*GOOD, (STALE, STALE), ("valid", STALE)], Exit.UNKNOWN),
+        ([*GOOD, (STALE, STALE), *[("valid", STALE)] * 6], Exit.INVALID),
+        ([*GOOD, (STALE, STALE), *[("valid", STALE)] * 5], Exit.UNKNOWN),
+        ([*GOOD, ("valid", "~" + STALE)], Exit.VALID),
+        ([("valid", "unknown")] * 3 + [("valid", "valid")] * 2, Exit.UNKNOWN),
+        ([("error", "valid")] * 3 + [("valid", "valid")] * 2, Exit.UNKNOWN),
+        ([], Exit.UNKNOWN),
+    ],
+    ids=str,
+)
+def test_the_exit_code_says_worse_undecided_or_nothing_against_b(verdicts: list[tuple[str, str]], code: Exit) -> None:
+    assert comparison(*verdicts).exit_code() == code
+
+
+def test_incomparable_pairs_count_against_a_decision() -> None:
+    compared = comparison(("valid", "valid"), ("valid", "valid"))
+    compared.incomparable = [{"seed": seed, "side": "a", "options": {}} for seed in range(3)]
+
+    assert compared.exit_code() == Exit.UNKNOWN
+
+
+def test_a_new_signature_comes_with_a_line_that_reproduces_it() -> None:
+    summary = comparison(*GOOD, (STALE, STALE), ("valid", ELECTION)).summary()
+
+    (new,) = summary["new_signatures"]
+    assert new["signature"] == ELECTION
+    assert new["reproduce"] == "foreshock run --seed 22 --workload register --profile swarm --system raft_impl@b"
+    assert new["message"] == f"what is wrong: {ELECTION}"
+    assert summary["gone_signatures"] == []
+
+
+def test_the_summary_has_the_promised_keys_and_counts() -> None:
+    summary = comparison(*GOOD, ("valid", STALE), (STALE, "valid"), ("unknown", "valid")).summary()
+
+    assert {"a", "b", "pairs", "verdicts", "new_signatures", "incomparable", "p_value", "metrics"} <= set(summary)
+    assert summary["verdicts"]["pairs"] == {
+        "invalid/valid": 1,
+        "unknown/valid": 1,
+        "valid/invalid": 1,
+        "valid/valid": 20,
+    }
+    assert (summary["worse"], summary["better"], summary["p_value"]) == (1, 1, 1.0)
+    assert set(summary["pairs"][0]) >= {"seed", "a", "b", "identical", "first_divergence"}
+    assert all(pair["identical"] for pair in summary["pairs"])
+
+
+def option(name: str, default: Any, neutral: Any) -> OptionSpec:
+    return OptionSpec(name=name, type="word", default=default, neutral=neutral)
+
+
+def able(*options: OptionSpec) -> Abilities:
+    return Abilities(workloads=("register",), fault_kinds=("crash",), options=options)
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "missing", "options_a", "options_b"),
+    [
+        ("off", "off", [], {}, {}),
+        ("off", "on", [], {"cache": "off"}, {}),
+        ("on", "off", ["cache"], None, None),
+    ],
+)
+def test_code_that_lacks_an_option_runs_its_neutral_value_only(
+    value: str, default: str, missing: list[str], options_a: dict[str, str] | None, options_b: dict[str, str] | None
+) -> None:
+    """Where the neutral value is also the default, both sides run the very same plan and may be identical."""
+    sides: dict[compare.Side, Abilities] = {"a": able(option("cache", default, "off")), "b": able()}
+    plan = make_plan(1, options={"cache": value})
+
+    assert compare._missing(plan, sides["b"], compare._specs(sides)) == missing
+    assert compare._missing(plan, sides["a"], compare._specs(sides)) == []
+    if not missing:
+        assert compare._without_absent(plan, sides, "a").options == options_a
+        assert compare._without_absent(plan, sides, "b").options == options_b
+
+
+def test_latency_counts_from_when_an_op_was_due() -> None:
+    measured = measure(make_outcome(1))
+
+    assert measured["latency_p50_ms"] == 9 / 1e6
+    assert measured["availability"] == 1.0
+    assert measured["messages_per_op"] == 12

@@ -1,0 +1,54 @@
+"""Exact tests agree with what can be counted by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.search.statistics import binomial_p, median, quantile
+
+
+@pytest.mark.parametrize(
+    ("fewer", "more", "p"),
+    [
+        (0, 0, Fraction(1)),
+        (0, 1, Fraction(1)),
+        (0, 5, Fraction(1, 16)),
+        (0, 6, Fraction(1, 32)),
+        (1, 7, Fraction(9, 128)),
+    ],
+)
+def test_the_binomial_p_value_is_exact(fewer: int, more: int, p: Fraction) -> None:
+    assert binomial_p(fewer, more) == p
+
+
+@given(st.integers(0, 9), st.integers(0, 4))
+def test_the_p_value_counts_coin_sequences_at_least_as_lopsided(fewer: int, more: int) -> None:
+    """By definition: of all sequences of fair coins, the share that is at least as far from the middle."""
+    count = fewer + more
+    far = abs(fewer - more)
+    lopsided = sum(1 for coins in product((0, 1), repeat=count) if abs(count - 2 * sum(coins)) >= far)
+
+    assert binomial_p(fewer, more) == Fraction(lopsided, 2**count)
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1))
+def test_a_quantile_is_the_smallest_value_that_enough_do_not_exceed(values: list[int]) -> None:
+    for share_ppm in (1, 250_000, 500_000, 990_000, 1_000_000):
+        found = quantile(values, share_ppm)
+
+        assert found is not None
+        assert sum(value <= found for value in values) * 1_000_000 >= share_ppm * len(values)
+        below = [value for value in values if value < found]
+        assert len(below) * 1_000_000 < share_ppm * len(values)
+
+
+def test_of_nothing_there_is_no_median_and_no_quantile() -> None:
+    assert median([]) is None
+    assert quantile([], 500_000) is None
+    assert median([3, 1, 2]) == 2
+    assert median([4, 1, 2, 3]) == 2.5
