@@ -51,11 +51,13 @@ class Disk:
         self.hard_state = HardState(Term(0))
         self.entries: list[Entry] = []
         self.snapshot: Snapshot | None = None
+        self.drop_to = Index(0)  # with the next snapshot, entries up to here go
 
     def commit(self, persist: Persist) -> None:
         """Make one write durable, in the order that the contract states."""
         if persist.snapshot is not None:
             self.snapshot = persist.snapshot
+            self.entries = [entry for entry in self.entries if entry.index > self.drop_to]
         if persist.truncate_from is not None:
             self.entries = [entry for entry in self.entries if entry.index < persist.truncate_from]
         if persist.entries:
@@ -223,6 +225,7 @@ class Cluster:
             return  # nothing to gain, or an image is about to replace the machine
         snapshot = Snapshot(core.snapshot_meta(applied), msgspec.msgpack.encode(node.machine))
         index = Index(max(core.status().first - 1, applied - keep))
+        node.disk.drop_to = index
         self._obey(node, core.compact(self.now, index, snapshot))
 
     def step(self, target: str, source: str, message: Message) -> None:

@@ -334,7 +334,7 @@ def test_the_first_notes_tell_what_was_recovered() -> None:
     for number in range(3):
         cluster.propose("a", f"{number}")
     cluster.run(HEARTBEAT_NS)
-    cluster.compact("b", keep=2)
+    cluster.compact("b", keep=3)
     cluster.crash("b")
     cluster.nodes["b"].notes.clear()
 
@@ -343,7 +343,7 @@ def test_the_first_notes_tell_what_was_recovered() -> None:
     kinds = [note[0] for note in cluster.nodes["b"].notes]
     assert kinds == ["term", "vote", "snapshot", "log-append", "commit", "config", "role"]
     assert cluster.notes("b", "snapshot") == [("snapshot", "recovered", 4, 1, b"")]
-    assert cluster.notes("b", "log-append")[0][1] == 2, "trailing entries too"
+    assert cluster.notes("b", "log-append")[0][1] == 3, "trailing entries too; the first one kept is the base"
 
 
 def test_the_digest_depends_on_kind_and_data_alone() -> None:
