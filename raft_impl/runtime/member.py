@@ -1,9 +1,9 @@
 """One group's replica on a server: the core, its log on disk, its machine, and the clients who wait for answers.
 
-This is the synchronous driver of the contract in `protocol.ready`. A step gives inputs to the core and acts on what
-comes back: messages that may leave at once do, what must be durable goes to the log, and all that depends on it waits
-in `_waiting` until `synced` says that the fsync is done. What is written while an fsync is under way belongs to the
-next one.
+This is the driver of the contract in `protocol.ready`. A step gives inputs to the core and acts on what comes back:
+messages that may leave at once do, what must be durable goes to the log, and all that depends on it waits in
+`_waiting` until `synced` says that an fsync covered it. What is written while an fsync is under way belongs to the
+next one, so it makes no difference here whether steps go on meanwhile (asynchronous storage) or not.
 
 Answers to clients. A proposal is remembered under its index, with its term; its fate is known when that index is
 applied (the same term: the machine's answer; another: unknown), truncated, or swallowed by a snapshot (both unknown).
@@ -16,6 +16,7 @@ and asked for again if the machine turns out to be behind.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -110,12 +111,14 @@ class Member:
         self._applied = 0
         self._snapshot_index = 0
         self._acks: list[Ack] = []
-        self._waiting: list[Ready] = []
-        self._syncing = (0, 0)  # how many of `_acks` and `_waiting` the running fsync covers
+        self._waiting: deque[tuple[int, Ready]] = deque()  # with the token that must be durable first
+        self._syncing_count = 0  # how many of `_acks` the running fsync covers
         self._pending: dict[int, _Waiter] = {}  # by index
         self._in_flight: dict[tuple[int, int], _Waiter] = {}  # by (session, sequence)
         self._readers: list[tuple[int, int, _Reader]] = []  # heap by (read index, arrival)
         self._reader_count = 0
+        self._sync_count = 0
+        self._sync_ns = 0
         # The cluster clock: log time `_stamp_base_ns` was at monotonic time `_stamp_since_ns`, in term `_stamp_term`.
         self._stamp_term = -1
         self._stamp_base_ns = 0
@@ -168,20 +171,24 @@ class Member:
 
     async def sync(self) -> None:
         """Make durable what was written so far. Raises DiskFailed."""
-        self._syncing = (len(self._acks), len(self._waiting))
+        self._syncing_count = len(self._acks)
+        began_ns = self._env.clock.monotonic_ns()
         await self._wal.sync()
+        self._sync_count += 1
+        self._sync_ns += self._env.clock.monotonic_ns() - began_ns
 
     def synced(self, now: int) -> None:
         """The fsync is done: send, apply and answer what had to wait for it, and tell the core."""
-        ack_count, ready_count = self._syncing
-        self._syncing = (0, 0)
-        acks, self._acks = self._acks[:ack_count], self._acks[ack_count:]
+        count, self._syncing_count = self._syncing_count, 0
+        if not count:
+            return
+        ack = self._acks[count - 1]
+        del self._acks[:count]
         self.must_sync = bool(self._acks)
-        waiting, self._waiting = self._waiting[:ready_count], self._waiting[ready_count:]
-        for ready in waiting:
-            self._complete(now, ready)
-        if acks:
-            self._act(now, self._core.persisted(now, acks[-1]))
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= ack.token:
+            self._complete(now, waiting.popleft()[1])
+        self._act(now, self._core.persisted(now, ack))
 
     # Acting on what the core wants.
 
@@ -207,10 +214,10 @@ class Member:
             self.must_sync = True
             if persist.truncate_from is not None:
                 self._lose(persist.truncate_from)
-        if not self.must_sync:
+        if not self.must_sync and not self._waiting:
             self._complete(now, ready)
         elif ready.send_after or ready.restore is not None or ready.apply:
-            self._waiting.append(ready)
+            self._waiting.append((self._acks[-1].token if self._acks else 0, ready))
         if ready.wants_timeout:
             timeout_ns = self._timeout_ns + self._env.randomness.below(self._timeout_ns, "election")
             self._act(now, self._core.offer_timeout(timeout_ns))
@@ -432,6 +439,8 @@ class Member:
             "sessions": self._machine.session_count,
             "snapshot_index": self._snapshot_index,
             "waiting_clients": len(self._pending) + len(self._readers),
+            "fsync_count": self._sync_count,
+            "fsync_ns": self._sync_ns,
         }
 
     def _probe(self, name: str) -> None:

@@ -29,6 +29,8 @@ class Server:
 
     def __init__(self, env: Environment, groups: Mapping[str, GroupSpec], options: Mapping[str, Any]) -> None:
         self.deadline_ns = 0
+        self.storage: str = options["storage"]
+        """With `sync` there is no `process` between one that gave True and its `post`; with `async` there may be."""
         self.notes: list[tuple[Any, ...]] = []
         self._env = env
         self._clock = env.clock
@@ -68,6 +70,11 @@ class Server:
         self.deadline_ns = deadline_ns
         return must_sync
 
+    @property
+    def must_sync(self) -> bool:
+        """Whether something waits for an fsync."""
+        return any(member.must_sync for member in self._all)
+
     async def sync(self) -> None:
         """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, for ever."""
         for member in self._all:
@@ -96,7 +103,8 @@ class Server:
 
     def _aim(self) -> None:
         """Be called again when a timer is due; at once when something was written outside `process`."""
-        self.deadline_ns = min(0 if member.must_sync else member.wake_at_ns for member in self._all)
+        steps_are_due = self.must_sync and self.storage == "sync"
+        self.deadline_ns = 0 if steps_are_due else min(member.wake_at_ns for member in self._all)
 
     def _handle(self, now: int, source: str, frame: bytes) -> None:
         decoded = decode(frame)

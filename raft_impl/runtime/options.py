@@ -87,7 +87,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("client_timeout_ms", 2000, 1, _HOUR_MS, "ms", "how long a client works on one operation"),
     _number("client_attempt_timeout_ms", 400, 1, _HOUR_MS, "ms", "how long it waits for one server"),
     _number("session_ttl_ms", 0, 0, 1 << 40, "ms", "log time after which an idle session expires; 0: never"),
-    _choice("storage", ("sync",), "sync: one fsync covers all that one step wrote, and messages wait for it"),
+    _choice("storage", ("sync", "async"), "whether messages wait for an fsync under way, or are handled meanwhile"),
     _number("segment_bytes", 1 << 20, 256, _GIBIBYTE, "bytes", "size at which a new segment of the log begins"),
 )
 

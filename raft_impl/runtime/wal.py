@@ -74,13 +74,16 @@ class Wal:
         self._closed: list[tuple[str, int]] = []  # segments before the open one, with the last index of each
         self._snapshot: SnapshotMeta | None = None
         self._snapshot_waits = False  # for its fsync and rename; the buffer waits with it
+        self._is_publishing = False  # the snapshot's fsync or rename is under way
+        self._backlog: list[Persist] = []  # what came meanwhile
         self._directory_dirty = False
         self._failure: DiskFailed | None = None
 
     @property
     def dirty(self) -> bool:
         """Whether there is something for `sync` to do, or to report."""
-        return self._writer.durable < self._writer.size or self._snapshot_waits or self._failure is not None
+        waits = self._snapshot_waits or bool(self._backlog)
+        return waits or self._writer.durable < self._writer.size or self._failure is not None
 
     async def recover(self) -> Recovered:
         """Read and repair what is on the disk. Raises Corrupt if it cannot be trusted, DiskFailed on an I/O error."""
@@ -90,8 +93,11 @@ class Wal:
             raise DiskFailed("recover", disk_word(error)) from error
 
     def write(self, persist: Persist) -> None:
-        """Append what the core wants durable. Errors show in `sync`."""
+        """Append what the core wants durable. Errors show in `sync`. What comes during a `sync` is for the next one."""
         if self._failure is not None:
+            return
+        if self._is_publishing:
+            self._backlog.append(persist)
             return
         try:
             self._write(persist)
@@ -173,19 +179,27 @@ class Wal:
 
     async def _sync(self) -> None:
         if self._snapshot_waits:
-            await self._disk.fsync(self._temporary_name)
-            self._disk.rename(self._temporary_name, self._snapshot_name)
-            await self._disk.fsync_directory()
-            self._snapshot_waits = False
-            self._flush()
-        size = self._writer.size
-        if self._writer.durable < size:
+            await self._publish_snapshot()
+        writer, size = self._writer, self._writer.size
+        if writer.durable < size:
             await self._disk.fsync(self._name)
-            self._writer.durable = size
+            writer.durable = size
         if self._directory_dirty:
-            await self._disk.fsync_directory()
             self._directory_dirty = False
+            await self._disk.fsync_directory()
         self._drop_covered_segments()
+
+    async def _publish_snapshot(self) -> None:
+        """Give the snapshot its name once it is durable. Writes that come meanwhile are kept back until then."""
+        self._is_publishing = True
+        await self._disk.fsync(self._temporary_name)
+        self._disk.rename(self._temporary_name, self._snapshot_name)
+        await self._disk.fsync_directory()
+        self._is_publishing = self._snapshot_waits = False
+        self._flush()
+        backlog, self._backlog = self._backlog, []
+        for persist in backlog:
+            self._write(persist)
 
     def _drop_covered_segments(self) -> None:
         """Remove segments that the durable snapshot covers. If a crash brings one back, recovery removes it again."""

@@ -12,6 +12,8 @@ from tests.raft_impl.runtime.fakes import FakeDisk, FakeEnv, World, run
 class Cluster:
     """Servers n1..nN of one or more groups."""
 
+    storage = "sync"
+
     def __init__(
         self,
         size: int = 3,
@@ -23,7 +25,7 @@ class Cluster:
     ) -> None:
         self.world = World(seed)
         self.names = tuple(f"n{number}" for number in range(1, size + 1))
-        self.options = dict(options or {})
+        self.options = {"storage": self.storage, **(options or {})}
         spec = surface.GroupSpec(machine=machine, voters=self.names)
         self.groups = dict.fromkeys(groups, spec)
         self.servers: dict[str, surface.Server] = {}

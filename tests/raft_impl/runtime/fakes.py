@@ -35,6 +35,8 @@ class FakeDisk:
         self.fail_at: int | None = None
         self.for_ever = False
         self.operations: list[str] = []
+        self.pause: Callable[[], Awaitable[None]] | None = None
+        """How long an fsync takes, if it takes any time."""
         self._contents: dict[int, bytes] = {}  # id of a file object -> durable content
 
     # What the code under test sees.
@@ -71,11 +73,17 @@ class FakeDisk:
     async def fsync(self, name: str) -> None:
         self._operate(f"fsync {name}")
         file = self._file(name)
-        self._contents[id(file)] = bytes(file)
+        covered = bytes(file)
+        if self.pause is not None:
+            await self.pause()
+        self._contents[id(file)] = covered
 
     async def fsync_directory(self) -> None:
         self._operate("fsync directory")
-        self.names_durable = dict(self.cached)
+        covered = dict(self.cached)
+        if self.pause is not None:
+            await self.pause()
+        self.names_durable = covered
 
     # What a test does to it.
 
@@ -149,7 +157,11 @@ def run(coroutine: Awaitable[Any]) -> Any:
 
 
 class _Wait:
-    """A pause that the world ends."""
+    """A pause that the world ends: when a datagram arrives (if it listens), or at the deadline."""
+
+    def __init__(self, deadline_ns: int | None, listens: bool) -> None:
+        self.deadline_ns = deadline_ns
+        self.listens = listens
 
     def __await__(self) -> Generator[_Wait, Any, Any]:
         return (yield self)
@@ -250,6 +262,7 @@ class FakeEnv:
 
     def serve_now(self, server: Any) -> None:
         self.server = server
+        self.disk.pause = self.fsync_takes_time
         self._step()
 
     def deliver(self, source: str, frame: bytes) -> None:
@@ -261,29 +274,31 @@ class FakeEnv:
             self._step()
 
     def _step(self) -> None:
-        if self.dead or self._busy:
+        """One step of the server; with synchronous storage none while its disk is at work."""
+        if self.dead or (self._busy and self.server.storage == "sync"):
             return
         messages, self._inbox = self._inbox, []
         must_sync = self.server.process(messages)
         self._drain()
-        if must_sync:
+        if must_sync and not self._busy:
             self._busy = True
-            self.world.at(self.world.now + self.world.fsync_ns, self._sync)
-        else:
+            self.start(self._sync())
+        if not self._busy or self.server.storage == "async":
             self._arm()
 
-    def _sync(self) -> None:
-        if self.dead:
-            return
-        try:
-            run(self.server.sync())
-        except BaseException as error:
-            self.failure = error
-            self.dead = True
-            return
+    async def _sync(self) -> None:
+        while True:
+            try:
+                await self.server.sync()
+            except Exception as error:
+                self.failure = error
+                self.dead = True
+                return
+            self.server.post()
+            self._drain()
+            if self.server.storage == "sync" or not self.server.must_sync:
+                break
         self._busy = False
-        self.server.post()
-        self._drain()
         if self._inbox or self.server.deadline_ns <= self.world.now:
             self._step()
         else:
@@ -295,7 +310,7 @@ class FakeEnv:
         self.world.at(self.server.deadline_ns, lambda: self._alarm(generation))
 
     def _alarm(self, generation: int) -> None:
-        if generation == self._generation and not self._busy:
+        if generation == self._generation:
             self._step()
 
     def _drain(self) -> None:
@@ -307,9 +322,10 @@ class FakeEnv:
     async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
         if self._inbox:
             return self._inbox.pop(0)
-        wait = _Wait()
-        wait.deadline_ns = deadline_ns  # type: ignore[attr-defined]
-        return await wait  # type: ignore[no-any-return]
+        return await _Wait(deadline_ns, listens=True)  # type: ignore[no-any-return]
+
+    async def fsync_takes_time(self) -> None:
+        await _Wait(self.world.now + self.world.fsync_ns, listens=False)
 
     def start(self, coroutine: Any) -> Task:
         """Run a client's coroutine beside everything else."""
@@ -317,7 +333,11 @@ class FakeEnv:
         task.resume(None)
         return task
 
-    def wait_for(self, deadline_ns: int | None, resume: Callable[[Any], None]) -> None:
+    def wait_for(self, deadline_ns: int | None, listens: bool, resume: Callable[[Any], None]) -> None:
+        if not listens:
+            assert deadline_ns is not None
+            self.world.at(deadline_ns, lambda: None if self.dead else resume(None))
+            return
         self._wait_count += 1
         number = self._wait_count
         self._receiver = resume
@@ -349,4 +369,4 @@ class Task:
         except Exception as error:
             self.done, self.error = True, error
         else:
-            self._env.wait_for(wait.deadline_ns, self.resume)
+            self._env.wait_for(wait.deadline_ns, wait.listens, self.resume)

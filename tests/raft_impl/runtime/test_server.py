@@ -15,6 +15,14 @@ from tests.raft_impl.runtime.cluster import Cluster
 from tests.raft_impl.runtime.fakes import FakeDisk, FakeEnv, World, run
 
 
+@pytest.fixture(autouse=True, params=["sync", "async"])
+def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds for both ways to wait for the disk."""
+    monkeypatch.setattr(Cluster, "storage", request.param)
+    word: str = request.param
+    return word
+
+
 def opened(cluster: Cluster, **arguments: Any) -> tuple[FakeEnv, surface.Client]:
     env, client = cluster.client(**arguments)
     cluster.run(env, client.open())
@@ -342,6 +350,30 @@ def test_proposals_that_arrive_together_share_one_fsync() -> None:
 
     assert all(task.done and task.error is None for task in tasks)
     assert disk.operations.count("fsync g0-00000001.wal") - before <= 2
+
+
+def test_asynchronous_storage_handles_messages_while_the_disk_is_at_work(storage: str) -> None:
+    """The append of a second write leaves while the first is still being written."""
+    cluster = Cluster(3)
+    leader = cluster.elect()
+    writers = [opened(cluster) for _ in range(2)]
+    cluster.world.run_for(100)
+    cluster.world.fsync_ns = 50_000_000
+    began = cluster.world.now
+
+    tasks = []
+    for env, client in writers:
+        tasks.append(env.start(client.call("write", "x", env.actor)))
+        cluster.world.run_for(10)
+    cluster.world.run_for(500)
+
+    left_ms = [
+        (when - began) / 1e6
+        for when, source, _, frame in cluster.world.frames
+        if source == leader and when >= began and surface.kind_of(frame) == "append"
+    ]
+    assert all(task.done and task.error is None for task in tasks)
+    assert any(10 < when < 20 for when in left_ms) == (storage == "async")
 
 
 def test_a_deposed_leader_answers_unknown_for_what_it_lost() -> None:
