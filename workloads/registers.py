@@ -40,7 +40,7 @@ def _generator(flavour: str, chance: Chance) -> Generator:
         return (Call(f="read", key=key), swap) if context.chance.chance_ppm(700_000) else swap
 
     return mix(
-        (chance.between(2, 6), calls(read)), (chance.between(1, 4), calls(write)), (chance.between(1, 3), calls(cas))
+        (chance.between(1, 4), calls(read)), (chance.between(2, 5), calls(write)), (chance.between(1, 3), calls(cas))
     )
 
 

@@ -263,7 +263,7 @@ def _ground(
     slowest_ppm, fastest_ppm = _leash(options)
     if table.leash == "beyond":
         stream = open_stream("faults/leash")
-        slowest_ppm = slowest_ppm * stream.between(150_000, 700_000) // MILLION
+        slowest_ppm = slowest_ppm * stream.between(100_000, 600_000) // MILLION
         fastest_ppm = min(_LARGE_RATE_PPM, fastest_ppm * stream.between(1_300_000, 3_000_000) // MILLION)
     return Ground(
         replicas=cast.replicas,

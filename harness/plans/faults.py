@@ -111,10 +111,10 @@ class Bandwidth(_Fault, frozen=True, kw_only=True, tag="bandwidth"):
 class Crash(_Fault, frozen=True, kw_only=True, tag="crash"):
     """Kill the targets (replicas or clients) and restart them at the end with what their disks kept.
 
-    `aim` = "write" arms the crash at `begin_ns` and fires it within the target's next write in flight, or after a quarter
-    of the fault's time when none came.
-    `power` also loses what was written and not synced as a drawn, dependency-closed subset with a torn tail; without it
-    the operating system survives and everything written is kept. `code` restarts the target with another code label.
+    `aim` = "write" arms the crash at `begin_ns` and fires it within the target's next write in flight, or after a
+    quarter of the fault's time when none came. `power` also loses what was written and not synced as a drawn,
+    dependency-closed subset with a torn tail; without it the operating system survives and everything written is
+    kept. `code` restarts the target with another code label.
     """
 
     targets: tuple[str, ...]

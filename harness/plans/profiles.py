@@ -120,6 +120,9 @@ _NODES: Final = Choices(((1, 3), (2, 4), (3, 40), (4, 6), (5, 40), (6, 3), (7, 4
 _CLIENTS: Final = Choices(((2, 10), (3, 25), (5, 40), (8, 25)))
 _RATES: Final = Choices(((20, 25), (40, 40), (60, 25), (100, 10)))
 _ROUTING: Final = Choices((("leader", 50), ("home", 25), ("any", 25)))
+_BUSY_CLIENTS: Final = Choices(((5, 60), (8, 40)))
+_BUSY_RATES: Final = Choices(((60, 50), (120, 50)))
+_BUSY_ROUTING: Final = Choices((("leader", 25), ("home", 25), ("any", 50)))
 _POLICY: Final = Choices((("random", 50), ("fifo", 25), ("pct", 25)))
 _QUANTUM_NS: Final = Choices(((0, 50), (100 * MICROSECOND, 25), (1 * MILLISECOND, 25)))
 _HANDLING_NS: Final = Choices(((0, 30), (200 * MICROSECOND, 40), (2 * MILLISECOND, 25), (10 * MILLISECOND, 5)))
@@ -134,19 +137,22 @@ def _swarm_like(
     leash: Literal["within", "beyond"] = "within",
     options: dict[str, Choices] | None = None,
     wrong_clocks_ppm: int = 300_000,
+    busy: bool = False,
 ) -> Profile:
+    """A profile over the common tables. A busy one has more clients that ask more often and whomever they like: what a
+    lease gets wrong shows for a fraction of an election timeout, and somebody has to look."""
     return Profile(
         name=name,
         summary=summary,
         nodes=_NODES,
-        clients=_CLIENTS,
-        rates=_RATES,
+        clients=_BUSY_CLIENTS if busy else _CLIENTS,
+        rates=_BUSY_RATES if busy else _RATES,
         duration_ns=10 * SECOND,
         menu=menu,
         rhythm=Rhythm(density_ppm=density_ppm),
         leash=leash,
         options=_OPTIONS | (options or {}),
-        routing=_ROUTING,
+        routing=_BUSY_ROUTING if busy else _ROUTING,
         links=_LINKS,
         fsync_ns=_FSYNC_NS,
         policy=_POLICY,
@@ -175,7 +181,10 @@ CALM: Final = Profile(
     core_heal_ppm=0,
 )
 
-_LEASES: Final[dict[str, Choices]] = {"reads": Choices((("lease", 80), ("quorum", 20)))}
+_LEASES: Final[dict[str, Choices]] = {
+    "reads": Choices((("lease", 80), ("quorum", 20))),
+    "client_attempt_timeout_ms": Choices(((100, 50), (200, 50))),
+}
 
 PROFILES: Final[dict[str, Profile]] = {
     profile.name: profile
@@ -200,6 +209,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (400_000, 700_000),
             options=_LEASES,
             wrong_clocks_ppm=700_000,
+            busy=True,
         ),
         _swarm_like(
             "beyond-clocks",
@@ -209,6 +219,7 @@ PROFILES: Final[dict[str, Profile]] = {
             leash="beyond",
             options=_LEASES,
             wrong_clocks_ppm=700_000,
+            busy=True,
         ),
         _swarm_like(
             "membership",

@@ -7,7 +7,9 @@ kinds hide each other's effects: with all links lossy nobody stays leader for lo
 Every episode has streams of its own, one that decides whether it is enabled, one that draws what it does. What one kind
 does, or that a system knows no such kind, changes nothing for the others.
 
-When all are drawn, what cannot bite is taken out: nobody is killed or stopped who is down or stopped already.
+When all are drawn, what cannot bite is taken out: nobody is killed or stopped who is down or stopped already. And
+since a role may have no holder just then, one fault of each kind is aimed at somebody by name: a run in which a kind
+never bit says nothing, and is counted as nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Final
 import msgspec
 
 from .episodes import EPISODES, Episode, Ground
-from .faults import Crash, Fault, Pause
+from .faults import ROLES, Crash, Fault, Partition, Pause
 from .rng import Streams
 
 ROUNDS: Final = 8
@@ -56,7 +58,7 @@ def timetable(
         for episode in _enabled(streams, menu, possible, rhythm)
         for fault in _rounds(streams, ground, episode, rhythm)
     ]
-    return settled(faults)[:FAULTS]
+    return sure(streams, ground, settled(faults)[:FAULTS])
 
 
 def _enabled(streams: Streams, menu: Sequence[str], possible: Mapping[str, Episode], rhythm: Rhythm) -> list[Episode]:
@@ -71,7 +73,7 @@ def _enabled(streams: Streams, menu: Sequence[str], possible: Mapping[str, Episo
 def _rounds(streams: Streams, ground: Ground, episode: Episode, rhythm: Rhythm) -> Iterable[Fault]:
     stream = streams(f"faults/{episode.name}")
     low, high = rhythm.gap_timeouts
-    gap_ns = stream.log_uniform(low * ground.timeout_ns, high * ground.timeout_ns)
+    gap_ns = stream.log_uniform(low * ground.timeout_ns, high * ground.timeout_ns) // (4 if episode.brisk else 1)
     length_ns = ground.end_ns - ground.begin_ns
     # The first one comes for certain, or an enabled episode with a slow rhythm would mostly not come at all.
     at_ns = ground.begin_ns + stream.below(max(1, min(gap_ns, length_ns * 3 // 4)))
@@ -98,6 +100,36 @@ def settled(faults: Iterable[Fault]) -> list[Fault]:
             busy_until.update((name, fault.end_ns) for name in free if not name.startswith("@"))
         kept.append(fault)
     return kept
+
+
+def sure(streams: Streams, ground: Ground, faults: Sequence[Fault]) -> list[Fault]:
+    """Where all faults of a kind are aimed at roles, aim the last one by name, at somebody who is not down then."""
+    certain = list(faults)
+    last_of: dict[str, int] = {}
+    for place, fault in enumerate(faults):
+        last_of[fault.kind] = -1 if last_of.get(fault.kind) == -1 or not _aims_at_role(fault) else place
+    for kind, place in last_of.items():
+        if place >= 0:
+            fault = faults[place]
+            order = streams(f"faults/sure/{kind}").shuffled(ground.replicas)
+            free = [name for name in order if not _is_down(name, fault, faults)] or order
+            field = "order" if isinstance(fault, Partition) else "targets"
+            named = (free[0], *(name for name in order if name != free[0])) if field == "order" else (free[0],)
+            certain[place] = msgspec.structs.replace(fault, **{field: named})
+    return certain
+
+
+def _aims_at_role(fault: Fault) -> bool:
+    aim = fault.order[:1] if isinstance(fault, Partition) else getattr(fault, "targets", ())
+    return any(name in ROLES for name in aim)
+
+
+def _is_down(name: str, when: Fault, faults: Iterable[Fault]) -> bool:
+    return any(
+        name in fault.targets and fault.begin_ns < when.end_ns and when.begin_ns < fault.end_ns
+        for fault in faults
+        if isinstance(fault, Crash | Pause)
+    )
 
 
 def _in_milliseconds(fault: Fault) -> Fault:

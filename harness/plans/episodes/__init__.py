@@ -56,11 +56,15 @@ EPISODES: Final[dict[str, Episode]] = {
         Episode(name="clock-strobe", kinds=("clock-strobe",), draw=clocks.clock_strobe),
         Episode(name="lease-trap", kinds=("clock-rate", "partition"), draw=stories.lease_trap, least_replicas=2),
         Episode(name="frozen-leader", kinds=("pause", "partition"), draw=stories.frozen_leader, least_replicas=3),
-        Episode(name="transfer", kinds=("transfer",), draw=administration.transfer, least_replicas=2),
+        Episode(name="transfer", kinds=("transfer",), draw=administration.transfer, least_replicas=2, brisk=True),
         Episode(
-            name="forced-election", kinds=("forced-election",), draw=administration.forced_election, least_replicas=2
+            name="forced-election",
+            kinds=("forced-election",),
+            draw=administration.forced_election,
+            least_replicas=2,
+            brisk=True,
         ),
-        Episode(name="compact", kinds=("compact",), draw=administration.compact),
+        Episode(name="compact", kinds=("compact",), draw=administration.compact, brisk=True),
         Episode(name="membership", kinds=("membership",), draw=administration.membership, least_replicas=2),
     )
 }

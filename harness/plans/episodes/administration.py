@@ -9,7 +9,7 @@ from .ground import Ground, some_replicas
 
 
 def transfer(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    target = "@follower" if stream.chance_ppm(300_000) else stream.choice(ground.voters)
+    target = "@follower" if stream.chance_ppm(600_000) else stream.choice(ground.voters)
     return (Transfer(id="", begin_ns=at_ns, end_ns=ground.until(at_ns, 2 * ground.timeout_ns), target=target),)
 
 
@@ -26,8 +26,8 @@ def compact(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 def membership(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     """Another set of voters for a while: smaller, larger or exchanged; who is left out may learn."""
-    count = stream.between(max(1, len(ground.voters) - 2), len(ground.replicas))
-    chosen = stream.sample(ground.replicas, count)
+    most = len(ground.replicas) - (len(ground.replicas) == len(ground.voters))
+    chosen = stream.sample(ground.replicas, stream.between(max(1, len(ground.voters) - 2), most))
     others = [name for name in ground.replicas if name not in chosen]
     fault = Membership(
         id="",

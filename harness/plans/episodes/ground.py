@@ -40,12 +40,16 @@ Draw = Callable[[Stream, Ground, int], tuple[Fault, ...]]
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
-    """A named thing that the nemesis may do. It needs these kinds of faults, and so many replicas."""
+    """A named thing that the nemesis may do. It needs these kinds of faults, and so many replicas.
+
+    A brisk one is over in an instant, or may find nobody to obey, and comes four times as often as others.
+    """
 
     name: str
     kinds: tuple[str, ...]
     draw: Draw
     least_replicas: int = 1
+    brisk: bool = False
 
 
 def a_replica(stream: Stream, ground: Ground) -> str:
@@ -76,8 +80,10 @@ def some_clients(stream: Stream, ground: Ground) -> tuple[str, ...]:
 
 
 def half_of(stream: Stream, clients: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Half of the clients; the links of a single one are left alone, for it has nobody to disagree with."""
-    return tuple(sorted(stream.sample(clients, len(clients) // 2))) if len(clients) > 1 else None
+    """Half of the clients; or the links of all are left alone, as always those of a single one."""
+    if len(clients) == 1 or stream.chance_ppm(500_000):
+        return None
+    return tuple(sorted(stream.sample(clients, len(clients) // 2)))
 
 
 def clients_beside(stream: Stream, ground: Ground) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from harness.plans.faults import Bandwidth, Clog, Corrupt, Delay, Duplicate, Fau
 from harness.plans.rng import Stream
 from harness.plans.topologies import shapes_for
 
-from .ground import Ground, an_order, clients_beside, some_links, some_replicas
+from .ground import Ground, an_order, clients_beside, in_time, some_links, some_replicas
 
 _MILLISECOND: Final = 1_000_000
 
@@ -104,24 +104,22 @@ def corrupt(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    end_ns = ground.until(at_ns, ground.span(stream, 2, 60))
+    end_ns = ground.until(at_ns, ground.span(stream, 5, 60))
     return (Clog(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
 
 
 def swizzle_clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Clog one replica after another, and release them in another order."""
     chosen = stream.sample(ground.replicas, stream.between(2, len(ground.replicas)))
-    step_ns = ground.span(stream, 1, 20)
+    step_ns = ground.span(stream, 3, 20)
     released_ns = at_ns + step_ns * len(chosen)
     ends = stream.shuffled(range(1, len(chosen) + 1))
-    return tuple(
-        Clog(
-            id="",
-            begin_ns=at_ns + place * step_ns,
-            end_ns=ground.until(at_ns + place * step_ns, released_ns - at_ns + (end - place) * step_ns),
-            targets=(name,),
-        )
-        for place, (name, end) in enumerate(zip(chosen, ends, strict=True))
-    )
+    clogs: list[Fault] = []
+    for place, (name, end) in enumerate(zip(chosen, ends, strict=True)):
+        begin_ns = at_ns + place * step_ns
+        end_ns = ground.until(begin_ns, released_ns + end * step_ns - begin_ns)
+        clogs.append(Clog(id="", begin_ns=begin_ns, end_ns=end_ns, targets=(name,)))
+    return in_time(clogs, ground)
 
 
 def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
@@ -141,6 +139,6 @@ def bandwidth(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 10, 150)),
         targets=some_replicas(stream, ground),
-        bytes_per_s=stream.log_uniform(2_000, 200_000),
+        bytes_per_s=stream.log_uniform(1_000, 50_000),
     )
     return (fault,)

@@ -60,5 +60,5 @@ def client_pause(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...
 
 
 def pause(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    end_ns = ground.until(at_ns, ground.span(stream, 2, 120))
+    end_ns = ground.until(at_ns, ground.span(stream, 5, 120))
     return (Pause(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)

@@ -27,20 +27,21 @@ def leader_hops(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]
 
 def duel(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     """Several campaign at once over slow links, and who has just voted restarts before the next request arrives."""
-    length_ns = ground.span(stream, 10, 40)
+    # Nobody asks for votes, or is granted any, before the leader has been silent for a whole timeout.
+    silence_ns = at_ns + ground.timeout_ns + ground.span(stream, 1, 5)
+    over_ns = ground.until(silence_ns, ground.span(stream, 10, 30))
     candidates = stream.sample(ground.voters, stream.between(2, max(2, len(ground.voters) - 1)))
-    spread = Delay(
-        id="", begin_ns=at_ns, end_ns=ground.until(at_ns, length_ns), extra_ns=0, jitter_ns=ground.span(stream, 2, 8)
-    )
-    call = ForcedElection(
-        id="", begin_ns=at_ns + _MILLISECOND, end_ns=ground.until(at_ns, length_ns), targets=tuple(sorted(candidates))
-    )
-    faults: list[Fault] = [spread, call]
-    when_ns = at_ns + ground.span(stream, 1, 4)
+    faults: list[Fault] = [
+        Crash(id="", begin_ns=at_ns, end_ns=over_ns, targets=("@leader",)),
+        Delay(id="", begin_ns=silence_ns, end_ns=over_ns, extra_ns=0, jitter_ns=ground.span(stream, 1, 6)),
+        ForcedElection(id="", begin_ns=silence_ns, end_ns=over_ns, targets=tuple(sorted(candidates))),
+    ]
+    when_ns = silence_ns
     for _ in range(stream.between(1, 3)):
+        when_ns += ground.span(stream, 1, 4)
         end_ns = ground.until(when_ns, stream.log_uniform(_MILLISECOND, ground.timeout_ns // 5))
         faults.append(Crash(id="", begin_ns=when_ns, end_ns=end_ns, targets=("@voter",)))
-        when_ns = end_ns + ground.span(stream, 1, 3)
+        when_ns = end_ns
     return in_time(faults, ground)
 
 

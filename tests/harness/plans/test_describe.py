@@ -1,0 +1,75 @@
+"""Plans as lines: complete, readable, in the words of the plan."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from harness.plans.describe import lines, particulars, span
+from harness.plans.faults import FOREVER, ClockRate, Crash, Fault, Loss, Membership, Partition, Pause
+from harness.plans.profiles import PROFILES
+
+from .plans import drawn
+
+WHEN = {"id": "f1", "begin_ns": 0, "end_ns": FOREVER}
+
+
+@pytest.mark.parametrize(
+    ("length_ns", "expected"),
+    [
+        (0, "0 ns"),
+        (999, "999 ns"),
+        (1_500, "1.5 us"),
+        (30_000_000, "30 ms"),
+        (1_234_567_890, "1.234 s"),
+        (-2_050_000_000, "-2.05 s"),
+        (3_600_000_000_000, "3600 s"),
+    ],
+)
+def test_lengths_in_the_unit_that_suits(length_ns: int, expected: str) -> None:
+    assert expected == span(length_ns)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Partition(**WHEN, shape="one", order=("n1", "n2"), clients=("c1",)), "one n1,n2 (beside: c1)"),
+        (Partition(**WHEN, shape="bridge", order=("n1",), clients=None), "bridge n1 (client links untouched)"),
+        (Partition(**WHEN, shape="one", order=("n1",)), "one n1 (all clients with the rest)"),
+        (Loss(**WHEN, loss_ppm=12_500), "all loss=1.25%"),
+        (Crash(**WHEN, targets=("n1",), aim="write"), "n1 aim=write"),
+        (Crash(**WHEN, targets=("n1",), power=False), "n1 no-power"),
+        (Pause(**WHEN, targets=("n1", "n2"), clock="stops"), "n1,n2 clock=stops"),
+        (ClockRate(**WHEN, targets=("@leader",), rate_ppm=950_000), "@leader rate=0.95"),
+        (Membership(**WHEN, voters=("n1", "n2")), "voters=n1,n2"),
+    ],
+)
+def test_what_a_fault_says(fault: Fault, expected: str) -> None:
+    assert expected == " ".join(particulars(fault))
+
+
+@pytest.mark.parametrize("profile", tuple(PROFILES))
+def test_every_fault_option_and_setting_has_its_place(profile: str) -> None:
+    for seed in range(10):
+        plan = drawn(seed, profile)
+        text = "\n".join(lines(plan))
+        assert all(fault.id in text and fault.kind in text for fault in plan.faults)
+        assert all(f"{name}=" in text for name in plan.options)
+        assert all(name in text for name in (*plan.clocks.actors, *plan.disks.actors, *plan.phases.core))
+        assert plan.drawn.flavour in text
+        assert plan.schedule.policy in text
+        assert text == "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def test_what_was_typed_is_marked() -> None:
+    text = "\n".join(lines(drawn(1, pins={"reads": "local"})))
+
+    assert "reads=local (typed)" in text
+    assert "breaking; reads=local" in text
+
+
+def test_a_plan_without_anything_can_be_described() -> None:
+    plan = msgspec.structs.replace(drawn(1, "calm"), programs=(), faults=(), options={})
+
+    assert any("no ops" in line for line in lines(plan))
+    assert any("none drawn" in line for line in lines(plan))
