@@ -225,8 +225,8 @@ class Raft:
                 self._become_follower(now, self._replica.term, None)
         elif now >= self._election_at_ns:
             self._election_timeout(now)
-        deadline = self._forwarded.deadline_ns
-        if deadline is not None and deadline <= now:
+        deadline_ns = self._forwarded.deadline_ns
+        if deadline_ns is not None and deadline_ns <= now:
             self._replica.out.answer_after += self._forwarded.expire(now, self._leader)
         return self._ready(now)
 
@@ -606,5 +606,5 @@ class Raft:
     def _wake_at_ns(self) -> int:
         if self._lead is not None:
             return self._lead.wake_at_ns
-        deadline = self._forwarded.deadline_ns
-        return self._election_at_ns if deadline is None else min(self._election_at_ns, deadline)
+        deadline_ns = self._forwarded.deadline_ns
+        return self._election_at_ns if deadline_ns is None else min(self._election_at_ns, deadline_ns)

@@ -108,9 +108,7 @@ class ForwardedReads:
     @property
     def deadline_ns(self) -> int | None:
         """When the oldest batch will have waited too long."""
-        for deadline, _ in self._asked.values():
-            return deadline
-        return None
+        return next(iter(self._asked.values()))[0] if self._asked else None
 
     def ask(self, now: int) -> int:
         """Make a batch of the waiting reads: the context to send to the leader."""

@@ -179,20 +179,19 @@ class Replica:
 
     def collect(self) -> Ready:
         """Close the `Ready`: what to write, what to apply; and begin the next one."""
-        out = self.out
-        if self._noted < self.log.last:
+        out, log = self.out, self.log
+        if self._noted < log.last:
             self._note_appends()
         if (
-            self.log.has_writes
+            log.has_writes
             or self._new_snapshot is not None
             or self.term != self._hard_handed.term
             or self.vote != self._hard_handed.vote
         ):
             out.persist = self._hand_out()
-        ready = min(self.commit, self.log.durable)
-        if ready > self.handed:
-            out.apply = self.log.between(Index(self.handed + 1), ready)
-            self.handed = ready
+        if self.handed < self.commit and self.handed < log.durable:
+            first, self.handed = Index(self.handed + 1), min(self.commit, log.durable)
+            out.apply = log.between(first, self.handed)
         self.out = Ready()
         return out
 
