@@ -18,7 +18,7 @@ Others
     internal             a transaction contradicts its own reads and writes
     duplicate-elements   a list holds an element twice that was appended once
     incompatible-order   two reads of one list, neither a prefix of the other
-    cyclic-versions      what is known of the versions of an object has no order
+    cyclic-versions      what is known of the versions of an object has no order (also -process, -realtime)
     garbage-read         read what nobody wrote
     lost-update          two transactions read one version of an object, wrote it, and both committed
     dirty-update         a committed transaction wrote on top of an aborted one's write
@@ -50,6 +50,8 @@ OTHERS: Final = (
     "duplicate-elements",
     "incompatible-order",
     "cyclic-versions",
+    "cyclic-versions-process",
+    "cyclic-versions-realtime",
     "garbage-read",
     "lost-update",
     "dirty-update",
@@ -70,6 +72,8 @@ IMPLIES: Final[Mapping[str, tuple[str, ...]]] = {
     "G-nonadjacent-realtime": ("G2-item-realtime",),
     "G2-item": ("G2-item-process",),
     "G2-item-process": ("G2-item-realtime",),
+    "cyclic-versions": ("cyclic-versions-process",),
+    "cyclic-versions-process": ("cyclic-versions-realtime",),
     # Committed states of one list are prefixes of each other, so one of the two reads saw what did not commit.
     "incompatible-order": ("G1a",),
     # Both read version v; the one whose write came second has an rw edge to the first, and a ww edge from it.
@@ -96,20 +100,38 @@ FORBIDS: Final[Mapping[str, tuple[str, ...]]] = {
     "strict-serializable": ("G2-item-realtime",),
     "strong-session-serializable": ("G2-item-process",),
     "serializable": ("G2-item",),
-    "strong-snapshot-isolation": ("G1c-realtime", "G-single-realtime", "G-nonadjacent-realtime"),
-    "strong-session-snapshot-isolation": ("G1c-process", "G-single-process", "G-nonadjacent-process"),
+    "strong-snapshot-isolation": (
+        "G1c-realtime",
+        "G-single-realtime",
+        "G-nonadjacent-realtime",
+        "cyclic-versions-realtime",
+    ),
+    "strong-session-snapshot-isolation": (
+        "G1c-process",
+        "G-single-process",
+        "G-nonadjacent-process",
+        "cyclic-versions-process",
+    ),
     "snapshot-isolation": ("G-nonadjacent",),
     "repeatable-read": ("G2-item",),
     "consistent-view": ("G-single",),
     # Adya's histories agree with themselves by definition; to Cerone et al. it is the axiom INT of read atomic.
     "read-atomic": ("internal",),
     # An update on top of an aborted one is no read, but what it installs contains an aborted write.
-    "read-committed": ("G1a", "G1b", "G1c", "dirty-update"),
-    "read-uncommitted": ("G0", "duplicate-elements", "cyclic-versions", "garbage-read"),
+    # Where versions go in a circle because transactions wrote what follows from what they read, G1c is certain.
+    "read-committed": ("G1a", "G1b", "G1c", "dirty-update", "cyclic-versions"),
+    "read-uncommitted": ("G0", "duplicate-elements", "garbage-read"),
 }
 """What each model rules out beyond what its weaker ones do."""
 
 MODELS: Final = tuple(WEAKER)
+
+
+def require_models(names: Sequence[str]) -> None:
+    """Refuse what is no list of models."""
+    strangers = [repr(name) for name in names if name not in MODELS]
+    if strangers or not names:
+        raise ValueError(f"model {strangers[0] if strangers else 'none'}: expected one of {', '.join(MODELS)}")
 
 
 def consequences(found: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import msgspec
 from checkers.verdict import Anomaly, Verdict
 
 from . import explain
-from .anomalies import MODELS, judge
+from .anomalies import judge, require_models
 from .graph import Graph
 from .nodes import Transactions
 
@@ -25,6 +25,10 @@ class Inference(explain.Analysis, Protocol):
 
     anomalies: dict[str, Anomaly]
     notes: list[str]
+
+    def name(self, cycle: str) -> str:
+        """Name a cycle of this class more cautiously, where the edges rest on more than what was read."""
+        ...
 
     def add_edges(self, graph: Graph) -> None:
         """Add the dependencies that the reads reveal."""
@@ -42,9 +46,7 @@ def decide(
     budget: int,
 ) -> Verdict:
     """Judge transactions against the expected models; an assumption that does not hold makes the verdict unknown."""
-    strangers = [model for model in expect if model not in MODELS]
-    if strangers or not expect:
-        raise ValueError(f"model {strangers[0] if strangers else 'none'}: expected one of {', '.join(MODELS)}")
+    require_models(expect)
     begin = time.perf_counter()
     try:
         verdict = _decide(checker, transactions, infer(transactions), expect, process, realtime, budget)
@@ -66,12 +68,13 @@ def _decide(
     graph = transactions.graph(process=process, realtime=realtime)
     analysis.add_edges(graph)
     found = graph.find_cycles(budget=budget)
-    cycles = [
-        explain.cycle_anomaly(checker, name, cycle, found.counts[name], analysis)
-        for name, cycle in found.cycles.items()
-    ]
+    cycles: dict[str, Anomaly] = {}
+    for name, cycle in found.cycles.items():
+        named = analysis.name(name)
+        if named not in cycles:
+            cycles[named] = explain.cycle_anomaly(checker, named, cycle, found.counts[name], analysis)
     return judge(
-        [*analysis.anomalies.values(), *cycles],
+        [*analysis.anomalies.values(), *cycles.values()],
         expect,
         checker=checker,
         ops=len(transactions),

@@ -1,0 +1,429 @@
+"""Transactions over registers: write a unique value, read the latest.
+
+A read of a register shows one version and nothing of those before it, so the order of versions has to be inferred
+(Kingsbury and Alvaro, "Elle", VLDB 2020, section 5). What is inferred here, from the safest to the boldest:
+
+* the initial value, null, precedes all others;
+* a transaction that read one version and then wrote another replaced the first one, or a later one;
+* versions that one process met one after another are in that order, if sessions are ordered;
+* versions that were met one after the other in real time are in that order, if the store is strict.
+
+The last two hold only for stores that promise sessions or real time. So the analysis runs in up to three rounds, each
+with one more inference, and stops at the first that contradicts the expected models. A cycle that a bolder round finds
+carries that round's suffix (`G-single-realtime`), as it blames the order of sessions or of time.
+
+The second inference is no assumption. If a transaction read v and installed a version *before* v, then it depends on
+the writer of v, which depends on it: G1c, which every model above read uncommitted forbids. For the same reason a cycle
+of ww edges is only claimed to be G1c: one of the two is there.
+
+Edges: ww from the writer of a version to the writer of a later one, wr from writer to reader, rw from the reader of a
+version to the writer of a later one. If what is inferred for one register goes in a circle (`cyclic-versions`), only
+its wr edges are used.
+
+Assumes that each value is written to a key at most once, and never null; otherwise the verdict is `unknown`. Sound, and
+less complete than `list_append`: blind writes that nothing relates stay unordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import Any, Final
+
+import msgspec
+
+from checkers.history import INF, History, show
+from checkers.verdict import Anomaly, Verdict
+
+from .anomalies import forbidden, require_models
+from .decide import NotUnique, decide
+from .graph import EDGE_BUDGET, RW, WR, WW, Graph, strong_components
+from .nodes import Transactions, describe, micro
+
+CHECKER: Final = "rw-register"
+
+INITIAL_PAIRS_MAX: Final = 10_000
+"""Edges a key from readers of the initial value to writers that nothing else orders; see `list_append`."""
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why one version precedes another: the inference, and the transactions that met the two versions."""
+
+    how: str  # initial | read-then-written | written-over | process | realtime
+    before: int = -1
+    after: int = -1
+
+
+ROUNDS: Final = ("", "-process", "-realtime")
+
+
+def check(
+    history: History,
+    *,
+    expect: Sequence[str] = ("strict-serializable",),
+    process: bool = True,
+    realtime: bool = True,
+    budget: int = EDGE_BUDGET,
+) -> Verdict:
+    """Check a history of read-write transactions against consistency models (names in `anomalies.MODELS`).
+
+    `process` and `realtime` say whether the order of sessions and of time is looked at; models that need them are not
+    judged without. Raises `MalformedHistory` for operations of another form.
+    """
+    require_models(expect)
+    transactions = Transactions(history, "w")
+    unwanted = forbidden(expect)
+    verdicts = []
+    for suffix, wanted in zip(ROUNDS, (True, process, realtime), strict=True):
+        if not wanted or not (suffix == "" or any(name.endswith(suffix) for name in unwanted)):
+            continue
+        verdict = decide(
+            CHECKER,
+            transactions,
+            partial(RwRegister, suffix=suffix),
+            expect,
+            process=process and suffix != "-realtime",
+            realtime=realtime and suffix != "-process",
+            budget=budget,
+        )
+        verdicts.append(verdict)
+        if verdict.validity != "valid":
+            break
+    steps, seconds = sum(verdict.steps for verdict in verdicts), sum(verdict.seconds for verdict in verdicts)
+    telling = verdicts[-1] if verdicts[-1].validity != "valid" else verdicts[0]
+    return msgspec.structs.replace(telling, steps=steps, seconds=seconds)
+
+
+class _Key:
+    """All that happened to one register."""
+
+    __slots__ = ("_written", "aborted", "later", "name", "reads", "touched", "usable", "writers")
+
+    def __init__(self, name: Hashable) -> None:
+        self.name = name
+        self.writers: dict[Hashable, int] = {}  # value -> 2 * transaction, + 1 if it is the last one it wrote here
+        self.aborted: dict[Hashable, int] = {}  # value -> position in Transactions.aborted
+        self.reads: dict[Hashable, list[int]] = {}  # value -> who read it before writing here
+        self.touched: list[tuple[int, Any, Any]] = []  # (transaction, first version met, last version met)
+        self.later: dict[Hashable, dict[Hashable, Reason]] = {}  # value -> values that replaced it -> why
+        self.usable = True  # whether `later` is an order
+        self._written: dict[int, list[Any]] = {}
+
+    @property
+    def writing(self) -> dict[int, list[Any]]:
+        """What each transaction wrote here."""
+        if not self._written:
+            for value, entry in self.writers.items():
+                self._written.setdefault(entry >> 1, []).append(value)
+        return self._written
+
+    def written_by(self, transaction: int) -> list[Any]:
+        """List what a transaction wrote here."""
+        return self.writing.get(transaction, [])
+
+    def infer(self, before: Hashable, after: Hashable, reason: Reason) -> None:
+        """Say that one version precedes another."""
+        if before != after:
+            self.later.setdefault(before, {}).setdefault(after, reason)
+
+
+class RwRegister:
+    """What is known of the versions of each register, the anomalies that are no cycles, and the evidence of edges."""
+
+    def __init__(self, transactions: Transactions, suffix: str = "") -> None:
+        """Infer the versions' orders; `suffix` says with which inference beyond what was read."""
+        self.transactions = transactions
+        self.suffix = suffix
+        self.anomalies: dict[str, Anomaly] = {}
+        self.notes: list[str] = []
+        self.keys: dict[Hashable, _Key] = {}
+        for number, operation in enumerate(transactions.aborted):
+            for f, key, value in operation.value:
+                if f == "w":
+                    self._key(key).aborted[value] = number
+        for transaction, done in enumerate(transactions.done):
+            self._take(transaction, done, committed=transactions.committed[transaction])
+        self.happened = self._find_happened()
+        for key in self.keys.values():
+            self._judge_reads(key)
+            self._order(key)
+
+    def name(self, cycle: str) -> str:
+        """Claim no more than the inferences allow: see the head of this module."""
+        cycle = cycle.replace("G0", "G1c")
+        return cycle if cycle.endswith(("-process", "-realtime")) else cycle + self.suffix
+
+    # -- what each transaction did --------------------------------------------------------------------------------
+
+    def _key(self, name: Hashable) -> _Key:
+        key = self.keys.get(name)
+        if key is None:
+            key = self.keys[name] = _Key(name)
+        return key
+
+    def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
+        met: dict[Hashable, list[Any]] = {}  # versions that the transaction met, in order
+        wrote: dict[Hashable, Any] = {}
+        for f, name, value in done:
+            versions = met.get(name)
+            if f == "w":
+                self._take_write(transaction, name, value)
+                met.setdefault(name, []).append(value)
+                wrote[name] = value
+            elif not committed:
+                continue
+            elif versions is None:
+                met[name] = [value]
+                self._key(name).reads.setdefault(value, []).append(transaction)
+            elif versions[-1] != value:
+                what = f"read {show(name)} = {show(value)} after it had read or written {show(versions[-1])}"
+                self._found("internal", what, [transaction], key=name, read=value, expected=versions[-1])
+        for name, value in wrote.items():
+            self.keys[name].writers[value] |= 1
+        for name, versions in met.items():
+            key = self._key(name)
+            key.touched.append((transaction, versions[0], versions[-1]))
+            for before, after in pairwise(versions):
+                how = "written-over" if before in key.writers and key.writers[before] >> 1 == transaction else _READ
+                key.infer(before, after, Reason(how, transaction, transaction))
+
+    def _take_write(self, transaction: int, name: Hashable, value: Any) -> None:
+        key = self._key(name)
+        if value is None:
+            raise NotUnique(f"null was written to key {show(name)}, which reads as its initial value")
+        if value in key.writers or value in key.aborted:
+            raise NotUnique(f"value {show(value)} was written to key {show(name)} twice")
+        key.writers[value] = 2 * transaction
+
+    def _find_happened(self) -> list[bool]:
+        """Say of each transaction whether it certainly took effect."""
+        happened = list(self.transactions.committed)
+        if not all(happened):
+            for key in self.keys.values():
+                for value in key.reads:
+                    entry = key.writers.get(value)
+                    if entry is not None:
+                        happened[entry >> 1] = True
+        return happened
+
+    # -- anomalies that are no cycles -----------------------------------------------------------------------------
+
+    def _judge_reads(self, key: _Key) -> None:
+        for value, readers in key.reads.items():
+            self._judge_read(key, value, readers)
+            wrote = [reader for reader in readers if reader in key.writing]
+            if len(wrote) > 1:
+                first, second = wrote[:2]
+                so_did = f"and so did {self.transactions.name(first)}"
+                what = f"read {show(key.name)} = {show(value)} and wrote it, {so_did}"
+                self._found("lost-update", what, [second, first], key=key.name, read=value)
+
+    def _judge_read(self, key: _Key, value: Any, readers: list[int]) -> None:
+        entry = key.writers.get(value)
+        if value is None:
+            return
+        said = f"read {show(key.name)} = {show(value)}"
+        if entry is None:
+            number = key.aborted.get(value)
+            if number is None:
+                self._found("garbage-read", f"{said}, which nobody wrote", readers[:1], key=key.name, read=value)
+                return
+            writer = self.transactions.aborted[number]
+            what = f"{said}, which T{writer.call} wrote, and that aborted"
+            self._found("G1a", what, readers[:1], key=key.name, read=value, writer=describe(writer))
+            self._judge_update(key, value, readers, f"T{writer.call}")
+            return
+        others = [reader for reader in readers if reader != entry >> 1]
+        if len(others) < len(readers):
+            self._found("internal", f"{said} before it wrote it", [entry >> 1], key=key.name, read=value)
+        if not entry & 1 and others:
+            what = f"{said}; {self.transactions.name(entry >> 1)} wrote that and then wrote over it"
+            self._found("G1b", what, [others[0], entry >> 1], key=key.name, read=value)
+
+    def _judge_update(self, key: _Key, value: Any, readers: list[int], writer: str) -> None:
+        for reader in readers:
+            if reader in key.writing:
+                what = f"wrote {show(key.name)} on top of {show(value)} of {writer}, which aborted"
+                self._found("dirty-update", what, [reader], key=key.name, read=value)
+                return
+
+    def _found(self, kind: str, what: str, who: Sequence[int], **evidence: Any) -> None:
+        if kind in self.anomalies:
+            return
+        transactions = self.transactions
+        first = transactions.name(who[0])
+        self.anomalies[kind] = Anomaly(
+            checker=CHECKER,
+            kind=kind,
+            index=transactions.certain_at(who),
+            message=f"{kind}: {first} ({micro(transactions.done[who[0]])}) {what}",
+            evidence={**evidence, "transactions": [transactions.describe(transaction) for transaction in who]},
+        )
+
+    # -- the versions of each register ----------------------------------------------------------------------------
+
+    def _order(self, key: _Key) -> None:
+        if self.suffix == "-process":
+            self._infer_from_sessions(key)
+        elif self.suffix == "-realtime":
+            self._infer_from_time(key)
+        circle = _circle(key)
+        if circle is not None:
+            key.usable = False
+            self._found_circle(key, circle)
+            return
+        replaced = {after for laters in key.later.values() for after in laters}
+        for value, entry in key.writers.items():
+            if value not in replaced and self.happened[entry >> 1]:
+                key.infer(None, value, Reason("initial"))
+
+    def _infer_from_sessions(self, key: _Key) -> None:
+        latest: dict[int, tuple[int, Any]] = {}
+        for transaction, first, last in key.touched:
+            if not self.happened[transaction]:
+                continue
+            process = self.transactions.operations[transaction].process
+            if process in latest:
+                before, version = latest[process]
+                key.infer(version, first, Reason("process", before, transaction))
+            latest[process] = (transaction, last)
+
+    def _infer_from_time(self, key: _Key) -> None:
+        """Relate each transaction to those that completed before it and after which no other did: the rest follows."""
+        operations = self.transactions.operations
+        running: list[tuple[int, int, int, Any]] = []  # (return, call, transaction, last version)
+        frontier: list[tuple[int, int, int, Any]] = []
+        latest_call = -1
+        for transaction, first, last in key.touched:
+            if not self.happened[transaction]:
+                continue
+            operation = operations[transaction]
+            while running and running[0][0] < operation.call:
+                done = heappop(running)
+                frontier.append(done)
+                latest_call = max(latest_call, done[1])
+            frontier = [done for done in frontier if done[0] > latest_call]
+            for _, _, before, version in frontier:
+                key.infer(version, first, Reason("realtime", before, transaction))
+            if operation.ret != INF:
+                heappush(running, (operation.ret, operation.call, transaction, last))
+
+    def _found_circle(self, key: _Key, circle: list[Any]) -> None:
+        reasons = [key.later[before][after] for before, after in pairwise([*circle, circle[0]])]
+        who = [who for reason in reasons for who in (reason.before, reason.after) if who >= 0]
+        order = " < ".join(show(value) for value in [*circle, circle[0]])
+        what = f"is in a circle of versions of {show(key.name)}: {order}"
+        steps = [msgspec.to_builtins(reason) for reason in reasons]
+        self._found(
+            "cyclic-versions" + self.suffix, what, list(dict.fromkeys(who)), key=key.name, versions=circle, steps=steps
+        )
+
+    # -- edges ----------------------------------------------------------------------------------------------------
+
+    def add_edges(self, graph: Graph) -> None:
+        """Add what was read (wr), and what is inferred of versions (ww, rw)."""
+        for key in self.keys.values():
+            for value, readers in key.reads.items():
+                entry = key.writers.get(value)
+                if entry is not None:
+                    for reader in readers:
+                        graph.add(entry >> 1, reader, WR)
+            if key.usable:
+                self._add_versions(graph, key)
+
+    def _add_versions(self, graph: Graph, key: _Key) -> None:
+        for value, laters in key.later.items():
+            writer = key.writers.get(value)
+            readers = key.reads.get(value, [])
+            if value is None and len(readers) * len(laters) > INITIAL_PAIRS_MAX:
+                self.notes.append(f"key {show(key.name)}: {len(laters)} first writes were not ordered")
+                continue
+            for later in laters:
+                entry = key.writers.get(later)
+                if entry is None:
+                    continue
+                if writer is not None:
+                    graph.add(writer >> 1, entry >> 1, WW)
+                for reader in readers:
+                    graph.add(reader, entry >> 1, RW)
+
+    # -- evidence -------------------------------------------------------------------------------------------------
+
+    def why(self, kind: int, source: int, target: int) -> dict[str, Any] | None:
+        """Find the register and the versions that order two transactions."""
+        for name in dict.fromkeys(name for _, name, _ in self.transactions.done[source]):
+            for evidence in self._evidence(kind, source, target, self._key(name)):
+                return {"key": name, **evidence}
+        return None
+
+    def _evidence(self, kind: int, source: int, target: int, key: _Key) -> Iterator[dict[str, Any]]:
+        if kind == WR:
+            for value in key.written_by(source):
+                if target in key.reads.get(value, ()):
+                    yield {"value": value, "how": "read"}
+            return
+        if not key.usable:
+            return
+        values = key.written_by(source) if kind == WW else [v for v, who in key.reads.items() if source in who]
+        for value in values:
+            for after in key.written_by(target):
+                reason = key.later.get(value, {}).get(after)
+                if reason is not None:
+                    yield {"value": value, "next": after, **msgspec.to_builtins(reason)}
+
+    def say(self, evidence: dict[str, Any]) -> str:
+        """Put the evidence of an edge into words."""
+        source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
+        value = show(evidence["value"])
+        if evidence["type"] == "wr":
+            return f"{target} read {key} = {value}, which {source} wrote"
+        did = "wrote" if evidence["type"] == "ww" else "read"
+        after = show(evidence["next"])
+        return f"{source} {did} {key} = {value}, and {target} wrote {after}, a later version: {self._reason(evidence)}"
+
+    def _reason(self, evidence: dict[str, Any]) -> str:
+        value, after = show(evidence["value"]), show(evidence["next"])
+        if evidence["how"] == "initial":
+            return f"{value} is the initial one"
+        first, second = (self.transactions.name(evidence[which]) for which in ("before", "after"))
+        match evidence["how"]:
+            case "process":
+                return f"{first} met {value} and {second} of the same process met {after}"
+            case "realtime":
+                return f"{first}, which met {value}, completed before {second}, which met {after}, was invoked"
+            case "written-over":
+                return f"{first} wrote {value} and then {after}"
+            case _:
+                return f"{first} read {value} and then wrote {after}"
+
+
+_READ: Final = "read-then-written"
+
+
+def _circle(key: _Key) -> list[Any] | None:
+    """Return versions each of which precedes the next, in a circle, if there are any."""
+    values = list(dict.fromkeys([*key.later, *(after for laters in key.later.values() for after in laters)]))
+    number = {value: position for position, value in enumerate(values)}
+
+    def successors(position: int) -> Iterator[int]:
+        return iter([number[after] for after in key.later.get(values[position], ())])
+
+    for component in strong_components(range(len(values)), successors, len(values)):
+        if len(component) > 1:
+            return _walk_round(values, set(component), min(component), successors)
+    return None
+
+
+def _walk_round(
+    values: list[Any], component: set[int], start: int, successors: Callable[[int], Iterator[int]]
+) -> list[Any]:
+    """Walk inside a strongly connected component until a version comes again."""
+    path, seen = [start], {start: 0}
+    while True:
+        following = next(position for position in successors(path[-1]) if position in component)
+        if following in seen:
+            return [values[position] for position in path[seen[following] :]]
+        seen[following] = len(path)
+        path.append(following)
