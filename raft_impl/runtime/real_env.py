@@ -1,0 +1,253 @@
+"""The door opened on the real machine: real time, real files with real fsyncs, TCP, randomness of the operating system.
+
+The same servers and clients as in a simulation stand behind it. This is the only module of the package, with
+`transport`, that touches time, files and sockets; nothing that a simulation loads imports it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+from ..errors import DiskFailed
+from .env import Served
+from .transport import Address, Transport
+
+_LOCK_NAME: Final = ".lock"
+_NANOSECONDS: Final = 1_000_000_000
+_FAR_NS: Final = 1 << 62
+
+Notes = list[tuple[Any, ...]]
+
+
+class RealClock:
+    """The machine's clocks."""
+
+    def monotonic_ns(self) -> int:
+        """Runs on at its own rate, also while the process is stopped."""
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        """The date, as the machine knows it."""
+        return time.time_ns()
+
+
+class RealRandomness:
+    """The operating system's randomness."""
+
+    def below(self, bound: int, purpose: str) -> int:
+        """A uniform integer in [0, bound)."""
+        return secrets.randbelow(bound)
+
+
+class RealDisk:
+    """A directory. One process at a time may use it; fsyncs run in worker threads."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        self._appending: dict[str, int] = {}  # open descriptors of files that were appended to
+        self._lock_fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise DiskFailed("open", "in-use") from None
+
+    def close(self) -> None:
+        """Give the directory back."""
+        for descriptor in (*self._appending.values(), self._lock_fd, self._directory_fd):
+            os.close(descriptor)
+        self._appending.clear()
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+        return sorted(name for name in os.listdir(self._directory) if name != _LOCK_NAME)
+
+    def read(self, name: str) -> bytes:
+        """The whole content."""
+        return (self._directory / name).read_bytes()
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add at the end."""
+        descriptor = self._appending.get(name)
+        if descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            descriptor = self._appending[name] = os.open(self._directory / name, flags, 0o644)
+        _write_all(descriptor, data)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the whole content."""
+        self._forget(name)
+        descriptor = os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut the file."""
+        os.truncate(self._directory / name, size)
+
+    def rename(self, source: str, target: str) -> None:
+        """Replace `target` atomically."""
+        self._forget(source)
+        self._forget(target)
+        os.replace(self._directory / source, self._directory / target)
+
+    def unlink(self, name: str) -> None:
+        """Remove."""
+        self._forget(name)
+        os.unlink(self._directory / name)
+
+    async def fsync(self, name: str) -> None:
+        """Return when the content, and the size that it implies, is durable."""
+        descriptor = self._appending.get(name)
+        if descriptor is not None:
+            await trio.to_thread.run_sync(os.fdatasync, descriptor)
+        else:
+            await trio.to_thread.run_sync(_fsync_path, self._directory / name)
+
+    async def fsync_directory(self) -> None:
+        """Return when names are durable."""
+        await trio.to_thread.run_sync(os.fsync, self._directory_fd)
+
+    def _forget(self, name: str) -> None:
+        descriptor = self._appending.pop(name, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class RealEnvironment:
+    """One actor of this process. `run` must be running for messages to come and go."""
+
+    def __init__(
+        self,
+        actor: str,
+        addresses: Mapping[str, Address],
+        disk: RealDisk | None = None,
+        on_notes: Callable[[Notes], None] | None = None,
+    ) -> None:
+        self.actor = actor
+        self.clock = RealClock()
+        self.randomness = RealRandomness()
+        self.network = Transport(actor, addresses, self._deliver)
+        self._disk = disk
+        self._on_notes = on_notes
+        self._inbox: deque[tuple[str, bytes]] = deque()
+        self._waiting: trio.lowlevel.Task | None = None
+
+    @property
+    def disk(self) -> RealDisk:
+        """The actor's directory; clients have none."""
+        if self._disk is None:
+            raise DiskFailed("open", "no-disk")
+        return self._disk
+
+    async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
+        """The next datagram, or None when the deadline passed first."""
+        if not self._inbox:
+            await self._wait(_FAR_NS if deadline_ns is None else deadline_ns)
+        return self._inbox.popleft() if self._inbox else None
+
+    async def serve(self, server: Served) -> None:
+        """Run a server until cancelled. DiskFailed comes through."""
+        if getattr(server, "storage", "sync") != "async":
+            await self._keep_stepping(server, server.sync)
+            return
+        async with trio.open_nursery() as nursery:
+            flusher = _Flusher(self, server)
+            nursery.start_soon(flusher.run)
+            await self._keep_stepping(server, flusher.request)
+
+    async def _keep_stepping(self, server: Served, sync: Callable[[], Awaitable[bool | None]]) -> None:
+        """Step for ever. After each step that wrote, `sync` waits for the disk, or (True) leaves that to others."""
+        while True:
+            if not self._inbox and server.deadline_ns > time.monotonic_ns():
+                await self._wait(server.deadline_ns)
+            else:
+                await trio.lowlevel.checkpoint()  # others get their turn
+            messages = list(self._inbox)
+            self._inbox.clear()
+            if server.process(messages) and not await sync():
+                server.post()
+            self._show_notes(server)
+
+    def _show_notes(self, server: Served) -> None:
+        if server.notes:
+            if self._on_notes is not None:
+                self._on_notes(list(server.notes))
+            server.notes.clear()
+
+    def _stir(self) -> None:
+        """End the current wait: there is something to look at."""
+        task = self._waiting
+        if task is not None:
+            self._waiting = None
+            trio.lowlevel.reschedule(task)
+
+    def _deliver(self, source: str, frame: bytes) -> None:
+        self._inbox.append((source, frame))
+        if self._waiting is not None:
+            self._stir()
+
+    async def _wait(self, deadline_ns: int) -> None:
+        """Until something arrives or the time has come."""
+        seconds = (deadline_ns - time.monotonic_ns()) / _NANOSECONDS
+        with trio.move_on_after(max(0.0, seconds)):
+            self._waiting = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+
+    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class _Flusher:
+    """Asynchronous storage: fsyncs one after the other, beside the steps of the server, as long as something waits."""
+
+    def __init__(self, env: RealEnvironment, server: Served) -> None:
+        self._env = env
+        self._server: Any = server
+        self._requested = trio.Event()
+
+    async def request(self) -> bool:
+        """Let the disk be synced soon, and do not wait for it."""
+        self._requested.set()
+        return True
+
+    async def run(self) -> None:
+        """Sync whenever that was asked for."""
+        server = self._server
+        while True:
+            await self._requested.wait()
+            self._requested = trio.Event()
+            while server.must_sync:
+                await server.sync()
+                server.post()
+                self._env._show_notes(server)
+                self._env._stir()  # the deadline may have moved
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """A regular file takes all in one call but when the disk is nearly full or a signal arrives."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _fsync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

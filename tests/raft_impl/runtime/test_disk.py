@@ -1,0 +1,146 @@
+"""What every `Disk` must do, whoever implements it: the fake of these tests, real files, and the simulator's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from harness.sim.disk import SimDisk
+from raft_impl.errors import DiskFailed
+from raft_impl.protocol.state import HardState, NodeId, Term
+from raft_impl.runtime.real_env import RealDisk
+from raft_impl.runtime.wal import Wal
+from tests.raft_impl.runtime.fakes import FakeDisk
+from tests.raft_impl.runtime.test_wal import entries, persist, snapshot, state_of
+
+
+class SyncedSimDisk(SimDisk):
+    """The simulator's model, with the two calls that its environment adds: here they take no time."""
+
+    def __init__(self) -> None:
+        super().__init__(sector_bytes=512)
+
+    async def fsync(self, name: str) -> None:
+        self.begin_fsync(name)()
+
+    async def fsync_directory(self) -> None:
+        self.begin_fsync_directory()()
+
+
+@pytest.fixture(params=["fake", "real", "simulated"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    make: dict[str, Callable[[], Any]] = {
+        "fake": FakeDisk,
+        "real": lambda: RealDisk(tmp_path / "data"),
+        "simulated": SyncedSimDisk,
+    }
+    disk = make[request.param]()
+    yield disk
+    if isinstance(disk, RealDisk):
+        disk.close()
+
+
+def test_appending_creates_a_file_and_adds_at_its_end(disk: Any) -> None:
+    disk.append("a", b"one")
+    disk.append("a", b"two")
+
+    assert disk.read("a") == b"onetwo"
+
+
+def test_writing_replaces_the_whole_content(disk: Any) -> None:
+    disk.append("a", b"a long content")
+    disk.write("a", b"short")
+    disk.append("a", b"+")
+
+    assert disk.read("a") == b"short+"
+
+
+def test_truncating_cuts_and_appending_goes_on_there(disk: Any) -> None:
+    disk.append("a", b"0123456789")
+    disk.truncate("a", 4)
+    disk.append("a", b"x")
+
+    assert disk.read("a") == b"0123x"
+
+
+def test_renaming_replaces_the_target(disk: Any) -> None:
+    disk.write("a", b"new")
+    disk.append("b", b"old")
+    disk.rename("a", "b")
+    disk.append("b", b"+")
+
+    assert disk.names() == ["b"]
+    assert disk.read("b") == b"new+"
+
+
+def test_an_unlinked_file_is_gone_and_may_come_again_empty(disk: Any) -> None:
+    disk.append("a", b"old")
+    disk.unlink("a")
+    assert disk.names() == []
+
+    disk.append("a", b"new")
+
+    assert disk.read("a") == b"new"
+
+
+def test_names_are_sorted(disk: Any) -> None:
+    for name in ("g0-00000002.wal", "g1.snapshot", "g0-00000001.wal"):
+        disk.append(name, b"x")
+
+    assert disk.names() == ["g0-00000001.wal", "g0-00000002.wal", "g1.snapshot"]
+
+
+@pytest.mark.parametrize("operation", ["read", "unlink"])
+def test_what_is_not_there_is_file_not_found(disk: Any, operation: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        getattr(disk, operation)("absent")
+
+
+def test_fsync_of_appended_written_and_renamed_files(disk: Any) -> None:
+    async def go() -> None:
+        disk.append("a", b"x")
+        await disk.fsync("a")
+        disk.write("b", b"y")
+        await disk.fsync("b")
+        disk.rename("b", "c")
+        await disk.fsync("c")
+        await disk.fsync_directory()
+
+    trio.run(go)
+
+    assert disk.names() == ["a", "c"]
+
+
+def test_a_log_is_found_again(disk: Any) -> None:
+    """The write-ahead log runs unchanged on every disk."""
+
+    async def go() -> None:
+        wal = Wal(disk, "g0", segment_bytes=600, trailing_entries=1)
+        await wal.recover()
+        for change in (
+            persist(HardState(Term(1), NodeId("a")), None, entries(1, 1, 1, 1, size=300)),
+            persist(None, None, entries(4, 1, 1, size=300)),
+            persist(None, None, (), snapshot(4, 1)),
+            persist(HardState(Term(2)), 5, entries(5, 2, 2)),
+        ):
+            wal.write(change)
+            await wal.sync()
+        found = await Wal(disk, "g0", segment_bytes=600, trailing_entries=1).recover()
+
+        assert state_of(found) == (HardState(Term(2)), 4, entries(5, 2, 2))
+
+    trio.run(go)
+
+
+def test_a_real_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
+    first = RealDisk(tmp_path)
+
+    with pytest.raises(DiskFailed, match="in-use"):
+        RealDisk(tmp_path)
+    first.close()
+
+    RealDisk(tmp_path).close()
