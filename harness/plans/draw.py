@@ -349,42 +349,51 @@ def _programs(
     traffic = work.generator(flavour, stream)
     paced: Generator = time_limit(phases.heal_ns - timeout_ns, stagger(max(1, round(SECOND / rate)), traffic))
     events = evaluate(paced, threads=len(cast.clients), chance=stream, start_ns=timeout_ns)
-    ops, count = _planned(events, len(cast.clients))
-    keys = list(dict.fromkeys(op.key for op in ops[-1] if op.key is not None))
+    ops = _planned(events, len(cast.clients))
     core = frozenset(phases.core or cast.clients)
-    able = [thread for thread, client in enumerate(cast.clients) if client in core]
-    final: dict[int, list[PlannedOp]] = {thread: [] for thread in able}
-    for number in range(max(len(keys), len(able)) if keys else 0):
-        call = work.final(keys[number % len(keys)])
-        op = PlannedOp(id=count, due_ns=phases.horizon_ns - phases.final_ns, f=call.f, key=call.key, value=call.value)
-        final[able[number % len(able)]].append(op)
-        count += 1
+    able = tuple(thread for thread, client in enumerate(cast.clients) if client in core)
+    final = _final_reads(work, ops[-1], able, phases.horizon_ns - phases.final_ns)
+    count = len(ops[-1]) + sum(map(len, final.values()))
     programs = []
     for thread, client in enumerate(cast.clients):
-        probe = work.probe(thread)
+        call = work.probe(thread)
+        probe = PlannedOp(id=count + thread, due_ns=phases.heal_ns, f=call.f, key=call.key, value=call.value)
         programs.append(
             Program(
                 thread=thread,
                 client=client,
                 ops=tuple(ops[thread]),
-                probe=PlannedOp(id=count + thread, due_ns=phases.heal_ns, f=probe.f, key=probe.key, value=probe.value)
-                if thread in final
-                else None,
+                probe=probe if thread in able else None,
                 final=tuple(final.get(thread, ())),
             )
         )
     return tuple(programs)
 
 
-def _planned(events: Sequence[Event], threads: int) -> tuple[list[list[PlannedOp]], int]:
-    """The ops of each thread, and last those of all threads in the order in which they are due; and their number."""
+def _planned(events: Sequence[Event], threads: int) -> list[list[PlannedOp]]:
+    """The ops of each thread, and last those of all threads in the order in which they are due."""
     ops: list[list[PlannedOp]] = [[] for _ in range(threads + 1)]
     for event in events:
         for call in event.calls:
             op = PlannedOp(id=len(ops[-1]), due_ns=event.due_ns, f=call.f, key=call.key, value=call.value)
             ops[event.thread].append(op)
             ops[-1].append(op)
-    return ops, len(ops[-1])
+    return ops
+
+
+def _final_reads(
+    work: Workload, ops: Sequence[PlannedOp], able: Sequence[int], due_ns: int
+) -> dict[int, list[PlannedOp]]:
+    """Share out the keys that were used among the threads that can read; each thread reads one at least."""
+    keys = list(dict.fromkeys(op.key for op in ops if op.key is not None))
+    final: dict[int, list[PlannedOp]] = {}
+    if work.final is None or not keys:
+        return final
+    for number in range(max(len(keys), len(able))):
+        call = work.final(keys[number % len(keys)])
+        op = PlannedOp(id=len(ops) + number, due_ns=due_ns, f=call.f, key=call.key, value=call.value)
+        final.setdefault(able[number % len(able)], []).append(op)
+    return final
 
 
 def _disks(open_stream: Streams, table: Profile, cast: _Cast) -> Disks:

@@ -1,0 +1,43 @@
+"""Locks: acquire and release, by a few threads that compete for one or two.
+
+The locks have no owner (Knossos's mutex): whoever releases a held lock frees it. That is the claim that stays sound
+when a client whose acquire had an unknown outcome goes on under another process number. A release right after the
+acquire, by the same thread, keeps a lock free for others in most of the time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .chance import Chance
+from .generator import Call, Context, Generator, calls, mix
+from .workload import Flavour, Keys, Workload
+
+_CALLS_PER_KEY: Final = 120
+
+
+def _generator(flavour: str, chance: Chance) -> Generator:
+    """Draw the number of locks and how often one is released late, then the traffic."""
+    keys = Keys(chance.between(1, 2), _CALLS_PER_KEY)
+
+    def hold(context: Context) -> tuple[Call, ...]:
+        key = keys.draw(context, context.fresh())
+        return Call(f="acquire", key=key), Call(f="release", key=key)
+
+    def one(context: Context) -> Call:
+        f = context.chance.choice(("acquire", "release"))
+        return Call(f=f, key=keys.draw(context, context.fresh()))
+
+    return mix((chance.between(2, 5), calls(hold)), (chance.between(1, 3), calls(one)))
+
+
+LOCK: Final = Workload(
+    name="lock",
+    summary="acquire and release 1 to 2 live locks",
+    machine="lock",
+    model="mutex",
+    functions=("acquire", "release"),
+    flavours=(Flavour(name="ownerless", summary="whoever releases a held lock frees it"),),
+    generator=_generator,
+    probe=lambda thread: Call(f="acquire", key=f"probe-{thread}"),
+)

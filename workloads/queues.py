@@ -1,0 +1,42 @@
+"""Queues: enqueue unique values, and dequeue what comes first.
+
+Whether there is more coming or going is drawn, so that some runs mostly find a queue empty, which is an observation,
+too, and others build up a backlog in which order can go wrong. There is no final read: a queue shows nothing without
+losing it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .chance import Chance
+from .generator import Call, Context, Generator, calls, mix
+from .workload import Flavour, Keys, Workload
+
+_CALLS_PER_KEY: Final = 120
+
+
+def _generator(flavour: str, chance: Chance) -> Generator:
+    """Draw the number of queues and the balance, then the traffic."""
+    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY)
+
+    def enqueue(context: Context) -> Call:
+        number = context.fresh()
+        return Call(f="enqueue", key=keys.draw(context, number), value=number)
+
+    def dequeue(context: Context) -> Call:
+        return Call(f="dequeue", key=keys.draw(context, context.fresh()))
+
+    return mix((chance.between(3, 6), calls(enqueue)), (chance.between(2, 5), calls(dequeue)))
+
+
+QUEUE: Final = Workload(
+    name="queue",
+    summary="enqueue unique values to 1 to 3 live queues, and dequeue",
+    machine="queue",
+    model="queue",
+    functions=("enqueue", "dequeue"),
+    flavours=(Flavour(name="unique", summary="no value is enqueued twice"),),
+    generator=_generator,
+    probe=lambda thread: Call(f="enqueue", key=f"probe-{thread}", value={"fresh": 1}),
+)

@@ -1,0 +1,42 @@
+"""Sets: add elements, none of them twice, and read the whole set.
+
+An element that was acknowledged and is missing in a later read was lost; one that comes and goes again was seen too
+early.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .chance import Chance
+from .generator import Call, Context, Generator, calls, mix
+from .workload import Flavour, Keys, Workload
+
+_CALLS_PER_KEY: Final = 120
+
+
+def _generator(flavour: str, chance: Chance) -> Generator:
+    """Draw the number of sets and how much is read, then the traffic."""
+    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY)
+
+    def add(context: Context) -> Call:
+        number = context.fresh()
+        return Call(f="add", key=keys.draw(context, number), value=number)
+
+    def read(context: Context) -> Call:
+        return Call(f="read", key=keys.draw(context, context.fresh()))
+
+    return mix((chance.between(2, 6), calls(add)), (chance.between(1, 3), calls(read)))
+
+
+SET: Final = Workload(
+    name="set",
+    summary="add unique elements to 1 to 3 live sets, and read them whole",
+    machine="set",
+    model="set",
+    functions=("add", "read"),
+    flavours=(Flavour(name="unique", summary="no element is added twice"),),
+    generator=_generator,
+    probe=lambda thread: Call(f="add", key=f"probe-{thread}", value=1),
+    final=lambda key: Call(f="read", key=key),
+)
