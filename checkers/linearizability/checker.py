@@ -47,6 +47,12 @@ FAST: Final = {
 
 ENGINES: Final = (*dict.fromkeys(FAST.values()), GENERAL, REFERENCE)
 
+FIRST_TURN_STEPS: Final = 100_000
+"""What the general engine may spend before the other one has a turn: a fraction of a second."""
+
+TURN_GROWTH: Final = 8
+"""Each turn is so many times longer, so that starting again costs little in the end."""
+
 CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
 
@@ -134,7 +140,29 @@ def decide(
         if result.validity != "unknown":
             return result, passed
         passed.append(f"{fast}: {result.reason}")
-    return run_engine(GENERAL, operations, model, limits), passed
+    return _run_general(operations, model, limits), passed
+
+
+def _run_general(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    """Let the two general engines take turns with growing budgets: each is quick where the other drowns.
+
+    The general engine keeps every possibility, the depth-first one guesses. Queues and lists, whose order shows long
+    after it was made, are kinder to guessing. Budgets are steps, so the turns are equal on every machine.
+    """
+    started = time.monotonic()
+    budget = FIRST_TURN_STEPS
+    spent = 0
+    while True:
+        for name in (GENERAL, REFERENCE):
+            left = None if limits.steps is None else max(1, limits.steps - spent)
+            steps = budget if left is None else min(budget, left)
+            turn = msgspec.structs.replace(_left(limits, started), steps=steps)
+            result = run_engine(name, operations, model, turn)
+            spent += result.steps
+            out_of_turn = result.validity == "unknown" and result.steps >= steps and not result.machine_dependent
+            if not out_of_turn or steps == left:
+                return msgspec.structs.replace(result, steps=spent)
+        budget *= TURN_GROWTH
 
 
 def run_engine(name: str, operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
@@ -148,6 +176,13 @@ def run_engine(name: str, operations: Sequence[Operation], model: Model, limits:
         reason = f"engine {name} crashed: {type(error).__name__}: {error}"
         return LinearizabilityResult(validity="unknown", engine=name, reason=reason)
     return result
+
+
+def _left(limits: Limits, started: float) -> Limits:
+    """Return the limits with the seconds that are left of them."""
+    if limits.seconds is None:
+        return limits
+    return msgspec.structs.replace(limits, seconds=max(0.0, limits.seconds - (time.monotonic() - started)))
 
 
 class _Check:
@@ -184,10 +219,8 @@ class _Check:
         return self.verdict(anomalies, witness)
 
     def remaining(self) -> Limits:
-        limits = self.limits
-        steps = None if limits.steps is None else max(0, limits.steps - self.steps)
-        seconds = None if limits.seconds is None else max(0.0, limits.seconds - (time.monotonic() - self.started))
-        return msgspec.structs.replace(limits, steps=steps, seconds=seconds)
+        steps = None if self.limits.steps is None else max(1, self.limits.steps - self.steps)
+        return msgspec.structs.replace(_left(self.limits, self.started), steps=steps)
 
     def confirm(self, part: Part, result: LinearizabilityResult) -> None:
         """Ask a second engine, and raise where it says the opposite."""

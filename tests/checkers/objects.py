@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from checkers.history import Op
 
 Answer = tuple[str, Any, Any]
@@ -262,9 +264,7 @@ def record(
     def line(process: int, kind: Any, asked: Ask, value: Any, error: Any) -> None:
         f, key, _ = asked
         index = len(lines)
-        lines.append(
-            Op(index=index, time=index, process=process, type=kind, f=f, key=key, value=value, error=error)
-        )
+        lines.append(Op(index=index, time=index, process=process, type=kind, f=f, key=key, value=value, error=error))
 
     while started < count or running:
         choice = rng.random()
@@ -301,17 +301,18 @@ def record(
 
 def damaged(rng: random.Random, lines: list[Op], values: int) -> list[Op]:
     """Change one answer, or exchange two."""
-    import msgspec
-
     answered = [place for place, op in enumerate(lines) if op.type in ("ok", "fail") and op.error != "refused"]
     if not answered:
         return lines
     changed = list(lines)
     place = rng.choice(answered)
     op = changed[place]
+    if op.f == "txn":
+        changed[place] = msgspec.structs.replace(op, value=_misread(rng, op.value, values))
+        return changed
     same = [other for other in answered if lines[other].f == op.f and lines[other].type == op.type]
     other = rng.choice(same)
-    if rng.random() < 0.6 or op.f == "txn":
+    if rng.random() < 0.6:
         twin = lines[other]
         if _exchangeable(op):
             changed[place] = msgspec.structs.replace(op, value=twin.value)
@@ -323,6 +324,20 @@ def damaged(rng: random.Random, lines: list[Op], values: int) -> list[Op]:
         changed[place] = msgspec.structs.replace(op, type="fail", error="precondition-failed")
     else:
         changed[place] = msgspec.structs.replace(op, value=_guess(rng, op, values))
+    return changed
+
+
+def _misread(rng: random.Random, micros: list[Any], values: int) -> list[Any]:
+    """Change what one read of a transaction saw."""
+    reads = [place for place, micro in enumerate(micros) if micro[0] == "r"]
+    if not reads:
+        return micros
+    changed = [list(micro) for micro in micros]
+    micro = changed[rng.choice(reads)]
+    if isinstance(micro[2], list):
+        micro[2] = [*micro[2], rng.randrange(values)] if rng.random() < 0.3 else micro[2][:-1]
+    else:
+        micro[2] = rng.choice((None, rng.randrange(values)))
     return changed
 
 

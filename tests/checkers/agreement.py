@@ -1,0 +1,105 @@
+"""The differential campaign of the general engines: just-in-time and Wing-Gong-Lowe against brute force.
+
+    python -m tests.checkers.agreement [OBJECT ...] [--count 100000] [--seed 1]
+
+Histories come from real objects under random schedules, with crashed operations and requests that never left the
+client, and most are spoiled once or twice. For each example the two engines and brute force must agree; a valid one
+must have a witness order that stands up; and the shortest failing prefix must be the one that brute force finds. The
+ordinary tests run a bounded share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from checkers.history import Conventions, History
+from checkers.linearizability import jit, wgl
+from checkers.linearizability.checker import decide
+from checkers.linearizability.explain import certain_index
+from checkers.linearizability.partition import Part, admit, split
+from checkers.linearizability.witness import is_witness
+from checkers.models import Model, named
+from tests.checkers import brute
+from tests.checkers.objects import OBJECTS, damaged, record
+
+LARGEST = 9
+"""Operations in a history: brute force pays for each."""
+
+
+def examples(name: str, seed: int, count: int) -> Iterator[tuple[int, Model, Part]]:
+    """Yield (seed of the example, model, operations of one object)."""
+    for number in range(seed, seed + count):
+        rng = random.Random(number)
+        values = rng.choice((2, 2, 3))
+        lines = record(
+            rng,
+            name,
+            count=rng.randint(1, LARGEST),
+            processes=rng.randint(1, 5),
+            values=values,
+            crash=rng.choice((0.0, 0.0, 0.1, 0.3)),
+            void=rng.choice((0.0, 0.0, 0.2)),
+        )
+        for _ in range(rng.choice((0, 1, 1, 2))):
+            lines = damaged(rng, lines, values)
+        history = History(lines)
+        operations = history.operations(with_void=True)
+        model = named(OBJECTS[name][0])
+        model = model.adapt(model, operations)
+        admitted, _ = admit(operations, model, Conventions(), history.where_index)
+        for part in split(admitted, model):
+            yield number, model, part
+
+
+def disagreement(model: Model, part: Part) -> str | None:
+    """Return what the engines got wrong about one example, or None."""
+    truth = "valid" if brute.is_linearizable(part.operations, model) else "invalid"
+    fast = jit.check_operations(part.operations, model, witness=True)
+    slow = wgl.check_operations(part.operations, model)
+    for result in (fast, slow):
+        if result.validity != truth:
+            return f"{result.engine} says {result.validity}, brute force {truth}"
+        if truth == "valid" and (result.order is None or not is_witness(result.order, part.operations, model)):
+            return f"the witness of {result.engine} is none: {result.order}"
+        if truth == "invalid":
+            index = certain_index(part, model, result, lambda ops, limits: decide(ops, model, limits)[0])
+            if index != _first_failing(part, model):
+                return f"{result.engine}: certain at {index}, brute force at {_first_failing(part, model)}"
+    return None
+
+
+def _first_failing(part: Part, model: Model) -> int | None:
+    for end in part.completions():
+        if not brute.is_linearizable(part.prefix(end, model), model):
+            return end
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("objects", nargs="*", default=list(OBJECTS))
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    for name in options.objects:
+        started = time.monotonic()
+        tally: Counter[str] = Counter()
+        for seed, model, part in examples(name, options.seed, options.count):
+            wrong = disagreement(model, part)
+            if wrong is not None:
+                print(f"{name}: example {seed}: {wrong}")
+                for operation in part.operations:
+                    print(f"  process {operation.process} {model.describe(operation)} {operation.call} {operation.ret}")
+                return 1
+            tally["valid" if brute.is_linearizable(part.operations, model) else "invalid"] += 1
+        print(f"{name}: {dict(sorted(tally.items()))} agree, {time.monotonic() - started:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
