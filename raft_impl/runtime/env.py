@@ -4,7 +4,8 @@ The same code runs in the simulator and as an OS process; what differs is who im
 Nothing but bytes crosses between actors, or from an actor to its disk. All times are integer nanoseconds.
 
 `recv` and `serve` are the two ways to live behind the door. A client, or any code that awaits on its own, calls
-`recv(deadline)` in a loop. A server hands itself to `serve`, which lets the world choose how to run its synchronous steps.
+`recv(deadline)` in a loop. A server hands itself to `serve`, which lets the world choose how to run its synchronous
+steps.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class Network(Protocol):
 class Disk(Protocol):
     """A flat directory of files. Only what `fsync` covered is sure to survive a crash.
 
-    All but the two `fsync` calls are immediate. Every call may raise `OSError`; after an error of an fsync the content of
-    the file since its last good fsync is undefined.
+    All but the two `fsync` calls are immediate. Every call may raise `OSError`; after an error of an fsync the content
+    of the file since its last good fsync is undefined.
     """
 
     def names(self) -> list[str]:
@@ -108,11 +109,22 @@ class Served(Protocol):
 class Environment(Protocol):
     """Everything an actor can see."""
 
-    actor: str
-    clock: Clock
-    network: Network
-    disk: Disk
-    randomness: Randomness
+    @property
+    def actor(self) -> str:
+        """The actor's name, which is its address."""
+        ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def disk(self) -> Disk: ...
+
+    @property
+    def randomness(self) -> Randomness: ...
 
     async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
         """The next datagram as (source, data), or None when the monotonic clock reached `deadline_ns` first."""
