@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def command(
             for mutant in chosen
         ]
         with progress(None, "seeds") as advance:
-            mutants.search(searches, cells, seeds, advance, jobs=jobs)
+            mutants.search(searches, cells, seeds, advance, tell=partial(click.echo, err=True), jobs=jobs)
     reports = [mutants.report(search, seeds) for search in searches]
     if as_json:
         print_json({"mutants": reports})

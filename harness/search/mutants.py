@@ -116,9 +116,13 @@ def search(
     seeds: range,
     advance: Callable[[str], None],
     *,
+    tell: Callable[[str], None] = lambda _: None,
     jobs: int | None = None,
 ) -> None:
-    """Search all mutants, seed by seed in turn, each until its first failing seed is known."""
+    """Search all mutants, seed by seed in turn, each until its first failing seed is known.
+
+    `advance` is called with a word on the state after each seed, `tell` with a line when a mutant first fails.
+    """
     by_name = {search.mutant.name: search for search in searches}
 
     def items() -> Iterator[Job]:
@@ -137,6 +141,8 @@ def search(
             else:
                 found.answers[done.item.seed] = done.result
                 if done.result["verdict"] == "invalid" and not is_allowed(done.result):
+                    if found.first_failure is None:
+                        tell(f"{found.mutant.name}: {failure_signature(done.result)}, seed {done.item.seed}")
                     found.first_failure = min(done.item.seed, found.first_failure or done.item.seed)
             advance(f"{sum(s.first_failure is not None for s in searches)} of {len(searches)} found")
 

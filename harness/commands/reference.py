@@ -1,0 +1,100 @@
+"""The reference of the command line, written from the commands themselves.
+
+    python -m harness.commands.reference > docs/cli.md
+
+A test holds docs/cli.md to this output, so that no option is undocumented and no documentation is stale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from harness.cli import COMMANDS, cli
+from harness.search import suites
+
+_HEAD: Final = """\
+# The command line
+
+<!-- Written by `python -m harness.commands.reference`; a test keeps it current. -->
+
+Human output by default, `--json` for exactly one JSON document on stdout; everything else goes to stderr.
+Options are spelled the same way in every command.
+Durations are written `500ms`, `30s`, `2m` or `1h`; a range of seeds `1..500` includes both ends.
+Scripts may depend on options, exit codes and JSON keys.
+
+| exit code | says |
+| --- | --- |
+| 0 | valid; `suite`: nothing that is neither allowed nor known; `compare`: nothing speaks against B; \
+`mutants`: all found |
+| 1 | invalid; `suite`: a failure that is neither allowed nor known; `compare`: B is worse; `mutants`: some not found; \
+`replay --require-identical`: another run |
+| 2 | unknown; `suite`: more unknown runs than `--max-unknown`; `compare`: undecided, or too few comparable pairs |
+| 254 | bad arguments or a bad input file: one line with what was found, what was expected, and where |
+| 255 | internal error: a bug of ours; `replay`: another run from the same code, harness and interpreter |
+
+With `--json`, 254 and 255 print `{"error": {"found", "expected", "where"}}`.
+"""
+
+_TAIL: Final = """
+## Suites
+
+A suite is a TOML file; its name is enough for those that come with the harness ({names}).
+
+```toml
+name = "nightly"
+count = 2000          # seeds, from 1 on
+max_unknown = "0%"    # more unknown runs than that are exit code 2
+
+[[cell]]
+workload = "register"
+profile = "swarm"
+
+[[cell]]
+workload = "counter"
+profile = "clocks"
+nodes = 5             # also concurrency, rate, duration
+options = {{ reads = "lease" }}
+```
+
+Seed i runs in cell i modulo the number of cells.
+One seed in 50 is run twice, and a difference of the fingerprints is an internal error.
+Runs that are not valid keep a folder; all runs have a row in the index.
+"""
+
+
+def reference() -> str:
+    """Write the whole page."""
+    parts = [_HEAD]
+    with click.Context(cli, info_name="foreshock") as context:
+        for name in COMMANDS:
+            command = cli.get_command(context, name)
+            assert command is not None
+            parts.append("\n".join(_section(command, context)))
+    parts.append(_TAIL.format(names=", ".join(f"`{name}`" for name in suites.named())))
+    return "\n".join(parts)
+
+
+def _section(command: click.Command, parent: click.Context) -> Iterator[str]:
+    context = click.Context(command, info_name=command.name, parent=parent)
+    yield f"## foreshock {command.name}\n"
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"    foreshock {command.name} {usage}\n"
+    for paragraph in re.split(r"\n\s*\n", (command.help or "").strip()):
+        yield " ".join(paragraph.split()) + "\n"
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    yield "| option | does |"
+    yield "| --- | --- |"
+    for option in options:
+        record = option.get_help_record(context)
+        if record is not None:
+            names, does = (text.replace("|", "\\|") for text in record)
+            yield f"| `{names}` | {' '.join(does.split())} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    click.echo(reference(), nl=False)
