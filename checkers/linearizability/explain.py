@@ -71,12 +71,12 @@ def explain(
         "completing": as_data(completing, model),
     }
     if not full:
-        message = f"{_subject(part)}no order explains what the clients saw; certain at index {index}."
+        message = _headline(part, index)
         return Explanation(index=index, f=completing.f, message=message, evidence=evidence)
     prefix = part.prefix(index, model)
     reduction = reduce(prefix, model, decide, result.culprits)
-    last = last_placed(part, index)
     failure = enumerate_failure([*reduction.helpers, *reduction.kept], model)
+    last = last_placed(part, failure.blocked.ret)
     evidence |= {
         "minimal_history": [as_data(operation, model) for operation in reduction.kept],
         "minimal": reduction.minimal,
@@ -90,7 +90,7 @@ def explain(
         ],
         "states_complete": failure.complete,
     }
-    message = _message(part, model, index, reduction, failure, last)
+    message = _message(part, model, completing, reduction, failure, last)
     return Explanation(index=index, f=completing.f, message=message, evidence=evidence)
 
 
@@ -331,15 +331,14 @@ def as_data(operation: Operation, model: Model) -> dict[str, Any]:
     }
 
 
-def _subject(part: Part) -> str:
-    return f"key {part.name}: " if part.name else ""
-
-
 def _message(
-    part: Part, model: Model, index: int, reduction: Reduction, failure: Failure, last: Operation | None
+    part: Part, model: Model, completing: Operation, reduction: Reduction, failure: Failure, last: Operation | None
 ) -> str:
-    lines = [
-        f"{_subject(part)}no order of the operations explains what the clients saw; certain at index {index}.",
+    index = completing.ret
+    lines = [_headline(part, index)]
+    if completing.is_void:
+        lines.append(f"At that index {_named(completing, model)} turned out not to have happened.")
+    lines += [
         _enough(reduction),
         *_table(reduction.kept, model),
     ]
@@ -347,15 +346,19 @@ def _message(
         helpers = ", ".join(_asked(operation, model) for operation in reduction.helpers[:SHOWN])
         more = len(reduction.helpers) - SHOWN
         helpers += f" and {more} more" if more > 0 else ""
-        lines.append(f"With the help of others, at whatever time they took effect: {helpers}.")
+        lines.append(f"They need others, whenever those took effect: {helpers}.")
     lines += _why(model, failure)
     if last is not None:
         lines.append(f"The last operation that could be placed was {_named(last, model)}.")
     others = sum(operation.call <= index for operation in part.operations)
     others -= len(reduction.kept) + len(reduction.helpers)
     if others > 0:
-        noun = "operation does" if others == 1 else "operations do"
-        lines.append(f"The other {others} {noun} not help, at whatever time they took effect.")
+        who = (
+            "The other operation does not help, whenever it"
+            if others == 1
+            else f"The other {others} do not help, whenever they"
+        )
+        lines.append(f"{who} took effect.")
     return "\n".join(lines)
 
 
@@ -364,12 +367,20 @@ def _asked(operation: Operation, model: Model) -> str:
     return model.describe(operation).removesuffix(" -> ?")
 
 
+def _headline(part: Part, index: int) -> str:
+    subject = f"key {part.name}: " if part.name else ""
+    return (
+        f"{subject}the answers contradict each other. There is no order in which each operation takes effect once, "
+        f"between its call and its return, that gives them. Certain at index {index} of the history."
+    )
+
+
 def _enough(reduction: Reduction) -> str:
     count = len(reduction.kept)
     if count == 1:
-        return "One operation is enough to see it (with the indexes of its call and return):"
+        return "One operation is enough to see it (numbers are the indexes of its call and its return):"
     word = "are enough to see it" if reduction.minimal else "suffice, perhaps fewer"
-    return f"{count} operations {word} (with the indexes of their calls and returns):"
+    return f"{count} operations {word} (numbers are the indexes of call and return):"
 
 
 def _table(kept: Sequence[Operation], model: Model) -> list[str]:
@@ -390,7 +401,7 @@ def _why(model: Model, failure: Failure) -> list[str]:
         return [f"When {blocked} returned, no order was left."]
     if not failure.complete:
         return [f"When {blocked} returned, more than {CONFIGURATIONS} orders had been possible; none allows it."]
-    lines = [f"When {blocked} (process {failure.blocked.process}) returned, the state could only be:"]
+    lines = [f"By these, when {blocked} (process {failure.blocked.process}) returned, the state could only be:"]
     for state, order in failure.states[:SHOWN]:
         path = ", then ".join(_asked(operation, model) for operation in order[-SHOWN:]) or "nothing has happened"
         path = "... " + path if len(order) > SHOWN else path

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ILLEGAL, KEEPS, Access, Function, Model
+from .model import ILLEGAL, KEEPS, Access, Function, Model, describe
 
 FREE: Final = None
 HELD: Final = "held"
@@ -55,12 +55,22 @@ def _describe_state(state: Any) -> str:
     return "held" if state == HELD else f"held by process {state}"
 
 
+def _describe(operation: Operation) -> str:
+    return describe(operation).removesuffix(" -> null")
+
+
 def _owned_identity(operation: Operation) -> Hashable:
     return (operation.f, operation.process, operation.type, operation.error)
 
 
 MUTEX: Final = Model(
-    name="mutex", init=FREE, step=step_mutex, functions=FUNCTIONS, access=access, describe_state=_describe_state
+    name="mutex",
+    init=FREE,
+    step=step_mutex,
+    functions=FUNCTIONS,
+    access=access,
+    describe=_describe,
+    describe_state=_describe_state,
 )
 OWNED_MUTEX: Final = Model(
     name="owned-mutex",
@@ -68,5 +78,6 @@ OWNED_MUTEX: Final = Model(
     step=step_owned_mutex,
     functions=FUNCTIONS,
     identity=_owned_identity,
+    describe=_describe,
     describe_state=_describe_state,
 )
