@@ -45,8 +45,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD)
-        for column, right in zip(columns, numeric, strict=True):
-            table.add_column(column, justify="right" if right else "left", overflow="fold")
+        for at, (column, right) in enumerate(zip(columns, numeric, strict=True)):
+            table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=at == 0)
         for text in texts:
             table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in text))
         Console().print(table)

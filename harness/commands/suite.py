@@ -169,9 +169,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
         f"time      {wall:.1f} s, {total / wall:.1f} seeds a second, {summary['simulated_seconds']:.0f} s simulated, "
         f"{summary['simulated_seconds'] / wall:.0f} times real time"
     )
-    missed = [name for name, count in summary["probes"].items() if not count]
-    if missed:
-        click.echo(f"never     {', '.join(missed)}")
     _print_failures(summary["failures"])
     for unknown in summary["unknown"]:
         click.echo(f"\nunknown, {unknown['runs']} runs: {unknown['reason']}\n    {unknown['reproduce']}")

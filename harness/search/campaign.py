@@ -11,6 +11,7 @@ Seed i runs in cell i modulo the number of cells, so that a seed means the same 
 from __future__ import annotations
 
 import datetime
+import re
 import secrets
 import time
 from collections import Counter
@@ -102,7 +103,8 @@ class Tally:
         if verdict == "invalid":
             self._add_failure(document)
         elif verdict == "unknown":
-            self._unknown.setdefault(document["reason"].split(";")[0], []).append(document)
+            # Reasons that differ in their numbers only are one reason.
+            self._unknown.setdefault(re.sub(r"\d+", "N", document["reason"].split(";")[0]), []).append(document)
 
     @property
     def total(self) -> int:
@@ -131,13 +133,8 @@ class Tally:
             "allowed": self.allowed,
             "failures": [self._failure(group) for group in self._ordered()],
             "unknown": [
-                {
-                    "reason": reason,
-                    "runs": len(documents),
-                    "seeds": sorted(document["seed"] for document in documents)[:_SEEDS_SHOWN],
-                    "reproduce": self._command(min(documents, key=lambda document: int(document["seed"]))),
-                }
-                for reason, documents in sorted(self._unknown.items(), key=lambda entry: -len(entry[1]))
+                self._unclear(sorted(documents, key=lambda document: int(document["seed"])))
+                for _, documents in sorted(self._unknown.items(), key=lambda entry: (-len(entry[1]), entry[0]))
             ],
             "errors": self._errors,
             "simulated_seconds": round(self.simulated_seconds, 3),
@@ -182,6 +179,15 @@ class Tally:
             "message": anomalies[0]["message"] if anomalies else "",
             "run": example["run"],
             "reproduce": self._command(example),
+        }
+
+    def _unclear(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "reason": documents[0]["reason"],
+            "runs": len(documents),
+            "seeds": [document["seed"] for document in documents][:_SEEDS_SHOWN],
+            "run": documents[0]["run"],
+            "reproduce": self._command(documents[0]),
         }
 
     def _command(self, document: dict[str, Any]) -> str:
