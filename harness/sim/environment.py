@@ -4,15 +4,19 @@ An environment belongs to one incarnation of an actor. A crash first makes it de
 parks for ever, so that no clean-up code of the dead task, in whatever order Trio runs it, leaves a mark. Only then are the
 tasks cancelled.
 
-Two lanes run a server. In the *task lane* each delivery or timer wakes the server's Trio task. In the *fast lane* the heap
-callback itself runs the server's synchronous step, and the task is woken only to await its disk. Both see the same events
-in the same order, so both give the same fingerprint (tested); the fast lane saves the Trio passes, which are what bounds
-the speed.
+Two lanes run a server. In the *task lane* each delivery, timer and disk completion wakes the server's Trio task. In the
+*fast lane* the heap callback itself runs the server's synchronous step and drives the coroutine of its `sync`, which may
+await nothing but the disk; the task is only there to be cancelled. Both see the same events in the same order, so both give
+the same fingerprint (tested): the task lane is the oracle of the fast one, which saves the Trio passes.
+
+A server whose `storage` is "async" goes on stepping while its disk is awaited; `post` then comes between two steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import types
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, Protocol
 
 import outcome
@@ -26,6 +30,16 @@ from .kernel.local_clock import LocalClock
 from .network import Network
 
 _Abort: Final = trio.lowlevel.Abort.SUCCEEDED
+
+
+_DISK: Final = object()
+"""What a driven `sync` hands up when it waits for its disk."""
+
+
+@types.coroutine
+def _disk() -> Generator[object, None, None]:
+    """Wait for the disk, in a coroutine that callbacks drive."""
+    yield _DISK
 
 
 class Host(Protocol):
@@ -166,7 +180,13 @@ class SimEnvironment:
         self._inbox: list[tuple[str, bytes]] = []
         self._task: trio.lowlevel.Task | None = None  # waits for inbox or timer
         self._sync_task: trio.lowlevel.Task | None = None  # waits for the disk
+        self._flusher: trio.lowlevel.Task | None = None  # waits for something to sync (task lane, overlapping)
+        self._flusher_starts = False
         self._server: SystemServer | None = None
+        self._overlaps = False  # the server goes on stepping while its disk is awaited
+        self._sync: Coroutine[object, None, None] | None = None  # the server's `sync`, driven by callbacks (fast lane)
+        self._sync_error: OSError | None = None
+        self._driving = False  # the code that runs now is that coroutine
         self._idle = False  # the server waits, and the fast lane may step it from a callback
         self._deadline = FAR  # what the timer is for, on the local monotonic clock
         self._armed = FAR  # virtual time of the one live heap entry of the timer
@@ -196,46 +216,129 @@ class SimEnvironment:
             await trio.sleep_forever()
 
     async def serve(self, server: SystemServer) -> None:
-        """Run a server until it is cancelled."""
+        """Run a server until it is cancelled, in the lane that this world was given."""
         self._server = server
+        self._overlaps = getattr(server, "storage", "sync") == "async"
         self._seat.observe(server)
-        must_sync = self._step_if_due()
+        self._arm(server.deadline_ns)
+        if self._fast:
+            self._idle = True
+            self._step_if_due()
+            await self._park()  # the task is there to be cancelled, and to raise what a step raised
+        elif self._overlaps:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._flush_for_ever, server)
+                await self._serve_in_task(server)
+        else:
+            await self._serve_in_task(server)
+
+    # The task lane: every delivery and every disk completion is a wake of a Trio task.
+
+    async def _serve_in_task(self, server: SystemServer) -> None:
         while True:
-            if not must_sync:
+            if not self._inbox and self.clock.monotonic_ns() < server.deadline_ns:
                 self._idle = True
                 await self._park()
                 self._idle = False
-                if not self._fast:
-                    must_sync = self._step()
-                    if not must_sync:
-                        continue
+            must_sync = self._process(server)
+            if must_sync and not self._overlaps:
+                await server.sync()
+                server.post()
+                self._seat.observe(server)
+                self._arm(server.deadline_ns)
+            elif must_sync and self._flusher is not None:
+                flusher, self._flusher = self._flusher, None
+                trio.lowlevel.reschedule(flusher)
+                self._flusher_starts = True
+                while self._flusher_starts:  # its fsync comes before our next step, as in the fast lane
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def _flush_for_ever(self, server: SystemServer) -> None:
+        while True:
+            if not server.must_sync:
+                self._flusher = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._abort_flusher)
+            self._flusher_starts = False
             await server.sync()
-            if self.dead:
-                await trio.sleep_forever()
             server.post()
             self._seat.observe(server)
-            must_sync = self._step_if_due()
+            self._arm(server.deadline_ns)
+            if self._inbox or self.clock.monotonic_ns() >= server.deadline_ns:
+                self._stir()
 
-    def _step(self) -> bool:
-        """One synchronous step of the server. True when its disk must be awaited."""
+    def _abort_flusher(self, _: Any) -> trio.lowlevel.Abort:
+        self._flusher = None
+        return _Abort
+
+    # The fast lane: callbacks run the steps, and drive the coroutine of `sync` themselves.
+
+    def _step_if_due(self) -> None:
         server = self._server
         assert server is not None
+        while self._inbox or self.clock.monotonic_ns() >= server.deadline_ns:
+            if self._sync is not None and not self._overlaps:
+                return
+            if self._process(server) and self._sync is None:
+                self._begin_sync(server)
+        if self._sync is None and self._overlaps and server.must_sync:
+            self._begin_sync(server)
+
+    def _begin_sync(self, server: SystemServer) -> None:
+        self._sync = server.sync()
+        self._drive_sync(server)
+
+    def _drive_sync(self, server: SystemServer) -> None:
+        """Let `sync` run to its next wait for the disk; when it has ended, do what waited for it."""
+        while self._sync is not None:
+            self._driving = True
+            try:
+                waits_for = self._sync.send(None)
+            except StopIteration:
+                self._sync = None
+            else:
+                if waits_for is not _DISK:
+                    raise TypeError("a server's sync awaited something other than its disk; run it in the task lane")
+                return
+            finally:
+                self._driving = False
+            server.post()
+            self._seat.observe(server)
+            self._arm(server.deadline_ns)
+            if self._overlaps and server.must_sync:
+                self._sync = server.sync()
+
+    def _resume_sync(self) -> None:
+        """The disk is done: go on with the coroutine, and then with what arrived meanwhile."""
+        assert self._server is not None
+        self._guarded(self._drive_and_step)
+
+    def _drive_and_step(self) -> None:
+        assert self._server is not None
+        self._drive_sync(self._server)
+        self._step_if_due()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Run a step in a callback; what it raises is raised in the server's task."""
+        try:
+            step()
+        except Exception as error:
+            task, self._task = self._task, None
+            self._idle = False
+            if task is None:
+                raise
+            self._kernel.wake(task, outcome.Error(error))
+
+    # Both lanes.
+
+    def _process(self, server: SystemServer) -> bool:
+        """One synchronous step of the server. True when its disk must be awaited."""
         messages, self._inbox = self._inbox, []
         must_sync = server.process(messages)
         if server.notes:
             self._seat.observe(server)
-        if must_sync:
-            return True
-        self._arm(server.deadline_ns)
-        return False
-
-    def _step_if_due(self) -> bool:
-        server = self._server
-        assert server is not None
-        if self._inbox or self.clock.monotonic_ns() >= server.deadline_ns:
-            return self._step()
-        self._arm(server.deadline_ns)
-        return False
+        if not must_sync or self._overlaps:
+            self._arm(server.deadline_ns)
+        return must_sync
 
     def _stir(self) -> None:
         """Something arrived for a waiting actor: step its server here, or wake its task."""
@@ -243,14 +346,9 @@ class SimEnvironment:
         if task is None:
             return
         if self._idle and self._fast:
-            try:
-                if not self._step():
-                    return
-            except Exception as error:
-                self._task = None
-                self._kernel.wake(task, outcome.Error(error))
-                return
-        if self._task is not None:
+            if self._sync is None or self._overlaps:
+                self._guarded(self._step_if_due)
+        else:
             self._task = None
             self._kernel.wake(task)
 
@@ -275,7 +373,7 @@ class SimEnvironment:
     def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""
         server = self._server
-        if server is None or not self._idle:
+        if server is None or not self._idle or (self._sync is not None and not self._overlaps):
             return False
         taken = command(server)
         self._seat.observe(server)
@@ -294,6 +392,10 @@ class SimEnvironment:
         self.dead = True
         self._server = None
         self._inbox.clear()
+        sync, self._sync = self._sync, None
+        if sync is not None:
+            with contextlib.suppress(RuntimeError):  # clean-up code that awaits gets no further
+                sync.close()
         self._kernel.cancel(self.scope)
 
     # -- timer ----------------------------------------------------------------------------------------------------
@@ -337,11 +439,27 @@ class SimEnvironment:
         """Await an fsync of a file, or of the directory."""
         if self.dead:
             await trio.sleep_forever()
-        self._seat.begin_sync(name, self._on_synced)
-        self._sync_task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort_sync)
+        if self._driving:
+            self._seat.begin_sync(name, self._on_synced_in_callback)
+            await _disk()
+            error, self._sync_error = self._sync_error, None
+            if error is not None:
+                raise error
+        else:
+            self._seat.begin_sync(name, self._on_synced)
+            self._sync_task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abort_sync)
+            await self._rest_if_dead()
+
+    async def _rest_if_dead(self) -> None:
+        """The dead do not go on, whatever woke them: they wait to be cancelled."""
         if self.dead:
             await trio.sleep_forever()
+
+    def _on_synced_in_callback(self, error: OSError | None) -> None:
+        if not self.dead:
+            self._sync_error = error
+            self._resume_sync()
 
     def _on_synced(self, error: OSError | None) -> None:
         task, self._sync_task = self._sync_task, None
