@@ -171,7 +171,10 @@ class Raft:
         return self._ready(now)
 
     def change(self, now: int, tag: Any, change: Change) -> Ready:
-        """Change the membership. Answered by Proposed with the entry whose commit decides the change."""
+        """Change the membership. Answered by Proposed with the entry whose commit decides the change.
+
+        That entry may be an old one, when the wish is fulfilled already (its term is 0 if the log has forgotten it).
+        """
         if self._lead is not None:
             self._lead.change(now, tag, change)
         else:

@@ -30,7 +30,7 @@ from .quorum import agreed, is_voter
 from .reads import Asker, PendingReads, Rounds
 from .ready import Proposed, ReadAt, Refused, Transferred
 from .replica import Replica
-from .state import Entry, EntryKind, Index, Membership, NodeId
+from .state import Entry, EntryKind, Index, Membership, NodeId, Term
 
 FAR_NS: Final = 1 << 62
 """A time that never comes."""
@@ -134,10 +134,13 @@ class Leader:
                 goal = target(current, change)
             except ValueError:
                 reason = "bad-change"
-            else:
-                reason = "no-change" if goal == current else None
         if reason is not None:
             replica.out.answer_after.append(Refused(tag, reason, replica.node))
+            return
+        if goal == current:
+            # A wish may be repeated: it came true with the entry that holds the configuration in force.
+            index = replica.memberships.index
+            replica.out.answer_after.append(Proposed(tag, index, replica.log.term(index) or Term(0)))
             return
         unproven = newcomers(current, goal)
         if not unproven:

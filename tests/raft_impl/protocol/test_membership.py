@@ -325,7 +325,7 @@ def test_one_change_at_a_time() -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"leave": "abc"}, "bad-change"), ({"vote": "d", "leave": "d"}, "bad-change"), ({"vote": "b"}, "no-change")],
+    [({"leave": "abc"}, "bad-change"), ({"vote": "d", "leave": "d"}, "bad-change")],
 )
 def test_a_senseless_change_is_refused(change: dict[str, str], reason: str) -> None:
     """Before it has any effect."""
@@ -335,6 +335,21 @@ def test_a_senseless_change_is_refused(change: dict[str, str], reason: str) -> N
     tag = cluster.change("a", **change)
 
     assert cluster.answer("a", tag) == Refused(tag, reason, "a")
+    assert cluster.status("a").last == last
+
+
+def test_a_wish_that_is_fulfilled_already_is_answered_at_once() -> None:
+    """So that it may be repeated; it names the entry that fulfilled it, and appends none."""
+    cluster = led(spare="d")
+    first = cluster.change("a", vote="d")
+    cluster.run(4 * HEARTBEAT_NS)
+    last = cluster.status("a").last
+
+    again, never_needed = cluster.change("a", vote="d"), cluster.change("a", vote="b")
+
+    answers = [cluster.answer("a", tag) for tag in (first, again, never_needed)]
+    assert [type(answer) for answer in answers] == [Proposed] * 3
+    assert cluster.answer("a", again) == Proposed(again, cluster.status("a").membership_index, Term(1))
     assert cluster.status("a").last == last
 
 
