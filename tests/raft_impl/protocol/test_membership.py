@@ -285,6 +285,22 @@ def test_c_new_is_appended_only_after_c_old_new_is_committed() -> None:
     assert cluster.status("a").membership == Membership(nodes("ade"))
 
 
+def test_the_commit_of_an_earlier_entry_does_not_leave_the_joint_configuration() -> None:
+    """Section 6: it is the commit of C_old,new itself that allows C_new."""
+    cluster = alone()
+    elected(cluster, "b")
+    cluster.step("a", "b", AppendReply(Term(1), Index(1)))
+    cluster.propose("a", "x", settle=False)
+    cluster.change("a", leave="c", settle=False)
+
+    cluster.step("a", "b", AppendReply(Term(1), Index(2)))
+    assert cluster.status("a").commit == 2
+    assert cluster.status("a").membership == Membership(nodes("ab"), nodes("abc"))
+
+    cluster.step("a", "b", AppendReply(Term(1), Index(3)))
+    assert cluster.status("a").membership == Membership(nodes("ab"))
+
+
 def test_a_restart_in_the_joint_configuration_remembers_both_halves() -> None:
     """The configuration is read from log and snapshot as a whole (etcd raft e515a67)."""
     cluster = led("abc", learners="de")
