@@ -38,6 +38,7 @@ from .wal import Wal
 from .wire import Action, Reply, Request, Status, encode
 
 MALFORMED: Final = "malformed"
+RETIRED: Final = "shutdown"
 
 
 class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,10 +386,10 @@ class Member:
         for index in [index for index in self._pending if index >= first]:
             self._forsake(index)
 
-    def _forsake(self, index: int) -> None:
+    def _forsake(self, index: int, word: str = DEPOSED) -> None:
         waiter = self._pending.pop(index)
         self._land(waiter)
-        self._reply(waiter.source, Reply(waiter.id, Status.UNKNOWN, DEPOSED))
+        self._reply(waiter.source, Reply(waiter.id, Status.UNKNOWN, word))
 
     def _land(self, waiter: _Waiter) -> None:
         if waiter.session:
@@ -430,6 +431,28 @@ class Member:
             case _:
                 raise ValueError(f"command is {name!r}; expected campaign, transfer, change or compact")
         return not admin.refused
+
+    def resign(self, now: int) -> bool:
+        """Begin to hand leadership to the voter that is furthest, if this replica leads. True when that was begun."""
+        status = self._core.status()
+        voters = [node for node in status.membership.voters if node in status.peers]
+        if not self._core.is_leader or not voters:
+            return False
+        heir = max(voters, key=lambda node: status.peers[node].match)
+        return self.command(now, "transfer", {"target": heir})
+
+    def retire(self) -> None:
+        """Tell everyone who waits that there will be no answer from here."""
+        for index in list(self._pending):
+            self._forsake(index, RETIRED)
+        readers, self._readers = self._readers, []
+        for _, _, reader in readers:
+            self._reply(reader.source, Reply(reader.id, Status.REFUSED, RETIRED))
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this replica leads its group, as far as it knows."""
+        return self._core.is_leader
 
     def inspect(self) -> dict[str, Any]:
         """What this replica is and holds, for people."""

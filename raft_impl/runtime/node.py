@@ -97,6 +97,18 @@ class Server:
         self._aim()
         return taken
 
+    def resign(self) -> bool:
+        """Begin to hand over every leadership held here. True while that may help: call it again until it does not."""
+        now = self._clock.monotonic_ns()
+        begun = [member.resign(now) or member.is_leader for member in self._all]
+        self._aim()
+        return any(begun)
+
+    def retire(self) -> None:
+        """Answer everyone who waits with "unknown", or "refused" for reads: the last thing before the server goes."""
+        for member in self._all:
+            member.retire()
+
     def inspect(self) -> dict[str, Any]:
         """What each group's replica is and holds."""
         return {member.group: member.inspect() for member in self._all}

@@ -458,6 +458,32 @@ def test_a_follower_refuses_commands_for_leaders() -> None:
         cluster.servers[follower].command("g0", "dance", {})
 
 
+def test_a_leader_resigns_to_the_voter_that_is_furthest_and_answers_who_waits() -> None:
+    cluster = Cluster(3, options={"client_attempt_timeout_ms": 60_000, "client_timeout_ms": 60_000})
+    leader = cluster.elect()
+    env, client = opened(cluster)
+    cluster.run(env, client.call("write", "x", 1))
+
+    assert cluster.servers[leader].resign()
+    cluster.env(leader)._step()
+    cluster.world.run_for(300)
+    assert cluster.leader() != leader
+    assert not cluster.servers[leader].resign()
+
+    heir = cluster.leader()
+    uniform = cluster.world.delay
+    cluster.world.delay = lambda source, target, frame: (
+        None if heir in (source, target) and "c" not in source + target else uniform(source, target, frame)
+    )
+    task = env.start(client.call("write", "x", 2))
+    cluster.world.run_for(60)
+    cluster.servers[heir].retire()
+    cluster.world.run_for(10)
+
+    assert "shutdown" in [reply.word for reply in replies(cluster, env.actor)]
+    assert not task.done
+
+
 def test_equal_seeds_give_equal_runs() -> None:
     def frames(seed: int) -> list[Any]:
         cluster = Cluster(3, seed=seed, options={"snapshot_threshold": 3})
