@@ -38,7 +38,9 @@ linearization.
 from __future__ import annotations
 
 from bisect import insort
+from collections import deque
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import combinations, product
 from typing import Final, NamedTuple, Protocol
 
@@ -48,6 +50,19 @@ from .result import LimitReached, Meter
 
 CONFIGURATIONS_MAX: Final = 20_000
 """More than this at one instant, and there is no hope that the next one has fewer."""
+
+EFFORTS: Final = ((3, 0), (20, 24), (60, 100), (400, 200), (CONFIGURATIONS_MAX, INF))
+"""How many configurations are kept, and how many returns the walk goes back for it where the effort before got stuck.
+
+Most returns leave hardly any choice, so few configurations, the cheapest, pass most of the way. What was given up
+matters only where the walk gets stuck; the last effort gives up nothing, and starts where nothing had been given up.
+"""
+
+STRIDE: Final = 12
+"""So many returns lie between places that the walk can go back to."""
+
+PLACES_KEPT: Final = 20
+"""Of those places, the last ones are kept, and the last one before which nothing had been given up."""
 
 SMALL_DELTA_MAX: Final = 16
 """Up to this size of all deltas, minimal multisets are enumerated by walking; beyond it, by subset sums."""
@@ -96,12 +111,29 @@ class _Configuration(NamedTuple):
     seen: frozenset[int]  # rows; membership only
 
 
+class _Place(NamedTuple):
+    """A place on the way, to go back to: everything that changes in a walk."""
+
+    position: int  # how many returns lie behind
+    called: int  # how many rows have been called
+    was_cut: bool  # whether some configuration had been given up
+    configurations: list[_Configuration]
+    asking: dict[int, None]
+    pending: tuple[dict[int, list[int]], dict[int, int]]
+
+
 class _Walk:
     """One walk over the events, with all configurations."""
 
     def __init__(self, rows: Rows, meter: Meter) -> None:
         self.rows = rows
         self.meter = meter
+        self.in_order = [row for row, ret in enumerate(rows.returns) if ret < INF]
+        self.in_order.sort(key=rows.returns.__getitem__)
+        self.width = EFFORTS[0][0]
+        self.was_cut = False
+        self.called = 0
+        self.configurations = [_Configuration(rows.initial, (), frozenset())]
         self.pending = _Pending(max((abs(delta) for delta in rows.deltas), default=0) <= SMALL_DELTA_MAX)
         self.asking: dict[int, None] = {}  # pending rows with an answer, in the order of their calls
         self.readers: dict[int, list[int]] = {}  # value -> pending reads of it
@@ -109,27 +141,65 @@ class _Walk:
         self.next_check = 0
 
     def run(self) -> int | None:
-        rows = self.rows
-        configurations = [_Configuration(rows.initial, (), frozenset())]
-        in_order = [row for row, ret in enumerate(rows.returns) if ret < INF]
-        in_order.sort(key=rows.returns.__getitem__)
-        called = 0
-        for row in in_order:
-            now = rows.returns[row]
-            while called < len(rows.calls) and rows.calls[called] < now:
-                configurations = self._call(configurations, called)
-                called += 1
-            if rows.kinds[row] == ADD:
-                configurations = self._return_blind(configurations, rows.deltas[row], now)
-            else:
-                configurations = self._return_answer(configurations, row)
-            if not configurations:
-                if self.pending.was_partial:
-                    reason = f"too many crashed adds to try all their sums; stuck at the completion with index {now}"
-                    raise LimitReached(reason)
-                return now
-            configurations = self._forget_crashed(configurations)
+        places: deque[_Place] = deque(maxlen=PLACES_KEPT)
+        exact = self._place(0)
+        position = effort = stuck = 0
+        while position < len(self.in_order):
+            if position % STRIDE == 0:
+                places.append(self._place(position))
+                exact = exact if self.was_cut else places[-1]
+            if effort and position > stuck + STRIDE:
+                effort = 0
+                self.width = EFFORTS[0][0]
+            self._pass(self.in_order[position])
+            if self.configurations:
+                position += 1
+                continue
+            if not self.was_cut:
+                return self._give_up(position)
+            effort += 1
+            stuck = max(stuck, position)
+            self.width, back = EFFORTS[effort]
+            while places and places[-1].position > max(position - back, exact.position):
+                places.pop()
+            place = places[-1] if places and effort < len(EFFORTS) - 1 else exact
+            self._go_back(place)
+            position = place.position
         return None
+
+    def _give_up(self, position: int) -> int:
+        index = self.rows.returns[self.in_order[position]]
+        if self.pending.was_partial:
+            raise LimitReached(
+                f"too many crashed adds to try all their sums; stuck at the completion with index {index}"
+            )
+        return index
+
+    def _place(self, position: int) -> _Place:
+        kept = self.pending.live_copy(), self.pending.crashed.copy()
+        return _Place(position, self.called, self.was_cut, self.configurations, self.asking.copy(), kept)
+
+    def _go_back(self, place: _Place) -> None:
+        self.called, self.was_cut, self.configurations = place.called, place.was_cut, place.configurations
+        self.asking = place.asking.copy()
+        self.readers = {}
+        for row in self.asking:
+            if self.rows.kinds[row] == READ:
+                self.readers.setdefault(self.rows.values[row], []).append(row)
+        self.pending.restore(*place.pending)
+
+    def _pass(self, row: int) -> None:
+        """Pass one return, and the calls before it."""
+        rows = self.rows
+        now = rows.returns[row]
+        while self.called < len(rows.calls) and rows.calls[self.called] < now:
+            self.configurations = self._call(self.configurations, self.called)
+            self.called += 1
+        if rows.kinds[row] == ADD:
+            found = self._return_blind(self.configurations, rows.deltas[row], now)
+        else:
+            found = self._return_answer(self.configurations, row)
+        self.configurations = self._forget_crashed(found)
 
     def _call(self, configurations: list[_Configuration], row: int) -> list[_Configuration]:
         rows = self.rows
@@ -152,52 +222,66 @@ class _Walk:
         for configuration in configurations:
             if this in configuration.ahead:
                 found.append(_without(configuration, this))
-                continue
-            for value, ahead, seen in self._visits(configuration, -1):
-                if this in ahead:
-                    found.append(_without(_Configuration(value, ahead, seen), this))
-                else:
-                    found.append(self._arrive(value + delta, ahead, seen))
+            else:
+                found.extend(self._some(self._place_blind(configuration, this)))
         self.pending.settle(delta, now)
-        self._count(len(found))
         return self._prune(found)
+
+    def _place_blind(self, configuration: _Configuration, this: tuple[int, int]) -> Iterator[_Configuration]:
+        for before in self._visits(configuration, -1):
+            if this in before.ahead:
+                yield _without(before, this)
+            else:
+                yield self._arrive(before.value + this[0], before.ahead, before.seen)
 
     def _return_answer(self, configurations: list[_Configuration], row: int) -> list[_Configuration]:
         found: list[_Configuration] = []
         for configuration in configurations:
             if row in configuration.seen:
                 found.append(configuration)
-                continue
-            for before in self._visits(configuration, row):
-                found.extend((before,) if row in before.seen else self._visit(before, row))
+            else:
+                found.extend(self._some(self._place_answer(configuration, row)))
         del self.asking[row]
         if self.rows.kinds[row] == READ:
             self.readers[self.rows.values[row]].remove(row)
             if not self.readers[self.rows.values[row]]:
                 del self.readers[self.rows.values[row]]
-        self._count(len(found))
         return self._prune([configuration._replace(seen=configuration.seen - {row}) for configuration in found])
+
+    def _place_answer(self, configuration: _Configuration, row: int) -> Iterator[_Configuration]:
+        for before in self._visits(configuration, row):
+            if row in before.seen:
+                yield before
+            else:
+                yield from self._visit(before, row)
+
+    def _some(self, configurations: Iterator[_Configuration]) -> Iterator[_Configuration]:
+        """Let through what comes of one configuration at one event, up to the width."""
+        for count, configuration in enumerate(configurations):
+            if count == self.width:
+                self.was_cut = True
+                return
+            yield configuration
 
     def _arrive(self, value: int, ahead: Adds, seen: frozenset[int]) -> _Configuration:
         """Come to a value, where pending reads may be waiting."""
         waiting = self.readers.get(value)
         return _Configuration(value, ahead, seen.union(waiting) if waiting else seen)
 
-    def _visits(self, configuration: _Configuration, goal: int) -> list[_Configuration]:
-        """List what comes of visits to pending operations with answers other than `goal`, in any order, or of none."""
-        found = [configuration]
-        if all(row in configuration.seen or row == goal for row in self.asking):
-            return found
+    def _visits(self, configuration: _Configuration, goal: int) -> Iterator[_Configuration]:
+        """Yield what comes of visits to other pending operations with answers, of no visit first, then by price."""
         known = {configuration}
-        for reached in found:
+        cheapest = [(_price(configuration), 0, configuration)]
+        while cheapest:
+            *_, reached = heappop(cheapest)
+            yield reached
             for row in self.asking:
                 if row != goal and row not in reached.seen:
                     for after in self._visit(reached, row):
                         if after not in known:
                             known.add(after)
-                            found.append(after)
-            self._count(len(found))
-        return self._prune(found)
+                            heappush(cheapest, (_price(after), len(known), after))
+            self._count(len(known))
 
     def _visit(self, configuration: _Configuration, row: int) -> Iterator[_Configuration]:
         """Place one operation with an answer, after the blind adds that it takes."""
@@ -205,13 +289,13 @@ class _Walk:
         value, ahead, seen = configuration
         answer = rows.values[row]
         if rows.kinds[row] == READ:
-            for more in self.pending.multisets(answer - value, ahead):
-                yield self._arrive(answer, self.pending.place(more, ahead), seen)
+            for after in self.pending.ways(answer - value, ahead):
+                yield self._arrive(answer, after, seen)
             return
         needs = answer - rows.deltas[row]
-        for more in self.pending.multisets(needs - value, ahead):
-            there = self._arrive(needs, self.pending.place(more, ahead), seen)
-            yield self._arrive(answer, there.ahead, there.seen | {row})
+        for after in self.pending.ways(needs - value, ahead):
+            there = self._arrive(needs, after, seen)
+            yield self._arrive(answer, after, there.seen | {row})
 
     def _count(self, size: int) -> None:
         self.steps += size
@@ -222,32 +306,43 @@ class _Walk:
             self.meter.check(self.steps, size)
 
     def _prune(self, configurations: list[_Configuration]) -> list[_Configuration]:
-        """Drop each configuration that another one dominates."""
+        """Drop each configuration that another one dominates, and the dearest ones if there are too many."""
+        self._count(len(configurations))
         if len(configurations) <= 1:
             return configurations
         kinds = self.rows.kinds
         kept: list[tuple[_Configuration, frozenset[int]]] = []
         # Whatever dominates a configuration comes before it in this order.
-        order = sorted(dict.fromkeys(configurations), key=lambda one: (len(one.ahead), -len(one.seen)))
-        for configuration in order:
+        for configuration in sorted(dict.fromkeys(configurations), key=_price):
             _, ahead, seen = configuration
             adds = frozenset(row for row in seen if kinds[row] != READ)
             if not any(
                 adds == other_adds and seen <= other.seen and _is_within(other.ahead, ahead)
                 for other, other_adds in kept
             ):
+                if len(kept) == self.width:
+                    self.was_cut = True
+                    break
                 kept.append((configuration, adds))
         return [configuration for configuration, _ in kept]
 
     def _forget_crashed(self, configurations: list[_Configuration]) -> list[_Configuration]:
         """What crashed and took effect in every configuration is over."""
+        if len(configurations) != 1:
+            return configurations
         common = [add for add in configurations[0].ahead if add[1] == INF]
-        if not common or len(configurations) > 1:
+        if not common:
             return configurations
         for delta, _ in common:
             self.pending.settle(delta, INF)
         (only,) = configurations
         return [only._replace(ahead=tuple(add for add in only.ahead if add[1] < INF))]
+
+
+def _price(configuration: _Configuration) -> tuple[int, int]:
+    """What a configuration has used: crashed adds are dear, since no return gives them back."""
+    _, ahead, seen = configuration
+    return sum(4 if ret == INF else 1 for _, ret in ahead), -len(seen)
 
 
 def _without(configuration: _Configuration, add: tuple[int, int]) -> _Configuration:
@@ -286,11 +381,24 @@ class _Pending:
         self.live: dict[int, list[int]] = {}  # delta -> returns of live adds, the earliest first
         self.crashed: dict[int, int] = {}  # delta -> how many crashed adds may still take effect
         self.was_partial = False  # an answer may have missed something
-        self.walks: dict[tuple[int, Counts], list[Counts]] = {}  # (sum, spare) -> minimal multisets
+        self.walks: dict[tuple[int, Counts], Sequence[Counts]] = {}  # (sum, spare) -> minimal multisets
+        self.memo: dict[tuple[int, Adds], list[Adds]] = {}  # what `ways` answered since the last change
         self.table: _Table | None = None  # sums of sets of crashed adds
+
+    def live_copy(self) -> dict[int, list[int]]:
+        """Copy what may be restored later."""
+        return {delta: returns.copy() for delta, returns in self.live.items()}
+
+    def restore(self, live: dict[int, list[int]], crashed: dict[int, int]) -> None:
+        """Go back to other pending adds."""
+        self.live = {delta: returns.copy() for delta, returns in live.items()}
+        self.crashed = crashed.copy()
+        self.memo.clear()
+        self.table = None
 
     def call(self, delta: int, ret: int) -> None:
         """An add is pending from now on."""
+        self.memo.clear()
         if ret == INF:
             self.crashed[delta] = self.crashed.get(delta, 0) + 1
             if self.table is not None:
@@ -300,6 +408,7 @@ class _Pending:
 
     def settle(self, delta: int, ret: int) -> None:
         """An add is pending no more."""
+        self.memo.clear()
         if ret == INF:
             self.crashed[delta] -= 1
             if not self.crashed[delta]:
@@ -310,10 +419,20 @@ class _Pending:
             if not self.live[delta]:
                 del self.live[delta]
 
-    def place(self, more: Counts, ahead: Adds) -> Adds:
+    def ways(self, goal: int, ahead: Adds) -> list[Adds]:
+        """List what can be ahead after a minimal multiset of pending adds, not yet ahead, whose sum is `goal`."""
+        if goal == 0:
+            return [ahead]
+        key = (goal, ahead)
+        found = self.memo.get(key)
+        if found is None:
+            live, crashed = self._spare(ahead)
+            multisets = (self._by_walking if self.are_small else self._by_table)(goal, live, crashed)
+            found = self.memo[key] = [self._place(counts, ahead) for counts in multisets]
+        return found
+
+    def _place(self, more: Counts, ahead: Adds) -> Adds:
         """Put so many adds of each class ahead: those that return first."""
-        if not more:
-            return ahead
         added = list(ahead)
         for delta, count in more:
             waiting = [ret for ret in self.live.get(delta, ()) if (delta, ret) not in ahead][:count]
@@ -321,18 +440,6 @@ class _Pending:
             added += [(delta, INF)] * (count - len(waiting))
         added.sort(key=lambda add: (add[0], -add[1]))
         return tuple(added)
-
-    def multisets(self, goal: int, ahead: Adds) -> Sequence[Counts]:
-        """List the minimal multisets of adds, pending and not ahead, whose sum is `goal`."""
-        if goal == 0:
-            return [()]
-        live, crashed = self._spare(ahead)
-        if self.are_small:
-            spare = dict(live)
-            for delta, count in crashed.items():
-                spare[delta] = spare.get(delta, 0) + count
-            return self._by_walking(goal, spare)
-        return self._by_table(goal, live, crashed)
 
     def _spare(self, ahead: Adds) -> tuple[dict[int, int], dict[int, int]]:
         """Count, by class, the adds that are not ahead: live and crashed."""
@@ -345,9 +452,12 @@ class _Pending:
                 del counts[delta]
         return live, crashed
 
-    def _by_walking(self, goal: int, spare: dict[int, int]) -> Sequence[Counts]:
-        if not _is_between(goal, spare):
+    def _by_walking(self, goal: int, live: dict[int, int], crashed: dict[int, int]) -> Sequence[Counts]:
+        if not _is_between(goal, live, crashed):
             return ()
+        spare = live
+        for delta, count in crashed.items():
+            spare[delta] = spare.get(delta, 0) + count
         # No minimal multiset is longer than this, so more of a class is as good as this many.
         bound = abs(goal) + 2 * SMALL_DELTA_MAX
         key = (goal, tuple((delta, min(count, bound)) for delta, count in sorted(spare.items())))
