@@ -49,6 +49,8 @@ name = "nightly"
 count = 2000          # seeds, from 1 on
 max_unknown = "0%"    # more unknown runs than that are exit code 2
 
+canary = "reads-without-quorum"  # a planted bug that these cells must find, else exit code 2
+
 [[cell]]
 workload = "register"
 profile = "swarm"

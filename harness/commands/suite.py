@@ -11,8 +11,11 @@ import click
 import msgspec
 
 from harness import quantities
-from harness.errors import BadInput
+from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
+from harness.search.suites import Suite
+from harness.systems.binding import Binding
+from harness.systems.checkouts import Checkouts
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
 from .printing import coloured, print_json, print_table, progress
@@ -77,7 +80,6 @@ def command(
     from harness.search import campaign as campaigns
     from harness.search import exports, known, suites
     from harness.systems import catalog
-    from harness.systems.checkouts import Checkouts
 
     _refuse_contradictions(name, seeds, count, resume)
     began = time.monotonic()
@@ -105,6 +107,7 @@ def command(
             )
             campaign = campaigns.new_id(suite.name)
             index.begin_campaign(campaign, suite.name, msgspec.to_builtins(settings))
+        canary = _Canary(settings.suite, binding, checkouts) if settings.suite.canary is not None else None
         execution = campaigns.Execution(campaign, settings, binding, index, results, known=known.load(), jobs=jobs)
         if resume is not None:
             execution.resume()
@@ -118,11 +121,15 @@ def command(
             raise
         allowed_unknown = settings.suite.max_unknown if max_unknown is None else max_unknown
         exit_code = execution.tally.exit_code(allowed_unknown)
+        sung = None if canary is None else canary.search(jobs)
+        if sung is not None and not sung["found"] and exit_code == Exit.VALID:
+            exit_code = Exit.UNKNOWN
         summary = {
             "campaign": campaign,
             "suite": settings.suite.name,
             "exit": int(exit_code),
             **execution.tally.summary(),
+            "canary": sung,
             "wall_seconds": round(time.monotonic() - began, 3),
         }
         if before is not None:
@@ -137,6 +144,26 @@ def command(
     else:
         _print_summary(summary)
     return exit_code
+
+
+class _Canary:
+    """A suite's planted bug: prepared before the first seed, so that a patch that does not apply costs no night."""
+
+    def __init__(self, suite: Suite, binding: Binding, checkouts: Checkouts) -> None:
+        from harness.search import mutants, suites
+
+        assert suite.canary is not None
+        self._suite = suite
+        self._mutant = mutants.read(suites.canary_patch(suite.canary))
+        (code,) = binding.codes.values()
+        self._binding = mutants.plant(self._mutant, code.path, checkouts)
+
+    def search(self, jobs: int | None) -> dict[str, Any]:
+        """Let the suite's own cells search the bug."""
+        from harness.search import mutants
+
+        suite = self._suite
+        return mutants.search_one(self._mutant, self._binding, suite.cells, suite.canary_count, jobs=jobs)
 
 
 def _refuse_contradictions(name: str | None, seeds: range | None, count: int | None, resume: str | None) -> None:
@@ -169,6 +196,10 @@ def _print_summary(summary: dict[str, Any]) -> None:
         f"time      {wall:.1f} s, {total / wall:.1f} seeds a second, {summary['simulated_seconds']:.0f} s simulated, "
         f"{summary['simulated_seconds'] / wall:.0f} times real time"
     )
+    if summary["canary"] is not None:
+        canary = summary["canary"]
+        outcome = f"found at seed {canary['seed']}" if canary["found"] else f"MISSED in {canary['seeds_tried']} seeds"
+        click.echo(f"canary    {canary['name']}: {outcome}")
     _print_failures(summary["failures"])
     for unknown in summary["unknown"]:
         click.echo(f"\nunknown, {unknown['runs']} runs: {unknown['reason']}\n    {unknown['reproduce']}")

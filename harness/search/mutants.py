@@ -110,6 +110,16 @@ def plant(mutant: Mutant, source: Path, checkouts: Checkouts) -> Binding:
     return Binding(codes={DEFAULT_LABEL: code})
 
 
+def search_one(
+    mutant: Mutant, binding: Binding, cells: Sequence[Drawing], count: int, *, jobs: int | None = None
+) -> dict[str, Any]:
+    """Search one planted bug, such as a suite's canary. Returns its report."""
+    searched = Search(mutant=mutant, binding=binding, answers={}, errors={})
+    seeds = range(1, count + 1)
+    search([searched], cells, seeds, lambda _: None, jobs=jobs)
+    return report(searched, seeds)
+
+
 def search(
     searches: Sequence[Search],
     cells: Sequence[Drawing],

@@ -14,6 +14,9 @@
     options = { reads = "lease" }
 
 Seed i runs in cell i modulo the number of cells. Suites that come with the harness are named; others are files.
+
+`canary = "reads-without-quorum"` names a planted bug that the suite's cells must find, else its green says nothing: a
+patch that comes with the harness, or the file of one. `canary_count` says within how many seeds.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[Drawing, ...]
     count: int = 500
     max_unknown: float = 0.01
+    canary: str | None = None
+    canary_count: int = 60
 
     def cell_of(self, seed: int) -> int:
         """Which cell a seed runs in."""
@@ -60,11 +65,15 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cell: list[_Cell]
     count: int = 500
     max_unknown: str = "1%"
+    canary: str | None = None
+    canary_count: int = 60
 
 
 def named() -> list[str]:
     """Names of the suites that come with the harness."""
-    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+    return sorted(
+        path.name.removesuffix(".toml") for path in _folder("suites").iterdir() if path.name.endswith(".toml")
+    )
 
 
 def load(name: str) -> Suite:
@@ -77,11 +86,22 @@ def load(name: str) -> Suite:
             raise BadInput(f"a file that cannot be read ({error.strerror})", "a suite", name) from None
     if name not in named():
         raise BadInput(f"suite {name!r}", one_of([*named(), "a TOML file"]), "foreshock suite")
-    return _decode((_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+    return _decode((_folder("suites") / f"{name}.toml").read_text(encoding="utf-8"), name)
 
 
-def _folder() -> Any:
-    return resources.files("harness") / "suites"
+def canary_patch(canary: str) -> Path:
+    """Find the patch of a canary. Raises BadInput."""
+    known = _folder("canary")
+    for path in (Path(canary), known / f"{canary}.patch"):
+        if path.is_file():
+            return path
+    names = sorted(path.stem for path in known.glob("*.patch"))
+    raise BadInput(f"canary {canary!r}", one_of([*names, "the file of a patch"]), "the suite")
+
+
+def _folder(name: str) -> Path:
+    """Package data; an installation is always files, because the loader needs files of raft_impl too."""
+    return Path(str(resources.files("harness") / name))
 
 
 def _decode(text: str, where: str) -> Suite:
@@ -107,7 +127,14 @@ def _suite(file: _File) -> Suite:
         )
         for cell in file.cell
     )
-    return Suite(name=file.name, cells=cells, count=file.count, max_unknown=share(file.max_unknown))
+    return Suite(
+        name=file.name,
+        cells=cells,
+        count=file.count,
+        max_unknown=share(file.max_unknown),
+        canary=file.canary,
+        canary_count=file.canary_count,
+    )
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,20 @@ def hasty_copy(tmp_path: Path) -> Path:
 def stale_copy(tmp_path: Path) -> Path:
     """A checkout that answers reads from whatever replica was asked, whatever its options say."""
     return copy_with(tmp_path / "stale", '"reads": "local"')
+
+
+@pytest.fixture
+def stale_patch(stale_copy: Path, tmp_path: Path) -> Path:
+    """A folder with one mutant: the difference between the code and the copy that reads anywhere."""
+    before, after = ((root / "raft_impl" / "surface.py").read_text() for root in (ROOT, stale_copy))
+    names = ("a/raft_impl/surface.py", "b/raft_impl/surface.py")
+    diff = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names)
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    (folder / "stale.patch").write_text(
+        "Name: reads-without-quorum\nSource: a test\nExpect: linearizability/nonlinearizable\n\n" + "".join(diff)
+    )
+    return folder
 
 
 def copy_with(folder: Path, changes: str) -> Path:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.search import mutants, suites
+from harness.systems.catalog import own_package
+from harness.systems.checkouts import Checkouts
 from tests.harness.cli.conftest import SHORT, Foreshock
 
 ANY_UNKNOWN = ("--max-unknown", "100%")
@@ -79,6 +82,41 @@ def test_a_baseline_is_an_earlier_campaign(foreshock: Foreshock) -> None:
     second = foreshock("suite", "--seeds", "1..2", *SHORT, "--jobs", "1", "--baseline", "latest", "--json").json
 
     assert second["baseline"] == {"campaign": first["campaign"], "new": [], "still": [], "fixed": []}
+
+
+def suite_with_canary(folder: Path, patch: Path, count: int) -> Path:
+    """A suite of one seed whose cell, calm or not, must find a planted bug."""
+    path = folder / "suite.toml"
+    text = f'name = "small"\ncount = 1\nmax_unknown = "100%"\ncanary = "{patch}"\ncanary_count = {count}\n'
+    path.write_text(text + '[[cell]]\nworkload = "register"\nprofile = "partitions"\n')
+    return path
+
+
+def test_a_suite_whose_canary_is_found_is_green(foreshock: Foreshock, stale_patch: Path, tmp_path: Path) -> None:
+    suite = suite_with_canary(tmp_path, stale_patch / "stale.patch", 20)
+
+    ran = foreshock("suite", suite, "--json")
+
+    assert ran.code == 0
+    assert ran.json["canary"]["found"] is True
+
+
+def test_a_suite_whose_canary_is_missed_says_nothing(foreshock: Foreshock, stale_patch: Path, tmp_path: Path) -> None:
+    suite = suite_with_canary(tmp_path, stale_patch / "stale.patch", 1)
+
+    ran = foreshock("suite", suite, *SHORT)
+
+    assert ran.code == 2
+    assert "MISSED in 1 seeds" in ran.out
+
+
+def test_the_canaries_that_come_with_the_harness_apply(tmp_path: Path) -> None:
+    for name in suites.named():
+        suite = suites.load(name)
+        if suite.canary is not None:
+            mutant = mutants.read(suites.canary_patch(suite.canary))
+            with Checkouts() as checkouts:
+                assert mutants.plant(mutant, own_package(), checkouts).codes
 
 
 def test_a_killed_worker_and_an_interrupt_lose_nothing(foreshock: Foreshock, results: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 import pytest
@@ -45,20 +44,6 @@ def test_a_harmless_change_is_not_accused(foreshock: Foreshock, hasty_copy: Path
     assert "0 identical" in ran.out
     assert "first divergence of seed" in ran.out
     assert "new in B" not in ran.out
-
-
-@pytest.fixture
-def stale_patch(stale_copy: Path, tmp_path: Path) -> Path:
-    """A folder with one mutant: the difference between the code and the copy that reads anywhere."""
-    before, after = ((root / "raft_impl" / "surface.py").read_text() for root in (ROOT, stale_copy))
-    names = ("a/raft_impl/surface.py", "b/raft_impl/surface.py")
-    diff = difflib.unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names)
-    folder = tmp_path / "mutants"
-    folder.mkdir()
-    (folder / "stale.patch").write_text(
-        "Name: reads-without-quorum\nSource: a test\nExpect: linearizability/nonlinearizable\n\n" + "".join(diff)
-    )
-    return folder
 
 
 @pytest.mark.parametrize("jobs", ["1", "3"])
