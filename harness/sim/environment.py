@@ -377,8 +377,21 @@ class SimEnvironment:
             return False
         taken = command(server)
         self._seat.observe(server)
-        self._stir()
+        self._arm(server.deadline_ns)
+        # Not from here: whoever commands has more to record, which a step would come before and a wake after.
+        self._kernel.exactly(self._kernel.now, self._on_commanded)
         return taken
+
+    def _on_commanded(self, _: None) -> None:
+        server = self._server
+        if server is None or self._task is None:
+            return
+        if self._seat.paused:
+            self._seat.hold(self._on_commanded, None)
+            return
+        self._arm(server.deadline_ns)
+        if self.clock.monotonic_ns() >= server.deadline_ns or (self._overlaps and server.must_sync):
+            self._stir()
 
     def reaim(self) -> None:
         """The clock's rate changed: aim the timer anew."""

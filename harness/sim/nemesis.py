@@ -215,12 +215,10 @@ class Nemesis:
         active.moot = leader is None or not targets or not self._command(active, leader, "transfer", target=targets[0])
 
     def _begin_forced_election(self, active: _Active, fault: f.ForcedElection) -> None:
-        taken = [self._command(active, seat.name, "campaign") for seat in self._up(active)]
-        active.moot = not any(taken)
+        active.moot = not self._command_all(active, "campaign")
 
     def _begin_compact(self, active: _Active, fault: f.Compact) -> None:
-        taken = [self._command(active, seat.name, "compact") for seat in self._up(active)]
-        active.moot = not any(taken)
+        active.moot = not self._command_all(active, "compact")
 
     def _begin_membership(self, active: _Active, fault: f.Membership) -> None:
         self._ask((active, fault.voters, fault.learners))
@@ -345,6 +343,22 @@ class Nemesis:
         taken = self._lives.command(name, fault.group, command, arguments)
         active.hits += taken
         return taken
+
+    def _command_all(self, active: _Active, command: str) -> bool:
+        """Ask all targets that are up: until one takes it now, the others each in an event of its own at this instant.
+
+        Servers that are told in one callback would act in the order in which Trio happens to run them.
+        """
+        taken = False
+        for seat in self._up(active):
+            if taken:
+                self._kernel.exactly(self._kernel.now, self._command_late, (active, seat.name, command))
+            else:
+                taken = self._command(active, seat.name, command)
+        return taken
+
+    def _command_late(self, argument: tuple[_Active, str, str]) -> None:
+        self._command(*argument)
 
     def _base_rate(self, name: str) -> int:
         if self.healed:
