@@ -6,6 +6,7 @@
     +-- Unknown       it may have happened, or may happen later; in doubt it is always this one
     +-- NoClient      no session could be opened, so nothing was asked
     +-- Corrupt       what the disk holds cannot be trusted: refuse to start
+    |   +-- TooNew    it was written for newer code: install that
     +-- DiskFailed    a write did not reach the disk: stop at once, and start again from what is durable
 
 Every one carries a word from a short list, because words go into histories and signatures, and sentences do not.
@@ -47,6 +48,10 @@ class Corrupt(RaftError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.word}" if self.where else self.word
+
+
+class TooNew(Corrupt):
+    """The group has agreed on something that this code does not know (see `machines.features`)."""
 
 
 class DiskFailed(RaftError):

@@ -8,19 +8,25 @@ encoding.
 An answer is `(word, value)`: the word is `OK`, or the machine's way to say no (`NEGATIVE`), or `MALFORMED` for a
 command that makes no sense to it. Anything but `OK` leaves the state as it was.
 
+A machine names its commands with the feature level since which they exist (see `features`); it is never asked for
+others.
+
 The digest of a state is the sum modulo 2^64 of the 8-byte BLAKE2b digests of its records, so that one changed record
 costs two additions, and the order in which records were made leaves no mark.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
 
 OK: Final = "ok"
 MALFORMED: Final = "malformed"
+UNSUPPORTED: Final = "unsupported"
 NEGATIVE: Final = frozenset({"precondition-failed", "absent", "exists", "empty", "held"})
 """Words with which a machine answers no. They are observations of the state, not failures."""
 
@@ -35,8 +41,18 @@ pack: Final = msgspec.msgpack.Encoder().encode
 unpack: Final = msgspec.msgpack.Decoder().decode
 
 
+def since_first_level(*names: str) -> Mapping[str, int]:
+    """Commands that exist since the first feature level."""
+    return MappingProxyType(dict.fromkeys(names, 1))
+
+
 class Machine(Protocol):
     """What the session layer asks of a machine."""
+
+    @property
+    def commands(self) -> Mapping[str, int]:
+        """The commands, and since which feature level each exists."""
+        ...
 
     @property
     def digest(self) -> int:

@@ -6,13 +6,15 @@ to be created first, and until then every command but `create` is answered `abse
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, is_integer, pack, pair, unpack
+from .base import MALFORMED, OK, Answer, Table, is_integer, pack, pair, since_first_level, unpack
 
 
 class Counter:
     """An integer a name, 64 bits and signed; a command that would leave that range is malformed and changes nothing."""
+
+    commands: Final = since_first_level("create", "read", "set", "add", "add-and-get", "cas")
 
     def __init__(self, *, explicit: bool = False) -> None:
         self._table = Table()

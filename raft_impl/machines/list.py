@@ -5,13 +5,15 @@ Each element is a record of its own, so an append costs the same however long th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, unpack
+from .base import MALFORMED, OK, Answer, Table, pack, since_first_level, unpack
 
 
 class List:
     """Lists that grow at their ends."""
+
+    commands: Final = since_first_level("append", "read", "size", "txn")
 
     def __init__(self) -> None:
         self._elements = Table()  # (key, position) -> element

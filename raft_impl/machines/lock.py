@@ -5,13 +5,15 @@ The value of both commands names the owner; null is nobody in particular, and on
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, unpack
+from .base import MALFORMED, OK, Answer, Table, pack, since_first_level, unpack
 
 
 class Lock:
     """Owners by key; a lock that is free is not there."""
+
+    commands: Final = since_first_level("acquire", "release", "read")
 
     def __init__(self) -> None:
         self._owners = Table()

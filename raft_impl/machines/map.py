@@ -5,13 +5,15 @@ A key whose value is null is a key that is missing: writing null removes it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, pair, unpack
+from .base import MALFORMED, OK, Answer, Table, pack, pair, since_first_level, unpack
 
 
 class Map:
     """Values by key."""
+
+    commands: Final = since_first_level("read", "write", "cas", "put-if-absent", "replace", "remove", "size")
 
     def __init__(self) -> None:
         self._table = Table()

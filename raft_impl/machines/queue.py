@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, MASK, OK, Answer, Table, pack, unpack
+from .base import MALFORMED, MASK, OK, Answer, Table, pack, since_first_level, unpack
 
 
 class Queue:
     """First in, first out. Positions count up for ever, and where a queue stands is part of its state."""
+
+    commands: Final = since_first_level("enqueue", "dequeue", "read", "size")
 
     def __init__(self) -> None:
         self._elements = Table()  # (key, position) -> element

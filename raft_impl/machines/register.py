@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, pair, unpack
+from .base import MALFORMED, OK, Answer, Table, pack, pair, since_first_level, unpack
 
 
 class Register:
     """A register a key. A key that was never written reads as null, and null is what a cas compares it with."""
+
+    commands: Final = since_first_level("read", "write", "cas", "txn")
 
     def __init__(self) -> None:
         self._table = Table()

@@ -17,15 +17,18 @@ sessions at other indexes than its peers. How long a session may be idle is fixe
 from __future__ import annotations
 
 import enum
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
-from .base import MALFORMED, MASK, OK, Answer, Machine, pack, record_digest, unpack
+from ..errors import TooNew
+from .base import MALFORMED, MASK, OK, UNSUPPORTED, Answer, Machine, pack, record_digest, unpack
+from .features import FIRST_LEVEL, LEVEL
 
 NO_SESSION: Final = "no-session"
 STALE: Final = "stale"
-WITHOUT_EFFECT: Final = frozenset({NO_SESSION, MALFORMED})
+WITHOUT_EFFECT: Final = frozenset({NO_SESSION, MALFORMED, UNSUPPORTED})
 """Words that say: this command was in the log and did nothing, and no earlier copy of it is remembered."""
 
 _NEVER: Final = (1 << 63) - 1
@@ -72,13 +75,17 @@ class _Image(msgspec.Struct, frozen=True, array_like=True):
     time_ns: int
     sessions: tuple[tuple[int, int, bytes, int, int], ...]
     machine: bytes
+    level: int = FIRST_LEVEL
 
 
 class SessionedMachine:
     """A machine behind its session table: what a group replicates."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, *, known_level: int = LEVEL) -> None:
         self.time_ns = 0
+        self.level = FIRST_LEVEL
+        """The feature level of the group."""
+        self._known_level = known_level
         self._machine = machine
         self._sessions: dict[int, Session] = {}
         self._sessions_digest = 0
@@ -101,6 +108,10 @@ class SessionedMachine:
             return self._execute(command.call)
         return self._apply_once(command)
 
+    def raise_level(self, data: bytes) -> None:
+        """Execute a FEATURE entry: the group's level is at least this from now on. Raises TooNew."""
+        self._set_level(max(self.level, unpack(data)))
+
     def answered(self, session: int, sequence: int) -> Answer | None:
         """The answer to a command that was applied already, or None. True on any replica, since it was committed."""
         known = self._sessions.get(session)
@@ -111,16 +122,12 @@ class SessionedMachine:
 
     def read(self, call: bytes) -> Answer:
         """Answer a read from the state as it is."""
-        try:
-            f, key, value = unpack(call)
-        except (msgspec.DecodeError, ValueError, TypeError):
-            return MALFORMED, None
-        return self._machine.read(f, key, value)
+        return self._perform(self._machine.read, call)
 
     @property
     def digest(self) -> bytes:
         """The digest of the whole state: machine, sessions, time."""
-        total = self._machine.digest + self._sessions_digest + self.time_ns * _TIME_FACTOR
+        total = self._machine.digest + self._sessions_digest + (self.time_ns + self.level) * _TIME_FACTOR
         return (total & MASK).to_bytes(8)
 
     @property
@@ -134,11 +141,12 @@ class SessionedMachine:
             (name, known.sequence, known.answer, known.idle_ns, known.deadline_ns)
             for name, known in sorted(self._sessions.items())
         )
-        return pack(_Image(self.time_ns, sessions, self._machine.snapshot()))
+        return pack(_Image(self.time_ns, sessions, self._machine.snapshot(), self.level))
 
     def restore(self, data: bytes) -> None:
-        """Replace the whole state. An empty image is the state before the first command."""
+        """Replace the whole state. Raises TooNew."""
         image = msgspec.msgpack.decode(data, type=_Image)
+        self._set_level(image.level)
         self.time_ns = image.time_ns
         self._sessions = {}
         self._sessions_digest = 0
@@ -168,11 +176,20 @@ class SessionedMachine:
         return answer
 
     def _execute(self, call: bytes) -> Answer:
+        return self._perform(self._machine.apply, call)
+
+    def _perform(self, method: Callable[[str, Any, Any], Answer], call: bytes) -> Answer:
         try:
             f, key, value = unpack(call)
+            since = self._machine.commands.get(f, _NEVER)
         except (msgspec.DecodeError, ValueError, TypeError):
             return MALFORMED, None
-        return self._machine.apply(f, key, value)
+        return method(f, key, value) if since <= self.level else (UNSUPPORTED, None)
+
+    def _set_level(self, level: int) -> None:
+        if level > self._known_level:
+            raise TooNew("feature-unknown", f"the group is at level {level}, this code knows {self._known_level}")
+        self.level = level
 
     def _remember(self, name: int, session: Session) -> None:
         self._forget(name)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, unpack
+from .base import MALFORMED, OK, Answer, Table, pack, since_first_level, unpack
 
 
 class Set:
     """Elements by key. Reading lists them in the order of their encoded bytes, which is the same everywhere."""
+
+    commands: Final = since_first_level("add", "remove", "read", "size")
 
     def __init__(self) -> None:
         self._elements = Table()  # (key, element) -> nothing

@@ -24,10 +24,12 @@ from typing import Any, Final
 import msgspec
 
 from ..machines import CATALOG
+from ..machines.base import pack
 from ..machines.sessions import WITHOUT_EFFECT, Command, SessionedMachine, encode_command
 from ..machines.sessions import Action as LogAction
 from ..protocol.core import Raft
-from ..protocol.membership import Change
+from ..protocol.leader import FAR_NS
+from ..protocol.membership import Change, members
 from ..protocol.ready import Ack, Answer, Proposed, ReadAt, Ready, Refused
 from ..protocol.replica import digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
@@ -35,7 +37,7 @@ from .client import DEPOSED
 from .env import Environment
 from .options import MILLISECOND_NS, core_config
 from .wal import Wal
-from .wire import Action, Reply, Request, Status, encode
+from .wire import Action, LevelAsk, LevelTell, Reply, Request, Status, encode
 
 MALFORMED: Final = "malformed"
 RETIRED: Final = "shutdown"
@@ -84,6 +86,7 @@ class Member:
         options: Mapping[str, Any],
         notes: list[tuple[Any, ...]],
         incarnation: int,
+        level: int,
     ) -> None:
         self.group = group
         self.wake_at_ns = 0
@@ -95,6 +98,9 @@ class Member:
         self._env = env
         self._send = env.network.send
         self._incarnation = incarnation
+        self._level = level
+        self._levels: dict[str, int] = {}  # feature levels that members told this leader
+        self._levels_asked_ns = -FAR_NS
         self._spec = spec
         self._options = options
         self._notes = notes
@@ -167,6 +173,8 @@ class Member:
     def wake(self, now: int) -> None:
         """The time that the core asked for has come."""
         self._act(now, self._core.wake(now))
+        if self._machine.level < self._level and self._core.is_leader:
+            self._ask_levels(now)
 
     # The disk.
 
@@ -273,6 +281,9 @@ class Member:
                 word, value = machine.apply(entry.index, entry.data)
             else:
                 word, value = "", None
+                if entry.kind is EntryKind.FEATURE:
+                    machine.raise_level(entry.data)
+                    self._probe("feature level raised")
             self._applied = entry.index
             notes.append(("apply", group, entry.index, digest(entry), machine.digest))
             if self._pending:
@@ -298,7 +309,7 @@ class Member:
         self._act(now, self._core.compact(now, Index(max(0, index - self._trailing_entries)), snapshot))
 
     def _new_machine(self) -> SessionedMachine:
-        return SessionedMachine(CATALOG[self._spec.machine]())
+        return SessionedMachine(CATALOG[self._spec.machine](), known_level=self._level)
 
     # Clients.
 
@@ -409,6 +420,40 @@ class Member:
             self._stamp_term, self._stamp_base_ns, self._stamp_since_ns = term, self._machine.time_ns, now
         return self._stamp_base_ns + now - self._stamp_since_ns
 
+    # Feature levels (see `machines.features`).
+
+    def tell_level(self, source: str, ask: LevelAsk) -> None:
+        """Answer a leader's question."""
+        self._send(source, encode(self.group, LevelTell(ask.term, self._level)))
+
+    def hear_level(self, now: int, source: str, tell: LevelTell) -> None:
+        """Raise the group's level as soon as every member knows a higher one."""
+        if not self._core.is_leader or tell.term != self._core.term:
+            return
+        self._levels[source] = tell.level
+        common = min(self._levels.get(node, 0) for node in self._others()) if self._others() else self._level
+        if common > self._machine.level:
+            self._propose_level(now, min(common, self._level))
+
+    def _ask_levels(self, now: int) -> None:
+        if now - self._levels_asked_ns < self._timeout_ns:
+            return
+        self._levels_asked_ns = now
+        self._levels.clear()
+        others = self._others()
+        for node in others:
+            self._send(node, encode(self.group, LevelAsk(self._core.term)))
+        if not others:
+            self._propose_level(now, self._level)
+
+    def _propose_level(self, now: int, level: int) -> None:
+        """A repeated or lost proposal does no harm: a level only rises, and the leader asks again until it has."""
+        self._levels.clear()
+        self._act(now, self._core.propose(now, None, pack(level), EntryKind.FEATURE))
+
+    def _others(self) -> tuple[NodeId, ...]:
+        return tuple(node for node in members(self._core.status().membership) if node != self._env.actor)
+
     # Administration.
 
     def command(self, now: int, name: str, arguments: Mapping[str, Any]) -> bool:
@@ -460,6 +505,7 @@ class Member:
             **msgspec.to_builtins(self._core.status()),
             "digest": self._machine.digest.hex(),
             "sessions": self._machine.session_count,
+            "level": self._machine.level,
             "snapshot_index": self._snapshot_index,
             "waiting_clients": len(self._pending) + len(self._readers),
             "fsync_count": self._sync_count,

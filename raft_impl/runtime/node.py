@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..machines.features import LEVEL
 from ..protocol.leader import FAR_NS
 from .client import RECONNECT
 from .env import Environment
 from .member import GroupSpec, Member
-from .wire import Hello, Reply, Request, Status, Welcome, decode, encode, is_of_protocol
+from .wire import Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome, decode, encode, is_of_protocol
 
 _CONNECTION_NUMBERS: Final = 1 << 62
 _CLIENT_COUNT_MAX: Final = 1 << 16
@@ -27,7 +28,9 @@ _CLIENT_COUNT_MAX: Final = 1 << 16
 class Server:
     """Satisfies `env.Served`."""
 
-    def __init__(self, env: Environment, groups: Mapping[str, GroupSpec], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, env: Environment, groups: Mapping[str, GroupSpec], options: Mapping[str, Any], *, level: int = LEVEL
+    ) -> None:
         self.deadline_ns = 0
         self.storage: str = options["storage"]
         """With `sync` there is no `process` between one that gave True and its `post`; with `async` there may be."""
@@ -37,7 +40,8 @@ class Server:
         self._connection = env.randomness.below(_CONNECTION_NUMBERS, "connection")
         self._latest: dict[int, int] = {}  # client number -> its latest request id
         self._members = {
-            name: Member(env, name, spec, options, self.notes, self._connection >> 32) for name, spec in groups.items()
+            name: Member(env, name, spec, options, self.notes, self._connection >> 32, level)
+            for name, spec in groups.items()
         }
         self._all = tuple(self._members.values())
 
@@ -133,6 +137,10 @@ class Server:
             self._request(now, source, member, message)
         elif type(message) is Hello:
             self._env.network.send(source, encode(group, Welcome(self._connection)))
+        elif type(message) is LevelAsk:
+            member.tell_level(source, message)
+        elif type(message) is LevelTell:
+            member.hear_level(now, source, message)
 
     def _request(self, now: int, source: str, member: Member, request: Request) -> None:
         if request.connection != self._connection:

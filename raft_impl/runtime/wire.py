@@ -4,7 +4,7 @@
 
 The CRC-32 starts from the kind and covers the rest. A frame that is damaged, of another version or of an unknown kind
 is no message: `decode` gives None and never raises, because anybody may send anything. Kinds below
-`_FIRST_CLIENT_KIND` are those of the protocol, in the fixed order of `MESSAGE_TYPES`.
+`_FIRST_DRIVER_KIND` are those of the protocol, in the fixed order of `MESSAGE_TYPES`.
 
 Clients speak over the same datagrams, which the network may lose, delay and duplicate. "Refused" must be definite
 nevertheless: a copy of a refused request that arrives later, perhaps when its receiver has become the leader, must have
@@ -30,7 +30,7 @@ from ..protocol.state import FORMAT_VERSION
 GARBAGE: Final = "garbage"
 
 _HEADER: Final = struct.Struct(">BBI")
-_FIRST_CLIENT_KIND: Final = 128
+_FIRST_DRIVER_KIND: Final = 128
 
 
 class Action(enum.IntEnum):
@@ -86,20 +86,33 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply")
     leader: str | None = None
 
 
-ClientMessage = Hello | Welcome | Request | Reply
-AnyMessage = Message | ClientMessage
+class LevelAsk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-ask"):
+    """A leader asks a member which feature level it knows."""
 
-_CLIENT_TYPES: Final = (Hello, Welcome, Request, Reply)
+    term: int
+
+
+class LevelTell(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-tell"):
+    """This one. `term` is that of the question."""
+
+    term: int
+    level: int
+
+
+DriverMessage = Hello | Welcome | Request | Reply | LevelAsk | LevelTell
+AnyMessage = Message | DriverMessage
+
+_DRIVER_TYPES: Final = (Hello, Welcome, Request, Reply, LevelAsk, LevelTell)
 _CODES: Final[Mapping[type, int]] = MappingProxyType(
     {
         **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
-        **{message: code for code, message in enumerate(_CLIENT_TYPES, _FIRST_CLIENT_KIND)},
+        **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
     }
 )
 _WORDS: Final[Mapping[int, str]] = MappingProxyType(
     {
         **{_CODES[message]: kind(message) for message in MESSAGE_TYPES},
-        **{_CODES[message]: str(message.__struct_config__.tag) for message in _CLIENT_TYPES},
+        **{_CODES[message]: str(message.__struct_config__.tag) for message in _DRIVER_TYPES},
     }
 )
 _DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[tuple[str, Any]]]] = MappingProxyType(
@@ -129,7 +142,7 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
 
 def is_of_protocol(frame: bytes) -> bool:
     """Whether a frame that `decode` took is a message between replicas."""
-    return frame[1] < _FIRST_CLIENT_KIND
+    return frame[1] < _FIRST_DRIVER_KIND
 
 
 def kind_of(frame: bytes) -> str:

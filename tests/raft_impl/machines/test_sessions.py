@@ -142,7 +142,7 @@ def test_log_time_is_in_the_snapshot() -> None:
     assert machine.digest == copy.digest
 
 
-@pytest.mark.parametrize("call", [b"", b"\xc1", pack(1), pack(["add", "c"]), pack([None, None, None])])
+@pytest.mark.parametrize("call", [b"", b"\xc1", pack(1), pack(["add", "c"]), pack([{}, None, None])])
 def test_a_call_that_cannot_be_read_is_malformed(call: bytes) -> None:
     machine = counting()
     session = open_session(machine, 5)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raft_impl import surface
+from raft_impl.machines.features import LEVEL
 from tests.raft_impl.runtime.fakes import FakeDisk, FakeEnv, World, run
 
 
@@ -29,13 +30,16 @@ class Cluster:
         spec = surface.GroupSpec(machine=machine, voters=self.names)
         self.groups = dict.fromkeys(groups, spec)
         self.servers: dict[str, surface.Server] = {}
+        self.levels: dict[str, int] = {}
+        """Feature levels that servers know, where it is not the code's own."""
         self._client_count = 0
         for name in self.names:
             self.start(name, FakeDisk())
 
     def start(self, name: str, disk: FakeDisk) -> surface.Server:
         env = self.world.env(name, disk)
-        server = surface.make_server(env, groups=self.groups, options=self.options)
+        options = surface.resolve(self.options)
+        server = surface.Server(env, self.groups, options, level=self.levels.get(name, LEVEL))
         run(server.start())
         self.servers[name] = server
         env.serve_now(server)

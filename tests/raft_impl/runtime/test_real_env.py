@@ -127,18 +127,24 @@ def test_a_stopped_node_comes_back_with_what_it_knew(tmp_path: Path) -> None:
 def test_frames_arrive_whole_and_in_order_whatever_their_size() -> None:
     async def body() -> None:
         received: list[tuple[str, bytes]] = []
+        complete = trio.Event()
+
+        def receive(source: str, frame: bytes) -> None:
+            received.append((source, frame))
+            if len(received) == len(frames):
+                complete.set()
+
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         addresses = {"b": listener.socket.getsockname()[:2]}
         a = Transport("a", addresses, lambda source, frame: None)
-        b = Transport("b", addresses, lambda source, frame: received.append((source, frame)))
+        b = Transport("b", addresses, receive)
         frames = [bytes([number]) * size for number, size in enumerate((0, 1, 5, 70_000, 3, 1_000_000, 2))]
         async with trio.open_nursery() as nursery:
             await nursery.start(b.run, listener)
             await nursery.start(a.run, None)
             for frame in frames:
                 a.send("b", frame)
-            while len(received) < len(frames):
-                await trio.sleep(0.01)
+            await complete.wait()
             nursery.cancel_scope.cancel()
         assert received == [("a", frame) for frame in frames]
 
@@ -148,16 +154,21 @@ def test_frames_arrive_whole_and_in_order_whatever_their_size() -> None:
 def test_an_actor_without_address_is_answered_over_its_own_connection() -> None:
     async def body() -> None:
         answers: list[tuple[str, bytes]] = []
+        answered = trio.Event()
+
+        def take(source: str, frame: bytes) -> None:
+            answers.append((source, frame))
+            answered.set()
+
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         addresses = {"server": listener.socket.getsockname()[:2]}
         server = Transport("server", addresses, lambda source, frame: server.send(source, frame + b"!"))
-        caller = Transport("caller", addresses, lambda source, frame: answers.append((source, frame)))
+        caller = Transport("caller", addresses, take)
         async with trio.open_nursery() as nursery:
             await nursery.start(server.run, listener)
             await nursery.start(caller.run, None)
             caller.send("server", b"hello")
-            while not answers:
-                await trio.sleep(0.01)
+            await answered.wait()
             nursery.cancel_scope.cancel()
         assert answers == [("server", b"hello!")]
 
