@@ -12,6 +12,7 @@ from checkers.history import MalformedHistory
 
 from .containers import LIST_MODEL, QUEUE, SET
 from .counters import COUNTER
+from .kv import KV
 from .maps import MAP
 from .model import ALL_KEYS, ILLEGAL, Function, Model, State, describe
 from .mutexes import MUTEX, OWNED_MUTEX
@@ -25,6 +26,7 @@ MODELS: Final[dict[str, Model]] = {
         CAS_REGISTER,
         COUNTER,
         MAP,
+        KV,
         SET,
         QUEUE,
         LIST_MODEL,
