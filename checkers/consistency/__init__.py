@@ -1,0 +1,1 @@
+"""Checks other than linearizability: sequential consistency, stale reads, lost elements, counters out of bounds."""
