@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "Run a stored plan again and prove that it is the same run.",
     "compare": "Run the same plans on two versions of the implementation.",
     "check": "Check any stored history, also of other tools.",
+    "recheck": "Check the history of a stored run under today's checkers.",
     "mutants": "Search planted bugs: does the harness find what it should?",
     "runs": "List, filter and delete stored runs.",
     "doctor": "Say what this machine can do.",

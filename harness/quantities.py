@@ -16,12 +16,13 @@ _UNITS_NS: Final = {
     "": SECOND,
     "m": 60 * SECOND,
     "h": 3600 * SECOND,
+    "d": 86_400 * SECOND,
 }
 _SIZES: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def duration(text: str) -> int:
-    """Read `500ms`, `30s`, `2m`, `1h`, or a plain number of seconds, as integer nanoseconds."""
+    """Read `500ms`, `30s`, `2m`, `1h`, `7d`, or a plain number of seconds, as integer nanoseconds."""
     match = re.fullmatch(r"(\d+)(?:\.(\d{1,9}))?\s*([a-z]*)", text.strip())
     if match is None or match[3] not in _UNITS_NS:
         raise ValueError(f"{text!r} is no duration such as 500ms, 30s, 2m or 1h")

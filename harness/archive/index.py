@@ -149,16 +149,22 @@ class Index:
         workload: str | None = None,
         seed: int | None = None,
         run: str | None = None,
+        before: str | None = None,
         limit: int | None = None,
     ) -> list[IndexedRun]:
-        """List runs that fit all given words, newest first. `signature` may be a prefix of whole parts."""
+        """List runs that fit all given words, newest first.
+
+        `signature` may be a prefix of whole parts; `before` is a time as `recorded` has it.
+        """
         exact = {"campaign": campaign, "verdict": verdict, "workload": workload, "seed": seed, "run": run}
         where = [f"{column} = :{column}" for column, value in exact.items() if value is not None]
         if signature is not None:
             where.append("(signature = :signature OR substr(signature, 1, length(:signature) + 1) = :signature || '/')")
+        if before is not None:
+            where.append("recorded < :before")
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         query = f"SELECT * FROM runs {condition} ORDER BY number DESC LIMIT :limit"
-        values = {**exact, "signature": signature, "limit": -1 if limit is None else limit}
+        values = {**exact, "signature": signature, "before": before, "limit": -1 if limit is None else limit}
         with self._errors():
             return [_run(row) for row in self._db.execute(query, values)]
 
@@ -218,9 +224,10 @@ class Index:
             ) from error
 
 
-def utc_now() -> str:
-    """Say the time as the index stores it."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+def utc_now(*, ago_ns: int = 0) -> str:
+    """Say the time, or a time ago, as the index stores it."""
+    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(microseconds=ago_ns // 1000)
+    return now.isoformat(timespec="milliseconds")
 
 
 def _run(row: sqlite3.Row) -> IndexedRun:

@@ -16,7 +16,7 @@ from .arguments import json_option, quantity
 from .printing import print_json
 from .run import print_verdict
 
-_EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
+EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
 
 
 @click.command("check")
@@ -26,7 +26,7 @@ _EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["auto", "jsonl"]),
+    type=click.Choice(["auto", "jsonl", "edn", "jepsen-log", "porcupine", "maelstrom"]),
     default="auto",
     show_default=True,
     help="How the file is written.",
@@ -69,22 +69,24 @@ def command(
 ) -> int:
     """Decide whether a history is linearizable, and show why not."""
     import checkers
+    from checkers import importers
 
     if model not in checkers.MODELS:
         raise BadInput(f"model {model!r}", "one of " + ", ".join(checkers.MODELS), "--model")
+    state = _json(initial)
     began = time.perf_counter()
-    history = _load(file, form, lenient)
+    history = importers.load(file, format=form, lenient=lenient)
     verdict = checkers.check(
         history,
         model,
-        initial=_json(initial),
+        initial=state,
         failed_cas=failed_cas,
         nil_read=nil_read,
         time_limit_s=None if time_limit is None else time_limit / 1e9,
         memory_limit_bytes=memory_limit,
         cross_check=cross_check,
     )
-    document = _document(verdict, time.perf_counter() - began)
+    document = verdict_document(verdict, time.perf_counter() - began)
     if as_json:
         print_json(document)
     else:
@@ -94,16 +96,7 @@ def command(
         )
         for note in document["notes"]:
             click.echo(f"note      {note}")
-    return _EXITS[verdict.validity]
-
-
-def _load(file: Path, form: str, lenient: bool) -> Any:
-    from checkers import History
-
-    try:
-        return History.from_jsonl(file, lenient=lenient)
-    except OSError as error:
-        raise BadInput(f"a file that cannot be read ({error.strerror})", "a history", str(file)) from None
+    return EXITS[verdict.validity]
 
 
 def _json(text: str | None) -> Any:
@@ -115,7 +108,8 @@ def _json(text: str | None) -> Any:
         raise BadInput(repr(text), 'JSON, such as 0, null or "a"', "--initial") from None
 
 
-def _document(verdict: Any, seconds: float) -> dict[str, Any]:
+def verdict_document(verdict: Any, seconds: float) -> dict[str, Any]:
+    """Describe a verdict, as `check --json` prints it."""
     return {
         "verdict": verdict.validity,
         "model": verdict.model,

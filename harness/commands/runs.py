@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from harness import quantities
 from harness.errors import BadInput, Exit
 
-from .arguments import json_option, results_option
+from .arguments import json_option, quantity, results_option
 from .printing import print_json, print_table
 
 
@@ -20,6 +21,7 @@ from .printing import print_json, print_table
 @click.option("--workload", metavar="NAME", help="Only this workload.")
 @click.option("--campaign", metavar="ID|latest", help="Only runs of this campaign.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Only this seed.")
+@click.option("--older-than", type=quantity(quantities.duration), metavar="TIME", help="Only runs older than that: 7d.")
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="At most so many, the newest.  [default: 20, deleting: all]"
 )
@@ -33,6 +35,7 @@ def command(
     workload: str | None,
     campaign: str | None,
     seed: int | None,
+    older_than: int | None,
     limit: int | None,
     delete: bool,
     run: str | None,
@@ -40,11 +43,13 @@ def command(
     as_json: bool,
 ) -> int:
     """List stored runs, newest first; RUN selects one by its id."""
-    from harness.archive.index import FILE, Index
+    from harness.archive.index import FILE, Index, utc_now
 
     if not (results / FILE).is_file():
         raise BadInput("no index of runs", "a results folder that foreshock has written", str(results))
-    chosen = [value for value in (verdict, signature, workload, campaign, seed, run, limit) if value is not None]
+    chosen = [
+        value for value in (verdict, signature, workload, campaign, seed, run, older_than, limit) if value is not None
+    ]
     if delete and not chosen:
         raise BadInput("--delete without a selection", "RUN, or options that select", "foreshock runs")
     with Index(results) as index:
@@ -57,6 +62,7 @@ def command(
             workload=workload,
             seed=seed,
             run=run,
+            before=None if older_than is None else utc_now(ago_ns=older_than),
             limit=limit if limit is not None or delete else 20,
         )
         if run is not None and not found:

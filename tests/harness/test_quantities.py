@@ -20,6 +20,7 @@ from harness import quantities
         (quantities.duration, "0.1us", 100),
         (quantities.duration, "2m", 120 * 10**9),
         (quantities.duration, "1h", 3600 * 10**9),
+        (quantities.duration, "7d", 604_800 * 10**9),
         (quantities.size, "4GiB", 4 << 30),
         (quantities.size, "512", 512),
         (quantities.share, "1%", 0.01),

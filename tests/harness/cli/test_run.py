@@ -158,6 +158,47 @@ def test_check_explains_a_history_that_no_order_explains(foreshock: Foreshock, t
     assert "verdict   invalid" in printed.out
 
 
+def test_check_reads_histories_of_other_tools(foreshock: Foreshock, tmp_path: Path) -> None:
+    pytest.importorskip("edn_format")
+    lines = [
+        "{:process 0, :type :invoke, :f :write, :value 1}",
+        "{:process 0, :type :ok, :f :write, :value 1}",
+        "{:process 1, :type :invoke, :f :read, :value nil}",
+        "{:process 1, :type :ok, :f :read, :value 2}",
+    ]
+    (tmp_path / "history.edn").write_text("\n".join(lines) + "\n")
+
+    checked = foreshock("check", tmp_path / "history.edn", "--model", "register", "--json")
+
+    assert checked.code == 1
+    assert checked.json["ops"] == 2
+
+
+def test_the_history_of_a_stored_run_is_checked_again(foreshock: Foreshock) -> None:
+    first = foreshock("run", "--seed", "1", "--workload", "register", "-o", "reads=local", "--json").json
+
+    again = foreshock("recheck", "latest", "--json")
+    assert again.json["changed"] is False
+    assert [anomaly["signature"] for anomaly in again.json["anomalies"]] == again.json["before"]
+    assert again.code == {"valid": 0, "invalid": 1}[again.json["verdict"]]
+    assert set(again.json["before"]) <= {anomaly["signature"] for anomaly in first["anomalies"]}
+
+
+def test_recheck_tells_what_today_s_checkers_see_otherwise(foreshock: Foreshock) -> None:
+    """Change an answer in the stored history to a value that nobody wrote."""
+    first = foreshock(*SHORT_RUN, "--json").json
+    path = Path(first["path"]) / "history.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"type":"ok"' in line and '"f":"read"' in line)
+    lines[at] = json.dumps({**json.loads(lines[at]), "value": 99_999}) + "\n"
+    path.write_text("".join(lines))
+
+    again = foreshock("recheck", first["run"])
+
+    assert again.code == 1
+    assert "(changed)" in again.out
+
+
 def test_runs_are_listed_filtered_and_deleted(foreshock: Foreshock, results: Path) -> None:
     for seed in ("1", "2"):
         foreshock("run", "--seed", seed, *SHORT)
@@ -170,6 +211,8 @@ def test_runs_are_listed_filtered_and_deleted(foreshock: Foreshock, results: Pat
     assert deleted.code == 0
     assert not (results / one[0]["run"]).exists()
     assert [run["seed"] for run in foreshock("runs", "--json").json["runs"]] == [2]
+    assert foreshock("runs", "--older-than", "1h", "--delete", "--json").json["deleted"] == []
+    assert len(foreshock("runs", "--older-than", "0s", "--delete", "--json").json["deleted"]) == 1
 
 
 def test_the_doctor_finds_this_machine_able(foreshock: Foreshock) -> None:
