@@ -9,9 +9,10 @@ Answers to clients. A proposal is remembered under its index, with its term; its
 applied (the same term: the machine's answer; another: unknown), truncated, or swallowed by a snapshot (both unknown).
 Unknown it is, not refused: this replica lost the entry, but another may hold it and commit it later.
 
-Reads. A read index is good for ever: the machine answers as soon as it has applied that much. A lease is good only
-now: it is asked for when the machine is ready to answer, in the same synchronous step, with a fresh look at the clock,
-and asked for again if the machine turns out to be behind.
+Reads. The core answers a read with an index that covers every write acknowledged until then, whether a round or a lease
+confirmed that, and the machine answers once it has applied that much. The lease is looked at with the time at which the
+step began, when the request had arrived already: that instant is the read's place in real time, and a state that is
+newer than the index at most shows later writes. Nothing has to be asked twice, however far the machine is behind.
 """
 
 from __future__ import annotations
@@ -104,7 +105,6 @@ class Member:
         self._spec = spec
         self._options = options
         self._notes = notes
-        self._lease_reads = options["reads"] == "lease"
         self._snapshot_threshold: int = options["snapshot_threshold"]
         self._trailing_entries: int = options["trailing_entries"]
         self._timeout_ns: int = options["election_timeout_ms"] * MILLISECOND_NS
@@ -215,7 +215,7 @@ class Member:
         if ready.send_now:
             self._send_all(ready.send_now)
         for answer in ready.answer_after:
-            self._take_answer(now, answer)
+            self._take_answer(answer)
         persist = ready.persist
         if persist is not None:
             self._wal.write(persist)
@@ -240,7 +240,7 @@ class Member:
         if ready.apply:
             self._apply(ready.apply)
         if ready.apply or ready.restore is not None:
-            self._answer_readers(now)
+            self._answer_readers()
             self._act(now, self._core.applied(now, Index(self._applied)))
             if self._snapshot_threshold and self._applied - self._snapshot_index >= self._snapshot_threshold:
                 self._compact(now)
@@ -317,7 +317,7 @@ class Member:
         """Handle an attempt that the server has found to be no duplicate."""
         match request.action:
             case Action.READ:
-                self._read(source, request)
+                self._act(now, self._core.read(now, _Reader(source, request.id, request.call)))
             case Action.CALL:
                 self._call(now, source, request)
             case Action.OPEN:
@@ -334,7 +334,7 @@ class Member:
                 self._reply_with(source, request.id, *known)
                 return
             waiter = self._in_flight.get((request.session, request.sequence))
-            if waiter is not None:
+            if waiter is not None and self._core.is_leader and waiter.term in (0, self._core.term):
                 waiter.source, waiter.id = source, request.id
                 return
         command = Command(LogAction.CALL, self._stamp(now), request.session, request.sequence, request.call)
@@ -345,14 +345,7 @@ class Member:
             self._in_flight[waiter.session, waiter.sequence] = waiter
         self._act(now, self._core.propose(now, waiter, encode_command(command)))
 
-    def _read(self, source: str, request: Request) -> None:
-        self._ask_to_read(_Reader(source, request.id, request.call))
-
-    def _ask_to_read(self, reader: _Reader) -> None:
-        now = self._env.clock.monotonic_ns()
-        self._act(now, self._core.read(now, reader))
-
-    def _take_answer(self, now: int, answer: Answer) -> None:
+    def _take_answer(self, answer: Answer) -> None:
         match answer:
             case Proposed(tag=_Waiter() as waiter, index=index, term=term):
                 waiter.term = term
@@ -374,15 +367,12 @@ class Member:
             case _:
                 pass
 
-    def _answer_readers(self, now: int) -> None:
-        """Answer the reads whose index is applied by now; a lease has to be asked for again."""
+    def _answer_readers(self) -> None:
+        """Answer the reads whose index is applied by now."""
         readers = self._readers
         while readers and readers[0][0] <= self._applied:
             _, _, reader = heappop(readers)
-            if self._lease_reads:
-                self._ask_to_read(reader)
-            else:
-                self._reply_with(reader.source, reader.id, *self._machine.read(reader.call))
+            self._reply_with(reader.source, reader.id, *self._machine.read(reader.call))
 
     def _settle(self, waiter: _Waiter, entry: Entry, word: str, value: Any) -> None:
         """An entry was applied where a proposal of ours had been appended."""

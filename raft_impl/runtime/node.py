@@ -147,10 +147,12 @@ class Server:
             refusal = Reply(request.id, Status.REFUSED, RECONNECT, self._connection)
             self._env.network.send(source, encode(member.group, refusal))
             return
-        if request.id <= self._latest.get(request.client, 0):
+        latest = self._latest
+        if request.id <= latest.get(request.client, 0):
             self.notes.append(("probe", "repeated request dropped"))
             return
-        if len(self._latest) >= _CLIENT_COUNT_MAX and request.client not in self._latest:
-            del self._latest[next(iter(self._latest))]
-        self._latest[request.client] = request.id
+        latest.pop(request.client, None)  # to the end: the front is who was silent longest
+        latest[request.client] = request.id
+        if len(latest) > _CLIENT_COUNT_MAX:
+            del latest[next(iter(latest))]
         member.request(now, source, request)

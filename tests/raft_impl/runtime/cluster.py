@@ -73,7 +73,7 @@ class Cluster:
         return task.result
 
     def leader(self) -> str:
-        """The live server that leads in the latest term."""
+        """The live server that leads in the latest term, or nobody."""
         leaders = [
             (state["term"], name)
             for name, server in self.servers.items()
@@ -81,7 +81,7 @@ class Cluster:
             for state in [server.inspect()["g0"]]
             if state["role"] == "leader"
         ]
-        return max(leaders)[1]
+        return max(leaders, default=(0, ""))[1]
 
     def elect(self) -> str:
         """Run until somebody leads."""

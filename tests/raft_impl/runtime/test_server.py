@@ -399,6 +399,31 @@ def test_a_deposed_leader_answers_unknown_for_what_it_lost() -> None:
     assert (task.error, task.result) == (None, 1)
 
 
+def test_a_client_that_stays_with_a_deposed_leader_is_sent_on() -> None:
+    """Its first attempt is in the old leader's log, cut off; the second must not wait behind it there."""
+    cluster = Cluster(3)
+    leader = cluster.elect()
+    env, client = opened(cluster, home=leader, routing="home")
+    uniform = cluster.world.delay
+    replicas = set(cluster.names)
+    cut_off = {"everything": True}
+
+    def delay(source: str, target: str, frame: bytes) -> int | None:
+        is_old_leaders = leader in (source, target) and {source, target} <= replicas
+        is_lost = is_old_leaders and (cut_off["everything"] or surface.kind_of(frame) == "append")
+        return None if is_lost else uniform(source, target, frame)
+
+    cluster.world.delay = delay
+    task = env.start(client.call("write", "x", 1))
+    cluster.world.run_until(cluster.world.now + 700_000_000, lambda: cluster.leader() not in (leader, ""))
+    cut_off["everything"] = False
+
+    cluster.world.run_until(cluster.world.now + 1_000_000_000, lambda: task.done)
+
+    assert (task.error, task.result) == (None, 1)
+    assert cluster.leader() != leader
+
+
 def test_a_failed_fsync_stops_the_server_and_loses_nothing_acknowledged() -> None:
     cluster = Cluster(3)
     env, client = opened(cluster)
