@@ -393,6 +393,17 @@ class SimEnvironment:
         if self.clock.monotonic_ns() >= server.deadline_ns or (self._overlaps and server.must_sync):
             self._stir()
 
+    @property
+    def deadline_ns(self) -> int:
+        """What the actor's timer is for, on its monotonic clock; far away when it waits for no time."""
+        return self._deadline
+
+    def ring(self) -> None:
+        """The clock was moved by hand: let the actor see whether its time has come."""
+        if self.clock.monotonic_ns() >= self._deadline:
+            self._deadline = FAR
+            self._stir()
+
     def reaim(self) -> None:
         """The clock's rate changed: aim the timer anew."""
         if self._deadline < FAR:
@@ -415,7 +426,7 @@ class SimEnvironment:
 
     def _arm(self, local_ns: int) -> None:
         self._deadline = local_ns
-        if local_ns >= FAR:
+        if local_ns >= FAR or self._seat.clock.stopped:  # a clock that resumes aims the timer anew
             return
         when = self._seat.clock.when(local_ns)
         if when < self._armed:

@@ -33,6 +33,7 @@ from typing import Any, Final, Literal
 import outcome
 import trio
 
+from .burial import bury
 from .draws import Counter, Draws
 from .fingerprint import Log
 
@@ -43,7 +44,12 @@ _PASSES_AT_ONE_INSTANT_MAX: Final = 5_000
 """More Trio passes than this without time moving: a task spins (about 20 ms of wall time)."""
 
 _QUESTIONS_AFTER_END_MAX: Final = 1_000
-"""How often Trio may ask the time after the end before we call the tasks immortal."""
+"""How often Trio may ask the time after the end before the tasks that are left are buried."""
+
+_BURIALS_MAX: Final = 10
+"""Tasks nest; one that survives this many is immortal."""
+
+_IMMORTAL: Final = "tasks of the system under test do not end after the run was stopped"
 
 _WINDOW_EVENTS: Final = 4_096
 """How often, in events, the event budget is looked at."""
@@ -77,7 +83,8 @@ class Kernel(trio.abc.Clock):
         self._heap: list[tuple[int, int, int, Callback, Any]] = []
         self._sequence = 0
         self._woke = False
-        self._supervisor: trio.lowlevel.Task | None = None
+        self._main: trio.lowlevel.Task | None = None
+        self._supervisor: trio.lowlevel.Task | None = None  # the same, while it waits
         self._tie = _tie_policy(policy, seed, depth) if quantum_ns else None
         self._deadline, self._deadline_ns = math.inf, FAR  # the last conversion of a Trio deadline
         self._questions_after_end = 0
@@ -141,9 +148,10 @@ class Kernel(trio.abc.Clock):
 
     async def supervise(self) -> None:
         """Wait, in the main task, for the end of the run."""
+        self._main = trio.lowlevel.current_task()
         if self.closed:
             return
-        self._supervisor = trio.lowlevel.current_task()
+        self._supervisor = self._main
 
         def abort(_: Any) -> trio.lowlevel.Abort:
             self._supervisor = None
@@ -200,15 +208,21 @@ class Kernel(trio.abc.Clock):
             self._pass_instant, self._passes_at_instant = self.now, 0
             return
         self._passes_at_instant += 1
-        if self._passes_at_instant > _PASSES_AT_ONE_INSTANT_MAX and not self.closed:
+        if self._passes_at_instant > _PASSES_AT_ONE_INSTANT_MAX:
+            if self.closed:
+                raise RuntimeError(_IMMORTAL)
+            self._passes_at_instant = 0  # as many again for whoever is being cancelled
             self.stop("livelock", Livelock(f"{_PASSES_AT_ONE_INSTANT_MAX} scheduler passes without time moving"))
 
     def _after_end(self, deadline: float) -> float:
         if deadline != math.inf:
             self.now = max(self.now, _to_ns(deadline))  # shielded sleeps of tasks being torn down may end
         self._questions_after_end += 1
-        if self._questions_after_end > _QUESTIONS_AFTER_END_MAX:
-            raise RuntimeError("tasks of the system under test do not end after the run was stopped")
+        burials = self._questions_after_end - _QUESTIONS_AFTER_END_MAX
+        if burials > _BURIALS_MAX:
+            raise RuntimeError(_IMMORTAL)
+        if burials > 0 and self._main is not None:
+            bury(self._main)
         return 0.0
 
     def _is_over(self) -> bool:

@@ -63,6 +63,12 @@ class LocalClock:
         self.stopped = False
         self._settle()
 
+    def advance(self, span_ns: int) -> None:
+        """Move a stopped clock by hand."""
+        if not self.stopped:
+            raise ValueError("only a stopped clock is moved by hand")
+        self._local0 += span_ns
+
     def step_wall(self, step_ns: int) -> None:
         """Move the wall clock."""
         self.wall_offset_ns += step_ns

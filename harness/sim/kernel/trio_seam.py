@@ -17,6 +17,7 @@ from typing import Any
 import trio
 from trio._core import _run
 
+from .burial import only_buried
 from .draws import Counter
 from .events import Kernel
 
@@ -29,22 +30,29 @@ for _name in ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r"):
 
 
 class _Scheduler:
-    """Stands in for Trio's `_r`: shuffles batches by keyed draws, and counts passes."""
+    """Stands in for Trio's `_r`: keeps batches in their order, and counts passes.
+
+    Trio sorts a batch by creation before it asks for a shuffle. It is left so: a batch has one task nearly always, the
+    schedule is explored in the heap, and an order that took draws would make the lanes of the environment, which need
+    different numbers of batches for the same events, draw differently ever after.
+    """
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._draws = Counter(kernel.seed, "trio-batch")
+        self._draws = Counter(kernel.seed, "trio")
 
     def shuffle(self, batch: list[Any]) -> None:
+        """Put the oldest task last, where Trio takes the next one from."""
         self._kernel.note_pass()
-        for last in range(len(batch) - 1, 0, -1):
-            other = self._draws.below(last + 1)
-            batch[last], batch[other] = batch[other], batch[last]
+        if len(batch) > 1:
+            batch.reverse()
 
     def random(self) -> float:
+        """Give what Trio asks of a generator elsewhere (the jitter of its test clock)."""
         return (self._draws.take() >> 11) / 2**53
 
     def uniform(self, low: float, high: float) -> float:
+        """Give a number in [low, high)."""
         return low + (high - low) * self.random()
 
 
@@ -58,6 +66,12 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
     gc.disable()
     try:
         trio.run(main, clock=kernel)
+    except BaseException as error:
+        if not only_buried(error):
+            # A task that even burial cannot end is given up on by raising inside Trio; the run had its reason before.
+            if isinstance(error, trio.TrioInternalError) and kernel.error is not None:
+                raise kernel.error from None
+            raise
     finally:
         private._ALLOW_DETERMINISTIC_SCHEDULING, private._r = before
         if collecting:

@@ -1,0 +1,103 @@
+"""The fingerprint: a hash of what happened, whenever it was computed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from harness.sim.kernel.fingerprint import Log, Row
+
+ROWS: list[Row] = [(i * 7, "send", f"n{i % 3}", i, "n1", b"\0" * (i % 5), (i, None, "x")) for i in range(5_000)]
+
+
+def logged(rows: list[Row], *, settle_at: Iterable[int] = (), keep: bool = False) -> Log:
+    moments = set(settle_at)
+    log = Log(keep=keep)
+    for position, row in enumerate(rows):
+        log.append(row)
+        if position in moments:
+            log.settle()
+    return log
+
+
+@pytest.mark.parametrize("count", [0, 1, 2_047, 2_048, 2_049, 4_096, 5_000])
+def test_the_moment_of_hashing_does_not_matter(count: int) -> None:
+    at_random = set(random.Random(count).sample(range(5_000), 300))
+
+    digests = {
+        logged(ROWS[:count]).close(),
+        logged(ROWS[:count], settle_at=set(range(count))).close(),
+        logged(ROWS[:count], settle_at=at_random).close(),
+    }
+
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ROWS[:-1],
+        [*ROWS[:-1], (0,)],
+        [ROWS[1], ROWS[0], *ROWS[2:]],
+        [(*ROWS[0][:-1], (0, "", "x")), *ROWS[1:]],
+        [(*ROWS[0][:-1], (0, False, "x")), *ROWS[1:]],
+        [(*ROWS[0], None), *ROWS[1:]],
+    ],
+    ids=["shorter", "last row", "order", "none or text", "none or false", "longer row"],
+)
+def test_any_difference_shows(other: list[Row]) -> None:
+    assert logged(ROWS).close() != logged(other).close()
+
+
+def test_where_one_part_of_the_seed_ends_shows() -> None:
+    one, other = Log(keep=False), Log(keep=False)
+
+    one.seed(b"sim/1", b"plan")
+    other.seed(b"sim/1p", b"lan")
+
+    assert one.close() != other.close()
+
+
+def test_rows_after_the_end_are_ignored() -> None:
+    log = logged(ROWS[:10], keep=True)
+    digest = log.close()
+
+    log.append((99, "note", "n1"))
+    log.settle()
+
+    assert log.close() == digest
+    assert log.kept == ROWS[:10]
+    assert log.index == 10
+
+
+def test_the_index_counts_every_row() -> None:
+    log = Log(keep=False)
+
+    indexes = []
+    for row in ROWS:
+        indexes.append(log.index)
+        log.append(row)
+        if row[0] % 5 == 0:
+            log.settle()
+
+    assert indexes == list(range(len(ROWS)))
+    assert log.kept == []
+
+
+@pytest.mark.parametrize("begin", [0, 1, 2_047, 2_048, 3_000, 5_000])
+def test_rows_can_be_kept_from_any_index_on(begin: int) -> None:
+    log = Log(keep=False)
+    for position, row in enumerate(ROWS):
+        if position == begin:
+            log.keep_from_here()
+        log.append(row)
+        log.settle()
+    if begin == len(ROWS):
+        log.keep_from_here()
+
+    log.close()
+
+    assert log.kept_from == begin
+    assert log.kept == ROWS[begin:]
