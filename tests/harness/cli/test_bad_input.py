@@ -47,9 +47,13 @@ BAD_ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "found"), BAD_ARGUMENTS, ids=lambda value: " ".join(value)[:40])
+@pytest.mark.parametrize(
+    ("arguments", "found"), BAD_ARGUMENTS, ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else ""
+)
 def test_bad_arguments_are_one_line(foreshock: Foreshock, arguments: tuple[str, ...], found: str) -> None:
     ran = foreshock(*arguments)
+    if "no git repository" in ran.err:
+        pytest.skip("needs a git checkout, not a source archive")
 
     assert ran.code == 254
     assert ran.out == ""

@@ -23,7 +23,7 @@ def test_a_version_compared_with_itself_is_identical_in_every_pair(foreshock: Fo
 
 
 def test_a_planted_bug_is_named_with_the_first_divergence_of_a_pair(foreshock: Foreshock, stale_copy: Path) -> None:
-    words = ("compare", OWN, stale_copy, "--seeds", "1..14", "--workload", "register", "--profile", "partitions")
+    words = ("compare", OWN, stale_copy, "--seeds", "1..8", "--workload", "register", "--profile", "partitions")
 
     ran = foreshock(*words, "--json")
 
