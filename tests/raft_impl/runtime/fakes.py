@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import heapq
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from random import Random
 from typing import Any
 
@@ -19,6 +19,12 @@ class PowerLoss(BaseException):
     """The machine is gone. Derived from BaseException so that no handler of the code under test sees it."""
 
 
+class FakeFile(bytearray):
+    """The content that reads see, and beside it what is durable."""
+
+    durable: bytes = b""
+
+
 class FakeDisk:
     """A flat directory with a cache: what is read, what is durable, and a plan of what goes wrong.
 
@@ -26,10 +32,11 @@ class FakeDisk:
     `lose_power_at` the number of an operation before which the power goes.
     """
 
-    def __init__(self) -> None:
-        self.cached: dict[str, bytearray] = {}
-        self.durable: dict[str, bytearray] = {}
-        self.names_durable: dict[str, bytearray] = {}
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        self.cached: dict[str, FakeFile] = {name: FakeFile(content) for name, content in (files or {}).items()}
+        self.names_durable: dict[str, FakeFile] = dict(self.cached)
+        for file in self.cached.values():
+            file.durable = bytes(file)
         self.operation_count = 0
         self.lose_power_at: int | None = None
         self.fail_at: int | None = None
@@ -37,7 +44,6 @@ class FakeDisk:
         self.operations: list[str] = []
         self.pause: Callable[[], Awaitable[None]] | None = None
         """How long an fsync takes, if it takes any time."""
-        self._contents: dict[int, bytes] = {}  # id of a file object -> durable content
 
     # What the code under test sees.
 
@@ -50,11 +56,11 @@ class FakeDisk:
 
     def append(self, name: str, data: bytes) -> None:
         self._operate(f"append {name}")
-        self.cached.setdefault(name, bytearray()).extend(data)
+        self.cached.setdefault(name, FakeFile()).extend(data)
 
     def write(self, name: str, data: bytes) -> None:
         self._operate(f"write {name}")
-        self.cached[name] = bytearray(data)
+        self.cached[name] = FakeFile(data)
 
     def truncate(self, name: str, size: int) -> None:
         self._operate(f"truncate {name}")
@@ -76,7 +82,7 @@ class FakeDisk:
         covered = bytes(file)
         if self.pause is not None:
             await self.pause()
-        self._contents[id(file)] = covered
+        file.durable = covered
 
     async def fsync_directory(self) -> None:
         self._operate("fsync directory")
@@ -89,34 +95,28 @@ class FakeDisk:
 
     def lose_power(self, random: Random | None = None) -> FakeDisk:
         """The disk as the next life finds it: what was durable; with `random`, also some of the rest, and torn."""
-        survivor = FakeDisk()
         names = self.names_durable
         if random is not None and random.random() < 0.5:
             names = dict(self.cached)
-        for name, file in names.items():
-            durable = self._contents.get(id(file), b"")
-            survivor.cached[name] = bytearray(_tear(durable, bytes(file), random) if random else durable)
-        survivor._settle()
-        return survivor
+        return FakeDisk(
+            {name: _tear(file.durable, bytes(file), random) if random else file.durable for name, file in names.items()}
+        )
 
     def kill(self) -> FakeDisk:
         """The disk after the process died and the operating system did not: all is still there, in the cache."""
-        survivor = FakeDisk()
-        survivor.cached = {name: bytearray(file) for name, file in self.cached.items()}
+        survivor = FakeDisk({name: bytes(file) for name, file in self.cached.items()})
+        survivor.names_durable = {
+            name: file for name, file in survivor.cached.items() if self.names_durable.get(name) is self.cached[name]
+        }
         for name, file in survivor.cached.items():
-            survivor._contents[id(file)] = self._contents.get(id(self.cached[name]), b"")
-            if name in self.names_durable:
-                survivor.names_durable[name] = file
+            file.durable = self.cached[name].durable
         return survivor
 
     def durable_content(self, name: str) -> bytes:
-        return self._contents.get(id(self.names_durable.get(name)), b"")
+        file = self.names_durable.get(name)
+        return file.durable if file is not None else b""
 
-    def _settle(self) -> None:
-        self.names_durable = dict(self.cached)
-        self._contents = {id(file): bytes(file) for file in self.cached.values()}
-
-    def _file(self, name: str) -> bytearray:
+    def _file(self, name: str) -> FakeFile:
         if name not in self.cached:
             raise FileNotFoundError(name)
         return self.cached[name]

@@ -287,14 +287,8 @@ def files_of_a_small_log() -> dict[str, bytes]:
     return {name: disk.durable_content(name) for name in disk.names()}
 
 
-def disk_with(files: dict[str, bytes]) -> FakeDisk:
-    disk = FakeDisk()
-    disk.cached = {name: bytearray(content) for name, content in files.items()}
-    return disk
-
-
 SMALL = files_of_a_small_log()
-SMALL_STATE = state_of(open_wal(disk_with(SMALL))[1])
+SMALL_STATE = state_of(open_wal(FakeDisk(SMALL))[1])
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
@@ -306,7 +300,7 @@ def test_a_flipped_bit_anywhere_is_refused(name: str) -> None:
             damaged = bytearray(SMALL[name])
             damaged[position] ^= 1 << bit
             try:
-                open_wal(disk_with({**SMALL, name: bytes(damaged)}))
+                open_wal(FakeDisk({**SMALL, name: bytes(damaged)}))
             except Corrupt:
                 continue
             accepted.append((position, bit))
@@ -319,7 +313,7 @@ def test_a_log_cut_at_any_byte_is_repaired_to_a_prefix() -> None:
     seen = set()
     for size in range(len(SMALL[name])):
         files = {name: SMALL[name][:size]}
-        found = open_wal(disk_with(files))[1]
+        found = open_wal(FakeDisk(files))[1]
         seen.add((found.hard_state, len(found.entries)))
 
     assert seen == {
@@ -334,7 +328,7 @@ def test_a_log_cut_at_any_byte_is_repaired_to_a_prefix() -> None:
 
 def test_a_torn_tail_is_cut_off_and_reported() -> None:
     name = "g0-00000001.wal"
-    disk = disk_with({**SMALL, name: SMALL[name][:-3]})
+    disk = FakeDisk({**SMALL, name: SMALL[name][:-3]})
 
     wal, found = open_wal(disk)
 
@@ -354,7 +348,7 @@ def test_a_sector_of_zeros_that_was_durable_is_refused() -> None:
     content[512:1024] = bytes(512)
 
     with pytest.raises(Corrupt, match="log-corrupt"):
-        open_wal(disk_with({name: bytes(content)}))
+        open_wal(FakeDisk({name: bytes(content)}))
 
 
 def test_a_hole_in_the_last_batch_takes_the_whole_records_behind_it_along() -> None:
@@ -367,7 +361,7 @@ def test_a_hole_in_the_last_batch_takes_the_whole_records_behind_it_along() -> N
     content = disk.cached[name]
     content[512:1024] = bytes(512)
 
-    found = open_wal(disk_with({name: bytes(content)}))[1]
+    found = open_wal(FakeDisk({name: bytes(content)}))[1]
 
     assert found.repaired == ("torn tail repaired",)
     assert [entry.index for entry in found.entries] == [1, 2]
@@ -385,7 +379,7 @@ def test_a_missing_segment_is_refused_unless_a_snapshot_covers_it(victim: int) -
 
     files = {name: disk.durable_content(name) for name in names}
     del files[names[victim]]
-    damaged = disk_with(files)
+    damaged = FakeDisk(files)
 
     with pytest.raises(Corrupt, match="log-gap"):
         open_wal(damaged)
@@ -399,7 +393,7 @@ def test_a_missing_snapshot_is_refused() -> None:
     files = {name: disk.durable_content(name) for name in disk.names() if not name.endswith(".snapshot")}
 
     with pytest.raises(Corrupt, match="log-gap"):
-        open_wal(disk_with(files))
+        open_wal(FakeDisk(files))
 
 
 def test_an_old_record_in_a_new_place_is_refused() -> None:
@@ -416,7 +410,7 @@ def test_an_old_record_in_a_new_place_is_refused() -> None:
     content[sizes[2] : sizes[3]] = content[sizes[1] : sizes[1] + length]
 
     with pytest.raises(Corrupt):
-        open_wal(disk_with({"g0-00000001.wal": bytes(content)}))
+        open_wal(FakeDisk({"g0-00000001.wal": bytes(content)}))
 
 
 def test_files_of_other_groups_are_left_alone() -> None:
