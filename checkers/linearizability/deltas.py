@@ -51,7 +51,7 @@ from .result import LimitReached, Meter
 CONFIGURATIONS_MAX: Final = 20_000
 """More than this at one instant, and there is no hope that the next one has fewer."""
 
-EFFORTS: Final = ((3, 0), (20, 24), (60, 100), (400, 200), (CONFIGURATIONS_MAX, INF))
+EFFORTS: Final = ((3, 0), (20, 24), (60, 96), (300, 192), (1000, 384), (CONFIGURATIONS_MAX, INF))
 """How many configurations are kept, and how many returns the walk goes back for it where the effort before got stuck.
 
 Most returns leave hardly any choice, so few configurations, the cheapest, pass most of the way. What was given up
@@ -61,7 +61,7 @@ matters only where the walk gets stuck; the last effort gives up nothing, and st
 STRIDE: Final = 12
 """So many returns lie between places that the walk can go back to."""
 
-PLACES_KEPT: Final = 20
+PLACES_KEPT: Final = 40
 """Of those places, the last ones are kept, and the last one before which nothing had been given up."""
 
 SMALL_DELTA_MAX: Final = 16
@@ -145,7 +145,7 @@ class _Walk:
         exact = self._place(0)
         position = effort = stuck = 0
         while position < len(self.in_order):
-            if position % STRIDE == 0:
+            if position % STRIDE == 0 and not (places and places[-1].position == position):
                 places.append(self._place(position))
                 exact = exact if self.was_cut else places[-1]
             if effort and position > stuck + STRIDE:
@@ -160,9 +160,9 @@ class _Walk:
             effort += 1
             stuck = max(stuck, position)
             self.width, back = EFFORTS[effort]
-            while places and places[-1].position > max(position - back, exact.position):
+            while len(places) > 1 and places[-1].position > position - back:
                 places.pop()
-            place = places[-1] if places and effort < len(EFFORTS) - 1 else exact
+            place = places[-1] if effort < len(EFFORTS) - 1 else exact
             self._go_back(place)
             position = place.position
         return None

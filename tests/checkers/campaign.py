@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from checkers.history import INF, Operation
-from checkers.linearizability import counters, registers
+from checkers.linearizability import counters, mutexes, queues, registers, sets
 from checkers.linearizability.result import LinearizabilityResult
-from checkers.models import CAS_REGISTER, COUNTER, MAP, Model
+from checkers.models import CAS_REGISTER, COUNTER, MAP, MUTEX, QUEUE, SET, Model
 from tests.checkers import brute
 
 LARGEST = 10
@@ -299,8 +299,111 @@ COUNTER_LARGE_PATH = _counter_path(
     "counter-large", (20, 33, -20, 53, -13, 40), (17, 29, -46, 71, 100), (1000, -2000, 5000, 12000, -25000, 60000)
 )
 
+# -- sets, queues, locks ----------------------------------------------------------------------------------------------
+
+
+def _draw_set(rng: random.Random) -> Draw:
+    weights, elements = rng.choice(((4, 4), (6, 2), (3, 6))), rng.choice((3, 5, 20))
+
+    def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
+        f = rng.choices(("add", "read"), weights)[0]
+        return f, None if f == "read" else rng.randrange(elements)
+
+    return draw
+
+
+def _run_set(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    if f == "read":
+        return state, "ok", tuple(sorted(state))
+    if value in state:
+        return state, *(("fail", "exists") if value % 2 else ("ok", value))
+    return state | {value}, "ok", value
+
+
+def _other_set_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    if victim.f == "read":
+        elements = [operation.value for operation in operations if operation.f == "add"] or [1]
+        return "ok", tuple(sorted({*victim.result} ^ {rng.choice(elements)}))
+    return ("fail", "exists") if victim.type == "ok" else ("ok", victim.value)
+
+
+SET_PATH = Path(
+    name="set", model=SET, draw=_draw_set, run=_run_set, check=sets.check_operations, other_answer=_other_set_answer
+)
+
+
+def _draw_queue(rng: random.Random) -> Draw:
+    weights = rng.choice(((4, 4), (6, 3), (3, 6)))
+    return lambda rng, state, number: rng.choice(
+        (("enqueue", number),) * weights[0] + (("dequeue", None),) * weights[1]
+    )
+
+
+def _run_queue(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    if f == "enqueue":
+        return (*state, value), "ok", value
+    return (state[1:], "ok", state[0]) if state else (state, "fail", "empty")
+
+
+def _other_queue_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    if victim.f == "dequeue":
+        return ("fail", "empty") if rng.random() < 0.4 else ("ok", rng.randrange(len(operations)))
+    return victim.type, victim.result
+
+
+QUEUE_PATH = Path(
+    name="queue",
+    model=QUEUE,
+    draw=_draw_queue,
+    run=_run_queue,
+    check=queues.check_operations,
+    other_answer=_other_queue_answer,
+)
+
+
+def _draw_mutex(rng: random.Random) -> Draw:
+    follows_state = rng.choice((0.3, 0.7, 0.9))
+
+    def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
+        wanted = "acquire" if state is None else "release"
+        return wanted if rng.random() < follows_state else rng.choice(("acquire", "release")), None
+
+    return draw
+
+
+def _run_mutex(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    if f == "acquire":
+        return ("held", "ok", None) if state is None else (state, "fail", "held")
+    return (None, "ok", None) if state == "held" else (state, "fail", "absent")
+
+
+def _other_mutex_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    if victim.type == "ok":
+        return "fail", "held" if victim.f == "acquire" else "absent"
+    return "ok", None
+
+
+MUTEX_PATH = Path(
+    name="mutex",
+    model=MUTEX,
+    draw=_draw_mutex,
+    run=_run_mutex,
+    check=mutexes.check_operations,
+    other_answer=_other_mutex_answer,
+)
+
 PATHS = {
-    path.name: path for path in (REGISTER_PATH, MAP_PATH, COUNTER_ONE_PATH, COUNTER_SMALL_PATH, COUNTER_LARGE_PATH)
+    path.name: path
+    for path in (
+        REGISTER_PATH,
+        MAP_PATH,
+        COUNTER_ONE_PATH,
+        COUNTER_SMALL_PATH,
+        COUNTER_LARGE_PATH,
+        SET_PATH,
+        QUEUE_PATH,
+        MUTEX_PATH,
+    )
 }
 
 
