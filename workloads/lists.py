@@ -12,13 +12,13 @@ from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
 from .workload import LETTERS, Flavour, Keys, Workload
 
-_CALLS_PER_KEY: Final = 80
+_CALLS_PER_KEY: Final = 60
 _MICRO_OPERATIONS: Final = 4
 
 
 def _appends(flavour: str, chance: Chance) -> Generator:
-    """Draw the number of lists and how much is read, then the traffic."""
-    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY)
+    """Draw the number of lists and how much is read: enough to tell early in which order they grew."""
+    keys = Keys(chance.between(2, 4), _CALLS_PER_KEY)
 
     def append(context: Context) -> Call:
         number = context.fresh()
@@ -27,7 +27,7 @@ def _appends(flavour: str, chance: Chance) -> Generator:
     def read(context: Context) -> Call:
         return Call(f="read", key=keys.draw(context, context.fresh()))
 
-    return mix((chance.between(2, 5), calls(append)), (chance.between(1, 3), calls(read)))
+    return mix((3, calls(append)), (chance.between(2, 5), calls(read)))
 
 
 def _transactions(flavour: str, chance: Chance) -> Generator:
@@ -50,7 +50,7 @@ def _transactions(flavour: str, chance: Chance) -> Generator:
 
 LIST: Final = Workload(
     name="list",
-    summary="append unique elements to 1 to 3 live lists, and read them whole",
+    summary="append unique elements to 2 to 4 live lists, and read them whole",
     machine="list",
     model="list",
     functions=("append", "read"),
