@@ -33,45 +33,48 @@ REST: Final = ("the rest",)
 
 
 class Alphabet:
-    """The operations of one object as classes over interned states. Operations are numbered in the order of calls."""
+    """Classes of operations over interned states; it grows as operations and states are met.
 
-    def __init__(self, operations: Sequence[Operation], model: Model) -> None:
+    `one_key`: all operations touch one key, so that what they say of their access holds. `told_apart`: the states that
+    some operation tells apart from others; None where that is not known.
+    """
+
+    def __init__(self, model: Model, *, one_key: bool = True, told_apart: set[Any] | None = None) -> None:
         self.model = model
-        one_key = len({operation.key for operation in operations}) <= 1
-        rows = [
-            (operation, model.access(operation) if one_key else (SOMETHING, SOMETHING))
-            for operation in sorted(operations, key=attrgetter("call"))
-        ]
-        rows = [row for row in rows if row[0].ret != INF or not _only_looks(*row, model)]
-        self.operations = [operation for operation, _ in rows]
-        self.classes: list[int] = []  # operation -> class
         self.sorts: list[int] = []  # class -> LOOK, WRITE or CHANGE
         self.needs: list[int] = []  # class -> the one state it needs, where there is one
         self.targets: list[int] = []  # class -> the one state it leaves, where there is one
+        self.samples: list[Operation] = []  # class -> one operation of it
         self.states: list[Any] = []
-        self._ids: dict[Any, int] = {}  # state -> its number
-        self._samples: list[tuple[Operation, Access]] = []  # class -> one operation of it
+        self._one_key = one_key
+        self._told_apart = told_apart
+        self._state_ids: dict[Any, int] = {}
+        self._class_ids: dict[Hashable, int] = {}
+        self._accesses: list[Access] = []  # class -> what it needs and leaves
         self._table: list[dict[int, int]] = []  # class -> state -> state after, or ILLEGAL_STATE
-        self._told_apart = _told_apart(access for _, access in rows)
         self.start = self.intern(self._merged(model.init))
-        self._intern_classes(rows)
-        self._last_need: dict[int, int] = {}  # state -> last return of an operation that needs it
-        self._last_something = -1  # last return of an operation that may need one of several states
-        self._collect_needs()
 
-    def _intern_classes(self, rows: Sequence[tuple[Operation, Access]]) -> None:
-        ids: dict[Hashable, int] = {}
-        for operation, (needs, sets) in rows:
-            sets = sets if isinstance(sets, Unsaid) else self._merged(sets)
-            known = needs is not SOMETHING and sets is not SOMETHING
-            identity = (needs, sets) if known else (self.model.identity(operation),)
-            kind = ids.setdefault(identity, len(ids))
-            if kind == len(self.sorts):
-                self._add_class(operation, needs, sets)
-            self.classes.append(kind)
+    def access(self, operation: Operation) -> Access:
+        """Say which state an operation needs and which it leaves, as far as that is known."""
+        return self.model.access(operation) if self._one_key else (SOMETHING, SOMETHING)
+
+    def only_looks(self, operation: Operation) -> bool:
+        """Whether an operation can never change a state."""
+        return self.model.only_looks(operation) or self.access(operation)[1] is KEEPS
+
+    def class_of(self, operation: Operation) -> int:
+        """Return the class of an operation."""
+        needs, sets = self.access(operation)
+        sets = sets if isinstance(sets, Unsaid) else self._merged(sets)
+        known = needs is not SOMETHING and sets is not SOMETHING
+        identity = (needs, sets) if known else (self.model.identity(operation),)
+        kind = self._class_ids.setdefault(identity, len(self.sorts))
+        if kind == len(self.sorts):
+            self._add_class(operation, needs, sets)
+        return kind
 
     def _add_class(self, operation: Operation, needs: Any, sets: Any) -> None:
-        if _only_looks(operation, (needs, sets), self.model):
+        if sets is KEEPS or self.model.only_looks(operation):
             sort = LOOK
         else:
             sort = WRITE if needs is ANYTHING and sets is not SOMETHING else CHANGE
@@ -79,7 +82,8 @@ class Alphabet:
         self.sorts.append(sort)
         self.needs.append(self.intern(needs) if one_state else ILLEGAL_STATE)
         self.targets.append(ILLEGAL_STATE if isinstance(sets, Unsaid) else self.intern(sets))
-        self._samples.append((operation, (needs, sets)))
+        self.samples.append(operation)
+        self._accesses.append((needs, sets))
         self._table.append({})
 
     def _merged(self, state: Any) -> Any:
@@ -87,7 +91,7 @@ class Alphabet:
 
     def intern(self, state: Any) -> int:
         """Return the number of a state."""
-        number = self._ids.setdefault(state, len(self.states))
+        number = self._state_ids.setdefault(state, len(self.states))
         if number == len(self.states):
             self.states.append(state)
         return number
@@ -101,9 +105,9 @@ class Alphabet:
         return after
 
     def _first_step(self, kind: int, state: int) -> int:
-        operation, (needs, sets) = self._samples[kind]
+        needs, sets = self._accesses[kind]
         if needs is SOMETHING or sets is SOMETHING:
-            found = self.model.step(self.states[state], operation)
+            found = self.model.step(self.states[state], self.samples[kind])
             return ILLEGAL_STATE if found is ILLEGAL else self.intern(found)
         # Not by the model: where a crashed cas does not suit, it does nothing, which is as if it had not happened; so
         # it is of one class with the completed ones.
@@ -115,12 +119,29 @@ class Alphabet:
             return ILLEGAL_STATE
         return state if sets is KEEPS else self.targets[kind]
 
-    def crashed_classes(self) -> list[int]:
-        """List the classes of crashed operations, in the order of first call."""
-        rows = zip(self.classes, self.operations, strict=True)
-        return list(dict.fromkeys(kind for kind, operation in rows if operation.ret == INF))
+    def last_need(self, state: int) -> int:
+        """Return the last index at which an operation that may need this state returns: not known, so never."""
+        return INF
 
-    def _collect_needs(self) -> None:
+
+class Numbered(Alphabet):
+    """The alphabet of a whole history: its operations are numbered in the order of their calls.
+
+    Crashed operations that only look are left out.
+    """
+
+    def __init__(self, operations: Sequence[Operation], model: Model) -> None:
+        one_key = len({operation.key for operation in operations}) <= 1
+        told_apart = _told_apart(map(model.access, operations)) if one_key else None
+        super().__init__(model, one_key=one_key, told_apart=told_apart)
+        self.operations = [
+            operation
+            for operation in sorted(operations, key=attrgetter("call"))
+            if operation.ret != INF or not self.only_looks(operation)
+        ]
+        self.classes = [self.class_of(operation) for operation in self.operations]
+        self._last_need: dict[int, int] = {}  # state -> last return of an operation that needs it
+        self._last_something = -1  # last return of an operation that may need one of several states
         for kind, operation in zip(self.classes, self.operations, strict=True):
             if self.sorts[kind] == WRITE:
                 continue
@@ -133,10 +154,6 @@ class Alphabet:
     def last_need(self, state: int) -> int:
         """Return the last index at which an operation that may need this state returns (`INF`: it never does)."""
         return max(self._last_something, self._last_need.get(state, -1))
-
-
-def _only_looks(operation: Operation, access: Access, model: Model) -> bool:
-    return access[1] is KEEPS or model.only_looks(operation)
 
 
 def _told_apart(accesses: Iterable[Access]) -> set[Any] | None:

@@ -23,7 +23,7 @@ import msgspec
 
 from checkers.history import INF, Operation
 
-from .alphabet import CHANGE, ILLEGAL_STATE, LOOK, Alphabet
+from .alphabet import CHANGE, ILLEGAL_STATE, LOOK, Numbered
 
 CULPRITS: Final = 400
 """More suppliers than this are not handed on: an explanation made of them would be slow, and nobody would read it."""
@@ -44,7 +44,7 @@ class Unsupplied(msgspec.Struct, frozen=True):
         return (self.observer, *self.suppliers, *(() if self.overwriter is None else (self.overwriter,)))
 
 
-def find_unsupplied(alphabet: Alphabet) -> Unsupplied | None:
+def find_unsupplied(alphabet: Numbered) -> Unsupplied | None:
     """Return the first observer to return whose state nobody can have supplied, if there is one."""
     if any(
         sort == CHANGE and target == ILLEGAL_STATE
@@ -71,7 +71,7 @@ def find_unsupplied(alphabet: Alphabet) -> Unsupplied | None:
 class _Suppliers:
     """Who leaves which state, by call, and the latest return among the first so many of them."""
 
-    def __init__(self, alphabet: Alphabet) -> None:
+    def __init__(self, alphabet: Numbered) -> None:
         self.start = alphabet.start
         self.operations: dict[int, list[Operation]] = {}
         self.calls: dict[int, list[int]] = {}
@@ -100,7 +100,7 @@ class _Suppliers:
 class _Overwriters:
     """Which completed operation was called last, of those that had returned at some index, by the state it leaves."""
 
-    def __init__(self, alphabet: Alphabet) -> None:
+    def __init__(self, alphabet: Numbered) -> None:
         completed = [
             (operation.ret, alphabet.targets[kind], operation)
             for kind, operation in zip(alphabet.classes, alphabet.operations, strict=True)

@@ -13,19 +13,17 @@ from typing import Any
 from checkers.history import INF, Operation
 from checkers.models import ILLEGAL, Model
 
-from .alphabet import CHANGE, ILLEGAL_STATE, LOOK, Alphabet
-
-Move = tuple[int, int, int]
-"""(event position, class, slot; -1 for a crashed operation)"""
+from .alphabet import CHANGE, ILLEGAL_STATE, LOOK, Numbered
+from .sweep import Move
 
 
-def replay(alphabet: Alphabet, events: Sequence[int], slots: Sequence[int], moves: Sequence[Move]) -> list[Operation]:
+def replay(alphabet: Numbered, events: Sequence[int], slots: Sequence[int], moves: Sequence[Move]) -> list[Operation]:
     """Return the order that these moves stand for."""
     return _Replay(alphabet, events, slots, moves).run()
 
 
 class _Replay:
-    def __init__(self, alphabet: Alphabet, events: Sequence[int], slots: Sequence[int], moves: Sequence[Move]) -> None:
+    def __init__(self, alphabet: Numbered, events: Sequence[int], slots: Sequence[int], moves: Sequence[Move]) -> None:
         self.alphabet = alphabet
         self.events = events
         self.slots = slots
