@@ -9,17 +9,20 @@ from .ground import Ground, some_replicas
 
 
 def transfer(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Ask the leader to hand over."""
     target = "@follower" if stream.chance_ppm(600_000) else stream.choice(ground.voters)
     return (Transfer(id="", begin_ns=at_ns, end_ns=ground.until(at_ns, 2 * ground.timeout_ns), target=target),)
 
 
 def forced_election(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Make one or two replicas campaign."""
     targets = stream.sample(ground.voters, stream.between(1, min(2, len(ground.voters))))
     end_ns = ground.until(at_ns, 2 * ground.timeout_ns)
     return (ForcedElection(id="", begin_ns=at_ns, end_ns=end_ns, targets=tuple(sorted(targets))),)
 
 
 def compact(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Make replicas take a snapshot now."""
     end_ns = ground.until(at_ns, ground.timeout_ns)
     return (Compact(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
 

@@ -14,12 +14,14 @@ _HOUR_MS: Final = 3_600_000
 
 
 def clock_rate(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Let clocks run slow or fast, often at the very end of what is allowed."""
     rate_ppm = either_end(stream, ground.slowest_ppm, ground.fastest_ppm)
     end_ns = ground.until(at_ns, ground.span(stream, 20, 400))
     return (ClockRate(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground), rate_ppm=rate_ppm),)
 
 
 def clock_step(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Move wall clocks by milliseconds or by an hour."""
     fault = ClockStep(
         id="",
         begin_ns=at_ns,
@@ -52,6 +54,7 @@ def clock_reset(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]
 
 
 def clock_strobe(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Move wall clocks to and fro all the time."""
     fault = ClockStrobe(
         id="",
         begin_ns=at_ns,

@@ -14,6 +14,7 @@ _MILLISECOND: Final = 1_000_000
 
 
 def partition(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Any shape, in any order, at times with the leader on the first seat."""
     fault = Partition(
         id="",
         begin_ns=at_ns,
@@ -26,6 +27,7 @@ def partition(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def nested_partitions(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """A partition, and one or two more that begin while it lasts."""
     (outer,) = partition(stream, ground, at_ns)
     inner = [
         partition(stream, ground, stream.between(outer.begin_ns, outer.end_ns))[0] for _ in range(stream.between(1, 2))
@@ -51,12 +53,14 @@ def isolate_leader(
 
 
 def loss(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Lose from one to sixty of a hundred messages, on all links or on those of some replicas."""
     end_ns = ground.until(at_ns, ground.span(stream, 10, 200))
     ppm = stream.log_uniform(10_000, 600_000)
     return (Loss(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_links(stream, ground), loss_ppm=ppm),)
 
 
 def duplicate(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Deliver messages twice, the copy up to three timeouts late."""
     fault = Duplicate(
         id="",
         begin_ns=at_ns,
@@ -69,6 +73,7 @@ def duplicate(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def delay(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Make links slow, up to about two election timeouts."""
     fault = Delay(
         id="",
         begin_ns=at_ns,
@@ -81,6 +86,7 @@ def delay(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def reorder(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Hold messages back, up to three timeouts."""
     fault = Reorder(
         id="",
         begin_ns=at_ns,
@@ -93,6 +99,7 @@ def reorder(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def corrupt(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Flip bits."""
     fault = Corrupt(
         id="",
         begin_ns=at_ns,
@@ -104,6 +111,7 @@ def corrupt(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Hold all messages of one or several replicas, and let them go at once."""
     end_ns = ground.until(at_ns, ground.span(stream, 5, 60))
     return (Clog(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
 
@@ -123,6 +131,7 @@ def swizzle_clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...
 
 
 def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Make replicas slow to handle anything, up to a quarter of a timeout each."""
     fault = SlowNode(
         id="",
         begin_ns=at_ns,
@@ -134,6 +143,7 @@ def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def bandwidth(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Squeeze the links of replicas down to a few kilobytes a second."""
     fault = Bandwidth(
         id="",
         begin_ns=at_ns,

@@ -9,6 +9,7 @@ from .ground import Ground, a_replica, in_time, some_clients, some_replicas
 
 
 def crash(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Kill one or several replicas, at once or in the middle of a write, with or without power."""
     fault = Crash(
         id="",
         begin_ns=at_ns,
@@ -44,21 +45,24 @@ def rolling_restart(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, 
 
 
 def power_loss(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """All at once, as when a building loses power; at times a client's moment of writing is waited for."""
+    """All at once, as when a building loses power."""
     end_ns = ground.until(at_ns, ground.span(stream, 1, 30))
     return (Crash(id="", begin_ns=at_ns, end_ns=end_ns, targets=ground.replicas),)
 
 
 def client_crash(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Kill up to half of the clients."""
     end_ns = ground.until(at_ns, ground.span(stream, 1, 30))
     return (Crash(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_clients(stream, ground)),)
 
 
 def client_pause(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Stop up to half of the clients."""
     end_ns = ground.until(at_ns, ground.span(stream, 2, 100))
     return (Pause(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_clients(stream, ground)),)
 
 
 def pause(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
+    """Stop one or several replicas, for less than a heartbeat or for many timeouts."""
     end_ns = ground.until(at_ns, ground.span(stream, 5, 120))
     return (Pause(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)

@@ -1,0 +1,154 @@
+"""The reference of faults, shapes, episodes, profiles and workloads, made from the code itself.
+
+    python -m harness.plans.reference faults > docs/faults.md
+    python -m harness.plans.reference workloads > docs/workloads.md
+
+A test compares the files with what this prints, so that neither can be forgotten.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from workloads.catalog import WORKLOADS
+
+from . import classify, episodes, faults, topologies
+from .episodes import EPISODES
+from .faults import KINDS
+from .profiles import PROFILES, Choices, Profile
+
+_COMMON: Final = ("id", "begin_ns", "end_ns")
+_GENERATED: Final = "<!-- Made by `python -m harness.plans.reference {}`; edit the docstrings instead. -->"
+_IN_FULL: Final = ("calm", "swarm")
+
+
+def faults_page() -> str:
+    """docs/faults.md: what can be broken, how it is drawn, and what may be expected of the result."""
+    parts = [
+        "# Faults",
+        _GENERATED.format("faults"),
+        _prose(faults),
+        "## Kinds",
+        *(_kind(word, kind) for word, kind in KINDS.items()),
+        "## Shapes of partitions",
+        _prose(topologies),
+        "## Episodes",
+        _prose(episodes),
+        _table(("episode", "kinds of faults", "replicas at least", "what it does"), _episode_rows()),
+        "## Profiles",
+        "A profile says what a seed may draw. Weights are relative to each other.",
+        *(_profile(profile) for profile in PROFILES.values()),
+        "## Classes",
+        _prose(classify),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def workloads_page() -> str:
+    """docs/workloads.md: what clients do, and by which model it is judged."""
+    parts = ["# Workloads", _GENERATED.format("workloads")]
+    for workload in WORKLOADS.values():
+        parts += [
+            f"## {workload.name}",
+            _prose(inspect.getmodule(workload.generator)),
+            f"* machine `{workload.machine}`, model `{workload.model}`\n"
+            f"* functions {', '.join(f'`{f}`' for f in workload.functions)}",
+            _table(
+                ("flavour", "weight", "what is special"), [(f.name, f.weight, f.summary) for f in workload.flavours]
+            ),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {"faults": faults_page, "workloads": workloads_page}
+
+
+def _prose(thing: Any) -> str:
+    return inspect.getdoc(thing) or ""
+
+
+def _kind(word: str, kind: type[Any]) -> str:
+    """A kind of fault: its docstring, and the fields it has beyond those of every fault."""
+    rows = [
+        (f"`{field.name}`", _type(field.type), _default(field))
+        for field in msgspec.structs.fields(kind)
+        if field.name not in _COMMON
+    ]
+    return f"### {word}\n\n{_prose(kind)}\n\n{_table(('parameter', 'type', 'default'), rows)}"
+
+
+def _type(type_: Any) -> str:
+    """A type as JSON people write it."""
+    text = str(type_) if getattr(type_, "__args__", None) else getattr(type_, "__name__", str(type_))
+    literal = re.search(r"Literal\[(.*)\]", text)
+    if literal:
+        return " or ".join(f"`{word.strip()!s}`" for word in literal[1].replace("'", '"').split(","))
+    words = {"tuple[str, ...] | None": "list of names, or null", "tuple[str, ...]": "list of names", "str": "name"}
+    return words.get(text, {"int": "integer", "bool": "true or false", "str | None": "name or null"}.get(text, text))
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    return f"`{msgspec.json.encode(field.default).decode()}`"
+
+
+def _episode_rows() -> Iterable[tuple[Any, ...]]:
+    for episode in EPISODES.values():
+        summary = _prose(episode.draw).split("\n\n")[0]
+        yield episode.name, ", ".join(episode.kinds), episode.least_replicas, summary
+
+
+def _profile(profile: Profile) -> str:
+    """A profile's table; of those that share most with the swarm only what differs."""
+    rows = _profile_rows(profile)
+    note = ""
+    if profile.name not in _IN_FULL:
+        swarm = _profile_rows(PROFILES["swarm"])
+        rows = {what: drawn for what, drawn in rows.items() if swarm.get(what) != drawn}
+        note = " The rest is as in `swarm`."
+    summary = f"{profile.summary[:1].upper()}{profile.summary[1:]}.{note}"
+    return f"### {profile.name}\n\n{summary}\n\n{_table(('what', 'drawn from'), rows.items())}"
+
+
+def _profile_rows(profile: Profile) -> dict[str, str]:
+    return {
+        "nodes": _choices(profile.nodes),
+        "clients": _choices(profile.clients),
+        "ops a second, of all clients": _choices(profile.rates),
+        "fault phase": f"{profile.duration_ns // 1_000_000_000} s",
+        "episodes": ", ".join(profile.menu) or "none",
+        "each of them enabled in": " or ".join(f"{ppm // 10_000} %" for ppm in profile.rhythm.density_ppm),
+        "clock rates": f"{profile.leash} the bound that leases assume",
+        "routing": _choices(profile.routing),
+        "ties": _choices(profile.policy),
+        "partial heal": f"{profile.core_heal_ppm // 10_000} %",
+        **{f"`{name}`": _choices(choices) for name, choices in profile.options.items()},
+    }
+
+
+def _choices(choices: Choices) -> str:
+    """Values with their share in a hundred."""
+    whole = sum(weight for _, weight in choices.values)
+    if len(choices.values) == 1:
+        return _value(choices.values[0][0])
+    return ", ".join(f"{_value(value)} ({weight * 100 // whole} %)" for value, weight in choices.values)
+
+
+def _value(value: Any) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _table(heading: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    lines = [heading, tuple("---" for _ in heading), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("\n", " ") for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    print(PAGES[sys.argv[1]](), end="")

@@ -1,0 +1,43 @@
+"""The generated pages: complete, and the same as the files in docs/."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from harness.plans.episodes import EPISODES
+from harness.plans.faults import KINDS
+from harness.plans.profiles import PROFILES
+from harness.plans.reference import PAGES
+from harness.plans.topologies import SHAPES
+from workloads.catalog import WORKLOADS
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+@pytest.mark.parametrize("page", tuple(PAGES))
+def test_the_page_in_docs_is_what_the_code_says(page: str) -> None:
+    """When this fails: python -m harness.plans.reference PAGE > docs/PAGE.md"""
+    assert (DOCS / f"{page}.md").read_text() == PAGES[page]()
+
+
+@pytest.mark.parametrize("word", [*KINDS, *SHAPES, *EPISODES, *PROFILES])
+def test_every_kind_shape_episode_and_profile_is_on_the_page(word: str) -> None:
+    text = PAGES["faults"]()
+
+    assert any(mark in text for mark in (f"### {word}\n", f"| `{word}` |", f"| {word} |"))
+
+
+@pytest.mark.parametrize("name", tuple(WORKLOADS))
+def test_every_workload_and_flavour_is_on_the_page(name: str) -> None:
+    text = PAGES["workloads"]()
+
+    assert f"## {name}\n" in text
+    assert all(f"| {flavour.name} |" in text for flavour in WORKLOADS[name].flavours)
+
+
+@pytest.mark.parametrize("name", tuple(EPISODES))
+def test_every_episode_says_what_it_does(name: str) -> None:
+    assert inspect.getdoc(EPISODES[name].draw)
