@@ -1,12 +1,15 @@
 """A toy system for tests of the simulator: one register a server, stored on its disk, replicated nowhere.
 
-It exercises every seam (messages, timers, fsync, crash recovery, draws) with no Raft in sight.
+It exercises every seam (messages, timers, fsync, crash recovery, draws, commands) with no Raft in sight.
+Option `storage` = "async" lets its steps overlap with its disk; `misbehave` names a bug, for tests of what bugs do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
 from harness.plans.faults import Fault
 from harness.plans.plan import (
@@ -26,10 +29,22 @@ from harness.plans.plan import (
     Program,
     Schedule,
 )
+from harness.run.runner import Simulation
 from harness.systems.system import Completion, OptionSpec
 
 MS = 1_000_000
 TICK_NS = 20 * MS
+
+
+def frame(text: bytes) -> bytes:
+    """A message with its checksum, which corruption must not survive."""
+    return text + b" %08x" % crc32(text)
+
+
+def unframe(data: bytes) -> bytes | None:
+    """The text of a message, or None for a damaged one."""
+    text, _, checksum = data.rpartition(b" ")
+    return text if checksum == b"%08x" % crc32(text) else None
 
 
 class ToyServer:
@@ -37,18 +52,19 @@ class ToyServer:
 
     def __init__(self, env: Any, peers: tuple[str, ...], options: Mapping[str, Any]) -> None:
         self.env, self.peers, self.options = env, peers, options
-        self.value = b"0"
+        self.value = b"null"
         self.notes: list[tuple[Any, ...]] = []
         self.deadline_ns = 0
         self.gossip = 0
+        self.storage = options.get("storage", "sync")
         self._answers: list[tuple[str, bytes]] = []
         self._later: list[tuple[str, bytes]] = []
 
     async def start(self) -> None:
         if "value" in self.env.disk.names():
-            lines = self.env.disk.read("value").split(b"\n")[:-1]
-            if lines:
-                self.value = lines[-1]
+            whole, newline, _ = self.env.disk.read("value").rpartition(b"\n")
+            self.env.disk.truncate("value", len(whole + newline))
+            self.value = whole.rpartition(b"\n")[2] or self.value
         self.env.disk.append("value", b"")
         await self.env.disk.fsync("value")
         await self.env.disk.fsync_directory()
@@ -57,9 +73,9 @@ class ToyServer:
 
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         for source, data in messages:
-            word, _, body = data.partition(b" ")
+            word, _, body = (unframe(data) or b"").partition(b" ")
             if word == b"get":
-                self.env.network.send(source, b"value " + body + b" " + self.value)
+                self.env.network.send(source, frame(b"value " + body + b" " + self.value))
             elif word == b"set":
                 identity, _, value = body.partition(b" ")
                 self.env.disk.append("value", value + b"\n")
@@ -71,9 +87,13 @@ class ToyServer:
             self.gossip += 1
             self.deadline_ns = self.env.clock.monotonic_ns() + TICK_NS + self.env.randomness.below(MS, "tick")
             for peer in self.peers:
-                self.env.network.send(peer, b"gossip %d" % self.gossip)
+                self.env.network.send(peer, frame(b"gossip %d" % self.gossip))
         if self.options.get("raise_at") == self.gossip and self.gossip:
             raise RuntimeError("toy bug")
+        return self.must_sync
+
+    @property
+    def must_sync(self) -> bool:
         return bool(self._answers)
 
     async def sync(self) -> None:
@@ -82,14 +102,23 @@ class ToyServer:
 
     def post(self) -> None:
         for source, answer in self._later:
-            self.env.network.send(source, answer)
+            self.env.network.send(source, frame(answer))
         self._later = []
 
     def inspect(self) -> dict[str, Any]:
         return {"value": self.value}
 
     def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
-        return False
+        """`campaign` gossips at the next step, `compact` writes; anything else is refused."""
+        if name == "campaign":
+            self.deadline_ns = self.env.clock.monotonic_ns()
+            self.notes.append(("role", group, "leader", self.gossip))
+        elif name == "compact":
+            self.env.disk.append("value", self.value + b"\n")
+            self._answers.append((self.peers[0], b"compacted 0"))
+            if self.storage == "sync":
+                self.deadline_ns = 0
+        return name in ("campaign", "compact")
 
 
 class ToyClient:
@@ -105,12 +134,12 @@ class ToyClient:
         self.count += 1
         identity = b"%d" % self.count
         body = b"get " + identity if f == "read" else b"set " + identity + b" " + str(value).encode()
-        self.env.network.send(self.home, body)
+        self.env.network.send(self.home, frame(body))
         deadline = self.env.clock.monotonic_ns() + 200 * MS
         while (answer := await self.env.recv(deadline)) is not None:
-            word, answered, *rest = answer[1].split(b" ")
+            word, answered, *rest = (unframe(answer[1]) or b"damaged -").split(b" ")
             if answered == identity:
-                return Completion("ok", int(rest[0]) if word == b"value" else value)
+                return Completion("ok", json.loads(rest[0]) if word == b"value" else value)
         return Completion("info", error="timeout")
 
 
@@ -148,11 +177,35 @@ class ToySystem:
     def command(self, server: ToyServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         return server.command(group, name, arguments)
 
-    def client(self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]) -> ToyClient:
+    def client(
+        self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]
+    ) -> ToyClient:
         return ToyClient(env, actor.home or servers[0])
 
     def durable_reader(self) -> NoReader:
         return NoReader()
+
+    def describe_frame(self, frame: bytes) -> str:
+        return frame.decode("ascii", "replace")
+
+    async def prepare_disk(self, disk: Any, group: str, *, term: int, vote: str | None, terms: Sequence[int]) -> None:
+        disk.append("value", b"%d\n" % len(terms))
+
+
+class ToySimulation(Simulation):
+    """A run of the toy, which replicates nothing and so has always converged."""
+
+    def _has_converged(self) -> bool:
+        return True
+
+
+def simulate(planned: Plan, *, system: Any = None, **arguments: Any) -> ToySimulation:
+    """Run a plan to its end, with all rows kept."""
+    systems: dict[str, Any] = {"default": system or ToySystem()}
+    simulation = ToySimulation(planned, systems, keep_rows=True, **arguments)
+    simulation.run()
+    simulation.world.log.close()
+    return simulation
 
 
 def plan(

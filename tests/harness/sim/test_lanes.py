@@ -1,0 +1,47 @@
+"""The task lane and the fast lane run the same plan to the same last byte."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import pytest
+
+from harness.plans.faults import KINDS
+from harness.plans.plan import Plan
+from tests.harness.sim import chaos, toy
+
+SEEDS = range(24)
+
+
+def assert_alike(plan: Plan) -> None:
+    fast, task = (toy.simulate(plan, fast=lane) for lane in (True, False))
+    rows = zip_longest(fast.world.log.kept, task.world.log.kept)
+    difference = next(((index, one, other) for index, (one, other) in enumerate(rows) if one != other), None)
+
+    assert difference is None
+    assert fast.world.log.close() == task.world.log.close()
+    assert fast.world.recorder.history == task.world.recorder.history
+    assert fast.world.nemesis.finish() == task.world.nemesis.finish()
+    assert fast.world.kernel.passes < task.world.kernel.passes  # or there were no two lanes
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_lanes_leave_the_same_rows(seed: int) -> None:
+    assert_alike(chaos.plan(seed))
+
+
+def test_the_plans_of_this_test_meet_every_kind_of_fault() -> None:
+    plans = [chaos.plan(seed) for seed in SEEDS]
+
+    effective = {
+        fault.kind
+        for plan in plans
+        for fault, outcome in zip(plan.faults, toy.simulate(plan).world.nemesis.finish().values(), strict=True)
+        if outcome == "effective"
+    }
+
+    assert set(KINDS) - effective == {"membership", "transfer"}  # the toy knows neither
+    assert {bool(plan.schedule.quantum_ns) for plan in plans} == {True, False}
+    assert {plan.schedule.policy for plan in plans} == {"fifo", "random", "pct"}
+    assert {plan.options["storage"] for plan in plans} == {"sync", "async"}
+    assert {plan.phases.heal for plan in plans} == {"total", "core"}
