@@ -4,8 +4,8 @@ An event in memory is a plain tuple, because a run makes a hundred thousand of t
 
     (time_ns, kind, actor, *fields)
 
-`time_ns` is true (virtual) time, `kind` one of `FIELDS`, `actor` the name of the actor (or "" for the world itself), and
-`fields` are the values that `FIELDS[kind]` names, in that order. A row's index is its position in the sequence.
+`time_ns` is true (virtual) time, `kind` one of `FIELDS`, `actor` the name of the actor (or "" for the world itself),
+and `fields` are the values that `FIELDS[kind]` names, in that order. A row's index is its position in the sequence.
 `as_event` turns a row into the dictionary that `trace.jsonl` holds, one JSON object a line.
 
 The list of kinds is closed and versioned. Digests are 8 bytes (16 hexadecimal digits in JSON).

@@ -1,7 +1,7 @@
 """What becomes of a message: pure policy, shared by everything that stands between actors.
 
-`fate` looks at one message, the effects in force on its link, and keyed draws, and says when copies of it arrive. It knows
-no clock, no heap and no socket, so the simulated network, a TCP proxy and a router of lines can all use it.
+`fate` looks at one message, the effects in force on its link, and keyed draws, and says when copies of it arrive. It
+knows no clock, no heap and no socket, so the simulated network, a TCP proxy and a router of lines can all use it.
 
 Each effect draws from a stream of its own (keyed by its id, the link, the kind of message and the ordinal), so that
 removing one effect leaves the draws of the others as they were.
@@ -32,7 +32,7 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """One copy of the message arrives after `delay_ns`; `flip` is a bit to flip (by a number to be reduced), or None."""
+    """One copy of the message arrives after `delay_ns`; `flip` is a number that names a bit to flip, or None."""
 
     delay_ns: int
     flip: int | None = None

@@ -21,6 +21,7 @@ from .runtime.env import Environment
 from .runtime.member import GroupSpec
 from .runtime.node import Server
 from .runtime.options import OPTIONS, Option, resolve
+from .runtime.rehearsal import describe_frame, prepare_disk
 from .runtime.wire import kind_of
 
 SURFACE_VERSION: Final = 1
@@ -73,9 +74,11 @@ __all__ = [
     "GroupSpec",
     "Option",
     "Server",
+    "describe_frame",
     "durable_reader",
     "kind_of",
     "make_client",
     "make_server",
+    "prepare_disk",
     "resolve",
 ]

@@ -1,8 +1,8 @@
 """No vacuous pass: a run counts only if its faults bit and its clients got something done.
 
-Gates turn a `valid` into an `unknown` (checker `gates`), never an `invalid` into anything. A run is vacuous when a kind of
-fault that the plan uses at least twice was never effective, or when fewer ops than the plan's gates say were ok before the
-faults, during them, or after the heal.
+Gates turn a `valid` into an `unknown` (checker `gates`), never an `invalid` into anything. A run is vacuous when a
+kind of fault that the plan uses at least twice was never effective, or when fewer ops than the plan's gates say were
+ok before the faults, during them, or after the heal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 
 from checkers.history import Op
 from checkers.verdict import Verdict
-
 from harness.plans.plan import Plan
 
 

@@ -1,11 +1,11 @@
 """The interpreter: runs each thread's drawn program through its client, and keeps the history's rules.
 
 A thread starts an op at max(due, end of the previous one). The invoke is recorded before the request leaves and the
-completion after the answer arrived. After `info` the process never acts again: the thread goes on as process + number of
-threads, with a new session. A killed client's op is `info` at the instant of the kill.
+completion after the answer arrived. After `info` the process never acts again: the thread goes on as process + number
+of threads, with a new session. A killed client's op is `info` at the instant of the kill.
 
-After its program a thread waits for the heal, performs its probe (a fresh op) until one is ok, and then each of its final
-reads until ok. Threads whose client lies outside a partial heal's core end with their program.
+After its program a thread waits for the heal, performs its probe (a fresh op) until one is ok, and then each of its
+final reads until ok. Threads whose client lies outside a partial heal's core end with their program.
 
 Values may be symbolic: `{"last-read": key}` is what this thread's latest ok read of the key returned; `{"fresh": n}` is
 n plus the number of attempts so far, so that a repeated probe never writes one value twice.

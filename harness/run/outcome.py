@@ -9,8 +9,7 @@ import msgspec
 from checkers.history import Op
 from checkers.trace import Row
 from checkers.verdict import Verdict
-
-from ..plans.plan import Plan
+from harness.plans.plan import Plan
 
 
 class JudgedAnomaly(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """One run: from a plan and a binding to an outcome.
 
-The phases in order: warm-up, faults, heal, recovery, final reads. The run ends when every thread of the core has done its
-final reads and the core's replicas agree, or at the horizon. Then the history is checked, liveness is judged (tolerable
-plans only), the gates are asked, and everything is merged: invalid > unknown > valid.
+The phases in order: warm-up, faults, heal, recovery, final reads. The run ends when every thread of the core has done
+its final reads and the core's replicas agree, or at the horizon. Then the history is checked, liveness is judged
+(tolerable plans only), the gates are asked, and everything is merged: invalid > unknown > valid.
 
 `run` is a pure function of its arguments, but for the wall-clock figures in the outcome.
 """
@@ -19,7 +19,6 @@ from checkers import History, check
 from checkers.raft.liveness import Bound, Standing
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
-
 from harness.plans.classify import Classification, classify
 from harness.plans.plan import Plan
 from harness.sim.environment import SimEnvironment
@@ -27,6 +26,7 @@ from harness.sim.world import SimWorld
 from harness.systems.binding import Binding
 from harness.systems.system import System
 from harness.systems.versions import systems
+
 from . import gates as gate
 from .interpreter import Thread
 from .outcome import JudgedAnomaly, Outcome
@@ -156,7 +156,7 @@ class Simulation:
             kernel.exactly(kernel.now + _LOOK_NS, self._look)
 
     def _has_converged(self) -> bool:
-        """Whether every replica of the core that can be up has applied the same state, as far as the leader committed."""
+        """Whether every replica of the core that can be up has applied the same state, up to the leader's commit."""
         world = self.world
         for group in self.plan.groups:
             leader = world.observer.leader(group)
@@ -221,7 +221,10 @@ class Simulation:
             ops={kind: ops[kind] for kind in ("ok", "fail", "info")},
             faults={
                 "planned": len(outcomes),
-                **{word: sum(1 for value in outcomes.values() if value == word) for word in ("effective", "moot", "idle")},
+                **{
+                    word: sum(1 for value in outcomes.values() if value == word)
+                    for word in ("effective", "moot", "idle")
+                },
             },
             fault_outcomes=outcomes,
             messages=world.network.messages,
@@ -240,7 +243,9 @@ class Simulation:
         plan, log = self.plan, self.world.log
         if not self.world.nemesis.healed or log.kept_from is None:
             return Verdict(validity="unknown", checker="liveness", reason="the run ended before the heal")
-        bound = Bound(heal_ns=plan.phases.heal_ns, timeout_ns=self._election_timeout_ns(), timeouts=plan.check.bound_timeouts)
+        bound = Bound(
+            heal_ns=plan.phases.heal_ns, timeout_ns=self._election_timeout_ns(), timeouts=plan.check.bound_timeouts
+        )
         return judge_liveness(
             log.kept[self._heal_index - log.kept_from :],
             self.world.recorder.history,

@@ -1,14 +1,14 @@
 """A simulated disk: what is written, what is durable, and what a power loss leaves.
 
-Model. A disk is one flat directory. A file has the content that reads see (the operating system's cache) and the content
-that is on the platter, with a journal of changes between the two. `fsync` covers the changes made before it was called, and
-they reach the platter when it completes. Names are apart from contents: a creation, rename or removal is in the directory's
-own journal until `fsync_directory` completes.
+Model. A disk is one flat directory. A file has the content that reads see (the operating system's cache) and the
+content that is on the platter, with a journal of changes between the two. `fsync` covers the changes made before it
+was called, and they reach the platter when it completes. Names are apart from contents: a creation, rename or removal
+is in the directory's own journal until `fsync_directory` completes.
 
-A crash without power loss keeps everything written: the operating system lives on. A power loss keeps what was durable and,
-of each journal, a drawn prefix (a prefix is closed under dependencies), and of the first lost append a drawn torn part. Files
-are independent of each other, so later changes of one may survive where earlier ones of another do not; and a file whose
-name never became durable is gone, whatever was synced into it.
+A crash without power loss keeps everything written: the operating system lives on. A power loss keeps what was
+durable and, of each journal, a drawn prefix (a prefix is closed under dependencies), and of the first lost append a
+drawn torn part. Files are independent of each other, so later changes of one may survive where earlier ones of
+another do not; and a file whose name never became durable is gone, whatever was synced into it.
 """
 
 from __future__ import annotations
@@ -144,6 +144,14 @@ class SimDisk:
             file.content = bytearray(file.durable)
             file.unchanged = 0
         return lost
+
+    def flip(self, name: str, position: int) -> None:
+        """Flip the lowest bit of one byte of a file, as read and on the platter."""
+        file = self._file(name)
+        for content in (file.content, file.durable):
+            if position < len(content):
+                content[position] ^= 1
+        file.unchanged = 0
 
     def durable_files(self) -> list[tuple[str, SimFile]]:
         """Names and files that a power loss now would leave, sorted."""

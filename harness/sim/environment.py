@@ -1,13 +1,14 @@
 """An actor's environment in the simulated world: clocks, network, disk and randomness behind the door of `Environment`.
 
-An environment belongs to one incarnation of an actor. A crash first makes it dead: from then on every call does nothing or
-parks for ever, so that no clean-up code of the dead task, in whatever order Trio runs it, leaves a mark. Only then are the
-tasks cancelled.
+An environment belongs to one incarnation of an actor. A crash first makes it dead: from then on every call does
+nothing or parks for ever, so that no clean-up code of the dead task, in whatever order Trio runs it, leaves a mark.
+Only then are the tasks cancelled.
 
-Two lanes run a server. In the *task lane* each delivery, timer and disk completion wakes the server's Trio task. In the
-*fast lane* the heap callback itself runs the server's synchronous step and drives the coroutine of its `sync`, which may
-await nothing but the disk; the task is only there to be cancelled. Both see the same events in the same order, so both give
-the same fingerprint (tested): the task lane is the oracle of the fast one, which saves the Trio passes.
+Two lanes run a server. In the *task lane* each delivery, timer and disk completion wakes the server's Trio task. In
+the *fast lane* the heap callback itself runs the server's synchronous step and drives the coroutine of its `sync`,
+which may await nothing but the disk; the task is only there to be cancelled. Both see the same events in the same
+order, so both give the same fingerprint (tested): the task lane is the oracle of the fast one, which saves the Trio
+passes.
 
 A server whose `storage` is "async" goes on stepping while its disk is awaited; `post` then comes between two steps.
 """
@@ -23,6 +24,7 @@ import outcome
 import trio
 
 from harness.systems.system import SystemServer
+
 from .disk import SimDisk
 from .kernel.draws import Counter
 from .kernel.events import FAR, Kernel
@@ -163,9 +165,7 @@ class SimDiskPort:
 class SimEnvironment:
     """Everything one incarnation of an actor can see, and the two ways to live behind it."""
 
-    def __init__(
-        self, seat: Host, *, kernel: Kernel, network: Network, disk: SimDisk, fast: bool
-    ) -> None:
+    def __init__(self, seat: Host, *, kernel: Kernel, network: Network, disk: SimDisk, fast: bool) -> None:
         self.actor = seat.name
         self.clock = SimClock(kernel, seat.clock)
         self.network = SimNetworkPort(network.sender(seat.name, self))

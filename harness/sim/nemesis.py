@@ -1,7 +1,7 @@
 """The nemesis of the simulated world: begins and ends the plan's faults, and keeps account of what they did.
 
-Each fault ends as `effective` (it changed something), `idle` (it was there, and nothing met it) or `moot` (what it was aimed
-at did not exist). Begin, end and heal are heap callbacks, so they fall between two steps of any node.
+Each fault ends as `effective` (it changed something), `idle` (it was there, and nothing met it) or `moot` (what it
+was aimed at did not exist). Begin, end and heal are heap callbacks, so they fall between two steps of any node.
 
 The heal is total, or partial: then only what concerns the core is undone, and the rest of the faults becomes permanent,
 because a total heal would hide a livelock that a lasting one-way partition keeps alive.
@@ -16,6 +16,7 @@ from harness.links import Effect
 from harness.plans import faults as f
 from harness.plans.plan import Plan
 from harness.plans.topologies import edges as partition_edges
+
 from .kernel.events import Kernel
 from .network import Network
 from .observer import Observer

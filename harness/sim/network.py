@@ -1,12 +1,12 @@
 """The simulated network: datagrams between seats, over links that can be cut, slowed, and made to lie.
 
-Every message has an id, a send event, and for each copy a deliver or a drop event with its reason. What a link does is
-decided by `harness.links.fate` from the effects in force and from keyed draws by (link, kind of message, ordinal of that
-kind on that link); a healthy link needs one draw, for its delay.
+Every message has an id, a send event, and for each copy a deliver or a drop event with its reason. What a link does
+is decided by `harness.links.fate` from the effects in force and from keyed draws by (link, kind of message, ordinal
+of that kind on that link); a healthy link needs one draw, for its delay.
 
 A cut is checked when a message is sent and again when it would arrive: a partition also swallows what is in flight.
 
-In manual mode nothing moves unless a script says so: messages wait in `waiting` until `deliver_now` or `drop_now`.
+On a manual link nothing moves unless a script says so: messages wait in `waiting` until `deliver_now` or `drop_now`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from harness.links import Effect, fate, flip_bit, happens
 from harness.plans.plan import LinkSpec, Override
+
 from .kernel.draws import BLOCK_MASK, BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
 
@@ -109,10 +110,24 @@ class Channel:
 class Link:
     """One direction between two actors."""
 
-    __slots__ = ("base", "bytes_per_s", "channels", "clogged", "clogs", "cuts", "effects", "free_ns", "plain", "source", "target")
+    __slots__ = (
+        "base",
+        "bytes_per_s",
+        "channels",
+        "clogged",
+        "clogs",
+        "cuts",
+        "effects",
+        "free_ns",
+        "manual",
+        "plain",
+        "source",
+        "target",
+    )
 
-    def __init__(self, source: str, target: Receiver, base: tuple[Effect, ...]) -> None:
+    def __init__(self, source: str, target: Receiver, base: tuple[Effect, ...], *, manual: bool = False) -> None:
         self.source, self.target = source, target
+        self.manual = manual  # messages wait for a script
         self.base = base  # what a healthy link does
         self.channels: dict[str, Channel] = {}
         self.cuts: dict[str, int] = {}  # fault id -> messages it swallowed
@@ -121,11 +136,11 @@ class Link:
         self.clogged: list[tuple[int, bytes]] = []
         self.bytes_per_s: dict[str, int] = {}
         self.free_ns = 0  # when a limited link is free again
-        self.plain = True  # no fault is on it: nothing but what a healthy link does can happen to a message
+        self.plain = not manual  # no fault is on it: nothing but what a healthy link does can happen to a message
 
     def settle(self) -> None:
         """Work out `plain` after a change."""
-        self.plain = not (self.cuts or self.effects or self.clogs or self.bytes_per_s)
+        self.plain = not (self.manual or self.cuts or self.effects or self.clogs or self.bytes_per_s)
 
 
 class Network:
@@ -138,7 +153,6 @@ class Network:
         kind_of: Callable[[bytes], str],
         *,
         overrides: tuple[Override, ...] = (),
-        manual: bool = False,
     ) -> None:
         self._kernel = kernel
         self._record = record
@@ -147,18 +161,20 @@ class Network:
         self.messages = 0
         self.delivered = 0
         self.hits: dict[str, int] = {}  # fault id -> messages it touched
-        self.waiting: dict[int, tuple[Link, str, bytes]] | None = {} if manual else None
+        self.waiting: dict[int, tuple[Link, str, bytes]] = {}  # on manual links, by message id
         self._specs: dict[tuple[str, str], tuple[LinkSpec, tuple[int, int]]] = {}
         self._overrides = {(o.source, o.target, o.message, o.ordinal): o for o in overrides}
 
-    def connect(self, source: str, target: Receiver, spec: LinkSpec, handling_ns: tuple[int, int]) -> None:
-        """Make one direction between two actors."""
+    def connect(
+        self, source: str, target: Receiver, spec: LinkSpec, handling_ns: tuple[int, int], *, manual: bool = False
+    ) -> None:
+        """Make one direction between two actors; on a manual link nothing moves unless a script says so."""
         base = []
         if spec.loss_ppm:
             base.append(Effect(id="link", what="loss", ppm=spec.loss_ppm))
         if spec.duplicate_ppm:
             base.append(Effect(id="link", what="duplicate", ppm=spec.duplicate_ppm, span_ns=2 * spec.delay_max_ns))
-        self.links.setdefault(source, {})[target.name] = Link(source, target, tuple(base))
+        self.links.setdefault(source, {})[target.name] = Link(source, target, tuple(base), manual=manual)
         self._specs[source, target.name] = (spec, handling_ns)
 
     def sender(self, source: str, life: Mortal) -> Callable[[str, bytes], None]:
@@ -166,7 +182,7 @@ class Network:
         kernel, log, kind_of = self._kernel, self._kernel.log, self._kind_of
         links = self.links.setdefault(source, {})
         arrive = self._arrive
-        special = self.waiting is not None or bool(self._overrides)
+        special = bool(self._overrides)
 
         def send(target: str, data: bytes) -> None:
             if life.dead:
@@ -198,7 +214,7 @@ class Network:
     def _decide(self, link: Link, channel: Channel, ordinal: int, message: int, data: bytes) -> None:
         """The slow path of sending: something may be wrong with the link."""
         kernel = self._kernel
-        if self.waiting is not None:
+        if link.manual:
             self.waiting[message] = (link, channel.word, data)
             return
         if link.cuts:
@@ -229,16 +245,12 @@ class Network:
             if arrival.is_copy:
                 self._copy(link, message, copy, arrival.delay_ns)
             else:
-                kernel.at(
-                    kernel.now + arrival.delay_ns, link.target.ordinal, self._arrive, (link, message, copy)
-                )
+                kernel.at(kernel.now + arrival.delay_ns, link.target.ordinal, self._arrive, (link, message, copy))
 
     def _copy(self, link: Link, message: int, data: bytes, delay_ns: int) -> None:
         self.messages += 1
         self._record("duplicate", link.source, message, self.messages)
-        self._kernel.at(
-            self._kernel.now + delay_ns, link.target.ordinal, self._arrive, (link, self.messages, data)
-        )
+        self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self._arrive, (link, self.messages, data))
 
     def _swallow(self, link: Link, message: int) -> None:
         for fault in link.cuts:
@@ -321,7 +333,6 @@ class Network:
 
     def deliver_now(self, message: int, *, again: bool = False) -> bool:
         """Deliver a waiting message (and keep it waiting, to be delivered again). False when there is none."""
-        assert self.waiting is not None
         entry = self.waiting.get(message) if again else self.waiting.pop(message, None)
         if entry is None:
             return False
@@ -330,7 +341,6 @@ class Network:
 
     def drop_now(self, message: int) -> bool:
         """Drop a waiting message. False when there is none."""
-        assert self.waiting is not None
         entry = self.waiting.pop(message, None)
         if entry is None:
             return False

@@ -1,7 +1,8 @@
 """The recorder: history and trace in one sequence, on the world's true clock.
 
-Everything that happens becomes a row of the log, which is hashed as it happens. Lines of the history are rows too (kind
-`op`), so both share one index. Invariants are told of the few kinds that concern them, at once, with the index of the row.
+Everything that happens becomes a row of the log, which is hashed as it happens. Lines of the history are rows too
+(kind `op`), so both share one index. Invariants are told of the few kinds that concern them, at once, with the index
+of the row.
 """
 
 from __future__ import annotations

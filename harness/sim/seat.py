@@ -1,22 +1,23 @@
 """A seat: the place of one actor in the simulated world. It outlives the actor's incarnations.
 
-It holds what survives a crash (disk, clocks, address) and what the world does to whoever sits there: pauses, disk timing,
-and the reading of what became durable.
+It holds what survives a crash (disk, clocks, address) and what the world does to whoever sits there: pauses, disk
+timing, and the reading of what became durable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from harness.plans.plan import DiskSpec
-from .recorder import Recorder
 from harness.systems.system import DurableReader, SystemServer
+
 from .disk import NameChange, SimDisk, SimFile
 from .environment import SimEnvironment
 from .kernel.draws import Counter
 from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
+from .recorder import Recorder
 
 
 class Seat:
@@ -55,6 +56,7 @@ class Seat:
         self._handling_draws = Counter(kernel.seed, "disk-handling", name)
         self._loss_draws = Counter(kernel.seed, "power-loss", name)
         self._reader = reader
+        self._held_syncs: list[Any] | None = None  # fsyncs that a script keeps from completing
 
     # -- receiving ------------------------------------------------------------------------------------------------
 
@@ -138,9 +140,7 @@ class Seat:
         spec = self._disk_spec
         latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns) + self._slowness_ns()
         self.writes_in_flight += 1
-        self._kernel.at(
-            self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done)
-        )
+        self._kernel.at(self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done))
         if self.armed is not None:
             # fire somewhere inside this write
             armed, self.armed = self.armed, None
@@ -153,6 +153,9 @@ class Seat:
             return
         if self.paused:
             self.hold(self._synced, argument)
+            return
+        if self._held_syncs is not None:
+            self._held_syncs.append(argument)
             return
         result = complete()
         durable = self._read_file(result) if name is not None else self._read_names(result)
@@ -195,6 +198,25 @@ class Seat:
                 durable = self._read_file(file) or durable
         return durable
 
+    def hold_disk(self) -> None:
+        """Keep fsyncs from completing until `free_disk`. For scripts."""
+        self._held_syncs = [] if self._held_syncs is None else self._held_syncs
+
+    def free_disk(self) -> None:
+        """Let the held fsyncs complete, in their order."""
+        held, self._held_syncs = self._held_syncs or [], None
+        for argument in held:
+            self._kernel.at(self._kernel.now, self.ordinal, self._synced, argument)
+
+    def write_now(self, write: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+        """Let `write(disk)` prepare the disk before anybody starts here; everything it writes is durable at once."""
+        work = write(_InstantDisk(self.disk))
+        try:
+            work.send(None)
+        except StopIteration:
+            return
+        raise RuntimeError("preparing a disk awaited something other than the disk")
+
     def lose_power(self) -> bool:
         """What was not durable is lost, in part. Returns whether anything was."""
         return self.disk.lose_power(self._loss_draws)
@@ -209,3 +231,18 @@ class Seat:
             file.unchanged = len(file.durable)
             durable = self._reader.synced(name, file.durable, 0) or durable
         self._recorder.row("fsync", self.name, ("recovered",), durable)
+
+
+class _InstantDisk:
+    """The disk as a node sees it, with fsyncs that take no time."""
+
+    def __init__(self, disk: SimDisk) -> None:
+        self._disk = disk
+        for name in ("names", "read", "append", "write", "truncate", "rename", "unlink"):
+            setattr(self, name, getattr(disk, name))
+
+    async def fsync(self, name: str) -> None:
+        self._disk.begin_fsync(name)()
+
+    async def fsync_directory(self) -> None:
+        self._disk.begin_fsync_directory()()

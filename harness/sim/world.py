@@ -1,8 +1,8 @@
 """The simulated world: seats, links, disks and clocks of one plan, and the lives of its actors.
 
-The world builds everything from the plan, starts and kills actors, and ends the run. It knows what an actor *is* (a life: an
-async function of its environment) but not what it does: replicas get theirs from the system's adapter, clients from the
-interpreter.
+The world builds everything from the plan, starts and kills actors, and ends the run. It knows what an actor *is* (a
+life: an async function of its environment) but not what it does: replicas get theirs from the system's adapter,
+clients from the interpreter.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import trio
 from checkers.raft.invariants import Invariants
 from checkers.trace import Row
 from checkers.verdict import Anomaly
-
 from harness.plans.plan import DiskSpec, Plan
 from harness.systems.system import Refusal, System
+
 from .environment import SimEnvironment
 from .kernel import trio_seam
 from .kernel.events import Kernel, Livelock
@@ -82,14 +82,13 @@ class SimWorld:
             handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
         self.recorder = Recorder(self.kernel, handlers)
         reference = systems[next(iter(plan.actors.values())).code]
-        self.network = Network(
-            self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides, manual=manual
-        )
+        self.network = Network(self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides)
         self.seats: dict[str, Seat] = {}
         self.lives: dict[str, Life] = {}
         self.on_client_crash: dict[str, Callable[[], None]] = {}
         self._codes = {name: actor.code for name, actor in plan.actors.items()}
         self._fast = fast
+        self._manual = manual  # messages between replicas wait for a script
         self._nursery: trio.Nursery | None = None
         self._build()
         self.nemesis = Nemesis(
@@ -134,9 +133,7 @@ class SimWorld:
         if code is not None:
             self._codes[name] = code
         seat.incarnation += 1
-        environment = SimEnvironment(
-            seat, kernel=self.kernel, network=self.network, disk=seat.disk, fast=self._fast
-        )
+        environment = SimEnvironment(seat, kernel=self.kernel, network=self.network, disk=seat.disk, fast=self._fast)
         seat.environment = environment
         self.recorder.row("start", name, seat.incarnation, self._codes[name])
         life = self.lives.get(name) or self._replica_life(seat)
@@ -271,7 +268,13 @@ class SimWorld:
                 between_replicas = source_actor.kind == target_actor.kind == "replica"
                 spec_ = plan.links.replica if between_replicas else plan.links.client
                 to_replica = target_actor.kind == "replica"
-                self.network.connect(source, self.seats[target], spec_, handling if to_replica else (0, 0))
+                self.network.connect(
+                    source,
+                    self.seats[target],
+                    spec_,
+                    handling if to_replica else (0, 0),
+                    manual=self._manual and between_replicas,
+                )
 
 
 _NO_DISK: Final = DiskSpec(fsync_min_ns=0, fsync_max_ns=0)

@@ -6,7 +6,7 @@ name. An adapter turns `f, key, value` into calls and the answers into completio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import msgspec
 
 from harness.plans.faults import KINDS
 from harness.plans.plan import Actor, Group
+
 from .system import Completion, DurableReader, OptionSpec, Refusal, SystemClient, SystemServer
 
 WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "lock")
@@ -41,9 +42,7 @@ class RaftImpl:
         resolved: dict[str, Any] = self._surface.resolve(options)
         return resolved
 
-    def server(
-        self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]
-    ) -> SystemServer:
+    def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> SystemServer:
         """A replica's server, not yet started."""
         specs = {
             name: self._surface.GroupSpec(machine=group.machine, voters=group.voters, learners=group.learners)
@@ -73,6 +72,15 @@ class RaftImpl:
             env, group=group, servers=servers, home=actor.home, routing=actor.routing, options=options
         )
         return _Client(client, self._errors)
+
+    def describe_frame(self, frame: bytes) -> str:
+        """A message in words."""
+        words: str = self._surface.describe_frame(frame)
+        return words
+
+    async def prepare_disk(self, disk: Any, group: str, *, term: int, vote: str | None, terms: Sequence[int]) -> None:
+        """Write a given log and hard state to a disk, as a server would have."""
+        await self._surface.prepare_disk(disk, group, term=term, vote=vote, terms=terms)
 
     def durable_reader(self) -> DurableReader:
         """Decodes what became durable on one disk."""
@@ -120,7 +128,7 @@ def _as_change(membership: Any, wanted: Mapping[str, Any]) -> dict[str, tuple[st
 
 
 def _ok_value(f: str, value: Any, result: Any) -> Any:
-    """The value on the `ok` line (DESIGN.md section 7): what was learnt, beside what was asked where the op changes state."""
+    """The value on the `ok` line: what was learnt, and where nothing was, what was asked."""
     if f in ("read", "size", "dequeue", "replace", "remove", "txn", "add-and-get"):
         return result
     return value

@@ -6,7 +6,7 @@ Its code part may come from any git ref: the loader gives it the package to use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -113,7 +113,9 @@ class System(Protocol):
         """The kind of a message, from its header."""
         ...
 
-    def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> SystemServer: ...
+    def server(
+        self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]
+    ) -> SystemServer: ...
 
     async def start(self, server: SystemServer) -> None:
         """Let a server recover from its disk. Raises `Refusal` when it rightly refuses."""
@@ -123,9 +125,19 @@ class System(Protocol):
         """Run an administrator's command on a server. True when it was taken."""
         ...
 
-    def client(self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]) -> SystemClient: ...
+    def client(
+        self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]
+    ) -> SystemClient: ...
 
     def durable_reader(self) -> DurableReader: ...
+
+    def describe_frame(self, frame: bytes) -> str:
+        """A message in words, for transcripts."""
+        ...
+
+    async def prepare_disk(self, disk: Any, group: str, *, term: int, vote: str | None, terms: Sequence[int]) -> None:
+        """Write a given log and hard state to a disk, as a server would have. Awaits nothing but the disk."""
+        ...
 
 
 SystemFactory = Callable[[], System]

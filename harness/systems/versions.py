@@ -1,7 +1,8 @@
 """Versions in this process: from a binding to systems, each bound to its own loaded copy of the code.
 
-A copy is loaded once for each content (its digest names the alias), so a worker that runs a thousand seeds imports once.
-The package keeps no state of its own between runs; the determinism tests run seeds in shuffled order to hold it to that.
+A copy is loaded once for each content (its digest names the alias), so a worker that runs a thousand seeds imports
+once. The package keeps no state of its own between runs; the determinism tests run seeds in shuffled order to hold it
+to that.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.loader import load_package
+
 from .binding import Binding, Code
 from .raft_impl import RaftImpl
 from .system import System

@@ -1,11 +1,12 @@
 """Keyed draws: chance as a pure function of (seed, purpose, who, ordinal).
 
 A draw that belongs to a message, a disk call or a timeout must not depend on how many draws others made before it, or
-removing one op from a plan would change the fate of every later heartbeat. So there is no sequence: `Draws.at(n)` is the
-n-th 64-bit integer of a stream named by its key, and any of them can be asked at any time.
+removing one op from a plan would change the fate of every later heartbeat. So there is no sequence: `Draws.at(n)` is
+the n-th 64-bit integer of a stream named by its key, and any of them can be asked at any time.
 
-Integers are made 16 at a time from SHAKE-128 over (key, block number), which costs a fifth of hashing each one, and wastes
-little where a link carries few messages of a kind. Only integers are used: floating-point `log` and `exp` differ in the last bit between C libraries.
+Integers are made 16 at a time from SHAKE-128 over (key, block number), which costs a fifth of hashing each one, and
+wastes little where a link carries few messages of a kind. Only integers are used: floating-point `log` and `exp`
+differ in the last bit between C libraries.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Virtual time: one heap of events inside Trio's clock.
 
-Trio asks its clock how long to sleep only when no task is runnable. That is the moment at which the world may move: the
-clock pops events and calls them until one of them made a task runnable, and then answers "zero seconds". Deliveries, disk
-completions, timers and faults are such callbacks, so a fault always falls between two steps of a node, never inside one.
+Trio asks its clock how long to sleep only when no task is runnable. That is the moment at which the world may move:
+the clock pops events and calls them until one of them made a task runnable, and then answers "zero seconds".
+Deliveries, disk completions, timers and faults are such callbacks, so a fault always falls between two steps of a
+node, never inside one.
 
 Entries are `(time_ns, tie, sequence, callback, argument)`. `tie` comes from the schedule policy:
 
@@ -18,8 +19,8 @@ Rules that keep this sound, each learnt from a failure:
 * Whatever a callback does to Trio goes through `wake`, `cancel` or `spawn`, which note that a task became runnable; a
   forgotten note lets time jump past the task in silence.
 * Nothing is raised inside the clock: Trio would turn it into an internal error. `stop(why, error)` is the one end of a
-  run. It closes the clock and freezes the log before anything is cancelled, because Trio asks the clock once more after the
-  end, and left-over events would fire into the trace.
+  run. It closes the clock and freezes the log before anything is cancelled, because Trio asks the clock once more
+  after the end, and left-over events would fire into the trace.
 * `ceil(d * 1e9) / 1e9` may be less than `d`; the conversion below counts up until it is not.
 """
 

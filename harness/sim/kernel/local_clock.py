@@ -1,7 +1,8 @@
 """An actor's clocks as piecewise-linear maps of virtual time.
 
-Both clocks run at `rate_ppm` millionths of true time. Steps move the wall clock only; a pause may stop both. Rounding is
-chosen so that when virtual time has reached `when(local)`, the clock shows at least `local`: a timer never fires early.
+Both clocks run at `rate_ppm` millionths of true time. Steps move the wall clock only; a pause may stop both. Rounding
+is chosen so that when virtual time has reached `when(local)`, the clock shows at least `local`: a timer never fires
+early.
 """
 
 from __future__ import annotations

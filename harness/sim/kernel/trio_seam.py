@@ -4,8 +4,9 @@ Trio shuffles each batch of runnable tasks with a generator of its own (`_r`), a
 `_ALLOW_DETERMINISTIC_SCHEDULING` is set. Both names are private, exist for Hypothesis, and have been stable since 2019;
 the version of Trio is bounded in pyproject.toml and widened only after the two-process test has passed.
 
-Importing Hypothesis sets the flag for the whole process and re-seeds `_r` for every example, so nothing that a run imports
-may import it. Both names are set before each run and restored after it. Runs cannot nest; parallelism is processes.
+Importing Hypothesis sets the flag for the whole process and re-seeds `_r` for every example, so nothing that a run
+imports may import it. Both names are set before each run and restored after it. Runs cannot nest; parallelism is
+processes.
 """
 
 from __future__ import annotations
