@@ -1,13 +1,9 @@
-"""One group's replica on a server: the core, its log on disk, its machine, and the clients who wait for answers.
+"""One group's replica on a server: the core, its log on disk, its machine, and the desk where its clients wait.
 
 This is the driver of the contract in `protocol.ready`. A step gives inputs to the core and acts on what comes back:
 messages that may leave at once do, what must be durable goes to the log, and all that depends on it waits in
 `_waiting` until `synced` says that an fsync covered it. What is written while an fsync is under way belongs to the
 next one, so it makes no difference here whether steps go on meanwhile (asynchronous storage) or not.
-
-Answers to clients. A proposal is remembered under its index, with its term; its fate is known when that index is
-applied (the same term: the machine's answer; another: unknown), truncated, or swallowed by a snapshot (both unknown).
-Unknown it is, not refused: this replica lost the entry, but another may hold it and commit it later.
 
 Reads. The core answers a read with an index that covers every write acknowledged until then, whether a round or a lease
 confirmed that, and the machine answers once it has applied that much. The lease is looked at with the time at which the
@@ -19,29 +15,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from heapq import heappop, heappush
 from typing import Any, Final
 
 import msgspec
 
 from ..machines import CATALOG
 from ..machines.base import pack
-from ..machines.sessions import WITHOUT_EFFECT, Command, SessionedMachine, encode_command
 from ..machines.sessions import Action as LogAction
+from ..machines.sessions import Command, SessionedMachine, encode_command
 from ..protocol.core import Raft
 from ..protocol.leader import FAR_NS
 from ..protocol.membership import Change, members
 from ..protocol.ready import Ack, Answer, Proposed, ReadAt, Ready, Refused
 from ..protocol.replica import digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
-from .client import DEPOSED
+from .desk import Desk, Reader, Waiter
 from .env import Environment
 from .options import MILLISECOND_NS, core_config
 from .wal import Wal
-from .wire import Action, LevelAsk, LevelTell, Reply, Request, Status, encode
+from .wire import Action, LevelAsk, LevelTell, Request, encode
 
 MALFORMED: Final = "malformed"
-RETIRED: Final = "shutdown"
 
 
 class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,24 +44,6 @@ class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     voters: tuple[str, ...]
     learners: tuple[str, ...] = ()
-
-
-class _Waiter(msgspec.Struct, gc=False):
-    """A client that waits for a proposal; `source` and `id` are those of its latest attempt."""
-
-    source: str
-    id: int
-    session: int
-    sequence: int
-    term: int = 0
-
-
-class _Reader(msgspec.Struct, gc=False):
-    """A client that waits for a read."""
-
-    source: str
-    id: int
-    call: bytes
 
 
 class _Admin(msgspec.Struct, gc=False):
@@ -120,10 +96,7 @@ class Member:
         self._acks: list[Ack] = []
         self._waiting: deque[tuple[int, Ready]] = deque()  # with the token that must be durable first
         self._syncing_count = 0  # how many of `_acks` the running fsync covers
-        self._pending: dict[int, _Waiter] = {}  # by index
-        self._in_flight: dict[tuple[int, int], _Waiter] = {}  # by (session, sequence)
-        self._readers: list[tuple[int, int, _Reader]] = []  # heap by (read index, arrival)
-        self._reader_count = 0
+        self._desk = Desk(lambda source, reply: self._send(source, encode(group, reply)))
         self._sync_count = 0
         self._sync_ns = 0
         # The cluster clock: log time `_stamp_base_ns` was at monotonic time `_stamp_since_ns`, in term `_stamp_term`.
@@ -222,7 +195,7 @@ class Member:
             self._acks.append(persist.ack)
             self.must_sync = True
             if persist.truncate_from is not None:
-                self._lose(persist.truncate_from)
+                self._desk.lose_from(persist.truncate_from)
         if not self.must_sync and not self._waiting:
             self._complete(now, ready)
         elif ready.send_after or ready.restore is not None or ready.apply:
@@ -240,7 +213,7 @@ class Member:
         if ready.apply:
             self._apply(ready.apply)
         if ready.apply or ready.restore is not None:
-            self._answer_readers()
+            self._desk.answer_readers(self._applied, self._machine)
             self._act(now, self._core.applied(now, Index(self._applied)))
             if self._snapshot_threshold and self._applied - self._snapshot_index >= self._snapshot_threshold:
                 self._compact(now)
@@ -260,7 +233,7 @@ class Member:
             if kind == "snapshot":
                 fields[-1] = self._image_digest(fields[0], ready)
                 self._probe(f"snapshot {fields[0]}")
-            elif kind == "role" and self._pending and fields[0] != "leader":
+            elif kind == "role" and self._desk.has_proposals and fields[0] != "leader":
                 self._probe("leader deposed with uncommitted entries")
             self._notes.append((kind, group, *fields))
 
@@ -275,7 +248,7 @@ class Member:
     # The machine.
 
     def _apply(self, entries: list[Entry]) -> None:
-        machine, notes, group = self._machine, self._notes, self.group
+        machine, notes, desk, group = self._machine, self._notes, self._desk, self.group
         for entry in entries:
             if entry.kind is EntryKind.COMMAND:
                 word, value = machine.apply(entry.index, entry.data)
@@ -286,10 +259,8 @@ class Member:
                     self._probe("feature level raised")
             self._applied = entry.index
             notes.append(("apply", group, entry.index, digest(entry), machine.digest))
-            if self._pending:
-                waiter = self._pending.pop(entry.index, None)
-                if waiter is not None:
-                    self._settle(waiter, entry, word, value)
+            if desk.has_proposals:
+                desk.applied(entry, word, value)
 
     def _restore(self, snapshot: Snapshot) -> None:
         incoming, self._incoming = self._incoming, None
@@ -298,8 +269,7 @@ class Member:
             incoming.restore(snapshot.data)
         self._machine = incoming
         self._applied = self._snapshot_index = snapshot.meta.index
-        for index in [index for index in self._pending if index <= snapshot.meta.index]:
-            self._forsake(index)
+        self._desk.lose_up_to(snapshot.meta.index)
 
     def _compact(self, now: int) -> None:
         """Take a snapshot of the machine as it is, and let the log before it go, but for the trailing entries."""
@@ -317,91 +287,46 @@ class Member:
         """Handle an attempt that the server has found to be no duplicate."""
         match request.action:
             case Action.READ:
-                self._act(now, self._core.read(now, _Reader(source, request.id, request.call)))
+                self._act(now, self._core.read(now, Reader(source, request.id, request.call)))
             case Action.CALL:
-                self._call(now, source, request)
+                self._call(now, Waiter(source, request.id, request.session, request.sequence), request.call)
             case Action.OPEN:
                 command = Command(LogAction.OPEN, self._stamp(now), idle_ns=self._session_idle_ns)
-                self._propose(now, _Waiter(source, request.id, 0, 0), command)
+                self._propose(now, Waiter(source, request.id), command)
             case _:
-                self._reply(source, Reply(request.id, Status.REFUSED, MALFORMED))
+                self._desk.refuse(Waiter(source, request.id), MALFORMED)
 
-    def _call(self, now: int, source: str, request: Request) -> None:
-        if request.session:
-            known = self._machine.answered(request.session, request.sequence)
+    def _call(self, now: int, waiter: Waiter, call: bytes) -> None:
+        if waiter.session:
+            known = self._machine.answered(waiter.session, waiter.sequence)
             if known is not None:
                 self._probe("repeated command answered from its session")
-                self._reply_with(source, request.id, *known)
+                self._desk.answer(waiter.source, waiter.id, *known)
                 return
-            waiter = self._in_flight.get((request.session, request.sequence))
-            if waiter is not None and self._core.is_leader and waiter.term in (0, self._core.term):
-                waiter.source, waiter.id = source, request.id
+            if self._core.is_leader and self._desk.joins(waiter, self._core.term):
                 return
-        command = Command(LogAction.CALL, self._stamp(now), request.session, request.sequence, request.call)
-        self._propose(now, _Waiter(source, request.id, request.session, request.sequence), command)
+        command = Command(LogAction.CALL, self._stamp(now), waiter.session, waiter.sequence, call)
+        self._propose(now, waiter, command)
 
-    def _propose(self, now: int, waiter: _Waiter, command: Command) -> None:
-        if waiter.session:
-            self._in_flight[waiter.session, waiter.sequence] = waiter
+    def _propose(self, now: int, waiter: Waiter, command: Command) -> None:
+        self._desk.expect(waiter)
         self._act(now, self._core.propose(now, waiter, encode_command(command)))
 
     def _take_answer(self, answer: Answer) -> None:
         match answer:
-            case Proposed(tag=_Waiter() as waiter, index=index, term=term):
-                waiter.term = term
-                self._pending[index] = waiter
-            case ReadAt(tag=_Reader() as reader, index=index):
-                if index <= self._applied:
-                    self._reply_with(reader.source, reader.id, *self._machine.read(reader.call))
-                else:
-                    self._probe("read waited for the machine")
-                    self._reader_count += 1
-                    heappush(self._readers, (index, self._reader_count, reader))
-            case Refused(tag=_Waiter() as waiter, reason=reason, leader=leader):
-                self._land(waiter)
-                self._reply(waiter.source, Reply(waiter.id, Status.REFUSED, reason, None, leader))
-            case Refused(tag=_Reader() as reader, reason=reason, leader=leader):
-                self._reply(reader.source, Reply(reader.id, Status.REFUSED, reason, None, leader))
+            case Proposed(tag=Waiter() as waiter, index=index, term=term):
+                self._desk.appended(waiter, index, term)
+            case ReadAt(tag=Reader() as reader, index=index) if index <= self._applied:
+                self._desk.answer(reader.source, reader.id, *self._machine.read(reader.call))
+            case ReadAt(tag=Reader() as reader, index=index):
+                self._probe("read waited for the machine")
+                self._desk.wait_for(index, reader)
+            case Refused(tag=(Waiter() | Reader()) as client, reason=reason, leader=leader):
+                self._desk.refuse(client, reason, leader)
             case Refused(tag=_Admin() as admin, reason=reason):
                 admin.refused = reason
             case _:
                 pass
-
-    def _answer_readers(self) -> None:
-        """Answer the reads whose index is applied by now."""
-        readers = self._readers
-        while readers and readers[0][0] <= self._applied:
-            _, _, reader = heappop(readers)
-            self._reply_with(reader.source, reader.id, *self._machine.read(reader.call))
-
-    def _settle(self, waiter: _Waiter, entry: Entry, word: str, value: Any) -> None:
-        """An entry was applied where a proposal of ours had been appended."""
-        self._land(waiter)
-        if entry.term == waiter.term:
-            self._reply_with(waiter.source, waiter.id, word, value)
-        else:
-            self._reply(waiter.source, Reply(waiter.id, Status.UNKNOWN, DEPOSED))
-
-    def _lose(self, first: int) -> None:
-        """Our entries from `first` on are gone from this log."""
-        for index in [index for index in self._pending if index >= first]:
-            self._forsake(index)
-
-    def _forsake(self, index: int, word: str = DEPOSED) -> None:
-        waiter = self._pending.pop(index)
-        self._land(waiter)
-        self._reply(waiter.source, Reply(waiter.id, Status.UNKNOWN, word))
-
-    def _land(self, waiter: _Waiter) -> None:
-        if waiter.session:
-            self._in_flight.pop((waiter.session, waiter.sequence), None)
-
-    def _reply_with(self, source: str, request_id: int, word: str, value: Any) -> None:
-        status = Status.REFUSED if word in WITHOUT_EFFECT else Status.DONE
-        self._reply(source, Reply(request_id, status, word, value))
-
-    def _reply(self, source: str, reply: Reply) -> None:
-        self._send(source, encode(self.group, reply))
 
     def _stamp(self, now: int) -> int:
         """The cluster clock: log time, continued on this leader's monotonic clock (see `machines.sessions`)."""
@@ -478,11 +403,7 @@ class Member:
 
     def retire(self) -> None:
         """Tell everyone who waits that there will be no answer from here."""
-        for index in list(self._pending):
-            self._forsake(index, RETIRED)
-        readers, self._readers = self._readers, []
-        for _, _, reader in readers:
-            self._reply(reader.source, Reply(reader.id, Status.REFUSED, RETIRED))
+        self._desk.retire()
 
     @property
     def is_leader(self) -> bool:
@@ -497,7 +418,7 @@ class Member:
             "sessions": self._machine.session_count,
             "level": self._machine.level,
             "snapshot_index": self._snapshot_index,
-            "waiting_clients": len(self._pending) + len(self._readers),
+            "waiting_clients": self._desk.count,
             "fsync_count": self._sync_count,
             "fsync_ns": self._sync_ns,
         }
