@@ -252,13 +252,13 @@ class Plan(_Value, frozen=True, kw_only=True):
 
     @property
     def replicas(self) -> tuple[str, ...]:
-        """Names of the replicas, in the plan's order."""
-        return tuple(name for name, actor in self.actors.items() if actor.kind == "replica")
+        """Names of the replicas, sorted: the order of an object's keys means nothing in JSON."""
+        return tuple(name for name, actor in sorted(self.actors.items()) if actor.kind == "replica")
 
     @property
     def clients(self) -> tuple[str, ...]:
-        """Names of the clients, in the plan's order."""
-        return tuple(name for name, actor in self.actors.items() if actor.kind == "client")
+        """Names of the clients, sorted."""
+        return tuple(name for name, actor in sorted(self.actors.items()) if actor.kind == "client")
 
 
 def decode(data: bytes, where: str) -> Plan:

@@ -81,7 +81,7 @@ class SimWorld:
         if stop_at_first:
             handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
         self.recorder = Recorder(self.kernel, handlers)
-        reference = systems[next(iter(plan.actors.values())).code]
+        reference = systems[plan.actors[min(plan.actors)].code]
         self.network = Network(self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides)
         self.seats: dict[str, Seat] = {}
         self.lives: dict[str, Life] = {}
@@ -110,7 +110,7 @@ class SimWorld:
         async def main() -> None:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                for name in self.plan.actors:
+                for name in sorted(self.plan.actors):
                     self.start(name)
                 begin()
                 await self.kernel.supervise()
@@ -242,7 +242,7 @@ class SimWorld:
     def _build(self) -> None:
         plan = self.plan
         handling = (plan.schedule.handling_min_ns, plan.schedule.handling_max_ns)
-        for ordinal, (name, actor) in enumerate(plan.actors.items()):
+        for ordinal, (name, actor) in enumerate(sorted(plan.actors.items())):
             spec = plan.clocks.actors.get(name)
             apart_ns = _MONOTONIC_APART_NS * (ordinal + 1)
             clock = LocalClock(
@@ -261,8 +261,8 @@ class SimWorld:
                 handling_ns=handling if is_replica else (0, 0),
                 reader=self.systems[actor.code].durable_reader() if is_replica else None,
             )
-        for source, source_actor in plan.actors.items():
-            for target, target_actor in plan.actors.items():
+        for source, source_actor in sorted(plan.actors.items()):
+            for target, target_actor in sorted(plan.actors.items()):
                 if source == target or (source_actor.kind == "client" and target_actor.kind == "client"):
                     continue
                 between_replicas = source_actor.kind == target_actor.kind == "replica"
