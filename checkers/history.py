@@ -311,7 +311,7 @@ class _Pairing:
             elif process != NEMESIS:
                 self.refuse(position, f"process {process!r}", 'an integer or "nemesis"')
         for invoke, slot, _ in self.open.values():
-            self.paired[slot] = _crashed(invoke, None)
+            self.paired[slot] = pair(invoke, None)
         return (*reversed(self.headless), *(operation for operation in self.paired if operation is not None))
 
     def invoke(self, position: int, op: Op, process: int) -> None:
@@ -326,7 +326,7 @@ class _Pairing:
                 self.refuse(position, found, "a new process number after an info")
         elif process in self.open:
             earlier, slot, _ = self.open[process]
-            self.paired[slot] = _crashed(earlier, None)
+            self.paired[slot] = pair(earlier, None)
         self.open[process] = (op, len(self.paired), position)
         self.paired.append(None)
 
@@ -338,13 +338,13 @@ class _Pairing:
                 self.refuse(position, found, "an invoke of the same process before each completion")
             # Called before the first line: the widest interval that it can have had.
             start = msgspec.structs.replace(op, index=-1 - len(self.headless), type="invoke", error=None)
-            self.headless.append(_pair(start, op))
+            self.headless.append(pair(start, op))
             return
         invoke, slot, _ = entry
         if not self.lenient and (op.f != invoke.f or (op.key is not None and op.key != invoke.key)):
             found = f"a completion of {_name(op)} for an invoke of {_name(invoke)}"
             self.refuse(position, found, "the f and key of the invoke")
-        self.paired[slot] = _pair(invoke, op)
+        self.paired[slot] = pair(invoke, op)
         if op.type == "info":
             self.ended[process] = position
 
@@ -352,29 +352,19 @@ class _Pairing:
         raise MalformedHistory(found, expected, self.history.where(position))
 
 
-def _pair(invoke: Op, completion: Op) -> Operation:
-    kind = completion.type
-    if kind == "info" or kind == "invoke":
-        return _crashed(invoke, completion.error)
-    return Operation(
-        invoke.process,  # type: ignore[arg-type]  # only integer processes are paired
-        invoke.f,
-        freeze(invoke.key),
-        freeze(invoke.value),
-        freeze(completion.value) if kind == "ok" else None,
-        kind,
-        freeze(completion.error),
-        invoke.index,
-        completion.index,
-        invoke.time,
-        completion.time,
-    )
-
-
-def _crashed(invoke: Op, error: Any) -> Operation:
-    key, value = freeze(invoke.key), freeze(invoke.value)
+def pair(invoke: Op, completion: Op | None) -> Operation:
+    """Make an operation of an invoke and what came of it; None: nothing did."""
     process: Any = invoke.process
-    return Operation(process, invoke.f, key, value, None, "info", freeze(error), invoke.index, INF, invoke.time, INF)
+    f, key, value = invoke.f, freeze(invoke.key), freeze(invoke.value)
+    if completion is None or completion.type == "info" or completion.type == "invoke":
+        error = None if completion is None else freeze(completion.error)
+        return Operation(process, f, key, value, None, "info", error, invoke.index, INF, invoke.time, INF)
+    kind = completion.type
+    result = freeze(completion.value) if kind == "ok" else None
+    error = freeze(completion.error)
+    return Operation(
+        process, f, key, value, result, kind, error, invoke.index, completion.index, invoke.time, completion.time
+    )
 
 
 def _name(op: Op) -> str:

@@ -1,0 +1,285 @@
+"""A checker that takes the lines of a history as they come, for runs too long to keep.
+
+Each object has a frontier (`linearizability.sweep`) and a queue of events that wait for an outcome: an event is swept
+over once the operation that it belongs to has an answer, or is known to have none. What was swept over is forgotten. So
+memory is bounded by the window between the oldest unanswered operation and now, by the frontier, and by one counter for
+each class of crashed operations. From time to time the alphabet is made anew from what is still pending, so that values
+seen long ago are forgotten too.
+
+The frontier is complete, never a beam: there is no going back in a stream. Where it outgrows `state_limit`, the object
+becomes `unknown` from there on, and says so; other objects go on.
+
+    checker = StreamingChecker("cas-register")
+    for op in ops:
+        for anomaly in checker.feed(op):
+            print(anomaly.message)
+    verdict = checker.finish()
+
+A violation is reported with the operations since the last quiescent cut (an instant at which nothing was pending), and
+the states that were possible there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+from checkers.history import INF, NEMESIS, Conventions, MalformedHistory, Op, Operation, freeze, pair, show
+from checkers.linearizability.alphabet import Alphabet
+from checkers.linearizability.checker import CHECKER, NONLINEARIZABLE
+from checkers.linearizability.explain import as_data
+from checkers.linearizability.partition import admit
+from checkers.linearizability.result import LimitReached, Limits, Meter
+from checkers.linearizability.sweep import Sweep
+from checkers.models import Model, named
+from checkers.models.model import own_key
+from checkers.verdict import Anomaly, Verdict
+
+ENGINE: Final = "stream"
+
+STATE_LIMIT: Final = 100_000
+"""Configurations that one object may hold at a time, unless told otherwise: some ten megabytes."""
+
+ALPHABET_LIMIT: Final = 4_096
+"""Classes and states after which an object's alphabet is made anew."""
+
+WINDOW_KEPT: Final = 1_000
+"""Operations since the last quiescent cut that are kept to be shown with a violation."""
+
+
+class StreamingChecker:
+    """Decides linearizability line by line. `feed` returns violations as they become certain."""
+
+    def __init__(
+        self,
+        model: Model | str,
+        *,
+        initial: Any = None,
+        conventions: Conventions | None = None,
+        state_limit: int = STATE_LIMIT,
+        independent: bool | None = None,
+    ) -> None:
+        """Check against a model. `independent`: keys are objects of their own; None: where the model says so.
+
+        A counter that somebody creates later must be told to begin as missing, by a model of its own.
+        """
+        found = named(model) if isinstance(model, str) else model
+        self.model = found if initial is None else found.starting_at(freeze(initial))
+        self.conventions = conventions or Conventions()
+        self.state_limit = state_limit
+        self.independent = found.keys is own_key if independent is None else independent
+        self.anomalies: list[Anomaly] = []
+        self.ops = 0
+        self._objects: dict[Any, _Object] = {}
+        self._open: dict[int, tuple[_Object, _Call]] = {}  # process -> its call without completion
+        self._index = -1
+        self._started = time.monotonic()
+
+    def feed(self, op: Op) -> list[Anomaly]:
+        """Take one line; return what became certain by it."""
+        if op.index <= self._index:
+            raise MalformedHistory(f"index {op.index} after {self._index}", "indexes that increase", "stream")
+        self._index = op.index
+        process = op.process
+        if process == NEMESIS or type(process) is not int:
+            return []
+        if op.type == "invoke":
+            self._call(op, process)
+            return []
+        if process not in self._open:
+            found = f"a completion ({op.type}) of process {process} without invoke"
+            raise MalformedHistory(found, "an invoke of the same process before each completion", f"op {op.index}")
+        thing, call = self._open.pop(process)
+        self._complete(call, op)
+        return self._advance(thing)
+
+    def finish(self) -> Verdict:
+        """End the stream: whoever has not returned never does. Return the verdict on all that was fed."""
+        for thing, call in self._open.values():
+            call.operation = pair(call.invoke, None)
+            call.is_known = True
+            self._advance(thing)
+        self._open.clear()
+        for thing in self._objects.values():
+            self._advance(thing)
+        lost = [thing for thing in self._objects.values() if thing.lost]
+        return Verdict(
+            validity="invalid" if self.anomalies else "unknown" if lost else "valid",
+            checker=CHECKER,
+            engine=ENGINE,
+            model=self.model.name,
+            ops=self.ops,
+            anomalies=tuple(self.anomalies),
+            reason="" if self.anomalies or not lost else lost[0].lost + lost[0].of(),
+            steps=sum(thing.sweep.steps for thing in self._objects.values()),
+            seconds=time.monotonic() - self._started,
+            details={
+                "objects": len(self._objects),
+                "states": max((thing.largest for thing in self._objects.values()), default=0),
+            },
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for an outcome: the window that is held in memory."""
+        return sum(len(thing.queue) for thing in self._objects.values())
+
+    def _call(self, op: Op, process: int) -> None:
+        if process in self._open:
+            found = f"an invoke of process {process} whose last invoke has no completion"
+            raise MalformedHistory(found, "one completion between two invokes of a process", f"op {op.index}")
+        key = freeze(op.key) if self.independent else None
+        thing = self._objects.get(key)
+        if thing is None:
+            thing = self._objects[key] = _Object(key, self.model, self.state_limit, one_key=self.independent)
+        call = _Call(op)
+        thing.queue.append((op.index, call, False))
+        self._open[process] = (thing, call)
+        self.ops += 1
+
+    def _complete(self, call: _Call, op: Op) -> None:
+        operation = pair(call.invoke, op)
+        admitted, _ = admit([operation], self.model, self.conventions, lambda index: f"op {index}")
+        call.operation = admitted[0] if admitted and not admitted[0].is_void else None
+        call.is_known = True
+
+    def _advance(self, thing: _Object) -> list[Anomaly]:
+        found = list(thing.advance())
+        self.anomalies += found
+        return found
+
+
+class _Call:
+    """A call, and what is known of its outcome: None for one that constrains nothing."""
+
+    __slots__ = ("invoke", "is_known", "kind", "operation", "slot")
+
+    def __init__(self, invoke: Op) -> None:
+        self.invoke = invoke
+        self.operation: Operation | None = None
+        self.is_known = False
+        self.kind = -1
+        self.slot = -1
+
+
+class _Object:
+    """One independent object: its frontier, and the events that wait."""
+
+    def __init__(self, key: Any, model: Model, state_limit: int, *, one_key: bool) -> None:
+        self.key = key
+        self.model = model
+        self.one_key = one_key
+        self.meter = Meter(Limits(states=state_limit))
+        self.alphabet = Alphabet(model, one_key=one_key)
+        self.sweep = Sweep(self.alphabet, self.meter)
+        self.queue: deque[tuple[int, _Call, bool]] = deque()  # (index, call, whether this is its return)
+        self.live: dict[int, _Call] = {}  # slot -> pending call
+        self.free: list[int] = []
+        self.lost = ""  # why nothing is known any more
+        self.largest = 0
+        self.cut = -1  # index of the last quiescent cut
+        self.cut_states: list[Any] = [model.init]
+        self.window: list[Operation] = []  # since the cut
+
+    def of(self) -> str:
+        return "" if self.key is None else f" (key {show(self.key)})"
+
+    def advance(self) -> Iterator[Anomaly]:
+        """Sweep over every event whose outcome is known, up to the first that is not."""
+        while self.queue and self.queue[0][1].is_known:
+            index, call, is_return = self.queue.popleft()
+            operation = call.operation
+            if self.lost or operation is None:
+                continue
+            try:
+                if is_return:
+                    if not self._returned(call, operation):
+                        self.lost = "violated"
+                        yield self._anomaly(operation)
+                        continue
+                else:
+                    self._call(call, operation)
+            except LimitReached as limit:
+                self.lost = f"{limit.reason} at index {index}"
+
+    def _call(self, call: _Call, operation: Operation) -> None:
+        if operation.ret == INF and self.alphabet.only_looks(operation):
+            return
+        if len(self.window) < WINDOW_KEPT:
+            self.window.append(operation)
+        call.kind = self.alphabet.class_of(operation)
+        if operation.ret != INF:
+            call.slot = self.free.pop() if self.free else len(self.live)
+            self.live[call.slot] = call
+            self._queue_return(call, operation)
+        self.sweep.call(call.kind, call.slot, operation.ret)
+
+    def _queue_return(self, call: _Call, operation: Operation) -> None:
+        """Put the return where it belongs among the calls that wait."""
+        place = len(self.queue)
+        while place and self.queue[place - 1][0] > operation.ret:
+            place -= 1
+        self.queue.insert(place, (operation.ret, call, True))
+
+    def _returned(self, call: _Call, operation: Operation) -> bool:
+        survives = self.sweep.returned(call.kind, call.slot, operation.ret)
+        del self.live[call.slot]
+        self.free.append(call.slot)
+        self.largest = max(self.largest, self.sweep.largest)
+        if survives and self.sweep.pending.is_quiescent:
+            self.cut = operation.ret
+            self.cut_states = list(dict.fromkeys(self.alphabet.states[c[0]] for c in self.sweep.frontier))
+            self.window.clear()
+        if survives and len(self.alphabet.sorts) + len(self.alphabet.states) > ALPHABET_LIMIT:
+            self._forget()
+        return survives
+
+    def _forget(self) -> None:
+        """Make the alphabet anew from what is pending and from the states that are still possible."""
+        old, sweep = self.alphabet, self.sweep
+        fresh = Alphabet(self.model, one_key=self.one_key)
+        kinds = {
+            kind: fresh.class_of(old.samples[kind])
+            for kind in (*sweep.pending.looks.values(), *sweep.pending.writes, *sweep.pending.changes, *sweep.places)
+        }
+        for call in self.live.values():
+            call.kind = kinds[call.kind]
+        pending = sweep.pending
+        pending.looks = {bit: kinds[kind] for bit, kind in pending.looks.items()}
+        pending.writes = {kinds[kind]: entries for kind, entries in pending.writes.items()}
+        pending.changes = {kinds[kind]: entries for kind, entries in pending.changes.items()}
+        pending.crashed = {kinds[kind]: count for kind, count in pending.crashed.items()}
+        pending.suits.clear()
+        sweep.places = {kinds[kind]: shift for kind, shift in sweep.places.items()}
+        sweep.frontier = [
+            (fresh.intern(old.states[state]), done, burden, used, path)
+            for state, done, burden, used, path in sweep.frontier
+        ]
+        self.alphabet = sweep.alphabet = fresh
+
+    def _anomaly(self, operation: Operation) -> Anomaly:
+        describe, name = self.model.describe, self.model.describe_state
+        states = " or ".join(name(state) for state in self.cut_states[:8])
+        more = f" or one of {len(self.cut_states) - 8} more" if len(self.cut_states) > 8 else ""
+        subject = "" if self.key is None else f"key {show(self.key)}: "
+        message = (
+            f"{subject}when {describe(operation)} (process {operation.process}, {operation.call}..{operation.ret}) "
+            f"returned, no order was left. Nothing was pending at index {self.cut}, and the state was {states}{more}; "
+            f"the {len(self.window)} operations since then have no order that gives their answers."
+        )
+        return Anomaly(
+            checker=CHECKER,
+            kind=NONLINEARIZABLE,
+            detail=f"{self.model.name}/{operation.f}",
+            index=operation.ret,
+            message=message,
+            evidence={
+                "key": self.key,
+                "blocked": as_data(operation, self.model),
+                "cut": self.cut,
+                "cut_states": [name(state) for state in self.cut_states],
+                "window": [as_data(kept, self.model) for kept in self.window],
+            },
+        )

@@ -1,0 +1,111 @@
+"""The streaming checker says what the whole-history checker says, and holds no more than a window."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+
+from checkers import History, MalformedHistory, Op, check, streaming
+from checkers.streaming import StreamingChecker
+from tests.checkers.mini import ops
+from tests.checkers.objects import OBJECTS, damaged, record
+
+STREAMED = ["cas-register", "counter", "map-by-key", "set", "queue", "mutex"]
+
+
+@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("alphabet_limit", [4096, 3])
+def test_a_stream_gets_the_verdict_of_the_whole_history(
+    name: str, alphabet_limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a small alphabet limit everything is forgotten and made anew all the time."""
+    monkeypatch.setattr(streaming, "ALPHABET_LIMIT", alphabet_limit)
+    for seed in range(60):
+        rng = random.Random(seed)
+        lines = record(rng, name, count=25, processes=4, values=3, crash=0.05, void=0.05)
+        for _ in range(seed % 3):
+            lines = damaged(rng, lines, 3)
+        model = OBJECTS[name][0]
+        checker = StreamingChecker(model, independent=True)
+
+        found = [anomaly for op in lines for anomaly in checker.feed(op)]
+        verdict = checker.finish()
+        whole = check(History(lines), model, explain=False)
+
+        assert verdict.validity == whole.validity
+        assert list(verdict.anomalies[: len(found)]) == found
+        assert {a.evidence["key"] for a in verdict.anomalies} == {a.evidence["key"] for a in whole.anomalies}
+
+
+def test_a_violation_is_told_with_the_line_that_makes_it_certain() -> None:
+    checker = StreamingChecker("register")
+    told = {op.index: [anomaly.index for anomaly in checker.feed(op)] for op in ops("0:w1 0' 0:w2 1:r 1'2 1:r 1'1 0'")}
+
+    assert told == {0: [], 1: [], 2: [], 3: [], 4: [], 5: [], 6: [], 7: [6]}
+    anomaly = checker.finish().anomalies[0]
+    assert anomaly.signature == "linearizability/nonlinearizable/register/read"
+    assert (anomaly.evidence["cut"], anomaly.evidence["cut_states"]) == (1, ["1"])
+    assert [row["text"] for row in anomaly.evidence["window"]] == ["write 2", "read -> 2", "read -> 1"]
+
+
+def test_memory_is_bounded_by_the_window() -> None:
+    """Fifty thousand writes of fifty thousand values, some crashed: what is held does not grow with them."""
+    checker = StreamingChecker("register")
+    index, waiting, size = 0, 0, 0
+    for number in range(25_000):
+        process = number % 3
+        for kind in ("invoke", "ok"):
+            checker.feed(Op(index=index, time=index, process=process, type=kind, f="write", value=number))  # type: ignore[arg-type]
+            index += 1
+        waiting = max(waiting, checker.waiting)
+        thing = checker._objects[None]
+        size = max(size, len(thing.alphabet.states) + len(thing.alphabet.sorts) + len(thing.window))
+
+    assert checker.finish().validity == "valid"
+    assert waiting <= 2
+    assert size <= streaming.ALPHABET_LIMIT + 10
+
+
+def test_an_operation_without_answer_holds_the_stream_back_until_it_is_known_lost() -> None:
+    checker = StreamingChecker("register")
+    for op in ops("0:w1 1:w2 1' 2:r 2'7 2:r 2'1"):
+        assert checker.feed(op) == []
+
+    assert checker.waiting > 0
+    assert checker.finish().validity == "invalid"
+
+
+def test_an_object_that_outgrows_its_limit_is_unknown_and_others_go_on() -> None:
+    """Eight concurrent enqueues have 40,320 orders, and a complete frontier holds them all."""
+    calls = " ".join(f"{process}:x.e{process}" for process in range(8))
+    returns = " ".join(f"{process}'" for process in range(8))
+    checker = StreamingChecker("queue", state_limit=1000)
+
+    for op in ops(f"{calls} {returns} 9:y.e1 9' 9:y.d 9'1"):
+        checker.feed(op)
+    unknown = checker.finish()
+    for op in ops(f"{calls} {returns} 9:y.e1 9' 9:y.d 9'2"):
+        checker.feed(msgspec.structs.replace(op, index=op.index + 1000))
+
+    assert unknown.validity == "unknown"
+    assert "state limit of 1000 reached" in unknown.reason
+    assert unknown.reason.endswith('(key "x")')
+    assert checker.finish().validity == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [(["ok"], "a completion \\(ok\\) of process 0 without invoke"), (["invoke", "invoke"], "no completion")],
+)
+def test_a_malformed_stream_is_refused(kinds: list[Any], message: str) -> None:
+    checker = StreamingChecker("register")
+    lines = [Op(index=index, time=0, process=0, type=kind, f="read") for index, kind in enumerate(kinds)]
+
+    for op in lines[:-1]:
+        checker.feed(op)
+
+    with pytest.raises(MalformedHistory, match=message):
+        checker.feed(lines[-1])
