@@ -81,6 +81,7 @@ class Simulation:
         self.classification: Classification = classify(plan)
         self._until_index: int | None = None
         self._heal_index = 0
+        self._state: dict[str, Any] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
         self._seat_programs()
 
@@ -94,7 +95,7 @@ class Simulation:
             kernel.exactly(plan.phases.heal_ns, self._heal)
             kernel.exactly(plan.phases.horizon_ns, lambda _: kernel.stop("horizon"))
             if until_ns is not None:
-                kernel.exactly(until_ns, lambda _: kernel.stop("until"))
+                kernel.exactly(until_ns, self._stop_until)
             if until_index is not None:
                 kernel.exactly(0, self._watch_index)
 
@@ -178,11 +179,18 @@ class Simulation:
         core = plan.phases.core if plan.phases.heal == "core" else plan.replicas
         return [name for name in plan.groups[group].voters if name in core and not self.world.seats[name].refused]
 
+    def _stop_until(self, _: None) -> None:
+        """Stop here, and keep what each replica that is up says of itself."""
+        self._state = {
+            name: seat.server.inspect() for name, seat in self.world.seats.items() if seat.server is not None
+        }
+        self.world.kernel.stop("until")
+
     def _watch_index(self, _: None) -> None:
         kernel = self.world.kernel
         assert self._until_index is not None
         if self.world.log.index > self._until_index:
-            kernel.stop("until")
+            self._stop_until(None)
         else:
             kernel.exactly(kernel.now + 100_000, self._watch_index)
 
@@ -284,6 +292,7 @@ class Simulation:
             "passes": kernel.passes,
             "delivered": network.delivered,
             "rows": self.world.log.base,
+            **({"state": self._state} if self._state else {}),
             "elections": self.world.observer.elections,
             "messages_per_op": round(network.messages / ok, 3) if ok else None,
             "converged_ms": (self.converged_ns - self.plan.phases.heal_ns) / 1e6 if self.converged_ns else None,
