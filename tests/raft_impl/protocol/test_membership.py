@@ -328,11 +328,12 @@ def test_no_change_before_an_entry_of_the_own_term_is_committed() -> None:
     assert isinstance(cluster.answer("a", ripe), Proposed)
 
 
-def test_one_change_at_a_time() -> None:
-    """4.1: a leader begins no change while the latest configuration in its log is not committed."""
-    cluster = led("abcd")
-    cluster.lose = lambda packet: is_append(packet, "bcd")
-    cluster.change("a", leave="d")
+@pytest.mark.parametrize("first", [{"leave": "d"}, {"listen": "x"}, {"vote": "x"}], ids=["joint", "learner", "staged"])
+def test_one_change_at_a_time(first: dict[str, str]) -> None:
+    """4.1: a leader begins no change while the latest configuration in its log is not committed, or one is prepared."""
+    cluster = led("abcd", spare="x")
+    cluster.lose = lambda packet: is_append(packet, "bcd" if "vote" not in first else "x")
+    cluster.change("a", **first)
 
     second = cluster.change("a", leave="c")
 

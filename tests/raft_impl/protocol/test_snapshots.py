@@ -169,6 +169,48 @@ def test_no_empty_append_goes_where_the_entry_before_it_is_gone() -> None:
     assert all(isinstance(message, Append) and message.prev_index >= 11 for message in to_c)
 
 
+def test_a_follower_that_lacks_exactly_the_last_compacted_entry_gets_the_snapshot() -> None:
+    """F6 case 5: its next index is the leader's base, whose predecessor is unknown."""
+    cluster = Cluster("abc")
+    cluster.elect("a")
+    cluster.propose("a", "both have it")
+    cluster.cut("c")
+    cluster.propose("a", "c lacks it")
+    cluster.compact("a")
+    assert cluster.status("a").first == cluster.status("c").last + 2
+
+    cluster.heal()
+
+    assert cluster.applied("c") == ["both have it", "c lacks it"]
+    assert [note[1] for note in cluster.notes("c", "snapshot")] == ["installed"]
+
+
+@pytest.mark.parametrize("prev", [0, 1, 2, 3])
+def test_a_stale_append_from_before_the_snapshot_adds_nothing(prev: int) -> None:
+    """willemt/raft PR 118: entries sent from index 1 were appended again at the end of a compacted log."""
+    cluster = alone(log=[1, 1, 1, 1], term=1)
+    cluster.step("a", "b", append(1, 4, 1, commit=4))
+    cluster.compact("a", keep=1)
+    assert cluster.status("a").first == 4
+    cluster.network.clear()
+
+    terms = [1] * (4 - prev)
+    cluster.step("a", "b", append(1, prev, 1 if prev else 0, *terms, commit=4))
+
+    assert (cluster.status("a").last, cluster.log("a")) == (4, [1])
+    assert cluster.network == [("a", "b", AppendReply(Term(1), Index(4)))]
+
+
+def test_a_contradiction_of_the_snapshot_stops_the_node() -> None:
+    """The term of the last compacted entry is kept to verify what follows on it."""
+    cluster = alone(log=[1, 1, 1], term=1)
+    cluster.step("a", "b", append(1, 3, 1, commit=3))
+    cluster.compact("a")
+
+    with pytest.raises(SafetyError, match="committed index 3"):
+        cluster.step("a", "c", append(2, 3, 2, 2))
+
+
 def test_a_snapshot_replaces_a_log_that_does_not_contain_its_last_entry() -> None:
     """Figure 13, 7: discard the entire log; what comes after the snapshot's index may be of another history."""
     cluster = alone(log=[1, 1, 1, 1, 1, 1], term=1)
