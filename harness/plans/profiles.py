@@ -76,6 +76,7 @@ _OPTIONS: Final[dict[str, Choices]] = {
     "trailing_entries": Choices(((64, 40), (10, 30), (0, 30))),
     "snapshot_chunk_bytes": Choices(((65_536, 60), (200, 40))),
     "segment_bytes": Choices(((1 << 20, 60), (4_096, 40))),
+    "storage": Choices((("sync", 65), ("async", 35))),
     "client_timeout_ms": Choices(((500, 25), (1_000, 50), (2_000, 25))),
     "client_attempt_timeout_ms": Choices(((150, 30), (300, 50), (500, 20))),
 }
