@@ -26,6 +26,7 @@ import msgspec
 
 from checkers.history import INF, Operation
 from checkers.models import ILLEGAL, Model
+from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
 
 from . import jit
 from .partition import Part, pending
@@ -155,24 +156,20 @@ def reduce(
 
 
 class _Reducer:
+    """The search for a minimal sub-history. Operations are named by their positions."""
+
     def __init__(self, operations: Sequence[Operation], model: Model, decide: Decide) -> None:
         self.operations = operations
         self.model = model
         self.decide = decide
         self.left = REDUCTION_STEPS
         self.certain = True  # no attempt of this sweep was cut short
-        first = min((operation.call for operation in operations), default=0) - len(operations)
-        self.freed = [
-            msgspec.structs.replace(pending(operation), call=first + position)
-            for position, operation in enumerate(operations)
-        ]
+        self.before = min((operation.call for operation in operations), default=0) - len(operations)
+        self.everything = list(range(len(operations)))
+        self.universe = self.everything  # kept and freed ones that can matter
 
     def run(self, culprits: Iterable[Operation]) -> Reduction:
-        kept = list(range(len(self.operations)))
-        wanted = {operation.call for operation in culprits}
-        hint = [position for position in kept if self.operations[position].call in wanted]
-        if hint and self.fails(hint):
-            kept = hint
+        kept = self.hinted(culprits) or self.everything
         size = max(1, len(kept) // 2)
         while True:
             self.certain = True
@@ -180,8 +177,22 @@ class _Reducer:
             kept = self.sweep(kept, size)
             if size == 1 and len(kept) == before:
                 break
+            if 4 * len(kept) < len(self.universe):
+                self.universe = relevant(self.operations, self.universe, kept, self.model)
             size = max(1, min(size // 2, len(kept) // 2))
         return Reduction([self.operations[position] for position in kept], self.certain, self.helpers(kept))
+
+    def hinted(self, culprits: Iterable[Operation]) -> list[int] | None:
+        """Take an engine's word for what suffices, once it is shown to."""
+        wanted = {operation.call for operation in culprits}
+        hint = [position for position in self.everything if self.operations[position].call in wanted]
+        if not hint:
+            return None
+        self.universe = relevant(self.operations, self.everything, hint, self.model)
+        if self.fails(hint):
+            return hint
+        self.universe = self.everything
+        return None
 
     def sweep(self, kept: list[int], size: int) -> list[int]:
         start = 0
@@ -200,40 +211,75 @@ class _Reducer:
         if self.left <= 0:
             self.certain = False
             return False
-        result = self.decide(self.freed_but(set(kept)), Limits(steps=self.left))
-        self.left -= result.steps + len(self.operations)
+        story = [self.operations[position] for position in kept]
+        result = self.decide(self.freed(kept) + story, Limits(steps=self.left))
+        self.left -= result.steps + len(self.universe)
         if result.validity == "unknown":
             self.certain = False
         return result.validity == "invalid"
 
-    def freed_but(self, kept: set[int]) -> list[Operation]:
-        """Return the history in which only the kept operations have their interval and their answer."""
-        early = [
-            freed
-            for position, freed in enumerate(self.freed)
-            if position not in kept and not self.model.only_looks(self.operations[position])
+    def freed(self, kept: Iterable[int]) -> list[Operation]:
+        """Return all others without their interval and their answer; those that only look are gone."""
+        held = set(kept)
+        return [
+            msgspec.structs.replace(pending(self.operations[position]), call=self.before + position)
+            for position in self.universe
+            if position not in held and not self.model.only_looks(self.operations[position])
         ]
-        return early + [self.operations[position] for position in sorted(kept)]
 
     def helpers(self, kept: list[int]) -> list[Operation]:
         """Find freed operations that place all kept ones but the last to return, none of them in vain."""
         story = [self.operations[position] for position in kept]
         last = max(story, key=lambda operation: -1 if operation.ret == INF else operation.ret)
         story = [pending(operation) if operation is last else operation for operation in story]
-        before = [operation for operation in story if operation.ret != INF or not self.model.only_looks(operation)]
-        early = [operation for operation in self.freed_but(set(kept)) if operation.ret == INF]
-        early = [operation for operation in early if operation not in before]
-        found = jit.check_operations(early + before, self.model, Limits(steps=HELPER_STEPS), witness=True)
-        if found.order is None:
-            return []
-        used = [operation for operation in found.order if operation in early]
+        freed = self.freed(kept)
+        found = jit.check_operations(freed + story, self.model, Limits(steps=HELPER_STEPS), witness=True)
+        early = {operation.call for operation in freed}
+        used = [operation for operation in found.order or () if operation.call in early]
         if len(used) > HELPERS:
             return []
         for operation in list(used):
             fewer = [other for other in used if other is not operation]
-            if jit.check_operations(fewer + before, self.model, Limits(steps=HELPER_STEPS)).validity == "valid":
+            if jit.check_operations(fewer + story, self.model, Limits(steps=HELPER_STEPS)).validity == "valid":
                 used = fewer
         return sorted(used, key=lambda operation: operation.call)
+
+
+def relevant(operations: Sequence[Operation], positions: Sequence[int], kept: Sequence[int], model: Model) -> list[int]:
+    """Leave out freed operations that can make no difference to the kept ones.
+
+    What matters are the states that a kept operation tells apart from others, and what freed operations need to leave
+    those. All other states are alike; no more freed operations that leave one are ever of use than there are kept ones.
+    Where some operation does not say what it needs and leaves, nothing is left out.
+    """
+    accesses = {position: model.access(operations[position]) for position in positions}
+    one_key = len({operations[position].key for position in positions}) <= 1
+    if not one_key or any(SOMETHING in access for access in accesses.values()):
+        return list(positions)
+    held = set(kept)
+    states = {state for position in kept for state in _named_states(accesses[position][0])}
+    leaving: dict[Any, list[int]] = {}
+    for position in positions:
+        if position not in held and accesses[position][1] is not KEEPS:
+            leaving.setdefault(accesses[position][1], []).append(position)
+    found = set(kept)
+    todo = list(states)
+    for state in todo:
+        for position in leaving.pop(state, ()):
+            found.add(position)
+            new = [need for need in _named_states(accesses[position][0]) if need not in states]
+            states.update(new)
+            todo.extend(new)
+    spare = sorted(position for group in leaving.values() for position in group)
+    changing = [position for position in spare if any(n in states for n in _named_states(accesses[position][0]))]
+    blind = [position for position in spare if accesses[position][0] is ANYTHING]
+    return sorted(found.union(changing, blind[: len(kept) + 1]))
+
+
+def _named_states(needs: Any) -> list[Any]:
+    if isinstance(needs, OtherThan):
+        return [needs.state]
+    return [] if isinstance(needs, Unsaid) else [needs]
 
 
 class Failure(msgspec.Struct, frozen=True):
