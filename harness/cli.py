@@ -25,6 +25,8 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Check any stored history, also of other tools.",
     "recheck": "Check the history of a stored run under today's checkers.",
     "mutants": "Search planted bugs: does the harness find what it should?",
+    "node": "Run one real Raft node as an OS process; dump or verify its data.",
+    "client": "Call a cluster of real nodes.",
     "runs": "List, filter and delete stored runs.",
     "doctor": "Say what this machine can do.",
 }
