@@ -54,6 +54,9 @@ class Follower:
         key = (replica.term, source, meta)
         if incoming is None or incoming.key != key or message.offset == 0:
             incoming = self._incoming = _IncomingSnapshot(key)
+        if message.done and replica.applied < replica.handed:
+            # The machine still has entries to apply. Only then may an image take its place; the chunk will come again.
+            return
         if message.offset == incoming.size:
             incoming.add(message.data)
             if message.done:

@@ -251,6 +251,22 @@ def test_a_snapshot_of_what_is_committed_here_is_not_installed(index: int) -> No
     assert cluster.network == [("a", "b", AppendReply(Term(1), Index(3)))]
 
 
+def test_an_image_waits_until_the_machine_has_applied_what_it_was_given() -> None:
+    """openraft eed681d5: an application that ends after the installation would take the state back."""
+    cluster = alone(log=[1, 1], term=1)
+    core = cluster.core("a")
+    ready = core.step(0, NodeId("b"), append(1, 2, 1, commit=2))
+    [chunk] = chunks(1, image(9, 1, "image"), 1000)
+    assert [entry.index for entry in ready.apply] == [1, 2]
+
+    early = core.step(0, NodeId("b"), chunk)
+    core.applied(0, Index(2))
+    again = core.step(0, NodeId("b"), chunk)
+
+    assert (early.restore, early.notes, early.send_after) == (None, [], [])
+    assert again.restore == image(9, 1, "image")
+
+
 def test_a_snapshot_never_changes_the_term() -> None:
     """The last included term is the entry's, not the node's (willemt/raft PR 118: it went backwards and voted
     twice)."""
