@@ -58,6 +58,10 @@ Most returns leave hardly any choice, so few configurations, the cheapest, pass 
 matters only where the walk gets stuck; the last effort gives up nothing, and starts where nothing had been given up.
 """
 
+STEPS_PER_ROW_MAX: Final = 2_000
+STEPS_MIN: Final = 500_000
+"""A walk that takes so many steps, and so many for each operation, is taken off: the general engine may have a try."""
+
 STRIDE: Final = 12
 """So many returns lie between places that the walk can go back to."""
 
@@ -138,6 +142,7 @@ class _Walk:
         self.asking: dict[int, None] = {}  # pending rows with an answer, in the order of their calls
         self.readers: dict[int, list[int]] = {}  # value -> pending reads of it
         self.steps = 0
+        self.steps_max = STEPS_MIN + STEPS_PER_ROW_MAX * len(rows.calls)
         self.next_check = 0
 
     def run(self) -> int | None:
@@ -301,6 +306,8 @@ class _Walk:
         self.steps += size
         if size > CONFIGURATIONS_MAX:
             raise LimitReached(f"more than {CONFIGURATIONS_MAX} configurations of pending adds at one instant")
+        if self.steps > self.steps_max:
+            raise LimitReached(f"more than {self.steps_max} steps to tell what pending adds took effect")
         if self.steps >= self.next_check:
             self.next_check = self.steps + self.meter.interval
             self.meter.check(self.steps, size)

@@ -118,7 +118,7 @@ class Columns:
             return f"model {model.name} is no register"
         rows: list[int] = []
         kinds, olds, news = bytearray(), [], []
-        is_plain = True
+        is_plain, is_guarded = True, False
         for position in sorted(range(len(operations)), key=lambda position: operations[position].call):
             operation = operations[position]
             if operation.f not in functions:
@@ -126,6 +126,7 @@ class Columns:
             row = _row(operation)
             if isinstance(row, str):
                 return row
+            is_guarded |= operation.f == "replace" and operation.type == "info"
             if row is not None:
                 kinds.append(row[0])
                 olds.append(row[1])
@@ -139,6 +140,8 @@ class Columns:
         values = made.written()
         if len(set(values)) < len(values):
             return "a value is written twice"
+        if is_guarded and (REFUSED in made.kinds or not _guarded(operations).isdisjoint(olds)):
+            return "a crashed replace may matter, and needs a value to be there"
         return made
 
     def written(self) -> list[Any]:
@@ -166,6 +169,11 @@ class Columns:
         )
 
 
+def _guarded(operations: Sequence[Operation]) -> set[Any]:
+    """Collect what crashed replaces would have written, if anything was there to replace."""
+    return {operation.value for operation in operations if operation.f == "replace" and operation.type == "info"}
+
+
 def _row(operation: Operation) -> tuple[int, Any, Any] | str | None:
     """Name what an operation says about a register: (kind, old, new), nothing (None), or why that cannot be said."""
     f, outcome, value = operation.f, operation.type, operation.value
@@ -186,7 +194,7 @@ def _row(operation: Operation) -> tuple[int, Any, Any] | str | None:
     elif f == "put-if-absent":
         old, new = None, value
     elif outcome == "info":
-        return f"a crashed {f}, which works whatever the value"
+        return (WRITE, None, value) if f == "replace" else "a crashed remove, which works whatever the value"
     else:
         old, new = operation.result, value if f == "replace" else None
         if old is None and f == "replace":

@@ -18,11 +18,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 from checkers.history import INF, Operation
-from checkers.linearizability import counters, mutexes, queues, registers, sets
+from checkers.linearizability import counters, deltas, mutexes, queues, registers, sets
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.models import CAS_REGISTER, COUNTER, MAP, MUTEX, QUEUE, SET, Model
 from tests.checkers import brute
@@ -52,14 +53,15 @@ class Path:
 
 def history(rng: random.Random, path: Path) -> list[Operation]:
     """Make one small history: run the object, then perhaps spoil it."""
-    operations = _run(rng, path)
-    if rng.random() < 0.6:
-        for _ in range(rng.choice((1, 1, 1, 2, 3))):
+    operations = run_object(rng, path)
+    if rng.random() < 0.7:
+        for _ in range(rng.choice((1, 1, 2, 3))):
             operations = _spoil(rng, path, operations)
     return operations
 
 
-def _run(rng: random.Random, path: Path) -> list[Operation]:
+def run_object(rng: random.Random, path: Path) -> list[Operation]:
+    """Run a real object under a random schedule, with crashed operations."""
     draw, state = path.draw(rng), path.model.init
     size, threads = rng.randint(2, LARGEST), rng.randint(2, 6)
     crash, hurry = rng.choice((0, 0, 0.1, 0.4)), rng.choice((0.2, 0.5, 0.8))
@@ -392,6 +394,17 @@ MUTEX_PATH = Path(
     other_answer=_other_mutex_answer,
 )
 
+
+def _check_cramped(operations: Sequence[Operation], model: Model) -> LinearizabilityResult:
+    """Check a counter with so little room that small histories get stuck and go back, as long ones do."""
+    cramped = {"EFFORTS": ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF)), "STRIDE": 2, "TABLE_CRASHED_MAX": 1}
+    with mock.patch.multiple(deltas, **cramped):
+        return counters.check_operations(operations, model)
+
+
+COUNTER_SMALL_CRAMPED_PATH = replace(COUNTER_SMALL_PATH, name="counter-small-cramped", check=_check_cramped)
+COUNTER_LARGE_CRAMPED_PATH = replace(COUNTER_LARGE_PATH, name="counter-large-cramped", check=_check_cramped)
+
 PATHS = {
     path.name: path
     for path in (
@@ -400,6 +413,8 @@ PATHS = {
         COUNTER_ONE_PATH,
         COUNTER_SMALL_PATH,
         COUNTER_LARGE_PATH,
+        COUNTER_SMALL_CRAMPED_PATH,
+        COUNTER_LARGE_CRAMPED_PATH,
         SET_PATH,
         QUEUE_PATH,
         MUTEX_PATH,
