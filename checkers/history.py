@@ -236,7 +236,8 @@ def encode_op(op: Op) -> bytes:
     return known[:-1] + b"," + _encoder.encode(op.extra)[1:]
 
 
-def _decode_lines(data: bytes, source: str, lenient: bool) -> tuple[list[Op], list[int]]:
+def _decode_lines(data: bytes, source: str, lenient: bool) -> tuple[list[Op], Sequence[int]]:
+    """Decode the lines that are not blank, with their numbers."""
     ops: list[Op] = []
     lines: list[int] = []
     rows = data.split(b"\n")
@@ -257,7 +258,7 @@ def _decode_lines(data: bytes, source: str, lenient: bool) -> tuple[list[Op], li
                 raise
         ops.append(op)
         lines.append(number)
-    return ops, lines
+    return ops, range(1, len(lines) + 1) if not lines or lines[-1] == len(lines) else lines
 
 
 _KNOWN = tuple(name for name in Op.__struct_fields__ if name != "extra")

@@ -42,6 +42,9 @@ FAST: Final = {
     "cas-register": "registers",
     "map": "registers",
     "counter": "counters",
+    "set": "sets",
+    "queue": "queues",
+    "mutex": "mutexes",
 }
 """Model -> the exact engine for such objects. Each looks for its preconditions, and says where they do not hold."""
 
