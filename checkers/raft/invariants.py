@@ -16,6 +16,8 @@ The five properties of Figure 3 of the Raft paper (Ongaro and Ousterhout, USENIX
 * `term-monotone`, `commit-monotone`, `commit-bound`, `apply-order`: indexes and terms never go back within one life of
   a replica; applied <= commit <= last; a follower never commits what no leader has committed.
 * `vote-once`: one vote a term, also across restarts once the vote was durable or left the node.
+* `elected-on-quorum`: a leader's votes are durable on a majority when it takes office; judged in groups of which the
+  disk model has ever reported a vote.
 * `durable-ack`: after a restart, term, vote and log are at least what the disk model reported durable.
 * `committed-on-quorum`: the committed prefix is on a durable quorum, when it is committed and ever after.
 * `one-config`: at most one uncommitted configuration in a log.
@@ -183,7 +185,27 @@ class Invariants:
         elif won[1] != replica.life:
             self._report(index, replica, "election-safety", "restarted", f"won term {term} in two lives", term=term)
         self._check_complete(index, replica, group.committed_before(term), "elected")
+        if group.reports_votes:
+            self._check_votes(index, replica, term)
         group.leaders[replica.name] = replica
+
+    def _check_votes(self, index: int, replica: _Replica, term: int) -> None:
+        """Count the voters whose vote a power loss could not take back. A later durable term covers an earlier vote."""
+        group, config = replica.group, replica.configs[-1]
+        for voters in (config.voters, config.outgoing):
+            holders = [name for name in voters if self._has_voted(group, name, term, replica.name)]
+            if voters and 2 * len(holders) <= len(voters):
+                what = f"won term {term} with durable votes of {len(holders)} of {len(voters)} voters"
+                self._report(index, replica, "elected-on-quorum", "", what, term=term, holders=holders)
+                return
+
+    def _has_voted(self, group: _Group, name: str, term: int, candidate: str) -> bool:
+        voter = self._replicas.get((group.name, name))
+        if voter is None:
+            return False
+        if voter.firm.get(term) == candidate:
+            return True
+        return voter.disk.term > term and voter.votes.get(term) == candidate
 
     def _check_complete(self, index: int, replica: _Replica, last: int, detail: str) -> None:
         if not replica.log.holds(last, replica.group.committed[last]):
@@ -466,6 +488,7 @@ class Invariants:
             disk.term, disk.vote = term, vote
             if vote is not None:
                 replica.firm.setdefault(term, vote)
+                replica.group.reports_votes = True
             if replica.unsynced_vote is not None:
                 self._check_vote_synced(index, replica, replica.unsynced_vote)
             if disk.tail is None and last >= disk.last:
@@ -587,6 +610,7 @@ class _Group:
         "leaders",
         "marks",
         "name",
+        "reports_votes",
         "seen",
         "term_of",
     )
@@ -604,6 +628,7 @@ class _Group:
         self.applied: dict[int, tuple[bytes, bytes]] = {}  # index -> (command, state)
         self.leader_of: dict[int, tuple[str, int]] = {}  # term -> (actor, its life)
         self.leaders: dict[str, _Replica] = {}
+        self.reports_votes = False  # whether the disk model has ever reported a vote
 
     def new_identity(self, at: int, previous: int, term: int, digest: bytes) -> int:
         """Name an entry that was never seen after `previous`."""

@@ -20,7 +20,8 @@ def test_an_ordinary_history_breaks_nothing(trace: Trace) -> None:
     trace.replicate("c", 1, "1n 1x", term=1).commit("b", 2).apply("b", 1, "n", "s1").apply("b", 2, "x", "s2")
 
     trace.append("a", 3, "1y").restart("a", 1, "1n 1x", vote="a")
-    trace.note("term", "b", 2).vote("b", 2, "b").sync("b", 2, 2, "b").leads("b", 2)
+    trace.note("term", "b", 2).vote("b", 2, "b").sync("b", 2, 2, "b")
+    trace.note("term", "c", 2).vote("c", 2, "b").sync("c", 2, 2, "b").leads("b", 2)
     trace.replicate("bc", 3, "2n", term=2).commit("b", 3).apply("b", 3, "n", "s3")
     trace.snapshot("b", "taken", 3, 2, "s3").note("term", "a", 2).snapshot("a", "installed", 3, 2, "s3")
     trace.sync("a", 3, 2).commit("a", 3)
@@ -36,6 +37,16 @@ def two_leaders(trace: Trace) -> None:
 
 def leader_twice(trace: Trace) -> None:
     trace.leads("a", 1).restart("a", 1).leads("a", 1)
+
+
+def elected_by_votes_that_are_not_durable(trace: Trace) -> None:
+    trace.note("term", "a", 1).vote("a", 1, "a").sync("a", 0, 1, "a").note("term", "b", 1).vote("b", 1, "a")
+    trace.leads("a", 1)
+
+
+def elected_by_votes_that_are_not_its_own(trace: Trace) -> None:
+    trace.note("term", "a", 1).vote("a", 1, "a").sync("a", 0, 1, "a")
+    trace.note("term", "b", 1).vote("b", 1, "c").sync("b", 0, 1, "c").leads("a", 1)
 
 
 def leader_truncates(trace: Trace) -> None:
@@ -194,6 +205,8 @@ def two_configs_in_flight(trace: Trace) -> None:
 VIOLATIONS: dict[Story, str] = {
     two_leaders: "election-safety",
     leader_twice: "election-safety/restarted",
+    elected_by_votes_that_are_not_durable: "elected-on-quorum",
+    elected_by_votes_that_are_not_its_own: "elected-on-quorum",
     leader_truncates: "leader-append-only/truncate",
     leader_overwrites: "leader-append-only/overwrite",
     leader_stamps_another_term: "leader-append-only/foreign-term",
@@ -282,6 +295,12 @@ def vote_lost_with_the_crash(trace: Trace) -> None:
     trace.note("term", "a", 1).vote("a", 1, "b").restart("a", 1).vote("a", 1, "c")
 
 
+def vote_covered_by_a_later_durable_term(trace: Trace) -> None:
+    """One fsync covered the vote of term 1 and the move to term 2: the answer left after it."""
+    trace.note("term", "a", 1).vote("a", 1, "a").sync("a", 0, 1, "a").note("term", "b", 1).vote("b", 1, "a")
+    trace.note("term", "b", 2).sync("b", 0, 2).leads("a", 1)
+
+
 def unsynced_entries_lost(trace: Trace) -> None:
     trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1).append("a", 2, "1y").restart("a", 1, "1x")
     trace.note("term", "a", 1)
@@ -366,6 +385,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
     "story",
     [
         vote_lost_with_the_crash,
+        vote_covered_by_a_later_durable_term,
         unsynced_entries_lost,
         unsynced_entries_survive,
         killed_then_power_lost,
