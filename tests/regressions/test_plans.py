@@ -1,0 +1,29 @@
+"""Plans of seeds that once found a bug in our own Raft: they run clean now, and stay so.
+
+Each file is the plan as it was stored; its name says what was wrong. The small named test of the rule stands beside the
+rule's other tests.
+
+* image_before_machine_caught_up: with asynchronous storage a leader's snapshot was installed while committed entries
+  were still waiting for an fsync, and these were applied after it (signature raft/apply-order/repeat).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.plans.plan import load
+from harness.run.runner import run
+from harness.systems.catalog import bind
+from harness.systems.checkouts import Checkouts
+
+PLANS = sorted(Path(__file__).parent.glob("*.json"))
+
+
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
+def test_plan_that_once_failed_is_valid_now(path: Path) -> None:
+    outcome = run(load(path), bind("raft_impl", Checkouts()), gates=False)
+
+    assert outcome.anomalies == ()
+    assert outcome.verdict.validity == "valid"
