@@ -85,7 +85,7 @@ def _broken_assumptions(plan: Plan) -> Iterable[str]:
 
 def _hindrances(plan: Plan) -> Iterable[str]:
     if _broadcast_ns(plan) >= _election_timeout_ns(plan):
-        yield "timing: a round trip may take an election timeout"
+        yield "timing: a round of votes, or a heartbeat, may take an election timeout"
     if plan.phases.heal == "total":
         return
     core = frozenset(plan.phases.core)
@@ -143,11 +143,11 @@ def _configurations(plan: Plan) -> Iterable[tuple[str, ...]]:
 
 
 def _broadcast_ns(plan: Plan) -> int:
-    """A bound on a round trip between healthy replicas, with an fsync on either side and a heartbeat before it."""
+    """What must fit into the election timeout: a round of votes with an fsync on either side, and a late heartbeat."""
     heartbeat_ns = int(plan.options.get("heartbeat_ms", 0)) * _MILLISECOND
-    disks = (plan.disks.default, *plan.disks.actors.values())
-    fsync_ns = max(disk.fsync_max_ns for disk in disks)
-    return heartbeat_ns + 2 * (_slowest_ns(plan.links.replica) + plan.schedule.handling_max_ns + fsync_ns)
+    fsync_ns = max(disk.fsync_max_ns for disk in (plan.disks.default, *plan.disks.actors.values()))
+    step_ns = _slowest_ns(plan.links.replica) + plan.schedule.handling_max_ns + fsync_ns
+    return step_ns + max(heartbeat_ns, step_ns)
 
 
 def _slowest_ns(link: LinkSpec) -> int:

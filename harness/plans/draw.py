@@ -37,6 +37,7 @@ from .plan import (
     Gates,
     Group,
     Links,
+    LinkSpec,
     Phases,
     Plan,
     PlannedOp,
@@ -56,6 +57,7 @@ _WARMUP_TIMEOUTS: Final = 8
 _ELECTIONS_AFTER_HEAL: Final = 12
 """So many rounds of elections, each of the longest timeout, may fail before recovery counts as failed."""
 _FINAL_NS: Final = 2 * SECOND
+_TOO_SLOW_PPM: Final = 150_000
 _LARGE_RATE_PPM: Final = 4 * MILLION
 
 
@@ -125,7 +127,7 @@ def draw(
         faults=tuple(faults),
         phases=phases,
         links=Links(
-            replica=_choose(open_stream, "links/replica", table.links),
+            replica=_replica_links(open_stream, table, timeout_ns),
             client=_choose(open_stream, "links/client", table.links),
         ),
         clocks=clocks,
@@ -394,6 +396,16 @@ def _final_reads(
         op = PlannedOp(id=len(ops) + number, due_ns=due_ns, f=call.f, key=call.key, value=call.value)
         final.setdefault(able[number % len(able)], []).append(op)
     return final
+
+
+def _replica_links(open_stream: Streams, table: Profile, timeout_ns: int) -> LinkSpec:
+    """Links that leave room for elections; but for some, too slow for the timeout, under which only safety counts."""
+    link: LinkSpec = _choose(open_stream, "links/replica", table.links)
+    slow = open_stream("links/too-slow").chance_ppm(_TOO_SLOW_PPM)
+    most_ns = timeout_ns * 3 // 10
+    if slow or link.delay_max_ns <= most_ns:
+        return link
+    return msgspec.structs.replace(link, delay_max_ns=most_ns, delay_min_ns=min(link.delay_min_ns, most_ns))
 
 
 def _disks(open_stream: Streams, table: Profile, cast: _Cast) -> Disks:

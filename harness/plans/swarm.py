@@ -23,9 +23,6 @@ from .episodes import EPISODES, Episode, Ground
 from .faults import ROLES, Crash, Fault, Partition, Pause
 from .rng import Streams
 
-ROUNDS: Final = 8
-"""An episode comes so many times at most: beyond that a plan is not harder, only longer to read and to shrink."""
-
 FAULTS: Final = 80
 """So many faults a plan has at most; the latest are left out."""
 
@@ -77,7 +74,7 @@ def _rounds(streams: Streams, ground: Ground, episode: Episode, rhythm: Rhythm) 
     length_ns = ground.end_ns - ground.begin_ns
     # The first one comes for certain, or an enabled episode with a slow rhythm would mostly not come at all.
     at_ns = ground.begin_ns + stream.below(max(1, min(gap_ns, length_ns * 3 // 4)))
-    for _ in range(ROUNDS):
+    for _ in range(episode.most):
         if at_ns >= ground.end_ns:
             return
         yield from episode.draw(stream, ground, at_ns)

@@ -52,7 +52,7 @@ EPISODES: Final[dict[str, Episode]] = {
         Episode(name="pause", kinds=("pause",), draw=lives.pause),
         Episode(name="clock-rate", kinds=("clock-rate",), draw=clocks.clock_rate),
         Episode(name="clock-step", kinds=("clock-step",), draw=clocks.clock_step),
-        Episode(name="clock-reset", kinds=("clock-step",), draw=clocks.clock_reset),
+        Episode(name="clock-reset", kinds=("clock-step",), draw=clocks.clock_reset, most=1),
         Episode(name="clock-strobe", kinds=("clock-strobe",), draw=clocks.clock_strobe),
         Episode(name="lease-trap", kinds=("clock-rate", "partition"), draw=stories.lease_trap, least_replicas=2),
         Episode(name="frozen-leader", kinds=("pause", "partition"), draw=stories.frozen_leader, least_replicas=3),

@@ -42,7 +42,8 @@ Draw = Callable[[Stream, Ground, int], tuple[Fault, ...]]
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """A named thing that the nemesis may do. It needs these kinds of faults, and so many replicas.
 
-    A brisk one is over in an instant, or may find nobody to obey, and comes four times as often as others.
+    A brisk one is over in an instant, or may find nobody to obey, and comes four times as often as others. None comes
+    more than `most` times: beyond that a plan is not harder, only longer to read and to shrink.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     draw: Draw
     least_replicas: int = 1
     brisk: bool = False
+    most: int = 8
 
 
 def a_replica(stream: Stream, ground: Ground) -> str:

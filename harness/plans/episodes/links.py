@@ -53,9 +53,9 @@ def isolate_leader(
 
 
 def loss(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Lose from one to sixty of a hundred messages, on all links or on those of some replicas."""
+    """Lose from three to sixty of a hundred messages, on all links or on those of some replicas."""
     end_ns = ground.until(at_ns, ground.span(stream, 10, 200))
-    ppm = stream.log_uniform(10_000, 600_000)
+    ppm = stream.log_uniform(30_000, 600_000)
     return (Loss(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_links(stream, ground), loss_ppm=ppm),)
 
 
