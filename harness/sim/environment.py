@@ -191,6 +191,7 @@ class SimEnvironment:
         self._deadline = FAR  # what the timer is for, on the local monotonic clock
         self._armed = FAR  # virtual time of the one live heap entry of the timer
         self._generation = 0
+        self._alarm = 0  # which wait for a virtual time is in force
 
     # -- living behind the door -----------------------------------------------------------------------------------
 
@@ -209,9 +210,12 @@ class SimEnvironment:
 
     async def until(self, virtual_ns: int) -> None:
         """Wait for a virtual time, leaving datagrams in the inbox. For clients' programs, which live on true time."""
-        while self._kernel.now < virtual_ns and not self.dead:
-            self._kernel.at(virtual_ns, self._seat.ordinal, self._on_alarm)
-            await self._park()
+        if self._kernel.now < virtual_ns and not self.dead:
+            self._alarm += 1
+            self._kernel.at(virtual_ns, self._seat.ordinal, self._on_alarm, self._alarm)
+            while self._kernel.now < virtual_ns and not self.dead:
+                await self._park()
+            self._alarm += 1  # an alarm still to come must not end a later wait
         if self.dead:
             await trio.sleep_forever()
 
@@ -449,11 +453,11 @@ class SimEnvironment:
         self._deadline = FAR
         self._stir()
 
-    def _on_alarm(self, _: None) -> None:
-        if self.dead:
+    def _on_alarm(self, alarm: int) -> None:
+        if alarm != self._alarm or self.dead:
             return
         if self._seat.paused:
-            self._seat.hold(self._on_alarm, None)
+            self._seat.hold(self._on_alarm, alarm)
         else:
             self._stir()
 

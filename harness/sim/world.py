@@ -207,6 +207,7 @@ class SimWorld:
         if seat.name in self.lives:
             self.kernel.stop("task", error)
             return
+        error = _first_of(error)
         kind = type(error).__name__
         if not isinstance(error, OSError):
             message = f"{seat.name}: the replica's code raised {kind}: {error}"
@@ -278,6 +279,14 @@ class SimWorld:
 
 
 _NO_DISK: Final = DiskSpec(fsync_min_ns=0, fsync_max_ns=0)
+
+
+def _first_of(error: Exception) -> Exception:
+    """The error of a group that comes first by its type's name: a nursery does not order what its tasks raised."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    leaves = [_first_of(leaf) for leaf in error.exceptions]
+    return min(leaves, key=lambda leaf: type(leaf).__name__)
 
 
 def _chain(

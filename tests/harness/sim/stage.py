@@ -1,0 +1,85 @@
+"""A stage: a simulated world whose actors are test functions, and a list of what happened on it.
+
+    stage = Stage(n1=waiter, n2=sender)
+    stage.at(100, lambda: stage.world.crash("n1", power=False, reason="kill"))
+    stage.play(until_ms=500)
+
+A life is an async function of an environment. Actors without one sit still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from harness.plans.faults import Fault
+from harness.sim.environment import SimEnvironment
+from harness.sim.kernel.fingerprint import Row
+from harness.sim.seat import Seat
+from harness.sim.world import SimWorld
+from tests.harness.sim import toy
+from tests.harness.sim.toy import MS
+
+Life = Callable[[SimEnvironment], Awaitable[None]]
+
+
+async def sit_still(environment: SimEnvironment) -> None:
+    """Live, and do nothing."""
+    await environment.until(10**18)
+
+
+class Stage:
+    """A world of `n1`, `n2` (toy servers where no life is given and `servers` is set) and the client `c1`."""
+
+    def __init__(self, *, servers: bool = False, plan: dict[str, Any] | None = None, **lives: Life) -> None:
+        planned = toy.plan(**({"nodes": 2, "threads": 1, "ops": 0} | (plan or {})))
+        self.world = SimWorld(planned, {"default": toy.ToySystem()}, keep_rows=True, fast=False)  # type: ignore[dict-item]
+        for name, actor in planned.actors.items():
+            if name in lives or not servers or actor.kind == "client":
+                self.world.lives[name] = lives.get(name, sit_still)
+        self.seen: list[tuple[Any, ...]] = []
+        self._events: list[tuple[int, Callable[[], Any]]] = []
+
+    @property
+    def now_ms(self) -> float:
+        """Virtual time."""
+        return self.world.kernel.now / MS
+
+    @property
+    def rows(self) -> list[Row]:
+        """What was recorded, after the play."""
+        return self.world.log.kept
+
+    def seat(self, name: str) -> Seat:
+        """An actor's seat."""
+        return self.world.seats[name]
+
+    def note(self, *what: Any) -> None:
+        """Remember something with the present time."""
+        self.seen.append((self.now_ms, *what))
+
+    def at(self, time_ms: float, action: Callable[[], Any]) -> None:
+        """Do something to the world at a time."""
+        self._events.append((round(time_ms * MS), action))
+
+    def rows_of(self, kind: str, actor: str) -> list[tuple[Any, ...]]:
+        """(time in ms, fields...) of all rows of a kind and an actor."""
+        return [(row[0] / MS, *row[3:]) for row in self.rows if row[1] == kind and row[2] == actor]
+
+    def play(self, *, until_ms: float) -> None:
+        """Run, with the plan's faults."""
+        kernel = self.world.kernel
+
+        def begin() -> None:
+            self.world.nemesis.schedule()
+            for time_ns, action in self._events:
+                kernel.exactly(time_ns, lambda action: action(), action)
+            kernel.exactly(round(until_ms * MS), lambda _: kernel.stop("done"))
+
+        self.world.run(begin)
+        self.world.log.close()
+
+
+def with_faults(*faults: Fault) -> dict[str, Any]:
+    """The part of a plan that holds faults."""
+    return {"faults": faults}

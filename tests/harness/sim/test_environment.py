@@ -1,0 +1,401 @@
+"""An actor's environment: waiting, pauses, clocks, and a death that leaves no mark."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from harness.plans import faults as f
+from harness.plans.plan import DiskSpec, LinkSpec, Schedule
+from harness.sim.environment import SimEnvironment
+from harness.sim.world import Zombie
+from tests.harness.sim import toy
+from tests.harness.sim.stage import Stage, with_faults
+from tests.harness.sim.toy import MS
+
+EXACT: dict[str, Any] = {"links": LinkSpec(delay_min_ns=10 * MS, delay_max_ns=10 * MS)}
+"""Every message takes 10 ms."""
+
+SLOW_DISK = DiskSpec(fsync_min_ns=50 * MS, fsync_max_ns=50 * MS)
+"""Every fsync takes 50 ms."""
+
+
+def sender(stage: list[Stage], *times_ms: int, target: str = "n1") -> Callable[[SimEnvironment], Awaitable[None]]:
+    """A life that sends its 0th, 1st, ... datagram at the given times."""
+
+    async def life(env: SimEnvironment) -> None:
+        for number, time_ms in enumerate(times_ms):
+            await env.until(time_ms * MS)
+            env.network.send(target, b"gossip %d" % number)
+        await env.until(10**18)
+
+    return life
+
+
+# -- waiting --------------------------------------------------------------------------------------------------------
+
+
+def test_recv_gives_datagrams_in_order_of_arrival_and_none_at_its_deadline() -> None:
+    async def waiter(env: SimEnvironment) -> None:
+        deadline_ns = env.clock.monotonic_ns() + 200 * MS
+        while (datagram := await env.recv(deadline_ns)) is not None:
+            stage.note(*datagram)
+        stage.note("deadline")
+        assert await env.recv(deadline_ns) is None  # at once: it has passed
+        stage.note("still")
+
+    stage = Stage(n1=waiter, n2=sender([], 50, 50, 90), plan=EXACT)
+    stage.play(until_ms=500)
+
+    assert stage.seen == [
+        (60, "n2", b"gossip 0"),
+        (60, "n2", b"gossip 1"),
+        (100, "n2", b"gossip 2"),
+        (200, "deadline"),
+        (200, "still"),
+    ]
+
+
+def test_until_leaves_datagrams_for_recv() -> None:
+    async def waiter(env: SimEnvironment) -> None:
+        await env.until(150 * MS)
+        stage.note("awake")
+        for _ in range(2):
+            stage.note(await env.recv(None))
+
+    stage = Stage(n1=waiter, n2=sender([], 10, 20), plan=EXACT)
+    stage.play(until_ms=500)
+
+    assert stage.seen == [(150, "awake"), (150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1"))]
+
+
+def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -> None:
+    """Every datagram that came during `until` used to leave an alarm behind, which then ended a later `recv`."""
+
+    async def waiter(env: SimEnvironment) -> None:
+        await env.until(150 * MS)
+        for _ in range(3):
+            stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
+
+    stage = Stage(n1=waiter, n2=sender([], 10, 20), plan=EXACT)
+    stage.play(until_ms=500)
+
+    assert stage.seen == [(150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1")), (250, None)]
+
+
+def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline() -> None:
+    async def waiter(env: SimEnvironment) -> None:
+        start_ns = env.clock.monotonic_ns()
+        for number in range(5):
+            assert await env.recv(start_ns + (100 + 30 * number) * MS) is not None
+        stage.note(await env.recv(start_ns + 300 * MS))
+
+    stage = Stage(n1=waiter, n2=sender([], 20, 40, 60, 80, 100), plan=EXACT)
+    stage.play(until_ms=500)
+
+    assert stage.seen == [(300, None)]
+
+
+# -- pauses ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("clock", "timer_ms", "shown_ms"), [("runs", 300, 500), ("stops", 400, 300)])
+def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_ms: int, shown_ms: int) -> None:
+    async def receiver(env: SimEnvironment) -> None:
+        stage.note("received", await env.recv(None))
+        await env.until(500 * MS)
+        stage.note("clock", (env.clock.monotonic_ns() - start["n1"]) / MS)
+
+    async def syncer(env: SimEnvironment) -> None:
+        env.disk.append("file", b"data")
+        await env.until(80 * MS)
+        await env.disk.fsync("file")
+        stage.note("synced")
+
+    async def timer(env: SimEnvironment) -> None:
+        stage.note("timer", await env.recv(env.clock.monotonic_ns() + 200 * MS))
+
+    start = {}
+    pause = f.Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
+    plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
+    stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender([], 95), plan=plan)
+    start["n1"] = stage.seat("n1").clock.monotonic(0)
+    stage.seat("n2")._disk_spec = SLOW_DISK
+    stage.play(until_ms=600)
+
+    assert sorted(stage.seen, key=lambda seen: (seen[0], seen[1])) == sorted(
+        [
+            (300, "received", ("n4", b"gossip 0")),
+            (300, "synced"),
+            (timer_ms, "timer", None),
+            (500, "clock", shown_ms),
+        ],
+        key=lambda seen: (seen[0], str(seen[1])),
+    )
+    assert stage.world.nemesis.finish() == {"f1": "effective"}
+
+
+def test_what_was_held_comes_in_its_old_order() -> None:
+    async def receiver(env: SimEnvironment) -> None:
+        while True:
+            stage.note(*(await env.recv(None) or ()))
+
+    pause = f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",))
+    plan = {**EXACT, **with_faults(pause)}
+    stage = Stage(n1=receiver, n2=sender([], 60, 70, 80, 90), plan=plan)
+    stage.play(until_ms=600)
+
+    assert stage.seen == [(300, "n2", b"gossip %d" % number) for number in range(4)]
+
+
+def test_overlapping_pauses_end_with_the_last_one() -> None:
+    async def receiver(env: SimEnvironment) -> None:
+        stage.note(*(await env.recv(None) or ()))
+        stage.note((env.clock.monotonic_ns() - start) / MS)
+
+    pauses = (
+        f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",), clock="stops"),
+        f.Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
+    )
+    stage = Stage(n1=receiver, n2=sender([], 60), plan={**EXACT, "faults": pauses})
+    start = stage.seat("n1").clock.monotonic(0)
+    stage.play(until_ms=600)
+
+    assert stage.seen == [(400, "n2", b"gossip 0"), (400, 150)]  # it stood from 50 to 300
+
+
+# -- clocks ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rate_ppm", "fires_ms"), [(2_000_000, 75), (500_000, 150), (1_000_000, 100)])
+def test_a_change_of_rate_aims_timers_anew(rate_ppm: int, fires_ms: int) -> None:
+    async def timer(env: SimEnvironment) -> None:
+        stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
+
+    stage = Stage(n1=timer)
+    stage.at(50, lambda: stage.seat("n1").set_rate(rate_ppm))
+    stage.play(until_ms=500)
+
+    assert stage.seen == [(fires_ms, None)]
+
+
+def test_clients_programs_live_on_true_time_whatever_their_clocks_say() -> None:
+    async def program(env: SimEnvironment) -> None:
+        await env.until(100 * MS)
+        stage.note()
+
+    stage = Stage(c1=program)
+    stage.at(50, lambda: stage.seat("c1").set_rate(3_000_000))
+    stage.play(until_ms=500)
+
+    assert stage.seen == [(100,)]
+
+
+def test_each_actor_has_clocks_of_its_own() -> None:
+    stage = Stage()
+    shown = [stage.seat(name).clock.monotonic(0) for name in ("n1", "n2", "c1")]
+
+    assert len(set(shown)) == 3
+
+
+def test_draws_for_one_purpose_do_not_shift_another() -> None:
+    drawn = []
+    for extra in (0, 3):
+
+        async def life(env: SimEnvironment, extra: int = extra) -> None:
+            for _ in range(extra):
+                env.randomness.below(100, "backoff")
+            drawn.append([env.randomness.below(10**9, "election") for _ in range(3)])
+
+        Stage(n1=life).play(until_ms=1)
+
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 3
+
+
+def test_each_incarnation_draws_anew() -> None:
+    async def life(env: SimEnvironment) -> None:
+        stage.note(env.randomness.below(10**9, "election"))
+        await env.until(10**18)
+
+    stage = Stage(n1=life)
+    stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
+    stage.at(60, lambda: stage.world.start("n1"))
+    stage.play(until_ms=100)
+
+    (_, first), (_, second) = stage.seen
+    assert first != second
+
+
+# -- death ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_inside_an_fsync_ends_it_without_a_trace() -> None:
+    async def syncer(env: SimEnvironment) -> None:
+        env.disk.append("file", b"data")
+        await env.disk.fsync("file")
+        stage.note("synced")
+
+    stage = Stage(n1=syncer)
+    stage.seat("n1")._disk_spec = SLOW_DISK
+    stage.at(20, lambda: stage.world.crash("n1", power=False, reason="kill"))
+    stage.play(until_ms=500)
+
+    assert stage.seen == []
+    assert stage.rows_of("fsync", "n1") == []
+    assert stage.rows_of("crash", "n1") == [(20, 1, "kill")]
+    assert stage.seat("n1").disk.has_unsynced  # the operating system lives on, and has it
+
+
+def test_a_restart_in_the_instant_of_the_crash_is_another_life() -> None:
+    async def life(env: SimEnvironment) -> None:
+        stage.note("lives", stage.seat("n1").incarnation)
+        try:
+            stage.note(*(await env.recv(None) or ()))
+        finally:
+            env.network.send("n2", b"gossip 99")
+
+    def again() -> None:
+        stage.world.crash("n1", power=False, reason="kill")
+        stage.world.start("n1")
+
+    stage = Stage(n1=life, n2=sender([], 60), plan=EXACT)
+    for _ in range(3):
+        stage.at(50, again)
+    stage.play(until_ms=500)
+
+    assert [row[1:] for row in stage.rows if row[1] in ("start", "crash") and row[2] == "n1"] == [
+        ("start", "n1", 1, "default"),
+        *[
+            (kind, "n1", *rest)
+            for life in (1, 2, 3)
+            for kind, *rest in (("crash", life, "kill"), ("start", life + 1, "default"))
+        ],
+    ]
+    assert stage.seen[-1] == (70, "n2", b"gossip 0")  # delivered to the last life, once
+    assert [sent[2] for sent in stage.rows_of("send", "n1")] == ["n2"]  # the last life's own clean-up
+    assert stage.rows_of("send", "n1")[0][0] == 70
+
+
+async def send(env: SimEnvironment) -> None:
+    env.network.send("n2", b"gossip 7")
+
+
+async def write(env: SimEnvironment) -> None:
+    env.disk.append("file", b"from the grave")
+    env.disk.write("file", b"from the grave")
+    env.disk.truncate("file", 0)
+    env.disk.rename("file", "other")
+    env.disk.unlink("file")
+
+
+async def sync(env: SimEnvironment) -> None:
+    await env.disk.fsync("file")
+
+
+async def sync_directory(env: SimEnvironment) -> None:
+    await env.disk.fsync_directory()
+
+
+async def receive(env: SimEnvironment) -> None:
+    await env.recv(None)
+
+
+async def wait(env: SimEnvironment) -> None:
+    await env.until(10**18)
+
+
+async def sleep(_: SimEnvironment) -> None:
+    await trio.sleep(0.01)
+
+
+def dying(
+    last_act: Callable[[SimEnvironment], Awaitable[None]], *, shield: bool
+) -> Callable[[SimEnvironment], Awaitable[None]]:
+    """A life whose clean-up code does something."""
+
+    async def life(env: SimEnvironment) -> None:
+        env.disk.append("file", b"data")
+        try:
+            await env.recv(None)
+        finally:
+            with trio.CancelScope(shield=shield):
+                await last_act(env)
+
+    return life
+
+
+LAST_ACTS = [send, write, sync, sync_directory, receive, wait, sleep]
+
+
+@pytest.mark.parametrize("shield", [False, True])
+@pytest.mark.parametrize("last_act", LAST_ACTS)
+def test_the_dead_leave_no_mark(last_act: Callable[[SimEnvironment], Awaitable[None]], shield: bool) -> None:
+    """A shielded wait of the dead is a zombie, which ends the run with a plain error; nothing is recorded before."""
+    stage = Stage(n1=dying(last_act, shield=shield))
+    stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
+    if shield and last_act not in (send, write):
+        with pytest.raises(Zombie, match="the task of n1 did not end"):
+            stage.play(until_ms=500)
+        stage.world.log.close()
+    else:
+        stage.play(until_ms=500)
+
+    disk = stage.seat("n1").disk
+    assert [row[1] for row in stage.rows if row[2] == "n1"] == ["start", "crash"]
+    assert disk.names() == ["file"]
+    assert disk.read("file") == b"data"
+
+
+def test_what_is_on_its_way_to_the_dead_is_dropped() -> None:
+    stage = Stage(n2=sender([], 45), plan=EXACT)
+    stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
+    stage.play(until_ms=100)
+
+    assert stage.rows_of("drop", "n1") == [(55, 1, "down")]
+
+
+# -- servers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("storage", ["sync", "async"])
+def test_a_bug_in_a_servers_step_is_a_crash_of_that_server_and_an_anomaly(fast: bool, storage: str) -> None:
+    planned = toy.plan(options={"raise_at": 5, "storage": storage})
+    simulation = toy.simulate(planned, fast=fast)
+
+    outcome = simulation.judge()
+
+    crashes = [row for row in simulation.world.log.kept if row[1] == "crash"]
+    assert crashes
+    assert {row[4] for row in crashes} == {"RuntimeError"}
+    assert outcome.verdict.validity == "invalid"
+    assert outcome.primary == "node/exception/RuntimeError"
+    starts = [row for row in simulation.world.log.kept if row[1] == "start" and row[2] == crashes[0][2]]
+    assert starts[1][0] - crashes[0][0] == 1_000 * MS  # a supervisor starts it again
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(fast: bool) -> None:
+    taken = []
+    planned = toy.plan(ops=0, schedule=Schedule(seed=1, policy="fifo"))
+    simulation = toy.ToySimulation(planned, {"default": toy.ToySystem()}, fast=fast, keep_rows=True)  # type: ignore[dict-item]
+    world = simulation.world
+
+    def command(_: str) -> None:
+        taken.append(world.command("n1", "g0", "compact", {}))
+
+    world.kernel.exactly(100 * MS, command, "idle")
+    world.kernel.exactly(100 * MS + 1, command, "awaits the disk for the one before")
+    world.kernel.exactly(200 * MS, command, "idle")
+    world.kernel.exactly(300 * MS, lambda _: world.seats["n1"].pause("p", stop_clock=False))
+    world.kernel.exactly(301 * MS, command, "paused")
+    world.kernel.exactly(302 * MS, lambda _: world.seats["n1"].unpause("p"))
+    world.kernel.exactly(400 * MS, lambda _: world.crash("n1", power=False, reason="kill"))
+    world.kernel.exactly(401 * MS, command, "down")
+    simulation.run(until_ns=500 * MS)
+
+    assert taken == [True, False, True, False, False]
