@@ -199,3 +199,10 @@ def test_a_store_that_lacks_a_level_is_found_out(store: Callable[[], Store], lac
 
     assert "invalid" in {verdict.validity for verdict in verdicts}
     assert anomalies <= found
+
+
+def test_work_grows_with_the_number_of_transactions_and_not_with_its_square() -> None:
+    """Real time alone orders nearly all pairs; barriers keep the graph at a few edges a transaction."""
+    few, many = (list_append.check(run(Serializable(), 1, count=count)).steps for count in (300, 1200))
+
+    assert many < 5 * few
