@@ -95,12 +95,19 @@ class Log:
         self.base_term = term
 
     def restore(self, index: Index, term: Term) -> None:
-        """Start again after a snapshot of another history: nothing of this log is kept."""
+        """Begin anew behind a snapshot, here and on disk: only entries that follow on (index, term) are kept.
+
+        Not for entries that were handed out: until they were written again, a crash could lose what was acknowledged.
+        """
+        follows = self.term(index) == term
+        kept = self._entries[index - self.base :] if follows else []
         self._forget(self.first)
         self._truncate_from = Index(1)
-        self._entries.clear()
-        self.base = self.last = self._handed = index
-        self.base_term = self.last_term = term
+        self._entries = kept
+        self.base = self._handed = index
+        self.base_term = term
+        self.last = Index(index + len(kept))
+        self.last_term = kept[-1].term if kept else term
 
     def first_of_term(self, index: Index) -> Index:
         """The first index here of the term at `index`: where a conflicting run of entries begins."""
@@ -113,6 +120,10 @@ class Log:
         end = max(0, min(below - 1, self.last) - self.base)
         index = Index(self.base + bisect_right(self._entries, term, hi=end, key=_term_of))
         return index if index < below and self.term(index) == term else None
+
+    def is_handed(self, index: Index) -> bool:
+        """Whether the entry at an index was given to the driver to write."""
+        return index <= self._handed
 
     @property
     def has_writes(self) -> bool:

@@ -132,18 +132,23 @@ class Replica:
         """Take over a leader's image beyond our commit index.
 
         If our log has the snapshot's last entry, what follows on it is kept; else all of it is dropped, because nothing
-        says that the rest belongs to the same history (section 7).
+        says that the rest belongs to the same history (section 7). An entry that has not even been handed out to be
+        written is not written any more: the log on disk begins anew behind the snapshot.
         """
         meta = snapshot.meta
         self._note_appends()
-        if self.log.term(meta.index) == meta.term:
-            self._cut_to = meta.index
-        else:
+        if self.log.term(meta.index) != meta.term:
             if self.log.last > self.commit:
                 self.out.notes.append(("log-truncate", Index(self.commit + 1)))
             self.log.restore(meta.index, meta.term)
-            self._cut_to = None
             self.memberships.restore(meta.index, meta.membership)
+            self._cut_to = None
+        elif self.log.is_handed(meta.index):
+            self._cut_to = meta.index
+        else:
+            self.log.restore(meta.index, meta.term)
+            self.memberships.compact(meta.index)
+            self._cut_to = None
         self._noted = self.log.last
         self.commit = self.handed = meta.index
         self._new_snapshot = snapshot

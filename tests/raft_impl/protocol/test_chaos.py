@@ -37,6 +37,7 @@ class Chaos:
         )
         self.weights = [60, 12, 8, 8] + [self.random.choice([0, weight]) for weight in (2, 6, 3, 2, 1, 2)]
         self.disorder = self.random.choice([0.0, 0.1, 0.5])
+        self.batching = self.random.choice([0.0, 0.1, 0.7])
         self.late: list[Packet] = []
         self.acknowledged = 0  # the highest index that anybody was told is committed
         self.proposals: dict[Any, str] = {}
@@ -118,6 +119,9 @@ class Chaos:
     def _deliver(self, count: int) -> None:
         """Move some packets, mostly in order; lose some, and keep copies of others for much later."""
         network, rng = self.cluster.network, self.random
+        if network and rng.random() < self.batching:
+            self.cluster.deliver_batch(network[0][1])
+            return
         for _ in range(count):
             if self.late and rng.random() < 0.05:
                 network.insert(0, self.late.pop(rng.randrange(len(self.late))))

@@ -251,6 +251,30 @@ def test_a_snapshot_of_what_is_committed_here_is_not_installed(index: int) -> No
     assert cluster.network == [("a", "b", AppendReply(Term(1), Index(3)))]
 
 
+@pytest.mark.parametrize("later", [0, 2])
+def test_a_snapshot_of_entries_that_came_in_the_same_batch_begins_the_log_anew(later: int) -> None:
+    """The entries were never written and need not be; those after the snapshot follow on it."""
+    cluster = alone(log=[1, 1], term=1)
+    core = cluster.core("a")
+    [chunk] = chunks(1, image(4, 1, "image"), 1000)
+
+    core.hold()
+    core.step(0, NodeId("b"), append(1, 2, 1, *[1] * (2 + later), commit=2))
+    core.step(0, NodeId("b"), chunk)
+    ready = core.release(0)
+
+    persist = ready.persist
+    assert persist is not None
+    assert (persist.snapshot, persist.truncate_from) == (image(4, 1, "image"), 1)
+    assert [added.index for added in persist.entries] == [5, 6][:later]
+    cluster._obey(cluster.nodes["a"], ready)
+    assert (cluster.status("a").first, cluster.status("a").last, cluster.status("a").durable) == (
+        5,
+        4 + later,
+        4 + later,
+    )
+
+
 def test_an_image_waits_until_the_machine_has_applied_what_it_was_given() -> None:
     """openraft eed681d5: an application that ends after the installation would take the state back."""
     cluster = alone(log=[1, 1], term=1)

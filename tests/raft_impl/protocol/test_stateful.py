@@ -66,6 +66,10 @@ class CoreMachine(RuleBasedStateMachine):
                 network.append(network[0])
             self.cluster.deliver_one()
 
+    @rule(name=names)
+    def deliver_an_inbox(self, name: str) -> None:
+        self.cluster.deliver_batch(name)
+
     @rule()
     def deliver_everything(self) -> None:
         self.cluster.settle()
