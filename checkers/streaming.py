@@ -66,7 +66,7 @@ class StreamingChecker:
         A counter that somebody creates later must be told to begin as missing, by a model of its own.
         """
         found = named(model) if isinstance(model, str) else model
-        self.model = found if initial is None else found.starting_at(freeze(initial))
+        self.model = found if initial is None else found.starting_at_json(initial)
         self.conventions = conventions or Conventions()
         self.state_limit = state_limit
         self.independent = found.keys is own_key if independent is None else independent
@@ -133,7 +133,8 @@ class StreamingChecker:
         key = freeze(op.key) if self.independent else None
         thing = self._objects.get(key)
         if thing is None:
-            thing = self._objects[key] = _Object(key, self.model, self.state_limit, one_key=self.independent)
+            model = self.model.within((key,)) if self.independent else self.model
+            thing = self._objects[key] = _Object(key, model, self.state_limit, one_key=self.independent)
         call = _Call(op)
         thing.queue.append((op.index, call, False))
         self._open[process] = (thing, call)

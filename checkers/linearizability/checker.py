@@ -14,12 +14,13 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory, Op, Operation, freeze, show
+from checkers.history import Conventions, History, MalformedHistory, Op, Operation, show
 from checkers.models import Model, named
 from checkers.verdict import Anomaly, Validity, Verdict
 
@@ -112,7 +113,7 @@ def check(
 
 def _model(model: Model | str, initial: Any) -> Model:
     found = named(model) if isinstance(model, str) else model
-    return found if initial is None else found.starting_at(freeze(initial))
+    return found if initial is None else found.starting_at_json(initial)
 
 
 def _conventions(history: History, failed_cas: FailedCas, nil_read: NilRead) -> Conventions:
@@ -209,7 +210,7 @@ class _Check:
 
     def run(self, *, cross_check: bool, explained: bool, witness: bool) -> Verdict:
         for part in self.parts:
-            result, passed = decide(part.operations, self.model, self.remaining(), self.algorithm)
+            result, passed = decide(part.operations, self.model_of(part), self.remaining(), self.algorithm)
             if cross_check:
                 self.confirm(part, result)
             if witness and result.validity == "valid" and result.order is None:
@@ -221,6 +222,9 @@ class _Check:
         anomalies = self.anomalies(explained)
         return self.verdict(anomalies, witness)
 
+    def model_of(self, part: Part) -> Model:
+        return self.model if part.has_all_keys else self.model.within(part.keys)
+
     def remaining(self) -> Limits:
         steps = None if self.limits.steps is None else max(1, self.limits.steps - self.steps)
         return msgspec.structs.replace(_left(self.limits, self.started), steps=steps)
@@ -229,7 +233,7 @@ class _Check:
         """Ask a second engine, and raise where it says the opposite."""
         other = GENERAL if result.engine == REFERENCE else REFERENCE
         limits = msgspec.structs.replace(self.remaining(), steps=CROSS_CHECK_STEPS)
-        second, _ = decide(part.operations, self.model, limits, other)
+        second, _ = decide(part.operations, self.model_of(part), limits, other)
         if {result.validity, second.validity} == {"valid", "invalid"}:
             raise EnginesDisagree(result, second, part.name)
         if second.validity == "unknown":
@@ -237,7 +241,7 @@ class _Check:
 
     def with_witness(self, part: Part, result: LinearizabilityResult) -> LinearizabilityResult:
         """Ask the general engine for an order, where the engine that decided does not make one."""
-        found = jit.check_operations(part.operations, self.model, self.remaining(), witness=True)
+        found = jit.check_operations(part.operations, self.model_of(part), self.remaining(), witness=True)
         if found.order is None:
             self.notes.append(f"no witness order{_of(part)}: {found.reason}")
             return result
@@ -248,14 +252,15 @@ class _Check:
         for part, result in self.results:
             if result.validity == "invalid":
                 full = explained and len(found) < EXPLAINED
-                explanation = explain(part, self.model, result, self.decide_quickly, full=full)
+                model = self.model_of(part)
+                explanation = explain(part, model, result, partial(self.decide_quickly, model), full=full)
                 found.append(self.anomaly(explanation))
         return tuple(sorted(found, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
 
-    def decide_quickly(self, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
+    def decide_quickly(self, model: Model, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
         """Decide a prefix or a sub-history on the way to an explanation."""
         bounded = msgspec.structs.replace(limits, seconds=self.limits.seconds, bytes=self.limits.bytes)
-        result, _ = decide(operations, self.model, bounded)
+        result, _ = decide(operations, model, bounded)
         return result
 
     def anomaly(self, explanation: Explanation) -> Anomaly:

@@ -9,7 +9,7 @@ What never constrains anything leaves here: operations that did not happen, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -34,6 +34,7 @@ class Part:
     keys: tuple[Hashable, ...]
     operations: list[Operation]
     voids: list[Operation]
+    has_all_keys: bool = False
 
     @property
     def name(self) -> str:
@@ -88,7 +89,8 @@ def _split_joined(operations: list[Operation], model: Model) -> list[Part]:
     touched = [model.keys(operation) for operation in operations]
     every = dict.fromkeys(key for keys in touched for key in keys or ())
     if any(keys is None for keys in touched):
-        return [_part(tuple(every), operations)]
+        whole = _part(tuple(every), operations)
+        return [replace(whole, has_all_keys=True)]
     root = {key: key for key in every}
 
     def find(key: Hashable) -> Hashable:

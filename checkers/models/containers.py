@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from checkers.history import Operation
+from checkers.history import MalformedHistory, Operation, freeze, show
 
 from .model import ILLEGAL, LIST, NOTHING, Function, Model
 
@@ -52,6 +52,12 @@ def step_list(state: tuple[Any, ...], operation: Operation) -> Any:
     return state if operation.type == "info" or operation.result == state else ILLEGAL
 
 
-SET: Final = Model(name="set", init=frozenset(), step=step_set, functions=SET_FUNCTIONS)
+def _set_of(value: Any) -> frozenset[Any]:
+    if not isinstance(value, list | tuple | frozenset):
+        raise MalformedHistory(f"initial state {show(value)}", "a list", "--initial")
+    return frozenset(map(freeze, value))
+
+
+SET: Final = Model(name="set", init=frozenset(), step=step_set, functions=SET_FUNCTIONS, state_of=_set_of)
 QUEUE: Final = Model(name="queue", init=(), step=step_queue, functions=QUEUE_FUNCTIONS)
 LIST_MODEL: Final = Model(name="list", init=(), step=step_list, functions=LIST_FUNCTIONS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Final
 
-from checkers.history import Operation, show
+from checkers.history import MalformedHistory, Operation, freeze, show
 
 from . import registers
 from .model import (
@@ -103,6 +103,18 @@ def _keys(operation: Operation) -> tuple[Hashable, ...] | None:
     return ALL_KEYS if operation.f == "size" else (operation.key,)
 
 
+def state_of(value: Any) -> frozenset[tuple[Any, Any]]:
+    """Make a map of a JSON object."""
+    if not isinstance(value, dict):
+        raise MalformedHistory(f"initial state {show(value)}", "a JSON object", "--initial")
+    return frozenset((key, freeze(item)) for key, item in value.items() if item is not None)
+
+
+def restrict(state: frozenset[tuple[Any, Any]], keys: tuple[Hashable, ...]) -> frozenset[tuple[Any, Any]]:
+    """Return the part of a map that has these keys."""
+    return frozenset(item for item in state if item[0] in keys)
+
+
 def describe_state(state: frozenset[tuple[Any, Any]]) -> str:
     """Print a map as a JSON object."""
     return "{" + ", ".join(sorted(f"{show(key)}: {show(value)}" for key, value in state)) + "}"
@@ -116,4 +128,6 @@ MAP: Final = Model(
     access=access,
     keys=_keys,
     describe_state=describe_state,
+    state_of=state_of,
+    restrict=restrict,
 )

@@ -21,7 +21,8 @@ Writing one's own takes a name, an initial state and a step:
 The rest makes checking faster or messages better: `functions` validates histories and says which functions only look,
 `keys` says which independent objects an operation touches, `identity` what `step` depends on, and `access` what an
 operation needs and leaves where it behaves like a register: (ANYTHING, v) is a blind write, (v, KEEPS) a read, and
-(u, v) a cas.
+(u, v) a cas. `state_of` makes a state of a JSON value, `restrict` the part of a state that has some keys, and `adapt`
+chooses the initial state by what a history holds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from checkers.history import INF, MalformedHistory, Operation, show
+from checkers.history import INF, MalformedHistory, Operation, freeze, show
 
 State = Hashable
 
@@ -150,10 +151,21 @@ class Model:
     describe: Callable[[Operation], str] = describe
     describe_state: Callable[[Any], str] = show
     adapt: Callable[[Model, list[Operation]], Model] = lambda model, operations: model
+    state_of: Callable[[Any], State] = freeze
+    restrict: Callable[[Any, tuple[Hashable, ...]], State] = lambda state, keys: state
 
     def starting_at(self, init: State) -> Model:
         """Return the same model with another initial state."""
         return replace(self, init=init, adapt=lambda model, operations: model)
+
+    def starting_at_json(self, value: Any) -> Model:
+        """Return the same model with another initial state, given as a JSON value."""
+        return self.starting_at(self.state_of(value))
+
+    def within(self, keys: tuple[Hashable, ...]) -> Model:
+        """Return the model of the part of the object that has these keys."""
+        init = self.restrict(self.init, keys)
+        return self if init == self.init else replace(self, init=init)
 
     def only_looks(self, operation: Operation) -> bool:
         """Whether this operation can never change a state."""

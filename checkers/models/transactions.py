@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from checkers.history import Operation, show
 
-from .maps import describe_state
+from .maps import describe_state, restrict, state_of
 from .model import ILLEGAL, Function, Model, Shape
 
 
@@ -81,6 +81,8 @@ def _registers(name: str) -> Model:
         keys=_keys,
         describe=_describe,
         describe_state=describe_state,
+        state_of=state_of,
+        restrict=restrict,
     )
 
 
@@ -94,4 +96,6 @@ LIST_APPEND: Final = Model(
     keys=_keys,
     describe=_describe,
     describe_state=describe_state,
+    state_of=state_of,
+    restrict=restrict,
 )

@@ -98,6 +98,24 @@ def test_a_null_read_says_absent_or_nothing(nil_read: str, validity: str) -> Non
     assert nil_read == verdict.details["conventions"]["nil_read"]
 
 
+@pytest.mark.parametrize(
+    ("model", "text", "initial"),
+    [
+        ("map", "0:x.r 0'1 0:y.r 0'2 0:z.r 0'nil", {"x": 1, "y": 2}),
+        ("map", "0:x.r 0'1 0:n 0'2 0:y.z 0'2 0:n 0'1", {"x": 1, "y": 2}),
+        ("set", "0:q 0'[2,1] 0:A3 0' 0:q 0'[1,2,3]", [1, 2]),
+        ("queue", "0:d 0'1 0:d 0'2 0:d 0!", [1, 2]),
+        ("counter", "0:@1 0'8", 7),
+        ("mutex", "0:L 0! 0:U 0'", "held"),
+    ],
+)
+@pytest.mark.parametrize("algorithm", ["auto", "jit", "wgl"])
+def test_the_initial_state_can_be_given_as_json(model: str, text: str, initial: object, algorithm: str) -> None:
+    """Objects that are split by key begin with their part of it."""
+    assert check(history(text), model, initial=initial, algorithm=algorithm).validity == "valid"
+    assert check(history(text), model, algorithm=algorithm).validity == "invalid"
+
+
 def test_the_initial_state_can_be_given() -> None:
     assert check(history("0:r 0'5"), "register", initial=5).validity == "valid"
 
