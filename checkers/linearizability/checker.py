@@ -52,7 +52,9 @@ FAST: Final = {
 ENGINES: Final = (*dict.fromkeys(FAST.values()), GENERAL, REFERENCE)
 
 FIRST_TURN_STEPS: Final = 100_000
-"""What the general engine may spend before the other one has a turn: a fraction of a second."""
+FIRST_TURN_STEPS_PER_OPERATION: Final = 100
+"""What the general engine may spend before the other one has a turn: a fraction of a second, or what it needs at most
+for nearly all valid histories of registers, whichever is more."""
 
 TURN_GROWTH: Final = 8
 """Each turn is so many times longer, so that starting again costs little in the end."""
@@ -154,7 +156,7 @@ def _run_general(operations: Sequence[Operation], model: Model, limits: Limits) 
     after it was made, are kinder to guessing. Budgets are steps, so the turns are equal on every machine.
     """
     started = time.monotonic()
-    budget = FIRST_TURN_STEPS
+    budget = max(FIRST_TURN_STEPS, FIRST_TURN_STEPS_PER_OPERATION * len(operations))
     spent = 0
     while True:
         for name in (GENERAL, REFERENCE):

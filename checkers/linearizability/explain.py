@@ -257,7 +257,7 @@ def relevant(operations: Sequence[Operation], positions: Sequence[int], kept: Se
     if not one_key or any(SOMETHING in access for access in accesses.values()):
         return list(positions)
     held = set(kept)
-    states = {state for position in kept for state in _named_states(accesses[position][0])}
+    states = dict.fromkeys(state for position in kept for state in _named_states(accesses[position][0]))
     leaving: dict[Any, list[int]] = {}
     for position in positions:
         if position not in held and accesses[position][1] is not KEEPS:
@@ -268,8 +268,8 @@ def relevant(operations: Sequence[Operation], positions: Sequence[int], kept: Se
         for position in leaving.pop(state, ()):
             found.add(position)
             new = [need for need in _named_states(accesses[position][0]) if need not in states]
-            states.update(new)
-            todo.extend(new)
+            states |= dict.fromkeys(new)
+            todo += new
     spare = sorted(position for group in leaving.values() for position in group)
     changing = [position for position in spare if any(n in states for n in _named_states(accesses[position][0]))]
     blind = [position for position in spare if accesses[position][0] is ANYTHING]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -120,6 +123,31 @@ def test_the_configuration_graph_holds_every_order_of_a_small_history() -> None:
 
     assert sorted(state for _, state in graph.nodes(data="state")) == ["1", "1", "1", "2", "2", "null"]
     assert {(graph.edges[edge]["operation"]) for edge in graph.edges} == {"write 1", "write 2", "read -> 1"}
+
+
+def test_verdicts_do_not_depend_on_the_order_of_hashes() -> None:
+    """Two fresh processes with different hash seeds say the same, and take the same number of steps."""
+    program = (
+        "import random; from checkers import History, check; from tests.checkers.objects import *\n"
+        "for name in OBJECTS:\n"
+        "    for seed in range(4):\n"
+        "        rng = random.Random(seed)\n"
+        "        lines = damaged(rng, record(rng, name, count=14, processes=4, values=2, crash=0.1), 2)\n"
+        "        verdict = check(History(lines), OBJECTS[name][0])\n"
+        "        print(name, seed, verdict.validity, verdict.steps, verdict.details, verdict.anomalies)\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(golden.FOLDER.parents[2])},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+
+    assert len(said) == 1
+    assert b"invalid" in said.pop()
 
 
 def test_an_explanation_is_the_same_every_time() -> None:
