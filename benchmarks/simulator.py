@@ -1,6 +1,6 @@
 """How fast the simulator is: simulated seconds per wall second, and the exact counters behind it.
 
-    python benchmarks/simulator.py [--repeat N] [--json] [--gate]
+    python -m benchmarks.simulator [--repeat N] [--json] [--gate]
 
 Scenarios, one core, invariants and fingerprint always on:
 

@@ -42,7 +42,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "deliver": ("id", "source"),
     "drop": ("id", "reason"),
     "duplicate": ("id", "copy"),
-    # facts of the disk model; durable: what this fsync made durable, as (group, last index, term, vote)
+    # facts of the disk model; durable: what this fsync made durable, as (group, last index, term, vote[, last term])
     "fsync": ("files", "durable"),
     "persist-fail": ("operation", "reason"),
     # clocks, faults, the rest

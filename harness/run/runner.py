@@ -200,6 +200,7 @@ class Simulation:
         """Check what happened, and say it."""
         plan, world = self.plan, self.world
         fingerprint = world.log.close()
+        world.invariants.finish(world.log.index)
         outcomes = world.nemesis.finish()
         history = History(tuple(world.recorder.history))
         verdicts = [

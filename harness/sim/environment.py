@@ -379,7 +379,15 @@ class SimEnvironment:
         server = self._server
         if server is None or not self._idle or (self._sync is not None and not self._overlaps):
             return False
-        taken = command(server)
+        taken = False
+        try:
+            taken = command(server)
+        except Exception as error:  # the server's own fault, which its task shall answer for
+            task, self._task = self._task, None
+            assert task is not None, "a server that waits has a task"
+            self._idle = False
+            self._kernel.wake(task, outcome.Error(error))
+            return False
         self._seat.observe(server)
         self._arm(server.deadline_ns)
         # Not from here: whoever commands has more to record, which a step would come before and a wake after.

@@ -34,6 +34,7 @@ _MILLISECOND_NS: Final = 1_000_000
 _BACKOFF_MIN_NS: Final = 5 * _MILLISECOND_NS
 _BACKOFF_MAX_NS: Final = 50 * _MILLISECOND_NS
 _CLIENT_NUMBERS: Final = 1 << 62
+_REQUEST_IDS: Final = 1 << 62
 
 
 class Client:
@@ -62,7 +63,8 @@ class Client:
         self._number = env.randomness.below(_CLIENT_NUMBERS, "client")
         self._leader: str | None = None  # where the latest hint or success pointed
         self._connections: dict[str, int] = {}
-        self._last_id = 0
+        # Ids begin anywhere, so that no late reply to an earlier client of this address answers one of ours.
+        self._last_id = env.randomness.below(_REQUEST_IDS, "request")
         self._sequence = 0
 
     async def open(self) -> None:

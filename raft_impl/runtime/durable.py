@@ -12,8 +12,8 @@ from .logfiles import parse_segment_name
 from .logshape import LogShape, decode_index, fold, segment_head, shape_at
 from .records import Record, RecordType, scan
 
-Durable = tuple[str, int, int, str | None]
-"""(group, last log index, term, vote)"""
+Durable = tuple[str, int, int, str | None, int] | tuple[str, int, int, str | None]
+"""(group, last log index, term, vote, term of the last entry); without the last where an earlier segment has it"""
 
 
 class DurableReader:
@@ -34,7 +34,9 @@ class DurableReader:
         if segment.shape is None:
             return ()
         hard_state = segment.shape.hard_state
-        return ((parsed[0], segment.shape.last_index, hard_state.term, hard_state.vote),)
+        shape = segment.shape
+        facts = (parsed[0], shape.last_index, hard_state.term, hard_state.vote)
+        return ((*facts, shape.last_term) if shape.last_term or not shape.last_index else facts,)
 
     def renamed(self, source: str, target: str) -> None:
         """A rename became durable. The log never renames a segment, so only the old name matters."""

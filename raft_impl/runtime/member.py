@@ -385,7 +385,8 @@ class Member:
                 fields = {key: self._nodes(arguments.get(key, ())) for key in ("vote", "listen", "leave")}
                 self._act(now, self._core.change(now, admin, Change(**fields)))
             case "compact":
-                if self._applied <= self._snapshot_index:
+                # An image that was installed and is not durable yet has moved the log's beginning past the machine.
+                if self._applied <= self._snapshot_index or self._core.term_at(Index(self._applied)) is None:
                     return False
                 self._compact(now)
             case _:

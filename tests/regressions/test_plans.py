@@ -5,6 +5,10 @@ rule's other tests.
 
 * image_before_machine_caught_up: with asynchronous storage a leader's snapshot was installed while committed entries
   were still waiting for an fsync, and these were applied after it (signature raft/apply-order/repeat).
+* reply_to_an_earlier_client: request ids began at 1 in every client, so a late reply to a thread's previous client
+  acknowledged a write that had not been sent yet (linearizability/nonlinearizable/cas-register/read).
+* compact_while_an_image_waits: a replica was told to compact while a leader's image that it had taken over waited for
+  its fsync, and raised, because its log began behind its machine.
 """
 
 from __future__ import annotations

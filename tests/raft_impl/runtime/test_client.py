@@ -316,3 +316,13 @@ def test_damaged_and_foreign_frames_are_ignored() -> None:
         script.world.at(20_000_000, lambda frame=frame: script.world.send("a", "client", frame))
 
     assert outcome(script) == 5
+
+
+def test_a_late_reply_to_an_earlier_client_of_the_same_address_answers_nobody() -> None:
+    """Found by swarm seed 227: ids began at 1 in every client, so the late reply matched a request of the next one."""
+    script = Script(done("late", delay_ms=1_090), silence, sessions="off", client_timeout_ms=1_000)
+    with pytest.raises(Unknown):
+        script.run(script.client().call("write", "x", 1))
+
+    with pytest.raises(Unknown):
+        script.run(script.client().call("write", "x", 2))

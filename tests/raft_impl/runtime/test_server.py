@@ -114,7 +114,7 @@ def test_nothing_is_promised_before_it_is_durable(seed: int) -> None:
 def durable_facts(disk: FakeDisk) -> tuple[int, int, str | None]:
     facts: tuple[int, int, str | None] = (0, 0, None)
     for name in sorted(disk.names_durable):
-        for _, last, term, vote in surface.durable_reader().synced(name, bytearray(disk.durable_content(name)), 0):
+        for _, last, term, vote, *_ in surface.durable_reader().synced(name, bytearray(disk.durable_content(name)), 0):
             facts = (last, term, vote)
     return facts
 
