@@ -279,7 +279,6 @@ class Sweep:
             configs = _best(configs, self.width)
             self.complete = False
         self.frontier = configs
-        self._spend(0)
 
     def _spend(self, held: int) -> None:
         if self.steps - self._checked_at >= self.meter.interval:

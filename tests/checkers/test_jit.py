@@ -14,7 +14,7 @@ from checkers.linearizability import jit, wgl
 from checkers.linearizability.alphabet import LOOK, REST, WRITE, Numbered
 from checkers.linearizability.result import Limits
 from checkers.linearizability.suppliers import find_unsupplied
-from checkers.linearizability.sweep import COUNT_BITS, Frontier
+from checkers.linearizability.sweep import COUNT_BITS, Frontier, _best
 from checkers.linearizability.witness import is_witness
 from tests.checkers import brute
 from tests.checkers.mini import history
@@ -151,6 +151,13 @@ def test_a_frontier_keeps_only_what_nothing_dominates() -> None:
         (1, 0, 0b11, one, None),
     ]
     assert frontier.size == 4
+
+
+def test_a_beam_keeps_the_least_burdened_and_as_many_states_as_it_can() -> None:
+    crowd = [(0, 0, 0b11, 0, None), (0, 0, 0b1, 1, None), (0, 1, 0b0, 1, None), (1, 0, 0b111, 0, None)]
+
+    assert _best(crowd, 2) == [(0, 0, 0b11, 0, None), (1, 0, 0b111, 0, None)]
+    assert _best(crowd, 3) == [(0, 0, 0b11, 0, None), (1, 0, 0b111, 0, None), (0, 1, 0b0, 1, None)]
 
 
 def test_a_memory_limit_gives_unknown_and_says_so() -> None:
