@@ -33,7 +33,7 @@ differential tests against brute force stand behind the arguments.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from typing import Final, NamedTuple, Protocol
 
@@ -51,7 +51,7 @@ _CALL, _DUE, _CLOSE, _WILD, _WRITE, _MOVE, _RETIRE = range(7)
 
 
 class Refusal(NamedTuple):
-    """A refused cas: the cluster of the value that it expected (-1 if nobody wrote that), and its interval."""
+    """A refused cas: the cluster of the value that it expected, and its interval."""
 
     cluster: int
     call: int
@@ -73,13 +73,14 @@ class Zones(Protocol):
     roots: list[int]
 
 
-def first_failure(zones: Zones, refused: Sequence[Refusal], meter: Meter) -> int | None:
-    """Return the first event (by index) at which no configuration is left; None if all refusals can be placed."""
+def first_failure(zones: Zones, refused: Iterable[tuple[int, int, int]], meter: Meter) -> int | None:
+    """Return the first event (by index) at which no configuration is left; None if all refusals can be placed.
+
+    `refused` are (cluster of the value that was expected, call, return).
+    """
     windows = _Windows(zones)
-    demands = [refusal for refusal in refused if refusal.cluster >= 0 and windows.is_open(refusal)]
-    if not demands:
-        return None
-    return _Walk(windows, demands, meter).run()
+    demands = windows.open_demands(refused)
+    return _Walk(windows, demands, meter).run() if demands else None
 
 
 class _Windows:
@@ -119,34 +120,47 @@ class _Windows:
         self.ending_last = _leaders(by_start, ends)
         self.starting_first = _leaders(by_end, [-start for start in starts])
 
-    def is_open(self, refusal: Refusal) -> bool:
-        """Whether a refusal is not met by every order: whether its value can have been in force from call to return."""
-        wanted, call, ret = refusal
-        zones = self.zones
-        following = zones.successor[wanted]
-        if self.begin[wanted] > call or (following >= 0 and self.due[following] < ret):
-            return False
-        block = zones.block[wanted]
-        for other in self.ending_last[bisect_left(self.start_times, ret)]:
-            if other not in (block, -1) and zones.starts[block] < zones.ends[other]:
-                return False  # some block surely comes after this one, and surely begins before the return
-        for other in self.starting_first[bisect_left(self.end_times, -call)]:
-            if other not in (block, -1) and zones.starts[other] < zones.ends[block]:
-                return False  # some block surely comes before this one, and surely is there after the call
-        return True
+    def open_demands(self, refused: Iterable[tuple[int, int, int]]) -> list[Refusal]:
+        """List the refusals that not every order meets: their value can have been in force from call to return."""
+        starts, ends, blocks, successor = self.zones.starts, self.zones.ends, self.zones.block, self.zones.successor
+        begin, due = self.begin, self.due
+        start_times, end_times = self.start_times, self.end_times
+        last, next_to_last = self.ending_last
+        first, next_to_first = self.starting_first
+        found = []
+        for wanted, call, ret in refused:
+            if begin[wanted] > call:
+                continue
+            following = successor[wanted]
+            if following >= 0 and due[following] < ret:
+                continue
+            block = blocks[wanted]
+            # Does some block surely come after this one, and surely begin before the return?
+            place = bisect_left(start_times, ret)
+            other = last[place] if last[place] != block else next_to_last[place]
+            if other >= 0 and starts[block] < ends[other]:
+                continue
+            # Does some block surely come before this one, and is it surely there after the call?
+            place = bisect_left(end_times, -call)
+            other = first[place] if first[place] != block else next_to_first[place]
+            if other >= 0 and starts[other] < ends[block]:
+                continue
+            found.append(Refusal(wanted, call, ret))
+        return found
 
 
-def _leaders(roots: list[int], rank: list[int]) -> list[tuple[int, int]]:
-    """List, for each beginning of `roots`, the two of highest rank in it (-1: none)."""
+def _leaders(roots: list[int], rank: list[int]) -> tuple[list[int], list[int]]:
+    """List, for each beginning of `roots`, the root of highest rank in it, and that of second rank (-1: none)."""
     best = second = -1
-    found = [(best, second)]
+    firsts, seconds = [best], [second]
     for root in roots:
         if best < 0 or rank[root] > rank[best]:
             best, second = root, best
         elif second < 0 or rank[root] > rank[second]:
             second = root
-        found.append((best, second))
-    return found
+        firsts.append(best)
+        seconds.append(second)
+    return firsts, seconds
 
 
 class _Configuration(NamedTuple):

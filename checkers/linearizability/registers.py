@@ -34,8 +34,8 @@ W. Golab, X. Li, M. A. Shah, "Analyzing consistency properties for fun and profi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import compress
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import compress, repeat
 from typing import Any, Final, NamedTuple
 
 from checkers.history import INF, Operation
@@ -43,7 +43,6 @@ from checkers.models import Model, maps, registers
 
 from . import refusals
 from .prefixes import Bounds, first_certain
-from .refusals import Refusal
 from .result import LimitReached, Limits, LinearizabilityResult, Meter
 
 ENGINE: Final = "registers"
@@ -59,6 +58,7 @@ _DEPENDENT: Final = ("replace", "remove")
 """Functions whose effect is not known before their answer is."""
 
 _IS_READ: Final = bytes(kind == READ for kind in range(256))
+_IS_REFUSED: Final = bytes(kind == REFUSED for kind in range(256))
 _IS_SETTER: Final = bytes(kind in (WRITE, CAS) for kind in range(256))
 
 BEFORE: Final = -INF
@@ -143,6 +143,27 @@ class Columns:
         if is_guarded and (REFUSED in made.kinds or not _guarded(operations).isdisjoint(olds)):
             return "a crashed replace may matter, and needs a value to be there"
         return made
+
+    def by_key(self, keys: Sequence[Hashable]) -> dict[Hashable, Columns]:
+        """Split the columns of several registers, `keys` naming the one that each row is about."""
+        places: dict[Hashable, list[int]] = {}
+        for place, key in enumerate(keys):
+            if key in places:
+                places[key].append(place)
+            else:
+                places[key] = [place]
+        return {
+            key: Columns(
+                [self.calls[place] for place in own],
+                [self.returns[place] for place in own],
+                bytes([self.kinds[place] for place in own]),
+                [self.olds[place] for place in own],
+                [self.news[place] for place in own],
+                [self.rows[place] for place in own],
+                self.initial,
+            )
+            for key, own in places.items()
+        }
 
     def written(self) -> list[Any]:
         """List the initial value and every value that somebody wrote or may have written."""
@@ -270,8 +291,10 @@ def find_violation(columns: Columns, meter: Meter) -> Violation | None:
     violation = clusters.join() or clusters.compare()
     if violation is not None or REFUSED not in columns.kinds:
         return violation
-    rows = zip(columns.kinds, columns.olds, columns.calls, columns.returns)
-    refused = [Refusal(clusters.number.get(old, BEFORE), call, ret) for kind, old, call, ret in rows if kind == REFUSED]
+    is_refused = columns.kinds.translate(_IS_REFUSED)
+    wanted = map(clusters.number.get, compress(columns.olds, is_refused), repeat(-1))
+    intervals = compress(columns.calls, is_refused), compress(columns.returns, is_refused)
+    refused = (row for row in zip(wanted, *intervals) if row[0] >= 0)  # nobody wrote the others: they were right
     failed = refusals.first_failure(clusters, refused, meter)
     return None if failed is None else Violation(failed, max(ret for ret in columns.returns if ret < INF))
 
