@@ -33,10 +33,10 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "vote": ("group", "term", "candidate"),
     "log-append": ("group", "first", "entries"),  # entries: ((term, digest), ...), contiguous from index `first`
     "log-truncate": ("group", "from"),  # entries with index >= from are gone
-    "commit": ("group", "index"),
-    "apply": ("group", "index", "command", "state"),  # digest of the entry, digest of the state after it
-    "config": ("group", "index", "voters", "outgoing", "learners"),  # in force from now on
-    "snapshot": ("group", "how", "index", "term", "state"),  # how: taken | installed | recovered
+    "commit": ("group", "log_index"),
+    "apply": ("group", "log_index", "command", "state"),  # digest of the entry, digest of the state after it
+    "config": ("group", "log_index", "voters", "outgoing", "learners"),  # in force from now on
+    "snapshot": ("group", "how", "log_index", "term", "state"),  # how: taken | installed | recovered
     # facts of the network model
     "send": ("id", "target", "kind", "size"),
     "deliver": ("id", "source"),

@@ -24,7 +24,10 @@ class Follower:
         replica = self._replica
         if message.commit > replica.commit:
             replica.commit_to(message.commit)
-        replica.out.send_after.append((source, HeartbeatReply(replica.term, message.round)))
+        # The answer rests on the term alone, so it need not wait for entries that are on their way to the disk.
+        is_durable = replica.hard_durable.term == replica.term
+        outbox = replica.out.send_now if is_durable else replica.out.send_after
+        outbox.append((source, HeartbeatReply(replica.term, message.round)))
 
     def on_append(self, source: NodeId, message: Append) -> None:
         """Verify what precedes the entries, add what is missing, and say how far the logs are now known to agree."""
