@@ -65,6 +65,13 @@ CROSS_CHECK_STEPS: Final = 2_000_000
 EXPLAINED: Final = 5
 """So many violated objects are explained in full; one explanation is usually all that anybody reads."""
 
+FAILED_CAS: Final = {
+    "by-error": "a failed cas constrains where its error is an answer of the object",
+    "constraint": "a failed cas says that the state was not the expected one",
+    "nothing": "a failed cas says nothing",
+}
+NIL_READ: Final = {"absent": "a read of null saw nothing there", "anything": "a read of null says nothing"}
+
 FailedCas = Literal["auto", "constraint", "nothing"]
 NilRead = Literal["auto", "absent", "anything"]
 
@@ -292,7 +299,7 @@ class _Check:
             steps=self.steps,
             seconds=time.monotonic() - self.started,
             machine_dependent=validity == "unknown" and any(result.machine_dependent for _, result in unknown),
-            notes=tuple(self.notes),
+            notes=(self.conventions_note(), *self.engine_notes(engines), *self.notes),
             details=self.details(engines, witness),
         )
 
@@ -300,6 +307,19 @@ class _Check:
         part, result = unknown[0]
         decided = len(self.results) - len(unknown)
         return f"{result.reason}{_of(part)}; {decided} of {len(self.results)} objects decided"
+
+    def conventions_note(self) -> str:
+        """Say how the source was read: what differs between tools, and changes verdicts."""
+        failed_cas, nil_read = FAILED_CAS[self.conventions.failed_cas], NIL_READ[self.conventions.nil_read]
+        initial = self.model.describe_state(self.model.init)
+        return f"read as {self.conventions.source}: {failed_cas}; {nil_read}; the initial state is {initial}"
+
+    def engine_notes(self, engines: dict[str, int]) -> list[str]:
+        """Say which engines decided how many objects, and why the fast one did not where it did not."""
+        counts = ", ".join(f"{name} decided {count}" for name, count in engines.items())
+        objects = "object" if len(self.parts) == 1 else "objects"
+        notes = [f"of {len(self.parts)} {objects} {counts}"] if engines else []
+        return notes + [f"passed over {why} ({count} x)" for why, count in self.passed.items()]
 
     def details(self, engines: dict[str, int], witness: bool) -> dict[str, Any]:
         details: dict[str, Any] = {

@@ -72,6 +72,17 @@ def test_what_no_order_explains_is_invalid_from_the_first_line_that_shows_it(
     )
 
 
+def test_the_verdict_says_how_the_source_was_read_and_which_engine_decided_why() -> None:
+    notes = check(history("0:x.w1 0' 0:x.w1 0' 0:y.w2 0'"), "register", nil_read="anything").notes
+
+    assert notes == (
+        "read as jsonl: a failed cas constrains where its error is an answer of the object; "
+        "a read of null says nothing; the initial state is null",
+        "of 2 objects jit decided 1, registers decided 1",
+        "passed over registers: a value is written twice (1 x)",
+    )
+
+
 def test_objects_are_decided_one_by_one_and_each_violation_is_reported() -> None:
     verdict = check(history("0:x.w1 0' 0:y.w1 0' 0:x.r 0'2 0:y.r 0'3 0:z.r 0'nil"), "register")
 
