@@ -223,12 +223,8 @@ class Network:
         delay_ns = channel.delays[ordinal & BLOCK_MASK]
         override = self._overrides.get((link.source, link.target.name, channel.word, ordinal))
         if override is not None:
-            if override.fate == "drop":
-                self._record("drop", link.target.name, message, "override")
-                return
-            delay_ns = override.delay_ns or delay_ns
-            if override.fate == "duplicate":
-                self._copy(link, message, data, delay_ns)
+            self._obey(override, link, message, data, override.delay_ns or delay_ns)
+            return
         for fault, limit in link.bytes_per_s.items():
             start = max(kernel.now, link.free_ns)
             link.free_ns = start + len(data) * 1_000_000_000 // limit
@@ -246,6 +242,15 @@ class Network:
                 self._copy(link, message, copy, arrival.delay_ns)
             else:
                 kernel.at(kernel.now + arrival.delay_ns, link.target.ordinal, self._arrive, (link, message, copy))
+
+    def _obey(self, override: Override, link: Link, message: int, data: bytes, delay_ns: int) -> None:
+        """Do with a message what the plan says: no draw has a say, and only what may be in its way later does."""
+        if override.fate == "drop":
+            self._record("drop", link.target.name, message, "override")
+            return
+        if override.fate == "duplicate":
+            self._copy(link, message, data, delay_ns)
+        self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self._arrive, (link, message, data))
 
     def _copy(self, link: Link, message: int, data: bytes, delay_ns: int) -> None:
         self.messages += 1

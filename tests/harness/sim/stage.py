@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from harness.plans.faults import Fault
+import msgspec
+
+from harness.plans.plan import Override, Phases
 from harness.sim.environment import SimEnvironment
 from harness.sim.kernel.fingerprint import Row
 from harness.sim.seat import Seat
@@ -31,9 +33,20 @@ async def sit_still(environment: SimEnvironment) -> None:
 class Stage:
     """A world of `n1`, `n2` (toy servers where no life is given and `servers` is set) and the client `c1`."""
 
-    def __init__(self, *, servers: bool = False, plan: dict[str, Any] | None = None, **lives: Life) -> None:
+    def __init__(
+        self,
+        *,
+        servers: bool = False,
+        manual: bool = False,
+        plan: dict[str, Any] | None = None,
+        overrides: tuple[Override, ...] = (),
+        phases: Phases | None = None,
+        **lives: Life,
+    ) -> None:
         planned = toy.plan(**({"nodes": 2, "threads": 1, "ops": 0} | (plan or {})))
-        self.world = SimWorld(planned, {"default": toy.ToySystem()}, keep_rows=True, fast=False)  # type: ignore[dict-item]
+        planned = msgspec.structs.replace(planned, overrides=overrides, phases=phases or planned.phases)
+        systems: dict[str, Any] = {"default": toy.ToySystem()}
+        self.world = SimWorld(planned, systems, keep_rows=True, fast=False, manual=manual)
         for name, actor in planned.actors.items():
             if name in lives or not servers or actor.kind == "client":
                 self.world.lives[name] = lives.get(name, sit_still)
@@ -80,6 +93,25 @@ class Stage:
         self.world.log.close()
 
 
-def with_faults(*faults: Fault) -> dict[str, Any]:
-    """The part of a plan that holds faults."""
-    return {"faults": faults}
+def sender(*times_ms: float, target: str = "n1", word: bytes = b"gossip") -> Life:
+    """A life that sends its 0th, 1st, ... datagram at the given times."""
+
+    async def life(env: SimEnvironment) -> None:
+        for number, time_ms in enumerate(times_ms):
+            await env.until(round(time_ms * MS))
+            env.network.send(target, word + b" %d" % number)
+        await env.until(10**18)
+
+    return life
+
+
+def receiver(seen: list[tuple[Any, ...]]) -> Life:
+    """A life that notes (virtual time in ms, source, data) of every datagram."""
+
+    async def life(env: SimEnvironment) -> None:
+        while True:
+            datagram = await env.recv(None)
+            assert datagram is not None
+            seen.append((env._kernel.now / MS, *datagram))
+
+    return life

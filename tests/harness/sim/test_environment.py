@@ -13,7 +13,7 @@ from harness.plans.plan import DiskSpec, LinkSpec, Schedule
 from harness.sim.environment import SimEnvironment
 from harness.sim.world import Zombie
 from tests.harness.sim import toy
-from tests.harness.sim.stage import Stage, with_faults
+from tests.harness.sim.stage import Stage, sender
 from tests.harness.sim.toy import MS
 
 EXACT: dict[str, Any] = {"links": LinkSpec(delay_min_ns=10 * MS, delay_max_ns=10 * MS)}
@@ -21,18 +21,6 @@ EXACT: dict[str, Any] = {"links": LinkSpec(delay_min_ns=10 * MS, delay_max_ns=10
 
 SLOW_DISK = DiskSpec(fsync_min_ns=50 * MS, fsync_max_ns=50 * MS)
 """Every fsync takes 50 ms."""
-
-
-def sender(stage: list[Stage], *times_ms: int, target: str = "n1") -> Callable[[SimEnvironment], Awaitable[None]]:
-    """A life that sends its 0th, 1st, ... datagram at the given times."""
-
-    async def life(env: SimEnvironment) -> None:
-        for number, time_ms in enumerate(times_ms):
-            await env.until(time_ms * MS)
-            env.network.send(target, b"gossip %d" % number)
-        await env.until(10**18)
-
-    return life
 
 
 # -- waiting --------------------------------------------------------------------------------------------------------
@@ -47,7 +35,7 @@ def test_recv_gives_datagrams_in_order_of_arrival_and_none_at_its_deadline() -> 
         assert await env.recv(deadline_ns) is None  # at once: it has passed
         stage.note("still")
 
-    stage = Stage(n1=waiter, n2=sender([], 50, 50, 90), plan=EXACT)
+    stage = Stage(n1=waiter, n2=sender(50, 50, 90), plan=EXACT)
     stage.play(until_ms=500)
 
     assert stage.seen == [
@@ -66,7 +54,7 @@ def test_until_leaves_datagrams_for_recv() -> None:
         for _ in range(2):
             stage.note(await env.recv(None))
 
-    stage = Stage(n1=waiter, n2=sender([], 10, 20), plan=EXACT)
+    stage = Stage(n1=waiter, n2=sender(10, 20), plan=EXACT)
     stage.play(until_ms=500)
 
     assert stage.seen == [(150, "awake"), (150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1"))]
@@ -80,7 +68,7 @@ def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -
         for _ in range(3):
             stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
 
-    stage = Stage(n1=waiter, n2=sender([], 10, 20), plan=EXACT)
+    stage = Stage(n1=waiter, n2=sender(10, 20), plan=EXACT)
     stage.play(until_ms=500)
 
     assert stage.seen == [(150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1")), (250, None)]
@@ -93,7 +81,7 @@ def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline
             assert await env.recv(start_ns + (100 + 30 * number) * MS) is not None
         stage.note(await env.recv(start_ns + 300 * MS))
 
-    stage = Stage(n1=waiter, n2=sender([], 20, 40, 60, 80, 100), plan=EXACT)
+    stage = Stage(n1=waiter, n2=sender(20, 40, 60, 80, 100), plan=EXACT)
     stage.play(until_ms=500)
 
     assert stage.seen == [(300, None)]
@@ -121,7 +109,7 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
     start = {}
     pause = f.Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
     plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
-    stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender([], 95), plan=plan)
+    stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
     start["n1"] = stage.seat("n1").clock.monotonic(0)
     stage.seat("n2")._disk_spec = SLOW_DISK
     stage.play(until_ms=600)
@@ -144,8 +132,7 @@ def test_what_was_held_comes_in_its_old_order() -> None:
             stage.note(*(await env.recv(None) or ()))
 
     pause = f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",))
-    plan = {**EXACT, **with_faults(pause)}
-    stage = Stage(n1=receiver, n2=sender([], 60, 70, 80, 90), plan=plan)
+    stage = Stage(n1=receiver, n2=sender(60, 70, 80, 90), plan={**EXACT, "faults": (pause,)})
     stage.play(until_ms=600)
 
     assert stage.seen == [(300, "n2", b"gossip %d" % number) for number in range(4)]
@@ -160,7 +147,7 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
         f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",), clock="stops"),
         f.Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
     )
-    stage = Stage(n1=receiver, n2=sender([], 60), plan={**EXACT, "faults": pauses})
+    stage = Stage(n1=receiver, n2=sender(60), plan={**EXACT, "faults": pauses})
     start = stage.seat("n1").clock.monotonic(0)
     stage.play(until_ms=600)
 
@@ -262,7 +249,7 @@ def test_a_restart_in_the_instant_of_the_crash_is_another_life() -> None:
         stage.world.crash("n1", power=False, reason="kill")
         stage.world.start("n1")
 
-    stage = Stage(n1=life, n2=sender([], 60), plan=EXACT)
+    stage = Stage(n1=life, n2=sender(60), plan=EXACT)
     for _ in range(3):
         stage.at(50, again)
     stage.play(until_ms=500)
@@ -351,7 +338,7 @@ def test_the_dead_leave_no_mark(last_act: Callable[[SimEnvironment], Awaitable[N
 
 
 def test_what_is_on_its_way_to_the_dead_is_dropped() -> None:
-    stage = Stage(n2=sender([], 45), plan=EXACT)
+    stage = Stage(n2=sender(45), plan=EXACT)
     stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
     stage.play(until_ms=100)
 
