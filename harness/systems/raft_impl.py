@@ -17,7 +17,7 @@ from harness.plans.plan import Actor, Group
 
 from .system import Completion, DurableReader, OptionSpec, Refusal, SystemClient, SystemServer
 
-WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "lock")
+WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "list-append", "lock")
 
 
 class RaftImpl:
