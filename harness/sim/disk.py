@@ -145,6 +145,26 @@ class SimDisk:
             file.unchanged = 0
         return lost
 
+    def cut_power(self, kept_bytes: int) -> None:
+        """Lose power at a chosen moment: of what was not durable, only the first bytes appended to each file are kept.
+
+        For scripts; a run draws what it loses (`lose_power`).
+        """
+        self._settled += len(self._journal)
+        self._journal.clear()
+        self._names = dict(self._durable_names)
+        for file in self._names.values():
+            left = kept_bytes
+            for what, data, _ in file.journal:
+                if what != "append" or not left:
+                    break
+                file.durable += data[:left]
+                left -= min(left, len(data))
+            file.settled += len(file.journal)
+            file.journal.clear()
+            file.content = bytearray(file.durable)
+            file.unchanged = 0
+
     def flip(self, name: str, position: int) -> None:
         """Flip the lowest bit of one byte of a file, as read and on the platter."""
         file = self._file(name)

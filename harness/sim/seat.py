@@ -202,11 +202,13 @@ class Seat:
         """Keep fsyncs from completing until `free_disk`. For scripts."""
         self._held_syncs = [] if self._held_syncs is None else self._held_syncs
 
-    def free_disk(self) -> None:
-        """Let the held fsyncs complete, in their order."""
+    def free_disk(self, *, once: bool = False) -> None:
+        """Let the held fsyncs complete, in their order; with `once`, go on holding those that begin from now on."""
         held, self._held_syncs = self._held_syncs or [], None
         for argument in held:
-            self._kernel.at(self._kernel.now, self.ordinal, self._synced, argument)
+            self._synced(argument)
+        if once:
+            self._held_syncs = []
 
     def write_now(self, write: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
         """Let `write(disk)` prepare the disk before anybody starts here; everything it writes is durable at once."""
