@@ -12,6 +12,12 @@ from harness.errors import BadInput
 
 _DURATION: Final = re.compile(r"(\d+)(ns|us|ms|s)")
 _NS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_CLIENT: Final = re.compile(r"c\d+")
+QUIETLY: Final = "quietly"
+"""Goes before a command whose transcript is not wanted."""
+
+_LONG_RUN: Final = 6
+"""Equal terms in a row from which on a list of terms is written shorter."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +33,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         """The command as it was typed."""
         return " ".join(self.words)
 
+    @property
+    def actor_or_verb(self) -> str:
+        """The word that says what is done, or by which client."""
+        return self.words[1] if self.words[0] == QUIETLY and len(self.words) > 1 else self.words[0]
+
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed file. `after` are the lines behind the last step."""
@@ -35,13 +46,29 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     after: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """The first comment line: what the scenario shows."""
+        first = next(iter(self.steps[0].before), "")
+        return first.removeprefix("#").strip()
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The clients that have commands, sorted."""
+        return tuple(sorted({step.actor_or_verb for step in self.steps if is_client(step.actor_or_verb)}))
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """The signatures that this scenario means to show; none: it must be valid."""
+        return tuple(sorted(word for step in self.steps if step.words[0] == "expect" for word in step.words[1:]))
+
 
 def parse(text: str, name: str) -> Script:
     """Read a scenario. Raises BadInput when its first command is not `nodes`."""
     steps: list[Step] = []
     before: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("> "):
+        if line.startswith("> ") and line[2:].split():
             steps.append(Step(line=number, words=tuple(line[2:].split()), before=tuple(before)))
             before = []
         elif not line.strip() or line.startswith("#") or not steps or before:
@@ -61,9 +88,56 @@ def render(script: Script, transcripts: Sequence[Iterable[str]]) -> str:
     return "\n".join([*lines, *script.after]) + "\n"
 
 
+def is_client(word: str) -> bool:
+    """Whether a word names a client: `c` and a number."""
+    return _CLIENT.fullmatch(word) is not None
+
+
 def duration_ns(text: str, where: str) -> int:
     """Read `150ms`, `2s`. Raises BadInput."""
     found = _DURATION.fullmatch(text)
     if found is None:
         raise BadInput(f"duration {text!r}", "a number with ns, us, ms or s", where)
     return int(found[1]) * _NS[found[2]]
+
+
+def whole(text: str, where: str) -> int:
+    """Read a whole number. Raises BadInput."""
+    if not (text.isascii() and text.isdecimal()):
+        raise BadInput(f"{text!r}", "a whole number", where)
+    return int(text)
+
+
+def settings(words: Iterable[str], known: Iterable[str], where: str) -> dict[str, str]:
+    """Read words of the form `name=value`. Raises BadInput for another form or another name."""
+    found: dict[str, str] = {}
+    names = tuple(known)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in names:
+            raise BadInput(f"{word!r}", " or ".join(f"{name}=..." for name in names), where)
+        found[name] = value
+    return found
+
+
+def read_terms(text: str, where: str) -> list[int]:
+    """Read the terms of a log: `1,1,2`, or `1*100,2` for a hundred entries of term 1 and one of term 2."""
+    terms: list[int] = []
+    for part in filter(None, text.split(",")):
+        term, star, count = part.partition("*")
+        terms += [whole(term, where)] * (whole(count, where) if star else 1)
+    if terms != sorted(terms) or (terms and terms[0] < 1):
+        raise BadInput(f"log {text!r}", "terms from 1 on that never fall", where)
+    return terms
+
+
+def write_terms(terms: Sequence[int]) -> str:
+    """Write the terms of a log as `read_terms` reads them; long runs of one term are counted."""
+    parts: list[str] = []
+    start = 0
+    for end in range(1, len(terms) + 1):
+        if end == len(terms) or terms[end] != terms[start]:
+            count = end - start
+            parts += [f"{terms[start]}*{count}"] if count >= _LONG_RUN else [str(terms[start])] * count
+            start = end
+    return ",".join(parts)

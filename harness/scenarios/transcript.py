@@ -1,13 +1,24 @@
-"""The transcript: what happened on the stage since one last looked, in lines for people."""
+"""The transcript: what happened on the stage since one last looked, in lines for people.
+
+Rows of one step of a node come as they were recorded, but for one thing: what the node says of itself (a new role, a
+vote, entries) is told before the messages that it sent on account of it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from checkers.trace import Row
 from harness.sim.network import Link
 from harness.sim.world import SimWorld
 from harness.systems.system import System
+
+from .cast import GROUP
+from .language import write_terms
+
+_PROBES: Final = ("torn", "repair", "repeated", "read waited", "damaged")
+"""Beginnings or parts of the probes that are worth a line."""
 
 
 class _Remembering(dict[int, tuple[Link, str, bytes]]):
@@ -22,6 +33,14 @@ class _Remembering(dict[int, tuple[Link, str, bytes]]):
         super().__setitem__(message, entry)
 
 
+class _Recovery:
+    """What a node says of itself between its start and its first role."""
+
+    def __init__(self) -> None:
+        self.term = 0
+        self.vote = "-"
+
+
 class Transcript:
     """Reads the world's trace, and keeps each node's log as its notes told it."""
 
@@ -31,9 +50,12 @@ class Transcript:
         self._waiting = world.network.waiting = _Remembering()
         self._read = 0  # rows that were turned into lines
         self._lines: list[str] = []
+        self._held: tuple[str, list[str]] = ("", [])  # the messages that an actor sent in the present step
         self._logs: dict[str, dict[int, int]] = {name: {} for name in world.plan.replicas}
         self._applied: dict[str, int] = {}
         self._commits: dict[str, int] = {}
+        self._recoveries: dict[str, _Recovery] = {}
+        self._sent: dict[int, str] = {}  # message -> "A>B kind"
 
     def say(self, line: str) -> None:
         """Add a line, after what happened so far."""
@@ -46,38 +68,73 @@ class Transcript:
         lines, self._lines = self._lines, []
         return lines
 
-    def describe(self, data: bytes) -> str:
-        """A message in words."""
-        return self._system.describe_frame(data)
+    # -- tables ---------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """A table of all replicas."""
+        """A table of all replicas; the members are a column as soon as anybody's configuration is not the first."""
         self._catch_up()
-        table = [("node", "role", "term", "vote", "log", "commit", "applied")]
-        for name in self._world.plan.replicas:
-            log = self._logs[name]
-            terms = "".join(str(log[i]) + "," for i in sorted(log)).rstrip(",")
-            first = f"{min(log)}:" if log and min(log) > 1 else ""
-            commit, applied = self._commits.get(name, 0), self._applied.get(name, 0)
-            seat = self._world.seats[name]
-            if seat.server is None:
-                state = ("down" if not seat.refused else f"refuses ({seat.refused})", "-", "-")
-            else:
-                status = seat.server.inspect()["g0"]
-                state = (str(status["role"]), str(status["term"]), str(status["vote"] or "-"))
-            table.append((name, *state, f"[{first}{terms}]", str(commit), str(applied)))
-        widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-        for row in table:
-            self._lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        initial = self._world.plan.groups[GROUP].voters
+        states = {name: self._state(name) for name in self._world.plan.replicas}
+        configurations = {name: _membership(state) for name, state in states.items()}
+        changed = any(text not in ("", " ".join(sorted(initial))) for text in configurations.values())
+        table = [["node", "role", "term", "vote", "log", "commit", "applied"] + ["members"] * changed]
+        for name, state in states.items():
+            row = [name, *self._hard_state(name, state), f"[{self._log(name, state)}]"]
+            row += [str(self._commits.get(name, 0)), str(self._applied.get(name, 0))]
+            table.append(row + [configurations[name]] * changed)
+        self._lines += _columns(table)
+
+    def show_progress(self, node: str) -> None:
+        """A table of what a leader knows of its followers."""
+        self._catch_up()
+        state = self._state(node)
+        peers = state["peers"] if state is not None else {}
+        fields = ("pace", "match", "next", "inflight")
+        table = [["follower", *fields]]
+        table += [[name, *(str(peers[name][field]) for field in fields)] for name in sorted(peers)]
+        self._lines += _columns(table) if peers else [f"{node} leads nobody"]
+
+    def _state(self, name: str) -> dict[str, Any] | None:
+        server = self._world.seats[name].server
+        state: dict[str, Any] | None = server.inspect()[GROUP] if server is not None else None
+        return state
+
+    def _hard_state(self, name: str, state: dict[str, Any] | None) -> tuple[str, str, str]:
+        if state is None:
+            refused = self._world.seats[name].refused
+            return ("refuses" if refused else "down", "-", "-")
+        return (str(state["role"]), str(state["term"]), str(state["vote"] or "-"))
+
+    def _log(self, name: str, state: dict[str, Any] | None) -> str:
+        log = self._logs[name]
+        if state is not None:  # what a snapshot has swallowed leaves the log without a note
+            for index in [index for index in log if index < state["first"]]:
+                del log[index]
+        first = min(log) if log else (state["first"] if state is not None else 1)
+        terms = write_terms([log[index] for index in sorted(log)])
+        return f"{first}: {terms}".rstrip() if first > 1 else terms
+
+    # -- from rows to lines ---------------------------------------------------------------------------------------
 
     def _catch_up(self) -> None:
         log = self._world.log
         fresh = log.kept[self._read :] + log.rows if self._read < log.base else log.rows[self._read - log.base :]
         for row in list(fresh):
+            if row[1] in ("deliver", "fsync") or row[2] != self._held[0]:
+                self._release()
             line = self._line(row)
-            if line is not None:
+            if line is None:
+                continue
+            if row[1] == "send":
+                self._held = (row[2], [*self._held[1], line])
+            else:
                 self._lines.append(line)
+        self._release()
         self._read = log.index
+
+    def _release(self) -> None:
+        self._lines += self._held[1]
+        self._held = ("", [])
 
     def _line(self, row: Row) -> str | None:
         kind, actor, fields = row[1], row[2], row[3:]
@@ -89,74 +146,122 @@ class Transcript:
             self._logs[actor] = {}
             self._commits.pop(actor, None)
             self._applied.pop(actor, None)
-        return f"{actor} starts again" if incarnation > 1 else None
+            self._recoveries[actor] = _Recovery()
+        return None
 
     def _tell_crash(self, actor: str, incarnation: int, reason: str) -> str:
         return f"{actor} crashes ({reason})"
 
     def _tell_refuse(self, actor: str, incarnation: int, reason: str) -> str:
+        self._recoveries.pop(actor, None)
         return f"{actor} refuses to start: {reason}"
 
-    def _tell_role(self, actor: str, group: str, role: str, term: int) -> str:
-        return f"{actor} {role} t{term}"
+    def _tell_fsync(self, actor: str, files: tuple[str, ...], durable: Sequence[Sequence[Any]]) -> None:
+        if files == ("recovered",):  # after a power loss: what the disk still holds
+            last = durable[0][1] if durable else 0
+            self._cut_log(actor, last + 1)
 
-    def _tell_term(self, actor: str, group: str, term: int) -> str:
+    def _tell_role(self, actor: str, group: str, role: str, term: int) -> str | None:
+        recovery = self._recoveries.pop(actor, None)
+        if recovery is None:
+            return f"{actor} {role} t{term}"
+        if self._world.seats[actor].incarnation == 1:
+            return None
+        return f"{actor} starts again: t{recovery.term}, vote {recovery.vote}, log [{self._log(actor, None)}]"
+
+    def _tell_term(self, actor: str, group: str, term: int) -> str | None:
+        if actor in self._recoveries:
+            self._recoveries[actor].term = term
+            return None
         return f"{actor} enters t{term}"
 
-    def _tell_vote(self, actor: str, group: str, term: int, candidate: str) -> str:
+    def _tell_vote(self, actor: str, group: str, term: int, candidate: str) -> str | None:
+        if actor in self._recoveries:
+            self._recoveries[actor].vote = candidate
+            return None
         return f"{actor} votes for {candidate} in t{term}"
 
-    def _tell_log_append(self, actor: str, group: str, first: int, entries: tuple[tuple[int, bytes], ...]) -> str:
+    def _tell_log_append(
+        self, actor: str, group: str, first: int, entries: tuple[tuple[int, bytes], ...]
+    ) -> str | None:
         for index, (term, _) in enumerate(entries, first):
             self._logs[actor][index] = term
-        terms = ",".join(str(term) for term, _ in entries)
+        if actor in self._recoveries:
+            return None
+        terms = write_terms([term for term, _ in entries])
         last = first + len(entries) - 1
         return f"{actor} appends {first} [{terms}]" if last == first else f"{actor} appends {first}..{last} [{terms}]"
 
     def _tell_log_truncate(self, actor: str, group: str, first: int) -> str:
-        log = self._logs[actor]
-        gone = [index for index in log if index >= first]
-        for index in gone:
-            del log[index]
+        self._cut_log(actor, first)
         return f"{actor} truncates from {first}"
 
-    def _tell_commit(self, actor: str, group: str, index: int) -> str:
-        self._commits[actor] = index
-        return f"{actor} commits {index}"
+    def _cut_log(self, actor: str, first: int) -> None:
+        self._logs[actor] = {index: term for index, term in self._logs[actor].items() if index < first}
 
-    def _tell_apply(self, actor: str, group: str, index: int, command: bytes, state: bytes) -> str | None:
+    def _tell_commit(self, actor: str, group: str, index: int) -> str | None:
+        self._commits[actor] = index
+        return f"{actor} commits {index}" if actor not in self._recoveries else None
+
+    def _tell_apply(self, actor: str, group: str, index: int, command: bytes, state: bytes) -> None:
         self._applied[actor] = index
-        return None
 
     def _tell_config(self, actor: str, group: str, index: int, voters: Any, outgoing: Any, learners: Any) -> str | None:
-        if not index:
+        if actor in self._recoveries:
             return None
-        joint = f" from {','.join(outgoing)}" if outgoing else ""
-        listening = f" learners {','.join(learners)}" if learners else ""
-        return f"{actor} members {','.join(voters)}{joint}{listening}"
+        text = _membership({"membership": (voters, outgoing, learners)})
+        return f"{actor} members {text}" + (" again" if not index else "")
 
-    def _tell_snapshot(self, actor: str, group: str, how: str, index: int, term: int, state: bytes) -> str:
+    def _tell_snapshot(self, actor: str, group: str, how: str, index: int, term: int, state: bytes) -> str | None:
         if how != "taken":
             log = self._logs[actor]
-            gone = [i for i in log if i <= index] if log.get(index) == term else list(log)
-            for i in gone:
-                del log[i]
+            kept = {i: t for i, t in log.items() if i > index} if log.get(index) == term else {}
+            self._logs[actor] = kept
             self._applied[actor] = self._commits[actor] = index
         return f"{actor} snapshot {how} at {index} (t{term})"
 
     def _tell_send(self, actor: str, message: int, target: str, kind: str, size: int) -> str | None:
+        self._sent[message] = f"{actor}>{target} {kind}"
         frame = self._waiting.frames.get(message)
-        return f"{actor}>{target} {self.describe(frame)}" if frame is not None else None
+        return f"{actor}>{target} {self._system.describe_frame(frame)}" if frame is not None else None
 
     def _tell_drop(self, actor: str, message: int, reason: str) -> str | None:
-        return None if reason == "script" else f"lost on the way to {actor} ({reason})"
+        return None if reason == "script" else f"{self._sent[message]} is lost ({reason})"
 
     def _tell_probe(self, actor: str, name: str, *_: Any) -> str | None:
-        return f"{actor} ({name})" if "repair" in name or "torn" in name else None
+        return f"{actor} ({name})" if any(word in name for word in _PROBES) else None
 
     def _tell_op(self, _: str, op: tuple[Any, ...]) -> str | None:
         process, kind, f, key, value, error = op
         if kind == "invoke":
             return None
-        what = " ".join(str(part) for part in (f, key, value) if part is not None)
-        return f"client {process}: {what} -> {kind}" + (f" ({error})" if error else "")
+        clients = self._world.plan.clients
+        words = [clients[process % len(clients)], f, *([key] if key is not None else [])]
+        if kind == "ok" and f in ("read", "dequeue", "size", "add-and-get"):
+            return " ".join(words) + f" -> {_plain(value)}"
+        words += [_plain(value)] if value is not None else []
+        return " ".join(words) + f" -> {kind}" + (f" ({error})" if error else "")
+
+
+def _membership(state: dict[str, Any] | None) -> str:
+    """A configuration in words: `A B C, from A B, learners D`."""
+    if state is None:
+        return ""
+    voters, outgoing, learners = state["membership"]
+    parts = [" ".join(voters)]
+    if outgoing:
+        parts.append("from " + " ".join(outgoing))
+    if learners:
+        parts.append("learners " + " ".join(learners))
+    return ", ".join(parts)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    return " ".join(_plain(part) for part in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _columns(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

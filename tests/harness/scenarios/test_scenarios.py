@@ -1,32 +1,35 @@
-"""Every scenario still reads as it did when somebody last looked at it, and breaks no invariant."""
+"""Every scenario still reads as it did when somebody last looked at it, and its verdict is what it means to show."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import harness.scenarios
-from harness.scenarios.language import parse, render
+from harness.scenarios import library
+from harness.scenarios.language import render
 from harness.scenarios.stage import perform
-from harness.systems.catalog import bind
-from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
-
-FOLDER = Path(harness.scenarios.__file__).parent
-FILES = sorted(FOLDER.glob("*.txt"))
+from harness.systems.system import System
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_scenario_reads_as_it_did(path: Path, request: pytest.FixtureRequest) -> None:
-    """The transcript is the expected one to the letter; `--rewrite-scenarios` writes it anew, to be reviewed as a diff."""
-    script = parse(path.read_text(), path.name)
-    system = systems(bind("raft_impl", Checkouts()))["default"]
+@pytest.mark.parametrize("name", library.names())
+def test_scenario_reads_as_it_did(name: str, own_system: System, request: pytest.FixtureRequest) -> None:
+    """The transcript is the expected one to the letter; `--rewrite-scenarios` writes it anew, for review."""
+    path = library.find(name)
+    script = library.read(path)
 
-    result = perform(script, system)
+    result = perform(script, own_system)
 
-    assert result.verdict.validity == "valid", [anomaly.message for anomaly in result.verdict.anomalies]
+    assert result.is_judged_as_expected, [(anomaly.signature, anomaly.message) for anomaly in result.verdict.anomalies]
     text = render(script, result.transcripts)
     if request.config.getoption("--rewrite-scenarios"):
         path.write_text(text)
     assert text == path.read_text()
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_scenario_tells_what_it_shows(name: str) -> None:
+    """The first line is a title that fits on a line of the list, and there is a story."""
+    script = library.read(library.find(name))
+
+    assert script.title.endswith(".")
+    assert 20 <= len(script.title) <= 110
+    assert any(step.before for step in script.steps[1:]), "a story needs more than its title"

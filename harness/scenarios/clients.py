@@ -1,0 +1,72 @@
+"""The clients on the stage: each performs the ops that the script gives it, one after the other.
+
+They keep the history's rules: an invoke is recorded before anything leaves, and after an op of unknown outcome the
+client goes on as another process with a new session.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.errors import BadInput
+from harness.plans.plan import Actor, Plan
+from harness.sim.environment import SimEnvironment
+from harness.sim.recorder import Recorder
+from harness.systems.system import System, SystemClient
+
+from .cast import GROUP
+from .language import whole
+
+Op = tuple[str, str | None, Any]
+
+
+class ScriptedClient:
+    """One client: where it is at home, and the ops that it has still to do."""
+
+    def __init__(self, name: str, plan: Plan, system: System, recorder: Recorder) -> None:
+        self.name = name
+        self._plan, self._system, self._recorder = plan, system, recorder
+        self._process = plan.clients.index(name)
+        self._home: str | None = None  # the server it asks; None: it follows the leader
+        self._ops: list[Op] = []
+
+    def ask(self, words: tuple[str, ...], where: str) -> None:
+        """Read `write x 1 at A`, and do so when what it does now is done. Raises BadInput."""
+        if "at" in words:
+            middle = words.index("at")
+            words, home = words[:middle], words[middle + 1 :]
+            if len(home) != 1 or home[0] not in self._plan.replicas:
+                raise BadInput(f"home {' '.join(home)!r}", "one of " + ", ".join(self._plan.replicas), where)
+            self._home = home[0]
+        if not words:
+            raise BadInput("no op", "an op, such as `write x 1`", where)
+        f, key, values = words[0], words[1] if len(words) > 1 else None, [whole(word, where) for word in words[2:]]
+        value: Any = values if f == "cas" else (values[0] if values else None)
+        self._ops.append((f, key, value))
+
+    async def live(self, environment: SimEnvironment) -> None:
+        """The life of this client's actor."""
+        client, home = None, None
+        while True:
+            while not self._ops:
+                await environment.recv(None)
+            f, key, value = self._ops.pop(0)
+            record = self._recorder.op
+            record(self._process, "invoke", f, key, value)
+            if client is None or self._home != home:
+                home = self._home
+                client = self._new_client(environment)
+                refusal = await client.open()
+                if refusal is not None:
+                    record(self._process, "fail", f, key, value, refusal)
+                    client = None
+                    continue
+            done = await client.invoke(f, key, value)
+            record(self._process, done.type, f, key, done.value if done.type == "ok" else value, done.error)  # type: ignore[arg-type]
+            if done.type == "info":
+                self._process += len(self._plan.clients)
+                client = None
+
+    def _new_client(self, environment: SimEnvironment) -> SystemClient:
+        actor = Actor(kind="client", home=self._home, routing="home" if self._home else "leader")
+        return self._system.client(environment, actor, GROUP, self._plan.replicas, self._plan.options)
