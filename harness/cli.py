@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "mutants": "Search planted bugs: does the harness find what it should?",
     "node": "Run one real Raft node as an OS process; dump or verify its data.",
     "client": "Call a cluster of real nodes.",
+    "scenario": "Run a scripted walk-through and compare its transcript.",
     "runs": "List, filter and delete stored runs.",
     "doctor": "Say what this machine can do.",
 }
