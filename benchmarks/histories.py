@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 from checkers.history import INF, History, Op, Operation, freeze
@@ -252,9 +253,7 @@ def make_read_skew(made: Recording, at: float = 0.9) -> None:
     """Let one transaction see half of what another one, at the same time, appended to two new lists: a G-single."""
     rows = [row for row, outcome in enumerate(made.outcomes) if outcome == "ok" and row >= at * len(made.calls)]
     writer, reader = next(
-        (one, other)
-        for one, other in zip(rows, rows[1:])
-        if made.calls[other] < made.returns[one] < made.returns[other]
+        (one, other) for one, other in pairwise(rows) if made.calls[other] < made.returns[one] < made.returns[other]
     )
     wrote = (("append", "p", 1), ("append", "q", 1))
     made.values[writer] += wrote
