@@ -18,6 +18,7 @@ from harness.plans.plan import Plan
 from harness.plans.topologies import edges as partition_edges
 
 from .kernel.events import Kernel
+from .kernel.local_clock import PERFECT_PPM
 from .network import Network
 from .observer import Observer
 from .recorder import Recorder
@@ -77,6 +78,7 @@ class Nemesis:
         self._seats, self._observer, self._lives = seats, observer, lives
         self._active: dict[str, _Active] = {}
         self._down_by: dict[str, set[str]] = {}  # actor -> crash faults that keep it down
+        self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self.outcomes: dict[str, str] = {}  # fault id -> outcome, for faults that began
         self.healed = False
         self.core: frozenset[str] = frozenset(plan.phases.core or plan.actors)
@@ -100,10 +102,8 @@ class Nemesis:
         core = self.core
         for name, seat in self._seats.items():
             if total or name in core:
-                if seat.clock.rate_ppm != 1_000_000:
-                    seat.set_rate(1_000_000)
-                    self._recorder.row("clock", name, "rate", 1_000_000)
-                seat.armed = None
+                self._settle_rate(seat)
+                seat.armed.clear()
                 if not seat.is_up and not seat.refused:
                     self._down_by.pop(name, None)
                     self._lives.start(name)
@@ -183,7 +183,7 @@ class Nemesis:
     def _begin_crash(self, active: _Active, fault: f.Crash) -> None:
         for seat in self._up(active):
             if fault.aim == "write" and self._plan.actors[seat.name].kind == "replica":
-                seat.armed = _bind(self._crash, active, seat.name)
+                seat.armed[fault.id] = _bind(self._crash, active, seat.name)
                 patience_ns = (min(fault.end_ns, self._plan.phases.heal_ns) - fault.begin_ns) // 4
                 self._kernel.exactly(fault.begin_ns + patience_ns, self._crash_unaimed, (active, seat))
             else:
@@ -195,17 +195,17 @@ class Nemesis:
 
     def _begin_clock_rate(self, active: _Active, fault: f.ClockRate) -> None:
         for seat in self._up(active):
-            seat.set_rate(fault.rate_ppm)
+            self._rates.setdefault(seat.name, {})[fault.id] = fault.rate_ppm
             active.hits += 1
-            self._recorder.row("clock", seat.name, "rate", fault.rate_ppm)
+            self._settle_rate(seat)
 
     def _begin_clock_step(self, active: _Active, fault: f.ClockStep) -> None:
         for seat in self._up(active):
             self._step_wall(active, seat, fault.step_ns)
 
     def _begin_clock_strobe(self, active: _Active, fault: f.ClockStrobe) -> None:
-        self._up(active)
-        self._strobe((active, 1))
+        if self._up(active):
+            self._strobe((active, 1))
 
     def _begin_transfer(self, active: _Active, fault: f.Transfer) -> None:
         leader = self._observer.leader(fault.group)
@@ -228,7 +228,7 @@ class Nemesis:
 
     def _end_of(self, fault_id: str) -> None:
         active = self._active.get(fault_id)
-        if active is not None:
+        if active is not None and not self.healed:  # what a heal left is permanent
             self._end(active)
 
     def _end(self, active: _Active) -> None:
@@ -264,11 +264,12 @@ class Nemesis:
             elif isinstance(fault, f.Pause):
                 seat.unpause(fault.id)
             elif isinstance(fault, f.ClockRate):
-                seat.set_rate(self._base_rate(name))
+                self._rates.get(name, {}).pop(fault.id, None)
+                self._settle_rate(seat)
             elif isinstance(fault, f.ClockStep) and fault.back:
                 self._step_wall(active, seat, -fault.step_ns)
             elif isinstance(fault, f.Crash):
-                seat.armed = None
+                seat.armed.pop(fault.id, None)
                 down = self._down_by.get(name, set())
                 down.discard(fault.id)
                 if name in active.crashed and not down and not seat.is_up and not seat.refused:
@@ -334,8 +335,7 @@ class Nemesis:
     def _crash_unaimed(self, argument: tuple[_Active, Seat]) -> None:
         """No write came in time: an armed crash fires all the same."""
         active, seat = argument
-        if seat.armed is not None:
-            seat.armed = None
+        if seat.armed.pop(active.fault.id, None) is not None:
             self._crash(active, seat.name)
 
     def _command(self, active: _Active, name: str, command: str, **arguments: Any) -> bool:
@@ -361,11 +361,14 @@ class Nemesis:
     def _command_late(self, argument: tuple[_Active, str, str]) -> None:
         self._command(*argument)
 
-    def _base_rate(self, name: str) -> int:
-        if self.healed:
-            return 1_000_000
-        spec = self._plan.clocks.actors.get(name)
-        return spec.rate_ppm if spec is not None else 1_000_000
+    def _settle_rate(self, seat: Seat) -> None:
+        """Let a seat's clocks run as the latest rate fault in force there says, or as they would without any."""
+        spec = self._plan.clocks.actors.get(seat.name)
+        rate_ppm = spec.rate_ppm if spec is not None and not self.healed else PERFECT_PPM
+        rate_ppm = [rate_ppm, *self._rates.get(seat.name, {}).values()][-1]
+        if rate_ppm != seat.clock.rate_ppm:
+            seat.set_rate(rate_ppm)
+            self._recorder.row("clock", seat.name, "rate", rate_ppm)
 
     def _step_wall(self, active: _Active, seat: Seat, step_ns: int) -> None:
         seat.clock.step_wall(step_ns)
@@ -376,9 +379,10 @@ class Nemesis:
         active, sign = argument
         fault = active.fault
         assert isinstance(fault, f.ClockStrobe)
-        if active.ended or (self.healed and not set(active.targets) - self.core):
+        names = [name for name in active.targets if not self.healed or name not in self.core]
+        if active.ended or not names:
             return
-        for name in active.targets:
+        for name in names:
             if self._seats[name].is_up:
                 self._step_wall(active, self._seats[name], sign * fault.step_ns)
         self._kernel.exactly(self._kernel.now + max(fault.period_ns, 1_000_000), self._strobe, (active, -sign))

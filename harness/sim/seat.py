@@ -45,7 +45,7 @@ class Seat:
         self.refused = ""  # why it will not start again
         self.slow_ns: dict[str, int] = {}  # slow-node faults in force, by id
         self.hits: dict[str, int] = {}  # fault id -> events that it touched here
-        self.armed: Callable[[], None] | None = None  # a crash that waits for a write in flight
+        self.armed: dict[str, Callable[[], None]] = {}  # crashes that wait for a write in flight, by fault
         self.writes_in_flight = 0
         self._kernel, self._recorder = kernel, recorder
         self._disk_spec = disk
@@ -53,6 +53,7 @@ class Seat:
         self._held: list[tuple[Callable[[Any], None], Any]] = []
         self._pauses: dict[str, bool] = {}  # pause faults in force: id -> whether the clock stops
         self._fsync_draws = Counter(kernel.seed, "fsync", name)
+        self._aim_draws = Counter(kernel.seed, "aim", name)
         self._handling_draws = Counter(kernel.seed, "disk-handling", name)
         self._loss_draws = Counter(kernel.seed, "power-loss", name)
         self._reader = reader
@@ -141,11 +142,10 @@ class Seat:
         latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns) + self._slowness_ns()
         self.writes_in_flight += 1
         self._kernel.at(self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done))
-        if self.armed is not None:
-            # fire somewhere inside this write
-            armed, self.armed = self.armed, None
-            moment_ns = self._fsync_draws.below(latency_ns + 1)
-            self._kernel.exactly(self._kernel.now + moment_ns, lambda _: armed())
+        if self.armed:
+            fault = next(iter(self.armed))
+            moment_ns = self._aim_draws.below(latency_ns + 1)  # somewhere inside this write
+            self._kernel.exactly(self._kernel.now + moment_ns, _fire, self.armed.pop(fault))
 
     def _synced(self, argument: tuple[SimEnvironment, str | None, Callable[[], Any], Callable[[Any], None]]) -> None:
         environment, name, complete, done = argument
@@ -233,6 +233,10 @@ class Seat:
             file.unchanged = len(file.durable)
             durable = self._reader.synced(name, file.durable, 0) or durable
         self._recorder.row("fsync", self.name, ("recovered",), durable)
+
+
+def _fire(crash: Callable[[], None]) -> None:
+    crash()
 
 
 class _InstantDisk:
