@@ -142,7 +142,9 @@ class Stage:
         client = self._clients.get(step.words[0])
         if client is not None:
             client.ask(step.words[1:], self._where(step))
-            self._environment(client.name, self._where(step)).deliver("script", b"")
+            environment = self._environment(client.name, self._where(step))
+            if environment is not None:
+                environment.deliver("script", b"")
             return None
         action = getattr(self, "_do_" + step.words[0].replace("-", "_"), None)
         if action is None:
@@ -184,6 +186,8 @@ class Stage:
 
     def _do_timer(self, words: Sequence[str], where: str) -> None:
         environment = self._environment(words[0], where)
+        if environment is None:
+            return
         if environment.deadline_ns >= FAR:
             raise BadInput(f"{words[0]} waits for no time", "an actor with a timer", where)
         self._advance(words[0], max(0, environment.deadline_ns - environment.clock.monotonic_ns()), where)
@@ -195,8 +199,9 @@ class Stage:
 
     def _advance(self, name: str, span_ns: int, where: str) -> None:
         environment = self._environment(name, where)
-        self._world.seats[name].clock.advance(span_ns)
-        environment.ring()
+        if environment is not None:
+            self._world.seats[name].clock.advance(span_ns)
+            environment.ring()
 
     # -- messages -------------------------------------------------------------------------------------------------
 
@@ -263,14 +268,17 @@ class Stage:
             for message, (link, word, _) in waiting.items()
             if _is_among(link.source, sources) and _is_among(link.target.name, targets) and kind in (None, word)
         ]
-        if rest or not found or (count is not None and len(found) < count):
-            raise BadInput(f"no message {' '.join(words)} waits", "one that waits (see `waiting`)", where)
+        if rest:
+            raise BadInput(f"{' '.join(words)}", "a link, a kind of message, and how many", where)
+        if len(found) < (count or 1):
+            self._transcript.say(f"no {' '.join(words)} waits")
         return found[:count]
 
     # -- lives and disks ------------------------------------------------------------------------------------------
 
     def _do_crash(self, words: Sequence[str], where: str) -> None:
-        self._environment(words[0], where)
+        if self._environment(words[0], where) is None:
+            return
         power = words[1:2] == ("power",)
         self._world.crash(words[0], power=False, reason="power" if power else "kill")
         if power:
@@ -281,7 +289,7 @@ class Stage:
     def _do_restart(self, words: Sequence[str], where: str) -> None:
         seat = self._seat(words[0], where)
         if seat.is_up:
-            raise BadInput(f"{words[0]} is up", "a node that is down", where)
+            self._transcript.say(f"{words[0]} is up")
         seat.refused = ""
         self._world.start(words[0])
 
@@ -323,7 +331,8 @@ class Stage:
         self._command(words[0], "change", where, voters=voters, learners=learners)
 
     def _command(self, node: str, command: str, where: str, **arguments: Any) -> None:
-        self._environment(node, where)
+        if self._environment(node, where) is None:
+            return
         if not self._world.command(node, GROUP, command, arguments):
             self._transcript.say(f"{node} refuses to {command}")
 
@@ -333,8 +342,8 @@ class Stage:
         self._transcript.show()
 
     def _do_progress(self, words: Sequence[str], where: str) -> None:
-        self._environment(words[0], where)
-        self._transcript.show_progress(words[0])
+        if self._environment(words[0], where) is not None:
+            self._transcript.show_progress(words[0])
 
     def _do_expect(self, words: Sequence[str], where: str) -> None:
         """Judge what has happened so far, and say what is wrong with it."""
@@ -351,10 +360,11 @@ class Stage:
             raise BadInput(f"actor {name!r}", "one of " + ", ".join(self._world.seats), where)
         return seat
 
-    def _environment(self, name: str, where: str) -> SimEnvironment:
+    def _environment(self, name: str, where: str) -> SimEnvironment | None:
+        """The environment of an actor; None, said in the transcript, when it is down."""
         environment = self._seat(name, where).environment
         if environment is None:
-            raise BadInput(f"{name} is down", "a node that is up", where)
+            self._transcript.say(f"{name} is down")
         return environment
 
 

@@ -79,8 +79,7 @@ class Transcript:
         changed = any(text not in ("", " ".join(sorted(initial))) for text in configurations.values())
         table = [["node", "role", "term", "vote", "log", "commit", "applied"] + ["members"] * changed]
         for name, state in states.items():
-            row = [name, *self._hard_state(name, state), f"[{self._log(name, state)}]"]
-            row += [str(self._commits.get(name, 0)), str(self._applied.get(name, 0))]
+            row = [name, *self._hard_state(name, state), *self._log_state(name, state)]
             table.append(row + [configurations[name]] * changed)
         self._lines += _columns(table)
 
@@ -105,12 +104,18 @@ class Transcript:
             return ("refuses" if refused else "down", "-", "-")
         return (str(state["role"]), str(state["term"]), str(state["vote"] or "-"))
 
+    def _log_state(self, name: str, state: dict[str, Any] | None) -> tuple[str, str, str]:
+        """Log, commit and applied; those of a node that is down are what it had, those of one that refuses unknown."""
+        if self._world.seats[name].refused:
+            return ("-", "-", "-")
+        return (f"[{self._log(name, state)}]", str(self._commits.get(name, 0)), str(self._applied.get(name, 0)))
+
     def _log(self, name: str, state: dict[str, Any] | None) -> str:
         log = self._logs[name]
         if state is not None:  # what a snapshot has swallowed leaves the log without a note
             for index in [index for index in log if index < state["first"]]:
                 del log[index]
-        first = min(log) if log else (state["first"] if state is not None else 1)
+        first = min(log) if log else self._applied.get(name, 0) + 1
         terms = write_terms([log[index] for index in sorted(log)])
         return f"{first}: {terms}".rstrip() if first > 1 else terms
 

@@ -33,3 +33,12 @@ def test_scenario_tells_what_it_shows(name: str) -> None:
     assert script.title.endswith(".")
     assert 20 <= len(script.title) <= 110
     assert any(step.before for step in script.steps[1:]), "a story needs more than its title"
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_no_command_of_a_scenario_is_in_vain(name: str) -> None:
+    """Nothing is delivered that does not wait, and nobody is asked who is down: such a line is a slip of the author."""
+    script = library.read(library.find(name))
+    told = [line for step in script.steps for line in step.expected]
+
+    assert [line for line in told if line.endswith((" waits", " is down", " is up"))] == []
