@@ -1,6 +1,6 @@
 """Determinism: the same plans run in many ways, and every way must leave the same fingerprint and the same verdict.
 
-    python benchmarks/determinism.py campaign --count 200 --interpreter OTHER_PYTHON --interpreter ANOTHER
+    python -m benchmarks.determinism campaign --count 200 --interpreter OTHER_PYTHON --interpreter ANOTHER
 
 draws `count` plans, over the workloads in turn, and runs each
 
@@ -14,7 +14,7 @@ draws `count` plans, over the workloads in turn, and runs each
 
 It prints one line a way and the first plan that differs, if any; exit code 1 then.
 
-    python benchmarks/determinism.py fingerprints register:1 counter:2
+    python -m benchmarks.determinism fingerprints register:1 counter:2
 
 is what those processes run: one JSON line a plan. With `--rows FILE` the trace of the last plan is stored, so that two
 runs that differ can be laid side by side.
@@ -29,6 +29,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,7 +59,11 @@ def fingerprints(
             workload, _, seed = name.partition(":")
             drawing = Drawing(workload=workload, profile=profile, duration_ns=duration_ns)
             plan = drawing.plan(int(seed), abilities)
-            outcome = run(plan, binding, fast=fast, keep_rows=rows is not None)
+            try:
+                outcome = run(plan, binding, fast=fast, keep_rows=rows is not None)
+            except Exception as error:  # a finding of its own; here it counts that it is the same everywhere
+                yield {"plan": name, "plan_sha256": plan.sha256, "error": f"{type(error).__name__}: {error}"}
+                continue
             if rows is not None and outcome.rows is not None:
                 rows.write_text("".join(f"{row!r}\n" for row in outcome.rows))
             yield {
@@ -100,14 +105,29 @@ class Way(NamedTuple):
     def command(self, plans: Sequence[str], profile: str) -> list[str]:
         """The line that runs some plans this way."""
         lane = [] if self.fast else ["--task-lane"]
-        return [self.python, *self.flags, __file__, "fingerprints", "--profile", profile, *lane, *plans]
+        return [
+            self.python,
+            *self.flags,
+            "-m",
+            "benchmarks.determinism",
+            "fingerprints",
+            "--profile",
+            profile,
+            *lane,
+            *plans,
+        ]
 
     def run(self, plans: Sequence[str], profile: str, *extra: str) -> list[dict[str, Any]]:
         """Run some plans in one process."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "random", **dict(self.environment)}
         done = subprocess.run(
-            [*self.command(plans, profile), *extra], env=environment, stdout=subprocess.PIPE, text=True, check=True
+            [*self.command(plans, profile), *extra],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
         return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -149,13 +169,16 @@ def campaign(count: int, first: int, profile: str, workloads: Sequence[str], job
         if differing:
             agree = False
             print(_difference(chosen[0], way, differing[0], profile))
-    verdicts = [one["verdict"] for one in reference.values()]
-    simulated = sum(one["simulated_ns"] for one in reference.values()) / 1e9
+    verdicts = Counter(one.get("verdict", "error") for one in reference.values())
+    simulated = sum(one.get("simulated_ns", 0) for one in reference.values()) / 1e9
     print(
-        ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts))),
-        f"; {simulated:.0f} simulated seconds each way",
+        ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+        + f"; {simulated:.0f} simulated s"
     )
-    return agree
+    for one in reference.values():
+        if one.get("verdict") != "valid":
+            print(f"  {one['plan']}: {one.get('error') or one['verdict']} {' '.join(one.get('signatures', ()))}")
+    return agree and not verdicts["error"]
 
 
 def _run_all(way: Way, plans: Sequence[str], profile: str, jobs: int) -> list[dict[str, Any]]:

@@ -50,6 +50,7 @@ class _Active:
         self.hits = 0
         self.moot = False
         self.ended = False
+        self.permanent = False  # a partial heal left it in force
         self.crashed: list[str] = []
 
     @property
@@ -228,7 +229,7 @@ class Nemesis:
 
     def _end_of(self, fault_id: str) -> None:
         active = self._active.get(fault_id)
-        if active is not None and not self.healed:  # what a heal left is permanent
+        if active is not None and not active.permanent:
             self._end(active)
 
     def _end(self, active: _Active) -> None:
@@ -249,6 +250,7 @@ class Nemesis:
         self._undo(active, core, links=False)
         if all(target in core for target in active.targets) and not isinstance(active.fault, f.Partition):
             self._finish(active)
+        active.permanent = True
 
     def _undo(self, active: _Active, names: Sequence[str] | set[str] | frozenset[str], *, links: bool = True) -> None:
         fault = active.fault

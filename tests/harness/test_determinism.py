@@ -39,9 +39,10 @@ def fingerprints(way: str) -> dict[str, dict[str, Any]]:
     """Run the plans one way, in a process that has imported nothing else."""
     plans, environment, arguments = WAYS[way]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV"))}
-    command = [sys.executable, str(ROOT / "benchmarks" / "determinism.py"), "fingerprints", *SHORT, *arguments, *plans]
+    command = [sys.executable, "-m", "benchmarks.determinism", "fingerprints", *SHORT, *arguments, *plans]
     done = subprocess.run(
         command,
+        cwd=ROOT,
         env={**inherited, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "random", **environment},
         stdout=subprocess.PIPE,
         text=True,

@@ -1,0 +1,86 @@
+"""Gates: a run in which nothing happened says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from checkers.history import Op
+from harness.plans import faults as f
+from harness.plans.plan import Gates, Phases, Plan
+from harness.run.gates import judge
+from tests.harness.sim import toy
+from tests.harness.sim.toy import MS
+
+PHASES = Phases(warmup_ns=100 * MS, faults_ns=900 * MS, recovery_ns=500 * MS, final_ns=500 * MS)
+
+
+def planned(*faults: f.Fault, **gates: Any) -> Plan:
+    return msgspec.structs.replace(toy.plan(faults=faults), phases=PHASES, gates=Gates(**gates))
+
+
+def completions(*times_ms: float, kind: Any = "ok") -> list[Op]:
+    return [
+        Op(index=index, time=round(time_ms * MS), process=0, type=kind, f="read")
+        for index, time_ms in enumerate(times_ms)
+    ]
+
+
+def crashes(count: int) -> tuple[f.Fault, ...]:
+    return tuple(f.Crash(id=f"f{n}", begin_ns=0, end_ns=1, targets=("n1",)) for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("gates", "times_ms", "reason"),
+    [
+        ({}, (), ""),
+        ({"ok_before": 1}, (99,), ""),
+        ({"ok_before": 1}, (100,), "vacuous: 0 ok ops before the faults, the plan asks for 1"),
+        ({"ok_during": 2}, (100, 999), ""),
+        ({"ok_during": 2}, (100, 1_000), "vacuous: 1 ok ops during the faults, the plan asks for 2"),
+        ({"ok_after": 1}, (1_000,), ""),
+        ({"ok_after": 1}, (999,), "vacuous: 0 ok ops after the heal, the plan asks for 1"),
+        (
+            {"ok_before": 1, "ok_after": 1},
+            (500,),
+            "vacuous: 0 ok ops before the faults, the plan asks for 1; 0 ok ops after the heal, the plan asks for 1",
+        ),
+    ],
+)
+def test_too_few_ok_ops_in_a_phase_make_a_run_vacuous(
+    gates: dict[str, int], times_ms: tuple[float, ...], reason: str
+) -> None:
+    verdict = judge(planned(**gates), completions(*times_ms), {})
+
+    assert verdict.reason == reason
+    assert verdict.validity == ("unknown" if reason else "valid")
+
+
+@pytest.mark.parametrize("kind", ["invoke", "fail", "info"])
+def test_only_ok_ops_count(kind: str) -> None:
+    assert judge(planned(ok_before=1), completions(50, kind=kind), {}).validity == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("count", "outcomes", "vacuous"),
+    [
+        (1, ["moot"], False),
+        (2, ["moot", "idle"], True),
+        (2, ["moot", "effective"], False),
+        (3, ["idle", "idle"], True),  # the third never began
+    ],
+)
+def test_a_kind_used_twice_must_have_bitten_once(count: int, outcomes: list[str], vacuous: bool) -> None:
+    plan = planned(*crashes(count))
+
+    verdict = judge(plan, (), {f"f{n}": outcome for n, outcome in enumerate(outcomes)})
+
+    assert verdict.reason == (f"vacuous: {count} faults of kind crash, none effective" if vacuous else "")
+
+
+def test_the_gate_of_fault_kinds_can_be_taken_away() -> None:
+    plan = planned(*crashes(2), fault_kinds=False)
+
+    assert judge(plan, (), {"f0": "moot", "f1": "moot"}).validity == "valid"
