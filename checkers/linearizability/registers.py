@@ -266,7 +266,7 @@ def check_columns(
         engine=ENGINE,
         steps=len(columns.calls),
         certain=certain,
-        blocked=next((operation for operation in culprits if operation.ret == certain), None),
+        blocked=next((operation for operation in operations if operation.ret == certain), None),
         culprits=tuple(culprits),
     )
 
