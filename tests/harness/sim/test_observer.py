@@ -1,0 +1,84 @@
+"""The observer knows of the cluster what its trace says, and resolves roles by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.sim.observer import Observer
+
+NODES = ("n1", "n2", "n3")
+
+
+def observed(*rows: tuple[Any, ...], down: tuple[str, ...] = ()) -> Observer:
+    """An observer that has seen rows without their times: (kind, actor, *fields)."""
+    observer = Observer(NODES, lambda name: name not in down)
+    handlers = observer.handlers()
+    for index, row in enumerate(rows):
+        handlers[row[0]](index, (index, *row))
+    return observer
+
+
+def leads(name: str, term: int) -> tuple[Any, ...]:
+    return ("role", name, "g0", "leader", term)
+
+
+@pytest.mark.parametrize(
+    ("rows", "down", "leader"),
+    [
+        ([], (), None),
+        ([leads("n1", 1)], (), "n1"),
+        ([leads("n1", 1), leads("n2", 2)], (), "n2"),
+        ([leads("n2", 2), leads("n1", 1)], (), "n2"),  # the old one speaks last
+        ([leads("n1", 1), leads("n2", 2)], ("n2",), "n1"),
+        ([leads("n1", 1), ("role", "n1", "g0", "follower", 2)], (), None),
+        ([leads("n1", 1), ("start", "n1", 2, "default")], (), None),
+        ([("role", "n1", "g1", "leader", 9), leads("n2", 1)], (), "n2"),
+    ],
+)
+def test_the_leader_is_the_live_one_of_the_highest_term(
+    rows: list[tuple[Any, ...]], down: tuple[str, ...], leader: str | None
+) -> None:
+    assert observed(*rows, down=down).holder("@leader") == leader
+
+
+@pytest.mark.parametrize(
+    ("rows", "down", "holder"),
+    [
+        ([], (), "n1"),
+        ([leads("n1", 1)], (), "n2"),
+        ([leads("n2", 1)], ("n1",), "n3"),
+        ([leads("n1", 1)], ("n2", "n3"), None),
+    ],
+)
+def test_a_follower_is_a_live_replica_that_does_not_lead(
+    rows: list[tuple[Any, ...]], down: tuple[str, ...], holder: str | None
+) -> None:
+    assert observed(*rows, down=down).holder("@follower") == holder
+
+
+def test_a_voter_is_who_voted_for_another_in_the_last_election() -> None:
+    observer = observed(
+        ("vote", "n2", "g0", 1, "n1"),
+        ("vote", "n3", "g0", 2, "n1"),
+        ("vote", "n1", "g0", 2, "n1"),
+    )
+
+    assert observer.holder("@voter") == "n3"
+    assert observed(("vote", "n1", "g0", 1, "n1")).holder("@voter") is None
+
+
+def test_progress_is_forgotten_when_a_replica_starts_again() -> None:
+    rows = [("commit", "n1", "g0", 7), ("apply", "n1", "g0", 6, b"c", b"s"), ("term", "n1", "g0", 3)]
+
+    running, restarted = (
+        observed(*rows),
+        observed(*rows, ("role", "n1", "g0", "follower", 3), ("start", "n1", 2, "default")),
+    )
+    installed = observed(*rows, ("snapshot", "n1", "g0", "installed", 9, 3, b"t"))
+
+    assert (running.committed, running.applied) == ({("g0", "n1"): 7}, {("g0", "n1"): (6, b"s")})
+    assert (restarted.committed, restarted.applied) == ({}, {})
+    assert installed.applied == {("g0", "n1"): (9, b"t")}
+    assert running.terms == {"g0": 3}
