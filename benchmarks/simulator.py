@@ -5,20 +5,21 @@
 Scenarios, one core, invariants and fingerprint always on:
 
 * `idle`: five nodes, heartbeat 50 ms, no clients (aim 1,400 simulated seconds a second, must 500);
-* `default`: the default plan of the `swarm` profile at five nodes and five clients with about 50 ops a second, the median
-  of some seeds (aim 140, must 80);
+* `default`: the default plan of the `swarm` profile at five nodes and five clients with about 50 ops a second, the
+  median of some seeds (aim 140, must 80);
 * `peer`: the scenario of the best Python peer (an asyncio simulator with a teaching Raft, which does 7.5 to 8.7 seeds a
   second on such a core): heartbeat 150 ms, election timeout 450 to 900 ms, links 10 to 50 ms with 2 % loss and 2 %
-  duplication, three partition windows, one restart in half of the seeds, one client with an op every 0.3 to 1.0 s, about
-  14 simulated seconds. Seeds a second without the linearizability check (aim 115, must 65), and with it (at least 50).
+  duplication, three partition windows, one restart in half of the seeds, one client with an op every 0.3 to 1.0 s,
+  about 14 simulated seconds. Seeds a second without the linearizability check (aim 115, must 65), and with it (at
+  least 50).
 
-Counters do not depend on the machine: Trio passes and heap pops per delivered message. `--gate` exits with 1 when they are
-above their bounds; continuous integration calls it. Wall time is shown and gated nowhere.
+Counters do not depend on the machine: Trio passes and heap pops per delivered message. `--gate` exits with 1 when
+they are above their bounds; continuous integration calls it. Wall time is shown and gated nowhere.
 
-What was learnt. What bounds the speed is neither Trio nor the heap but the number of Python calls between a delivery and
-the node's next step: after the fast lane there is about half a Trio pass per delivery (two for each fsync, the rest are the
-clients'), some 15 % of the time. A message costs a send (draw of 64 delays at once), a heap entry, an arrival, a decode with
-its checksum, and the core's step; no single one of them is above 6 %.
+What was learnt. What bounds the speed is neither Trio nor the heap but the number of Python calls between a delivery
+and the node's next step: after the fast lane there is about half a Trio pass per delivery (two for each fsync, the
+rest are the clients'), some 15 % of the time. A message costs a send (draw of 64 delays at once), a heap entry, an
+arrival, a decode with its checksum, and the core's step; no single one of them is above 6 %.
 """
 
 from __future__ import annotations

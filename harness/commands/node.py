@@ -1,7 +1,7 @@
 """`foreshock node` and `foreshock client`: a real Raft node as an OS process, and a client for a cluster of them.
 
-Both hand over to `python -m raft_impl` of this installation: its process, its exit codes. The harness keeps its hands off:
-only the adapter knows the package, and this does not import it.
+Both hand over to `python -m raft_impl` of this installation: its process, its exit codes. The harness keeps its hands
+off: only the adapter knows the package, and this does not import it.
 """
 
 from __future__ import annotations
