@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
 from types import ModuleType
 from typing import Any, Final, Literal
 
@@ -262,7 +261,7 @@ class _Check:
             if result.validity == "invalid":
                 full = explained and len(found) < EXPLAINED
                 model = self.model_of(part)
-                explanation = explain(part, model, result, partial(self.decide_quickly, model), full=full)
+                explanation = explain(part, model, result, self.decide_quickly, full=full)
                 found.append(self.anomaly(explanation))
         return tuple(sorted(found, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
 

@@ -74,7 +74,7 @@ class _Search:
 
     def __init__(self, operations: Sequence[Operation], model: Model, meter: Meter, *, witness: bool) -> None:
         self.alphabet = Numbered(operations, model)
-        self.events, self.slots = _events(self.alphabet.operations)
+        self.events, self.slots = order_events(self.alphabet.operations)
         self.sweep = Sweep(self.alphabet, meter, width=FIRST_WIDTH, witness=witness)
         self.snapshots: list[Snapshot] = []
 
@@ -162,7 +162,7 @@ class _Search:
         )
 
 
-def _events(operations: Sequence[Operation]) -> tuple[list[int], list[int]]:
+def order_events(operations: Sequence[Operation]) -> tuple[list[int], list[int]]:
     """Order calls (number) and returns (~number) by index, and give each live operation the lowest free slot."""
     stamped = [(operation.call, number) for number, operation in enumerate(operations)]
     stamped += [(operation.ret, ~number) for number, operation in enumerate(operations) if operation.ret != INF]

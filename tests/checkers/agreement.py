@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from checkers.history import Conventions, History
 from checkers.linearizability import jit, wgl
 from checkers.linearizability.checker import decide
-from checkers.linearizability.explain import certain_index
+from checkers.linearizability.failing import certain_index
 from checkers.linearizability.partition import Part, admit, split
 from checkers.linearizability.witness import is_witness
 from checkers.models import Model, named
@@ -67,7 +67,7 @@ def disagreement(model: Model, part: Part) -> str | None:
         if truth == "valid" and (result.order is None or not is_witness(result.order, part.operations, model)):
             return f"the witness of {result.engine} is none: {result.order}"
         if truth == "invalid":
-            index = certain_index(part, model, result, lambda ops, limits: decide(ops, model, limits)[0])
+            index = certain_index(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0])
             if index != _first_failing(part, model):
                 return f"{result.engine}: certain at {index}, brute force at {_first_failing(part, model)}"
     return None

@@ -12,12 +12,14 @@ import pytest
 from checkers import History, check
 from checkers.history import INF, Operation
 from checkers.linearizability.checker import decide
-from checkers.linearizability.explain import configuration_graph, explain, reduce
+from checkers.linearizability.explain import explain
+from checkers.linearizability.failing import configuration_graph
 from checkers.linearizability.partition import Part, pending
+from checkers.linearizability.reduction import late_stories, reduce
 from checkers.models import ILLEGAL, Model, named
 from tests.checkers import agreement, brute, golden
 from tests.checkers.mini import history
-from tests.checkers.objects import OBJECTS
+from tests.checkers.objects import OBJECTS, record
 
 
 @pytest.mark.parametrize("name", golden.names())
@@ -37,7 +39,7 @@ def violations(name: str, count: int) -> list[tuple[Model, Part]]:
 def test_a_minimal_sub_history_fails_and_no_longer_once_any_operation_is_freed(name: str) -> None:
     """Freed: dropped if it only looks, else at any time or never. By brute force, which knows nothing of engines."""
     for model, part in violations(name, 60)[:8]:
-        reduction = reduce(part.operations, model, lambda ops, limits, m=model: decide(ops, m, limits)[0])
+        reduction = reduce(part.operations, model, lambda m, ops, limits: decide(ops, m, limits)[0])
 
         assert reduction.minimal
         calls = {operation.call for operation in reduction.kept}
@@ -60,7 +62,7 @@ def freed_but(operations: list[Operation], calls: set[int], model: Model) -> lis
 def test_the_blocked_operation_is_impossible_in_every_state_named(name: str) -> None:
     for model, part in violations(name, 60)[:8]:
         result, _ = decide(part.operations, model, agreement.jit.NO_LIMITS)
-        evidence = explain(part, model, result, lambda ops, limits, m=model: decide(ops, m, limits)[0]).evidence
+        evidence = explain(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0]).evidence
         blocked = next(o for o in part.operations if o.call == evidence["blocked"]["call"])
         reachable = states_of(model, part.operations)
 
@@ -114,6 +116,33 @@ def test_a_long_history_with_one_stale_read_is_explained_by_a_handful_of_operati
 
     assert len(evidence["minimal_history"]) == 3
     assert evidence["minimal"]
+
+
+@pytest.mark.parametrize("name", ["cas-register", "counter", "queue", "mutex", "set"])
+def test_a_story_that_begins_late_never_accuses_a_valid_history(name: str) -> None:
+    """From the states that were possible at any completion, what was called after it has an order."""
+    for seed in range(25):
+        rng = random.Random(seed)
+        operations = History(record(rng, name, count=12, processes=4, values=2, crash=0.1)).operations()
+        model = named(OBJECTS[name][0])
+
+        for story in late_stories(operations, model):
+            after = story.free + story.operations
+            assert any(brute.is_linearizable(after, model.starting_at(start)) for start in story.starts)
+
+
+def test_a_story_about_repeated_values_begins_where_few_states_were_possible() -> None:
+    """Sixty writes of two values; every write of the value that was seen would have to be told."""
+    words = " ".join(f"{number % 3}:w{number % 2} {number % 3}'" for number in range(60))
+
+    anomaly = check(history(f"{words} 0:w7 0' 1:r 1'1 2:w1"), "register").anomalies[0]
+
+    evidence = anomaly.evidence
+    assert evidence["since"] is not None
+    assert evidence["minimal"]
+    assert len(evidence["minimal_history"]) <= 12
+    assert "read -> 1" in [row["text"] for row in evidence["minimal_history"]]
+    assert f"At index {evidence['since']} the state could only be {evidence['starts'][0]}" in anomaly.message
 
 
 def test_the_configuration_graph_holds_every_order_of_a_small_history() -> None:
