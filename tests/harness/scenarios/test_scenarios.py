@@ -31,7 +31,7 @@ def test_scenario_tells_what_it_shows(name: str) -> None:
     script = library.read(library.find(name))
 
     assert script.title.endswith(".")
-    assert 20 <= len(script.title) <= 110
+    assert 20 <= len(script.title) <= 118
     assert any(step.before for step in script.steps[1:]), "a story needs more than its title"
 
 
