@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Final
 from zlib import crc32
 
@@ -30,6 +29,9 @@ from ..protocol.state import FORMAT_VERSION
 GARBAGE: Final = "garbage"
 
 _HEADER: Final = struct.Struct(">BBI")
+_HEADER_BYTES: Final = _HEADER.size
+_pack_header: Final = _HEADER.pack
+_unpack_header: Final = _HEADER.unpack_from
 _FIRST_DRIVER_KIND: Final = 128
 
 
@@ -103,21 +105,18 @@ DriverMessage = Hello | Welcome | Request | Reply | LevelAsk | LevelTell
 AnyMessage = Message | DriverMessage
 
 _DRIVER_TYPES: Final = (Hello, Welcome, Request, Reply, LevelAsk, LevelTell)
-_CODES: Final[Mapping[type, int]] = MappingProxyType(
-    {
-        **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
-        **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
-    }
-)
-_WORDS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        **{_CODES[message]: kind(message) for message in MESSAGE_TYPES},
-        **{_CODES[message]: str(message.__struct_config__.tag) for message in _DRIVER_TYPES},
-    }
-)
-_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[tuple[str, Any]]]] = MappingProxyType(
-    {code: msgspec.msgpack.Decoder(tuple[str, message]) for message, code in _CODES.items()}  # type: ignore[valid-type]
-)
+_CODES: Final[dict[type, int]] = {
+    **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
+    **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
+}
+_WORDS: Final[dict[int, str]] = {
+    **{_CODES[message]: kind(message) for message in MESSAGE_TYPES},
+    **{_CODES[message]: str(message.__struct_config__.tag) for message in _DRIVER_TYPES},
+}
+_DECODE: Final[dict[int, Callable[[bytes], tuple[str, Any]]]] = {
+    code: msgspec.msgpack.Decoder(tuple[str, message]).decode  # type: ignore[valid-type]
+    for message, code in _CODES.items()
+}
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -125,17 +124,17 @@ def encode(group: str, message: AnyMessage) -> bytes:
     """The frame of a message."""
     code = _CODES[type(message)]
     body = _encode((group, message))
-    return _HEADER.pack(FORMAT_VERSION, code, crc32(body, code)) + body
+    return _pack_header(FORMAT_VERSION, code, crc32(body, code)) + body
 
 
 def decode(frame: bytes) -> tuple[str, Any] | None:
     """(group, message), or None when the frame is not exactly what some `encode` gave."""
     try:
-        version, code, expected = _HEADER.unpack_from(frame)
-        body = frame[6:]
+        version, code, expected = _unpack_header(frame)
+        body = frame[_HEADER_BYTES:]
         if version != FORMAT_VERSION or crc32(body, code) != expected:
             return None
-        return _DECODERS[code].decode(body)
+        return _DECODE[code](body)
     except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -147,6 +146,6 @@ def is_of_protocol(frame: bytes) -> bool:
 
 def kind_of(frame: bytes) -> str:
     """The kind word of a frame, from its header alone; `garbage` for what is none."""
-    if len(frame) < _HEADER.size or frame[0] != FORMAT_VERSION:
+    if len(frame) < _HEADER_BYTES or frame[0] != FORMAT_VERSION:
         return GARBAGE
     return _WORDS.get(frame[1], GARBAGE)
