@@ -602,12 +602,10 @@ class Raft:
 
     def _stamp(self, ready: Ready) -> Ready:
         """Say when to wake, and whether a timeout should be offered."""
-        ready.wake_at_ns = self._wake_at_ns()
         ready.wants_timeout = self._offered_ns is None
-        return ready
-
-    def _wake_at_ns(self) -> int:
         if self._lead is not None:
-            return self._lead.wake_at_ns
-        deadline_ns = self._forwarded.deadline_ns
-        return self._election_at_ns if deadline_ns is None else min(self._election_at_ns, deadline_ns)
+            ready.wake_at_ns = self._lead.wake_at_ns
+        else:
+            deadline_ns = self._forwarded.deadline_ns
+            ready.wake_at_ns = self._election_at_ns if deadline_ns is None else min(self._election_at_ns, deadline_ns)
+        return ready
