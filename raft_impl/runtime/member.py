@@ -196,10 +196,11 @@ class Member:
             self.must_sync = True
             if persist.truncate_from is not None:
                 self._desk.lose_from(persist.truncate_from)
-        if not self.must_sync and not self._waiting:
-            self._complete(now, ready)
-        elif ready.send_after or ready.restore is not None or ready.apply:
-            self._waiting.append((self._acks[-1].token if self._acks else 0, ready))
+        if ready.send_after or ready.restore is not None or ready.apply:
+            if self.must_sync or self._waiting:
+                self._waiting.append((self._acks[-1].token if self._acks else 0, ready))
+            else:
+                self._complete(now, ready)
         if ready.wants_timeout:
             timeout_ns = self._timeout_ns + self._env.randomness.below(self._timeout_ns, "election")
             self._act(now, self._core.offer_timeout(timeout_ns))
@@ -229,13 +230,14 @@ class Member:
 
     def _take_notes(self, ready: Ready) -> None:
         group = self.group
-        for kind, *fields in ready.notes:
+        for note in ready.notes:
+            kind = note[0]
             if kind == "snapshot":
-                fields[-1] = self._image_digest(fields[0], ready)
-                self._probe(f"snapshot {fields[0]}")
-            elif kind == "role" and self._desk.has_proposals and fields[0] != "leader":
+                note = (*note[:-1], self._image_digest(note[1], ready))
+                self._probe(f"snapshot {note[1]}")
+            elif kind == "role" and self._desk.has_proposals and note[1] != "leader":
                 self._probe("leader deposed with uncommitted entries")
-            self._notes.append((kind, group, *fields))
+            self._notes.append((kind, group, *note[1:]))
 
     def _image_digest(self, how: str, ready: Ready) -> bytes:
         """The digest of the state in a snapshot: ours, or that of the image that a leader sent."""
