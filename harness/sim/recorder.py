@@ -45,8 +45,19 @@ class Recorder:
 
     def notes(self, actor: str, notes: Sequence[tuple[Any, ...]]) -> None:
         """Record what a replica said of itself: rows without time and actor."""
+        kernel, log, handlers = self._kernel, self._log, self._handlers
+        if kernel.closed:
+            return
+        now = kernel.now
         for note in notes:
-            self.row(note[0], actor, *note[1:])
+            kind = note[0]
+            row = (now, kind, actor, *note[1:])
+            handler = handlers.get(kind)
+            if handler is not None:
+                handler(log.index, row)
+            elif kind == "probe":
+                self.probes[note[1]] += 1
+            log.append(row)
 
     def op(
         self, process: int | str, type: OpType, f: str, key: str | None, value: Any, error: str | None = None
