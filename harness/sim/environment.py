@@ -188,8 +188,10 @@ class SimEnvironment:
         self._sync_error: OSError | None = None
         self._driving = False  # the code that runs now is that coroutine
         self._idle = False  # the server waits, and the fast lane may step it from a callback
+        self._local_clock = seat.clock
         self._deadline = FAR  # what the timer is for, on the local monotonic clock
         self._armed = FAR  # virtual time of the one live heap entry of the timer
+        self._armed_for = FAR  # the deadline that it was made for, while the clock's rate is what it was then
         self._generation = 0
         self._alarm = 0  # which wait for a virtual time is in force
 
@@ -279,7 +281,8 @@ class SimEnvironment:
     def _step_if_due(self) -> None:
         server = self._server
         assert server is not None
-        while self._inbox or self.clock.monotonic_ns() >= server.deadline_ns:
+        now = self.clock.monotonic_ns()  # an event is an instant: no step takes time
+        while self._inbox or now >= server.deadline_ns:
             if self._sync is not None and not self._overlaps:
                 return
             if self._process(server) and self._sync is None:
@@ -314,23 +317,19 @@ class SimEnvironment:
     def _resume_sync(self) -> None:
         """The disk is done: go on with the coroutine, and then with what arrived meanwhile."""
         assert self._server is not None
-        self._guarded(self._drive_and_step)
-
-    def _drive_and_step(self) -> None:
-        assert self._server is not None
-        self._drive_sync(self._server)
-        self._step_if_due()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """Run a step in a callback; what it raises is raised in the server's task."""
         try:
-            step()
+            self._drive_sync(self._server)
+            self._step_if_due()
         except Exception as error:
-            task, self._task = self._task, None
-            self._idle = False
-            if task is None:
-                raise
-            self._kernel.wake(task, outcome.Error(error))
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """What a step raised in a callback is raised in the server's task."""
+        task, self._task = self._task, None
+        self._idle = False
+        if task is None:
+            raise error
+        self._kernel.wake(task, outcome.Error(error))
 
     # Both lanes.
 
@@ -351,7 +350,10 @@ class SimEnvironment:
             return
         if self._idle and self._fast:
             if self._sync is None or self._overlaps:
-                self._guarded(self._step_if_due)
+                try:
+                    self._step_if_due()
+                except Exception as error:
+                    self._fail(error)
         else:
             self._task = None
             self._kernel.wake(task)
@@ -418,6 +420,7 @@ class SimEnvironment:
 
     def reaim(self) -> None:
         """The clock's rate changed: aim the timer anew."""
+        self._armed_for = FAR
         if self._deadline < FAR:
             self._generation += 1
             self._armed = FAR
@@ -438,12 +441,12 @@ class SimEnvironment:
 
     def _arm(self, local_ns: int) -> None:
         self._deadline = local_ns
-        if local_ns >= FAR or self._seat.clock.stopped:  # a clock that resumes aims the timer anew
+        if local_ns >= self._armed_for or self._local_clock.stopped:  # a clock that resumes aims the timer anew
             return
-        when = self._seat.clock.when(local_ns)
+        when = self._local_clock.when(local_ns)
         if when < self._armed:
             self._generation += 1
-            self._armed = when
+            self._armed, self._armed_for = when, local_ns
             self._kernel.at(when, self._seat.ordinal, self._on_timer, self._generation)
 
     def _on_timer(self, generation: int) -> None:
@@ -452,7 +455,7 @@ class SimEnvironment:
         if self._seat.paused:
             self._seat.hold(self._on_timer, generation)
             return
-        self._armed = FAR
+        self._armed = self._armed_for = FAR
         if self._deadline >= FAR:
             return
         if self.clock.monotonic_ns() < self._deadline:

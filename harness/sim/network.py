@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from harness.links import Effect, fate, flip_bit, happens
+from harness.links import MILLION, Effect, fate, flip_bit
 from harness.plans.plan import LinkSpec, Override
 
 from .kernel.draws import BLOCK_MASK, BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
@@ -29,9 +29,7 @@ class Receiver(Protocol):
     name: str
     ordinal: int
     paused: bool
-
-    @property
-    def is_up(self) -> bool: ...
+    is_up: bool
 
     def hold(self, callback: Callable[[Any], None], argument: Any) -> None: ...
 
@@ -89,22 +87,26 @@ class Channel:
                 + ((v & 0xFFFFFFFF) * handling_span >> 32)
                 for v in values
             ]
-        if self.base:
-            first = block << BLOCK_SHIFT
-            self.odd = frozenset(
-                slot
-                for slot in range(len(self.delays))
-                for effect in self.base
-                if happens(effect, self.draws_for(effect, first + slot)(effect, 0))
-            )
+        self.odd = frozenset(slot for effect in self.base for slot in self._hit_by(effect, block))
+
+    def _hit_by(self, effect: Effect, block: int) -> list[int]:
+        """The places in a block of messages to which an effect happens: `links.happens` of each one's first draw."""
+        stream = self._stream(effect)
+        firsts = (stream.block(2 * block) + stream.block(2 * block + 1))[::2]
+        bound = -(-(effect.ppm << 64) // MILLION)
+        return [slot for slot, value in enumerate(firsts) if value < bound]
 
     def draws_for(self, effect: Effect, ordinal: int) -> Callable[[Effect, int], int]:
         """Keyed draws for one message under one effect (two a message)."""
+        stream = self._stream(effect)
+        return lambda _, which: stream.at(2 * ordinal + which)
+
+    def _stream(self, effect: Effect) -> Draws:
         name = f"{effect.id} {effect.what}"
         stream = self.streams.get(name)
         if stream is None:
             stream = self.streams[name] = Draws(self.seed, "fate", effect.id, effect.what, *self.key)
-        return lambda _, which: stream.at(2 * ordinal + which)
+        return stream
 
 
 class Link:

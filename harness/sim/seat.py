@@ -39,6 +39,7 @@ class Seat:
         self.clock = clock
         self.incarnation = 0
         self.environment: SimEnvironment | None = None
+        self.is_up = False  # whether an incarnation is alive here (it may be paused)
         self.server: SystemServer | None = None
         self.disk = SimDisk(sector_bytes=disk.sector_bytes)
         self.paused = False
@@ -59,12 +60,20 @@ class Seat:
         self._reader = reader
         self._held_syncs: list[Any] | None = None  # fsyncs that a script keeps from completing
 
-    # -- receiving ------------------------------------------------------------------------------------------------
+    # -- lives ----------------------------------------------------------------------------------------------------
 
-    @property
-    def is_up(self) -> bool:
-        """Whether an incarnation is alive here (it may be paused)."""
-        return self.environment is not None
+    def enter(self, environment: SimEnvironment) -> None:
+        """A new incarnation begins to live here."""
+        self.environment, self.is_up = environment, True
+
+    def leave(self) -> SimEnvironment | None:
+        """The incarnation that lives here, if any, lives no more."""
+        environment, self.environment, self.is_up = self.environment, None, False
+        self.server = None
+        self.writes_in_flight = 0
+        return environment
+
+    # -- receiving ------------------------------------------------------------------------------------------------
 
     def receive(self, source: str, data: bytes) -> None:
         """A message arrives at an actor that is up and not paused."""

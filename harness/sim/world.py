@@ -134,7 +134,7 @@ class SimWorld:
             self._codes[name] = code
         seat.incarnation += 1
         environment = SimEnvironment(seat, kernel=self.kernel, network=self.network, disk=seat.disk, fast=self._fast)
-        seat.environment = environment
+        seat.enter(environment)
         self.recorder.row("start", name, seat.incarnation, self._codes[name])
         life = self.lives.get(name) or self._replica_life(seat)
         self.kernel.spawn(self._nursery, self._live, seat, environment, life, name=f"{name}#{seat.incarnation}")
@@ -149,9 +149,7 @@ class SimWorld:
         on_crash = self.on_client_crash.get(name)
         if on_crash is not None:
             on_crash()
-        seat.environment = None
-        seat.server = None
-        seat.writes_in_flight = 0
+        seat.leave()
         environment.kill()
         if power and name not in self.lives:
             if seat.lose_power():
@@ -217,9 +215,7 @@ class SimWorld:
         self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, seat.name)
 
     def _leave(self, seat: Seat) -> None:
-        environment, seat.environment = seat.environment, None
-        seat.server = None
-        seat.writes_in_flight = 0
+        environment = seat.leave()
         if environment is not None:
             environment.dead = True
 
