@@ -44,6 +44,7 @@ FAST: Final = {
     "counter": "counters",
     "set": "sets",
     "queue": "queues",
+    "list": "lists",
     "mutex": "mutexes",
 }
 """Model -> the exact engine for such objects. Each looks for its preconditions, and says where they do not hold."""

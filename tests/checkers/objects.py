@@ -210,6 +210,11 @@ def ask_list(rng: random.Random, values: int) -> Ask:
     return ("read", None, None) if rng.random() < 0.4 else ("append", None, rng.randrange(values))
 
 
+def ask_unique_list(rng: random.Random, values: int) -> Ask:
+    """Ask for appends of elements of which there are so many that one hardly comes twice."""
+    return ("read", None, None) if rng.random() < 0.5 else ("append", None, rng.randrange(1_000_000))
+
+
 def ask_mutex(rng: random.Random, values: int) -> Ask:
     return rng.choice(("acquire", "release")), None, None
 
@@ -234,6 +239,7 @@ OBJECTS: dict[str, tuple[str, Callable[[], Any], Callable[[random.Random, int], 
     "set": ("set", SetObject, ask_set),
     "queue": ("queue", QueueObject, ask_queue),
     "list": ("list", ListObject, ask_list),
+    "unique-list": ("list", ListObject, ask_unique_list),
     "mutex": ("mutex", MutexObject, ask_mutex),
     "rw-register": ("rw-register", TransactionObject, _ask_txn("w")),
     "list-append": ("list-append", TransactionObject, _ask_txn("append")),
