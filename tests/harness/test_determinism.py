@@ -64,7 +64,7 @@ def test_a_plan_runs_alike_in_any_process(found: dict[str, dict[str, dict[str, A
 
     assert list(reference) == list(PLANS)
     assert len({line["fingerprint"] for line in reference.values()}) == len(PLANS)
-    assert all(line["verdict"] == "valid" for line in reference.values())
+    assert {line.get("verdict", "error") for line in reference.values()} <= {"valid", "unknown"}
     assert {plan: found[way][plan] for plan in PLANS} == reference
 
 
