@@ -182,7 +182,7 @@ def _failure(columns: Columns, meter: Meter) -> Bounds | None:
     failed = _walk(columns, added.pop() if added else 1) if len(added) <= 1 else deltas.walk(columns, meter)
     if failed is None:
         return None
-    return failed, max(ret for ret in columns.returns if ret < INF)
+    return Bounds(failed, max(ret for ret in columns.returns if ret < INF), failed)
 
 
 def _walk(columns: Columns, delta: int) -> int | None:

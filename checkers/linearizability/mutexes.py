@@ -129,7 +129,7 @@ def _failure(columns: Columns, meter: Meter) -> Bounds | None:
     failed = _walk(columns)
     if failed is None:
         return None
-    return failed, max(ret for ret in columns.returns if ret < INF)
+    return Bounds(failed, max(ret for ret in columns.returns if ret < INF), failed)
 
 
 def _walk(columns: Columns) -> int | None:

@@ -160,10 +160,10 @@ def check_operations(
 def _certain(rows: Rows, bound: int, meter: Meter) -> int | None:
     def check(end: int) -> Bounds | None:
         earlier = failure(rows.prefix(end), meter)
-        return None if earlier is None else (0, earlier)
+        return None if earlier is None else Bounds(0, earlier, earlier)
 
     try:
-        return first_certain(check, (0, bound))
+        return first_certain(check, Bounds(0, bound, bound))
     except Undecided:
         return None
 

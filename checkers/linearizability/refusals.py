@@ -76,7 +76,8 @@ class Zones(Protocol):
 def first_failure(zones: Zones, refused: Iterable[tuple[int, int, int]], meter: Meter) -> int | None:
     """Return the first event (by index) at which no configuration is left; None if all refusals can be placed.
 
-    `refused` are (cluster of the value that was expected, call, return).
+    `refused` are (cluster of the value that was expected, call, return). The walk knows what operations will answer
+    later, so the event is about where the violation became certain, and no bound of it.
     """
     windows = _Windows(zones)
     demands = windows.open_demands(refused)

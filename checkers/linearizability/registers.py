@@ -274,14 +274,20 @@ def check_columns(
 class Violation(NamedTuple):
     """Why a register is not linearizable.
 
-    No prefix that ends before `lower` fails; the one that ends at `upper` does. `values` are those whose operations
-    cannot be ordered, `returns` the operations (by their return) that suffice to see it beside those values' setters.
+    The prefix that ends at `upper` fails, and the shortest that does may end at `guess`. `values` are those whose
+    operations cannot be ordered, `returns` the operations (by their return) that suffice to see it beside those values'
+    setters.
     """
 
-    lower: int
     upper: int
+    guess: int
     values: tuple[Any, ...] = ()
     returns: tuple[int, ...] = ()
+
+    @property
+    def bounds(self) -> Bounds:
+        """The violation became certain between these events."""
+        return Bounds(0, self.upper, self.guess)
 
 
 def find_violation(columns: Columns, meter: Meter) -> Violation | None:
@@ -296,7 +302,7 @@ def find_violation(columns: Columns, meter: Meter) -> Violation | None:
     intervals = compress(columns.calls, is_refused), compress(columns.returns, is_refused)
     refused = (row for row in zip(wanted, *intervals) if row[0] >= 0)  # nobody wrote the others: they were right
     failed = refusals.first_failure(clusters, refused, meter)
-    return None if failed is None else Violation(failed, max(ret for ret in columns.returns if ret < INF))
+    return None if failed is None else Violation(max(ret for ret in columns.returns if ret < INF), failed)
 
 
 def _shortest(columns: Columns, violation: Violation, meter: Meter) -> tuple[int | None, Violation]:
@@ -308,12 +314,12 @@ def _shortest(columns: Columns, violation: Violation, meter: Meter) -> tuple[int
         if earlier is None:
             return None
         found[min(earlier.upper, end)] = earlier
-        return earlier.lower, earlier.upper
+        return earlier.bounds
 
     if not columns.has_exact_prefixes:
         return None, violation
     try:
-        certain = first_certain(check, (violation.lower, violation.upper))
+        certain = first_certain(check, violation.bounds)
     except NotUnique:
         return None, violation
     return certain, found[certain]
@@ -373,11 +379,12 @@ class Clusters:
         for called, returned, value in rows:
             cluster = get(value)
             if cluster is None:
-                self._found(Violation(0, max(returned, self.refused_until.get(value, BEFORE)), (), (returned,)))
+                sure = max(returned, self.refused_until.get(value, BEFORE))
+                self._found(Violation(sure, sure, (), (returned,)))
                 continue
             if returned < due[cluster]:
                 if returned < call[cluster]:
-                    self._found(Violation(0, returned, (value,), (returned,)))
+                    self._found(Violation(returned, returned, (value,), (returned,)))
                 due[cluster] = returned
             if called > last[cluster]:
                 last[cluster] = called
@@ -465,7 +472,7 @@ class Clusters:
     def _accuse(self, clusters: tuple[int, ...], until: int = BEFORE) -> None:
         """Note a violation that these clusters suffice to see, `until` being one more event that it took."""
         known = [self.due[n] for n in clusters] + [self.shown[n] for n in clusters if self.shown[n] < INF] + [until]
-        self._found(Violation(0, max(known), tuple(self.values[n] for n in clusters), tuple(known)))
+        self._found(Violation(max(known), max(known), tuple(self.values[n] for n in clusters), tuple(known)))
 
     def compare(self) -> Violation | None:
         """Compare the zones of blocks: forward ones must be disjoint, and none may hold a backward one."""

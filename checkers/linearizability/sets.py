@@ -144,7 +144,8 @@ def failure(rows: Rows, meter: Meter) -> Bounds | None:
     smaller = Read(-INF, -INF, rows.initial)
     for read in reads:
         if not smaller.elements <= read.elements:
-            return 0, max(smaller.ret, read.ret)
+            bound = max(smaller.ret, read.ret)
+            return Bounds(0, bound, bound)
         smaller = read
     return _Chain(rows, reads).failure()
 
@@ -173,7 +174,7 @@ class _Chain:
                 if one.call > latest and not one.is_loose:
                     latest, latest_shown = one.call, one.shown
             last, shown = latest, latest_shown
-        return None if self.bound == INF else (0, self.bound)
+        return None if self.bound == INF else Bounds(0, self.bound, self.bound)
 
     def _place_reads(self, reads: list[Read]) -> int:
         position, known = 0, self.rows.initial

@@ -50,10 +50,15 @@ class Path:
     other_answer: Callable[[random.Random, Operation, list[Operation]], tuple[str, Any]]
     key: Any = None
     may_pass: bool = False  # some examples are for another engine
+    draw_answers: Callable[[random.Random], list[tuple[str, Any, str, Any]]] | None = (
+        None  # instead of running anything
+    )
 
 
 def history(rng: random.Random, path: Path) -> list[Operation]:
-    """Make one small history: run the object, then perhaps spoil it."""
+    """Make one small history: run the object, then perhaps spoil it; or draw answers and intervals out of the air."""
+    if path.draw_answers is not None:
+        return _scatter(rng, path, path.draw_answers(rng))
     operations = run_object(rng, path)
     if rng.random() < 0.7:
         for _ in range(rng.choice((1, 1, 2, 3))):
@@ -88,6 +93,22 @@ def run_object(rng: random.Random, path: Path) -> list[Operation]:
             done.append(_operation(path, number, f, value, *answer, call, index))
             index += 1
     return sorted(done, key=lambda operation: operation.call)
+
+
+def _scatter(rng: random.Random, path: Path, answers: list[tuple[str, Any, str, Any]]) -> list[Operation]:
+    """Give answers (f, value, type, result or error) intervals, many of them short and some of them very long."""
+    length = rng.choice((0.05, 0.15, 0.4))
+    spans = []
+    for answer in answers:
+        begin = rng.random()
+        spans.append((begin, begin + length * rng.choice((0.2, 1, 1, 4)) * rng.random(), answer))
+    order = sorted([begin for begin, *_ in spans] + [end for _, end, _ in spans])
+    index = {time: place for place, time in enumerate(order)}
+    made = [
+        _operation(path, number, *answer, index[begin], INF if answer[2] == "info" else index[end])
+        for number, (begin, end, answer) in enumerate(spans)
+    ]
+    return sorted(made, key=lambda operation: operation.call)
 
 
 def _operation(
@@ -211,6 +232,24 @@ REGISTER_PATH = Path(
     check=registers.check_operations,
     other_answer=_other_register_answer,
 )
+
+
+def _draw_refusals(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
+    """Few writes, fewer reads, and refused cas of any value that may ever have been there."""
+    crash = rng.choice((0.1, 0.3, 0.6))
+    setters, looks, refused = rng.randint(1, 5), rng.choice((0, 0, 1, 2)), rng.randint(1, 5)
+    values: list[Any] = [None, *range(setters)]
+    answers: list[tuple[str, Any, str, Any]] = []
+    for number in range(setters):
+        f, value = ("write", number) if rng.random() < 0.6 else ("cas", (rng.choice(values[: number + 1]), number))
+        answers.append((f, value, "info", None) if rng.random() < crash else (f, value, "ok", value))
+    answers += [("read", None, "ok", rng.choice(values)) for _ in range(looks)]
+    for number in range(refused):
+        answers.append(("cas", (rng.choice(values), -number - 1), "fail", "precondition-failed"))
+    return answers
+
+
+REFUSAL_PATH = replace(REGISTER_PATH, name="register-refusals", draw_answers=_draw_refusals)
 
 
 def _draw_map(rng: random.Random) -> Draw:
@@ -416,6 +455,7 @@ PATHS = {
     path.name: path
     for path in (
         REGISTER_PATH,
+        REFUSAL_PATH,
         MAP_PATH,
         COUNTER_ONE_PATH,
         COUNTER_SMALL_PATH,

@@ -30,8 +30,8 @@ from typing import Any
 from tests.checkers.campaign import PATHS, campaign
 
 PATHS_OF = {
-    "registers": ("register", "map"),
-    "refusals": ("register", "map"),
+    "registers": ("register", "map", "register-refusals"),
+    "refusals": ("register-refusals", "register"),
     "counters": ("counter-one-delta", "counter-small"),
     "deltas": ("counter-small", "counter-large", "counter-small-cramped", "counter-large-cramped"),
     "sets": ("set",),
