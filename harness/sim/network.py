@@ -333,8 +333,8 @@ class Network:
                 link.settle()
                 if link.clogged and not link.clogs:
                     released, link.clogged = link.clogged, []
-                    for message, data in released:
-                        self._kernel.at(self._kernel.now, link.target.ordinal, self._arrive, (link, message, data))
+                    for message, data in released:  # in this order, whatever the policy
+                        self._kernel.exactly(self._kernel.now, self._arrive, (link, message, data))
 
     # -- manual mode ----------------------------------------------------------------------------------------------
 

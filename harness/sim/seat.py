@@ -125,7 +125,7 @@ class Seat:
             self.paused = False
             held, self._held = self._held, []
             for callback, argument in held:
-                self._kernel.at(self._kernel.now, self.ordinal, callback, argument)
+                self._kernel.exactly(self._kernel.now, callback, argument)  # in this order, whatever the policy
 
     def hold(self, callback: Callable[[Any], None], argument: Any) -> None:
         """Keep an event until the pause is over."""

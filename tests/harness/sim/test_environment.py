@@ -126,13 +126,16 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
     assert stage.world.nemesis.finish() == {"f1": "effective"}
 
 
-def test_what_was_held_comes_in_its_old_order() -> None:
+@pytest.mark.parametrize("policy", ["fifo", "random", "pct"])
+def test_what_was_held_comes_in_its_old_order(policy: Any) -> None:
     async def receiver(env: SimEnvironment) -> None:
         while True:
             stage.note(*(await env.recv(None) or ()))
 
     pause = f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",))
-    stage = Stage(n1=receiver, n2=sender(60, 70, 80, 90), plan={**EXACT, "faults": (pause,)})
+    schedule = Schedule(seed=2, policy=policy, quantum_ns=MS)
+    plan = {**EXACT, "faults": (pause,), "schedule": schedule}
+    stage = Stage(n1=receiver, n2=sender(60, 70, 80, 90), plan=plan)
     stage.play(until_ms=600)
 
     assert stage.seen == [(300, "n2", b"gossip %d" % number) for number in range(4)]

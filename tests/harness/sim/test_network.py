@@ -8,7 +8,7 @@ import pytest
 
 from harness.links import Effect
 from harness.plans import faults as f
-from harness.plans.plan import LinkSpec, Override
+from harness.plans.plan import LinkSpec, Override, Schedule
 from harness.sim.network import Network
 from tests.harness.sim.stage import Stage, receiver, sender
 from tests.harness.sim.toy import MS
@@ -80,8 +80,10 @@ def test_overlapping_cuts_end_with_the_last_one() -> None:
 # -- clogs and bandwidth --------------------------------------------------------------------------------------------
 
 
-def test_a_clog_holds_messages_and_releases_them_in_order() -> None:
-    stage, seen = stage_of(80, 95, 120, 130, 200)
+@pytest.mark.parametrize("policy", ["fifo", "random", "pct"])
+def test_a_clog_holds_messages_and_releases_them_in_order(policy: Any) -> None:
+    schedule = Schedule(seed=2, policy=policy, quantum_ns=MS)
+    stage, seen = stage_of(80, 95, 120, 130, 200, plan={**EXACT, "schedule": schedule})
     stage.at(100, lambda: network_of(stage).clog("f1", TO_N1))
     stage.at(180, lambda: network_of(stage).mend("f1"))
     stage.play(until_ms=500)
