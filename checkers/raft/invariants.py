@@ -491,10 +491,11 @@ class Invariants:
                 replica.group.reports_votes = True
             if replica.unsynced_vote is not None:
                 self._check_vote_synced(index, replica, replica.unsynced_vote)
-            if disk.tail is None and last >= disk.last:
+            synced_term = last_term[0] if last_term else None
+            if disk.tail is not None or last < disk.last:
+                self._shrink_durable(index, replica, last, synced_term)
+            elif not disk.was_replaced(last, synced_term, replica.group.term_of):
                 disk.last = min(last, replica.log.last)
-            else:
-                self._shrink_durable(index, replica, last, last_term[0] if last_term else None)
 
     def _shrink_durable(self, index: int, replica: _Replica, last: int, last_term: int | None) -> None:
         disk, group = replica.disk, replica.group
@@ -724,6 +725,16 @@ class _Disk:
             self.tail = None
         end = self.log.last if self.tail is None else self.tail_first + len(self.tail) - 1
         self.last = min(last, end)
+
+    def was_replaced(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
+        """Whether memory holds another entry at `last` than the one that was synced: it was replaced meanwhile.
+
+        Then nothing above what was durable before is known to be on the disk *and* in the log.
+        """
+        position = last - self.log.base
+        if last_term is None or not 0 < position < len(self.log.chain):
+            return False
+        return term_of[self.log.chain[position]] != last_term
 
     def _is_old(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
         """Whether a report speaks of the entries before the truncation, which had not reached the disk yet."""

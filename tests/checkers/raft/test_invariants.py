@@ -337,6 +337,13 @@ def late_fsync_speaks_of_the_replaced_entries(trace: Trace) -> None:
     trace.sync("a", 3, 1, None, 1).restart("a", 1, "1x 1y 1z").note("term", "a", 2)
 
 
+def late_fsync_speaks_of_entries_that_were_never_durable(trace: Trace) -> None:
+    """The same, but the replaced entry becomes durable for the first time with that fsync; then the power fails."""
+    trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1, None, 1).append("a", 2, "1y")
+    trace.note("term", "a", 2).truncate("a", 2).append("a", 2, "2q")
+    trace.sync("a", 2, 1, None, 1).restart("a", 1, "1x 1y").note("term", "a", 2)
+
+
 def late_winner_of_an_earlier_term(trace: Trace) -> None:
     """Node b learns that it won term 2 after the leader of term 3 has committed: section 5.4.3 allows it."""
     trace.leads("a", 3).replicate("ac", 1, "3x", term=3).commit("a", 1).leads("b", 2)
@@ -392,6 +399,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
         unsynced_truncation_survives,
         unsynced_truncation_is_lost,
         late_fsync_speaks_of_the_replaced_entries,
+        late_fsync_speaks_of_entries_that_were_never_durable,
         late_winner_of_an_earlier_term,
         trailing_entries_below_the_snapshot,
         snapshot_replaces_a_conflicting_log,
