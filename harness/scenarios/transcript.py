@@ -21,6 +21,10 @@ _PROBES: Final = ("torn", "repair", "repeated", "read waited", "damaged")
 """Beginnings or parts of the probes that are worth a line."""
 
 
+_ANSWERED: Final = ("read", "dequeue", "size", "add-and-get", "replace", "remove")
+"""Ops whose answer says more than that they were done."""
+
+
 class _Remembering(dict[int, tuple[Link, str, bytes]]):
     """The messages that wait, which also remembers what every one of them said."""
 
@@ -242,7 +246,10 @@ class Transcript:
             return None
         clients = self._world.plan.clients
         words = [clients[process % len(clients)], f, *([key] if key is not None else [])]
-        if kind == "ok" and f in ("read", "dequeue", "size", "add-and-get"):
+        if kind == "ok" and f == "add-and-get":
+            added, value = value
+            words.append(_plain(added))
+        if kind == "ok" and f in _ANSWERED:
             return " ".join(words) + f" -> {_plain(value)}"
         words += [_plain(value)] if value is not None else []
         return " ".join(words) + f" -> {kind}" + (f" ({error})" if error else "")

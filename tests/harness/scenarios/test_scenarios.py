@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from harness.scenarios import library
@@ -42,3 +45,13 @@ def test_no_command_of_a_scenario_is_in_vain(name: str) -> None:
     told = [line for step in script.steps for line in step.expected]
 
     assert [line for line in told if line.endswith((" waits", " is down", " is up"))] == []
+
+
+def test_documentation_names_only_scenarios_that_exist() -> None:
+    """Names in docs/scenarios.md are files, and each family of files is named there."""
+    page = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text()
+    named = set(re.findall(r"\b(?:f\d\d[a-e]?|i|trap|debug|walkthrough)_[a-z0-9_]+", page))
+    families = {"f01" if name.startswith("f") else name.partition("_")[0] + "_*" for name in library.names()}
+
+    assert named - set(library.names()) == set()
+    assert {family for family in families if f"`{family}`" not in page} == set()
