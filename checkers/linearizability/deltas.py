@@ -22,11 +22,11 @@ same way. A read that finds its value is placed at once, whenever that happens.
 
 **Which multisets** have a given sum is where the difficulty sits. With small deltas there are few minimal ones: add a
 positive delta while the sum is too small and a negative one while it is too large, and leave out what contains a part
-that sums to nothing. With large distinct deltas there is hardly ever more than one, and finding it is subset sum: the
-sums of all sets of crashed adds are kept in a table, which each new crashed add doubles, and for each set of live ones
-the rest is looked up. Past `TABLE_CRASHED_MAX` crashed adds that may still take effect, only sets with few of them are
-in the table. What is found so is still a proof that the history is linearizable; what is not found is no proof that it
-is not, and then the answer is a limit and no verdict.
+that sums to nothing. With large distinct deltas there is hardly ever more than one, and finding it is subset sum: for
+each set of live adds, what is missing is looked up among the sums of sets of crashed ones. While all goes well, only
+sets of one or two are tried. Where the walk is stuck, all of them are, from a table; past `TABLE_CRASHED_MAX` crashed
+adds that may still take effect, only those with few are in it. What is found so is still a proof that the history is
+linearizable; what is not found is no proof that it is not, and then the answer is a limit and no verdict.
 
 Notes: cost is linear in the length, and exponential in the number of operations with answers and of classes that are
 pending at one instant. A step is one configuration after one event.
@@ -37,9 +37,11 @@ linearization.
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from itertools import combinations, product
 from typing import Final, NamedTuple, Protocol
@@ -58,6 +60,9 @@ Most returns leave hardly any choice, so few configurations, the cheapest, pass 
 matters only where the walk gets stuck; the last effort gives up nothing, and starts where nothing had been given up.
 """
 
+THOROUGH_EFFORT: Final = 3
+"""From this effort on, all sets of crashed adds are looked at: before, single ones, and then pairs."""
+
 STEPS_PER_ROW_MAX: Final = 2_000
 STEPS_MIN: Final = 500_000
 """A walk that takes so many steps, and so many for each operation, is taken off: the general engine may have a try."""
@@ -70,6 +75,9 @@ PLACES_KEPT: Final = 40
 
 SMALL_DELTA_MAX: Final = 16
 """Up to this size of all deltas, minimal multisets are enumerated by walking; beyond it, by subset sums."""
+
+WALKS_KEPT: Final = 50_000
+"""So many answers are remembered of what minimal multisets there are."""
 
 LIVE_SETS_MAX: Final = 1 << 16
 """So many sets of live adds are tried for one sum, at most."""
@@ -156,7 +164,9 @@ class _Walk:
             if effort and position > stuck + STRIDE:
                 effort = 0
                 self.width = EFFORTS[0][0]
+                self.pending.set_effort(0)
             self._pass(self.in_order[position])
+            self.was_cut |= self.pending.has_missed
             if self.configurations:
                 position += 1
                 continue
@@ -169,6 +179,7 @@ class _Walk:
                 places.pop()
             place = places[-1] if effort < len(EFFORTS) - 1 else exact
             self._go_back(place)
+            self.pending.set_effort(effort)
             position = place.position
         return None
 
@@ -391,6 +402,16 @@ class _Pending:
         self.walks: dict[tuple[int, Counts], Sequence[Counts]] = {}  # (sum, spare) -> minimal multisets
         self.memo: dict[tuple[int, Adds], list[Adds]] = {}  # what `ways` answered since the last change
         self.table: _Table | None = None  # sums of sets of crashed adds
+        self.effort = 0  # how many crashed adds are looked at together; all, from THOROUGH_EFFORT on
+        self.has_missed = False  # an answer of little effort may have missed something
+        self.low = self.high = 0  # the sums of all negative and of all positive ones
+
+    def set_effort(self, effort: int) -> None:
+        """From now on, look at larger sets of crashed adds, or be content with smaller ones."""
+        self.effort = effort
+        self.memo.clear()
+        self.table = None
+        self.has_missed = False
 
     def live_copy(self) -> dict[int, list[int]]:
         """Copy what may be restored later."""
@@ -400,22 +421,25 @@ class _Pending:
         """Go back to other pending adds."""
         self.live = {delta: returns.copy() for delta, returns in live.items()}
         self.crashed = crashed.copy()
+        sums = [delta * len(returns) for delta, returns in live.items()]
+        sums += [delta * count for delta, count in crashed.items()]
+        self.low, self.high = sum(total for total in sums if total < 0), sum(total for total in sums if total > 0)
         self.memo.clear()
         self.table = None
+        self.has_missed = False
 
     def call(self, delta: int, ret: int) -> None:
         """An add is pending from now on."""
-        self.memo.clear()
+        self._change(delta, delta > 0)
         if ret == INF:
             self.crashed[delta] = self.crashed.get(delta, 0) + 1
-            if self.table is not None:
-                self.table.add(delta)
+            self.table = None
         else:
             insort(self.live.setdefault(delta, []), ret)
 
     def settle(self, delta: int, ret: int) -> None:
         """An add is pending no more."""
-        self.memo.clear()
+        self._change(-delta, delta > 0)
         if ret == INF:
             self.crashed[delta] -= 1
             if not self.crashed[delta]:
@@ -426,15 +450,24 @@ class _Pending:
             if not self.live[delta]:
                 del self.live[delta]
 
+    def _change(self, by: int, is_positive: bool) -> None:
+        self.memo.clear()
+        if is_positive:
+            self.high += by
+        else:
+            self.low += by
+
     def ways(self, goal: int, ahead: Adds) -> list[Adds]:
         """List what can be ahead after a minimal multiset of pending adds, not yet ahead, whose sum is `goal`."""
         if goal == 0:
             return [ahead]
+        if not self.low <= goal <= self.high:
+            return []
         key = (goal, ahead)
         found = self.memo.get(key)
         if found is None:
             live, crashed = self._spare(ahead)
-            multisets = (self._by_walking if self.are_small else self._by_table)(goal, live, crashed)
+            multisets = (self._by_walking if self.are_small else self._by_sums)(goal, live, crashed)
             found = self.memo[key] = [self._place(counts, ahead) for counts in multisets]
         return found
 
@@ -451,7 +484,9 @@ class _Pending:
     def _spare(self, ahead: Adds) -> tuple[dict[int, int], dict[int, int]]:
         """Count, by class, the adds that are not ahead: live and crashed."""
         live = {delta: len(returns) for delta, returns in self.live.items()}
-        crashed = dict(self.crashed)
+        crashed = self.crashed
+        if any(ret == INF for _, ret in ahead):
+            crashed = crashed.copy()
         for delta, ret in ahead:
             counts = crashed if ret == INF else live
             counts[delta] -= 1
@@ -460,8 +495,6 @@ class _Pending:
         return live, crashed
 
     def _by_walking(self, goal: int, live: dict[int, int], crashed: dict[int, int]) -> Sequence[Counts]:
-        if not _is_between(goal, live, crashed):
-            return ()
         spare = live
         for delta, count in crashed.items():
             spare[delta] = spare.get(delta, 0) + count
@@ -470,24 +503,38 @@ class _Pending:
         key = (goal, tuple((delta, min(count, bound)) for delta, count in sorted(spare.items())))
         found = self.walks.get(key)
         if found is None:
+            if len(self.walks) >= WALKS_KEPT:
+                self.walks.clear()
             found = self.walks[key] = _minimal_multisets(*key)
         return found
 
-    def _by_table(self, goal: int, live: dict[int, int], crashed: dict[int, int]) -> Sequence[Counts]:
-        if not _is_between(goal, live, crashed):
-            return ()
-        if self.table is None:
-            self.table = _Table(self.crashed)
-        self.was_partial |= self.table.is_partial
-        sizes = 1
-        for count in live.values():
-            sizes *= count + 1
+    def _by_sums(self, goal: int, live: dict[int, int], crashed: dict[int, int]) -> Sequence[Counts]:
+        if self.effort >= THOROUGH_EFFORT:
+            if self.table is None:
+                self.table = _Table(self.crashed)
+            self.was_partial |= self.table.is_partial
+            return self._combine(goal, live, crashed, self.table.sets)
+        self.has_missed |= sum(crashed.values()) > 1
+        found = self._combine(goal, live, crashed, partial(_sets_of_one, crashed=crashed))
+        if not found and self.effort:
+            found = self._combine(goal, live, crashed, partial(_sets_of_two, crashed=crashed))
+        return found
+
+    def _combine(
+        self,
+        goal: int,
+        live: dict[int, int],
+        crashed: dict[int, int],
+        sets: Callable[[int], Iterable[dict[int, int]]],
+    ) -> Sequence[Counts]:
+        """List the multisets of some live adds and of crashed ones that `sets` has for what is missing."""
+        sizes = math.prod(count + 1 for count in live.values())
         if sizes > LIVE_SETS_MAX:
             raise LimitReached(f"{sizes} sets of pending adds at one instant")
         found = []
         for counts in product(*(range(count + 1) for count in live.values())):
             rest = goal - sum(count * delta for count, delta in zip(counts, live))
-            for of_crashed in self.table.sets(rest):
+            for of_crashed in sets(rest):
                 if all(count <= crashed.get(delta, 0) for delta, count in of_crashed.items()):
                     total = dict(of_crashed)
                     for delta, count in zip(live, counts):
@@ -497,16 +544,22 @@ class _Pending:
         return _minimal(found)
 
 
-def _is_between(goal: int, *spares: dict[int, int]) -> bool:
-    """Whether a sum is not out of reach of all these adds."""
-    low = high = 0
-    for spare in spares:
-        for delta, count in spare.items():
-            if delta > 0:
-                high += delta * count
-            else:
-                low += delta * count
-    return low <= goal <= high
+def _sets_of_one(total: int, *, crashed: dict[int, int]) -> Iterator[dict[int, int]]:
+    """Yield the multisets of at most one crashed add with this sum."""
+    if total == 0:
+        yield {}
+    elif total in crashed:
+        yield {total: 1}
+
+
+def _sets_of_two(total: int, *, crashed: dict[int, int]) -> Iterator[dict[int, int]]:
+    """Yield the multisets of two crashed adds with this sum."""
+    for one, count in crashed.items():
+        other = total - one
+        if other == one and count > 1:
+            yield {one: 2}
+        elif other > one and other in crashed:
+            yield {one: 1, other: 1}
 
 
 def _minimal_multisets(goal: int, spare: Counts) -> list[Counts]:
@@ -561,21 +614,6 @@ class _Table:
                     self._enter(sum(self.deltas[place] for place in places), sum(1 << place for place in places))
             return
         for place, delta in enumerate(self.deltas):
-            self._double(place, delta)
-
-    def add(self, delta: int) -> None:
-        """One more add has crashed."""
-        place = len(self.deltas)
-        self.deltas.append(delta)
-        if place >= TABLE_CRASHED_MAX:
-            # Sets of more than few stay where they are in the table: they are sets all the same.
-            self.is_partial = True
-            few = [
-                (total, mask) for total, masks in self.masks.items() for mask in masks if mask.bit_count() < FEW_CRASHED
-            ]
-            for total, mask in few:
-                self._enter(total + delta, mask | 1 << place)
-        else:
             self._double(place, delta)
 
     def _double(self, place: int, delta: int) -> None:

@@ -441,7 +441,12 @@ MUTEX_PATH = Path(
 
 def _check_cramped(operations: Sequence[Operation], model: Model) -> LinearizabilityResult:
     """Check a counter with so little room that small histories get stuck and go back, as long ones do."""
-    cramped = {"EFFORTS": ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF)), "STRIDE": 2, "TABLE_CRASHED_MAX": 1}
+    cramped = {
+        "EFFORTS": ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF)),
+        "STRIDE": 2,
+        "TABLE_CRASHED_MAX": 1,
+        "THOROUGH_EFFORT": 2,
+    }
     with mock.patch.multiple(deltas, **cramped):
         return counters.check_operations(operations, model)
 
