@@ -16,12 +16,14 @@ from .generator import Call, Context, Generator, calls, mix
 from .workload import Flavour, Keys, Workload
 
 FEW: Final = 5
+_LIVE_KEYS: Final = ((1, 7), (2, 5), (3, 4), (5, 4))
+"""Few more often than many: a stale read shows only on a key that was written a moment ago."""
 _CALLS_PER_KEY: Final = {"unique": 400, "few-values": 120}
 
 
 def _generator(flavour: str, chance: Chance) -> Generator:
     """Draw the number of keys and the weights of the functions, then the traffic."""
-    keys = Keys(chance.between(1, 5), _CALLS_PER_KEY[flavour])
+    keys = Keys(chance.weighted(_LIVE_KEYS), _CALLS_PER_KEY[flavour])
     unique = flavour == "unique"
 
     def read(context: Context) -> Call:

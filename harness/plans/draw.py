@@ -113,9 +113,8 @@ def draw(
     ground = _ground(open_stream, table, cast, clocks, effective, phases, timeout_ns)
     faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
     phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
-    if phases.heal == "core" and "pre_vote" not in pins and not effective.get("pre_vote", True):
-        # Who is cut off one way only and campaigns for ever without asking first may depose every leader of the core.
-        effective["pre_vote"] = True
+    drawn_options = _consistent(drawn_options, {}, phases)
+    effective = _consistent(_pinned(drawn_options, pins, options), pins, phases)
     chosen_flavour = _flavour(open_stream, work, flavour)
 
     plan = Plan(
@@ -209,6 +208,18 @@ def _pinned(drawn: Mapping[str, Any], pins: Mapping[str, Any], options: Sequence
         fitting_ms = drawn["heartbeat_ms"] if 2 * drawn["heartbeat_ms"] <= timeout_ms else max(1, timeout_ms // 3)
         effective["heartbeat_ms"] = fitting_ms
     return effective
+
+
+def _consistent(options: Mapping[str, Any], pins: Mapping[str, Any], phases: Phases) -> dict[str, Any]:
+    """Undo draws that do not go with the others; what was typed stays as it is.
+
+    After a partial heal, an outsider that is heard but does not hear leads for ever without check-quorum, and deposes
+    every leader of the core without pre-vote. Leases stand on voters that ignore candidates, which check-quorum brings.
+    """
+    needed = {"pre_vote": phases.heal == "core"}
+    needed["check_quorum"] = phases.heal == "core" or options.get("reads") == "lease"
+    mended = [name for name, is_needed in needed.items() if is_needed and name in options and name not in pins]
+    return {**options, **dict.fromkeys(mended, True)}
 
 
 def _milliseconds(options: Mapping[str, Any], name: str, otherwise: int) -> int:

@@ -62,12 +62,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 _ELECTION_TIMEOUT_MS: Final = Choices(((100, 30), (150, 50), (300, 20)))
 
-_BOUNDS: Final = Choices(((1.05, 4), (1.2, 3), (1.5, 2), (2.0, 1)))
+_BOUNDS: Final = Choices(((1.05, 50), (1.2, 30), (1.5, 15), (2.0, 5)))
 
 _OPTIONS: Final[dict[str, Choices]] = {
     "election_timeout_ms": _ELECTION_TIMEOUT_MS,
     "pre_vote": Choices(((True, 85), (False, 15))),
-    "reads": Choices((("quorum", 65), ("lease", 35))),
+    "check_quorum": Choices(((True, 80), (False, 20))),
+    "reads": Choices((("quorum", 60), ("lease", 40))),
     "lease_drift_bound": _BOUNDS,
     "max_entries_per_append": Choices(((64, 60), (8, 20), (1, 20))),
     "max_inflight": Choices(((64, 50), (8, 30), (1, 20))),
@@ -115,11 +116,11 @@ _CRASHES: Final = ("crash", "crash-loop", "rolling-restart", "power-loss", "clie
 _PAUSES: Final = ("pause", "client-pause")
 _CLOCKS: Final = ("clock-rate", "clock-step", "clock-reset", "clock-strobe", "lease-trap")
 _ADMINISTRATION: Final = ("transfer", "forced-election", "compact", "membership")
-_STORIES: Final = ("leader-hops", "duel")
+_STORIES: Final = ("leader-hops", "duel", "amnesia")
 
 _NODES: Final = Choices(((1, 3), (2, 4), (3, 40), (4, 6), (5, 40), (6, 3), (7, 4)))
 _CLIENTS: Final = Choices(((2, 10), (3, 25), (5, 40), (8, 25)))
-_RATES: Final = Choices(((20, 25), (40, 40), (60, 25), (100, 10)))
+_RATES: Final = Choices(((25, 20), (50, 50), (100, 30)))
 _ROUTING: Final = Choices((("leader", 50), ("home", 25), ("any", 25)))
 _BUSY_CLIENTS: Final = Choices(((5, 60), (8, 40)))
 _BUSY_RATES: Final = Choices(((60, 50), (120, 50)))
@@ -206,7 +207,7 @@ PROFILES: Final[dict[str, Profile]] = {
         _swarm_like(
             "clocks",
             "rates within the bound that leases assume, steps, strobes and resets, under partitions and pauses",
-            (*_CLOCKS, *_PARTITIONS, "pause"),
+            (*_CLOCKS, *_PARTITIONS, "pause", "amnesia"),
             (400_000, 700_000),
             options=_LEASES,
             wrong_clocks_ppm=700_000,
@@ -233,7 +234,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "swarm",
             "a random subset of everything that a correct system must survive",
             (*_PARTITIONS, *_PACKETS, *_CRASHES, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_STORIES),
-            (120_000, 200_000, 350_000),
+            (100_000, 180_000, 300_000),
         ),
     )
 }

@@ -62,7 +62,9 @@ def _enabled(streams: Streams, menu: Sequence[str], possible: Mapping[str, Episo
     """The swarm: some of the episodes, one at least."""
     density_ppm = streams("faults/density").choice(rhythm.density_ppm)
     enabled = [
-        episode for name, episode in possible.items() if streams(f"faults/{name}/enabled").chance_ppm(density_ppm)
+        episode
+        for name, episode in possible.items()
+        if streams(f"faults/{name}/enabled").chance_ppm(density_ppm * episode.odds)
     ]
     return enabled or [possible[name] for name in streams("faults/one").shuffled(menu) if name in possible][:1]
 
@@ -77,7 +79,10 @@ def _rounds(streams: Streams, ground: Ground, episode: Episode, rhythm: Rhythm) 
     for _ in range(episode.most):
         if at_ns >= ground.end_ns:
             return
-        yield from episode.draw(stream, ground, at_ns)
+        faults = episode.draw(stream, ground, at_ns)
+        yield from faults
+        if episode.whole:
+            at_ns = max((fault.end_ns for fault in faults), default=at_ns)
         at_ns += ground.timeout_ns // 4 + stream.exponential(gap_ns)
 
 

@@ -11,6 +11,7 @@ Chance alone seldom finds the bugs that need three things in a row, so that seve
 | `isolate-leader` | a deposed leader that still answers, with clients of its own beside it |
 | `leader-hops` | entries that reach a few, then a crash of the leader, again and again (paper, figure 8) |
 | `duel` | two candidates of one term, and a voter that restarts between their requests |
+| `amnesia` | a promise to a leader that a restart made forget (lease reads) |
 | `swizzle-clog` | replicas clogged one by one and released in another order (FoundationDB) |
 | `lease-trap` | an isolated leader with a slow clock while the others' clocks run fast (dissertation 6.4.1) |
 | `frozen-leader` | an isolated leader whose clock stands still for some timeouts (`beyond-*` only) |
@@ -31,7 +32,7 @@ EPISODES: Final[dict[str, Episode]] = {
     for episode in (
         Episode(name="partition", kinds=("partition",), draw=links.partition, least_replicas=2),
         Episode(name="nested-partitions", kinds=("partition",), draw=links.nested_partitions, least_replicas=3),
-        Episode(name="isolate-leader", kinds=("partition",), draw=links.isolate_leader, least_replicas=2),
+        Episode(name="isolate-leader", kinds=("partition",), draw=links.isolate_leader, least_replicas=2, odds=2),
         Episode(name="loss", kinds=("loss",), draw=links.loss),
         Episode(name="duplicate", kinds=("duplicate",), draw=links.duplicate),
         Episode(name="delay", kinds=("delay",), draw=links.delay),
@@ -45,8 +46,17 @@ EPISODES: Final[dict[str, Episode]] = {
         Episode(name="crash-loop", kinds=("crash",), draw=lives.crash_loop),
         Episode(name="rolling-restart", kinds=("crash",), draw=lives.rolling_restart, least_replicas=2),
         Episode(name="power-loss", kinds=("crash",), draw=lives.power_loss),
-        Episode(name="leader-hops", kinds=("partition", "crash"), draw=stories.leader_hops, least_replicas=3),
-        Episode(name="duel", kinds=("delay", "forced-election", "crash"), draw=stories.duel, least_replicas=3),
+        Episode(name="leader-hops", kinds=("partition", "crash"), draw=stories.leader_hops, least_replicas=3, odds=2),
+        Episode(name="duel", kinds=("delay", "forced-election", "crash"), draw=stories.duel, least_replicas=3, odds=2),
+        Episode(
+            name="amnesia",
+            kinds=("transfer", "partition", "crash", "forced-election"),
+            draw=stories.amnesia,
+            least_replicas=3,
+            brisk=True,
+            odds=2,
+            whole=True,
+        ),
         Episode(name="client-crash", kinds=("crash",), draw=lives.client_crash),
         Episode(name="client-pause", kinds=("pause",), draw=lives.client_pause),
         Episode(name="pause", kinds=("pause",), draw=lives.pause),
@@ -54,8 +64,12 @@ EPISODES: Final[dict[str, Episode]] = {
         Episode(name="clock-step", kinds=("clock-step",), draw=clocks.clock_step),
         Episode(name="clock-reset", kinds=("clock-step",), draw=clocks.clock_reset, most=1),
         Episode(name="clock-strobe", kinds=("clock-strobe",), draw=clocks.clock_strobe),
-        Episode(name="lease-trap", kinds=("clock-rate", "partition"), draw=stories.lease_trap, least_replicas=2),
-        Episode(name="frozen-leader", kinds=("pause", "partition"), draw=stories.frozen_leader, least_replicas=3),
+        Episode(
+            name="lease-trap", kinds=("clock-rate", "partition"), draw=stories.lease_trap, least_replicas=2, odds=2
+        ),
+        Episode(
+            name="frozen-leader", kinds=("pause", "partition"), draw=stories.frozen_leader, least_replicas=3, odds=2
+        ),
         Episode(name="transfer", kinds=("transfer",), draw=administration.transfer, least_replicas=2, brisk=True),
         Episode(
             name="forced-election",

@@ -35,7 +35,7 @@ def membership(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     fault = Membership(
         id="",
         begin_ns=at_ns,
-        end_ns=ground.until(at_ns, ground.span(stream, 20, 300)),
+        end_ns=ground.until(at_ns, ground.span(stream, 40, 300)),
         voters=tuple(sorted(chosen)),
         learners=tuple(stream.subset(others, 300_000)),
     )

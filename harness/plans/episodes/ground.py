@@ -31,8 +31,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return stream.log_uniform(self.timeout_ns * low_tenths // _TENTHS, self.timeout_ns * high_tenths // _TENTHS)
 
     def until(self, begin_ns: int, length_ns: int) -> int:
-        """When a fault of this length ends: with the phase at the latest."""
-        return max(begin_ns, min(begin_ns + length_ns, self.end_ns))
+        """When a fault of this length ends: with the phase at the latest, be it before it begins (see `in_time`)."""
+        return min(begin_ns + length_ns, self.end_ns)
 
 
 Draw = Callable[[Stream, Ground, int], tuple[Fault, ...]]
@@ -43,7 +43,8 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """A named thing that the nemesis may do. It needs these kinds of faults, and so many replicas.
 
     A brisk one is over in an instant, or may find nobody to obey, and comes four times as often as others. None comes
-    more than `most` times: beyond that a plan is not harder, only longer to read and to shrink.
+    more than `most` times: beyond that a plan is not harder, only longer to read and to shrink. `odds` is how much more
+    often than others one is enabled. One that is to be `whole` does not begin again before it is over.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     draw: Draw
     least_replicas: int = 1
     brisk: bool = False
+    odds: int = 1
+    whole: bool = False
     most: int = 8
 
 

@@ -53,9 +53,9 @@ def isolate_leader(
 
 
 def loss(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Lose from three to sixty of a hundred messages, on all links or on those of some replicas."""
-    end_ns = ground.until(at_ns, ground.span(stream, 10, 200))
-    ppm = stream.log_uniform(30_000, 600_000)
+    """Lose from five to sixty of a hundred messages, on all links or on those of some replicas."""
+    end_ns = ground.until(at_ns, ground.span(stream, 20, 200))
+    ppm = stream.log_uniform(50_000, 600_000)
     return (Loss(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_links(stream, ground), loss_ppm=ppm),)
 
 
@@ -64,7 +64,7 @@ def duplicate(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     fault = Duplicate(
         id="",
         begin_ns=at_ns,
-        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        end_ns=ground.until(at_ns, ground.span(stream, 20, 200)),
         targets=some_links(stream, ground),
         duplicate_ppm=stream.log_uniform(50_000, 800_000),
         spread_ns=ground.span(stream, 1, 30),
@@ -90,9 +90,9 @@ def reorder(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     fault = Reorder(
         id="",
         begin_ns=at_ns,
-        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        end_ns=ground.until(at_ns, ground.span(stream, 20, 200)),
         targets=some_links(stream, ground),
-        reorder_ppm=stream.log_uniform(50_000, 600_000),
+        reorder_ppm=stream.log_uniform(100_000, 600_000),
         hold_ns=ground.span(stream, 1, 30),
     )
     return (fault,)
@@ -103,7 +103,7 @@ def corrupt(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     fault = Corrupt(
         id="",
         begin_ns=at_ns,
-        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        end_ns=ground.until(at_ns, ground.span(stream, 20, 200)),
         targets=some_links(stream, ground),
         corrupt_ppm=stream.log_uniform(20_000, 400_000),
     )
@@ -135,7 +135,7 @@ def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     fault = SlowNode(
         id="",
         begin_ns=at_ns,
-        end_ns=ground.until(at_ns, ground.span(stream, 10, 200)),
+        end_ns=ground.until(at_ns, ground.span(stream, 20, 200)),
         targets=some_replicas(stream, ground),
         handling_ns=stream.log_uniform(_MILLISECOND, max(_MILLISECOND, ground.timeout_ns // 4)),
     )

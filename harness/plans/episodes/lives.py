@@ -58,7 +58,7 @@ def client_crash(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...
 
 def client_pause(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     """Stop up to half of the clients."""
-    end_ns = ground.until(at_ns, ground.span(stream, 2, 100))
+    end_ns = ground.until(at_ns, ground.span(stream, 10, 100))
     return (Pause(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_clients(stream, ground)),)
 
 

@@ -54,6 +54,7 @@ def test_an_episode_gives_what_it_declares_and_keeps_to_its_ground(name: str, re
         faults = episode.draw(stream, here, at_ns)
         assert {fault.kind for fault in faults} <= set(episode.kinds)
         assert all(at_ns <= fault.begin_ns <= fault.end_ns <= here.end_ns for fault in faults)
+        assert len(faults) <= 20
         for fault in faults:
             if isinstance(fault, ClockRate):
                 assert here.slowest_ppm <= fault.rate_ppm <= here.fastest_ppm
