@@ -25,10 +25,10 @@ verdict must be valid, but for the signatures that `expect` names.
 | `preset A [term=T] [vote=B] [log=1,1*9,2]` | what A's disk holds before it starts; `1*9` is nine entries of term 1 |
 | `timer A` | move A's clock to its next deadline |
 | `advance A,B 150ms`, `advance * 1s` | move clocks, of nodes or clients, by that much |
-| `deliver A>B [kind] [count]`, `deliver A,B>*`, `deliver all` | deliver what waits now, oldest first |
+| `deliver A>B [kind] [count]`, `deliver A,B>*`, `deliver all` | deliver what waits now, one by one, oldest first |
 | `again A>B [kind] [count]` | the same, and keep it, to be delivered once more |
 | `drop A>B [kind] [count]`, `drop all` | drop what waits now |
-| `settle [A B]` | deliver until nothing waits (between these nodes) |
+| `settle [A B]` | deliver the oldest message until nothing waits (between these nodes) |
 | `cut A B \\| C D`, `cut A > B`, `mend` | cut links both ways, or one way, also of clients; mend them all |
 | `crash A`, `restart A` | kill it (what was written stays), start it again |
 | `crash A power [BYTES]` | its power fails: of what was appended and not synced only the first BYTES are kept |

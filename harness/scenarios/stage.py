@@ -27,8 +27,8 @@ from .language import QUIETLY, Script, Step, duration_ns, read_terms, settings, 
 from .transcript import Transcript
 
 _STEP_NS: Final = 1_000_000
-_SETTLE_ROUNDS_MAX: Final = 1_000
-"""More rounds of delivering everything than any converging exchange takes; nodes that talk for ever end here."""
+_ROUNDS_MAX: Final = 5_000
+"""More messages than any exchange that comes to an end takes; nodes that talk for ever end here."""
 
 More = Callable[[], bool]
 """Continues a command in another round; False when there is nothing left to do."""
@@ -58,9 +58,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return decided and self.violations == self.script.violations
 
 
-def perform(script: Script, system: System) -> Result:
-    """Run a scenario. Raises BadInput for a command that makes no sense where it stands."""
-    stage = Stage(script, system)
+def perform(script: Script, system: System, *, fast: bool = True) -> Result:
+    """Run a scenario, in the fast lane of the world or its slow one. Raises BadInput for a command without sense."""
+    stage = Stage(script, system, fast=fast)
     stage.run()
     return Result(script=script, transcripts=stage.transcripts, verdict=stage.verdict())
 
@@ -68,12 +68,12 @@ def perform(script: Script, system: System) -> Result:
 class Stage:
     """One scenario on its way. A method `_do_x` is the command `x`."""
 
-    def __init__(self, script: Script, system: System) -> None:
+    def __init__(self, script: Script, system: System, *, fast: bool) -> None:
         self.script = script
         self.transcripts: list[list[str]] = [[] for _ in script.steps]
         self._system = system
         self._plan = plan_of(script, system)
-        self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True)
+        self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True, fast=fast)
         self._transcript = Transcript(self._world, system)
         self._clients = {
             name: ScriptedClient(name, self._plan, system, self._world.recorder) for name in self._plan.clients
@@ -131,10 +131,12 @@ class Stage:
         """Repeat a command that takes several rounds, each after what the last one caused."""
         more, rounds = argument
         kernel = self._world.kernel
-        if rounds < _SETTLE_ROUNDS_MAX and more():
+        if rounds == _ROUNDS_MAX:
+            self._transcript.say(f"no end after {rounds} messages")
+        elif more():
             kernel.exactly(kernel.now + 1_000, self._go_on, (more, rounds + 1))
-        else:
-            kernel.exactly(kernel.now + _STEP_NS, self._perform_next)
+            return
+        kernel.exactly(kernel.now + _STEP_NS, self._perform_next)
 
     def _perform(self, step: Step) -> More | None:
         if step.words[0] == QUIETLY and len(step.words) > 1:
@@ -205,13 +207,21 @@ class Stage:
 
     # -- messages -------------------------------------------------------------------------------------------------
 
-    def _do_deliver(self, words: Sequence[str], where: str) -> None:
-        for message in self._matching(words, where):
-            self._world.network.deliver_now(message)
+    def _do_deliver(self, words: Sequence[str], where: str) -> More:
+        return self._one_by_one(self._matching(words, where), again=False)
 
-    def _do_again(self, words: Sequence[str], where: str) -> None:
-        for message in self._matching(words, where):
-            self._world.network.deliver_now(message, again=True)
+    def _do_again(self, words: Sequence[str], where: str) -> More:
+        return self._one_by_one(self._matching(words, where), again=True)
+
+    def _one_by_one(self, messages: list[int], *, again: bool) -> More:
+        """Deliver a message a round, so that what it causes is over before the next one arrives."""
+        coming = iter(messages)
+
+        def deliver_next() -> bool:
+            message = next(coming, None)
+            return message is not None and self._world.network.deliver_now(message, again=again)
+
+        return deliver_next
 
     def _do_drop(self, words: Sequence[str], where: str) -> None:
         for message in self._matching(words, where):
@@ -220,17 +230,13 @@ class Stage:
     def _do_settle(self, words: Sequence[str], where: str) -> More:
         names = [self._seat(word, where).name for word in words]
 
-        def deliver_all() -> bool:
-            found = [
-                message
-                for message, (link, _, _) in self._world.network.waiting.items()
-                if not names or (link.source in names and link.target.name in names)
-            ]
-            for message in found:
-                self._world.network.deliver_now(message)
-            return bool(found)
+        def deliver_oldest() -> bool:
+            for message, (link, _, _) in self._world.network.waiting.items():
+                if not names or (link.source in names and link.target.name in names):
+                    return self._world.network.deliver_now(message)
+            return False
 
-        return deliver_all
+        return deliver_oldest
 
     def _do_cut(self, words: Sequence[str], where: str) -> None:
         one_way = ">" in words

@@ -23,7 +23,7 @@ CORPUS = Path(__file__).parents[2] / "mutants"
 ONLY_READS_OTHERWISE = ""
 
 MADE_FOR = [
-    ("ack-before-fsync", "f12_torn_write", "raft/committed-on-quorum"),
+    ("ack-before-fsync", "trap_follower_disk", "raft/leader-completeness"),
     ("candidate-clears-vote", "trap_candidate_keeps_vote", "raft/vote-once"),
     ("chunks-mixed", "f11_snapshot_other_image", "raft/state-digest"),
     ("commit-past-verified", "f03_minority_leader_heartbeat_first", "raft/state-machine-safety"),

@@ -29,6 +29,17 @@ def test_scenario_reads_as_it_did(name: str, own_system: System, request: pytest
 
 
 @pytest.mark.parametrize("name", library.names())
+def test_both_lanes_tell_the_same_story(name: str, own_system: System) -> None:
+    """The task lane, where every delivery wakes a Trio task, is the oracle of the fast one."""
+    script = library.read(library.find(name))
+
+    fast, slow = (perform(script, own_system, fast=lane) for lane in (True, False))
+
+    assert fast.transcripts == slow.transcripts
+    assert fast.verdict.anomalies == slow.verdict.anomalies
+
+
+@pytest.mark.parametrize("name", library.names())
 def test_scenario_tells_what_it_shows(name: str) -> None:
     """The first line is a title that fits on a line of the list, and there is a story."""
     script = library.read(library.find(name))

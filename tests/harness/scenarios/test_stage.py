@@ -159,3 +159,11 @@ def test_an_expected_violation_that_does_not_show_is_a_failure(play: Play) -> No
 
     assert result.verdict.validity == "valid"
     assert not result.is_judged_as_expected
+
+
+def test_nodes_that_talk_for_ever_are_cut_short(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.scenarios.stage._ROUNDS_MAX", 3)
+
+    result = play(PAIR + "> timer A\n> settle\n")
+
+    assert result.transcripts[2][-1] == "no end after 3 messages"
