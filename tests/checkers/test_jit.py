@@ -39,6 +39,7 @@ def test_a_valid_history_is_found_valid_with_a_witness_at_any_concurrency(proces
         assert result.validity == "valid"
         assert result.order is not None
         assert is_witness(result.order, found, CAS)
+        assert result.steps < 25 * len(found)
 
 
 def test_a_violation_that_no_cheap_test_sees_is_found_at_the_completion_that_the_reference_names() -> None:
@@ -117,6 +118,16 @@ def test_crashed_operations_of_one_class_are_counted_together() -> None:
 
     assert [verdict.validity for verdict in verdicts] == ["valid", "invalid"]
     assert max(verdict.steps for verdict in verdicts) < 5_000
+
+
+@pytest.mark.parametrize("crashed", ["1:w2 1? 2:c1,2 2?", "2:c1,2 2? 1:w2 1?"])
+def test_which_crashed_operation_was_used_is_remembered(crashed: str) -> None:
+    """The first read of 2 must be owed to the cas, because only the write can supply the second one."""
+    found = history(f"0:w1 0' {crashed} 3:r 3'2 0:w3 0' 3:r 3'3 3:r 3'2")
+    once_more = history(f"0:w1 0' {crashed} 3:r 3'2 0:w3 0' 3:r 3'3 3:r 3'2 0:w3 0' 3:r 3'2")
+
+    assert jit.check_operations(found.operations(), CAS).validity == "valid"
+    assert jit.check_operations(once_more.operations(), CAS).validity == "invalid"
 
 
 def test_values_that_nobody_reads_are_one_state() -> None:
