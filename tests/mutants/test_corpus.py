@@ -1,0 +1,86 @@
+"""The corpus of planted bugs: every patch still applies to today's code, and says where its bug is known from.
+
+Whether the harness finds them is the business of `foreshock mutants tests/mutants`, which takes its time; here are the
+three invariants beyond the classic five, each with a bug that nothing else sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.plans.draw import draw
+from harness.plans.faults import Crash, Fault, Partition
+from harness.plans.plan import Disks, DiskSpec, Plan
+from harness.run.drawing import abilities_of
+from harness.run.runner import run
+from harness.search import mutants
+from harness.systems.catalog import bind, own_package
+from harness.systems.checkouts import Checkouts
+from harness.systems.versions import systems
+
+FOLDER = Path(__file__).parent
+MUTANTS = mutants.read_all(FOLDER)
+MILLISECOND_NS = 1_000_000
+CRASH_NS, RESTART_NS = 2_000 * MILLISECOND_NS, 2_400 * MILLISECOND_NS
+
+
+@pytest.fixture(name="checkouts")
+def _checkouts() -> Iterator[Checkouts]:
+    with Checkouts() as checkouts:
+        yield checkouts
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_bug_applies_to_the_code_of_today_and_can_be_imported(
+    mutant: mutants.Mutant, checkouts: Checkouts
+) -> None:
+    mutants.plant(mutant, own_package(), checkouts)
+
+    assert mutant.name == mutant.patch.stem
+    assert mutant.source.split(";")[-1].strip()
+
+
+UNEVEN_DISKS = Disks(default=DiskSpec(fsync_min_ns=MILLISECOND_NS // 10, fsync_max_ns=10 * MILLISECOND_NS))
+"""A follower's fsync is often done before the leader's."""
+
+
+def quiet(*faults: Fault) -> Plan:
+    """A plan in which nothing happens but these faults, so that a bug shows where it is and not in what follows."""
+    with Checkouts() as checkouts:
+        able = abilities_of(systems(bind("raft_impl", checkouts)).values())
+    plan = draw(
+        seed=1, profile="calm", workload="register", options=able.options, duration_ns=4_000 * MILLISECOND_NS, rate=200
+    )
+    return msgspec.structs.replace(plan, faults=faults, disks=UNEVEN_DISKS)
+
+
+LEADER_ALONE = Partition(
+    id="f1", begin_ns=CRASH_NS, end_ns=RESTART_NS, shape="one", order=("@leader",), clients=("c1", "c2")
+)
+RESTART = Crash(id="f1", begin_ns=CRASH_NS, end_ns=RESTART_NS, targets=("@voter",), power=True)
+
+ONLY_ONE_SEES = {
+    "payload-reuse": ("deposed-leader-blanks-entries", {}, (LEADER_ALONE,)),
+    "durable-ack": ("recovery-forgets-vote", {}, (RESTART,)),
+    "committed-on-quorum": ("leader-counts-itself-early", {"storage": "async"}, ()),
+}
+
+
+@pytest.mark.parametrize("kind", ONLY_ONE_SEES)
+def test_an_invariant_beyond_the_classic_five_sees_a_bug_that_nothing_else_sees(
+    kind: str, checkouts: Checkouts
+) -> None:
+    name, options, faults = ONLY_ONE_SEES[kind]
+    (mutant,) = [mutant for mutant in MUTANTS if mutant.name == name]
+    plan = quiet(*faults)
+    plan = msgspec.structs.replace(plan, options={**plan.options, **options})
+
+    healthy = run(plan, bind("raft_impl", checkouts), gates=False)
+    outcome = run(plan, mutants.plant(mutant, own_package(), checkouts), gates=False)
+
+    assert healthy.anomalies == ()
+    assert {(anomaly.checker, anomaly.kind) for anomaly in outcome.anomalies} == {("raft", kind)}
