@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from harness.errors import BadInput, Exit
 
@@ -77,8 +78,9 @@ def _document(result: Any) -> dict[str, Any]:
                 "command": step.text,
                 "transcript": transcript,
                 "as_expected": list(step.expected) == transcript,
+                **msgspec.to_builtins(scene),
             }
-            for step, transcript in zip(script.steps, result.transcripts, strict=True)
+            for step, transcript, scene in zip(script.steps, result.transcripts, result.scenes, strict=True)
         ],
     }
 

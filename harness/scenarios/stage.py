@@ -24,21 +24,32 @@ from harness.systems.system import System
 from .cast import GROUP, plan_of
 from .clients import ScriptedClient
 from .language import QUIETLY, Script, Step, duration_ns, read_terms, settings, whole
+from .picture import NodePicture
 from .transcript import Transcript
 
 _STEP_NS: Final = 1_000_000
 _ROUNDS_MAX: Final = 5_000
 """More messages than any exchange that comes to an end takes; nodes that talk for ever end here."""
 
+_NEVER_QUIET: Final = ("nodes", "spare", "preset", "expect", QUIETLY)
+
 More = Callable[[], bool]
 """Continues a command in another round; False when there is nothing left to do."""
 
 
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """The stage when a command was over: every replica, and the messages that wait."""
+
+    nodes: list[NodePicture]
+    waiting: list[str]
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a scenario did: a transcript for each command, and the verdict over all of it."""
+    """What a scenario did: a transcript and a last scene for each command, and the verdict over all of it."""
 
     script: Script
     transcripts: list[list[str]]
+    scenes: list[Scene]
     verdict: Verdict
 
     @property
@@ -62,7 +73,7 @@ def perform(script: Script, system: System, *, fast: bool = True) -> Result:
     """Run a scenario, in the fast lane of the world or its slow one. Raises BadInput for a command without sense."""
     stage = Stage(script, system, fast=fast)
     stage.run()
-    return Result(script=script, transcripts=stage.transcripts, verdict=stage.verdict())
+    return Result(script=script, transcripts=stage.transcripts, scenes=stage.scenes, verdict=stage.verdict())
 
 
 class Stage:
@@ -71,6 +82,7 @@ class Stage:
     def __init__(self, script: Script, system: System, *, fast: bool) -> None:
         self.script = script
         self.transcripts: list[list[str]] = [[] for _ in script.steps]
+        self.scenes: list[Scene] = []
         self._system = system
         self._plan = plan_of(script, system)
         self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True, fast=fast)
@@ -109,8 +121,10 @@ class Stage:
     def _perform_next(self, _: None) -> None:
         kernel = self._world.kernel
         told = self._transcript.take()
-        if self._next_step and self.script.steps[self._next_step - 1].words[0] != QUIETLY:
-            self.transcripts[self._next_step - 1] += told
+        if self._next_step:
+            self.scenes.append(Scene(nodes=self._transcript.pictures(), waiting=self._transcript.waiting()))
+            if self.script.steps[self._next_step - 1].words[0] != QUIETLY:
+                self.transcripts[self._next_step - 1] += told
         if self._next_step == len(self.script.steps):
             kernel.stop("done")
             return
@@ -139,7 +153,9 @@ class Stage:
         kernel.exactly(kernel.now + _STEP_NS, self._perform_next)
 
     def _perform(self, step: Step) -> More | None:
-        if step.words[0] == QUIETLY and len(step.words) > 1:
+        if step.words[0] == QUIETLY:
+            if step.actor_or_verb in _NEVER_QUIET:
+                raise BadInput(f"`{step.text}`", "quietly before a command that moves something", self._where(step))
             step = msgspec.structs.replace(step, words=step.words[1:])
         client = self._clients.get(step.words[0])
         if client is not None:
@@ -255,8 +271,8 @@ class Stage:
         self._world.network.mend("script")
 
     def _do_waiting(self, words: Sequence[str], where: str) -> None:
-        for link, _, data in self._world.network.waiting.values():
-            self._transcript.say(f"{link.source}>{link.target.name} {self._system.describe_frame(data)}")
+        for line in self._transcript.waiting():
+            self._transcript.say(line)
 
     def _matching(self, words: Sequence[str], where: str) -> list[int]:
         """The messages that `all`, or `A,B>C [kind] [count]`, means; oldest first."""

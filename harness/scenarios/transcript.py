@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from checkers.trace import Row
 from harness.sim.network import Link
 from harness.sim.world import SimWorld
@@ -16,6 +18,7 @@ from harness.systems.system import System
 
 from .cast import GROUP
 from .language import write_terms
+from .picture import NodePicture, columns, describe_members, table_of
 
 _PROBES: Final = ("torn", "repair", "repeated", "read waited", "damaged")
 """Beginnings or parts of the probes that are worth a line."""
@@ -72,56 +75,66 @@ class Transcript:
         lines, self._lines = self._lines, []
         return lines
 
-    # -- tables ---------------------------------------------------------------------------------------------------
+    # -- pictures and tables --------------------------------------------------------------------------------------
+
+    def pictures(self) -> list[NodePicture]:
+        """Every replica as it is now."""
+        self._catch_up()
+        return [self._picture(name) for name in self._world.plan.replicas]
+
+    def waiting(self) -> list[str]:
+        """The messages that wait, oldest first."""
+        return [
+            f"{link.source}>{link.target.name} {self._system.describe_frame(data)}"
+            for link, _, data in self._waiting.values()
+        ]
 
     def show(self) -> None:
-        """A table of all replicas; the members are a column as soon as anybody's configuration is not the first."""
-        self._catch_up()
-        initial = self._world.plan.groups[GROUP].voters
-        states = {name: self._state(name) for name in self._world.plan.replicas}
-        configurations = {name: _membership(state) for name, state in states.items()}
-        changed = any(text not in ("", " ".join(sorted(initial))) for text in configurations.values())
-        table = [["node", "role", "term", "vote", "log", "commit", "applied"] + ["members"] * changed]
-        for name, state in states.items():
-            row = [name, *self._hard_state(name, state), *self._log_state(name, state)]
-            table.append(row + [configurations[name]] * changed)
-        self._lines += _columns(table)
+        """Add a table of all replicas."""
+        self._lines += table_of(self.pictures(), self._world.plan.groups[GROUP].voters)
 
     def show_progress(self, node: str) -> None:
-        """A table of what a leader knows of its followers."""
+        """Add a table of what a leader knows of its followers."""
         self._catch_up()
         state = self._state(node)
         peers = state["peers"] if state is not None else {}
         fields = ("pace", "match", "next", "inflight")
         table = [["follower", *fields]]
         table += [[name, *(str(peers[name][field]) for field in fields)] for name in sorted(peers)]
-        self._lines += _columns(table) if peers else [f"{node} leads nobody"]
+        self._lines += columns(table) if peers else [f"{node} leads nobody"]
 
     def _state(self, name: str) -> dict[str, Any] | None:
         server = self._world.seats[name].server
         state: dict[str, Any] | None = server.inspect()[GROUP] if server is not None else None
         return state
 
-    def _hard_state(self, name: str, state: dict[str, Any] | None) -> tuple[str, str, str]:
-        if state is None:
-            refused = self._world.seats[name].refused
-            return ("refuses" if refused else "down", "-", "-")
-        return (str(state["role"]), str(state["term"]), str(state["vote"] or "-"))
-
-    def _log_state(self, name: str, state: dict[str, Any] | None) -> tuple[str, str, str]:
-        """Log, commit and applied; those of a node that is down are what it had, those of one that refuses unknown."""
-        if self._world.seats[name].refused:
-            return ("-", "-", "-")
-        return (f"[{self._log(name, state)}]", str(self._commits.get(name, 0)), str(self._applied.get(name, 0)))
-
-    def _log(self, name: str, state: dict[str, Any] | None) -> str:
+    def _picture(self, name: str) -> NodePicture:
+        state = self._state(name)
         log = self._logs[name]
         if state is not None:  # what a snapshot has swallowed leaves the log without a note
             for index in [index for index in log if index < state["first"]]:
                 del log[index]
-        first = min(log) if log else self._applied.get(name, 0) + 1
-        terms = write_terms([log[index] for index in sorted(log)])
-        return f"{first}: {terms}".rstrip() if first > 1 else terms
+        commit, applied = self._commits.get(name, 0), self._applied.get(name, 0)
+        picture = NodePicture(
+            node=name,
+            role="refuses" if self._world.seats[name].refused else "down",
+            first=min(log) if log else applied + 1,
+            log=tuple(log[index] for index in sorted(log)),
+            commit=commit,
+            applied=applied,
+        )
+        if state is None:
+            return picture
+        voters, outgoing, learners = (tuple(names) for names in state["membership"])
+        return msgspec.structs.replace(
+            picture,
+            role=str(state["role"]),
+            term=state["term"],
+            vote=state["vote"],
+            voters=voters,
+            outgoing=outgoing,
+            learners=learners,
+        )
 
     # -- from rows to lines ---------------------------------------------------------------------------------------
 
@@ -176,7 +189,8 @@ class Transcript:
             return f"{actor} {role} t{term}"
         if self._world.seats[actor].incarnation == 1:
             return None
-        return f"{actor} starts again: t{recovery.term}, vote {recovery.vote}, log [{self._log(actor, None)}]"
+        log = self._picture(actor).log_text
+        return f"{actor} starts again: t{recovery.term}, vote {recovery.vote}, log [{log}]"
 
     def _tell_term(self, actor: str, group: str, term: int) -> str | None:
         if actor in self._recoveries:
@@ -218,8 +232,7 @@ class Transcript:
     def _tell_config(self, actor: str, group: str, index: int, voters: Any, outgoing: Any, learners: Any) -> str | None:
         if actor in self._recoveries:
             return None
-        text = _membership({"membership": (voters, outgoing, learners)})
-        return f"{actor} members {text}" + (" again" if not index else "")
+        return f"{actor} members {describe_members(voters, outgoing, learners)}"
 
     def _tell_snapshot(self, actor: str, group: str, how: str, index: int, term: int, state: bytes) -> str | None:
         if how != "taken":
@@ -255,25 +268,7 @@ class Transcript:
         return " ".join(words) + f" -> {kind}" + (f" ({error})" if error else "")
 
 
-def _membership(state: dict[str, Any] | None) -> str:
-    """A configuration in words: `A B C, from A B, learners D`."""
-    if state is None:
-        return ""
-    voters, outgoing, learners = state["membership"]
-    parts = [" ".join(voters)]
-    if outgoing:
-        parts.append("from " + " ".join(outgoing))
-    if learners:
-        parts.append("learners " + " ".join(learners))
-    return ", ".join(parts)
-
-
 def _plain(value: Any) -> str:
     if value is None:
         return "nothing"
     return " ".join(_plain(part) for part in value) if isinstance(value, list | tuple) else str(value)
-
-
-def _columns(table: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

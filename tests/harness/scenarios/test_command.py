@@ -60,6 +60,20 @@ def test_rewriting_makes_a_file_that_reads_as_expected(file: Path, capfd: pytest
     assert "A leader t1" in file.read_text()
 
 
+def test_json_has_a_picture_of_every_node_after_each_step(capfd: pytest.CaptureFixture[str]) -> None:
+    """What a visual walk-through is drawn from."""
+    cli.run(["scenario", "i_remove_leader", "--json"])
+
+    steps = json.loads(capfd.readouterr().out)["steps"]
+    first, last = steps[0]["nodes"], {picture["node"]: picture for picture in steps[-1]["nodes"]}
+    assert [(picture["node"], picture["role"], picture["log"]) for picture in first] == [
+        (name, "follower", []) for name in "ABC"
+    ]
+    assert (last["B"]["role"], last["B"]["log"], last["B"]["voters"]) == ("leader", [1, 1, 1, 2, 2], ["B", "C"])
+    assert (last["A"]["commit"], last["A"]["first"]) == (3, 1)
+    assert any(line.startswith("A>B append t1") for step in steps for line in step["waiting"])
+
+
 def test_a_violation_that_nobody_expects_is_exit_1_even_when_rewriting(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

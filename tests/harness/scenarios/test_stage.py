@@ -31,6 +31,9 @@ BAD = [
     ("c1 write x 1 at X", "home 'X'"),
     ("c1", "no op"),
     ("expect", "no signature"),
+    ("quietly", "quietly"),
+    ("quietly preset A log=1", "quietly"),
+    ("quietly quietly show", "quietly"),
     ("preset A log=2,1", "log '2,1'"),
     ("preset X log=1", "actor 'X'"),
 ]
