@@ -30,6 +30,9 @@ def check(text: str, limits: Limits = registers.NO_LIMITS) -> LinearizabilityRes
         pytest.param("0:w1 0' 2:w2 2? 1:c1,9 1!", id="a refused cas after a crashed write of another value"),
         pytest.param("0:w1 0' 2:c1,2 2? 1:c1,9 1!", id="a refused cas after a crashed cas of the same value"),
         pytest.param("0:w1 1:w2 0' 1' 2:c1,8 2! 3:r 3'2", id="a refused cas of the value overwritten in time"),
+        pytest.param(
+            "0:w1 1:w2 2:cnil,8 2! 0' 3:w3 3' 2:c3,9 2! 1'", id="the write that returns first makes room first"
+        ),
     ],
 )
 def test_is_linearizable(text: str) -> None:
@@ -53,6 +56,9 @@ def test_is_linearizable(text: str) -> None:
         pytest.param("0:w1 0' 1:c1,9 1!", 3, id="a refused cas of the only value there can be"),
         pytest.param("0:w1 0' 2:c1,2 1:c1,9 1! 2!", 5, id="two cas refused though nothing else was written"),
         pytest.param("0:w1 1:w2 0' 1' 2:c1,8 2! 3:c2,9 3!", 7, id="two values left, and both are refused"),
+        pytest.param(
+            "0:w1 1:w2 2:cnil,8 2! 3:w3 3' 4:r 5:r 4'1 5'2 0' 1'", 9, id="what makes room early must not be seen late"
+        ),
         pytest.param("0:c5,6 1:c6,7 1' 0' 2:r 2'7", 2, id="a chain of cas that hangs in the air"),
     ],
 )
