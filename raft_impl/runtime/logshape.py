@@ -74,9 +74,16 @@ class LogShape:
             self._terms.append(term)
 
     def truncate(self, index: int) -> None:
-        """The entries from `index` on are gone."""
-        if not self.base_index < index <= self.last_index + 1:
+        """The entries from `index` on are gone.
+
+        A segment may begin by cutting into the one before it, and that may have been removed since, because a snapshot
+        covers it. Then the log begins at the cut, behind an entry whose term is not known any more.
+        """
+        if not 0 < index <= self.last_index + 1:
             raise Corrupt("log-gap", f"truncated from {index} in the log of {self.base_index + 1}..{self.last_index}")
+        if index <= self.base_index:
+            self._restart(index - 1, 0)
+            return
         self.last_index = index - 1
         while self._starts[-1] > self.last_index:
             self._starts.pop()

@@ -9,6 +9,9 @@ rule's other tests.
   acknowledged a write that had not been sent yet (linearizability/nonlinearizable/cas-register/read).
 * compact_while_an_image_waits: a replica was told to compact while a leader's image that it had taken over waited for
   its fsync, and raised, because its log began behind its machine.
+* truncation_into_a_removed_segment: a conflicting entry at the end of one segment was cut off at the beginning of the
+  next, a snapshot then covered and removed the first, and after a power loss the replica refused its own log for ever
+  (log-gap; liveness/no-leader).
 """
 
 from __future__ import annotations

@@ -161,6 +161,26 @@ def test_the_script_rotates_segments_and_removes_covered_ones() -> None:
     assert len(disk.names()) <= 4
 
 
+def test_a_log_whose_truncation_reaches_into_a_segment_removed_since_is_found_as_it_was_left() -> None:
+    """The leader's entry replaced one at the end of the segment before, and then a snapshot covered that segment."""
+    disk = FakeDisk()
+    wal = Wal(disk, "g0", segment_bytes=SEGMENT_BYTES, trailing_entries=0)
+    run(wal.recover())
+    for change in (
+        persist(hard(1), None, entries(1, 1, 1, 1, size=200)),
+        persist(hard(2), 3, entries(3, 2, 2, 2)),
+        persist(None, None, (), snapshot(4, 2)),
+        persist(None, None, entries(6, 2)),
+    ):
+        wal.write(change)
+        run(wal.sync())
+    assert [name for name in disk.names() if name.endswith(".wal")] == ["g0-00000002.wal"]
+
+    _, found = open_wal(disk.lose_power())
+
+    assert state_of(found) == (hard(2), 4, entries(5, 2, 2))
+
+
 def test_trailing_entries_are_handed_back_with_the_snapshot() -> None:
     disk = FakeDisk()
     wal, _ = open_wal(disk)
