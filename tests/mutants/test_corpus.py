@@ -63,7 +63,7 @@ LEADER_ALONE = Partition(
 )
 RESTART = Crash(id="f1", begin_ns=CRASH_NS, end_ns=RESTART_NS, targets=("@voter",), power=True)
 
-ONLY_ONE_SEES = {
+ONLY_ONE_SEES: dict[str, tuple[str, dict[str, str], tuple[Fault, ...]]] = {
     "payload-reuse": ("deposed-leader-blanks-entries", {}, (LEADER_ALONE,)),
     "durable-ack": ("recovery-forgets-vote", {}, (RESTART,)),
     "committed-on-quorum": ("leader-counts-itself-early", {"storage": "async"}, ()),
