@@ -272,8 +272,9 @@ class Leader:
             self._count_confirmations(now)
         if self._feed_all:
             self._feed_all = False
+            made: dict[Index, tuple[Append, int]] = {}
             for node, progress in self._peers.items():
-                self._feed(now, node, progress)
+                self._feed(now, node, progress, made)
 
     def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
         """Answer everybody who waits. `deposed` tells a later term from a leadership that was given up."""
@@ -298,24 +299,42 @@ class Leader:
         self._feed_all = True
         return index
 
-    def _feed(self, now: int, node: NodeId, progress: Progress) -> None:
-        """Send the follower what it lacks, as far as its window allows."""
+    def _feed(
+        self, now: int, node: NodeId, progress: Progress, made: dict[Index, tuple[Append, int]] | None = None
+    ) -> None:
+        """Send the follower what it lacks, as far as its window allows.
+
+        `made` holds the appends that others were given at this very moment, with their sizes, by their first index:
+        followers in step get one and the same message.
+        """
         replica = self._replica
         log = replica.log
         config = self._config
-        while progress.may_send(config.max_inflight, config.max_inflight_bytes):
-            if progress.next > log.last and progress.pace is Pace.REPLICATE:
+        while progress.next <= log.last or progress.pace is not Pace.REPLICATE:
+            if not progress.may_send(config.max_inflight, config.max_inflight_bytes):
                 return
-            previous = Index(progress.next - 1)
-            previous_term = log.term(previous)
-            if previous_term is None:
-                # The entry before the next one is gone, so nothing could verify an append, not even an empty one.
-                self._begin_snapshot(now, node, progress)
-                return
-            entries, size = log.batch(progress.next, config.max_entries_per_append, config.max_bytes_per_append)
-            message = Append(replica.term, previous, previous_term, replica.commit, entries)
+            found = made.get(progress.next) if made is not None else None
+            if found is None:
+                found = self._make_append(progress.next)
+                if found is None:
+                    # The entry before the next one is gone, so nothing could verify an append, not even an empty one.
+                    self._begin_snapshot(now, node, progress)
+                    return
+                if made is not None:
+                    made[progress.next] = found
+            message, size = found
             replica.out.send_now.append((node, message))
-            progress.sent(Index(previous + len(entries)), size, now)
+            progress.sent(Index(message.prev_index + len(message.entries)), size, now)
+
+    def _make_append(self, first: Index) -> tuple[Append, int] | None:
+        """The append that begins with `first`, and its bytes; None when our log no longer tells what precedes it."""
+        replica, config = self._replica, self._config
+        previous = Index(first - 1)
+        previous_term = replica.log.term(previous)
+        if previous_term is None:
+            return None
+        entries, size = replica.log.batch(first, config.max_entries_per_append, config.max_bytes_per_append)
+        return Append(replica.term, previous, previous_term, replica.commit, entries), size
 
     def _begin_snapshot(self, now: int, node: NodeId, progress: Progress) -> None:
         snapshot = self._replica.snapshot
