@@ -18,7 +18,7 @@ from ..protocol.leader import FAR_NS
 from .client import RECONNECT
 from .env import Environment
 from .member import GroupSpec, Member
-from .wire import Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome, decode, encode, is_of_protocol
+from .wire import PROTOCOL_TYPES, Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome, decode, encode
 
 _CONNECTION_NUMBERS: Final = 1 << 62
 _CLIENT_COUNT_MAX: Final = 1 << 16
@@ -32,6 +32,8 @@ class Server:
         self, env: Environment, groups: Mapping[str, GroupSpec], options: Mapping[str, Any], *, level: int = LEVEL
     ) -> None:
         self.deadline_ns = 0
+        self.must_sync = False
+        """Whether something waits for an fsync."""
         self.storage: str = options["storage"]
         """With `sync` there is no `process` between one that gave True and its `post`; with `async` there may be."""
         self.notes: list[tuple[Any, ...]] = []
@@ -72,12 +74,8 @@ class Server:
             if member.wake_at_ns < deadline_ns:
                 deadline_ns = member.wake_at_ns
         self.deadline_ns = deadline_ns
+        self.must_sync = must_sync
         return must_sync
-
-    @property
-    def must_sync(self) -> bool:
-        """Whether something waits for an fsync."""
-        return any(member.must_sync for member in self._all)
 
     async def sync(self) -> None:
         """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, for ever."""
@@ -119,6 +117,7 @@ class Server:
 
     def _aim(self) -> None:
         """Be called again when a timer is due; at once when something was written outside `process`."""
+        self.must_sync = any(member.must_sync for member in self._all)
         steps_are_due = self.must_sync and self.storage == "sync"
         self.deadline_ns = 0 if steps_are_due else min(member.wake_at_ns for member in self._all)
 
@@ -131,15 +130,16 @@ class Server:
         member = self._members.get(group)
         if member is None:
             return
-        if is_of_protocol(frame):
+        kind = type(message)
+        if kind in PROTOCOL_TYPES:
             member.step(now, source, message)
-        elif type(message) is Request:
+        elif kind is Request:
             self._request(now, source, member, message)
-        elif type(message) is Hello:
+        elif kind is Hello:
             self._env.network.send(source, encode(group, Welcome(self._connection)))
-        elif type(message) is LevelAsk:
+        elif kind is LevelAsk:
             member.tell_level(source, message)
-        elif type(message) is LevelTell:
+        elif kind is LevelTell:
             member.hear_level(now, source, message)
 
     def _request(self, now: int, source: str, member: Member, request: Request) -> None:

@@ -101,6 +101,9 @@ class LevelTell(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="lev
     level: int
 
 
+PROTOCOL_TYPES: Final[frozenset[type]] = frozenset(MESSAGE_TYPES)
+"""What replicas say to each other."""
+
 DriverMessage = Hello | Welcome | Request | Reply | LevelAsk | LevelTell
 AnyMessage = Message | DriverMessage
 
@@ -137,11 +140,6 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         return _DECODE[code](body)
     except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def is_of_protocol(frame: bytes) -> bool:
-    """Whether a frame that `decode` took is a message between replicas."""
-    return frame[1] < _FIRST_DRIVER_KIND
 
 
 def kind_of(frame: bytes) -> str:
