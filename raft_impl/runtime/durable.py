@@ -24,18 +24,18 @@ class DurableReader:
 
     def synced(self, name: str, content: bytearray, unchanged: int) -> tuple[Durable, ...]:
         """The durable content of `name`, whose first `unchanged` bytes are as at the last call for that name."""
-        parsed = parse_segment_name(name)
-        if parsed is None:
-            return ()
         segment = self._segments.get(name)
         if segment is None or unchanged < segment.size:
-            segment = self._segments[name] = _Segment(name)
+            parsed = parse_segment_name(name)
+            if parsed is None:
+                return ()
+            segment = self._segments[name] = _Segment(name, parsed[0])
         segment.read_on(content)
-        if segment.shape is None:
-            return ()
-        hard_state = segment.shape.hard_state
         shape = segment.shape
-        facts = (parsed[0], shape.last_index, hard_state.term, hard_state.vote)
+        if shape is None:
+            return ()
+        hard_state = shape.hard_state
+        facts = (segment.group, shape.last_index, hard_state.term, hard_state.vote)
         return ((*facts, shape.last_term) if shape.last_term or not shape.last_index else facts,)
 
     def renamed(self, source: str, target: str) -> None:
@@ -55,7 +55,8 @@ class DurableReader:
 class _Segment:
     """One segment, as far as it was read. A segment begins with the state it continues, so each stands alone."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, group: str) -> None:
+        self.group = group
         self.size = 0
         self.shape: LogShape | None = None
         self._name = name
@@ -73,16 +74,14 @@ class _Segment:
     def _take(self, record: Record) -> None:
         if self.shape is None:
             self.shape = shape_at(segment_head(record))
-        elif not self._reaches_below(record):
+        elif record[0] != RecordType.TRUNCATE or not self._reaches_below(self.shape, record):
             fold(self.shape, record)
 
-    def _reaches_below(self, record: Record) -> bool:
+    @staticmethod
+    def _reaches_below(shape: LogShape, truncation: Record) -> bool:
         """Take a truncation that goes back into an earlier segment, whose entries this one does not know."""
-        assert self.shape is not None
-        if record[0] != RecordType.TRUNCATE:
+        index = decode_index(truncation[1])
+        if index > shape.base_index:
             return False
-        index = decode_index(record[1])
-        if index > self.shape.base_index:
-            return False
-        self.shape.reset(index - 1, 0)
+        shape.reset(index - 1, 0)
         return True

@@ -66,10 +66,11 @@ class LogShape:
 
     def append(self, index: int, term: int) -> None:
         """An entry was appended. Raises Corrupt unless it follows on the last one."""
-        if index != self.last_index + 1 or term < self.last_term:
-            raise Corrupt("log-gap", f"entry {index} of term {term} after {self.last_index} of term {self.last_term}")
+        last_term = self._terms[-1]
+        if index != self.last_index + 1 or term < last_term:
+            raise Corrupt("log-gap", f"entry {index} of term {term} after {self.last_index} of term {last_term}")
         self.last_index = index
-        if term != self._terms[-1]:
+        if term != last_term:
             self._starts.append(index)
             self._terms.append(term)
 

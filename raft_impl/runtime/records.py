@@ -38,7 +38,9 @@ _MAGIC: Final = 0xA5
 _END: Final = b"\x5a"
 _HEADER: Final = struct.Struct(">BBIIII")
 _CRC: Final = struct.Struct(">I")
-_HEADER_BYTES: Final = _HEADER.size + _CRC.size
+_WHOLE_HEADER: Final = struct.Struct(">BBIIIII")
+_CHECKED_BYTES: Final = _HEADER.size
+_HEADER_BYTES: Final = _WHOLE_HEADER.size
 OVERHEAD_BYTES: Final = _HEADER_BYTES + len(_END)
 
 
@@ -112,9 +114,8 @@ def _header(content: bytes | bytearray, offset: int, seed: int) -> tuple[int, in
     """(type, length, durable, chain) of a whole header that belongs at `offset`, or None."""
     if content[offset] != _MAGIC or offset + _HEADER_BYTES > len(content):
         return None
-    _, kind, length, own_offset, durable, chain = _HEADER.unpack_from(content, offset)
-    (expected,) = _CRC.unpack_from(content, offset + _HEADER.size)
-    if own_offset != offset or crc32(content[offset : offset + _HEADER.size], seed) != expected:
+    _, kind, length, own_offset, durable, chain, expected = _WHOLE_HEADER.unpack_from(content, offset)
+    if own_offset != offset or crc32(content[offset : offset + _CHECKED_BYTES], seed) != expected:
         return None
     return kind, length, durable, chain
 
