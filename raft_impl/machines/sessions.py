@@ -192,12 +192,13 @@ class SessionedMachine:
         self.level = level
 
     def _remember(self, name: int, session: Session) -> None:
-        self._forget(name)
+        known = self._sessions.get(name)
         record = (name, session.sequence, session.answer, session.idle_ns, session.deadline_ns)
         session.digest = record_digest(pack(record))
         self._sessions[name] = session
-        self._sessions_digest += session.digest
-        self._next_expiry_ns = min(self._next_expiry_ns, session.deadline_ns)
+        self._sessions_digest += session.digest - (known.digest if known is not None else 0)
+        if session.deadline_ns < self._next_expiry_ns:
+            self._next_expiry_ns = session.deadline_ns
 
     def _forget(self, name: int) -> None:
         known = self._sessions.pop(name, None)
