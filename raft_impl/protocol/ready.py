@@ -84,7 +84,7 @@ class Transferred(msgspec.Struct, frozen=True, gc=False):
 Answer = Proposed | ReadAt | Refused | Transferred
 
 
-class Ready(msgspec.Struct):
+class Ready(msgspec.Struct, gc=False):
     """All that the core wants done after one input, or after a held batch of inputs."""
 
     persist: Persist | None = None
