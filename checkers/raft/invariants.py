@@ -409,7 +409,8 @@ class Invariants:
             self._report(index, replica, "apply-order", "uncommitted", what, log_index=applied)
         replica.applied = applied
         group, log = replica.group, replica.log
-        if log.base < applied <= log.last and group.digest_of[log.chain[applied - log.base]] != command:
+        position = applied - log.base
+        if 0 < position < len(log.chain) and group.digest_of[log.chain[position]] != command:
             what = f"applied at index {applied} another command than its log holds"
             self._report(index, replica, "state-machine-safety", "not-the-log", what, log_index=applied)
         first = group.applied.get(applied)
@@ -483,7 +484,8 @@ class Invariants:
             if replica.role == "down" or (replica.recovering and replica.recovered_at is None):
                 replica.reported = (last, term, vote)  # what the crash left, or a repair of it, before it was read
                 continue
-            self._close_recovery(index, replica)
+            if replica.recovering:
+                self._close_recovery(index, replica)
             disk = replica.disk
             disk.term, disk.vote = term, vote
             if vote is not None:

@@ -179,7 +179,10 @@ class SimDisk:
 
     def durable_name_of(self, file: SimFile) -> str | None:
         """The name under which a power loss now would leave this file, if any."""
-        return next((name for name, other in self._durable_names.items() if other is file), None)
+        for name, other in self._durable_names.items():
+            if other is file:
+                return name
+        return None
 
     def _tear(self, file: SimFile, change: Change, draws: Counter) -> None:
         """A part of the first lost write reached the platter: whole sectors, or half of one."""

@@ -153,13 +153,13 @@ class SimDiskPort:
         if not self._environment.dead:
             self._disk.unlink(name)
 
-    async def fsync(self, name: str) -> None:
+    def fsync(self, name: str) -> Coroutine[Any, Any, None]:
         """Wait until the content is durable."""
-        await self._environment.sync(name)
+        return self._environment.sync(name)
 
-    async def fsync_directory(self) -> None:
+    def fsync_directory(self) -> Coroutine[Any, Any, None]:
         """Wait until the names are durable."""
-        await self._environment.sync(None)
+        return self._environment.sync(None)
 
 
 class SimEnvironment:
@@ -373,8 +373,7 @@ class SimEnvironment:
     def deliver(self, source: str, data: bytes) -> None:
         """Put a datagram into the inbox. The world has checked that the actor is up and not paused."""
         self._inbox.append((source, data))
-        if self._task is not None:
-            self._stir()
+        self._stir()
 
     def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""

@@ -49,12 +49,12 @@ class Recorder:
         if kernel.closed:
             return
         now = kernel.now
-        for note in notes:
+        for index, note in enumerate(notes, log.index):
             kind = note[0]
             row = (now, kind, actor, *note[1:])
             handler = handlers.get(kind)
             if handler is not None:
-                handler(log.index, row)
+                handler(index, row)
             elif kind == "probe":
                 self.probes[note[1]] += 1
             log.append(row)

@@ -148,7 +148,9 @@ class Seat:
         environment = self.environment
         complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
         spec = self._disk_spec
-        latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns) + self._slowness_ns()
+        latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns)
+        if self.slow_ns:
+            latency_ns += self._slowness_ns()
         self.writes_in_flight += 1
         self._kernel.at(self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done))
         if self.armed:

@@ -48,17 +48,21 @@ class Draws:
 class Counter:
     """A stream read in order, for things that have a natural ordinal of their own (an actor's n-th timeout)."""
 
-    __slots__ = ("_draws", "_next")
+    __slots__ = ("_block", "_draws", "_next")
 
     def __init__(self, seed: int, *key: str) -> None:
         self._draws = Draws(seed, *key)
         self._next = 0
+        self._block: tuple[int, ...] = ()  # the one that holds the next integer, once its first was taken
 
     def take(self) -> int:
         """The next integer in [0, 2**64)."""
         ordinal = self._next
         self._next = ordinal + 1
-        return self._draws.at(ordinal)
+        slot = ordinal & BLOCK_MASK
+        if not slot:
+            self._block = self._draws.block(ordinal >> BLOCK_SHIFT)
+        return self._block[slot]
 
     def below(self, bound: int) -> int:
         """The next integer in [0, bound), by multiplication (bias below bound / 2**64)."""
@@ -66,7 +70,7 @@ class Counter:
 
     def between(self, low: int, high: int) -> int:
         """The next integer in [low, high], both included."""
-        return low + self.below(high - low + 1)
+        return low + ((self.take() * (high - low + 1)) >> 64)
 
 
 def _exponential_table() -> tuple[int, ...]:

@@ -176,14 +176,14 @@ class Kernel(trio.abc.Clock):
         if deadline != self._deadline:
             self._deadline, self._deadline_ns = deadline, _to_ns(deadline)
         limit = self._deadline_ns
-        heap = self._heap
+        heap, pop = self._heap, heapq.heappop
         self._woke = False
         self.log.settle()
         if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
             self._check_budget()
         try:
             while heap and heap[0][0] <= limit:
-                self.now, _, _, callback, argument = heapq.heappop(heap)
+                self.now, _, _, callback, argument = pop(heap)
                 self.pops += 1
                 callback(argument)
                 if self._woke:
