@@ -40,12 +40,13 @@ from benchmarks.histories import (
     record,
 )
 from checkers.history import INF
-from checkers.linearizability import counters, registers
+from checkers.linearizability import counters, registers, zones
 from checkers.linearizability.alphabet import Numbered
 from checkers.linearizability.checker import decide
 from checkers.linearizability.result import Limits
 from checkers.linearizability.suppliers import find_unsupplied
-from checkers.models import CAS_REGISTER, COUNTER
+from checkers.models.counters import COUNTER
+from checkers.models.registers import CAS_REGISTER
 from checkers.transactions import list_append
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -71,7 +72,7 @@ class Row:
     aim: str = ""
 
 
-def _check_registers(given: tuple[list[Any], registers.Columns]) -> str:
+def _check_registers(given: tuple[list[Any], zones.Columns]) -> str:
     keys, columns = given
     parts = [columns] if keys[0] is None else list(columns.by_key(keys).values())
     found = {registers.check_columns(part).validity for part in parts}

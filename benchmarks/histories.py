@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from checkers.history import INF, History, Op, Operation, freeze
-from checkers.linearizability import counters, registers
+from checkers.linearizability import counters, zones
 
 
 class Machine(Protocol):
@@ -145,7 +145,7 @@ class Recording:
                 key,
                 value,
                 told if outcome == "ok" else None,
-                outcome,  # type: ignore[arg-type]  # one of the three
+                outcome,
                 told if outcome == "fail" else None,
                 call,
                 ret,
@@ -171,7 +171,7 @@ class Recording:
         columns = (self.calls, self.returns, self.keys, self.functions, self.values, self.outcomes, self.told)
         return list(zip(*columns))
 
-    def registers(self) -> tuple[list[Any], registers.Columns]:
+    def registers(self) -> tuple[list[Any], zones.Columns]:
         """Make the columns of registers, and the key of each row."""
         keys: list[Any] = []
         rows: list[tuple[int, int, int, Any, Any]] = []
@@ -179,14 +179,14 @@ class Recording:
             if f == "read":
                 if outcome != "ok":
                     continue
-                rows.append((call, ret, registers.READ, told, None))
+                rows.append((call, ret, zones.READ, told, None))
             elif f == "write":
-                rows.append((call, ret, registers.WRITE, None, value))
+                rows.append((call, ret, zones.WRITE, None, value))
             else:
-                rows.append((call, ret, registers.REFUSED if outcome == "fail" else registers.CAS, *value))
+                rows.append((call, ret, zones.REFUSED if outcome == "fail" else zones.CAS, *value))
             keys.append(key)
         calls, returns, kinds, olds, news = map(list, zip(*rows))
-        return keys, registers.Columns(calls, returns, bytes(kinds), olds, news)
+        return keys, zones.Columns(calls, returns, bytes(kinds), olds, news)
 
     def counter(self) -> counters.Columns:
         """Make the columns of a counter."""

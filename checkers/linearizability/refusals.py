@@ -1,6 +1,6 @@
 """Refused cas on registers of unique values: whether each can be given an instant at which the state was another.
 
-`registers` has found the zones of all values and that they do not clash. A refused cas(a, _) with the interval [c, r]
+`zones` has found the zones of all values and that they do not clash. A refused cas(a, _) with the interval [c, r]
 asks for more: at some instant in it the state was not a. Refusals never move the state, so each is a **demand** on the
 order and the times at which the state changes, and nothing else.
 
@@ -59,7 +59,7 @@ class Refusal(NamedTuple):
 
 
 class Zones(Protocol):
-    """What `registers.Clusters` knows. Lists are by cluster; a cluster with an infinite due may never have been."""
+    """What `zones.Clusters` knows. Lists are by cluster; a cluster with an infinite due may never have been."""
 
     call: list[int]
     due: list[int]

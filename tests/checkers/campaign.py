@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 from checkers.history import INF, Operation
-from checkers.linearizability import counters, deltas, mutexes, queues, registers, sets
+from checkers.linearizability import counters, deltas, multisets, mutexes, queues, registers, sets
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.models import CAS_REGISTER, COUNTER, MAP, MUTEX, QUEUE, SET, Model
 from tests.checkers import brute
@@ -98,15 +98,15 @@ def run_object(rng: random.Random, path: Path) -> list[Operation]:
 def _scatter(rng: random.Random, path: Path, answers: list[tuple[str, Any, str, Any]]) -> list[Operation]:
     """Give answers (f, value, type, result or error) intervals, many of them short and some of them very long."""
     length = rng.choice((0.05, 0.15, 0.4))
-    spans = []
-    for answer in answers:
+    moments = []  # (time, which operation, whether it returns): all different, and a call comes before its return
+    for number in range(len(answers)):
         begin = rng.random()
-        spans.append((begin, begin + length * rng.choice((0.2, 1, 1, 4)) * rng.random(), answer))
-    order = sorted([begin for begin, *_ in spans] + [end for _, end, _ in spans])
-    index = {time: place for place, time in enumerate(order)}
+        moments.append((begin, number, False))
+        moments.append((begin + length * rng.choice((0.2, 1, 1, 4)) * rng.random(), number, True))
+    index = {moment[1:]: place for place, moment in enumerate(sorted(moments))}
     made = [
-        _operation(path, number, *answer, index[begin], INF if answer[2] == "info" else index[end])
-        for number, (begin, end, answer) in enumerate(spans)
+        _operation(path, number, *answer, index[number, False], INF if answer[2] == "info" else index[number, True])
+        for number, answer in enumerate(answers)
     ]
     return sorted(made, key=lambda operation: operation.call)
 
@@ -441,13 +441,11 @@ MUTEX_PATH = Path(
 
 def _check_cramped(operations: Sequence[Operation], model: Model) -> LinearizabilityResult:
     """Check a counter with so little room that small histories get stuck and go back, as long ones do."""
-    cramped = {
-        "EFFORTS": ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF)),
-        "STRIDE": 2,
-        "TABLE_CRASHED_MAX": 1,
-        "THOROUGH_EFFORT": 2,
-    }
-    with mock.patch.multiple(deltas, **cramped):
+    efforts = ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF))
+    with (
+        mock.patch.multiple(deltas, EFFORTS=efforts, STRIDE=2),
+        mock.patch.multiple(multisets, TABLE_CRASHED_MAX=1, THOROUGH_EFFORT=2),
+    ):
         return counters.check_operations(operations, model)
 
 

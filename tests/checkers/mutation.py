@@ -31,9 +31,11 @@ from tests.checkers.campaign import PATHS, campaign
 
 PATHS_OF = {
     "registers": ("register", "map", "register-refusals"),
+    "zones": ("register", "map", "register-refusals"),
     "refusals": ("register-refusals", "register"),
     "counters": ("counter-one-delta", "counter-small"),
     "deltas": ("counter-small", "counter-large", "counter-small-cramped", "counter-large-cramped"),
+    "multisets": ("counter-small", "counter-large", "counter-small-cramped", "counter-large-cramped"),
     "sets": ("set",),
     "queues": ("queue",),
     "mutexes": ("mutex",),
