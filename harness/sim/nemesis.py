@@ -78,7 +78,6 @@ class Nemesis:
         self._kernel, self._recorder, self._network = kernel, recorder, network
         self._seats, self._observer, self._lives = seats, observer, lives
         self._active: dict[str, _Active] = {}
-        self._down_by: dict[str, set[str]] = {}  # actor -> crash faults that keep it down
         self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self.outcomes: dict[str, str] = {}  # fault id -> outcome, for faults that began
         self.healed = False
@@ -106,7 +105,6 @@ class Nemesis:
                 self._settle_rate(seat)
                 seat.armed.clear()
                 if not seat.is_up and not seat.refused:
-                    self._down_by.pop(name, None)
                     self._lives.start(name)
         for links in self._network.links.values():
             for link in links.values():
@@ -272,9 +270,7 @@ class Nemesis:
                 self._step_wall(active, seat, -fault.step_ns)
             elif isinstance(fault, f.Crash):
                 seat.armed.pop(fault.id, None)
-                down = self._down_by.get(name, set())
-                down.discard(fault.id)
-                if name in active.crashed and not down and not seat.is_up and not seat.refused:
+                if name in active.crashed and not seat.is_up and not seat.refused:
                     self._lives.start(name, fault.code)
 
     def _finish(self, active: _Active) -> None:
@@ -331,7 +327,6 @@ class Nemesis:
             return
         active.hits += 1
         active.crashed.append(name)
-        self._down_by.setdefault(name, set()).add(fault.id)
         self._lives.crash(name, power=fault.power, reason="power" if fault.power else "kill")
 
     def _crash_unaimed(self, argument: tuple[_Active, Seat]) -> None:

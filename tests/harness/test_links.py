@@ -32,8 +32,9 @@ def keyed(seed: int) -> Callable[[Effect, int], int]:
     return lambda effect, which: Draws(seed, effect.id).at(which)
 
 
-def always(value: int) -> Callable[[Effect, int], int]:
-    return lambda effect, which: value
+def halfway(_: Effect, which: int) -> int:
+    """The first draw, whether it happens, says yes; the second, how much of it, says half."""
+    return 2**63 if which else 0
 
 
 @few
@@ -97,8 +98,8 @@ def test_an_effect_happens_to_its_part_of_the_messages(what: str, ppm: int) -> N
     ],
 )
 def test_effects_combine(effects: Sequence[Effect], delays: list[int]) -> None:
-    """Every draw is one half. Loss wins over everything; a copy takes the original's delays and then its own."""
-    decided = fate(100, effects, always(2**63))
+    """Loss wins over everything; a copy takes the original's delays and then its own lateness."""
+    decided = fate(100, effects, halfway)
 
     assert [arrival.delay_ns for arrival in decided.arrivals] == delays
 

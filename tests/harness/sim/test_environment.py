@@ -74,6 +74,19 @@ def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -
     assert stage.seen == [(150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1")), (250, None)]
 
 
+def test_recv_does_not_give_up_early_because_a_datagram_ended_a_wait_at_its_very_instant() -> None:
+    async def waiter(env: SimEnvironment) -> None:
+        await env.until(45 * MS)
+        await env.until(50 * MS)  # the datagram of this instant comes before the alarm
+        for _ in range(2):
+            stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
+
+    stage = Stage(n1=waiter, n2=sender(40), plan=EXACT)
+    stage.play(until_ms=500)
+
+    assert stage.seen == [(50, ("n2", b"gossip 0")), (150, None)]
+
+
 def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline() -> None:
     async def waiter(env: SimEnvironment) -> None:
         start_ns = env.clock.monotonic_ns()
