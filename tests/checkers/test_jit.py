@@ -130,6 +130,14 @@ def test_which_crashed_operation_was_used_is_remembered(crashed: str) -> None:
     assert jit.check_operations(once_more.operations(), CAS).validity == "invalid"
 
 
+@pytest.mark.parametrize("crashed", ["1:c5,6 1?", "1:c1,1 1?", ""])
+def test_a_crashed_operation_that_is_illegal_moves_nothing(crashed: str) -> None:
+    """The state was 1 all the time, so nobody can be told that it was not."""
+    found = history(f"0:w1 0' {crashed} 2:c1,2 2! 2:r 2'1").operations()
+
+    assert jit.check_operations(found, CAS).validity == "invalid"
+
+
 def test_values_that_nobody_reads_are_one_state() -> None:
     writes = " ".join(f"{process}:w{process + 10} {process}?" for process in range(30))
 
