@@ -116,7 +116,8 @@ _CRASHES: Final = ("crash", "crash-loop", "rolling-restart", "power-loss", "clie
 _PAUSES: Final = ("pause", "client-pause")
 _CLOCKS: Final = ("clock-rate", "clock-step", "clock-reset", "clock-strobe", "lease-trap")
 _ADMINISTRATION: Final = ("transfer", "forced-election", "compact", "membership")
-_STORIES: Final = ("leader-hops", "duel", "amnesia")
+_HANDOVERS: Final = ("dozing-leader", "deaf-handover", "laggards", "recount", "relay")
+_STORIES: Final = ("leader-hops", "duel", "amnesia", *_HANDOVERS)
 
 _NODES: Final = Choices(((1, 3), (2, 4), (3, 40), (4, 6), (5, 40), (6, 3), (7, 4)))
 _CLIENTS: Final = Choices(((2, 10), (3, 25), (5, 40), (8, 25)))

@@ -12,6 +12,11 @@ Chance alone seldom finds the bugs that need three things in a row, so that seve
 | `leader-hops` | entries that reach a few, then a crash of the leader, again and again (paper, figure 8) |
 | `duel` | two candidates of one term, and a voter that restarts between their requests |
 | `amnesia` | a promise to a leader that a restart made forget (lease reads) |
+| `dozing-leader` | confirmations that are old when a leader gets to read them (lease reads) |
+| `deaf-handover` | a leader that does not hear that its successor has won (lease reads) |
+| `laggards` | a new leader that does not know for long how much was committed |
+| `recount` | answers of one election that arrive in the next |
+| `relay` | an image that the next leader has to send again |
 | `swizzle-clog` | replicas clogged one by one and released in another order (FoundationDB) |
 | `lease-trap` | an isolated leader with a slow clock while the others' clocks run fast (dissertation 6.4.1) |
 | `frozen-leader` | an isolated leader whose clock stands still for some timeouts (`beyond-*` only) |
@@ -23,7 +28,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import administration, clocks, links, lives, stories
+from . import administration, clocks, handovers, links, lives, stories
 from .ground import Episode, Ground
 from .permanent import lasting
 
@@ -57,6 +62,33 @@ EPISODES: Final[dict[str, Episode]] = {
             odds=2,
             whole=True,
         ),
+        Episode(
+            name="dozing-leader",
+            kinds=("transfer", "delay", "pause", "partition", "forced-election"),
+            draw=handovers.dozing_leader,
+            least_replicas=3,
+            brisk=True,
+            odds=2,
+            whole=True,
+        ),
+        Episode(
+            name="deaf-handover",
+            kinds=("partition", "transfer"),
+            draw=handovers.deaf_handover,
+            least_replicas=3,
+            brisk=True,
+            odds=2,
+            whole=True,
+        ),
+        Episode(name="laggards", kinds=("partition", "crash"), draw=handovers.laggards, least_replicas=3, whole=True),
+        Episode(
+            name="recount",
+            kinds=("crash", "delay", "forced-election"),
+            draw=handovers.recount,
+            least_replicas=3,
+            whole=True,
+        ),
+        Episode(name="relay", kinds=("partition", "transfer"), draw=handovers.relay, least_replicas=3, whole=True),
         Episode(name="client-crash", kinds=("crash",), draw=lives.client_crash),
         Episode(name="client-pause", kinds=("pause",), draw=lives.client_pause),
         Episode(name="pause", kinds=("pause",), draw=lives.pause),
