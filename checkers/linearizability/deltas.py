@@ -40,7 +40,7 @@ from typing import Final, NamedTuple, Protocol
 
 from checkers.history import INF
 
-from .multisets import SMALL_DELTA_MAX, Adds, Pending
+from .multisets import Adds, Pending
 from .result import LimitReached, Meter
 
 CONFIGURATIONS_MAX: Final = 20_000
@@ -53,8 +53,8 @@ Most returns leave hardly any choice, so few configurations, the cheapest, pass 
 matters only where the walk gets stuck; the last effort gives up nothing, and starts where nothing had been given up.
 """
 
-STEPS_PER_ROW_MAX: Final = 2_000
-STEPS_MIN: Final = 500_000
+STEPS_PER_ROW_MAX: Final = 500
+STEPS_MIN: Final = 200_000
 """A walk that takes so many steps, and so many for each operation, is taken off: the general engine may have a try."""
 
 STRIDE: Final = 12
@@ -114,7 +114,7 @@ class _Walk:
         self.was_cut = False
         self.called = 0
         self.configurations = [_Configuration(rows.initial, (), frozenset())]
-        self.pending = Pending(max((abs(delta) for delta in rows.deltas), default=0) <= SMALL_DELTA_MAX)
+        self.pending = Pending(max(map(abs, rows.deltas), default=0))
         self.asking: dict[int, None] = {}  # pending rows with an answer, in the order of their calls
         self.readers: dict[int, list[int]] = {}  # value -> pending reads of it
         self.steps = 0
@@ -265,7 +265,7 @@ class _Walk:
                         if after not in known:
                             known.add(after)
                             heappush(cheapest, (_price(after), len(known), after))
-            self._count(len(known))
+            self._count(1, len(known))
 
     def _visit(self, configuration: _Configuration, row: int) -> Iterator[_Configuration]:
         """Place one operation with an answer, after the blind adds that it takes."""
@@ -281,8 +281,8 @@ class _Walk:
             there = self._arrive(needs, after, seen)
             yield self._arrive(answer, after, there.seen | {row})
 
-    def _count(self, size: int) -> None:
-        self.steps += size
+    def _count(self, steps: int, size: int) -> None:
+        self.steps += steps
         if size > CONFIGURATIONS_MAX:
             raise LimitReached(f"more than {CONFIGURATIONS_MAX} configurations of pending adds at one instant")
         if self.steps > self.steps_max:
@@ -293,7 +293,7 @@ class _Walk:
 
     def _prune(self, configurations: list[_Configuration]) -> list[_Configuration]:
         """Drop each configuration that another one dominates, and the dearest ones if there are too many."""
-        self._count(len(configurations))
+        self._count(len(configurations), len(configurations))
         if len(configurations) <= 1:
             return configurations
         kinds = self.rows.kinds

@@ -57,8 +57,9 @@ class Pending:
     That an add is pending is the same for all configurations; whether it is ahead is not.
     """
 
-    def __init__(self, are_small: bool) -> None:
-        self.are_small = are_small
+    def __init__(self, largest: int) -> None:
+        self.largest = largest  # of all deltas, the greatest size
+        self.are_small = largest <= SMALL_DELTA_MAX
         self.live: dict[int, list[int]] = {}  # delta -> returns of live adds, the earliest first
         self.crashed: dict[int, int] = {}  # delta -> how many crashed adds may still take effect
         self.was_partial = False  # an answer may have missed something
@@ -162,7 +163,7 @@ class Pending:
         for delta, count in crashed.items():
             spare[delta] = spare.get(delta, 0) + count
         # No minimal multiset is longer than this, so more of a class is as good as this many.
-        bound = abs(goal) + 2 * SMALL_DELTA_MAX
+        bound = abs(goal) + 2 * self.largest
         key = (goal, tuple((delta, min(count, bound)) for delta, count in sorted(spare.items())))
         found = self.walks.get(key)
         if found is None:
@@ -233,7 +234,8 @@ def _minimal_multisets(goal: int, spare: Counts) -> list[Counts]:
     """
     deltas = [delta for delta, _ in spare]
     limits = [count for _, count in spare]
-    zero = (abs(goal) + 2 * SMALL_DELTA_MAX) * SMALL_DELTA_MAX  # the bit of the sum 0
+    largest = max(map(abs, deltas), default=0)
+    zero = (abs(goal) + 2 * largest) * largest  # the bit of the sum 0
     frontier = {(0,) * len(deltas): (0, 1 << zero)}
     found: dict[tuple[int, ...], None] = {}
     while frontier:
