@@ -1,0 +1,174 @@
+"""What must hold of the whole repository: nothing dead, nothing undocumented, no broken link, no place of one's own.
+
+Files are those that git tracks; in an unpacked archive without git, all that a build would not have left behind.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from checkers.linearizability.checker import ENGINES
+from harness.cli import COMMANDS
+from harness.plans.faults import KINDS
+from harness.search import mutants, suites
+from workloads.catalog import WORKLOADS
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("harness", "raft_impl", "workloads", "checkers")
+BUILT = {".venv", "__pycache__", ".git", "build", "dist", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|Users|work|mnt)/\w")
+REGISTRY = re.compile(r"(index-url|find-links|https?://[\w.-]*(artifactory|nexus|devpi|pypi)[\w.-]*)", re.IGNORECASE)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+LIBRARY = re.compile(r"\bcheckers(?:\.\w+)+")
+RUN_AS_MODULE = re.compile(r"python -m ([\w.]+)")
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """The files of the repository, sorted, relative to its root."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0 and listed.stdout:
+        names = [Path(name) for name in listed.stdout.split("\0") if name]
+    else:
+        names = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file()]
+    return tuple(sorted(name for name in names if not BUILT.intersection(name.parts) and (ROOT / name).is_file()))
+
+
+@cache
+def text_of(path: Path) -> str:
+    """The content of a text file, nothing for another one."""
+    content = (ROOT / path).read_bytes()
+    return "" if b"\0" in content else content.decode("utf-8")
+
+
+def pages() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+def module_name(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_by(path: Path) -> set[str]:
+    """Every module that a file may import, each with its packages; `from a import b` may mean the module a.b."""
+    found: set[str] = set()
+    package = module_name(path).split(".") if path.name == "__init__.py" else module_name(path).split(".")[:-1]
+    for node in ast.walk(ast.parse(text_of(path))):
+        if isinstance(node, ast.Import):
+            found.update(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *(node.module.split(".") if node.module else [])])
+            found.add(origin)
+            found.update(f"{origin}.{name.name}" for name in node.names)
+    return found
+
+
+def test_no_module_is_dead() -> None:
+    """Each is imported by another one, is a command or an engine, is run as a module, or is a documented part of the
+    library that the checkers are.
+    """
+    sources = [path for path in tracked() if path.suffix == ".py"]
+    alive = {f"harness.commands.{name}" for name in COMMANDS}
+    alive |= {f"checkers.linearizability.{name.replace('-', '_')}" for name in ENGINES}
+    for path in sources:
+        if path.parts[0] in PACKAGES:
+            alive |= imported_by(path) - {module_name(path)}
+    for path in tracked():
+        alive.update(RUN_AS_MODULE.findall(text_of(path)))
+    for page in pages():
+        for words in LIBRARY.findall(text_of(page).replace("/", ".")):
+            alive |= {words, words.rpartition(".")[0]}
+
+    modules = [
+        path for path in sources if path.parts[0] in PACKAGES and path.name not in ("__init__.py", "__main__.py")
+    ]
+    dead = [str(path) for path in modules if module_name(path) not in alive]
+
+    assert len(modules) > 100
+    assert dead == []
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("docs/cli.md", [f"## foreshock {name}\n" for name in COMMANDS]),
+        ("docs/cli.md", list(suites.named())),
+        ("docs/faults.md", [f"### {kind}\n" for kind in KINDS]),
+        ("docs/workloads.md", [f"## {name}\n" for name in WORKLOADS]),
+    ],
+    ids=["commands", "suites", "faults", "workloads"],
+)
+def test_everything_that_can_be_typed_is_documented(page: str, words: list[str]) -> None:
+    text = text_of(Path(page))
+
+    assert words
+    assert [word for word in words if word not in text] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = []
+    for page in pages():
+        for target in LINK.findall(text_of(page)):
+            path = target.partition("#")[0]
+            if path and "://" not in path and not (ROOT / page.parent / path).exists():
+                broken.append(f"{page}: {target}")
+
+    assert len(pages()) > 8
+    assert broken == []
+
+
+def test_no_page_of_docs_is_an_island() -> None:
+    linked = {
+        (ROOT / page.parent / target.partition("#")[0]).resolve()
+        for page in pages()
+        for target in LINK.findall(text_of(page))
+        if "://" not in target
+    }
+    islands = [
+        str(page)
+        for page in pages()
+        if page.parts[0] == "docs" and page.parts[1] != "changelog.d" and (ROOT / page).resolve() not in linked
+    ]
+
+    assert islands == []
+
+
+def test_every_patch_says_what_it_plants() -> None:
+    patches = [path for path in tracked() if path.suffix == ".patch"]
+
+    assert [mutants.read(ROOT / path).name for path in patches] == [path.stem for path in patches]
+    assert len(patches) > 20
+
+
+def test_nothing_names_a_place_of_ones_own() -> None:
+    """No path of one machine and no host of a package registry: neither is there for the next reader."""
+    own = [
+        f"{path}: {found.group()}"
+        for path in tracked()
+        if path != Path(__file__).relative_to(ROOT)
+        for pattern in (MACHINE_PATH, REGISTRY)
+        if (found := pattern.search(text_of(path)))
+    ]
+
+    assert own == []
+
+
+def test_the_license_stands() -> None:
+    assert "Apache License" in text_of(Path("LICENSE"))
+    assert "Version 2.0" in text_of(Path("LICENSE"))
+    assert "Apache-2.0" in text_of(Path("pyproject.toml"))
+
+
+def test_changelog_fragments_are_sentences_of_their_own() -> None:
+    fragments = [path for path in tracked() if path.parts[:2] == ("docs", "changelog.d")]
+
+    assert fragments
+    assert [str(path) for path in fragments if not text_of(path).strip().endswith(".")] == []
