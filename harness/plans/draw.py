@@ -57,6 +57,8 @@ _WARMUP_TIMEOUTS: Final = 8
 _ELECTIONS_AFTER_HEAL: Final = 12
 """So many rounds of elections, each of the longest timeout, may fail before recovery counts as failed."""
 _FINAL_NS: Final = 2 * SECOND
+_SLOW_LINK_NS: Final = 10 * MILLISECOND
+_ROOMY_WINDOW: Final = 8
 _TOO_SLOW_PPM: Final = 150_000
 _LARGE_RATE_PPM: Final = 4 * MILLION
 
@@ -113,8 +115,9 @@ def draw(
     ground = _ground(open_stream, table, cast, clocks, effective, phases, timeout_ns)
     faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
     phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
-    drawn_options = _consistent(drawn_options, {}, phases)
-    effective = _consistent(_pinned(drawn_options, pins, options), pins, phases)
+    replica_link = _replica_links(open_stream, table, timeout_ns)
+    drawn_options = _consistent(drawn_options, {}, phases, replica_link)
+    effective = _consistent(_pinned(drawn_options, pins, options), pins, phases, replica_link)
     chosen_flavour = _flavour(open_stream, work, flavour)
 
     plan = Plan(
@@ -126,7 +129,7 @@ def draw(
         faults=tuple(faults),
         phases=phases,
         links=Links(
-            replica=_replica_links(open_stream, table, timeout_ns),
+            replica=replica_link,
             client=_choose(open_stream, "links/client", table.links),
         ),
         clocks=clocks,
@@ -210,16 +213,21 @@ def _pinned(drawn: Mapping[str, Any], pins: Mapping[str, Any], options: Sequence
     return effective
 
 
-def _consistent(options: Mapping[str, Any], pins: Mapping[str, Any], phases: Phases) -> dict[str, Any]:
+def _consistent(options: Mapping[str, Any], pins: Mapping[str, Any], phases: Phases, link: LinkSpec) -> dict[str, Any]:
     """Undo draws that do not go with the others; what was typed stays as it is.
 
     After a partial heal, an outsider that is heard but does not hear leads for ever without check-quorum, and deposes
     every leader of the core without pre-vote. Leases stand on voters that ignore candidates, which check-quorum brings.
+    An entry at a time over slow links carries less than clients send: then no bound on recovery would be fair.
     """
-    needed = {"pre_vote": phases.heal == "core"}
-    needed["check_quorum"] = phases.heal == "core" or options.get("reads") == "lease"
-    mended = [name for name, is_needed in needed.items() if is_needed and name in options and name not in pins]
-    return {**options, **dict.fromkeys(mended, True)}
+    mended: dict[str, Any] = {}
+    if phases.heal == "core":
+        mended["pre_vote"] = True
+    if phases.heal == "core" or options.get("reads") == "lease":
+        mended["check_quorum"] = True
+    if link.delay_max_ns > _SLOW_LINK_NS and options.get("max_inflight") == options.get("max_entries_per_append") == 1:
+        mended["max_inflight"] = _ROOMY_WINDOW
+    return {**options, **{name: mended[name] for name in mended if name in options and name not in pins}}
 
 
 def _milliseconds(options: Mapping[str, Any], name: str, otherwise: int) -> int:

@@ -18,7 +18,7 @@ from harness.plans.classify import classify
 from harness.plans.draw import draw
 from harness.plans.faults import FOREVER, KINDS, Crash, Pause
 from harness.plans.plan import Plan, decode
-from harness.plans.profiles import PROFILES
+from harness.plans.profiles import MILLISECOND, PROFILES
 from harness.plans.swarm import FAULTS
 from workloads.catalog import WORKLOADS
 
@@ -314,3 +314,17 @@ def _all_ops(program: Any) -> Iterator[Any]:
     if program.probe is not None:
         yield program.probe
     yield from program.final
+
+
+def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_typed() -> None:
+    """Else the backlog of busy clients outlives any fair bound on recovery (seed 3065 of the membership profile)."""
+    slow = [
+        seed
+        for seed in range(120)
+        if drawn(seed).links.replica.delay_max_ns > 10 * MILLISECOND and drawn(seed).options["max_inflight"] < 8
+    ]
+    entry = {"max_entries_per_append": 1}
+
+    assert slow
+    assert {drawn(seed, pins=entry).options["max_inflight"] for seed in slow} == {8}
+    assert {drawn(seed, pins=entry | {"max_inflight": 1}).options["max_inflight"] for seed in slow} == {1}
