@@ -98,7 +98,7 @@ class _Suppliers:
 
 
 class _Overwriters:
-    """Which completed operation was called last, of those that had returned at some index, by the state it leaves."""
+    """Which operation was called last, of those that had returned at some index."""
 
     def __init__(self, alphabet: Numbered) -> None:
         completed = [
@@ -108,22 +108,20 @@ class _Overwriters:
         ]
         completed.sort(key=lambda row: row[0])
         self.returns = [ret for ret, _, _ in completed]
-        self.last: list[tuple[int, Operation, int, Operation | None]] = []  # two last called, leaving two states
-        best: tuple[int, Operation] | None = None
-        second: tuple[int, Operation] | None = None
+        self.last: list[tuple[int, Operation]] = []  # the state it leaves, and it
         for _, state, operation in completed:
-            if best is None or operation.call > best[1].call:
-                if best is not None and best[0] != state:
-                    second = best
-                best = (state, operation)
-            elif state != best[0] and (second is None or operation.call > second[1].call):
-                second = (state, operation)
-            self.last.append((*best, -1 if second is None else second[0], None if second is None else second[1]))
+            if self.last and operation.call < self.last[-1][1].call:
+                self.last.append(self.last[-1])
+            else:
+                self.last.append((state, operation))
 
     def last_called(self, before: int, other_than: int) -> Operation | None:
-        """Return the operation called last, of those that returned before this index and leave another state."""
+        """Return the operation called last of those that returned before this index, if it leaves another state.
+
+        If it leaves this state, it supplies it itself, after whatever was called earlier.
+        """
         count = bisect_left(self.returns, before)
         if not count:
             return None
-        state, operation, _, runner_up = self.last[count - 1]
-        return runner_up if state == other_than else operation
+        state, operation = self.last[count - 1]
+        return None if state == other_than else operation

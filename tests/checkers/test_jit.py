@@ -138,6 +138,16 @@ def test_a_crashed_operation_that_is_illegal_moves_nothing(crashed: str) -> None
     assert jit.check_operations(found, CAS).validity == "invalid"
 
 
+@pytest.mark.parametrize("returns", ["1' 2'", "2' 1'"])
+@pytest.mark.parametrize(("later", "validity"), [("3:c3,9 3!", "valid"), ("3:c3,9 3! 3:c2,9 3!", "invalid")])
+def test_a_refusal_alone_can_need_one_of_two_concurrent_writes_to_be_last(
+    returns: str, later: str, validity: str
+) -> None:
+    found = history(f"0:w1 0' 1:w2 2:w3 {returns} {later}").operations()
+
+    assert jit.check_operations(found, CAS).validity == validity
+
+
 def test_values_that_nobody_reads_are_one_state() -> None:
     writes = " ".join(f"{process}:w{process + 10} {process}?" for process in range(30))
 
