@@ -182,6 +182,8 @@ class SimEnvironment:
         self._sync_task: trio.lowlevel.Task | None = None  # waits for the disk
         self._flusher: trio.lowlevel.Task | None = None  # waits for something to sync (task lane, overlapping)
         self._flusher_starts = False
+        self._calls_when_idle: list[Callable[[], None]] = []
+        self._is_between_steps = False  # an fsync is over, and the next step has not begun
         self._server: SystemServer | None = None
         self._overlaps = False  # the server goes on stepping while its disk is awaited
         self._sync: Coroutine[object, None, None] | None = None  # the server's `sync`, driven by callbacks (fast lane)
@@ -251,6 +253,7 @@ class SimEnvironment:
                 await server.sync()
                 server.post()
                 self._seat.observe(server)
+                self._call_when_idle()
                 self._arm(server.deadline_ns)
             elif must_sync and self._flusher is not None:
                 flusher, self._flusher = self._flusher, None
@@ -310,6 +313,7 @@ class SimEnvironment:
                 self._driving = False
             server.post()
             self._seat.observe(server)
+            self._call_when_idle()
             self._arm(server.deadline_ns)
             if self._overlaps and server.must_sync:
                 self._sync = server.sync()
@@ -378,12 +382,15 @@ class SimEnvironment:
     def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""
         server = self._server
-        if server is None or not self._idle or (self._sync is not None and not self._overlaps):
+        is_busy = not self._idle or (self._sync is not None and not self._overlaps)
+        if server is None or (is_busy and not self._is_between_steps):
             return False
         taken = False
         try:
             taken = command(server)
         except Exception as error:  # the server's own fault, which its task shall answer for
+            if self._is_between_steps:
+                raise
             task, self._task = self._task, None
             assert task is not None, "a server that waits has a task"
             self._idle = False
@@ -395,9 +402,29 @@ class SimEnvironment:
         self._kernel.exactly(self._kernel.now, self._on_commanded)
         return taken
 
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call once the fsync that the server waits for is over, before its next step: then it takes commands.
+
+        A server that goes on stepping meanwhile is never too busy, and one that has not started does not know yet which
+        kind it is, so there the call is dropped.
+        """
+        if self._server is not None and not self._overlaps:
+            self._calls_when_idle.append(call)
+
+    def _call_when_idle(self) -> None:
+        if self._calls_when_idle:
+            calls, self._calls_when_idle = self._calls_when_idle, []
+            self._is_between_steps = True
+            try:
+                for call in calls:
+                    call()
+            finally:
+                self._is_between_steps = False
+
     def _on_commanded(self, _: None) -> None:
         server = self._server
-        if server is None or self._task is None:
+        is_syncing = self._task is None or (self._sync is not None and not self._overlaps)
+        if server is None or is_syncing:  # the step after the fsync will see to it
             return
         if self._seat.paused:
             self._seat.hold(self._on_commanded, None)

@@ -40,6 +40,8 @@ class Lives(Protocol):
 
     def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool: ...
 
+    def when_idle(self, actor: str, call: Callable[[], None]) -> None: ...
+
 
 class _Active:
     """A fault in force."""
@@ -81,6 +83,8 @@ class Nemesis:
         self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self.outcomes: dict[str, str] = {}  # fault id -> outcome, for faults that began
         self.healed = False
+        self._waiting_for_idle: set[str] = set()  # faults whose command waits for a server that is busy with its disk
+        self._taken_late: set[str] = set()  # faults whose command was taken by a server that waited so
         self.core: frozenset[str] = frozenset(plan.phases.core or plan.actors)
 
     def schedule(self) -> None:
@@ -126,8 +130,11 @@ class Nemesis:
         """Begin a fault; when its target does not exist yet, wait for it as long as the fault has patience."""
         active = _Active(fault)
         active.targets = self._resolve(getattr(fault, "targets", ()))
-        begin = getattr(self, "_begin_" + fault.kind.replace("-", "_"))
-        begin(active, fault)
+        if fault.id in self._taken_late:
+            active.hits = 1
+        else:
+            begin = getattr(self, "_begin_" + fault.kind.replace("-", "_"))
+            begin(active, fault)
         now, heal_ns = self._kernel.now, self._plan.phases.heal_ns
         end_ns = min(fault.end_ns, heal_ns)
         patience_ns = end_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
@@ -340,6 +347,15 @@ class Nemesis:
         assert isinstance(fault, _COMMANDS)
         taken = self._lives.command(name, fault.group, command, arguments)
         active.hits += taken
+        if not taken and fault.id not in self._waiting_for_idle:
+            self._waiting_for_idle.add(fault.id)
+
+            def ask_again() -> None:
+                self._waiting_for_idle.discard(fault.id)
+                if not self.healed and self._lives.command(name, fault.group, command, arguments):
+                    self._taken_late.add(fault.id)
+
+            self._lives.when_idle(name, ask_again)
         return taken
 
     def _command_all(self, active: _Active, command: str) -> bool:

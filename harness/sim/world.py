@@ -165,6 +165,12 @@ class SimWorld:
         system = self.systems[self._codes[actor]]
         return seat.environment.command(lambda server: system.command(server, group, name, arguments))
 
+    def when_idle(self, actor: str, call: Callable[[], None]) -> None:
+        """Call when a replica that is busy with its disk takes commands again, if it lives to see that."""
+        environment = self.seats[actor].environment
+        if environment is not None:
+            environment.when_idle(call)
+
     def _replica_life(self, seat: Seat) -> Life:
         plan = self.plan
         actor = plan.actors[seat.name]

@@ -12,6 +12,8 @@ rule's other tests.
 * truncation_into_a_removed_segment: a conflicting entry at the end of one segment was cut off at the beginning of the
   next, a snapshot then covered and removed the first, and after a power loss the replica refused its own log for ever
   (log-gap; liveness/no-leader).
+* log_gap_after_kill: a truncation record reached into a segment that a snapshot had let go, and recovery took the
+  gap for corruption: two nodes refused to start after a plain kill (liveness/no-leader).
 """
 
 from __future__ import annotations
