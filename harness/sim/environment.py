@@ -297,8 +297,9 @@ class SimEnvironment:
         self._sync = server.sync()
         self._drive_sync(server)
 
-    def _drive_sync(self, server: SystemServer) -> None:
-        """Let `sync` run to its next wait for the disk; when it has ended, do what waited for it."""
+    def _drive_sync(self, server: SystemServer) -> bool:
+        """Let `sync` run to its next wait for the disk; when it has ended, do what waited for it. True if it has."""
+        has_ended = False
         while self._sync is not None:
             self._driving = True
             try:
@@ -308,22 +309,25 @@ class SimEnvironment:
             else:
                 if waits_for is not _DISK:
                     raise TypeError("a server's sync awaited something other than its disk; run it in the task lane")
-                return
+                return has_ended
             finally:
                 self._driving = False
             server.post()
             self._seat.observe(server)
             self._call_when_idle()
             self._arm(server.deadline_ns)
+            has_ended = True
             if self._overlaps and server.must_sync:
                 self._sync = server.sync()
+        return has_ended
 
     def _resume_sync(self) -> None:
         """The disk is done: go on with the coroutine, and then with what arrived meanwhile."""
         assert self._server is not None
         try:
-            self._drive_sync(self._server)
-            self._step_if_due()
+            # A sync that goes on to its next file has made nothing due: a step now would come before its own event.
+            if self._drive_sync(self._server):
+                self._step_if_due()
         except Exception as error:
             self._fail(error)
 

@@ -7,7 +7,7 @@ from itertools import zip_longest
 import pytest
 
 from harness.plans.faults import KINDS
-from harness.plans.plan import Plan
+from harness.plans.plan import Plan, Schedule
 from tests.harness.sim import chaos, toy
 
 SEEDS = range(24)
@@ -45,3 +45,12 @@ def test_the_plans_of_this_test_meet_every_kind_of_fault() -> None:
     assert {plan.schedule.policy for plan in plans} == {"fifo", "random", "pct"}
     assert {plan.options["storage"] for plan in plans} == {"sync", "async"}
     assert {plan.phases.heal for plan in plans} == {"total", "core"}
+
+
+@pytest.mark.parametrize("storage", ["sync", "async"])
+@pytest.mark.parametrize("seed", range(4))
+def test_lanes_agree_where_timers_messages_and_disks_crowd_into_one_instant(storage: str, seed: int) -> None:
+    """A sync of several files that goes on to its next one must not let the server step: its timer is still to come."""
+    schedule = Schedule(seed=seed, policy="random", quantum_ns=5 * toy.MS)
+
+    assert_alike(toy.plan(threads=6, options={"storage": storage}, schedule=schedule, seed=seed))

@@ -99,6 +99,7 @@ class ToyServer:
     async def sync(self) -> None:
         self._later, self._answers = self._answers, []
         await self.env.disk.fsync("value")
+        await self.env.disk.fsync_directory()
 
     def post(self) -> None:
         for source, answer in self._later:
