@@ -118,7 +118,7 @@ def _row(operation: Operation) -> tuple[int, int, int] | str | None:
     if f not in ("read", "add", "add-and-get"):
         return f"{f} is not an add"
     if outcome == "fail":
-        return f"a {f} that failed with {operation.error}"
+        return f"{f} failed with {operation.error}"
     if f == "read":
         return (READ, 0, operation.result) if outcome == "ok" else None
     delta = operation.value

@@ -84,7 +84,7 @@ def _shortest(columns: Columns, violation: Violation, meter: Meter) -> tuple[int
         found[min(earlier.upper, end)] = earlier
         return earlier.bounds
 
-    if not columns.has_exact_prefixes:
+    if not columns.has_exact_prefixes or columns.has_rivals():
         return None, violation
     try:
         certain = first_certain(check, violation.bounds)
@@ -164,7 +164,7 @@ def _row(operation: Operation) -> tuple[int, Any, Any] | str | None:
             return REFUSED, value[0], value[1]
         if operation.error == "exists" and f == "put-if-absent":
             return REFUSED, None, value
-        return f"a {f} that failed with {operation.error}"
+        return f"{f} failed with {operation.error}"
     if f == "read":
         return (READ, operation.result, None) if outcome == "ok" else None
     if f == "write":

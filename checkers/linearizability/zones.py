@@ -117,6 +117,11 @@ class Columns:
         """List the initial value and every value that somebody wrote or may have written."""
         return [self.initial, *compress(self.news, self.kinds.translate(_IS_SETTER))]
 
+    def has_rivals(self) -> bool:
+        """Whether a refused cas would have written what another one did: while it is pending, either may have."""
+        refused = compress(self.news, self.kinds.translate(_IS_REFUSED))
+        return not set(refused).isdisjoint(self.written())
+
     def prefix(self, end: int) -> Columns:
         """Return the columns of the events with index <= `end`."""
         size = bisect_left(self.calls, end + 1)

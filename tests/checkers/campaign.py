@@ -245,7 +245,9 @@ def _draw_refusals(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
         answers.append((f, value, "info", None) if rng.random() < crash else (f, value, "ok", value))
     answers += [("read", None, "ok", rng.choice(values)) for _ in range(looks)]
     for number in range(refused):
-        answers.append(("cas", (rng.choice(values), -number - 1), "fail", "precondition-failed"))
+        # What a refused cas would have written is often written by another one, a retry or a rival.
+        old, new = rng.choice(values), rng.choice((-number - 1, -number - 1, rng.choice(values)))
+        answers.append(("cas", (old, new), "fail", "precondition-failed"))
     return answers
 
 
@@ -407,6 +409,22 @@ QUEUE_PATH = Path(
 )
 
 
+def _draw_queue_answers(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
+    """Values put in, most of them taken out, now and then twice, in any order; and some dequeues that found nothing."""
+    size = rng.randint(1, 5)
+    answers: list[tuple[str, Any, str, Any]] = [
+        ("enqueue", value, *(("info", None) if rng.random() < 0.15 else ("ok", value))) for value in range(size)
+    ]
+    taken = rng.sample(range(size), rng.randint(0, size)) + [rng.randrange(size)] * (rng.random() < 0.05)
+    answers += [("dequeue", None, "ok", value) for value in taken]
+    answers += [("dequeue", None, "fail", "empty")] * rng.choice((0, 0, 1))
+    answers += [("dequeue", None, "info", None)] * rng.choice((0, 0, 0, 1, 2))
+    return answers
+
+
+QUEUE_SCATTERED_PATH = replace(QUEUE_PATH, name="queue-scattered", draw_answers=_draw_queue_answers)
+
+
 def _draw_mutex(rng: random.Random) -> Draw:
     follows_state = rng.choice((0.3, 0.7, 0.9))
 
@@ -467,6 +485,7 @@ PATHS = {
         COUNTER_LARGE_CRAMPED_PATH,
         SET_PATH,
         QUEUE_PATH,
+        QUEUE_SCATTERED_PATH,
         MUTEX_PATH,
     )
 }

@@ -37,7 +37,7 @@ PATHS_OF = {
     "deltas": ("counter-small", "counter-large", "counter-small-cramped", "counter-large-cramped"),
     "multisets": ("counter-small", "counter-large", "counter-small-cramped", "counter-large-cramped"),
     "sets": ("set",),
-    "queues": ("queue",),
+    "queues": ("queue-scattered", "queue"),
     "mutexes": ("mutex",),
     "prefixes": ("register", "counter-one-delta", "counter-small"),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from checkers.history import Operation
 from checkers.linearizability import counters
-from checkers.models import COUNTER
+from checkers.models import CAS_REGISTER, COUNTER
 from tests.checkers.mini import history
 
 
@@ -64,10 +64,32 @@ def test_is_not_linearizable_from_that_completion_on(text: str, certain: int) ->
     [
         ("0:s5 0'", "set is not an add"),
         ("0:k5 0'", "create is not an add"),
+        ("0:+1 0!absent", "add failed with absent"),
     ],
 )
 def test_says_why_it_does_not_apply(text: str, reason: str) -> None:
     assert reason == counters.applicable(operations_of(text), COUNTER)
+
+
+def test_an_answer_for_another_delta_is_left_to_another_engine() -> None:
+    (operation,) = operations_of("0:@1 0'1")
+    strange = Operation(0, "add-and-get", None, 1, (2, 2), "ok", None, operation.call, operation.ret)
+
+    assert counters.check_operations([strange], COUNTER).reason == "an add that answered for another delta"
+
+
+def test_a_counter_that_may_be_missing_is_left_to_another_engine() -> None:
+    operations = operations_of("0:+1 0'")
+
+    assert counters.applicable(operations, COUNTER.starting_at(None)) == "the counter may be missing"
+    assert counters.applicable(operations, CAS_REGISTER) == "model cas-register is no counter"
+
+
+def test_a_counter_starts_where_the_model_says() -> None:
+    operations = operations_of("0:+2 0' 1:r 1'12")
+
+    assert counters.check_operations(operations, COUNTER.starting_at(10)).validity == "valid"
+    assert counters.check_operations(operations, COUNTER.starting_at(9)).validity == "invalid"
 
 
 def test_too_many_crashed_adds_make_an_invalid_history_unknown_and_never_invalid() -> None:

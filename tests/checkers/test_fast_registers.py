@@ -59,6 +59,7 @@ def test_is_linearizable(text: str) -> None:
         pytest.param(
             "0:w1 1:w2 2:cnil,8 2! 3:w3 3' 4:r 5:r 4'1 5'2 0' 1'", 9, id="what makes room early must not be seen late"
         ),
+        pytest.param("0:w1 0' 1:w3 1' 2:r 2'3 0:c1,2 3:r 3'2 0'", 8, id="a value between a cas and what it expected"),
         pytest.param("0:c5,6 1:c6,7 1' 0' 2:r 2'7", 2, id="a chain of cas that hangs in the air"),
     ],
 )
@@ -67,6 +68,16 @@ def test_is_not_linearizable_from_that_completion_on(text: str, certain: int) ->
 
     assert result.validity == "invalid"
     assert result.certain == certain
+
+
+def test_a_value_that_a_refused_cas_would_have_written_may_be_written_by_another() -> None:
+    """In the prefixes before its refusal two operations may write that value, and this check leaves those to others."""
+    assert check("0:w1 0' 1:c7,2 1! 1:c1,2 1' 0:r 0'2").validity == "valid"
+
+    result = check("0:w1 0' 1:c7,2 2:c1,2 2' 1! 0:r 0'1")
+
+    assert result.validity == "invalid"
+    assert result.certain in (None, 7)
 
 
 def test_a_violation_names_the_operations_that_suffice_to_see_it() -> None:
