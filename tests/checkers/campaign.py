@@ -457,6 +457,41 @@ MUTEX_PATH = Path(
 )
 
 
+def _draw_sums(*alphabets: tuple[int, ...]) -> Callable[[random.Random], list[tuple[str, Any, str, Any]]]:
+    """Adds, mostly blind, and answers that are the sum of some of them."""
+
+    def draw(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
+        alphabet, crash = rng.choice(alphabets), rng.choice((0, 0.2, 0.5))
+        added = [rng.choice(alphabet) for _ in range(rng.randint(2, 6))]
+        answers: list[tuple[str, Any, str, Any]] = []
+        for delta in added:
+            if rng.random() < crash:
+                answers.append(("add", delta, "info", None))
+            elif rng.random() < 0.2:
+                answers.append(("add-and-get", delta, "ok", (delta, delta + _some_sum(rng, added))))
+            else:
+                answers.append(("add", delta, "ok", delta))
+        return answers + [("read", None, "ok", _some_sum(rng, added)) for _ in range(rng.randint(1, 4))]
+
+    return draw
+
+
+def _some_sum(rng: random.Random, added: list[int]) -> int:
+    return sum(rng.sample(added, rng.randint(0, len(added))))
+
+
+SMALL_SUMS_PATH = replace(
+    COUNTER_SMALL_PATH,
+    name="counter-small-scattered",
+    draw_answers=_draw_sums((1, -1), (1, 2), (1, 2, 3), (-3, -2, -1, 1, 2, 3), (2, 3, -4), (3, -2)),
+)
+LARGE_SUMS_PATH = replace(
+    COUNTER_LARGE_PATH,
+    name="counter-large-scattered",
+    draw_answers=_draw_sums((20, 33, -20, 53, -13, 40), (17, 34, 51)),
+)
+
+
 def _check_cramped(operations: Sequence[Operation], model: Model) -> LinearizabilityResult:
     """Check a counter with so little room that small histories get stuck and go back, as long ones do."""
     efforts = ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF))
@@ -467,10 +502,8 @@ def _check_cramped(operations: Sequence[Operation], model: Model) -> Linearizabi
         return counters.check_operations(operations, model)
 
 
-COUNTER_SMALL_CRAMPED_PATH = replace(COUNTER_SMALL_PATH, name="counter-small-cramped", check=_check_cramped)
-COUNTER_LARGE_CRAMPED_PATH = replace(
-    COUNTER_LARGE_PATH, name="counter-large-cramped", check=_check_cramped, may_pass=True
-)
+COUNTER_SMALL_CRAMPED_PATH = replace(SMALL_SUMS_PATH, name="counter-small-cramped", check=_check_cramped)
+COUNTER_LARGE_CRAMPED_PATH = replace(LARGE_SUMS_PATH, name="counter-large-cramped", check=_check_cramped, may_pass=True)
 
 PATHS = {
     path.name: path
@@ -481,6 +514,8 @@ PATHS = {
         COUNTER_ONE_PATH,
         COUNTER_SMALL_PATH,
         COUNTER_LARGE_PATH,
+        SMALL_SUMS_PATH,
+        LARGE_SUMS_PATH,
         COUNTER_SMALL_CRAMPED_PATH,
         COUNTER_LARGE_CRAMPED_PATH,
         SET_PATH,
