@@ -26,6 +26,8 @@ def operations_of(text: str) -> list[Operation]:
         pytest.param("0:+1 1:+-1 2:r 2'-1 2:r 2'0 0' 1'", id="adds of both signs in the order that reads need"),
         pytest.param("0:+1 1:+2 2:r 2'2 2:r 2'3 0' 1'", id="the read tells which of two adds came first"),
         pytest.param("0:+20 1:+33 2:+-13 3:r 3'20 3:r 3'40 0' 1' 2'", id="a sum that is equal by chance"),
+        pytest.param("0:+1 1:+2 2:+3 3:r 3'3 0' 1' 3:r 3'3 2'", id="two small adds were seen, and not the large one"),
+        pytest.param("0:+1 1:+2 2:+3 3:r 3'3 2' 3:r 3'3 0' 1'", id="the large one was seen, and not two small adds"),
         pytest.param("0:+3 0' 1:+-3 1? 2:r 2'0", id="a crashed add undoes another"),
         pytest.param("0:@0 0'0", id="an answered add of nothing is a read"),
     ],
