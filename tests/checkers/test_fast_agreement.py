@@ -25,8 +25,8 @@ def test_agrees_with_brute_force_on_spoiled_runs(path: Path) -> None:
     """The examples are neither all valid nor all invalid, and few are left undecided."""
     tally = campaign(path, range(EXAMPLES))
 
-    assert tally["valid"] > EXAMPLES / 4
-    assert tally["invalid"] > EXAMPLES / 25
+    assert tally["valid"] > EXAMPLES / 20
+    assert tally["invalid"] > EXAMPLES / 20
     assert tally["unknown"] < EXAMPLES / 4
 
 
