@@ -50,6 +50,8 @@ from .swarm import timetable
 
 _GROUP: Final = "g0"
 _ASSUMED_TIMEOUT_MS: Final = 150
+_SNAPSHOTS_BY_THEMSELVES: Final = 30
+"""Entries between snapshots up to which compacting on command would mostly find nothing to do."""
 """The scale of a system without an election timeout to state; ours states one always."""
 _ASSUMED_CLIENT_TIMEOUT_MS: Final = 1_000
 _WARMUP_TIMEOUTS: Final = 8
@@ -113,6 +115,10 @@ def draw(
     phases = _phases(table, effective, timeout_ns, duration_ns)
     clocks = _clocks(open_stream, table, cast, effective)
     ground = _ground(open_stream, table, cast, clocks, effective, phases, timeout_ns)
+    # What was drawn decides, not what was typed: a typed option changes that option only.
+    ground = msgspec.structs.replace(ground, leases=drawn_options.get("reads") == "lease")
+    if 0 < drawn_options.get("snapshot_threshold", 0) <= _SNAPSHOTS_BY_THEMSELVES:
+        fault_kinds = tuple(kind for kind in fault_kinds if kind != "compact")
     faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
     phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
     replica_link = _replica_links(open_stream, table, timeout_ns)

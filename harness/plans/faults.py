@@ -5,7 +5,8 @@ meaningful. Times are virtual nanoseconds since the start of the run. `FOREVER` 
 ends it, and, where the heal is partial and the target is outside the core, nothing does.
 
 Targets are actors by name, or a role that is resolved when the fault begins: `@leader` (the newest leader known to the
-observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other replica). A role that
+observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other replica),
+`@majority` (so many other replicas that they are a majority without the leader). A role that
 nobody holds at that moment makes the fault moot.
 
 Parts are given in parts per million (`*_ppm`), so that a plan holds integers only.
@@ -18,7 +19,7 @@ from typing import Final, Literal
 import msgspec
 
 FOREVER: Final = 2**62
-ROLES: Final = ("@leader", "@voter", "@follower")
+ROLES: Final = ("@leader", "@voter", "@follower", "@majority")
 
 Edge = tuple[str, str]
 """(source, target): what is sent from the first to the second."""

@@ -52,19 +52,25 @@ def timetable(
     }
     faults = [
         fault
-        for episode in _enabled(streams, menu, possible, rhythm)
+        for episode in _enabled(streams, ground, menu, possible, rhythm)
         for fault in _rounds(streams, ground, episode, rhythm)
     ]
     return sure(streams, ground, settled(faults)[:FAULTS])
 
 
-def _enabled(streams: Streams, menu: Sequence[str], possible: Mapping[str, Episode], rhythm: Rhythm) -> list[Episode]:
+def _odds(episode: Episode, ground: Ground) -> int:
+    return episode.lease_odds if ground.leases and episode.lease_odds else episode.odds
+
+
+def _enabled(
+    streams: Streams, ground: Ground, menu: Sequence[str], possible: Mapping[str, Episode], rhythm: Rhythm
+) -> list[Episode]:
     """The swarm: some of the episodes, one at least."""
     density_ppm = streams("faults/density").choice(rhythm.density_ppm)
     enabled = [
         episode
         for name, episode in possible.items()
-        if streams(f"faults/{name}/enabled").chance_ppm(density_ppm * episode.odds)
+        if streams(f"faults/{name}/enabled").chance_ppm(density_ppm * _odds(episode, ground))
     ]
     return enabled or [possible[name] for name in streams("faults/one").shuffled(menu) if name in possible][:1]
 
@@ -114,7 +120,9 @@ def sure(streams: Streams, ground: Ground, faults: Sequence[Fault]) -> list[Faul
         if place >= 0:
             fault = faults[place]
             order = streams(f"faults/sure/{kind}").shuffled(ground.replicas)
-            free = [name for name in order if not _is_down(name, fault, faults)] or order
+            free = [name for name in order if not _is_down(name, fault, certain)]
+            if not free:
+                continue
             field = "order" if isinstance(fault, Partition) else "targets"
             named = (free[0], *(name for name in order if name != free[0])) if field == "order" else (free[0],)
             certain[place] = msgspec.structs.replace(fault, **{field: named})

@@ -27,8 +27,11 @@ from .seat import Seat
 _RETRY_NS: Final = 20_000_000
 """How often a fault whose target does not exist, or whose command was refused, is tried again."""
 
+_LATER_NS: Final = 200_000_000
+"""By how much the end of a membership that nobody has taken yet is put off."""
+
 _COMMANDS: Final = (f.Transfer, f.ForcedElection, f.Compact)
-"""Faults that are one request to a server; their end is when they give up."""
+"""Faults that are one request to a server. They are asked for until somebody takes them, or until the heal."""
 
 
 class Lives(Protocol):
@@ -137,7 +140,7 @@ class Nemesis:
             begin(active, fault)
         now, heal_ns = self._kernel.now, self._plan.phases.heal_ns
         end_ns = min(fault.end_ns, heal_ns)
-        patience_ns = end_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
+        patience_ns = heal_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
         if active.moot and now + _RETRY_NS < patience_ns:
             self._kernel.exactly(now + _RETRY_NS, self._begin, fault)
             return
@@ -234,7 +237,11 @@ class Nemesis:
 
     def _end_of(self, fault_id: str) -> None:
         active = self._active.get(fault_id)
-        if active is not None and not active.permanent:
+        if active is None or active.permanent:
+            return
+        if isinstance(active.fault, f.Membership) and not active.hits and self._kernel.now < self._plan.phases.heal_ns:
+            self._kernel.exactly(self._kernel.now + _LATER_NS, self._end_of, fault_id)  # nobody has taken it yet
+        else:
             self._end(active)
 
     def _end(self, active: _Active) -> None:
@@ -296,12 +303,8 @@ class Nemesis:
 
     def _resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
         """Names for targets; a role that nobody holds gives nothing."""
-        names: dict[str, None] = {}
-        for target in targets:
-            name = self._observer.holder(target) if target.startswith("@") else target
-            if name is not None:
-                names[name] = None
-        return tuple(names)
+        found = (self._observer.holders(target) if target.startswith("@") else (target,) for target in targets)
+        return tuple(dict.fromkeys(name for names in found for name in names))
 
     def _up(self, active: _Active) -> list[Seat]:
         """The targets that are up; the fault is moot when none is."""

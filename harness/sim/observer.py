@@ -46,16 +46,19 @@ class Observer:
                 best = (term, actor)
         return best[1] if best is not None else None
 
-    def holder(self, role: str, group: str = "g0") -> str | None:
-        """Who holds `@leader`, `@voter` or `@follower` now, if anybody."""
+    def holders(self, role: str, group: str = "g0") -> tuple[str, ...]:
+        """Who holds `@leader`, `@voter`, `@follower` or `@majority` now, if anybody."""
         leader = self.leader(group)
         if role == "@leader":
-            return leader
+            return (leader,) if leader is not None else ()
         if role == "@voter":
             vote = self._last_vote.get(group)
-            return vote[1] if vote is not None else None
-        followers = [name for name in self._replicas if name != leader and self._is_up(name)]
-        return followers[0] if followers else None
+            return (vote[1],) if vote is not None else ()
+        followers = tuple(name for name in self._replicas if name != leader and self._is_up(name))
+        if role == "@follower":
+            return followers[:1]
+        majority = len(self._replicas) // 2 + 1
+        return followers[:majority] if leader is not None and len(followers) >= majority else ()
 
     def _on_start(self, _: int, row: Row) -> None:
         actor = row[2]

@@ -55,11 +55,12 @@ EPISODES: Final[dict[str, Episode]] = {
         Episode(name="duel", kinds=("delay", "forced-election", "crash"), draw=stories.duel, least_replicas=3, odds=2),
         Episode(
             name="amnesia",
-            kinds=("transfer", "partition", "crash", "forced-election"),
+            kinds=("partition", "crash", "forced-election"),
             draw=stories.amnesia,
             least_replicas=3,
             brisk=True,
             odds=2,
+            lease_odds=8,
             whole=True,
         ),
         Episode(
@@ -69,6 +70,7 @@ EPISODES: Final[dict[str, Episode]] = {
             least_replicas=3,
             brisk=True,
             odds=2,
+            lease_odds=8,
             whole=True,
         ),
         Episode(

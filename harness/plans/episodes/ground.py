@@ -25,6 +25,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     slowest_ppm: int
     fastest_ppm: int
     wall_offsets: dict[str, int] = {}
+    leases: bool = False  # whether reads rest on leases, whose promises some episodes try
 
     def span(self, stream: Stream, low_tenths: int, high_tenths: int) -> int:
         """A length of time between so many tenths of the election timeout, log-uniform."""
@@ -43,8 +44,9 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """A named thing that the nemesis may do. It needs these kinds of faults, and so many replicas.
 
     A brisk one is over in an instant, or may find nobody to obey, and comes four times as often as others. None comes
-    more than `most` times: beyond that a plan is not harder, only longer to read and to shrink. `odds` is how much more
-    often than others one is enabled. One that is to be `whole` does not begin again before it is over.
+    more than `most` times: beyond that a plan is not harder, only longer to read and to shrink. `odds` is how much
+    more often than others one is enabled, `lease_odds` the same where reads rest on leases (0: no difference). One
+    that is to be `whole` does not begin again before it is over.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     least_replicas: int = 1
     brisk: bool = False
     odds: int = 1
+    lease_odds: int = 0
     whole: bool = False
     most: int = 8
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.plans.faults import ClockRate, Crash, Delay, Fault, ForcedElection, Partition, Pause, Transfer
+from harness.plans.faults import ClockRate, Crash, Delay, Fault, ForcedElection, Partition, Pause
 from harness.plans.rng import Stream
 
 from .ground import Ground, half_of, in_time
@@ -49,32 +49,21 @@ def amnesia(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     """Cut a leader off that holds a lease, restart a majority of the others at once, and call an election there.
 
     All of them have every entry, and owe the leader a promise not to vote for a while, which they must not forget.
-    A transfer before makes known by name who leads, and so who does not.
     """
-    order = stream.shuffled(ground.voters)
-    leader, majority = order[-1], order[: len(order) // 2 + 1]
-    cut_ns = at_ns + ground.span(stream, 10, 30)
-    back_ns = ground.until(cut_ns, stream.log_uniform(_MILLISECOND, ground.timeout_ns // 15))
+    back_ns = ground.until(at_ns, stream.log_uniform(_MILLISECOND, ground.timeout_ns // 15))
     call_ns = back_ns + stream.log_uniform(_MILLISECOND, ground.timeout_ns // 8)
     over_ns = ground.until(call_ns, ground.span(stream, 8, 30))
     faults: list[Fault] = [
-        Transfer(id="", begin_ns=at_ns, end_ns=ground.until(at_ns, cut_ns - at_ns), target=leader),
         Partition(
             id="",
-            begin_ns=cut_ns,
+            begin_ns=at_ns,
             end_ns=over_ns,
             shape="one",
-            order=order[::-1],
+            order=("@leader", *stream.shuffled(ground.voters)),
             clients=half_of(stream, ground.clients),
         ),
-        Crash(
-            id="",
-            begin_ns=cut_ns,
-            end_ns=back_ns,
-            targets=tuple(sorted(majority)),
-            power=stream.chance_ppm(500_000),
-        ),
-        ForcedElection(id="", begin_ns=call_ns, end_ns=over_ns, targets=majority[:1]),
+        Crash(id="", begin_ns=at_ns, end_ns=back_ns, targets=("@majority",), power=stream.chance_ppm(500_000)),
+        ForcedElection(id="", begin_ns=call_ns, end_ns=over_ns, targets=("@follower",)),
     ]
     return in_time(faults, ground)
 

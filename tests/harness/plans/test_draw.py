@@ -16,7 +16,7 @@ import pytest
 from harness.errors import BadInput
 from harness.plans.classify import classify
 from harness.plans.draw import draw
-from harness.plans.faults import FOREVER, KINDS, Crash, Pause
+from harness.plans.faults import FOREVER, KINDS, ROLES, Crash, Pause
 from harness.plans.plan import Plan, decode
 from harness.plans.profiles import MILLISECOND, PROFILES
 from harness.plans.swarm import FAULTS
@@ -188,7 +188,7 @@ def test_faults_are_in_order_and_their_ids_unique(plans: tuple[Plan, ...]) -> No
 
 
 def test_faults_name_actors_of_the_plan_or_roles(plans: tuple[Plan, ...]) -> None:
-    known = {"@leader", "@voter", "@follower"}
+    known = set(ROLES)
     for plan in plans:
         for fault in plan.faults:
             named = (

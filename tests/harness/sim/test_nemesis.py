@@ -163,11 +163,17 @@ def keeps_down(name: str) -> f.Fault:
     return f.Crash(id="down", begin_ns=200 * MS, end_ns=1_500 * MS, targets=(name,))
 
 
-@pytest.mark.parametrize("kind", ["crash", "pause", "slow-node", "clock-rate", "clock-step", "clock-strobe", "compact"])
+@pytest.mark.parametrize("kind", ["crash", "pause", "slow-node", "clock-rate", "clock-step", "clock-strobe"])
 def test_a_fault_whose_target_is_down_all_the_time_is_moot(kind: str) -> None:
     world, _ = watched(planned(keeps_down("n1"), one(kind, "n1")))
 
     assert world.nemesis.finish() == {"down": "effective", "f1": "moot"}
+
+
+def test_a_command_is_asked_for_until_somebody_takes_it() -> None:
+    world, _ = watched(planned(keeps_down("n1"), one("compact", "n1")))
+
+    assert world.nemesis.finish() == {"down": "effective", "f1": "effective"}
 
 
 @pytest.mark.parametrize("kind", ["partition", "loss", "clog", "crash", "pause", "transfer"])

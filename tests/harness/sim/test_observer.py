@@ -40,7 +40,7 @@ def leads(name: str, term: int) -> tuple[Any, ...]:
 def test_the_leader_is_the_live_one_of_the_highest_term(
     rows: list[tuple[Any, ...]], down: tuple[str, ...], leader: str | None
 ) -> None:
-    assert observed(*rows, down=down).holder("@leader") == leader
+    assert observed(*rows, down=down).holders("@leader") == (() if leader is None else (leader,))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_leader_is_the_live_one_of_the_highest_term(
 def test_a_follower_is_a_live_replica_that_does_not_lead(
     rows: list[tuple[Any, ...]], down: tuple[str, ...], holder: str | None
 ) -> None:
-    assert observed(*rows, down=down).holder("@follower") == holder
+    assert observed(*rows, down=down).holders("@follower") == (() if holder is None else (holder,))
 
 
 def test_a_voter_is_who_voted_for_another_in_the_last_election() -> None:
@@ -65,8 +65,8 @@ def test_a_voter_is_who_voted_for_another_in_the_last_election() -> None:
         ("vote", "n1", "g0", 2, "n1"),
     )
 
-    assert observer.holder("@voter") == "n3"
-    assert observed(("vote", "n1", "g0", 1, "n1")).holder("@voter") is None
+    assert observer.holders("@voter") == ("n3",)
+    assert observed(("vote", "n1", "g0", 1, "n1")).holders("@voter") == ()
 
 
 def test_progress_is_forgotten_when_a_replica_starts_again() -> None:
@@ -82,3 +82,9 @@ def test_progress_is_forgotten_when_a_replica_starts_again() -> None:
     assert (restarted.committed, restarted.applied) == ({}, {})
     assert installed.applied == {("g0", "n1"): (9, b"t")}
     assert running.terms == {"g0": 3}
+
+
+def test_a_majority_is_one_without_the_leader_and_is_there_only_when_enough_are_up() -> None:
+    assert observed(leads("n1", 1)).holders("@majority") == ("n2", "n3")
+    assert observed(leads("n1", 1), down=("n2",)).holders("@majority") == ()
+    assert observed().holders("@majority") == ()
