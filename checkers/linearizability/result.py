@@ -68,6 +68,7 @@ class Meter:
         self._limits = limits
         self._clock = clock
         self._deadline = None if limits.seconds is None else clock() + limits.seconds
+        self._bytes_seen: int | None = None  # at the last look
         self.interval = CHECK_EVERY if limits.steps is None else max(1, min(CHECK_EVERY, limits.steps))
 
     def check(self, steps: int, states: int) -> None:
@@ -81,8 +82,18 @@ class Meter:
             raise LimitReached(
                 f"time limit of {limits.seconds:g} s reached after {steps} steps", machine_dependent=True
             )
-        if limits.bytes is not None and (used := resident_bytes()) >= limits.bytes:
-            reason = f"memory limit of {limits.bytes} bytes reached ({used} in use) after {steps} steps"
+        if limits.bytes is not None:
+            self._check_bytes(limits.bytes, steps)
+
+    def _check_bytes(self, limit: int, steps: int) -> None:
+        """Stop before the limit is passed: as far below it as the memory grew since the last look, and an eighth more.
+
+        Tables of configurations double when they grow, so by the time the limit is seen to be passed it is far behind.
+        """
+        used = resident_bytes()
+        growth, self._bytes_seen = used - (self._bytes_seen or used), used
+        if used + max(growth, 0) + limit // 8 >= limit:
+            reason = f"memory limit of {limit} bytes reached ({used} in use) after {steps} steps"
             raise LimitReached(reason, machine_dependent=True)
 
 
