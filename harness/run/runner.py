@@ -18,11 +18,9 @@ from typing import Any, Final
 from checkers import History, check
 from checkers.raft.liveness import Bound, Standing
 from checkers.raft.liveness import judge as judge_liveness
-from checkers.transactions import WORKLOADS as TRANSACTIONS
-from checkers.transactions import check as check_transactions
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.plans.classify import Classification, classify
-from harness.plans.plan import Check, Plan
+from harness.plans.plan import Plan
 from harness.sim.environment import SimEnvironment
 from harness.sim.world import SimWorld
 from harness.systems.binding import Binding
@@ -206,7 +204,7 @@ class Simulation:
         outcomes = world.nemesis.finish()
         history = History(tuple(world.recorder.history))
         verdicts = [
-            _check_history(history, plan.check),
+            check(history, plan.check.model, step_limit=plan.check.step_limit, state_limit=plan.check.state_limit),
             _verdict("raft", world.invariants.anomalies),
             _verdict("node", world.node_anomalies),
         ]
@@ -313,13 +311,6 @@ def primary(anomalies: tuple[JudgedAnomaly, ...]) -> str | None:
         return (0 if invariant else 1, anomaly.index if anomaly.index is not None else 2**62, anomaly.signature)
 
     return min(anomalies, key=rank).signature
-
-
-def _check_history(history: History, limits: Check) -> Verdict:
-    """Transactions by their dependency graph, everything else as one object's linearizability."""
-    if limits.model in TRANSACTIONS:
-        return check_transactions(history, limits.model)
-    return check(history, limits.model, step_limit=limits.step_limit, state_limit=limits.state_limit)
 
 
 def _verdict(checker: str, anomalies: list[Anomaly]) -> Verdict:
