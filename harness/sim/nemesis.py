@@ -413,10 +413,18 @@ class Nemesis:
             return
         leader = self._observer.leader(fault.group)
         arguments = {"voters": voters, "learners": learners}
-        if leader is not None and self._lives.command(leader, fault.group, "change", arguments):
-            active.hits += 1
-        else:
-            self._kernel.exactly(self._kernel.now + _RETRY_NS, self._ask, argument)
+        taken = leader is not None and self._lives.command(leader, fault.group, "change", arguments)
+        active.hits += taken
+        # A change that was taken may still be lost with its leader, and nobody may be left outside for ever.
+        if not taken or (wanted_back and not self._is_in_force(fault.group, leader, voters, learners)):
+            self._kernel.exactly(self._kernel.now + (_LATER_NS if taken else _RETRY_NS), self._ask, argument)
+
+    def _is_in_force(self, group: str, leader: str | None, voters: Sequence[str], learners: Sequence[str]) -> bool:
+        """Whether the leader's own configuration is this one, and not joint."""
+        if leader is None:
+            return False
+        now = self._observer.configurations.get((group, leader), ((), (), ()))
+        return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
 
 def _bind(crash: Callable[[_Active, str], None], active: _Active, name: str) -> Callable[[], None]:

@@ -23,6 +23,7 @@ class Observer:
         self.elections = 0
         self.applied: dict[tuple[str, str], tuple[int, bytes]] = {}  # (group, actor) -> (index, state digest)
         self.committed: dict[tuple[str, str], int] = {}
+        self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
         self.terms: dict[str, int] = {}  # group -> highest term seen
 
     def handlers(self) -> dict[str, Callable[[int, Row], None]]:
@@ -33,6 +34,7 @@ class Observer:
             "term": self._on_term,
             "vote": self._on_vote,
             "apply": self._on_apply,
+            "config": self._on_config,
             "commit": self._on_commit,
             "snapshot": self._on_snapshot,
         }
@@ -87,6 +89,9 @@ class Observer:
     def _on_apply(self, _: int, row: Row) -> None:
         _, _, actor, group, index, _, state = row
         self.applied[group, actor] = (index, state)
+
+    def _on_config(self, _: int, row: Row) -> None:
+        self.configurations[row[3], row[2]] = tuple(row[5:])
 
     def _on_commit(self, _: int, row: Row) -> None:
         self.committed[row[3], row[2]] = row[4]

@@ -14,6 +14,8 @@ rule's other tests.
   (log-gap; liveness/no-leader).
 * log_gap_after_kill: a truncation record reached into a segment that a snapshot had let go, and recovery took the
   gap for corruption: two nodes refused to start after a plain kill (liveness/no-leader).
+* left_outside_for_ever: no bug of Raft's but of the nemesis: the way back to the first membership was taken by a leader
+  that lost it, so a node without pre-votes stayed removed and raised its term for ever (liveness/terms-grow).
 """
 
 from __future__ import annotations
