@@ -178,7 +178,9 @@ class Wal:
             self._buffer.clear()
 
     async def _sync(self) -> None:
-        if self._snapshot_waits:
+        # Another one may have come meanwhile. Records behind it are framed but not in the file, so an fsync of the file
+        # does not cover them.
+        while self._snapshot_waits:
             await self._publish_snapshot()
         writer, size = self._writer, self._writer.size
         if writer.durable < size:

@@ -16,6 +16,8 @@ rule's other tests.
   gap for corruption: two nodes refused to start after a plain kill (liveness/no-leader).
 * left_outside_for_ever: no bug of Raft's but of the nemesis: the way back to the first membership was taken by a leader
   that lost it, so a node without pre-votes stayed removed and raised its term for ever (liveness/terms-grow).
+* durable_before_its_fsync: with asynchronous storage a snapshot and an entry came while another snapshot was being
+  published; the entry was taken for durable with an fsync that did not cover it (raft/committed-on-quorum/commit).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ what was acknowledged, or that and a prefix of the batch that was under way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -494,3 +495,37 @@ def test_the_reader_follows_a_truncation_into_an_earlier_segment() -> None:
 
     assert len(disk.names()) == 2
     assert facts == (("g0", 1, 3, None),)
+
+
+def test_records_behind_a_second_snapshot_are_not_taken_for_durable_with_the_first() -> None:
+    """Found by the membership profile, counter seed 657, with asynchronous storage.
+
+    A snapshot and an entry came while another snapshot was being published. The entry was framed, and waited behind its
+    snapshot; the fsync of the file at the end of that sync did not cover it, and was taken to.
+    """
+
+    class Busy(FakeDisk):
+        during: Callable[[], None] | None = None
+
+        async def fsync(self, name: str) -> None:
+            meanwhile, self.during = self.during, None
+            if meanwhile is not None:
+                meanwhile()
+            await super().fsync(name)
+
+    disk = Busy()
+    wal, _ = open_wal(disk)
+    wal.write(persist(hard(1), None, entries(1, 1, 1, 1)))
+    run(wal.sync())
+    wal.write(persist(image=snapshot(2, 1)))
+
+    def more() -> None:
+        wal.write(persist(image=snapshot(3, 1)))
+        wal.write(persist(None, None, entries(4, 1)))
+
+    disk.during = more
+    run(wal.sync())
+    run(wal.sync())
+
+    facts = DurableReader().synced("g0-00000001.wal", bytearray(disk.durable_content("g0-00000001.wal")), 0)
+    assert facts[0][1] == 4
