@@ -59,6 +59,7 @@ _WARMUP_TIMEOUTS: Final = 8
 _ELECTIONS_AFTER_HEAL: Final = 12
 """So many rounds of elections, each of the longest timeout, may fail before recovery counts as failed."""
 _FINAL_NS: Final = 2 * SECOND
+_SLOW_DISK_NS: Final = 10 * MILLISECOND
 _SLOW_LINK_NS: Final = 10 * MILLISECOND
 _ROOMY_WINDOW: Final = 8
 _TOO_SLOW_PPM: Final = 150_000
@@ -122,8 +123,10 @@ def draw(
     faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
     phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
     replica_link = _replica_links(open_stream, table, timeout_ns)
-    drawn_options = _consistent(drawn_options, {}, phases, replica_link)
-    effective = _consistent(_pinned(drawn_options, pins, options), pins, phases, replica_link)
+    disks = _disks(open_stream, table, cast)
+    is_slow = replica_link.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
+    drawn_options = _consistent(drawn_options, {}, phases, is_slow=is_slow)
+    effective = _consistent(_pinned(drawn_options, pins, options), pins, phases, is_slow=is_slow)
     chosen_flavour = _flavour(open_stream, work, flavour)
 
     plan = Plan(
@@ -139,7 +142,7 @@ def draw(
             client=_choose(open_stream, "links/client", table.links),
         ),
         clocks=clocks,
-        disks=_disks(open_stream, table, cast),
+        disks=disks,
         schedule=_schedule(open_stream, table),
         check=Check(model=work.model, bound_timeouts=_bound_timeouts(effective)),
     )
@@ -219,19 +222,22 @@ def _pinned(drawn: Mapping[str, Any], pins: Mapping[str, Any], options: Sequence
     return effective
 
 
-def _consistent(options: Mapping[str, Any], pins: Mapping[str, Any], phases: Phases, link: LinkSpec) -> dict[str, Any]:
+def _consistent(
+    options: Mapping[str, Any], pins: Mapping[str, Any], phases: Phases, *, is_slow: bool
+) -> dict[str, Any]:
     """Undo draws that do not go with the others; what was typed stays as it is.
 
     After a partial heal, an outsider that is heard but does not hear leads for ever without check-quorum, and deposes
-    every leader of the core without pre-vote. Leases stand on voters that ignore candidates, which check-quorum brings.
-    An entry at a time over slow links carries less than clients send: then no bound on recovery would be fair.
+    every leader of the core without pre-vote. Leases stand on voters that ignore candidates, which check-quorum
+    brings. An entry at a time over slow links, or to slow disks, carries less than clients send: then no bound on
+    recovery would be fair (`is_slow`).
     """
     mended: dict[str, Any] = {}
     if phases.heal == "core":
         mended["pre_vote"] = True
     if phases.heal == "core" or options.get("reads") == "lease":
         mended["check_quorum"] = True
-    if link.delay_max_ns > _SLOW_LINK_NS and options.get("max_inflight") == options.get("max_entries_per_append") == 1:
+    if is_slow and options.get("max_inflight") == options.get("max_entries_per_append") == 1:
         mended["max_inflight"] = _ROOMY_WINDOW
     return {**options, **{name: mended[name] for name in mended if name in options and name not in pins}}
 
