@@ -33,8 +33,9 @@ from checkers.history import INF, Operation
 from checkers.models import Model, counters
 
 from . import deltas
-from .prefixes import Bounds, first_certain
-from .result import LimitReached, Limits, LinearizabilityResult, Meter
+from .columnar import decide
+from .prefixes import Bounds
+from .result import Limits, LinearizabilityResult, Meter
 
 ENGINE: Final = "counters"
 
@@ -150,29 +151,7 @@ def check_columns(
     columns: Columns, limits: Limits = NO_LIMITS, operations: Sequence[Operation] = ()
 ) -> LinearizabilityResult:
     """Decide columns; `operations` are those that `columns.rows` count, for naming the one that cannot be placed."""
-    meter = Meter(limits)
-    certain: int | None = None
-    try:
-        found = _failure(columns, meter)
-        if found is not None:
-            certain = first_certain(lambda end: _failure(columns.prefix(end), meter), found)
-    except LimitReached as limit:
-        return LinearizabilityResult(
-            validity="unknown",
-            engine=ENGINE,
-            steps=len(columns.calls),
-            reason=limit.reason,
-            machine_dependent=limit.machine_dependent,
-        )
-    blocked = next((operation for operation in operations if operation.ret == certain), None)
-    return LinearizabilityResult(
-        validity="valid" if found is None else "invalid",
-        engine=ENGINE,
-        steps=len(columns.calls),
-        certain=certain,
-        blocked=blocked,
-        culprits=() if blocked is None else (blocked,),
-    )
+    return decide(columns, _failure, Columns.prefix, engine=ENGINE, limits=limits, operations=operations)
 
 
 def _failure(columns: Columns, meter: Meter) -> Bounds | None:
