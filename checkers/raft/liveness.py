@@ -6,7 +6,8 @@ The core is the set of replicas that can reach each other after the heal and hol
 
 Let the deadline be `heal + bound_timeouts * timeout`. Then
 
-* `no-leader`: no replica of the core led at any instant between heal and deadline;
+* `no-leader`: no replica of the core led at any instant between heal and deadline, and none committed anything while
+  another led (an outsider whose fault is over may lead the core as well as any);
 * `no-progress`: no operation that was invoked after the heal was ok before the deadline;
 * `no-convergence`: what the core had committed at the deadline is not applied by all of the core one bound later, or
   (detail `state`) replicas of the core end at one index in different states;
@@ -84,6 +85,7 @@ def judge(
     by_actor: dict[tuple[str, str], _Group] = {
         (group.name, actor): group for group in groups for actor in group.replicas
     }
+    by_name = {group.name: group for group in groups}
     findings = _Findings(bound, end_ns)
     last = first_index - 1
     for last, row in enumerate(rows, first_index):
@@ -91,10 +93,14 @@ def judge(
         if row[1] in _NOTES:
             if (group := by_actor.get((row[3], row[2]))) is not None:
                 group.note(last, row)
+            elif row[1] == "role" and (group := by_name.get(row[3])) is not None:
+                group.outsider(row[2], leads=row[4] == "leader")
         elif row[1] in _LIVES:
             for group in groups:
                 if row[2] in group.replicas:
                     group.life(row)
+                else:
+                    group.outsider(row[2], leads=False)
     progress_ns = _first_fresh_ok(history, bound)
     findings.due("no-progress", "", progress_ns, bound.deadline_ns, "no operation invoked after the heal was ok")
     for group in groups:
@@ -130,6 +136,9 @@ class _Group:
         self.name = name
         self.bound = bound
         self.replicas = {actor: msgspec.structs.replace(standing.get((name, actor), Standing())) for actor in replicas}
+        self.leading_outsiders = {
+            actor for (group, actor), at in standing.items() if group == name and at.leads and actor not in replicas
+        }
         self.led_ns: int | None = bound.heal_ns if self._has_leader() else None
         self.due_commit: int | None = None  # the highest commit of the core when the deadline passed
         self.converged_ns: int | None = None
@@ -152,6 +161,8 @@ class _Group:
                 self._term(index, time_ns, replica, fields[0])
             case "commit":
                 replica.commit = fields[0]
+                if self.led_ns is None and self.leading_outsiders and time_ns > self.bound.heal_ns:
+                    self.led_ns = time_ns
             case "apply":
                 replica.applied, replica.state = fields[0], fields[2]
             case "snapshot" if fields[0] != "taken":
@@ -169,6 +180,13 @@ class _Group:
         if kind == "start":
             replica.commit = replica.applied = 0
             replica.state = b""
+
+    def outsider(self, actor: str, *, leads: bool) -> None:
+        """Note whether a replica outside the core leads now."""
+        if leads:
+            self.leading_outsiders.add(actor)
+        else:
+            self.leading_outsiders.discard(actor)
 
     def _has_leader(self) -> bool:
         return any(replica.leads for replica in self.replicas.values())
@@ -210,7 +228,7 @@ class _Group:
         self._pass(findings.end_ns)
         self._look(findings.end_ns)
         group = self.name
-        findings.due("no-leader", group, self.led_ns, bound.deadline_ns, "no replica of the core became leader")
+        findings.due("no-leader", group, self.led_ns, bound.deadline_ns, "no leader of the core was seen")
         behind = sorted(actor for actor, replica in self.replicas.items() if replica.applied < (self.due_commit or 0))
         findings.due(
             "no-convergence", group, self.converged_ns, bound.convergence_ns,

@@ -18,6 +18,7 @@ REPLICATION: Rows = [
     (1020 + step, kind, actor, "g0", 7, *((b"command", b"state") if kind == "apply" else ()))
     for step, (kind, actor) in enumerate([(k, n) for n in "abc" for k in ("commit", "apply")])
 ]
+OUTSIDER: Rows = [(1010, "role", "x", "g0", "leader", 5)]
 LATER: Rows = [(1300, "probe", "a", "still-here")]
 FRESH = [
     Op(index=100, time=1013, process=0, type="invoke", f="write", value=1),
@@ -54,7 +55,9 @@ def test_a_run_that_ends_early_because_all_is_well_is_valid() -> None:
     [
         (REPLICATION, FRESH, ["no-leader"]),
         ([(1150, "role", "a", "g0", "leader", 5), *REPLICATION], FRESH, ["no-leader"]),
-        ([(1010, "role", "x", "g0", "leader", 5), *REPLICATION], FRESH, ["no-leader"]),
+        (OUTSIDER, FRESH, ["no-leader"]),
+        ([*OUTSIDER, (1015, "role", "x", "g0", "follower", 5), *REPLICATION], FRESH, ["no-leader"]),
+        ([*OUTSIDER, (1015, "crash", "x", 1, "kill"), *REPLICATION], FRESH, ["no-leader"]),
         (ELECTION + REPLICATION, [], ["no-progress"]),
         (ELECTION + REPLICATION, FRESH[:1], ["no-progress"]),
         (ELECTION + REPLICATION, [op for op in FRESH if op.type == "ok"], ["no-progress"]),
@@ -66,7 +69,19 @@ def test_a_run_that_ends_early_because_all_is_well_is_valid() -> None:
         ),
         (ELECTION + REPLICATION + elections(1110, 1130, 1150), FRESH, ["terms-grow"]),
     ],
-    ids=["nobody", "too late", "outside the core", "no op", "no answer", "old op", "one behind", "states", "terms"],
+    ids=[
+        "nobody",
+        "too late",
+        "outside the core",
+        "outsider gone",
+        "outsider dead",
+        "no op",
+        "no answer",
+        "old op",
+        "one behind",
+        "states",
+        "terms",
+    ],
 )
 def test_a_broken_promise_is_named(rows: Rows, history: list[Op], expected: list[str]) -> None:
     verdict = judged(rows + LATER, history)
@@ -89,6 +104,14 @@ def test_a_leader_from_before_the_heal_counts() -> None:
 
     assert kinds(judged(before + REPLICATION + LATER)) == []
     assert kinds(judged([*before, (900, "crash", "a", 1, "kill"), *REPLICATION, *LATER])) == ["no-leader"]
+
+
+def test_an_outsider_that_the_core_commits_under_is_a_leader() -> None:
+    standing = {("g0", "x"): Standing(leads=True, term=5)}
+
+    assert kinds(judged([*OUTSIDER, *REPLICATION, *LATER])) == []
+    assert kinds(judged([*REPLICATION, *LATER], standing=standing)) == []
+    assert kinds(judged([*OUTSIDER, (1150, "commit", "a", "g0", 7), *LATER])) == ["no-leader"]
 
 
 def test_rows_may_begin_at_the_heal_when_the_standing_is_given() -> None:
