@@ -4,11 +4,11 @@ An environment belongs to one incarnation of an actor. A crash first makes it de
 nothing or parks for ever, so that no clean-up code of the dead task, in whatever order Trio runs it, leaves a mark.
 Only then are the tasks cancelled.
 
-Two lanes run a server. In the *task lane* each delivery, timer and disk completion wakes the server's Trio task. In
-the *fast lane* the heap callback itself runs the server's synchronous step and drives the coroutine of its `sync`,
-which may await nothing but the disk; the task is only there to be cancelled. Both see the same events in the same
-order, so both give the same fingerprint (tested): the task lane is the oracle of the fast one, which saves the Trio
-passes.
+Two lanes run an actor. In the *task lane* each delivery, timer and disk completion wakes the actor's Trio task. In the
+*fast lane* the heap callback itself does what the task would: it runs a server's synchronous step and drives the
+coroutine of its `sync`, which may await nothing but the disk; and it drives a client's life, which may await nothing
+but `recv` and `until`. The task is only there to be cancelled. Both lanes see the same events in the same order, so
+both give the same fingerprint (tested): the task lane is the oracle of the fast one, which saves the Trio passes.
 
 A server whose `storage` is "async" goes on stepping while its disk is awaited; `post` then comes between two steps.
 """
@@ -34,14 +34,25 @@ from .network import Network
 _Abort: Final = trio.lowlevel.Abort.SUCCEEDED
 
 
-_DISK: Final = object()
-"""What a driven `sync` hands up when it waits for its disk."""
+_WAITS: Final = object()
+"""What a driven coroutine hands up when it waits for its environment."""
 
 
 @types.coroutine
-def _disk() -> Generator[object, None, None]:
-    """Wait for the disk, in a coroutine that callbacks drive."""
-    yield _DISK
+def _environment() -> Generator[object, None, None]:
+    """Wait, in a coroutine that callbacks drive."""
+    yield _WAITS
+
+
+def _drive(coroutine: Coroutine[object, None, None], what: str) -> bool:
+    """Let a coroutine run to its next wait. False when it has ended instead."""
+    try:
+        waits_for = coroutine.send(None)
+    except StopIteration:
+        return False
+    if waits_for is not _WAITS:
+        raise TypeError(f"{what} awaited something other than its environment; run it in the task lane")
+    return True
 
 
 class Host(Protocol):
@@ -189,6 +200,8 @@ class SimEnvironment:
         self._sync: Coroutine[object, None, None] | None = None  # the server's `sync`, driven by callbacks (fast lane)
         self._sync_error: OSError | None = None
         self._driving = False  # the code that runs now is that coroutine
+        self._life: Coroutine[object, None, None] | None = None  # a client's life, driven by callbacks (fast lane)
+        self._living = False  # the code that runs now is that coroutine
         self._idle = False  # the server waits, and the fast lane may step it from a callback
         self._local_clock = seat.clock
         self._deadline = FAR  # what the timer is for, on the local monotonic clock
@@ -239,6 +252,29 @@ class SimEnvironment:
                 await self._serve_in_task(server)
         else:
             await self._serve_in_task(server)
+
+    async def live(self, life: Callable[[SimEnvironment], Coroutine[Any, Any, None]]) -> None:
+        """Live a client's life to its end, in the lane that this world was given."""
+        if not self._fast:
+            await life(self)
+            return
+        self._life = coroutine = life(self)
+        try:
+            self._go_on_living()
+            if self._life is not None:
+                await self._park()  # until it has ended, or raised, or is cancelled
+        finally:
+            with contextlib.suppress(RuntimeError):  # clean-up code that awaits gets no further
+                coroutine.close()
+
+    def _go_on_living(self) -> None:
+        assert self._life is not None
+        self._living = True
+        try:
+            if not _drive(self._life, "a client's life"):
+                self._life = None
+        finally:
+            self._living = False
 
     # The task lane: every delivery and every disk completion is a wake of a Trio task.
 
@@ -303,15 +339,11 @@ class SimEnvironment:
         while self._sync is not None:
             self._driving = True
             try:
-                waits_for = self._sync.send(None)
-            except StopIteration:
-                self._sync = None
-            else:
-                if waits_for is not _DISK:
-                    raise TypeError("a server's sync awaited something other than its disk; run it in the task lane")
-                return has_ended
+                if _drive(self._sync, "a server's sync"):
+                    return has_ended
             finally:
                 self._driving = False
+            self._sync = None
             server.post()
             self._seat.observe(server)
             self._call_when_idle()
@@ -356,7 +388,17 @@ class SimEnvironment:
         task = self._task
         if task is None:
             return
-        if self._idle and self._fast:
+        if self._life is not None:
+            try:
+                self._go_on_living()
+            except Exception as error:
+                self._life = None
+                self._fail(error)
+            else:
+                if self._life is None:
+                    self._task = None
+                    self._kernel.wake(task)
+        elif self._idle and self._fast:
             if self._sync is None or self._overlaps:
                 try:
                     self._step_if_due()
@@ -367,6 +409,9 @@ class SimEnvironment:
             self._kernel.wake(task)
 
     async def _park(self) -> None:
+        if self._living:
+            await _environment()
+            return
         self._task = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._abort)
         if self.dead:
@@ -462,6 +507,7 @@ class SimEnvironment:
         self._server = None
         self._inbox.clear()
         sync, self._sync = self._sync, None
+        self._life = None  # its task closes it
         if sync is not None:
             with contextlib.suppress(RuntimeError):  # clean-up code that awaits gets no further
                 sync.close()
@@ -510,7 +556,7 @@ class SimEnvironment:
             await trio.sleep_forever()
         if self._driving:
             self._seat.begin_sync(name, self._on_synced_in_callback)
-            await _disk()
+            await _environment()
             error, self._sync_error = self._sync_error, None
             if error is not None:
                 raise error

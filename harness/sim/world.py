@@ -8,7 +8,7 @@ clients from the interpreter.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import trio
@@ -39,7 +39,7 @@ _MONOTONIC_APART_NS: Final = 1_000_000_000_000
 _SUPERVISOR_DELAY_NS: Final = 1_000_000_000
 """A replica whose code raised is started again after this time, as a process supervisor would."""
 
-Life = Callable[[SimEnvironment], Awaitable[None]]
+Life = Callable[[SimEnvironment], Coroutine[Any, Any, None]]
 
 current_actor: contextvars.ContextVar[str] = contextvars.ContextVar("current_actor")
 """The actor whose task is running; set once for each task."""
@@ -194,7 +194,10 @@ class SimWorld:
         current_actor.set(seat.name)
         try:
             with environment.scope:
-                await life(environment)
+                if seat.name in self.lives:
+                    await environment.live(life)
+                else:
+                    await life(environment)
         except Exception as error:
             if not environment.dead:
                 self._failed(seat, error)
