@@ -127,6 +127,7 @@ class SimDisk:
     def lose_power(self, draws: Counter) -> bool:
         """Keep what was durable and a drawn part of the rest. Returns whether anything was lost."""
         lost = self.has_unsynced
+        names_are_open = bool(self._journal)
         for change in self._journal[: draws.between(0, len(self._journal))]:
             self._settle_name(change)
         self._settled += len(self._journal)
@@ -142,7 +143,8 @@ class SimDisk:
             file.settled += len(file.journal)
             file.journal.clear()
             file.content = bytearray(file.durable)
-            file.unchanged = 0
+            if names_are_open:  # a name may belong to another file now than when a reader last looked
+                file.unchanged = 0
         return lost
 
     def cut_power(self, kept_bytes: int) -> None:
@@ -194,6 +196,7 @@ class SimDisk:
         if change[0] == "write":
             if size:
                 file.durable[:] = data[:size]
+                file.unchanged = 0
         else:
             file.durable += data[:size]
 

@@ -238,11 +238,10 @@ class Seat:
         """After a crash: tell the durable reader what the disk holds now."""
         if self._reader is None:
             return
-        self._reader.reset()
         durable: tuple[tuple[Any, ...], ...] = ()
         for name, file in self.disk.durable_files():
-            file.unchanged = len(file.durable)
-            durable = self._reader.synced(name, file.durable, 0) or durable
+            unchanged, file.unchanged = file.unchanged, len(file.durable)
+            durable = self._reader.synced(name, file.durable, unchanged) or durable
         self._recorder.row("fsync", self.name, ("recovered",), durable)
 
 

@@ -89,8 +89,6 @@ class DurableReader(Protocol):
 
     def removed(self, name: str) -> None: ...
 
-    def reset(self) -> None: ...
-
 
 class Refusal(Exception):
     """A replica refuses to start, for a reason given as a word."""

@@ -47,10 +47,6 @@ class DurableReader:
         """A removal became durable."""
         self._segments.pop(name, None)
 
-    def reset(self) -> None:
-        """Forget all: the contents are given anew."""
-        self._segments.clear()
-
 
 class _Segment:
     """One segment, as far as it was read. A segment begins with the state it continues, so each stands alone."""

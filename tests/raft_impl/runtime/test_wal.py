@@ -476,7 +476,6 @@ def test_the_reader_reads_anew_what_changed_under_it() -> None:
     reader.synced(name, bytearray(SMALL[name]), 0)
 
     shorter = reader.synced(name, bytearray(SMALL[name][:-3]), 0)
-    reader.reset()
     again = reader.synced(name, bytearray(SMALL[name]), 0)
 
     assert shorter == (("g0", 2, 2, "b", 2),)
