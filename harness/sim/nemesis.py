@@ -151,12 +151,14 @@ class Nemesis:
 
     def _begin_partition(self, active: _Active, fault: f.Partition) -> None:
         order = self._resolve(fault.order)
+        active.targets = order[:1]
+        active.moot = fault.order[:1] != order[:1] and not self._resolve(fault.order[:1])
+        if active.moot:
+            return
         rest = tuple(name for name in self._plan.replicas if name not in order)
         cut = partition_edges(fault.shape, order + rest, fault.clients, self._plan.replicas, self._plan.clients)
-        active.targets = order[:1]
-        active.moot = not cut or (fault.order[:1] != order[:1] and not self._resolve(fault.order[:1]))
-        if not active.moot:
-            self._network.cut(fault.id, tuple(cut))
+        self._network.cut(fault.id, tuple(cut))
+        active.moot = not cut
 
     def _begin_loss(self, active: _Active, fault: f.Loss) -> None:
         self._affect(active, Effect(id=fault.id, what="loss", ppm=fault.loss_ppm))

@@ -164,6 +164,7 @@ class Network:
         self.delivered = 0
         self.hits: dict[str, int] = {}  # fault id -> messages it touched
         self.waiting: dict[int, tuple[Link, str, bytes]] = {}  # on manual links, by message id
+        self._touched: dict[str, list[Link]] = {}  # fault id -> links that it is on
         self._specs: dict[tuple[str, str], tuple[LinkSpec, tuple[int, int]]] = {}
         self._overrides = {(o.source, o.target, o.message, o.ordinal): o for o in overrides}
 
@@ -293,48 +294,52 @@ class Network:
 
     def cut(self, fault: str, edges: tuple[tuple[str, str], ...]) -> None:
         """Cut directed edges until `mend` with the same fault."""
-        for source, target in edges:
-            link = self.links.get(source, {}).get(target)
-            if link is not None:
-                link.cuts[fault] = 0
-                link.settle()
+        for link in self._touch(fault, edges):
+            link.cuts[fault] = 0
+            link.settle()
 
     def affect(self, fault: str, effect: Effect, edges: tuple[tuple[str, str], ...]) -> None:
         """Put an effect on directed edges until `mend`."""
-        for source, target in edges:
-            link = self.links[source][target]
+        for link in self._touch(fault, edges):
             link.effects[fault] = effect
             link.settle()
 
     def limit(self, fault: str, bytes_per_s: int, edges: tuple[tuple[str, str], ...]) -> None:
         """Limit the bandwidth of directed edges until `mend`."""
-        for source, target in edges:
-            link = self.links[source][target]
+        for link in self._touch(fault, edges):
             link.bytes_per_s[fault] = bytes_per_s
             link.settle()
 
     def clog(self, fault: str, edges: tuple[tuple[str, str], ...]) -> None:
         """Hold what arrives over directed edges until `mend`."""
-        for source, target in edges:
-            link = self.links[source][target]
+        for link in self._touch(fault, edges):
             link.clogs.add(fault)
             link.settle()
 
     def mend(self, fault: str, keep: Callable[[str, str], bool] = lambda source, target: False) -> None:
         """Undo a fault on all links but those to keep, and release what it held there."""
-        for links in self.links.values():
-            for link in links.values():
-                if keep(link.source, link.target.name):
-                    continue
-                link.cuts.pop(fault, None)
-                link.effects.pop(fault, None)
-                link.bytes_per_s.pop(fault, None)
-                link.clogs.discard(fault)
-                link.settle()
-                if link.clogged and not link.clogs:
-                    released, link.clogged = link.clogged, []
-                    for message, data in released:  # in this order, whatever the policy
-                        self._kernel.exactly(self._kernel.now, self._arrive, (link, message, data))
+        touched = self._touched.pop(fault, [])
+        kept = [link for link in touched if keep(link.source, link.target.name)]
+        if kept:
+            self._touched[fault] = kept
+        for link in touched:
+            if link in kept:
+                continue
+            link.cuts.pop(fault, None)
+            link.effects.pop(fault, None)
+            link.bytes_per_s.pop(fault, None)
+            link.clogs.discard(fault)
+            link.settle()
+            if link.clogged and not link.clogs:
+                released, link.clogged = link.clogged, []
+                for message, data in released:  # in this order, whatever the policy
+                    self._kernel.exactly(self._kernel.now, self._arrive, (link, message, data))
+
+    def _touch(self, fault: str, edges: tuple[tuple[str, str], ...]) -> list[Link]:
+        """The links of directed edges, remembered for `mend`. Between clients there are none."""
+        links = [link for source, target in edges if (link := self.links.get(source, {}).get(target)) is not None]
+        self._touched[fault] = links
+        return links
 
     # -- manual mode ----------------------------------------------------------------------------------------------
 

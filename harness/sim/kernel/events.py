@@ -26,9 +26,9 @@ Rules that keep this sound, each learnt from a failure:
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Awaitable, Callable
+from heapq import heappop, heappush
 from typing import Any, Final, Literal
 
 import outcome
@@ -55,6 +55,9 @@ _IMMORTAL: Final = "tasks of the system under test do not end after the run was 
 _WINDOW_EVENTS: Final = 4_096
 """How often, in events, the event budget is looked at."""
 
+_BATCH: Final = range(1_024)
+"""How often, in events, the log is hashed."""
+
 Callback = Callable[[Any], None]
 
 
@@ -79,10 +82,10 @@ class Kernel(trio.abc.Clock):
         self.closed = False
         self.why = ""  # why the run ended
         self.error: BaseException | None = None
-        self.pops = 0  # events taken from the heap
         self.passes = 0  # passes of Trio's scheduler
         self._heap: list[tuple[int, int, int, Callback, Any]] = []
-        self._sequence = 0
+        self._sequence = 0  # entries ever made
+        self._dropped = 0  # entries left over at the end
         self._woke = False
         self._main: trio.lowlevel.Task | None = None
         self._supervisor: trio.lowlevel.Task | None = None  # the same, while it waits
@@ -98,22 +101,20 @@ class Kernel(trio.abc.Clock):
 
     def at(self, time_ns: int, actor: int, callback: Callback, argument: Any = None) -> None:
         """Call `callback(argument)` at a virtual time (now, if it is past); `actor` is whom the tie policy ranks."""
-        if self.quantum_ns:
-            time_ns = -(-time_ns // self.quantum_ns) * self.quantum_ns
-            if time_ns < self.now:
-                time_ns = self.now
-            tie = self._tie(actor) if self._tie is not None else 0
-        else:
-            if time_ns < self.now:
-                time_ns = self.now
-            tie = 0
+        tie = 0
+        quantum_ns = self.quantum_ns
+        if quantum_ns:
+            time_ns = -(-time_ns // quantum_ns) * quantum_ns
+            if self._tie is not None:
+                tie = self._tie(actor)
+        now = self.now
         self._sequence = sequence = self._sequence + 1
-        heapq.heappush(self._heap, (time_ns, tie, sequence, callback, argument))
+        heappush(self._heap, (time_ns if time_ns > now else now, tie, sequence, callback, argument))
 
     def exactly(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
         """Like `at`, without quantum and before everything else of that instant: for faults and phases."""
         self._sequence = sequence = self._sequence + 1
-        heapq.heappush(self._heap, (max(time_ns, self.now), -1, sequence, callback, argument))
+        heappush(self._heap, (max(time_ns, self.now), -1, sequence, callback, argument))
 
     def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[Any] | None = None) -> None:
         """Make a waiting task runnable."""
@@ -142,6 +143,7 @@ class Kernel(trio.abc.Clock):
         self.closed = True
         self.why, self.error = why, error
         self.log.close()
+        self._dropped = len(self._heap)
         self._heap.clear()
         if self._supervisor is not None:
             supervisor, self._supervisor = self._supervisor, None
@@ -176,21 +178,20 @@ class Kernel(trio.abc.Clock):
         if deadline != self._deadline:
             self._deadline, self._deadline_ns = deadline, _to_ns(deadline)
         limit = self._deadline_ns
-        heap, pop = self._heap, heapq.heappop
+        heap, pop = self._heap, heappop
         self._woke = False
-        self.log.settle()
-        if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
-            self._check_budget()
         try:
             while heap and heap[0][0] <= limit:
-                self.now, _, _, callback, argument = pop(heap)
-                self.pops += 1
-                callback(argument)
-                if self._woke:
-                    return 0.0
-                if not self.pops & 1023:
-                    self.log.settle()
+                self.log.settle()
+                if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
                     self._check_budget()
+                for _ in _BATCH:
+                    if not heap or heap[0][0] > limit:
+                        break
+                    self.now, _, _, callback, argument = pop(heap)
+                    callback(argument)
+                    if self._woke:
+                        return 0.0
         except Exception as error:
             self.stop("callback", error)
             return 0.0
@@ -201,6 +202,11 @@ class Kernel(trio.abc.Clock):
         elif limit > self.now:
             self.now = limit
         return 0.0
+
+    @property
+    def pops(self) -> int:
+        """How many events were taken from the heap."""
+        return self._sequence - len(self._heap) - self._dropped
 
     def note_pass(self) -> None:
         """Called once for each pass of Trio's scheduler: counts, and finds tasks that spin."""
