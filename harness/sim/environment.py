@@ -320,13 +320,14 @@ class SimEnvironment:
     def _step_if_due(self) -> None:
         server = self._server
         assert server is not None
+        overlaps = self._overlaps
         now = self.clock.monotonic_ns()  # an event is an instant: no step takes time
         while self._inbox or now >= server.deadline_ns:
-            if self._sync is not None and not self._overlaps:
+            if self._sync is not None and not overlaps:
                 return
             if self._process(server) and self._sync is None:
                 self._begin_sync(server)
-        if self._sync is None and self._overlaps and server.must_sync:
+        if overlaps and self._sync is None and server.must_sync:
             self._begin_sync(server)
 
     def _begin_sync(self, server: SystemServer) -> None:
@@ -380,7 +381,11 @@ class SimEnvironment:
         if server.notes:
             self._seat.observe(server)
         if not must_sync or self._overlaps:
-            self._arm(server.deadline_ns)
+            deadline_ns = server.deadline_ns
+            if deadline_ns < self._armed_for:
+                self._arm(deadline_ns)
+            else:  # the common case: the timer that is armed comes soon enough
+                self._deadline = deadline_ns
         return must_sync
 
     def _stir(self) -> None:

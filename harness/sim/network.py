@@ -70,20 +70,19 @@ class Channel:
     def refill(self, block: int) -> None:
         """Draw the delays of a block of messages: the link's own, and the receiver's handling."""
         spec = self.spec
-        low, span = spec.delay_min_ns, spec.delay_max_ns - spec.delay_min_ns
-        handling_low, handling_span = self.handling_ns[0], self.handling_ns[1] - self.handling_ns[0] + 1
+        low, span = spec.delay_min_ns + self.handling_ns[0], spec.delay_max_ns - spec.delay_min_ns
+        handling_span = self.handling_ns[1] - self.handling_ns[0] + 1
         values = self.streams[""].block(block)
         if spec.shape == "uniform":
+            span += 1
             self.delays = [
-                low + ((v >> 32) * (span + 1) >> 32) + handling_low + ((v & 0xFFFFFFFF) * handling_span >> 32)
-                for v in values
+                low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * handling_span >> 32) for v in values
             ]
         else:
             # `delay_max_ns` is then the mean of the exponential part plus the minimum
             self.delays = [
                 low
                 + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000
-                + handling_low
                 + ((v & 0xFFFFFFFF) * handling_span >> 32)
                 for v in values
             ]
@@ -122,6 +121,7 @@ class Link:
         "effects",
         "free_ns",
         "manual",
+        "ordinal",
         "plain",
         "source",
         "target",
@@ -129,6 +129,7 @@ class Link:
 
     def __init__(self, source: str, target: Receiver, base: tuple[Effect, ...], *, manual: bool = False) -> None:
         self.source, self.target = source, target
+        self.ordinal = target.ordinal
         self.manual = manual  # messages wait for a script
         self.base = base  # what a healthy link does
         self.channels: dict[str, Channel] = {}
@@ -184,7 +185,7 @@ class Network:
         """The function with which one incarnation of `source` sends: the hot path of a run. The dead send nothing."""
         kernel, log, kind_of = self._kernel, self._kernel.log, self._kind_of
         links = self.links.setdefault(source, {})
-        arrive = self._arrive
+        arrive, at = self._arrive, kernel.at
         special = bool(self._overrides)
 
         def send(target: str, data: bytes) -> None:
@@ -206,9 +207,10 @@ class Network:
             if not slot:
                 channel.refill(ordinal >> BLOCK_SHIFT)
             self.messages = message = self.messages + 1
-            log.append((kernel.now, "send", source, message, target, word, len(data)))
+            now = kernel.now
+            log.append((now, "send", source, message, target, word, len(data)))
             if link.plain and slot not in channel.odd and not special:
-                kernel.at(kernel.now + channel.delays[slot], link.target.ordinal, arrive, (link, message, data))
+                at(now + channel.delays[slot], link.ordinal, arrive, (link, message, data))
             else:
                 self._decide(link, channel, ordinal, message, data)
 
@@ -268,12 +270,12 @@ class Network:
 
     def _arrive(self, argument: tuple[Link, int, bytes]) -> None:
         link, message, data = argument
-        target = link.target
+        target, source = link.target, link.source
         if link.plain and target.is_up and not target.paused:
             self.delivered += 1
             kernel = self._kernel
-            kernel.log.append((kernel.now, "deliver", target.name, message, link.source))
-            target.receive(link.source, data)
+            kernel.log.append((kernel.now, "deliver", target.name, message, source))
+            target.receive(source, data)
         elif link.cuts:
             self._swallow(link, message)
         elif not target.is_up:
@@ -287,8 +289,8 @@ class Network:
         else:
             self.delivered += 1
             kernel = self._kernel
-            kernel.log.append((kernel.now, "deliver", target.name, message, link.source))
-            target.receive(link.source, data)
+            kernel.log.append((kernel.now, "deliver", target.name, message, source))
+            target.receive(source, data)
 
     # -- what faults do -------------------------------------------------------------------------------------------
 

@@ -590,15 +590,15 @@ class Raft:
 
     def _finish(self, now: int) -> Ready:
         """Send what is due, close the `Ready`, and say when to wake."""
-        lead = self._lead
+        lead, replica = self._lead, self._replica
         if lead is not None:
             lead.flush(now)
             if lead.resigned:
-                self._become_follower(now, self._replica.term, None)
+                self._become_follower(now, replica.term, None)
         elif self._forwarded.waiting and self._leader is not None:
-            read = Read(self._replica.term, self._forwarded.ask(now))
-            self._replica.out.send_now.append((self._leader, read))
-        return self._stamp(self._replica.collect())
+            read = Read(replica.term, self._forwarded.ask(now))
+            replica.out.send_now.append((self._leader, read))
+        return self._stamp(replica.collect())
 
     def _stamp(self, ready: Ready) -> Ready:
         """Say when to wake, and whether a timeout should be offered."""

@@ -125,11 +125,6 @@ class Log:
         """Whether the entry at an index was given to the driver to write."""
         return index <= self._handed
 
-    @property
-    def has_writes(self) -> bool:
-        """Whether something waits to be handed to the driver."""
-        return self._handed < self.last or self._truncate_from is not None
-
     def hand_out(self, token: int) -> tuple[Index | None, tuple[Entry, ...]]:
         """Give what was not yet given, as (truncate from, entries); the write is named `token`."""
         entries = tuple(self._entries[self._handed - self.base :])

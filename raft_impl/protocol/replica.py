@@ -66,6 +66,7 @@ class Replica:
         self.hard_durable = hard_state  # known to be durable
         self._hard_writes: deque[tuple[int, HardState]] = deque()
         self._new_snapshot: Snapshot | None = None
+        self._has_news = False  # whether anything changed that must become durable
         self._cuts: deque[tuple[int, Index]] = deque()  # (token, index): once durable, drop the log up to index
         self._cut_to: Index | None = None
 
@@ -82,6 +83,7 @@ class Replica:
             raise SafetyError(f"term {self.term} would become {term}")
         self.term = term
         self.vote = None
+        self._has_news = True
         self.out.notes.append(("term", term))
 
     def cast_vote(self, candidate: NodeId) -> None:
@@ -91,6 +93,7 @@ class Replica:
         if self.vote is not None:
             raise SafetyError(f"a second vote in term {self.term}")
         self.vote = candidate
+        self._has_news = True
         self.out.notes.append(("vote", self.term, candidate))
 
     # log
@@ -98,6 +101,7 @@ class Replica:
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries after the last one; a configuration among them is in force at once."""
         self.log.append(entries)
+        self._has_news = True
         if self.memberships.append(entries):
             self._note_membership()
 
@@ -107,6 +111,7 @@ class Replica:
             raise SafetyError(f"entry {index} is committed (up to {self.commit}) and would be truncated")
         self._note_appends()
         self.log.truncate(index)
+        self._has_news = True
         self._noted = self.log.last
         self.out.notes.append(("log-truncate", index))
         if self.memberships.truncate(index):
@@ -135,6 +140,7 @@ class Replica:
         if self._newest_snapshot_index() >= meta.index:
             return
         self._new_snapshot = snapshot
+        self._has_news = True
         self._cut_to = max(index, self.log.base)
         self.out.notes.append(("snapshot", "taken", meta.index, meta.term, b""))
 
@@ -162,6 +168,7 @@ class Replica:
         self._noted = self.log.last
         self.commit = self.handed = meta.index
         self._new_snapshot = snapshot
+        self._has_news = True
         self.out.restore = snapshot
         self.out.notes.append(("snapshot", "installed", meta.index, meta.term, b""))
         self._note_membership()
@@ -194,19 +201,15 @@ class Replica:
 
     def collect(self) -> Ready:
         """Close the `Ready`: what to write, what to apply; and begin the next one."""
-        out, log = self.out, self.log
-        if self._noted < log.last:
+        out = self.out
+        if self._has_news:
+            self._has_news = False
             self._note_appends()
-        if (
-            log.has_writes
-            or self._new_snapshot is not None
-            or self.term != self._hard_handed.term
-            or self.vote != self._hard_handed.vote
-        ):
             out.persist = self._hand_out()
-        if self.handed < self.commit and self.handed < log.durable:
-            first, self.handed = Index(self.handed + 1), min(self.commit, log.durable)
-            out.apply = log.between(first, self.handed)
+        handed = self.handed
+        if handed < self.commit and handed < self.log.durable:
+            self.handed = min(self.commit, self.log.durable)
+            out.apply = self.log.between(Index(handed + 1), self.handed)
         self.out = Ready()
         return out
 

@@ -62,6 +62,13 @@ class Server:
                 member.hold()
         for source, frame in messages:
             self._handle(now, source, frame)
+        if len(members) == 1 and not members[0].is_held:  # the short way
+            (member,) = members
+            if member.wake_at_ns <= now:
+                member.wake(now)
+            self.deadline_ns = member.wake_at_ns
+            self.must_sync = member.must_sync
+            return member.must_sync
         must_sync = False
         deadline_ns = FAR_NS
         for member in members:
@@ -117,9 +124,13 @@ class Server:
 
     def _aim(self) -> None:
         """Be called again when a timer is due; at once when something was written outside `process`."""
-        self.must_sync = any(member.must_sync for member in self._all)
-        steps_are_due = self.must_sync and self.storage == "sync"
-        self.deadline_ns = 0 if steps_are_due else min(member.wake_at_ns for member in self._all)
+        must_sync = False
+        deadline_ns = FAR_NS
+        for member in self._all:
+            must_sync = must_sync or member.must_sync
+            deadline_ns = min(deadline_ns, member.wake_at_ns)
+        self.must_sync = must_sync
+        self.deadline_ns = 0 if must_sync and self.storage == "sync" else deadline_ns
 
     def _handle(self, now: int, source: str, frame: bytes) -> None:
         decoded = decode(frame)

@@ -23,7 +23,7 @@ from zlib import crc32
 
 import msgspec
 
-from ..protocol.messages import MESSAGE_TYPES, Message, kind
+from ..protocol.messages import MESSAGE_TYPES, Message
 from ..protocol.state import FORMAT_VERSION
 
 GARBAGE: Final = "garbage"
@@ -108,14 +108,14 @@ DriverMessage = Hello | Welcome | Request | Reply | LevelAsk | LevelTell
 AnyMessage = Message | DriverMessage
 
 _DRIVER_TYPES: Final = (Hello, Welcome, Request, Reply, LevelAsk, LevelTell)
-_CODES: Final[dict[type, int]] = {
+_CODES: Final[dict[type[Any], int]] = {
     **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
     **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
 }
-_WORDS: Final[dict[int, str]] = {
-    **{_CODES[message]: kind(message) for message in MESSAGE_TYPES},
-    **{_CODES[message]: str(message.__struct_config__.tag) for message in _DRIVER_TYPES},
+_WORDS: Final[dict[bytes, str]] = {
+    bytes((FORMAT_VERSION, code)): str(message.__struct_config__.tag) for message, code in _CODES.items()
 }
+"""Kind words by what frames begin with."""
 _DECODE: Final[dict[int, Callable[[bytes], tuple[str, Any]]]] = {
     code: msgspec.msgpack.Decoder(tuple[str, message]).decode  # type: ignore[valid-type]
     for message, code in _CODES.items()
@@ -144,6 +144,4 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
 
 def kind_of(frame: bytes) -> str:
     """The kind word of a frame, from its header alone; `garbage` for what is none."""
-    if len(frame) < _HEADER_BYTES or frame[0] != FORMAT_VERSION:
-        return GARBAGE
-    return _WORDS.get(frame[1], GARBAGE)
+    return _WORDS.get(frame[:2], GARBAGE) if len(frame) >= _HEADER_BYTES else GARBAGE

@@ -101,15 +101,16 @@ class Kernel(trio.abc.Clock):
 
     def at(self, time_ns: int, actor: int, callback: Callback, argument: Any = None) -> None:
         """Call `callback(argument)` at a virtual time (now, if it is past); `actor` is whom the tie policy ranks."""
-        tie = 0
         quantum_ns = self.quantum_ns
         if quantum_ns:
             time_ns = -(-time_ns // quantum_ns) * quantum_ns
-            if self._tie is not None:
-                tie = self._tie(actor)
-        now = self.now
+            tie = self._tie(actor) if self._tie is not None else 0
+        else:
+            tie = 0
+        if time_ns < self.now:
+            time_ns = self.now
         self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (time_ns if time_ns > now else now, tie, sequence, callback, argument))
+        heappush(self._heap, (time_ns, tie, sequence, callback, argument))
 
     def exactly(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
         """Like `at`, without quantum and before everything else of that instant: for faults and phases."""
