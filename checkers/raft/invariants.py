@@ -60,8 +60,9 @@ GENESIS: Final = 0
 """Identity of the empty log: what stands at index 0 of every log."""
 
 VOTE_GRACE_FSYNCS: Final = 4
-"""Reports of a group's durable state that may lack a vote already cast. One may have begun before the vote was written,
-and the files of a log rotation are synced one by one; after so many, the vote was never written."""
+"""Reports of a group's durable state that may lack a vote already cast, beside those that tell of writes from before
+the vote. One may have begun before the vote was written, and the files of a log rotation are synced one by one; after
+so many, the vote was never written."""
 
 SWALLOWED: Final = -1
 """Stands for an entry that a snapshot covers, whose identity is no longer known."""
@@ -244,6 +245,7 @@ class Invariants:
             replica.firm.setdefault(term, candidate)
         else:
             replica.unsynced_vote, replica.unsynced_vote_fsyncs = (term, candidate), 0
+            replica.unsynced_vote_behind = replica.log.last
 
     # The log
 
@@ -487,12 +489,15 @@ class Invariants:
             if replica.recovering:
                 self._close_recovery(index, replica)
             disk = replica.disk
+            tells_of_older_writes = (disk.term, disk.vote) != (term, vote) or (
+                disk.last < last <= replica.unsynced_vote_behind
+            )
             disk.term, disk.vote = term, vote
             if vote is not None:
                 replica.firm.setdefault(term, vote)
                 replica.group.reports_votes = True
             if replica.unsynced_vote is not None:
-                self._check_vote_synced(index, replica, replica.unsynced_vote)
+                self._check_vote_synced(index, replica, replica.unsynced_vote, is_early=tells_of_older_writes)
             synced_term = last_term[0] if last_term else None
             if disk.tail is not None or last < disk.last:
                 self._shrink_durable(index, replica, last, synced_term)
@@ -507,12 +512,13 @@ class Invariants:
         if had_tip and not disk.holds(tip, group.committed[tip]):
             self._check_quorum(index, replica, "lost")
 
-    def _check_vote_synced(self, index: int, replica: _Replica, vote: tuple[int, str]) -> None:
+    def _check_vote_synced(self, index: int, replica: _Replica, vote: tuple[int, str], *, is_early: bool) -> None:
+        """Judge a report of the disk: the vote may be missing in it while writes from before the vote come through."""
         disk = replica.disk
         if disk.term > vote[0] or (disk.term, disk.vote) == vote:
             replica.unsynced_vote = None
             return
-        replica.unsynced_vote_fsyncs += 1
+        replica.unsynced_vote_fsyncs += not is_early
         if replica.unsynced_vote_fsyncs >= VOTE_GRACE_FSYNCS:
             replica.unsynced_vote = None
             what = f"voted in term {vote[0]}; {VOTE_GRACE_FSYNCS} fsyncs later the vote is not on its disk"
@@ -767,6 +773,7 @@ class _Replica:
         "snapshot",
         "term",
         "unsynced_vote",
+        "unsynced_vote_behind",
         "unsynced_vote_fsyncs",
         "votes",
     )
@@ -796,6 +803,7 @@ class _Replica:
         self.snapshot = (0, 0)  # (index, term) on which this life's state rests
         self.configs = [self.group.first_config]
         self.unsynced_vote: tuple[int, str] | None = None
+        self.unsynced_vote_behind = 0  # where the log ended when it was cast
         self.unsynced_vote_fsyncs = 0
         self.recovering = True
         self.recovered_at: int | None = None  # the instant of its recovery notes

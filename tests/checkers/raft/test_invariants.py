@@ -175,7 +175,7 @@ def forgotten_entry(trace: Trace) -> None:
 
 def vote_that_is_never_written(trace: Trace) -> None:
     trace.note("term", "a", 1).vote("a", 1, "b")
-    for _ in range(VOTE_GRACE_FSYNCS):
+    for _ in range(1 + VOTE_GRACE_FSYNCS):  # the first tells of the term
         trace.sync("a", 0, 1, None)
 
 
@@ -372,6 +372,12 @@ def rolled_back_config(trace: Trace) -> None:
     trace.config("a", 0, "abc").leads("a", 3).append("a", 1, "3q").config("a", 1, "abcde")
 
 
+def vote_behind_a_queue_of_writes(trace: Trace) -> None:
+    """A slow disk that is told of each write by itself reports all that came before the vote first."""
+    trace.note("term", "a", 1).append("a", 1, "1x 1y 1z").note("term", "a", 2).note("term", "a", 3).vote("a", 3, "b")
+    trace.sync("a", 1, 1).sync("a", 2, 1).sync("a", 3, 1).sync("a", 3, 2).sync("a", 3, 3).sync("a", 3, 3, "b")
+
+
 def follower_receives_two_configs_at_once(trace: Trace) -> None:
     trace.leads("a", 1).config("a", 1, "abcd").replicate("abc", 1, "1p", term=1).commit("a", 1)
     trace.config("a", 2, "abc").replicate("abc", 2, "1q", term=1)
@@ -393,6 +399,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
     [
         vote_lost_with_the_crash,
         vote_covered_by_a_later_durable_term,
+        vote_behind_a_queue_of_writes,
         unsynced_entries_lost,
         unsynced_entries_survive,
         killed_then_power_lost,
