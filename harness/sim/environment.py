@@ -260,21 +260,23 @@ class SimEnvironment:
             return
         self._life = coroutine = life(self)
         try:
-            self._go_on_living()
-            if self._life is not None:
+            if self._go_on_living():
                 await self._park()  # until it has ended, or raised, or is cancelled
         finally:
             with contextlib.suppress(RuntimeError):  # clean-up code that awaits gets no further
                 coroutine.close()
 
-    def _go_on_living(self) -> None:
+    def _go_on_living(self) -> bool:
+        """Let the client's life run to its next wait. False when it has ended instead."""
         assert self._life is not None
         self._living = True
         try:
-            if not _drive(self._life, "a client's life"):
-                self._life = None
+            goes_on = _drive(self._life, "a client's life")
         finally:
             self._living = False
+        if not goes_on:
+            self._life = None
+        return goes_on
 
     # The task lane: every delivery and every disk completion is a wake of a Trio task.
 
@@ -390,27 +392,23 @@ class SimEnvironment:
 
     def _stir(self) -> None:
         """Something arrived for a waiting actor: step its server here, or wake its task."""
-        task = self._task
-        if task is None:
-            return
-        if self._life is not None:
-            try:
-                self._go_on_living()
-            except Exception as error:
-                self._life = None
-                self._fail(error)
-            else:
-                if self._life is None:
-                    self._task = None
-                    self._kernel.wake(task)
-        elif self._idle and self._fast:
+        if self._idle and self._fast:
             if self._sync is None or self._overlaps:
                 try:
                     self._step_if_due()
                 except Exception as error:
                     self._fail(error)
-        else:
-            self._task = None
+            return
+        if self._life is not None:
+            try:
+                if self._go_on_living():
+                    return
+            except Exception as error:
+                self._life = None
+                self._fail(error)
+                return
+        task, self._task = self._task, None
+        if task is not None:
             self._kernel.wake(task)
 
     async def _park(self) -> None:

@@ -44,6 +44,9 @@ class Action(enum.IntEnum):
     CLOSE = 2
 
 
+_CALL: Final = int(Action.CALL)
+
+
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The data of a COMMAND entry. `call` is msgpack of (f, key, value); session 0 means: no session, no protection."""
 
@@ -99,14 +102,12 @@ class SessionedMachine:
             self.time_ns = command.time_ns
             if self.time_ns >= self._next_expiry_ns:
                 self._expire()
+        if command.action == _CALL:
+            return self._apply_once(command) if command.session else self._execute(command.call)
         if command.action is Action.OPEN:
             return self._open(index, command)
-        if command.action is Action.CLOSE:
-            self._forget(command.session)
-            return OK, None
-        if command.session == 0:
-            return self._execute(command.call)
-        return self._apply_once(command)
+        self._forget(command.session)
+        return OK, None
 
     def raise_level(self, data: bytes) -> None:
         """Execute a FEATURE entry: the group's level is at least this from now on. Raises TooNew."""

@@ -39,7 +39,7 @@ from typing import Any
 
 from .config import Config
 from .follower import Follower
-from .leader import FAR_NS, Leader
+from .leader import Leader
 from .membership import Change, members
 from .messages import (
     Append,
@@ -60,7 +60,7 @@ from .messages import (
 )
 from .quorum import NEVER, Tally, electorate, tally
 from .reads import ForwardedReads
-from .ready import Ack, ReadAt, Ready, Refused
+from .ready import FAR_NS, Ack, ReadAt, Ready, Refused
 from .replica import Replica
 from .state import Entry, EntryKind, HardState, Index, Membership, NodeId, Role, Snapshot, SnapshotMeta, Term
 from .status import Status, peer_status
@@ -228,8 +228,7 @@ class Raft:
                 self._become_follower(now, self._replica.term, None)
         elif now >= self._election_at_ns:
             self._election_timeout(now)
-        deadline_ns = self._forwarded.deadline_ns
-        if deadline_ns is not None and deadline_ns <= now:
+        if self._forwarded.deadline_ns <= now:
             self._replica.out.answer_after += self._forwarded.expire(now, self._leader)
         return self._ready(now)
 
@@ -602,10 +601,11 @@ class Raft:
 
     def _stamp(self, ready: Ready) -> Ready:
         """Say when to wake, and whether a timeout should be offered."""
-        ready.wants_timeout = self._offered_ns is None
-        if self._lead is not None:
-            ready.wake_at_ns = self._lead.wake_at_ns
+        if self._offered_ns is None:
+            ready.wants_timeout = True
+        lead = self._lead
+        if lead is not None:
+            ready.wake_at_ns = lead.wake_at_ns
         else:
-            deadline_ns = self._forwarded.deadline_ns
-            ready.wake_at_ns = self._election_at_ns if deadline_ns is None else min(self._election_at_ns, deadline_ns)
+            ready.wake_at_ns = min(self._election_at_ns, self._forwarded.deadline_ns)
         return ready

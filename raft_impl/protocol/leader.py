@@ -28,12 +28,11 @@ from .messages import (
 from .progress import Pace, Progress
 from .quorum import agreed, is_voter
 from .reads import Asker, PendingReads, Rounds
-from .ready import Proposed, ReadAt, Refused, Transferred
+from .ready import FAR_NS, Proposed, ReadAt, Refused, Transferred
 from .replica import Replica
 from .state import Entry, EntryKind, Index, Membership, NodeId, Term
 
-FAR_NS: Final = 1 << 62
-"""A time that never comes."""
+_REPLICATE: Final = Pace.REPLICATE
 
 CATCH_UP_ROUNDS: Final = 10
 """Rounds of replication a newcomer gets to become fast enough to vote (dissertation 4.2.1)."""
@@ -195,7 +194,7 @@ class Leader:
         progress.confirmed_ns = sent_ns
         if self._reads.unconfirmed or self._config.reads == "lease":
             self._count_confirmations(now)
-        waits = progress.match < self._replica.log.last or progress.pace is not Pace.REPLICATE
+        waits = progress.match < self._replica.log.last or progress.pace is not _REPLICATE
         if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
             # Whatever we sent last left a heartbeat interval before this round did, and has no answer: it is lost.
             progress.resend()
@@ -310,7 +309,7 @@ class Leader:
         replica = self._replica
         log = replica.log
         config = self._config
-        while progress.next <= log.last or progress.pace is not Pace.REPLICATE:
+        while progress.next <= log.last or progress.pace is not _REPLICATE:
             if not progress.may_send(config.max_inflight, config.max_inflight_bytes):
                 return
             found = made.get(progress.next) if made is not None else None

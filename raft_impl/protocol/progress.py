@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from typing import Final
 
 from .log import Log
 from .messages import AppendReject
@@ -28,6 +29,10 @@ class Pace(enum.Enum):
     PROBE = "probe"
     REPLICATE = "replicate"
     SNAPSHOT = "snapshot"
+
+
+_PROBE: Final = Pace.PROBE
+_REPLICATE: Final = Pace.REPLICATE
 
 
 class Progress:
@@ -52,7 +57,7 @@ class Progress:
         """Know nothing: probe at `next_index`. A follower is given one timeout from `now` to be heard."""
         self.match = Index(0)  # the follower durably holds our log up to here
         self.next = next_index  # the next entry to send
-        self.pace = Pace.PROBE
+        self.pace = _PROBE
         self.probing = False  # PROBE: the one append is on its way
         self.inflight: deque[tuple[Index, int]] = deque()  # REPLICATE: (last index, bytes) of appends on their way
         self.inflight_bytes = 0
@@ -65,14 +70,14 @@ class Progress:
 
     def may_send(self, messages_max: int, bytes_max: int) -> bool:
         """Whether the window has room for one more append."""
-        if self.pace is Pace.REPLICATE:
+        if self.pace is _REPLICATE:
             return len(self.inflight) < messages_max and (self.inflight_bytes < bytes_max or not self.inflight)
-        return self.pace is Pace.PROBE and not self.probing
+        return self.pace is _PROBE and not self.probing
 
     def sent(self, last: Index, size: int, now: int) -> None:
         """An append up to `last` left."""
         self.sent_ns = now
-        if self.pace is Pace.PROBE:
+        if self.pace is _PROBE:
             self.probing = True
         elif last >= self.next:
             self.inflight.append((last, size))
@@ -86,11 +91,11 @@ class Progress:
             self.inflight_bytes -= inflight.popleft()[1]
         if match > self.match:
             self.match = match
-        elif self.pace is not Pace.PROBE or match < self.next - 1:
+        elif self.pace is not _PROBE or match < self.next - 1:
             return False  # an old answer, also to an older probe
         self.next = max(self.next, Index(self.match + 1))
-        if self.pace is Pace.PROBE or (self.snapshot is not None and match >= min(base, self.snapshot.meta.index)):
-            self._become(Pace.REPLICATE)
+        if self.pace is _PROBE or (self.snapshot is not None and match >= min(base, self.snapshot.meta.index)):
+            self._become(_REPLICATE)
         return True
 
     def refused(self, reject: AppendReject, log: Log) -> bool:
@@ -99,14 +104,14 @@ class Progress:
         Old and duplicated refusals abound; one counts only if its prev is what the current probe asks, or, when
         appends are pipelined, lies beyond what is known to match.
         """
-        if self.pace is Pace.PROBE:
+        if self.pace is _PROBE:
             believed = reject.prev_index == self.next - 1
         else:
-            believed = self.pace is Pace.REPLICATE and reject.prev_index > self.match
+            believed = self.pace is _REPLICATE and reject.prev_index > self.match
         if not believed:
             return False
         self.next = max(Index(self.match + 1), _retreat(reject, log))
-        self._become(Pace.PROBE)
+        self._become(_PROBE)
         return True
 
     def begin_snapshot(self, snapshot: Snapshot) -> None:
@@ -116,9 +121,9 @@ class Progress:
 
     def resend(self) -> None:
         """What was on its way is lost: begin again behind what is known to match."""
-        if self.pace is Pace.REPLICATE:
+        if self.pace is _REPLICATE:
             self.next = Index(self.match + 1)
-            self._become(Pace.PROBE)
+            self._become(_PROBE)
         self.probing = False
 
     def _become(self, pace: Pace) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from .ready import Answer, Refused
+from .ready import FAR_NS, Answer, Refused
 from .state import Index, NodeId
 
 Asker = tuple[NodeId | None, Any]
@@ -99,36 +99,44 @@ class ForwardedReads:
         self._context = incarnation << 32
         self._patience_ns = patience_ns
         self._asked: dict[int, tuple[int, list[Any]]] = {}  # context -> (deadline, tags), oldest first
+        self.deadline_ns = FAR_NS
+        """When the oldest batch will have waited too long."""
 
     @property
     def count(self) -> int:
         """How many reads are not answered."""
         return len(self.waiting) + sum(len(tags) for _, tags in self._asked.values())
 
-    @property
-    def deadline_ns(self) -> int | None:
-        """When the oldest batch will have waited too long."""
-        return next(iter(self._asked.values()))[0] if self._asked else None
-
     def ask(self, now: int) -> int:
         """Make a batch of the waiting reads: the context to send to the leader."""
         self._context += 1
         self._asked[self._context] = (now + self._patience_ns, self.waiting)
         self.waiting = []
+        self._aim()
         return self._context
 
     def answered(self, context: int) -> list[Any]:
         """The leader answered: the tags of that batch, none if it is unknown or was given up."""
-        return self._asked.pop(context, (0, []))[1]
+        tags = self._asked.pop(context, (0, []))[1]
+        self._aim()
+        return tags
 
     def expire(self, now: int, leader: NodeId | None) -> list[Answer]:
         """Refuse the batches that waited too long."""
         late = [context for context, (deadline, _) in self._asked.items() if deadline <= now]
-        return [Refused(tag, "not-ready", leader) for context in late for tag in self._asked.pop(context)[1]]
+        refused: list[Answer] = [
+            Refused(tag, "not-ready", leader) for context in late for tag in self._asked.pop(context)[1]
+        ]
+        self._aim()
+        return refused
 
     def drain(self, leader: NodeId | None) -> list[Answer]:
         """Refuse everything, because the leader that was asked leads no more."""
         tags = [tag for _, batch in self._asked.values() for tag in batch] + self.waiting
         self._asked.clear()
         self.waiting = []
+        self._aim()
         return [Refused(tag, "deposed", leader) for tag in tags]
+
+    def _aim(self) -> None:
+        self.deadline_ns = next(iter(self._asked.values()))[0] if self._asked else FAR_NS

@@ -20,11 +20,14 @@ The synchronous driver (write, fsync, `persisted`, send all, apply, answer) is t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from .state import Entry, HardState, Index, NodeId, Snapshot, Term
+
+FAR_NS: Final = 1 << 62
+"""A time that never comes."""
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False):

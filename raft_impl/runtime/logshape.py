@@ -29,6 +29,8 @@ class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
     last_term: int
 
 
+_ENTRY: Final = int(RecordType.ENTRY)
+
 decode_entry: Final = msgspec.msgpack.Decoder(Entry).decode
 _decode_head: Final = msgspec.msgpack.Decoder(SegmentHead).decode
 _decode_hard_state: Final = msgspec.msgpack.Decoder(HardState).decode
@@ -106,11 +108,11 @@ def fold(shape: LogShape, record: Record) -> Entry | None:
     """Take one record into the shape, and give the entry that it held, if any."""
     kind, body = record
     try:
+        if kind == _ENTRY:  # nearly always
+            entry = decode_entry(body)
+            shape.append(entry.index, entry.term)
+            return entry
         match kind:
-            case RecordType.ENTRY:
-                entry = decode_entry(body)
-                shape.append(entry.index, entry.term)
-                return entry
             case RecordType.HARD_STATE:
                 shape.hard_state = _decode_hard_state(body)
                 return None

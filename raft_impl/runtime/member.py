@@ -24,9 +24,8 @@ from ..machines.base import pack
 from ..machines.sessions import Action as LogAction
 from ..machines.sessions import Command, SessionedMachine, encode_command
 from ..protocol.core import Raft
-from ..protocol.leader import FAR_NS
 from ..protocol.membership import Change, members
-from ..protocol.ready import Ack, Answer, Proposed, ReadAt, Ready, Refused
+from ..protocol.ready import FAR_NS, Ack, Answer, Proposed, ReadAt, Ready, Refused
 from ..protocol.replica import digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
 from .desk import Desk, Reader, Waiter
@@ -36,6 +35,8 @@ from .wal import Wal
 from .wire import Action, LevelAsk, LevelTell, Request, encode
 
 MALFORMED: Final = "malformed"
+
+_COMMAND: Final = int(EntryKind.COMMAND)
 
 
 class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +253,7 @@ class Member:
     def _apply(self, entries: list[Entry]) -> None:
         machine, notes, desk, group = self._machine, self._notes, self._desk, self.group
         for entry in entries:
-            if entry.kind is EntryKind.COMMAND:
+            if entry.kind == _COMMAND:
                 word, value = machine.apply(entry.index, entry.data)
             else:
                 word, value = "", None

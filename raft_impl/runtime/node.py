@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..machines.features import LEVEL
-from ..protocol.leader import FAR_NS
+from ..protocol.ready import FAR_NS
 from .client import RECONNECT
 from .env import Environment
 from .member import GroupSpec, Member
@@ -46,6 +46,7 @@ class Server:
             for name, spec in groups.items()
         }
         self._all = tuple(self._members.values())
+        self._only = self._all[0] if len(self._all) == 1 else None
 
     async def start(self) -> None:
         """Recover every group from disk. Raises Corrupt or DiskFailed."""
@@ -62,13 +63,13 @@ class Server:
                 member.hold()
         for source, frame in messages:
             self._handle(now, source, frame)
-        if len(members) == 1 and not members[0].is_held:  # the short way
-            (member,) = members
-            if member.wake_at_ns <= now:
-                member.wake(now)
-            self.deadline_ns = member.wake_at_ns
-            self.must_sync = member.must_sync
-            return member.must_sync
+        only = self._only
+        if only is not None and not only.is_held:  # the short way
+            if only.wake_at_ns <= now:
+                only.wake(now)
+            self.deadline_ns = only.wake_at_ns
+            self.must_sync = must_sync = only.must_sync
+            return must_sync
         must_sync = False
         deadline_ns = FAR_NS
         for member in members:

@@ -297,13 +297,13 @@ class _PriorityTies:
         self._seed = seed
         self._priorities: dict[int, int] = {}
         points = Draws(seed, "pct")
-        self._points = sorted(points.at(i) * self._EVENTS_EXPECTED >> 64 for i in range(depth))
+        self._points = [*sorted(points.at(i) * self._EVENTS_EXPECTED >> 64 for i in range(depth)), FAR]
         self._entries = 0
         self._changes = 0
 
     def __call__(self, actor: int) -> int:
-        self._entries += 1
-        if self._changes < len(self._points) and self._entries > self._points[self._changes]:
+        self._entries = entries = self._entries + 1
+        if entries > self._points[self._changes]:
             self._changes += 1
             self._priorities[actor] = 2**32 + self._changes
         priority = self._priorities.get(actor)
