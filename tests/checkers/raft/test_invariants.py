@@ -175,7 +175,7 @@ def forgotten_entry(trace: Trace) -> None:
 
 def vote_that_is_never_written(trace: Trace) -> None:
     trace.note("term", "a", 1).vote("a", 1, "b")
-    for _ in range(1 + VOTE_GRACE_FSYNCS):  # the first tells of the term
+    for _ in range(VOTE_GRACE_FSYNCS):
         trace.sync("a", 0, 1, None)
 
 
