@@ -402,14 +402,14 @@ class Invariants:
         replica = self._replica(name, actor)
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
-        if applied != replica.applied + 1:
-            detail = "repeat" if applied <= replica.applied else "gap"
-            what = f"applied index {applied} after index {replica.applied}"
+        before, replica.applied = replica.applied, applied
+        if applied != before + 1:
+            detail = "repeat" if applied <= before else "gap"
+            what = f"applied index {applied} after index {before}"
             self._report(index, replica, "apply-order", detail, what, log_index=applied)
         if applied > replica.commit:
             what = f"applied index {applied}, committed up to {replica.commit}"
             self._report(index, replica, "apply-order", "uncommitted", what, log_index=applied)
-        replica.applied = applied
         group, log = replica.group, replica.log
         position = applied - log.base
         if 0 < position < len(log.chain) and group.digest_of[log.chain[position]] != command:
@@ -489,15 +489,12 @@ class Invariants:
             if replica.recovering:
                 self._close_recovery(index, replica)
             disk = replica.disk
-            tells_of_older_writes = (disk.term, disk.vote) != (term, vote) or (
-                disk.last < last <= replica.unsynced_vote_behind
-            )
+            if replica.unsynced_vote is not None:
+                self._check_vote_synced(index, replica, replica.unsynced_vote, last, term, vote)
             disk.term, disk.vote = term, vote
             if vote is not None:
                 replica.firm.setdefault(term, vote)
                 replica.group.reports_votes = True
-            if replica.unsynced_vote is not None:
-                self._check_vote_synced(index, replica, replica.unsynced_vote, is_early=tells_of_older_writes)
             synced_term = last_term[0] if last_term else None
             if disk.tail is not None or last < disk.last:
                 self._shrink_durable(index, replica, last, synced_term)
@@ -512,12 +509,15 @@ class Invariants:
         if had_tip and not disk.holds(tip, group.committed[tip]):
             self._check_quorum(index, replica, "lost")
 
-    def _check_vote_synced(self, index: int, replica: _Replica, vote: tuple[int, str], *, is_early: bool) -> None:
+    def _check_vote_synced(
+        self, index: int, replica: _Replica, vote: tuple[int, str], last: int, term: int, durable_vote: str | None
+    ) -> None:
         """Judge a report of the disk: the vote may be missing in it while writes from before the vote come through."""
         disk = replica.disk
-        if disk.term > vote[0] or (disk.term, disk.vote) == vote:
+        if term > vote[0] or (term, durable_vote) == vote:
             replica.unsynced_vote = None
             return
+        is_early = (disk.term, disk.vote) != (term, durable_vote) or disk.last < last <= replica.unsynced_vote_behind
         replica.unsynced_vote_fsyncs += not is_early
         if replica.unsynced_vote_fsyncs >= VOTE_GRACE_FSYNCS:
             replica.unsynced_vote = None
@@ -570,11 +570,12 @@ class Invariants:
 
     def _replica(self, group: str, actor: str) -> _Replica:
         self._rows += 1
-        replica = self._replicas.get((group, actor))
-        if replica is None:
+        try:
+            return self._replicas[group, actor]
+        except KeyError:
             replica = self._replicas[group, actor] = _Replica(actor, self._groups[group])
             self._replicas_of.setdefault(actor, []).append(replica)
-        return replica
+            return replica
 
     def _report(self, index: int, replica: _Replica, kind: str, detail: str, what: str, **evidence: Any) -> None:
         group = replica.group.name

@@ -163,10 +163,10 @@ class Simulation:
             leader = world.observer.leader(group)
             if leader is None:
                 return False
-            committed = world.observer.committed.get((group, leader), 0)
+            committed = world.observer.committed(group, leader)
             states = set()
             for name in self._core_replicas(group):
-                states.add(world.observer.applied.get((group, name)))
+                states.add(world.observer.applied(group, name))
             if len(states) != 1:
                 return False
             state = states.pop()

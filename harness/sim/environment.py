@@ -286,7 +286,8 @@ class SimEnvironment:
                 self._idle = True
                 await self._park()
                 self._idle = False
-            must_sync = self._process(server)
+            messages, self._inbox = self._inbox, []
+            must_sync = self._process(server, messages)
             if must_sync and not self._overlaps:
                 await server.sync()
                 server.post()
@@ -322,13 +323,25 @@ class SimEnvironment:
     def _step_if_due(self) -> None:
         server = self._server
         assert server is not None
+        if self._inbox or self.clock.monotonic_ns() >= server.deadline_ns:
+            if self._sync is None or self._overlaps:
+                messages, self._inbox = self._inbox, []
+                self._step(server, messages)
+        elif self._overlaps and self._sync is None and server.must_sync:
+            self._begin_sync(server)
+
+    def _step(self, server: SystemServer, messages: list[tuple[str, bytes]]) -> None:
+        """Let the server process what came, and whatever its timers make of it at this same instant."""
         overlaps = self._overlaps
-        now = self.clock.monotonic_ns()  # an event is an instant: no step takes time
-        while self._inbox or now >= server.deadline_ns:
+        while True:
+            if self._process(server, messages) and self._sync is None:
+                self._begin_sync(server)
             if self._sync is not None and not overlaps:
                 return
-            if self._process(server) and self._sync is None:
-                self._begin_sync(server)
+            # The timer is armed for the deadline or earlier: while it lies ahead, nothing can be due.
+            if not self._inbox and (self._kernel.now < self._armed or self.clock.monotonic_ns() < server.deadline_ns):
+                break
+            messages, self._inbox = self._inbox, []
         if overlaps and self._sync is None and server.must_sync:
             self._begin_sync(server)
 
@@ -376,9 +389,8 @@ class SimEnvironment:
 
     # Both lanes.
 
-    def _process(self, server: SystemServer) -> bool:
+    def _process(self, server: SystemServer, messages: list[tuple[str, bytes]]) -> bool:
         """One synchronous step of the server. True when its disk must be awaited."""
-        messages, self._inbox = self._inbox, []
         must_sync = server.process(messages)
         if server.notes:
             self._seat.observe(server)
@@ -427,9 +439,16 @@ class SimEnvironment:
     # -- what the world does to it --------------------------------------------------------------------------------
 
     def deliver(self, source: str, data: bytes) -> None:
-        """Put a datagram into the inbox. The world has checked that the actor is up and not paused."""
-        self._inbox.append((source, data))
-        self._stir()
+        """Give the actor a datagram. The world has checked that it is up and not paused."""
+        if self._idle and self._fast and (self._sync is None or self._overlaps):
+            assert self._server is not None
+            try:
+                self._step(self._server, [(source, data)])  # it waits, so its inbox is empty
+            except Exception as error:
+                self._fail(error)
+        else:
+            self._inbox.append((source, data))
+            self._stir()
 
     def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""

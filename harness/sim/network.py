@@ -191,13 +191,15 @@ class Network:
         def send(target: str, data: bytes) -> None:
             if life.dead:
                 return
-            link = links.get(target)
-            if link is None:
+            try:
+                link = links[target]
+            except KeyError:
                 self._record("note", source, "", "sent to an unknown actor")
                 return
             word = kind_of(data)
-            channel = link.channels.get(word)
-            if channel is None:
+            try:
+                channel = link.channels[word]
+            except KeyError:
                 spec, handling_ns = self._specs[source, target]
                 channel = Channel(kernel.seed, (source, target, word), word, spec, handling_ns, link.base)
                 link.channels[word] = channel

@@ -13,7 +13,7 @@ from checkers.trace import Row
 
 
 class Observer:
-    """Follows role, vote, commit and apply rows."""
+    """Follows what replicas say of their roles, votes and progress."""
 
     def __init__(self, replicas: tuple[str, ...], is_up: Callable[[str], bool]) -> None:
         self._replicas = replicas
@@ -21,8 +21,9 @@ class Observer:
         self._roles: dict[tuple[str, str], tuple[str, int]] = {}  # (group, actor) -> (role, term)
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
-        self.applied: dict[tuple[str, str], tuple[int, bytes]] = {}  # (group, actor) -> (index, state digest)
-        self.committed: dict[tuple[str, str], int] = {}
+        self._applies: dict[tuple[str, str], Row] = {}  # (group, actor) -> its latest apply row
+        self._commits: dict[tuple[str, str], Row] = {}
+        self._images: dict[tuple[str, str], tuple[int, bytes]] = {}  # (index, state) of an image taken over
         self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
         self.terms: dict[str, int] = {}  # group -> highest term seen
 
@@ -33,11 +34,25 @@ class Observer:
             "role": self._on_role,
             "term": self._on_term,
             "vote": self._on_vote,
-            "apply": self._on_apply,
             "config": self._on_config,
-            "commit": self._on_commit,
             "snapshot": self._on_snapshot,
         }
+
+    def latest(self) -> dict[str, dict[tuple[str, str], Row]]:
+        """Kinds of which only the latest row of each (group, actor) matters here, and where to keep it."""
+        return {"apply": self._applies, "commit": self._commits}
+
+    def applied(self, group: str, actor: str) -> tuple[int, bytes] | None:
+        """The last index that a replica has applied in this life, and the digest of its state there."""
+        row, image = self._applies.get((group, actor)), self._images.get((group, actor))
+        if row is None or (image is not None and image[0] > row[4]):
+            return image
+        return row[4], row[6]
+
+    def committed(self, group: str, actor: str) -> int:
+        """What a replica knows in this life to be committed."""
+        row = self._commits.get((group, actor))
+        return row[4] if row is not None else 0
 
     def leader(self, group: str = "g0") -> str | None:
         """The live leader of the highest term."""
@@ -67,8 +82,8 @@ class Observer:
         for group, name in list(self._roles):
             if name == actor:
                 self._roles[group, name] = ("follower", self._roles[group, name][1])
-                self.committed.pop((group, name), None)
-                self.applied.pop((group, name), None)
+                for table in (self._commits, self._applies, self._images):
+                    table.pop((group, name), None)
 
     def _on_role(self, _: int, row: Row) -> None:
         _, _, actor, group, role, term = row
@@ -86,30 +101,23 @@ class Observer:
         if candidate != actor:
             self._last_vote[group] = (term, actor)
 
-    def _on_apply(self, _: int, row: Row) -> None:
-        _, _, actor, group, index, _, state = row
-        self.applied[group, actor] = (index, state)
-
     def _on_config(self, _: int, row: Row) -> None:
         self.configurations[row[3], row[2]] = tuple(row[5:])
-
-    def _on_commit(self, _: int, row: Row) -> None:
-        self.committed[row[3], row[2]] = row[4]
 
     def _on_snapshot(self, _: int, row: Row) -> None:
         _, _, actor, group, how, index, _, state = row
         if how != "taken":
-            self.applied[group, actor] = (index, state)
+            self._images[group, actor] = (index, state)
 
     def standing(self) -> dict[tuple[str, str], Standing]:
         """Where each replica stands now, for whoever judges what comes after."""
         found = {}
         for (group, actor), (role, term) in self._roles.items():
-            index, state = self.applied.get((group, actor), (0, b""))
+            index, state = self.applied(group, actor) or (0, b"")
             found[group, actor] = Standing(
                 leads=role == "leader" and self._is_up(actor),
                 term=term,
-                commit=self.committed.get((group, actor), 0),
+                commit=self.committed(group, actor),
                 applied=index,
                 state=state,
             )

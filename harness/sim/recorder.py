@@ -17,15 +17,18 @@ from checkers.trace import Row
 from .kernel.events import Kernel
 
 Handler = Callable[[int, Row], None]
+Latest = Mapping[str, dict[tuple[str, str], Row]]
+"""For some kinds of notes, where to keep the latest one of each (group, actor)."""
 
 
 class Recorder:
     """Collects what happens in one run."""
 
-    def __init__(self, kernel: Kernel, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, kernel: Kernel, handlers: Mapping[str, Handler], latest: Latest | None = None) -> None:
         self._kernel = kernel
         self._log = kernel.log
         self._handlers = dict(handlers)
+        self._latest = dict(latest or {})
         self.history: list[Op] = []
         self.probes: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()  # messages sent, by kind
@@ -45,13 +48,15 @@ class Recorder:
 
     def notes(self, actor: str, notes: Sequence[tuple[Any, ...]]) -> None:
         """Record what a replica said of itself: rows without time and actor."""
-        kernel, log, handlers = self._kernel, self._log, self._handlers
+        kernel, log, handlers, latest = self._kernel, self._log, self._handlers, self._latest
         if kernel.closed:
             return
         now = kernel.now
         for index, note in enumerate(notes, log.index):
             kind = note[0]
             row = (now, kind, actor, *note[1:])
+            if kind in latest:
+                latest[kind][note[1], actor] = row
             handler = handlers.get(kind)
             if handler is not None:
                 handler(index, row)

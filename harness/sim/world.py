@@ -80,7 +80,7 @@ class SimWorld:
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS if plan.check.invariants else {})
         if stop_at_first:
             handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
-        self.recorder = Recorder(self.kernel, handlers)
+        self.recorder = Recorder(self.kernel, handlers, self.observer.latest())
         reference = systems[plan.actors[min(plan.actors)].code]
         self.network = Network(self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides)
         self.seats: dict[str, Seat] = {}

@@ -251,7 +251,8 @@ class Replica:
         first = Index(self._noted + 1)
         if first <= self.log.last:
             entries = self.log.between(first, self.log.last)
-            self.out.notes.append(("log-append", first, tuple([(entry.term, _digest(entry.kind, entry.data)) for entry in entries])))
+            told = tuple([(entry.term, _digest(entry.kind, entry.data)) for entry in entries])
+            self.out.notes.append(("log-append", first, told))
             self._noted = self.log.last
 
     def _note_membership(self) -> None:

@@ -36,12 +36,17 @@ SECTOR_BYTES: Final = 512
 
 _MAGIC: Final = 0xA5
 _END: Final = b"\x5a"
+_END_BYTE: Final = _END[0]
 _HEADER: Final = struct.Struct(">BBIIII")
 _CRC: Final = struct.Struct(">I")
 _WHOLE_HEADER: Final = struct.Struct(">BBIIIII")
 _CHECKED_BYTES: Final = _HEADER.size
 _HEADER_BYTES: Final = _WHOLE_HEADER.size
 OVERHEAD_BYTES: Final = _HEADER_BYTES + len(_END)
+_unpack_header: Final = _WHOLE_HEADER.unpack_from
+
+_Header = tuple[int, int, int, int, int, int, int]
+"""(magic, type, length, offset, durable, chain, CRC)"""
 
 
 class RecordType(enum.IntEnum):
@@ -96,12 +101,11 @@ def scan(name: str, content: bytes | bytearray, *, start: int = 0, chain: int = 
         header = _header(content, offset, seed)
         if header is None:
             break
-        kind, length, _, expected = header
-        body_at = offset + _HEADER_BYTES
-        body = bytes(content[body_at : body_at + length])
-        after = body_at + length + 1
+        _, kind, length, _, _, expected, _ = header
+        after = offset + length + OVERHEAD_BYTES
+        body = bytes(content[offset + _HEADER_BYTES : after - 1])
         found = crc32(body, chain)
-        if after > end or found != expected or content[after - 1 : after] != _END:
+        if after > end or found != expected or content[after - 1] != _END_BYTE:
             break
         records.append((kind, body))
         chain = found
@@ -110,14 +114,14 @@ def scan(name: str, content: bytes | bytearray, *, start: int = 0, chain: int = 
     return Scan(records, offset, chain, damage)
 
 
-def _header(content: bytes | bytearray, offset: int, seed: int) -> tuple[int, int, int, int] | None:
-    """(type, length, durable, chain) of a whole header that belongs at `offset`, or None."""
+def _header(content: bytes | bytearray, offset: int, seed: int) -> _Header | None:
+    """A whole header that belongs at `offset`, or None."""
     if content[offset] != _MAGIC or offset + _HEADER_BYTES > len(content):
         return None
-    _, kind, length, own_offset, durable, chain, expected = _WHOLE_HEADER.unpack_from(content, offset)
-    if own_offset != offset or crc32(content[offset : offset + _CHECKED_BYTES], seed) != expected:
+    header: _Header = _unpack_header(content, offset)
+    if header[3] != offset or crc32(content[offset : offset + _CHECKED_BYTES], seed) != header[6]:
         return None
-    return kind, length, durable, chain
+    return header
 
 
 def _judge(content: bytes | bytearray, bad: int, seed: int) -> str:
@@ -125,7 +129,7 @@ def _judge(content: bytes | bytearray, bad: int, seed: int) -> str:
     if _was_durable(content, bad, seed):
         return "corrupt"
     header = _header(content, bad, seed)
-    end = len(content) if header is None else bad + header[1] + OVERHEAD_BYTES
+    end = len(content) if header is None else bad + header[2] + OVERHEAD_BYTES
     if end > len(content) or len(content) - bad < _HEADER_BYTES:
         return "torn"
     return "torn" if content[-1] == 0 or _has_hole(content, bad, end) else "corrupt"
@@ -136,7 +140,7 @@ def _was_durable(content: bytes | bytearray, bad: int, seed: int) -> bool:
     offset = content.find(_MAGIC, bad + 1)
     while offset >= 0:
         header = _header(content, offset, seed)
-        if header is not None and header[2] > bad:
+        if header is not None and header[4] > bad:
             return True
         offset = content.find(_MAGIC, offset + 1)
     return False

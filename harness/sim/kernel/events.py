@@ -78,7 +78,7 @@ class Kernel(trio.abc.Clock):
         self.now = 0  # virtual ns since the start of the run
         self.log = log
         self.seed = seed
-        self.quantum_ns = quantum_ns
+        self._quantum_ns = quantum_ns
         self.closed = False
         self.why = ""  # why the run ended
         self.error: BaseException | None = None
@@ -101,12 +101,11 @@ class Kernel(trio.abc.Clock):
 
     def at(self, time_ns: int, actor: int, callback: Callback, argument: Any = None) -> None:
         """Call `callback(argument)` at a virtual time (now, if it is past); `actor` is whom the tie policy ranks."""
-        quantum_ns = self.quantum_ns
-        if quantum_ns:
-            time_ns = -(-time_ns // quantum_ns) * quantum_ns
-            tie = self._tie(actor) if self._tie is not None else 0
-        else:
-            tie = 0
+        tie = 0
+        if self._quantum_ns:
+            time_ns = -(-time_ns // self._quantum_ns) * self._quantum_ns
+            if self._tie is not None:
+                tie = self._tie(actor)
         if time_ns < self.now:
             time_ns = self.now
         self._sequence = sequence = self._sequence + 1

@@ -14,9 +14,12 @@ NODES = ("n1", "n2", "n3")
 def observed(*rows: tuple[Any, ...], down: tuple[str, ...] = ()) -> Observer:
     """An observer that has seen rows without their times: (kind, actor, *fields)."""
     observer = Observer(NODES, lambda name: name not in down)
-    handlers = observer.handlers()
+    handlers, latest = observer.handlers(), observer.latest()
     for index, row in enumerate(rows):
-        handlers[row[0]](index, (index, *row))
+        if row[0] in latest:
+            latest[row[0]][row[2], row[1]] = (index, *row)
+        else:
+            handlers[row[0]](index, (index, *row))
     return observer
 
 
@@ -78,9 +81,9 @@ def test_progress_is_forgotten_when_a_replica_starts_again() -> None:
     )
     installed = observed(*rows, ("snapshot", "n1", "g0", "installed", 9, 3, b"t"))
 
-    assert (running.committed, running.applied) == ({("g0", "n1"): 7}, {("g0", "n1"): (6, b"s")})
-    assert (restarted.committed, restarted.applied) == ({}, {})
-    assert installed.applied == {("g0", "n1"): (9, b"t")}
+    assert (running.committed("g0", "n1"), running.applied("g0", "n1")) == (7, (6, b"s"))
+    assert (restarted.committed("g0", "n1"), restarted.applied("g0", "n1")) == (0, None)
+    assert installed.applied("g0", "n1") == (9, b"t")
     assert running.terms == {"g0": 3}
 
 

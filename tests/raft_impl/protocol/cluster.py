@@ -134,9 +134,7 @@ class Cluster:
         node = self.nodes[name]
         disk = node.disk
         node.lives += 1
-        node.machine = []
-        if disk.snapshot is not None:
-            node.machine = msgspec.msgpack.decode(disk.snapshot.data, type=list[str])
+        self._load(node, disk.snapshot)
         node.core = Raft(
             node.name,
             self.config,
@@ -223,7 +221,7 @@ class Cluster:
         applied = core.status().applied
         if applied < core.status().first:
             return  # nothing to gain, or an image is about to replace the machine
-        snapshot = Snapshot(core.snapshot_meta(applied), msgspec.msgpack.encode(node.machine))
+        snapshot = Snapshot(core.snapshot_meta(applied), self._image(node))
         index = Index(max(core.status().first - 1, applied - keep))
         node.disk.drop_to = index
         self._obey(node, core.compact(self.now, index, snapshot))
@@ -367,13 +365,20 @@ class Cluster:
             node.wake_at_ns = ready.wake_at_ns
 
     def _finish(self, node: Node, ready: Ready) -> None:
-        """Everything that waits for the disk."""
+        """Write, do what waited for that, and acknowledge the write."""
         assert node.core is not None
         if ready.persist is not None:
             node.disk.commit(ready.persist)
+        self._complete(node, ready)
+        if ready.persist is not None:
+            self._obey(node, node.core.persisted(self.now, ready.persist.ack))
+
+    def _complete(self, node: Node, ready: Ready) -> None:
+        """Everything that waited for the disk."""
+        assert node.core is not None
         self.network += [(node.name, target, message) for target, message in ready.send_after]
         if ready.restore is not None:
-            node.machine = msgspec.msgpack.decode(ready.restore.data, type=list[str])
+            self._load(node, ready.restore)
         for entry in ready.apply:
             self._apply(node, entry)
         for answer in ready.answer_after:
@@ -382,14 +387,25 @@ class Cluster:
         if ready.apply or ready.restore is not None:
             index = ready.apply[-1].index if ready.apply else ready.restore.meta.index  # type: ignore[union-attr]
             self._obey(node, node.core.applied(self.now, index))
-        if ready.persist is not None:
-            self._obey(node, node.core.persisted(self.now, ready.persist.ack))
 
     def _apply(self, node: Node, entry: Entry) -> None:
         truth = self._truth.setdefault(entry.index, entry)
         assert truth == entry, f"{node.name} applied {entry} where {truth} was applied before"
+        self._execute(node, entry)
+
+    # the machine
+
+    def _execute(self, node: Node, entry: Entry) -> None:
         if entry.kind is EntryKind.COMMAND:
             node.machine.append(entry.data.decode())
+
+    def _image(self, node: Node) -> bytes:
+        return msgspec.msgpack.encode(node.machine)
+
+    def _load(self, node: Node, snapshot: Snapshot | None) -> None:
+        node.machine = msgspec.msgpack.decode(snapshot.data, type=list[str]) if snapshot is not None else []
+
+    # what is watched
 
     def _check_leaders(self, node: Node, ready: Ready) -> None:
         for note in ready.notes:
