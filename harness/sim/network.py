@@ -342,7 +342,7 @@ class Network:
     def _touch(self, fault: str, edges: tuple[tuple[str, str], ...]) -> list[Link]:
         """The links of directed edges, remembered for `mend`. Between clients there are none."""
         links = [link for source, target in edges if (link := self.links.get(source, {}).get(target)) is not None]
-        self._touched[fault] = links
+        self._touched.setdefault(fault, []).extend(links)
         return links
 
     # -- manual mode ----------------------------------------------------------------------------------------------

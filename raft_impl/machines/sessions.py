@@ -103,7 +103,7 @@ class SessionedMachine:
             if self.time_ns >= self._next_expiry_ns:
                 self._expire()
         if command.action == _CALL:
-            return self._apply_once(command) if command.session else self._execute(command.call)
+            return self._apply_once(command) if command.session else self._perform(self._machine.apply, command.call)
         if command.action is Action.OPEN:
             return self._open(index, command)
         self._forget(command.session)
@@ -171,13 +171,10 @@ class SessionedMachine:
                 return STALE, None
             word, value = unpack(known.answer)
             return word, value
-        answer = self._execute(command.call)
+        answer = self._perform(self._machine.apply, command.call)
         deadline_ns = _deadline(self.time_ns, known.idle_ns)
         self._remember(command.session, Session(command.sequence, pack(answer), known.idle_ns, deadline_ns))
         return answer
-
-    def _execute(self, call: bytes) -> Answer:
-        return self._perform(self._machine.apply, call)
 
     def _perform(self, method: Callable[[str, Any, Any], Answer], call: bytes) -> Answer:
         try:

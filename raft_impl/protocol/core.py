@@ -215,10 +215,10 @@ class Raft:
         return self._ready(now)
 
     def applied(self, now: int, index: Index) -> Ready:
-        """The machine has applied everything up to `index`."""
+        """The machine has applied everything up to `index`. Nothing follows from that, so the `Ready` is empty."""
         replica = self._replica
         replica.applied = max(replica.applied, index)
-        return self._ready(now)
+        return self._idle if self._held else self._stamp(Ready())
 
     def wake(self, now: int) -> Ready:
         """Do what is due. Harmless when nothing is."""

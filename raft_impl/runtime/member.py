@@ -216,7 +216,7 @@ class Member:
             self._apply(ready.apply)
         if ready.apply or ready.restore is not None:
             self._desk.answer_readers(self._applied, self._machine)
-            self._act(now, self._core.applied(now, Index(self._applied)))
+            self._core.applied(now, Index(self._applied))
             if self._snapshot_threshold and self._applied - self._snapshot_index >= self._snapshot_threshold:
                 self._compact(now)
 
@@ -230,7 +230,7 @@ class Member:
             self._send(target, frame)
 
     def _take_notes(self, ready: Ready) -> None:
-        group = self.group
+        group, notes = self.group, self._notes
         for note in ready.notes:
             kind = note[0]
             if kind == "snapshot":
@@ -238,7 +238,7 @@ class Member:
                 self._probe(f"snapshot {note[1]}")
             elif kind == "role" and self._desk.has_proposals and note[1] != "leader":
                 self._probe("leader deposed with uncommitted entries")
-            self._notes.append((kind, group, *note[1:]))
+            notes.append((kind, group, *note[1:]))
 
     def _image_digest(self, how: str, ready: Ready) -> bytes:
         """The digest of the state in a snapshot: ours, or that of the image that a leader sent."""

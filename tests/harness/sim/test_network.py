@@ -77,6 +77,16 @@ def test_overlapping_cuts_end_with_the_last_one() -> None:
     assert network_of(stage).hits == {"f1": 1, "f2": 2}
 
 
+def test_a_fault_that_cuts_twice_is_mended_whole() -> None:
+    stage = Stage(n1=echo, n2=ask, plan=EXACT)
+    stage.at(0, lambda: network_of(stage).cut("f1", (("n1", "n2"),)))
+    stage.at(0, lambda: network_of(stage).cut("f1", (("n2", "n1"),)))
+    stage.at(100, lambda: network_of(stage).mend("f1"))
+    stage.play(until_ms=500)
+
+    assert all(link.plain for links in network_of(stage).links.values() for link in links.values())
+
+
 # -- clogs and bandwidth --------------------------------------------------------------------------------------------
 
 
