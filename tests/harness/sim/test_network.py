@@ -78,12 +78,13 @@ def test_overlapping_cuts_end_with_the_last_one() -> None:
 
 
 def test_a_fault_that_cuts_twice_is_mended_whole() -> None:
-    stage = Stage(n1=echo, n2=ask, plan=EXACT)
+    stage, seen = stage_of(50, 150)
+    stage.at(0, lambda: network_of(stage).cut("f1", TO_N1))
     stage.at(0, lambda: network_of(stage).cut("f1", (("n1", "n2"),)))
-    stage.at(0, lambda: network_of(stage).cut("f1", (("n2", "n1"),)))
     stage.at(100, lambda: network_of(stage).mend("f1"))
     stage.play(until_ms=500)
 
+    assert seen == [(160, "n2", b"gossip 1")]
     assert all(link.plain for links in network_of(stage).links.values() for link in links.values())
 
 
