@@ -176,6 +176,42 @@ class SimDiskPort:
 class SimEnvironment:
     """Everything one incarnation of an actor can see, and the two ways to live behind it."""
 
+    # More than thirty attributes are slow without slots.
+    __slots__ = (
+        "_alarm",
+        "_armed",
+        "_armed_for",
+        "_calls_when_idle",
+        "_deadline",
+        "_driving",
+        "_fast",
+        "_flusher",
+        "_flusher_starts",
+        "_generation",
+        "_idle",
+        "_inbox",
+        "_is_between_steps",
+        "_kernel",
+        "_life",
+        "_living",
+        "_local_clock",
+        "_overlaps",
+        "_seat",
+        "_server",
+        "_sync",
+        "_sync_error",
+        "_sync_task",
+        "_task",
+        "actor",
+        "clock",
+        "dead",
+        "disk",
+        "gone",
+        "network",
+        "randomness",
+        "scope",
+    )
+
     def __init__(self, seat: Host, *, kernel: Kernel, network: Network, disk: SimDisk, fast: bool) -> None:
         self.actor = seat.name
         self.clock = SimClock(kernel, seat.clock)

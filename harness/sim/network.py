@@ -75,15 +75,11 @@ class Channel:
         values = self.streams[""].block(block)
         if spec.shape == "uniform":
             span += 1
-            self.delays = [
-                low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * handling_span >> 32) for v in values
-            ]
+            self.delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * handling_span >> 32) for v in values]
         else:
             # `delay_max_ns` is then the mean of the exponential part plus the minimum
             self.delays = [
-                low
-                + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000
-                + ((v & 0xFFFFFFFF) * handling_span >> 32)
+                low + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000 + ((v & 0xFFFFFFFF) * handling_span >> 32)
                 for v in values
             ]
         self.odd = frozenset(slot for effect in self.base for slot in self._hit_by(effect, block))

@@ -123,8 +123,8 @@ class _Operation:
 
     async def run(self) -> Any:
         """Attempt until there is an answer, no sense in going on, or no time."""
-        while self._env.clock.monotonic_ns() < self._deadline_ns:
-            resume_ns = self._send()
+        while (now := self._env.clock.monotonic_ns()) < self._deadline_ns:
+            resume_ns = self._send(now)
             reply = await self._answer(resume_ns)
             if reply is not None:
                 return self._result(reply)
@@ -134,10 +134,9 @@ class _Operation:
 
     # Sending.
 
-    def _send(self) -> int:
+    def _send(self, now: int) -> int:
         """Send the next attempt, or a greeting if the server is a stranger. Returns until when to wait."""
         client = self._client
-        now = self._env.clock.monotonic_ns()
         connection = client._connections.get(self._target)
         if connection is None:
             self._env.network.send(self._target, encode(client._group, Hello(client._number)))

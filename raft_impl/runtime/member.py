@@ -56,6 +56,42 @@ class _Admin(msgspec.Struct, gc=False):
 class Member:
     """A replica of one group."""
 
+    # More than thirty attributes are slow without slots.
+    __slots__ = (
+        "_acks",
+        "_applied",
+        "_core",
+        "_desk",
+        "_env",
+        "_incarnation",
+        "_incoming",
+        "_level",
+        "_levels",
+        "_levels_asked_ns",
+        "_machine",
+        "_notes",
+        "_options",
+        "_send",
+        "_session_idle_ns",
+        "_snapshot_index",
+        "_snapshot_threshold",
+        "_spec",
+        "_stamp_base_ns",
+        "_stamp_since_ns",
+        "_stamp_term",
+        "_sync_count",
+        "_sync_ns",
+        "_syncing_count",
+        "_timeout_ns",
+        "_trailing_entries",
+        "_waiting",
+        "_wal",
+        "group",
+        "is_held",
+        "must_sync",
+        "wake_at_ns",
+    )
+
     def __init__(
         self,
         env: Environment,
