@@ -59,6 +59,9 @@ class Disk:
             self.snapshot = persist.snapshot
             self.entries = [entry for entry in self.entries if entry.index > self.drop_to]
         if persist.truncate_from is not None:
+            cut = [entry for entry in self.entries if entry.index >= persist.truncate_from]
+            again = [entry for entry in persist.entries if persist.snapshot is not None and entry in cut]
+            assert not again, "a crash after the cut would lose entries that an installation keeps"
             self.entries = [entry for entry in self.entries if entry.index < persist.truncate_from]
         if persist.entries:
             covered = self.snapshot.meta.index if self.snapshot is not None else 0
