@@ -1,6 +1,6 @@
 """Committed operations per wall second through three real nodes: one process, loopback TCP, real files, fsync on.
 
-    python benchmarks/live_throughput.py [--clients N ...] [--seconds S] [--json]
+    python -m benchmarks.live_throughput [--clients N ...] [--seconds S] [--json]
 
 The three servers, their connections and the load share one Trio run, so one core does all of it. Each client has a
 session and one operation outstanding (`add` to its own counter), as independent clients would; what they share is one
@@ -183,7 +183,13 @@ class Load:
 def run_pysyncobj(clients: int, flavour: str, seconds: float) -> dict[str, Any] | None:
     """PySyncObj in a process of its own, since its threads outlive the measurement. None if it is not installed."""
     arguments = ["--pysyncobj", flavour, "--clients", str(clients), "--seconds", str(seconds)]
-    result = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.live_throughput", *arguments],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if result.returncode != 0:
         if "No module named 'pysyncobj'" not in result.stderr:
             print(result.stderr, file=sys.stderr)
