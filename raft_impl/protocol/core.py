@@ -105,6 +105,8 @@ class Raft:
         self._follower = Follower(self._replica)
         self._forwarded = ForwardedReads(incarnation, config.election_timeout_min_ns)
         self._votes: dict[NodeId, bool] = {}  # of the election or pre-election under way
+        self._election_count = 0
+        self._victory_count = 0
         self._contact_ns = NEVER  # when a leader was last heard
         self._timeout_ns = 2 * config.election_timeout_min_ns  # the running election timeout
         self._timer_began_ns = now
@@ -288,6 +290,8 @@ class Raft:
             snapshot=replica.snapshot.meta.index if replica.snapshot is not None else Index(0),
             membership=replica.memberships.current,
             membership_index=replica.memberships.index,
+            election_count=self._election_count,
+            victory_count=self._victory_count,
             peers={node: peer_status(progress) for node, progress in followers.items()},
         )
 
@@ -392,6 +396,7 @@ class Raft:
     def _become_candidate(self, now: int, *, transfer: bool) -> None:
         """Enter the next term, vote for oneself, and ask everybody else to (section 5.2)."""
         replica = self._replica
+        self._election_count += 1
         replica.adopt_term(Term(replica.term + 1))
         replica.cast_vote(replica.node)
         self._set_role(Role.CANDIDATE)
@@ -403,6 +408,7 @@ class Raft:
 
     def _become_leader(self, now: int) -> None:
         replica = self._replica
+        self._victory_count += 1
         self._set_role(Role.LEADER)
         self._set_leader(replica.node)
         self._votes = {}

@@ -19,7 +19,11 @@ class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """A node at one instant. `peers` is empty but for a leader."""
+    """A node at one instant. `peers` is empty but for a leader.
+
+    Elections are counted over this life of the node: how many it began, each in a term of its own (pre-votes begin
+    none), and how many of them it won.
+    """
 
     node: NodeId
     role: Role
@@ -35,6 +39,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Index
     membership: Membership
     membership_index: Index
+    election_count: int
+    victory_count: int
     peers: dict[NodeId, PeerStatus]
 
 

@@ -346,6 +346,45 @@ def test_the_first_notes_tell_what_was_recovered() -> None:
     assert cluster.notes("b", "log-append")[0][1] == 3, "trailing entries too; the first one kept is the base"
 
 
+def elections(cluster: Cluster, name: str) -> tuple[int, int]:
+    """How many elections a node began in this life, and how many of them it won."""
+    status = cluster.status(name)
+    return status.election_count, status.victory_count
+
+
+def test_elections_begun_and_won_are_counted_over_a_life() -> None:
+    """For metrics: a pre-vote that nobody grants begins no election; what a transfer begins counts like any other."""
+    cluster = Cluster("abc")
+    cluster.elect("a")
+    cluster.cut("b")
+    cluster.campaign("b")
+    cluster.settle()
+    assert [elections(cluster, name) for name in "abc"] == [(1, 1), (0, 0), (0, 0)]
+
+    cluster.heal()
+    cluster.transfer("a", "b")
+    cluster.run(HEARTBEAT_NS)
+    assert [elections(cluster, name) for name in "abc"] == [(1, 1), (1, 1), (0, 0)]
+
+    cluster.crash("b")
+    cluster.restart("b")
+    assert elections(cluster, "b") == (0, 0)
+
+
+def test_an_election_that_is_lost_counts_as_begun_alone() -> None:
+    """Split votes show as elections that nobody won."""
+    cluster = Cluster("abcd", pre_vote=False)
+    cluster.campaign("a")
+    cluster.campaign("b")
+    requests = cluster.take("vote")
+    cluster.network += [packet for packet in requests if packet[:2] in (("a", "c"), ("b", "d"))]
+    cluster.settle()
+    cluster.network += [packet for packet in requests if packet[:2] not in (("a", "c"), ("b", "d"))]
+    cluster.settle()
+
+    assert [elections(cluster, name) for name in "abcd"] == [(1, 0), (1, 0), (0, 0), (0, 0)]
+
+
 def test_the_digest_depends_on_kind_and_data_alone() -> None:
     """Equal commands have equal digests wherever they stand."""
     command = Entry(Index(1), Term(1), EntryKind.COMMAND, b"x")

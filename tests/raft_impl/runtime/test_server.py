@@ -472,6 +472,26 @@ def test_membership_changes_and_snapshots_by_command() -> None:
     assert cluster.run(env, client.call("read", "x", None)) == 1
 
 
+def test_a_server_tells_of_role_indexes_followers_elections_and_fsyncs() -> None:
+    cluster = Cluster(3)
+    leader = cluster.elect()
+    env, client = opened(cluster)
+    cluster.run(env, client.call("write", "x", 1))
+    cluster.world.run_for(500)
+
+    states = {name: server.inspect()["g0"] for name, server in cluster.servers.items()}
+
+    led = states[leader]
+    assert (led["role"], led["leader"], led["term"]) == ("leader", leader, 1)
+    assert (led["election_count"], led["victory_count"]) == (1, 1)
+    assert sum(state["victory_count"] for state in states.values()) == 1
+    for name, state in states.items():
+        assert (state["commit"], state["applied"], state["last"], state["durable"]) == (3, 3, 3, 3)
+        assert state["fsync_ns"] >= state["fsync_count"] * cluster.world.fsync_ns > 0
+        if name != leader:
+            assert (led["peers"][name]["pace"], led["peers"][name]["match"]) == ("replicate", 3)
+
+
 def test_a_follower_refuses_commands_for_leaders() -> None:
     cluster = Cluster(3)
     leader = cluster.elect()
