@@ -11,7 +11,7 @@ machine must hold at an index, and what a snapshot there must say, is told by go
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -455,23 +455,25 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     def _deliver_until_joint(self, leader: str) -> None:
         """Stop where the machine of the leader stands in the joint configuration, if it comes to that."""
-        cluster = self.cluster
-        while cluster.network and leader in cluster.leaders():
-            status = cluster.status(leader)
-            if (
-                status.applied >= status.first
-                and cluster.core(leader).snapshot_meta(status.applied).membership.is_joint
-            ):
-                return
-            cluster.deliver_one()
+
+        def is_joint() -> bool:
+            core, status = self.cluster.core(leader), self.cluster.status(leader)
+            return status.applied >= status.first and core.snapshot_meta(status.applied).membership.is_joint
+
+        self._deliver_until(is_joint)
 
     @rule()
     def deliver_up_to_a_chunk(self) -> None:
         """Begin to send an image, if somebody needs one."""
         self.pass_time(HEARTBEAT_NS)
-        cluster = self.cluster
-        while cluster.network and not any(isinstance(message, SnapshotChunk) for _, _, message in cluster.network):
-            cluster.deliver_one()
+        self._deliver_until(lambda: any(isinstance(packet[2], SnapshotChunk) for packet in self.cluster.network))
+
+    def _deliver_until(self, is_reached: Callable[[], bool]) -> None:
+        for _ in range(10_000):
+            if not self.cluster.network or is_reached():
+                return
+            self.cluster.deliver_one()
+        raise AssertionError("the network never falls silent")
 
     def _deliver_chunk_to(self, name: str, fate: str, *, is_slow: bool) -> bool:
         """Move the first chunk there is for this node. True for the last chunk of an image."""
@@ -646,6 +648,6 @@ class SnapshotMachine(RuleBasedStateMachine):
 
 
 SnapshotMachine.TestCase.settings = settings(
-    max_examples=500, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestSnapshots = SnapshotMachine.TestCase
