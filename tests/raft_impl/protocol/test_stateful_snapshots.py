@@ -88,9 +88,8 @@ sendings = st.builds(
             "",
             "receiver restarts",
             "receiver writes half",
-            "receiver writes half",
             "receiver compacts",
-            "receiver syncs a part",
+            "receiver lags",
             "sender dies",
             "another leads",
             "newer image",
@@ -400,12 +399,15 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     def _begin_to_send(self, sending: Sending, receiver: str) -> None:
         cluster = self.cluster
+        writes_half = sending.then == "receiver writes half"
+        is_slow = sending.is_slow or writes_half
         for fate in sending.fates:
             self.deliver_up_to_a_chunk()
-            self._deliver_chunk_to(receiver, fate, is_slow=sending.is_slow)
-        for _ in range(50 if sending.is_completed else 0):
+            self._deliver_chunk_to(receiver, fate, is_slow=is_slow)
+        is_completed = writes_half or (sending.is_completed and sending.then != "newer image")
+        for _ in range(50 if is_completed else 0):
             self.deliver_up_to_a_chunk()
-            if self._deliver_chunk_to(receiver, "deliver", is_slow=sending.is_slow):
+            if self._deliver_chunk_to(receiver, "deliver", is_slow=is_slow):
                 break
         sender = self._aim("sender")
         match sending.then:
@@ -416,9 +418,11 @@ class SnapshotMachine(RuleBasedStateMachine):
                 writes = [ready for ready in cluster.nodes[receiver].waiting if ready.persist is not None]
                 cluster.crash_amid_write(receiver, max(0, len(writes) - 1), 1)
                 cluster.restart(receiver)
-            case "receiver syncs a part" if self.is_up(receiver):
-                cluster.settle()
-                cluster.sync(receiver, max(1, len(cluster.nodes[receiver].waiting) - 3))
+            case "receiver lags" if self.is_up(receiver):
+                cluster.nodes[receiver].slow = True
+                for _ in range(3):
+                    cluster.settle()
+                    cluster.sync(receiver, 2)
             case "receiver compacts" if self.is_up(receiver):
                 cluster.compact(receiver)
             case "sender dies" if self.is_up(sender):
@@ -606,6 +610,7 @@ class SnapshotMachine(RuleBasedStateMachine):
             status = self.cluster.status(name)
             assert status.first - 1 <= self.cluster.cut_to[name]
             assert status.applied <= status.commit <= status.last
+            assert status.durable <= status.last
 
     @invariant()
     def the_configuration_in_force_is_the_last_in_the_log(self) -> None:
