@@ -102,7 +102,6 @@ class Invariants:
         self._replicas: dict[tuple[str, str], _Replica] = {}
         self._replicas_of: dict[str, list[_Replica]] = {}
         self._durable_facts = durable_facts
-        self._rows = 0
 
     def observe(self, index: int, row: Row) -> None:
         """Judge the trace row at position `index`; kinds that say nothing of Raft are ignored."""
@@ -141,7 +140,6 @@ class Invariants:
             checker="raft",
             engine="incremental",
             anomalies=tuple(self.anomalies),
-            steps=self._rows,
             details={"counts": {f"{group}/{kind}": count for (group, kind), count in self.counts.items()}},
         )
 
@@ -399,7 +397,7 @@ class Invariants:
 
     def _on_apply(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, applied, command, state = row
-        replica = self._replica(name, actor)
+        replica = self._replicas.get((name, actor)) or self._replica(name, actor)
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         before, replica.applied = replica.applied, applied
@@ -569,7 +567,6 @@ class Invariants:
     # Bookkeeping
 
     def _replica(self, group: str, actor: str) -> _Replica:
-        self._rows += 1
         try:
             return self._replicas[group, actor]
         except KeyError:

@@ -323,7 +323,10 @@ class SimEnvironment:
                 await self._park()
                 self._idle = False
             messages, self._inbox = self._inbox, []
-            must_sync = self._process(server, messages)
+            must_sync = server.process(messages)
+            self._seat.observe(server)
+            if not must_sync or self._overlaps:
+                self._arm(server.deadline_ns)
             if must_sync and not self._overlaps:
                 await server.sync()
                 server.post()
@@ -370,7 +373,15 @@ class SimEnvironment:
         """Let the server process what came, and whatever its timers make of it at this same instant."""
         overlaps = self._overlaps
         while True:
-            if self._process(server, messages) and self._sync is None:
+            must_sync = server.process(messages)
+            if server.notes:
+                self._seat.observe(server)
+            if not must_sync or overlaps:
+                if server.deadline_ns < self._armed_for:
+                    self._arm(server.deadline_ns)
+                else:  # the common case: the timer that is armed comes soon enough
+                    self._deadline = server.deadline_ns
+            if must_sync and self._sync is None:
                 self._begin_sync(server)
             if self._sync is not None and not overlaps:
                 return
@@ -424,19 +435,6 @@ class SimEnvironment:
         self._kernel.wake(task, outcome.Error(error))
 
     # Both lanes.
-
-    def _process(self, server: SystemServer, messages: list[tuple[str, bytes]]) -> bool:
-        """One synchronous step of the server. True when its disk must be awaited."""
-        must_sync = server.process(messages)
-        if server.notes:
-            self._seat.observe(server)
-        if not must_sync or self._overlaps:
-            deadline_ns = server.deadline_ns
-            if deadline_ns < self._armed_for:
-                self._arm(deadline_ns)
-            else:  # the common case: the timer that is armed comes soon enough
-                self._deadline = deadline_ns
-        return must_sync
 
     def _stir(self) -> None:
         """Something arrived for a waiting actor: step its server here, or wake its task."""

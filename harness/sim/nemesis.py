@@ -189,7 +189,7 @@ class Nemesis:
 
     def _begin_slow_node(self, active: _Active, fault: f.SlowNode) -> None:
         for seat in self._up(active):
-            seat.slow_ns[fault.id] = fault.handling_ns
+            seat.slow_down(fault.id, fault.handling_ns)
 
     def _begin_crash(self, active: _Active, fault: f.Crash) -> None:
         for seat in self._up(active):
@@ -276,7 +276,7 @@ class Nemesis:
                 continue
             seat = self._seats[name]
             if isinstance(fault, f.SlowNode):
-                seat.slow_ns.pop(fault.id, None)
+                seat.speed_up(fault.id)
             elif isinstance(fault, f.Pause):
                 seat.unpause(fault.id)
             elif isinstance(fault, f.ClockRate):

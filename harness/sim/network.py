@@ -31,9 +31,9 @@ class Receiver(Protocol):
     paused: bool
     is_up: bool
 
-    def hold(self, callback: Callable[[Any], None], argument: Any) -> None: ...
+    receive: Callable[[str, bytes], None]
 
-    def receive(self, source: str, data: bytes) -> None: ...
+    def hold(self, callback: Callable[[Any], None], argument: Any) -> None: ...
 
 
 class Mortal(Protocol):

@@ -44,10 +44,12 @@ class Seat:
         self.disk = SimDisk(sector_bytes=disk.sector_bytes)
         self.paused = False
         self.refused = ""  # why it will not start again
-        self.slow_ns: dict[str, int] = {}  # slow-node faults in force, by id
+        self.receive: Callable[[str, bytes], None] = self._receive_nothing
+        """What takes a message that arrives at an actor that is up and not paused."""
         self.hits: dict[str, int] = {}  # fault id -> events that it touched here
         self.armed: dict[str, Callable[[], None]] = {}  # crashes that wait for a write in flight, by fault
         self.writes_in_flight = 0
+        self._slow_ns: dict[str, int] = {}  # slow-node faults in force, by id
         self._kernel, self._recorder = kernel, recorder
         self._disk_spec = disk
         self._handling_ns = handling_ns
@@ -65,30 +67,51 @@ class Seat:
     def enter(self, environment: SimEnvironment) -> None:
         """A new incarnation begins to live here."""
         self.environment, self.is_up = environment, True
+        self._aim()
 
     def leave(self) -> SimEnvironment | None:
         """The incarnation that lives here, if any, lives no more."""
         environment, self.environment, self.is_up = self.environment, None, False
+        self._aim()
         self.server = None
         self.writes_in_flight = 0
         return environment
 
     # -- receiving ------------------------------------------------------------------------------------------------
 
-    def receive(self, source: str, data: bytes) -> None:
-        """A message arrives at an actor that is up and not paused."""
-        environment = self.environment
-        assert environment is not None
-        if self.slow_ns:
-            delay_ns = self._slowness_ns()
-            self._kernel.at(self._kernel.now + delay_ns, self.ordinal, self._receive_late, (environment, source, data))
+    def _aim(self) -> None:
+        """Let messages go straight to the environment, unless a fault slows them down."""
+        if self.environment is None:
+            self.receive = self._receive_nothing
         else:
-            environment.deliver(source, data)
+            self.receive = self._receive_slowly if self._slow_ns else self.environment.deliver
+
+    def _receive_nothing(self, source: str, data: bytes) -> None:
+        raise RuntimeError(f"{self.name} is down and was given a message of {source}")
+
+    def _receive_slowly(self, source: str, data: bytes) -> None:
+        delay_ns = self._slowness_ns()
+        self._kernel.at(self._kernel.now + delay_ns, self.ordinal, self._receive_late, (self.environment, source, data))
+
+    def slow_down(self, fault: str, handling_ns: int) -> None:
+        """Let everything here take longer until `speed_up` of the same fault."""
+        self._slow_ns[fault] = handling_ns
+        self._aim()
+
+    def speed_up(self, fault: str) -> None:
+        """End one slowness, if it is there."""
+        self._slow_ns.pop(fault, None)
+        self._aim()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether any slowness is in force."""
+        return bool(self._slow_ns)
 
     def _slowness_ns(self) -> int:
-        for fault in self.slow_ns:
+        for fault in self._slow_ns:
             self.hits[fault] = self.hits.get(fault, 0) + 1
-        return sum(self.slow_ns.values())
+        return sum(self._slow_ns.values())
 
     def _receive_late(self, argument: tuple[SimEnvironment, str, bytes]) -> None:
         environment, source, data = argument
@@ -149,7 +172,7 @@ class Seat:
         complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
         spec = self._disk_spec
         latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns)
-        if self.slow_ns:
+        if self._slow_ns:
             latency_ns += self._slowness_ns()
         self.writes_in_flight += 1
         self._kernel.at(self._kernel.now + latency_ns, self.ordinal, self._synced, (environment, name, complete, done))

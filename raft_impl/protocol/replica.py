@@ -24,12 +24,16 @@ _DIGESTS_KEPT: Final = 1 << 8
 
 def digest(entry: Entry) -> bytes:
     """Eight bytes that stand for what an entry says, wherever it stands in the log."""
-    return _digest(entry.kind, entry.data)
+    return payload_digest(entry.kind, entry.data)
 
 
 @lru_cache(maxsize=_DIGESTS_KEPT)
-def _digest(kind: int, data: bytes) -> bytes:
-    """An entry is told of when it is appended and again when it is applied; a simulation does so on every replica."""
+def payload_digest(kind: int, data: bytes) -> bytes:
+    """The same, of the parts of an entry.
+
+    Remembered for the latest: an entry is told of when it is appended and again when it is applied, and a simulation
+    does so on every replica.
+    """
     return blake2b(bytes((kind,)) + data, digest_size=8).digest()
 
 
@@ -251,7 +255,7 @@ class Replica:
         first = Index(self._noted + 1)
         if first <= self.log.last:
             entries = self.log.between(first, self.log.last)
-            told = tuple([(entry.term, _digest(entry.kind, entry.data)) for entry in entries])
+            told = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in entries])
             self.out.notes.append(("log-append", first, told))
             self._noted = self.log.last
 

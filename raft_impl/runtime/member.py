@@ -26,7 +26,7 @@ from ..machines.sessions import Command, SessionedMachine, encode_command
 from ..protocol.core import Raft
 from ..protocol.membership import Change, members
 from ..protocol.ready import FAR_NS, Ack, Answer, Proposed, ReadAt, Ready, Refused
-from ..protocol.replica import digest
+from ..protocol.replica import payload_digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
 from .desk import Desk, Reader, Waiter
 from .env import Environment
@@ -297,7 +297,7 @@ class Member:
                     machine.raise_level(entry.data)
                     self._probe("feature level raised")
             self._applied = entry.index
-            notes.append(("apply", group, entry.index, digest(entry), machine.digest))
+            notes.append(("apply", group, entry.index, payload_digest(entry.kind, entry.data), machine.digest))
             if desk.has_proposals:
                 desk.applied(entry, word, value)
 

@@ -88,7 +88,7 @@ def affected(world: SimWorld, name: str) -> bool:
     return (
         seat.paused
         or not seat.is_up
-        or bool(seat.slow_ns or seat.armed)
+        or bool(seat.is_slow or seat.armed)
         or seat.clock.rate_ppm != 1_000_000
         or seat.clock.wall_offset_ns != world_offset(world, name)
         or any(not link.plain for link in links if name in (link.source, link.target.name))
@@ -328,7 +328,7 @@ def test_a_partial_heal_heals_the_core(kind: str) -> None:
         within = [link for link in links_within(world, CORE) if "n1" in (link.source, link.target.name)]
         return (
             seat.is_up and not seat.paused,
-            not seat.slow_ns,
+            not seat.is_slow,
             seat.clock.rate_ppm == 1_000_000,
             all(link.plain for link in within),
         )
