@@ -431,7 +431,7 @@ class SnapshotMachine(RuleBasedStateMachine):
                 self.hold_an_election(next(name for name in "abc" if name not in (sender, receiver)))
             case "newer image" if sender in cluster.leaders():
                 self._call(sender, retry=False)
-                chunks = cluster.take("snapshot")
+                chunks = cluster.take("snapshot") + cluster.take("snapshot-reply")
                 cluster.settle()
                 cluster.compact(sender)
                 cluster.network += chunks
