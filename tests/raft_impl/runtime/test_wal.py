@@ -26,6 +26,7 @@ from raft_impl.protocol.state import (
     Term,
 )
 from raft_impl.runtime.durable import DurableReader
+from raft_impl.runtime.env import Disk
 from raft_impl.runtime.wal import Recovered, Wal
 from tests.raft_impl.runtime.fakes import FakeDisk, PowerLoss, run
 
@@ -79,7 +80,7 @@ SCRIPT = (
 )
 
 
-def open_wal(disk: FakeDisk, segment_bytes: int = SEGMENT_BYTES) -> tuple[Wal, Recovered]:
+def open_wal(disk: Disk, segment_bytes: int = SEGMENT_BYTES) -> tuple[Wal, Recovered]:
     wal = Wal(disk, "g0", segment_bytes=segment_bytes, trailing_entries=2)
     return wal, run(wal.recover())
 
@@ -115,7 +116,7 @@ def steps(state: State, change: Persist) -> list[State]:
     return passed
 
 
-def live(disk: FakeDisk) -> tuple[State, list[State]]:
+def live(disk: Disk) -> tuple[State, list[State]]:
     """Run the script until it ends or the disk stops it: the acknowledged state, and what else may be found."""
     state, allowed = EMPTY, [EMPTY]
     try:
