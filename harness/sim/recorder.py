@@ -35,16 +35,16 @@ class Recorder:
 
     def row(self, kind: str, actor: str, *fields: Any) -> None:
         """Record one event."""
-        kernel = self._kernel
+        kernel, log = self._kernel, self._log
         if kernel.closed:
             return
         row = (kernel.now, kind, actor, *fields)
         handler = self._handlers.get(kind)
         if handler is not None:
-            handler(self._log.index, row)
+            handler(log.base + len(log.rows), row)
         elif kind == "probe":
             self.probes[fields[0]] += 1
-        self._log.append(row)
+        log.append(row)
 
     def notes(self, actor: str, notes: Sequence[tuple[Any, ...]]) -> None:
         """Record what a replica said of itself: rows without time and actor."""
@@ -52,7 +52,7 @@ class Recorder:
         if kernel.closed:
             return
         now = kernel.now
-        for index, note in enumerate(notes, log.index):
+        for index, note in enumerate(notes, log.base + len(log.rows)):
             kind = note[0]
             row = (now, kind, actor, *note[1:])
             if kind in latest:
@@ -71,8 +71,9 @@ class Recorder:
         kernel = self._kernel
         if kernel.closed:
             return
-        index = self._log.index
+        log = self._log
+        index = log.base + len(log.rows)
         self.history.append(
             Op(index=index, time=kernel.now, process=process, type=type, f=f, key=key, value=value, error=error)
         )
-        self._log.append((kernel.now, "op", "", (process, type, f, key, value, error)))
+        log.append((kernel.now, "op", "", (process, type, f, key, value, error)))

@@ -611,7 +611,7 @@ class Raft:
             ready.wants_timeout = True
         lead = self._lead
         if lead is not None:
-            ready.wake_at_ns = lead.wake_at_ns
+            ready.wake_at_ns = lead.next_wake_ns()
         else:
             ready.wake_at_ns = min(self._election_at_ns, self._forwarded.deadline_ns)
         return ready

@@ -221,8 +221,7 @@ class Leader:
 
     # time and durability
 
-    @property
-    def wake_at_ns(self) -> int:
+    def next_wake_ns(self) -> int:
         """When something is due next."""
         wake_at = min(self._heartbeat_at_ns, self._quorum_check_at_ns)
         if self._transfer is not None:

@@ -11,6 +11,7 @@ touches no majority and takes one entry.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -86,23 +87,21 @@ def leave(membership: Membership) -> Membership:
     return Membership(membership.voters, (), membership.learners)
 
 
+_CONFIG: Final = int(EntryKind.CONFIG)
+
+
 class Memberships:
     """The configurations in the log, oldest first, over the one that held before them."""
 
     def __init__(self, index: Index, initial: Membership, entries: Iterable[Entry] = ()) -> None:
         """Begin with the configuration at `index` (a snapshot's, or 0) and read those in the entries after it."""
-        self._history: list[tuple[Index, Membership]] = [(index, normal(initial))]
-        self.append(entries)
-
-    @property
-    def current(self) -> Membership:
+        self.current: Membership
         """The configuration in force."""
-        return self._history[-1][1]
-
-    @property
-    def index(self) -> Index:
+        self.index: Index
         """The index of the entry that holds it."""
-        return self._history[-1][0]
+        self._history: list[tuple[Index, Membership]]
+        self.restore(index, initial)
+        self.append(entries)
 
     def at(self, index: Index) -> Membership:
         """The configuration that was in force when `index` was applied."""
@@ -128,8 +127,9 @@ class Memberships:
         """Take the configurations among new entries. Returns whether there was one."""
         found = False
         for entry in entries:
-            if entry.kind is EntryKind.CONFIG and entry.index > self.index:
+            if entry.kind == _CONFIG and entry.index > self.index:
                 self._history.append((entry.index, decode(entry.data)))
+                self._settle()
                 found = True
         return found
 
@@ -138,6 +138,7 @@ class Memberships:
         found = False
         while len(self._history) > 1 and self.index >= index:
             self._history.pop()
+            self._settle()
             found = True
         return found
 
@@ -149,3 +150,7 @@ class Memberships:
     def restore(self, index: Index, membership: Membership) -> None:
         """Begin again at a snapshot whose log follows nothing of ours."""
         self._history = [(index, normal(membership))]
+        self._settle()
+
+    def _settle(self) -> None:
+        self.index, self.current = self._history[-1]

@@ -232,8 +232,8 @@ class Replica:
 
     def _hand_out(self) -> Persist:
         self._token += 1
-        hard_state = None
-        if self.hard_state != self._hard_handed:
+        hard_state, handed = None, self._hard_handed
+        if self.term != handed.term or self.vote != handed.vote:
             hard_state = self._hard_handed = self.hard_state
             self._hard_writes.append((self._token, hard_state))
         truncate_from, entries = self.log.hand_out(self._token)

@@ -47,20 +47,16 @@ class Desk:
 
     def __init__(self, send: Callable[[str, Reply], None]) -> None:
         self._send = send
-        self._proposals: dict[int, Waiter] = {}  # by index
+        self.proposals: dict[int, Waiter] = {}
+        """Who waits for which entry of this log, by index."""
         self._in_flight: dict[tuple[int, int], Waiter] = {}  # by (session, sequence)
         self._readers: list[tuple[int, int, Reader]] = []  # heap by (read index, arrival)
         self._arrivals = 0
 
     @property
-    def has_proposals(self) -> bool:
-        """Whether anyone waits for an entry of this log."""
-        return bool(self._proposals)
-
-    @property
     def count(self) -> int:
         """How many wait."""
-        return len(self._proposals) + len(self._readers)
+        return len(self.proposals) + len(self._readers)
 
     def answer(self, source: str, request_id: int, word: str, value: Any) -> None:
         """Give the machine's answer; what had no effect is a refusal."""
@@ -75,7 +71,7 @@ class Desk:
 
     def retire(self) -> None:
         """Tell everyone that there will be no answer from here."""
-        self._lose(list(self._proposals), RETIRED)
+        self._lose(list(self.proposals), RETIRED)
         readers, self._readers = self._readers, []
         for _, _, reader in readers:
             self.refuse(reader, RETIRED)
@@ -98,11 +94,11 @@ class Desk:
     def appended(self, waiter: Waiter, index: int, term: int) -> None:
         """A proposal stands in the log."""
         waiter.term = term
-        self._proposals[index] = waiter
+        self.proposals[index] = waiter
 
     def applied(self, entry: Entry, word: str, value: Any) -> None:
         """An entry was applied: if a proposal stood at its index, its fate is known."""
-        waiter = self._proposals.pop(entry.index, None)
+        waiter = self.proposals.pop(entry.index, None)
         if waiter is None:
             return
         self._land(waiter)
@@ -113,15 +109,15 @@ class Desk:
 
     def lose_from(self, first: int) -> None:
         """The entries from `first` on are gone from this log."""
-        self._lose([index for index in self._proposals if index >= first], DEPOSED)
+        self._lose([index for index in self.proposals if index >= first], DEPOSED)
 
     def lose_up_to(self, last: int) -> None:
         """The entries up to `last` are swallowed by a snapshot of another replica."""
-        self._lose([index for index in self._proposals if index <= last], DEPOSED)
+        self._lose([index for index in self.proposals if index <= last], DEPOSED)
 
     def _lose(self, indexes: list[int], word: str) -> None:
         for index in indexes:
-            waiter = self._proposals.pop(index)
+            waiter = self.proposals.pop(index)
             self._land(waiter)
             self._send(waiter.source, Reply(waiter.id, Status.UNKNOWN, word))
 

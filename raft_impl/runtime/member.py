@@ -272,7 +272,7 @@ class Member:
             if kind == "snapshot":
                 note = (*note[:-1], self._image_digest(note[1], ready))
                 self._probe(f"snapshot {note[1]}")
-            elif kind == "role" and self._desk.has_proposals and note[1] != "leader":
+            elif kind == "role" and self._desk.proposals and note[1] != "leader":
                 self._probe("leader deposed with uncommitted entries")
             notes.append((kind, group, *note[1:]))
 
@@ -298,7 +298,7 @@ class Member:
                     self._probe("feature level raised")
             self._applied = entry.index
             notes.append(("apply", group, entry.index, payload_digest(entry.kind, entry.data), machine.digest))
-            if desk.has_proposals:
+            if desk.proposals:
                 desk.applied(entry, word, value)
 
     def _restore(self, snapshot: Snapshot) -> None:

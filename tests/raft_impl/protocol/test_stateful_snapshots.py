@@ -161,6 +161,8 @@ class SnapshotCluster(Cluster):
 
     def __init__(self, voters: str, **options: Any) -> None:
         self.history: list[Entry] = []
+        self.steady = loaded(None)  # a machine that applies the history and never sees a snapshot
+        self.digests = [self.steady.digest]  # of its states, by index
         self.machines: dict[str, SessionedMachine] = {}
         self.positions: dict[str, int] = {}  # up to where each machine has applied
         self.cut_to: dict[str, int] = {}  # up to where each core was allowed to forget
@@ -230,6 +232,9 @@ class SnapshotCluster(Cluster):
         assert entry.index == self.positions[node.name] + 1, "a machine skips or repeats an entry"
         if entry.index > len(self.history):
             self.history.append(entry)
+            if entry.kind is EntryKind.COMMAND:
+                self.steady.apply(entry.index, entry.data)
+            self.digests.append(self.steady.digest)
         if entry.kind is EntryKind.COMMAND:
             self.machines[node.name].apply(entry.index, entry.data)
         self.positions[node.name] = entry.index
@@ -265,7 +270,8 @@ class SnapshotCluster(Cluster):
         super()._complete(node, ready)
 
     def _judge(self, machine: SessionedMachine, position: int) -> None:
-        """The state is what the history up to here leaves."""
+        """The state is what the history up to here leaves, and that of a machine that never saw a snapshot."""
+        assert machine.digest == self.digests[position]
         done, latest, now = effects(self.history[:position])
         assert machine.read(pack(("read", KEY, None))) == ("ok", done)
         assert (machine.session_count, machine.time_ns) == (len(latest), now)
