@@ -210,7 +210,7 @@ class SnapshotCluster(Cluster):
         node.draining = False
 
     def compact(self, name: str, *, keep: int = 0) -> None:
-        """As in `Cluster`, but the disk drops nothing by itself."""
+        """As in `Cluster`, but a disk that is slow to write the image drops nothing with it."""
         status = self.status(name)
         if status.applied >= status.first:
             self.cut_to[name] = max(self.cut_to[name], status.applied - keep)
