@@ -352,20 +352,21 @@ class Member:
         self._act(now, self._core.propose(now, waiter, encode_command(command)))
 
     def _take_answer(self, answer: Answer) -> None:
-        match answer:
-            case Proposed(tag=Waiter() as waiter, index=index, term=term):
-                self._desk.appended(waiter, index, term)
-            case ReadAt(tag=Reader() as reader, index=index) if index <= self._applied:
-                self._desk.answer(reader.source, reader.id, *self._machine.read(reader.call))
-            case ReadAt(tag=Reader() as reader, index=index):
+        tag = answer.tag
+        if isinstance(answer, ReadAt):
+            if answer.index <= self._applied:
+                self._desk.answer(tag.source, tag.id, *self._machine.read(tag.call))
+            else:
                 self._probe("read waited for the machine")
-                self._desk.wait_for(index, reader)
-            case Refused(tag=(Waiter() | Reader()) as client, reason=reason, leader=leader):
-                self._desk.refuse(client, reason, leader)
-            case Refused(tag=_Admin() as admin, reason=reason):
-                admin.refused = reason
-            case _:
-                pass
+                self._desk.wait_for(answer.index, tag)
+        elif isinstance(answer, Proposed):
+            if isinstance(tag, Waiter):
+                self._desk.appended(tag, answer.index, answer.term)
+        elif isinstance(answer, Refused):
+            if isinstance(tag, _Admin):
+                tag.refused = answer.reason
+            elif tag is not None:
+                self._desk.refuse(tag, answer.reason, answer.leader)
 
     def _stamp(self, now: int) -> int:
         """The cluster clock: log time, continued on this leader's monotonic clock (see `machines.sessions`)."""
