@@ -613,6 +613,5 @@ class Raft:
         if lead is not None:
             ready.wake_at_ns = lead.next_wake_ns()
         else:
-            wake_at_ns, deadline_ns = self._election_at_ns, self._forwarded.deadline_ns
-            ready.wake_at_ns = wake_at_ns if wake_at_ns < deadline_ns else deadline_ns
+            ready.wake_at_ns = min(self._election_at_ns, self._forwarded.deadline_ns)
         return ready
