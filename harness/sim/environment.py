@@ -1,4 +1,4 @@
-"""An actor's environment in the simulated world: clocks, network, disk and randomness behind the door of `Environment`.
+"""An actor's environment in the simulated world: how one incarnation lives behind the door of `Environment`.
 
 An environment belongs to one incarnation of an actor. A crash first makes it dead: from then on every call does
 nothing or parks for ever, so that no clean-up code of the dead task, in whatever order Trio runs it, leaves a mark.
@@ -26,10 +26,10 @@ import trio
 from harness.systems.system import SystemServer
 
 from .disk import SimDisk
-from .kernel.draws import Counter
 from .kernel.events import FAR, Kernel
 from .kernel.local_clock import LocalClock
 from .network import Network
+from .ports import SimClock, SimDiskPort, SimNetworkPort, SimRandomness
 
 _Abort: Final = trio.lowlevel.Abort.SUCCEEDED
 
@@ -75,102 +75,6 @@ class Host(Protocol):
     def begin_sync(self, name: str | None, done: Callable[[OSError | None], None]) -> None:
         """Start an fsync of a file (or of the directory) and call `done` when it completes or fails."""
         ...
-
-
-class SimClock:
-    """The actor's clocks."""
-
-    __slots__ = ("_clock", "_kernel")
-
-    def __init__(self, kernel: Kernel, clock: LocalClock) -> None:
-        self._kernel, self._clock = kernel, clock
-
-    def monotonic_ns(self) -> int:
-        """The monotonic clock."""
-        clock = self._clock
-        if clock.ahead_ns is not None:  # the common case, without a further call
-            return self._kernel.now + clock.ahead_ns
-        return clock.monotonic(self._kernel.now)
-
-    def wall_ns(self) -> int:
-        """The wall clock."""
-        return self._clock.wall(self._kernel.now)
-
-
-class SimRandomness:
-    """Draws keyed by (actor, incarnation, purpose)."""
-
-    __slots__ = ("_key", "_seed", "_streams")
-
-    def __init__(self, seed: int, actor: str, incarnation: int) -> None:
-        self._seed, self._key = seed, (actor, str(incarnation))
-        self._streams: dict[str, Counter] = {}
-
-    def below(self, bound: int, purpose: str) -> int:
-        """A uniform integer in [0, bound)."""
-        stream = self._streams.get(purpose)
-        if stream is None:
-            stream = self._streams[purpose] = Counter(self._seed, "actor", *self._key, purpose)
-        return stream.below(bound)
-
-
-class SimNetworkPort:
-    """Where the actor hands datagrams to the network; `send` is the network's own function for this incarnation."""
-
-    __slots__ = ("send",)
-
-    def __init__(self, send: Callable[[str, bytes], None]) -> None:
-        self.send = send
-
-
-class SimDiskPort:
-    """The actor's view of its disk: immediate calls go to the model, syncs take drawn time."""
-
-    __slots__ = ("_disk", "_environment")
-
-    def __init__(self, environment: SimEnvironment, disk: SimDisk) -> None:
-        self._environment, self._disk = environment, disk
-
-    def names(self) -> list[str]:
-        """Names of the files, sorted."""
-        return self._disk.names()
-
-    def read(self, name: str) -> bytes:
-        """The whole content."""
-        return self._disk.read(name)
-
-    def append(self, name: str, data: bytes) -> None:
-        """Add at the end."""
-        if not self._environment.dead:
-            self._disk.append(name, data)
-
-    def write(self, name: str, data: bytes) -> None:
-        """Replace the content."""
-        if not self._environment.dead:
-            self._disk.write(name, data)
-
-    def truncate(self, name: str, size: int) -> None:
-        """Cut the file."""
-        if not self._environment.dead:
-            self._disk.truncate(name, size)
-
-    def rename(self, source: str, target: str) -> None:
-        """Replace `target` by `source`."""
-        if not self._environment.dead:
-            self._disk.rename(source, target)
-
-    def unlink(self, name: str) -> None:
-        """Remove a file."""
-        if not self._environment.dead:
-            self._disk.unlink(name)
-
-    def fsync(self, name: str) -> Coroutine[Any, Any, None]:
-        """Wait until the content is durable."""
-        return self._environment.sync(name)
-
-    def fsync_directory(self) -> Coroutine[Any, Any, None]:
-        """Wait until the names are durable."""
-        return self._environment.sync(None)
 
 
 class SimEnvironment:

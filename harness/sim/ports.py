@@ -1,0 +1,120 @@
+"""What an actor sees of the simulated world: its clocks, randomness, network and disk.
+
+Each belongs to one incarnation. Of a dead one no call has any effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from .disk import SimDisk
+from .kernel.draws import Counter
+from .kernel.events import Kernel
+from .kernel.local_clock import LocalClock
+
+
+class Owner(Protocol):
+    """The incarnation to which a disk port belongs."""
+
+    dead: bool
+
+    async def sync(self, name: str | None) -> None:
+        """Await an fsync of a file, or of the directory."""
+        ...
+
+
+class SimClock:
+    """The actor's clocks."""
+
+    __slots__ = ("_clock", "_kernel")
+
+    def __init__(self, kernel: Kernel, clock: LocalClock) -> None:
+        self._kernel, self._clock = kernel, clock
+
+    def monotonic_ns(self) -> int:
+        """The monotonic clock."""
+        clock = self._clock
+        if clock.ahead_ns is not None:  # the common case, without a further call
+            return self._kernel.now + clock.ahead_ns
+        return clock.monotonic(self._kernel.now)
+
+    def wall_ns(self) -> int:
+        """The wall clock."""
+        return self._clock.wall(self._kernel.now)
+
+
+class SimRandomness:
+    """Draws keyed by (actor, incarnation, purpose)."""
+
+    __slots__ = ("_key", "_seed", "_streams")
+
+    def __init__(self, seed: int, actor: str, incarnation: int) -> None:
+        self._seed, self._key = seed, (actor, str(incarnation))
+        self._streams: dict[str, Counter] = {}
+
+    def below(self, bound: int, purpose: str) -> int:
+        """A uniform integer in [0, bound)."""
+        stream = self._streams.get(purpose)
+        if stream is None:
+            stream = self._streams[purpose] = Counter(self._seed, "actor", *self._key, purpose)
+        return stream.below(bound)
+
+
+class SimNetworkPort:
+    """Where the actor hands datagrams to the network; `send` is the network's own function for this incarnation."""
+
+    __slots__ = ("send",)
+
+    def __init__(self, send: Callable[[str, bytes], None]) -> None:
+        self.send = send
+
+
+class SimDiskPort:
+    """The actor's view of its disk: immediate calls go to the model, syncs take drawn time."""
+
+    __slots__ = ("_disk", "_owner")
+
+    def __init__(self, owner: Owner, disk: SimDisk) -> None:
+        self._owner, self._disk = owner, disk
+
+    def names(self) -> list[str]:
+        """Names of the files, sorted."""
+        return self._disk.names()
+
+    def read(self, name: str) -> bytes:
+        """The whole content."""
+        return self._disk.read(name)
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add at the end."""
+        if not self._owner.dead:
+            self._disk.append(name, data)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the content."""
+        if not self._owner.dead:
+            self._disk.write(name, data)
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut the file."""
+        if not self._owner.dead:
+            self._disk.truncate(name, size)
+
+    def rename(self, source: str, target: str) -> None:
+        """Replace `target` by `source`."""
+        if not self._owner.dead:
+            self._disk.rename(source, target)
+
+    def unlink(self, name: str) -> None:
+        """Remove a file."""
+        if not self._owner.dead:
+            self._disk.unlink(name)
+
+    def fsync(self, name: str) -> Coroutine[Any, Any, None]:
+        """Wait until the content is durable."""
+        return self._owner.sync(name)
+
+    def fsync_directory(self) -> Coroutine[Any, Any, None]:
+        """Wait until the names are durable."""
+        return self._owner.sync(None)
