@@ -24,6 +24,8 @@ from .transport import Address, Transport
 _LOCK_NAME: Final = ".lock"
 _NANOSECONDS: Final = 1_000_000_000
 _FAR_NS: Final = 1 << 62
+INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What may wait for one actor, while its disk is slow, say, before frames to it are dropped."""
 
 Notes = list[tuple[Any, ...]]
 
@@ -143,7 +145,10 @@ class RealEnvironment:
         self.network = Transport(actor, addresses, self._deliver)
         self._disk = disk
         self._on_notes = on_notes
+        self.dropped_count = 0
+        """Frames that arrived and were dropped: too many were waiting."""
         self._inbox: deque[tuple[str, bytes]] = deque()
+        self._inbox_bytes = 0
         self._waiting: trio.lowlevel.Task | None = None
 
     @property
@@ -157,7 +162,11 @@ class RealEnvironment:
         """The next datagram, or None when the deadline passed first."""
         if not self._inbox:
             await self._wait(_FAR_NS if deadline_ns is None else deadline_ns)
-        return self._inbox.popleft() if self._inbox else None
+        if not self._inbox:
+            return None
+        source, frame = self._inbox.popleft()
+        self._inbox_bytes -= len(frame)
+        return source, frame
 
     async def serve(self, server: Served) -> None:
         """Run a server until cancelled. DiskFailed comes through."""
@@ -178,6 +187,7 @@ class RealEnvironment:
                 await trio.lowlevel.checkpoint()  # others get their turn
             messages = list(self._inbox)
             self._inbox.clear()
+            self._inbox_bytes = 0
             if server.process(messages) and not await sync():
                 server.post()
             self._show_notes(server)
@@ -196,7 +206,11 @@ class RealEnvironment:
             trio.lowlevel.reschedule(task)
 
     def _deliver(self, source: str, frame: bytes) -> None:
+        if self._inbox_bytes + len(frame) > INBOX_BYTES_MAX:
+            self.dropped_count += 1
+            return
         self._inbox.append((source, frame))
+        self._inbox_bytes += len(frame)
         if self._waiting is not None:
             self._stir()
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from raft_impl import surface
-from raft_impl.runtime.real_env import RealDisk, RealEnvironment
+from raft_impl.runtime.real_env import INBOX_BYTES_MAX, RealDisk, RealEnvironment
 from raft_impl.runtime.transport import Address, Transport
 
 OPTIONS = {
@@ -180,6 +180,25 @@ def test_what_cannot_be_sent_is_dropped_and_counted() -> None:
         lonely = Transport("lonely", {}, lambda source, frame: None)
         lonely.send("nobody", b"x")
         assert lonely.dropped_count == 1
+
+    run(body)
+
+
+def test_an_actor_that_does_not_look_is_given_only_so_much() -> None:
+    chunk = bytes(1024 * 1024)
+
+    async def body() -> None:
+        busy = RealEnvironment("busy", {})
+        for number in range(INBOX_BYTES_MAX // len(chunk) + 2):
+            busy._deliver("peer", b"%03d" % number + chunk)
+
+        taken = [await busy.recv(0) for _ in range(INBOX_BYTES_MAX // len(chunk))]
+        busy._deliver("peer", b"later")
+
+        assert busy.dropped_count == 3
+        assert [found[1][:3] for found in taken if found is not None] == [b"%03d" % n for n in range(len(taken) - 1)]
+        assert taken[-1] is None
+        assert await busy.recv(0) == ("peer", b"later")
 
     run(body)
 
