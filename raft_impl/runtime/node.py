@@ -57,19 +57,25 @@ class Server:
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
         now = self._clock.monotonic_ns()
+        only = self._only
+        if only is None or len(messages) > 1:
+            return self._process_batch(now, messages)
+        for source, frame in messages:
+            self._handle(now, source, frame)
+        if only.wake_at_ns <= now:
+            only.wake(now)
+        self.deadline_ns = only.wake_at_ns
+        self.must_sync = must_sync = only.must_sync
+        return must_sync
+
+    def _process_batch(self, now: int, messages: list[tuple[str, bytes]]) -> bool:
+        """Handle several messages as one, or whatever comes for several groups."""
         members = self._all
         if len(messages) > 1:
             for member in members:
                 member.hold()
         for source, frame in messages:
             self._handle(now, source, frame)
-        only = self._only
-        if only is not None and not only.is_held:  # the short way
-            if only.wake_at_ns <= now:
-                only.wake(now)
-            self.deadline_ns = only.wake_at_ns
-            self.must_sync = must_sync = only.must_sync
-            return must_sync
         must_sync = False
         deadline_ns = FAR_NS
         for member in members:
