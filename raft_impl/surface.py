@@ -6,7 +6,8 @@ is a value of plain types, or an object with the methods named here:
 * a *server* satisfies `runtime.env.Served`, and has `await start()`, `command(group, name, arguments)` and `inspect()`;
   `start` raises `Corrupt` when it rightly refuses, and `DiskFailed` comes out of `start` or `sync`;
 * a *client* has `await open()`, `await call(f, key, value)` and `close()`, with the outcomes of `errors`;
-* notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("probe", name)`.
+* notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("probe", name)` with a name
+  of `PROBES`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .runtime.env import Environment
 from .runtime.member import GroupSpec
 from .runtime.node import Server
 from .runtime.options import OPTIONS, Option, resolve
+from .runtime.probes import PROBES
 from .runtime.rehearsal import describe_frame, prepare_disk
 from .runtime.wire import kind_of
 
@@ -67,6 +69,7 @@ def durable_reader() -> DurableReader:
 __all__ = [
     "MACHINES",
     "OPTIONS",
+    "PROBES",
     "ROUTINGS",
     "SURFACE_VERSION",
     "Client",

@@ -25,7 +25,9 @@ import msgspec
 from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
+from harness.sim.world import PROBES
 from harness.systems.binding import Binding
+from harness.systems.versions import systems
 
 from .executors import Pool
 from .jobs import PROVES_EVERY, Job, failure_signature, is_allowed, perform
@@ -73,8 +75,10 @@ class _Group(msgspec.Struct):
 class Tally:
     """What the runs of a campaign amount to."""
 
-    def __init__(self, suite: Suite, known: Sequence[Known] = ()) -> None:
+    def __init__(self, suite: Suite, known: Sequence[Known] = (), probes: Iterable[str] = ()) -> None:
+        """`probes` are those that could be hit."""
         self._suite = suite
+        self._possible_probes = frozenset(probes)
         self._known = known
         self._groups: dict[str, _Group] = {}
         self._unknown: dict[str, list[dict[str, Any]]] = {}
@@ -141,6 +145,7 @@ class Tally:
             "run_seconds": round(self.run_seconds, 3),
             "messages": self.messages,
             "probes": dict(sorted(self._probes.items())),
+            "probes_never_hit": sorted(self._possible_probes - set(self._probes)),
         }
 
     def _add_failure(self, document: dict[str, Any]) -> None:
@@ -210,7 +215,8 @@ class Execution:
     ) -> None:
         self.campaign = campaign
         self.settings = settings
-        self.tally = Tally(settings.suite, known)
+        possible = [probe for system in systems(binding).values() for probe in system.probes]
+        self.tally = Tally(settings.suite, known, [*PROBES, *possible])
         self._binding = binding
         self._index = index
         self._results = results

@@ -33,6 +33,9 @@ from .seat import Seat
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
 
+PROBES: Final = ("power-loss-lost-writes",)
+"""What this world notes itself."""
+
 _MONOTONIC_APART_NS: Final = 1_000_000_000_000
 """Each actor's monotonic clock starts elsewhere, so that comparing two actors' clocks shows at once."""
 
@@ -153,7 +156,7 @@ class SimWorld:
         environment.kill()
         if power and name not in self.lives:
             if seat.lose_power():
-                self.recorder.row("probe", name, "power-loss-lost-writes")
+                self.recorder.row("probe", name, PROBES[0])
             seat.reread()
         self.kernel.exactly(self.kernel.now, self._check_gone, environment)
 

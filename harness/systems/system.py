@@ -102,6 +102,8 @@ class System(Protocol):
     workloads: tuple[str, ...]
     fault_kinds: tuple[str, ...]
     options: tuple[OptionSpec, ...]
+    probes: tuple[str, ...]
+    """Rare things that its servers note when they happen."""
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Fill defaults and validate. Raises ValueError with one line."""

@@ -31,6 +31,7 @@ from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapsh
 from .desk import Desk, Reader, Waiter
 from .env import Environment
 from .options import MILLISECOND_NS, core_config
+from .probes import DEPOSED_WITH_PROPOSALS, LEVEL_RAISED, READ_WAITED, REPEATED_COMMAND, SNAPSHOT
 from .wal import Wal
 from .wire import Action, LevelAsk, LevelTell, Request, encode
 
@@ -271,9 +272,9 @@ class Member:
             kind = note[0]
             if kind == "snapshot":
                 note = (*note[:-1], self._image_digest(note[1], ready))
-                self._probe(f"snapshot {note[1]}")
+                self._probe(SNAPSHOT[note[1]])
             elif kind == "role" and self._desk.proposals and note[1] != "leader":
-                self._probe("leader deposed with uncommitted entries")
+                self._probe(DEPOSED_WITH_PROPOSALS)
             notes.append((kind, group, *note[1:]))
 
     def _image_digest(self, how: str, ready: Ready) -> bytes:
@@ -295,7 +296,7 @@ class Member:
                 word, value = "", None
                 if entry.kind is EntryKind.FEATURE:
                     machine.raise_level(entry.data)
-                    self._probe("feature level raised")
+                    self._probe(LEVEL_RAISED)
             self._applied = entry.index
             notes.append(("apply", group, entry.index, payload_digest(entry.kind, entry.data), machine.digest))
             if desk.proposals:
@@ -339,7 +340,7 @@ class Member:
         if waiter.session:
             known = self._machine.answered(waiter.session, waiter.sequence)
             if known is not None:
-                self._probe("repeated command answered from its session")
+                self._probe(REPEATED_COMMAND)
                 self._desk.answer(waiter.source, waiter.id, *known)
                 return
             if self._core.is_leader and self._desk.joins(waiter, self._core.term):
@@ -357,7 +358,7 @@ class Member:
             if answer.index <= self._applied:
                 self._desk.answer(tag.source, tag.id, *self._machine.read(tag.call))
             else:
-                self._probe("read waited for the machine")
+                self._probe(READ_WAITED)
                 self._desk.wait_for(answer.index, tag)
         elif isinstance(answer, Proposed):
             if isinstance(tag, Waiter):

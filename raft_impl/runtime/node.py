@@ -18,6 +18,7 @@ from ..protocol.ready import FAR_NS
 from .client import RECONNECT
 from .env import Environment
 from .member import GroupSpec, Member
+from .probes import DAMAGED_FRAME, REPEATED_REQUEST
 from .wire import PROTOCOL_TYPES, Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome, decode, encode
 
 _CONNECTION_NUMBERS: Final = 1 << 62
@@ -142,7 +143,7 @@ class Server:
     def _handle(self, now: int, source: str, frame: bytes) -> None:
         decoded = decode(frame)
         if decoded is None:
-            self.notes.append(("probe", "damaged frame dropped"))
+            self.notes.append(("probe", DAMAGED_FRAME))
             return
         group, message = decoded
         member = self._members.get(group)
@@ -167,7 +168,7 @@ class Server:
             return
         latest = self._latest
         if request.id <= latest.get(request.client, 0):
-            self.notes.append(("probe", "repeated request dropped"))
+            self.notes.append(("probe", REPEATED_REQUEST))
             return
         latest.pop(request.client, None)  # to the end: the front is who was silent longest
         latest[request.client] = request.id

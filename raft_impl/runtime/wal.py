@@ -37,6 +37,7 @@ from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, Snapsho
 from .env import Disk
 from .logfiles import encode_snapshot, read_log, segment_name, snapshot_name
 from .logshape import LogShape, SegmentHead
+from .probes import TORN_TAIL, UNFINISHED_SEGMENT, UNFINISHED_SNAPSHOT
 from .records import RecordType, RecordWriter
 
 _TEMPORARY_SUFFIX: Final = ".tmp"
@@ -221,13 +222,13 @@ class Wal:
             self._disk.unlink(name)
         if self._temporary_name in self._disk.names():
             self._disk.unlink(self._temporary_name)
-            repaired.append("unfinished snapshot removed")
+            repaired.append(UNFINISHED_SNAPSHOT)
         if found.unfinished:
             self._disk.unlink(found.unfinished)
-            repaired.append("unfinished segment removed")
+            repaired.append(UNFINISHED_SEGMENT)
         if found.torn is not None:
             self._disk.truncate(found.torn.name, found.torn.size)
-            repaired.append("torn tail repaired")
+            repaired.append(TORN_TAIL)
         self._shape = shape = found.shape
         if found.segments:
             *closed, last = found.segments

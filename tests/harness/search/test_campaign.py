@@ -74,6 +74,17 @@ def test_the_exit_code_follows_the_order_of_the_contract(
     assert tally(*documents, known=known).exit_code(max_unknown) == code
 
 
+def test_probes_are_counted_and_those_that_no_run_hit_are_listed() -> None:
+    counted = Tally(SUITE, probes=("rare", "rarer", "rarest"))
+    for hits in ({"rare": 2}, {"rare": 1, "rarer": 1}, {}):
+        counted.add({**document(1), "probes": hits})
+
+    summary = counted.summary()
+
+    assert summary["probes"] == {"rare": 3, "rarer": 1}
+    assert summary["probes_never_hit"] == ["rarest"]
+
+
 def test_failures_are_grouped_by_signature_with_the_smallest_seed_as_the_example() -> None:
     summary = tally(
         document(9, "invalid", STALE), document(4, "invalid", STALE), document(7, "invalid", ELECTION), *VALID

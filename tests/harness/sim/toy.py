@@ -160,6 +160,7 @@ class ToySystem:
     workloads = ("register",)
     fault_kinds = ()
     options: tuple[OptionSpec, ...] = ()
+    probes: tuple[str, ...] = ()
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)

@@ -1,0 +1,32 @@
+"""Probes: what a system says could be noted is what its servers note."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.plans.draw import draw
+from harness.run.runner import run
+from harness.sim.world import PROBES
+from harness.systems.catalog import bind
+from harness.systems.checkouts import Checkouts
+from harness.systems.versions import systems
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_probe_of_a_run_is_one_that_was_declared(seed: int) -> None:
+    binding = bind("raft_impl", Checkouts())
+    system = systems(binding)["default"]
+    plan = draw(
+        seed=seed, profile="swarm", workload="register", options=system.options, fault_kinds=system.fault_kinds
+    )
+
+    hit = run(plan, binding).probes
+
+    assert hit
+    assert set(hit) <= {*system.probes, *PROBES}
+
+
+def test_probes_have_names_of_their_own() -> None:
+    (system,) = systems(bind("raft_impl", Checkouts())).values()
+
+    assert len({*system.probes, *PROBES}) == len(system.probes) + len(PROBES)
