@@ -16,9 +16,7 @@ from harness.systems.versions import systems
 def test_every_probe_of_a_run_is_one_that_was_declared(seed: int) -> None:
     binding = bind("raft_impl", Checkouts())
     system = systems(binding)["default"]
-    plan = draw(
-        seed=seed, profile="swarm", workload="register", options=system.options, fault_kinds=system.fault_kinds
-    )
+    plan = draw(seed=seed, profile="swarm", workload="register", options=system.options, fault_kinds=system.fault_kinds)
 
     hit = run(plan, binding).probes
 
