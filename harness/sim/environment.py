@@ -63,13 +63,11 @@ class Host(Protocol):
     incarnation: int
     clock: LocalClock
     paused: bool
+    record_notes: Callable[[str, list[tuple[Any, ...]]], None]
+    """Record what this actor's server says of itself, and empty the list."""
 
     def hold(self, callback: Callable[[Any], None], argument: Any) -> None:
         """Call it when the pause is over."""
-        ...
-
-    def observe(self, server: SystemServer) -> None:
-        """Record and empty the server's notes."""
         ...
 
     def begin_sync(self, name: str | None, done: Callable[[OSError | None], None]) -> None:
@@ -100,6 +98,7 @@ class SimEnvironment:
         "_living",
         "_local_clock",
         "_overlaps",
+        "_record_notes",
         "_seat",
         "_server",
         "_sync",
@@ -126,6 +125,7 @@ class SimEnvironment:
         self.gone = False  # its task has ended
         self.scope = trio.CancelScope()
         self._seat = seat
+        self._record_notes = seat.record_notes
         self._kernel = kernel
         self._fast = fast
         self._inbox: list[tuple[str, bytes]] = []
@@ -180,7 +180,7 @@ class SimEnvironment:
         """Run a server until it is cancelled, in the lane that this world was given."""
         self._server = server
         self._overlaps = getattr(server, "storage", "sync") == "async"
-        self._seat.observe(server)
+        self._record_notes(self.actor, server.notes)
         self._arm(server.deadline_ns)
         if self._fast:
             self._idle = True
@@ -228,13 +228,13 @@ class SimEnvironment:
                 self._idle = False
             messages, self._inbox = self._inbox, []
             must_sync = server.process(messages)
-            self._seat.observe(server)
+            self._record_notes(self.actor, server.notes)
             if not must_sync or self._overlaps:
                 self._arm(server.deadline_ns)
             if must_sync and not self._overlaps:
                 await server.sync()
                 server.post()
-                self._seat.observe(server)
+                self._record_notes(self.actor, server.notes)
                 self._call_when_idle()
                 self._arm(server.deadline_ns)
             elif must_sync and self._flusher is not None:
@@ -252,7 +252,7 @@ class SimEnvironment:
             self._flusher_starts = False
             await server.sync()
             server.post()
-            self._seat.observe(server)
+            self._record_notes(self.actor, server.notes)
             self._arm(server.deadline_ns)
             if self._inbox or self.clock.monotonic_ns() >= server.deadline_ns:
                 self._stir()
@@ -279,7 +279,7 @@ class SimEnvironment:
         while True:
             must_sync = server.process(messages)
             if server.notes:
-                self._seat.observe(server)
+                self._record_notes(self.actor, server.notes)
             if not must_sync or overlaps:
                 if server.deadline_ns < self._armed_for:
                     self._arm(server.deadline_ns)
@@ -312,7 +312,7 @@ class SimEnvironment:
                 self._driving = False
             self._sync = None
             server.post()
-            self._seat.observe(server)
+            self._record_notes(self.actor, server.notes)
             self._call_when_idle()
             self._arm(server.deadline_ns)
             has_ended = True
@@ -405,7 +405,7 @@ class SimEnvironment:
             self._idle = False
             self._kernel.wake(task, outcome.Error(error))
             return False
-        self._seat.observe(server)
+        self._record_notes(self.actor, server.notes)
         self._arm(server.deadline_ns)
         # Not from here: whoever commands has more to record, which a step would come before and a wake after.
         self._kernel.exactly(self._kernel.now, self._on_commanded)

@@ -8,7 +8,7 @@ of the row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from checkers.history import Op, OpType
@@ -46,10 +46,11 @@ class Recorder:
             self.probes[fields[0]] += 1
         log.append(row)
 
-    def notes(self, actor: str, notes: Sequence[tuple[Any, ...]]) -> None:
-        """Record what a replica said of itself: rows without time and actor."""
+    def notes(self, actor: str, notes: list[tuple[Any, ...]]) -> None:
+        """Record what a replica said of itself, rows without time and actor, and empty the list."""
         kernel, log, handlers, latest = self._kernel, self._log, self._handlers, self._latest
         if kernel.closed:
+            notes.clear()
             return
         now = kernel.now
         for index, note in enumerate(notes, log.base + len(log.rows)):
@@ -63,6 +64,7 @@ class Recorder:
             elif kind == "probe":
                 self.probes[note[1]] += 1
             log.append(row)
+        notes.clear()
 
     def op(
         self, process: int | str, type: OpType, f: str, key: str | None, value: Any, error: str | None = None

@@ -50,6 +50,7 @@ class Seat:
         self.armed: dict[str, Callable[[], None]] = {}  # crashes that wait for a write in flight, by fault
         self.writes_in_flight = 0
         self._slow_ns: dict[str, int] = {}  # slow-node faults in force, by id
+        self.record_notes: Callable[[str, list[tuple[Any, ...]]], None] = recorder.notes
         self._kernel, self._recorder = kernel, recorder
         self._disk_spec = disk
         self._handling_ns = handling_ns
@@ -121,12 +122,6 @@ class Seat:
             self.hold(self._receive_late, argument)
         else:
             environment.deliver(source, data)
-
-    def observe(self, server: SystemServer) -> None:
-        """Record and empty what the server says of itself."""
-        if server.notes:
-            self._recorder.notes(self.name, server.notes)
-            server.notes.clear()
 
     # -- pause ----------------------------------------------------------------------------------------------------
 

@@ -157,7 +157,9 @@ class SessionedMachine:
         self._machine.restore(image.machine)
 
     def _open(self, index: int, command: Command) -> Answer:
-        self._remember(index, Session(0, b"", command.idle_ns, _deadline(self.time_ns, command.idle_ns)))
+        self._remember(
+            index, Session(0, b"", command.idle_ns, self.time_ns + command.idle_ns if command.idle_ns else _NEVER)
+        )
         return OK, index
 
     def _apply_once(self, command: Command) -> Answer:
@@ -172,7 +174,7 @@ class SessionedMachine:
             word, value = unpack(known.answer)
             return word, value
         answer = self._perform(self._machine.apply, command.call)
-        deadline_ns = _deadline(self.time_ns, known.idle_ns)
+        deadline_ns = self.time_ns + known.idle_ns if known.idle_ns else _NEVER
         self._remember(command.session, Session(command.sequence, pack(answer), known.idle_ns, deadline_ns))
         return answer
 
@@ -208,7 +210,3 @@ class SessionedMachine:
         for name in expired:
             self._forget(name)
         self._next_expiry_ns = min((known.deadline_ns for known in self._sessions.values()), default=_NEVER)
-
-
-def _deadline(time_ns: int, idle_ns: int) -> int:
-    return time_ns + idle_ns if idle_ns else _NEVER

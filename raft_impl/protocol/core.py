@@ -146,7 +146,7 @@ class Raft:
                 self._election_at_ns = self._timer_began_ns + value_ns
         else:
             self._offered_ns = value_ns
-        return self._idle if self._held else self._stamp(Ready())
+        return self._nothing()
 
     # requests
 
@@ -220,7 +220,7 @@ class Raft:
         """The machine has applied everything up to `index`. Nothing follows from that, so the `Ready` is empty."""
         replica = self._replica
         replica.applied = max(replica.applied, index)
-        return self._idle if self._held else self._stamp(Ready())
+        return self._nothing()
 
     def wake(self, now: int) -> Ready:
         """Do what is due. Harmless when nothing is."""
@@ -511,8 +511,8 @@ class Raft:
             self._become_follower(now, self._replica.term, source)
         elif self._leader != source:
             self._set_leader(source)
-        self._contact_ns = now
-        self._extend_election_timer(now)
+        self._contact_ns = self._timer_began_ns = now
+        self._election_at_ns = now + self._timeout_ns
         return True
 
     def _on_append(self, now: int, source: NodeId, message: Append) -> None:
@@ -600,18 +600,23 @@ class Raft:
             lead.flush(now)
             if lead.resigned:
                 self._become_follower(now, replica.term, None)
+                lead = None
         elif self._forwarded.waiting and self._leader is not None:
             read = Read(replica.term, self._forwarded.ask(now))
             replica.out.send_now.append((self._leader, read))
-        return self._stamp(replica.collect())
-
-    def _stamp(self, ready: Ready) -> Ready:
-        """Say when to wake, and whether a timeout should be offered."""
+        ready = replica.collect()
         if self._offered_ns is None:
             ready.wants_timeout = True
-        lead = self._lead
-        if lead is not None:
-            ready.wake_at_ns = lead.next_wake_ns()
-        else:
-            ready.wake_at_ns = min(self._election_at_ns, self._forwarded.deadline_ns)
+        ready.wake_at_ns = lead.next_wake_ns() if lead is not None else self._next_wake_ns()
         return ready
+
+    def _nothing(self) -> Ready:
+        """What an input gives from which nothing follows."""
+        if self._held:
+            return self._idle
+        wake_at_ns = self._lead.next_wake_ns() if self._lead is not None else self._next_wake_ns()
+        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=wake_at_ns)
+
+    def _next_wake_ns(self) -> int:
+        """When something is due next for who does not lead."""
+        return min(self._election_at_ns, self._forwarded.deadline_ns)

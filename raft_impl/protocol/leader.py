@@ -192,7 +192,7 @@ class Leader:
             return
         progress.round = message.round
         progress.confirmed_ns = sent_ns
-        if self._reads.unconfirmed or self._config.reads == "lease":
+        if self._reads.rounds or self._config.reads == "lease":
             self._count_confirmations(now)
         waits = progress.match < self._replica.log.last or progress.pace is not _REPLICATE
         if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
@@ -413,7 +413,7 @@ class Leader:
         """Settle the reads whose round a quorum has answered, and prolong the lease."""
         replica = self._replica
         membership = replica.memberships.current
-        if self._reads.unconfirmed:
+        if self._reads.rounds:
             rounds: dict[NodeId, int] = {node: progress.round for node, progress in self._peers.items()}
             rounds[replica.node] = self._rounds.last
             for asker, index in self._reads.confirm(agreed(membership, rounds)):

@@ -49,7 +49,8 @@ class PendingReads:
 
     def __init__(self) -> None:
         self.waiting: list[Asker] = []  # no round covers them yet
-        self._rounds: deque[tuple[int, Index, list[Asker]]] = deque()  # (round, read index, askers), oldest first
+        self.rounds: deque[tuple[int, Index, list[Asker]]] = deque()
+        """Those that are out: (round, read index, askers), oldest first."""
         self.count = 0
 
     def add(self, asker: Asker) -> None:
@@ -60,27 +61,22 @@ class PendingReads:
     def begin(self, number: int, commit: Index) -> None:
         """All waiting reads are covered by round `number`, which begins at this commit index."""
         if self.waiting:
-            self._rounds.append((number, commit, self.waiting))
+            self.rounds.append((number, commit, self.waiting))
             self.waiting = []
-
-    @property
-    def unconfirmed(self) -> bool:
-        """Whether a round is out for somebody."""
-        return bool(self._rounds)
 
     def confirm(self, number: int) -> list[tuple[Asker, Index]]:
         """A quorum answered round `number`: the reads this settles, with their read indexes."""
         settled: list[tuple[Asker, Index]] = []
-        while self._rounds and self._rounds[0][0] <= number:
-            _, index, askers = self._rounds.popleft()
+        while self.rounds and self.rounds[0][0] <= number:
+            _, index, askers = self.rounds.popleft()
             settled += [(asker, index) for asker in askers]
         self.count -= len(settled)
         return settled
 
     def drain(self) -> list[Asker]:
         """Everybody who was not answered, in order of arrival."""
-        askers = [asker for _, _, batch in self._rounds for asker in batch] + self.waiting
-        self._rounds.clear()
+        askers = [asker for _, _, batch in self.rounds for asker in batch] + self.waiting
+        self.rounds.clear()
         self.waiting = []
         self.count = 0
         return askers

@@ -36,7 +36,8 @@ class DurableReader:
             return ()
         hard_state = shape.hard_state
         facts = (segment.group, shape.last_index, hard_state.term, hard_state.vote)
-        return ((*facts, shape.last_term) if shape.last_term or not shape.last_index else facts,)
+        last_term = shape.last_term
+        return ((*facts, last_term) if last_term or not shape.last_index else facts,)
 
     def renamed(self, source: str, target: str) -> None:
         """A rename became durable. The log never renames a segment, so only the old name matters."""

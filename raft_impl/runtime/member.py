@@ -80,6 +80,7 @@ class Member:
         "_stamp_base_ns",
         "_stamp_since_ns",
         "_stamp_term",
+        "_sync_began_ns",
         "_sync_count",
         "_sync_ns",
         "_syncing_count",
@@ -137,6 +138,7 @@ class Member:
         self._desk = Desk(lambda source, reply: self._send(source, encode(group, reply)))
         self._sync_count = 0
         self._sync_ns = 0
+        self._sync_began_ns = 0
         # The cluster clock: log time `_stamp_base_ns` was at monotonic time `_stamp_since_ns`, in term `_stamp_term`.
         self._stamp_term = -1
         self._stamp_base_ns = 0
@@ -192,16 +194,16 @@ class Member:
     async def sync(self) -> None:
         """Make durable what was written so far. Raises DiskFailed."""
         self._syncing_count = len(self._acks)
-        began_ns = self._env.clock.monotonic_ns()
+        self._sync_began_ns = self._env.clock.monotonic_ns()
         await self._wal.sync()
-        self._sync_count += 1
-        self._sync_ns += self._env.clock.monotonic_ns() - began_ns
 
     def synced(self, now: int) -> None:
         """The fsync is done: send, apply and answer what had to wait for it, and tell the core."""
         count, self._syncing_count = self._syncing_count, 0
         if not count:
             return
+        self._sync_count += 1
+        self._sync_ns += now - self._sync_began_ns
         ack = self._acks[count - 1]
         del self._acks[:count]
         self.must_sync = bool(self._acks)

@@ -109,7 +109,18 @@ class Wal:
         """Make everything written durable. Raises DiskFailed if that, or an earlier write, failed."""
         if self._failure is None:
             try:
-                await self._sync()
+                # Another snapshot may have come meanwhile. Records behind it are framed but not in the file, so an
+                # fsync of the file does not cover them.
+                while self._snapshot_waits:
+                    await self._publish_snapshot()
+                writer, size = self._writer, self._writer.size
+                if writer.durable < size:
+                    await self._disk.fsync(self._name)
+                    writer.durable = size
+                if self._directory_dirty:
+                    self._directory_dirty = False
+                    await self._disk.fsync_directory()
+                self._drop_covered_segments()
             except OSError as error:
                 self._failure = DiskFailed("fsync", disk_word(error))
         if self._failure is not None:
@@ -177,20 +188,6 @@ class Wal:
         if self._buffer and not self._snapshot_waits:
             self._disk.append(self._name, b"".join(self._buffer))
             self._buffer.clear()
-
-    async def _sync(self) -> None:
-        # Another one may have come meanwhile. Records behind it are framed but not in the file, so an fsync of the file
-        # does not cover them.
-        while self._snapshot_waits:
-            await self._publish_snapshot()
-        writer, size = self._writer, self._writer.size
-        if writer.durable < size:
-            await self._disk.fsync(self._name)
-            writer.durable = size
-        if self._directory_dirty:
-            self._directory_dirty = False
-            await self._disk.fsync_directory()
-        self._drop_covered_segments()
 
     async def _publish_snapshot(self) -> None:
         """Give the snapshot its name once it is durable. Writes that come meanwhile are kept back until then."""

@@ -70,7 +70,12 @@ class Counter:
 
     def between(self, low: int, high: int) -> int:
         """The next integer in [low, high], both included."""
-        return low + ((self.take() * (high - low + 1)) >> 64)
+        ordinal = self._next
+        self._next = ordinal + 1
+        slot = ordinal & BLOCK_MASK
+        if not slot:
+            self._block = self._draws.block(ordinal >> BLOCK_SHIFT)
+        return low + ((self._block[slot] * (high - low + 1)) >> 64)  # as `take` does it, which every fsync would call
 
 
 def _exponential_table() -> tuple[int, ...]:
