@@ -127,6 +127,11 @@ class Invariants:
         if last > disk.last and self._durable_facts:
             self._report(index, replica, "durable-ack", "log", f"acknowledged index {last}, durable is {disk.last}")
 
+    def progress(self, group: str, actor: str) -> tuple[int, int, bytes]:
+        """What a replica said in this life: (committed up to, applied up to, digest of its state there)."""
+        replica = self._replicas.get((group, actor))
+        return (replica.commit, replica.applied, replica.state) if replica is not None else (0, 0, b"")
+
     def finish(self, index: int) -> None:
         """Close what waits for a next row: recoveries that were still going on when the trace ended at `index`."""
         for replica in self._replicas.values():
@@ -400,7 +405,7 @@ class Invariants:
         replica = self._replicas.get((name, actor)) or self._replica(name, actor)
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
-        before, replica.applied = replica.applied, applied
+        before, replica.applied, replica.state = replica.applied, applied, state
         if applied != before + 1:
             detail = "repeat" if applied <= before else "gap"
             what = f"applied index {applied} after index {before}"
@@ -461,7 +466,7 @@ class Invariants:
         replica.snapshot = (at, term)
         self._rest_on_snapshot(replica, at, term)
         replica.commit = max(replica.commit, at)
-        replica.applied = at
+        replica.applied, replica.state = at, state
 
     def _rest_on_snapshot(self, replica: _Replica, at: int, term: int) -> None:
         """Let the log begin at the snapshot, unless it holds the snapshot's last entry (section 7, rule 6)."""
@@ -769,6 +774,7 @@ class _Replica:
         "reported",
         "role",
         "snapshot",
+        "state",
         "term",
         "unsynced_vote",
         "unsynced_vote_behind",
@@ -798,6 +804,7 @@ class _Replica:
         self.votes: dict[int, str] = {}  # term -> candidate, of this life
         self.commit = 0
         self.applied = 0
+        self.state = b""  # the digest of its machine, when it has applied that
         self.snapshot = (0, 0)  # (index, term) on which this life's state rests
         self.configs = [self.group.first_config]
         self.unsynced_vote: tuple[int, str] | None = None

@@ -205,7 +205,7 @@ class Simulation:
         history = History(tuple(world.recorder.history))
         verdicts = [
             check(history, plan.check.model, step_limit=plan.check.step_limit, state_limit=plan.check.state_limit),
-            _verdict("raft", world.invariants.anomalies),
+            _verdict("raft", world.invariants.anomalies if plan.check.invariants else []),
             _verdict("node", world.node_anomalies),
         ]
         if liveness and plan.check.liveness and self.classification.plan_class == "tolerable":

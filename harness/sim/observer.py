@@ -13,17 +13,21 @@ from checkers.trace import Row
 
 
 class Observer:
-    """Follows what replicas say of their roles, votes and progress."""
+    """Follows what replicas say of their roles, votes and configurations."""
 
-    def __init__(self, replicas: tuple[str, ...], is_up: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        replicas: tuple[str, ...],
+        is_up: Callable[[str], bool],
+        progress: Callable[[str, str], tuple[int, int, bytes]],
+    ) -> None:
+        """`progress` gives what (group, actor) has committed and applied, and its state; the invariants follow that."""
         self._replicas = replicas
         self._is_up = is_up
+        self._progress = progress
         self._roles: dict[tuple[str, str], tuple[str, int]] = {}  # (group, actor) -> (role, term)
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
-        self._applies: dict[tuple[str, str], Row] = {}  # (group, actor) -> its latest apply row
-        self._commits: dict[tuple[str, str], Row] = {}
-        self._images: dict[tuple[str, str], tuple[int, bytes]] = {}  # (index, state) of an image taken over
         self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
         self.terms: dict[str, int] = {}  # group -> highest term seen
 
@@ -35,24 +39,16 @@ class Observer:
             "term": self._on_term,
             "vote": self._on_vote,
             "config": self._on_config,
-            "snapshot": self._on_snapshot,
         }
-
-    def latest(self) -> dict[str, dict[tuple[str, str], Row]]:
-        """Kinds of which only the latest row of each (group, actor) matters here, and where to keep it."""
-        return {"apply": self._applies, "commit": self._commits}
 
     def applied(self, group: str, actor: str) -> tuple[int, bytes] | None:
         """The last index that a replica has applied in this life, and the digest of its state there."""
-        row, image = self._applies.get((group, actor)), self._images.get((group, actor))
-        if row is None or (image is not None and image[0] > row[4]):
-            return image
-        return row[4], row[6]
+        _, index, state = self._progress(group, actor)
+        return (index, state) if index else None
 
     def committed(self, group: str, actor: str) -> int:
         """What a replica knows in this life to be committed."""
-        row = self._commits.get((group, actor))
-        return row[4] if row is not None else 0
+        return self._progress(group, actor)[0]
 
     def leader(self, group: str = "g0") -> str | None:
         """The live leader of the highest term."""
@@ -82,8 +78,6 @@ class Observer:
         for group, name in list(self._roles):
             if name == actor:
                 self._roles[group, name] = ("follower", self._roles[group, name][1])
-                for table in (self._commits, self._applies, self._images):
-                    table.pop((group, name), None)
 
     def _on_role(self, _: int, row: Row) -> None:
         _, _, actor, group, role, term = row
@@ -104,20 +98,15 @@ class Observer:
     def _on_config(self, _: int, row: Row) -> None:
         self.configurations[row[3], row[2]] = tuple(row[5:])
 
-    def _on_snapshot(self, _: int, row: Row) -> None:
-        _, _, actor, group, how, index, _, state = row
-        if how != "taken":
-            self._images[group, actor] = (index, state)
-
     def standing(self) -> dict[tuple[str, str], Standing]:
         """Where each replica stands now, for whoever judges what comes after."""
         found = {}
         for (group, actor), (role, term) in self._roles.items():
-            index, state = self.applied(group, actor) or (0, b"")
+            commit, index, state = self._progress(group, actor)
             found[group, actor] = Standing(
                 leads=role == "leader" and self._is_up(actor),
                 term=term,
-                commit=self.committed(group, actor),
+                commit=commit,
                 applied=index,
                 state=state,
             )

@@ -17,21 +17,17 @@ from checkers.trace import Row
 from .kernel.events import Kernel
 
 Handler = Callable[[int, Row], None]
-Latest = Mapping[str, dict[tuple[str, str], Row]]
-"""For some kinds of notes, where to keep the latest one of each (group, actor)."""
 
 
 class Recorder:
     """Collects what happens in one run."""
 
-    def __init__(self, kernel: Kernel, handlers: Mapping[str, Handler], latest: Latest | None = None) -> None:
+    def __init__(self, kernel: Kernel, handlers: Mapping[str, Handler]) -> None:
         self._kernel = kernel
         self._log = kernel.log
         self._handlers = dict(handlers)
-        self._latest = dict(latest or {})
         self.history: list[Op] = []
         self.probes: Counter[str] = Counter()
-        self.kinds: Counter[str] = Counter()  # messages sent, by kind
 
     def row(self, kind: str, actor: str, *fields: Any) -> None:
         """Record one event."""
@@ -48,7 +44,7 @@ class Recorder:
 
     def notes(self, actor: str, notes: list[tuple[Any, ...]]) -> None:
         """Record what a replica said of itself, rows without time and actor, and empty the list."""
-        kernel, log, handlers, latest = self._kernel, self._log, self._handlers, self._latest
+        kernel, log, handlers = self._kernel, self._log, self._handlers
         if kernel.closed:
             notes.clear()
             return
@@ -56,8 +52,6 @@ class Recorder:
         for index, note in enumerate(notes, log.base + len(log.rows)):
             kind = note[0]
             row = (now, kind, actor, *note[1:])
-            if kind in latest:
-                latest[kind][note[1], actor] = row
             handler = handlers.get(kind)
             if handler is not None:
                 handler(index, row)

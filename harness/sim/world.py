@@ -77,13 +77,13 @@ class SimWorld:
             depth=schedule.depth,
             quantum_ns=schedule.quantum_ns,
         )
-        self.observer = Observer(plan.replicas, lambda name: self.seats[name].is_up)
         self.invariants = Invariants({name: group.voters for name, group in plan.groups.items()})
+        self.observer = Observer(plan.replicas, lambda name: self.seats[name].is_up, self.invariants.progress)
         self.node_anomalies: list[Anomaly] = []
-        handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS if plan.check.invariants else {})
+        handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)
         if stop_at_first:
             handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
-        self.recorder = Recorder(self.kernel, handlers, self.observer.latest())
+        self.recorder = Recorder(self.kernel, handlers)
         reference = systems[plan.actors[min(plan.actors)].code]
         self.network = Network(self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides)
         self.seats: dict[str, Seat] = {}
@@ -241,7 +241,7 @@ class SimWorld:
     def _stopping(self, handler: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
         def handle(index: int, row: Row) -> None:
             handler(index, row)
-            if self.invariants.anomalies and not self.kernel.closed:
+            if self.plan.check.invariants and self.invariants.anomalies and not self.kernel.closed:
                 self.kernel.exactly(self.kernel.now, lambda _: self.kernel.stop("violation"))
 
         return handle

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from checkers.raft.invariants import Invariants
 from harness.sim.observer import Observer
 
 NODES = ("n1", "n2", "n3")
@@ -13,12 +14,12 @@ NODES = ("n1", "n2", "n3")
 
 def observed(*rows: tuple[Any, ...], down: tuple[str, ...] = ()) -> Observer:
     """An observer that has seen rows without their times: (kind, actor, *fields)."""
-    observer = Observer(NODES, lambda name: name not in down)
-    handlers, latest = observer.handlers(), observer.latest()
+    invariants = Invariants({"g0": NODES, "g1": NODES})
+    observer = Observer(NODES, lambda name: name not in down, invariants.progress)
+    handlers = observer.handlers()
     for index, row in enumerate(rows):
-        if row[0] in latest:
-            latest[row[0]][row[2], row[1]] = (index, *row)
-        else:
+        invariants.observe(index, (index, *row))
+        if row[0] in handlers:
             handlers[row[0]](index, (index, *row))
     return observer
 
