@@ -82,6 +82,7 @@ class Nemesis:
         self._plan = plan
         self._kernel, self._recorder, self._network = kernel, recorder, network
         self._seats, self._observer, self._lives = seats, observer, lives
+        self._in_need_of_a_leader = _in_need_of_a_leader(plan.faults)
         self._active: dict[str, _Active] = {}
         self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self.outcomes: dict[str, str] = {}  # fault id -> outcome, for faults that began
@@ -131,6 +132,8 @@ class Nemesis:
 
     def _begin(self, fault: f.Fault) -> None:
         """Begin a fault; when its target does not exist yet, wait for it as long as the fault has patience."""
+        if self._lacks_a_leader(fault) and self._try_again(fault):  # a short way, for this is asked very often
+            return
         active = _Active(fault)
         active.targets = self._resolve(getattr(fault, "targets", ()))
         if fault.id in self._taken_late:
@@ -138,16 +141,26 @@ class Nemesis:
         else:
             begin = getattr(self, "_begin_" + fault.kind.replace("-", "_"))
             begin(active, fault)
-        now, heal_ns = self._kernel.now, self._plan.phases.heal_ns
-        end_ns = min(fault.end_ns, heal_ns)
-        patience_ns = heal_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
-        if active.moot and now + _RETRY_NS < patience_ns:
-            self._kernel.exactly(now + _RETRY_NS, self._begin, fault)
+        if active.moot and self._try_again(fault):
             return
         self._active[fault.id] = active
         self._recorder.row("fault-begin", "", fault.id, fault.kind, active.targets)
         if active.moot:
             self._finish(active)
+
+    def _lacks_a_leader(self, fault: f.Fault) -> bool:
+        group = self._in_need_of_a_leader.get(fault.id)
+        return group is not None and fault.id not in self._taken_late and self._observer.leader(group) is None
+
+    def _try_again(self, fault: f.Fault) -> bool:
+        """Put off the beginning of a fault, if there is time."""
+        now, heal_ns = self._kernel.now, self._plan.phases.heal_ns
+        end_ns = min(fault.end_ns, heal_ns)
+        patience_ns = heal_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
+        has_time = now + _RETRY_NS < patience_ns
+        if has_time:
+            self._kernel.exactly(now + _RETRY_NS, self._begin, fault)
+        return has_time
 
     def _begin_partition(self, active: _Active, fault: f.Partition) -> None:
         order = self._resolve(fault.order)
@@ -427,6 +440,17 @@ class Nemesis:
             return False
         now = self._observer.configurations.get((group, leader), ((), (), ()))
         return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
+
+
+def _in_need_of_a_leader(faults: Sequence[f.Fault]) -> dict[str, str]:
+    """Faults that are moot as long as nobody leads, and the group of which."""
+    found = {}
+    for fault in faults:
+        if isinstance(fault, f.Transfer):
+            found[fault.id] = fault.group
+        elif (fault.order[:1] if isinstance(fault, f.Partition) else getattr(fault, "targets", ())) == ("@leader",):
+            found[fault.id] = "g0"
+    return found
 
 
 def _bind(crash: Callable[[_Active, str], None], active: _Active, name: str) -> Callable[[], None]:

@@ -14,7 +14,7 @@ newer than the index at most shows later writes. Nothing has to be asked twice, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -191,11 +191,11 @@ class Member:
 
     # The disk.
 
-    async def sync(self) -> None:
+    def sync(self) -> Coroutine[Any, Any, None]:
         """Make durable what was written so far. Raises DiskFailed."""
         self._syncing_count = len(self._acks)
         self._sync_began_ns = self._env.clock.monotonic_ns()
-        await self._wal.sync()
+        return self._wal.sync()
 
     def synced(self, now: int) -> None:
         """The fsync is done: send, apply and answer what had to wait for it, and tell the core."""

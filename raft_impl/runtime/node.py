@@ -10,7 +10,7 @@ Requests of clients are taken in the order of their ids and each at most once (s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from ..machines.features import LEVEL
@@ -92,8 +92,11 @@ class Server:
         self.must_sync = must_sync
         return must_sync
 
-    async def sync(self) -> None:
+    def sync(self) -> Coroutine[Any, Any, None]:
         """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, for ever."""
+        return self._only.sync() if self._only is not None else self._sync_all()
+
+    async def _sync_all(self) -> None:
         for member in self._all:
             if member.must_sync:
                 await member.sync()

@@ -11,6 +11,9 @@ Entries are `(time_ns, tie, sequence, callback, argument)`. `tie` comes from the
 * random: a keyed draw by (actor, ordinal);
 * pct: the priority of the entry's actor (Burckhardt et al., ASPLOS 2010), lowered at `depth` drawn change points.
 
+Faults and phases are known many seconds ahead. They wait in a list of their own until their time is near, so that the
+heap holds only what is on its way, and each push and pop compares less.
+
 At nanosecond resolution two entries almost never share an instant, so plans that mean to explore ties round event times
 up to a quantum.
 
@@ -27,6 +30,7 @@ Rules that keep this sound, each learnt from a failure:
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from typing import Any, Final, Literal
@@ -58,7 +62,11 @@ _WINDOW_EVENTS: Final = 4_096
 _BATCH: Final = range(1_024)
 """How often, in events, the log is hashed."""
 
+_FAR_AHEAD_NS: Final = 100_000_000
+"""From here on an event is far ahead. Faults are planned seconds ahead; kept apart they leave the heap small."""
+
 Callback = Callable[[Any], None]
+_Entry = tuple[int, int, int, Callback, Any]
 
 
 class Kernel(trio.abc.Clock):
@@ -83,7 +91,8 @@ class Kernel(trio.abc.Clock):
         self.why = ""  # why the run ended
         self.error: BaseException | None = None
         self.passes = 0  # passes of Trio's scheduler
-        self._heap: list[tuple[int, int, int, Callback, Any]] = []
+        self._heap: list[_Entry] = []
+        self._ahead: list[_Entry] = []  # those of the heap that are far ahead, earliest last
         self._sequence = 0  # entries ever made
         self._dropped = 0  # entries left over at the end
         self._woke = False
@@ -114,7 +123,11 @@ class Kernel(trio.abc.Clock):
     def exactly(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
         """Like `at`, without quantum and before everything else of that instant: for faults and phases."""
         self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (max(time_ns, self.now), -1, sequence, callback, argument))
+        entry = (max(time_ns, self.now), -1, sequence, callback, argument)
+        if time_ns - self.now < _FAR_AHEAD_NS:
+            heappush(self._heap, entry)
+        else:
+            insort(self._ahead, entry, key=_earliest_last)
 
     def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[Any] | None = None) -> None:
         """Make a waiting task runnable."""
@@ -143,8 +156,9 @@ class Kernel(trio.abc.Clock):
         self.closed = True
         self.why, self.error = why, error
         self.log.close()
-        self._dropped = len(self._heap)
+        self._dropped = len(self._heap) + len(self._ahead)
         self._heap.clear()
+        self._ahead.clear()
         if self._supervisor is not None:
             supervisor, self._supervisor = self._supervisor, None
             self.wake(supervisor)
@@ -181,12 +195,15 @@ class Kernel(trio.abc.Clock):
         heap, pop = self._heap, heappop
         self._woke = False
         try:
-            while heap and heap[0][0] <= limit:
+            while heap or self._ahead:
+                until = min(self._bring_near(), limit)
+                if heap[0][0] > limit:
+                    break
                 self.log.settle()
                 if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
                     self._check_budget()
                 for _ in _BATCH:
-                    if not heap or heap[0][0] > limit:
+                    if not heap or heap[0][0] > until:
                         break
                     self.now, _, _, callback, argument = pop(heap)
                     callback(argument)
@@ -203,10 +220,21 @@ class Kernel(trio.abc.Clock):
             self.now = limit
         return 0.0
 
+    def _bring_near(self) -> int:
+        """Put into the heap what is no longer far ahead. Returns up to when the heap holds all that will ever come."""
+        heap, ahead = self._heap, self._ahead
+        first_ns = heap[0][0] if heap else FAR
+        if ahead:
+            first_ns = min(first_ns, ahead[-1][0])
+        until_ns = first_ns + _FAR_AHEAD_NS - 1  # whatever is put aside from now on lies behind that
+        while ahead and ahead[-1][0] <= until_ns:
+            heappush(heap, ahead.pop())
+        return until_ns
+
     @property
     def pops(self) -> int:
         """How many events were taken from the heap."""
-        return self._sequence - len(self._heap) - self._dropped
+        return self._sequence - len(self._heap) - len(self._ahead) - self._dropped
 
     def note_pass(self) -> None:
         """Called once for each pass of Trio's scheduler: counts, and finds tasks that spin."""
@@ -244,6 +272,10 @@ class Kernel(trio.abc.Clock):
             self._window_begin_ns, self._window_begin_pops = self.now, self.pops
         elif events > self._events_per_second_max:
             self.stop("livelock", Livelock(f"more than {self._events_per_second_max} events in one virtual second"))
+
+
+def _earliest_last(entry: _Entry) -> int:
+    return -entry[0]
 
 
 class Deadlock(Exception):
