@@ -37,7 +37,10 @@ class Completion(msgspec.Struct, frozen=True):
 
 
 class SystemClient(Protocol):
-    """One client session of the system, used by one thread at a time."""
+    """One client session of the system, used by one thread at a time.
+
+    It awaits nothing but its environment's `recv`: then it can live in the simulator's fast lane, where no task runs.
+    """
 
     async def open(self) -> str | None:
         """Open a session. Returns None when it is open, else the error word of the op that needed it."""
