@@ -244,9 +244,10 @@ class Invariants:
             what = f"voted for {candidate} in term {term}, having voted for {earlier}"
             self._report(index, replica, "vote-once", detail, what, term=term)
         replica.votes[term] = candidate
-        if replica.recovering:
+        reported = replica.reported
+        if replica.recovering and (reported is None or reported[1:] == (term, candidate)):
             replica.firm.setdefault(term, candidate)
-        else:
+        else:  # cast now; also at the very instant of a recovery, when requests waited for that
             replica.unsynced_vote, replica.unsynced_vote_fsyncs = (term, candidate), 0
             replica.unsynced_vote_behind = replica.log.last
 

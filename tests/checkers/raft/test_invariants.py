@@ -319,6 +319,15 @@ def killed_then_power_lost(trace: Trace) -> None:
     trace.restart("a", 1, "1x").note("term", "a", 1)
 
 
+def vote_cast_at_the_instant_of_recovery(trace: Trace) -> None:
+    """A request waited for the restart; the vote was lost with the next power failure, before it was durable or left."""
+    trace.note("term", "a", 1).sync("a", 0, 1)
+    for candidate in "bc":
+        trace.row("crash", "a", 1, "power").sync("a", 0, 1).row("start", "a", 2, "default")
+        trace.note("term", "a", 1).recover("role", "a", "follower", 1)
+        trace.recover("term", "a", 2).recover("vote", "a", 2, candidate)
+
+
 def unsynced_truncation_survives(trace: Trace) -> None:
     """The truncation reached the disk with the crash, the entries that replace the tail did not."""
     trace.note("term", "a", 1).append("a", 1, "1x 1y 1z").sync("a", 3, 1)
@@ -403,6 +412,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
         unsynced_entries_lost,
         unsynced_entries_survive,
         killed_then_power_lost,
+        vote_cast_at_the_instant_of_recovery,
         unsynced_truncation_survives,
         unsynced_truncation_is_lost,
         late_fsync_speaks_of_the_replaced_entries,
