@@ -7,9 +7,9 @@ Three states:
   messages and bytes.
 * SNAPSHOT: the follower needs entries that are gone. No appends; one chunk of the snapshot is on its way at a time.
 
-A refusal of a pipelined append means that one before it was lost, or overtaken. Everything behind that one is refused
-too, so a full window sent again over links that reorder would be refused again, and again. Hence the window begins with
-one append after a refusal or a loss, and grows by one with each that is accepted (as TCP does: RFC 5681, slow start).
+Over links that reorder, most of a full window is refused and leaves again. That costs messages, not time: what does
+arrive in order shares one fsync of the follower. A window that opens slowly after a refusal, as TCP's does, was tried;
+with one entry an append and a slow disk a follower then took so long to catch up that the group made no progress.
 
 `next > match` always. On a network that loses and reorders, a refusal is believed only if it answers something that is
 still in question, and silence is ended by the answer to a heartbeat that left well after the last append.
@@ -37,7 +37,6 @@ class Pace(enum.Enum):
 
 _PROBE: Final = Pace.PROBE
 _REPLICATE: Final = Pace.REPLICATE
-_UNLIMITED: Final = 1 << 62
 
 
 class Progress:
@@ -56,7 +55,6 @@ class Progress:
         "round",
         "sent_ns",
         "snapshot",
-        "window",
     )
 
     def __init__(self, next_index: Index, now: int) -> None:
@@ -67,7 +65,6 @@ class Progress:
         self.probing = False  # PROBE: the one append is on its way
         self.inflight: deque[tuple[Index, int]] = deque()  # REPLICATE: (last index, bytes) of appends on their way
         self.inflight_bytes = 0
-        self.window = _UNLIMITED  # REPLICATE: how many appends may be on their way, whatever the limit allows
         self.snapshot: Snapshot | None = None  # SNAPSHOT: what is being sent; pinned, a newer one does not replace it
         self.offset = 0  # SNAPSHOT: of the chunk on its way
         self.sent_ns = now  # when the last append or chunk left
@@ -78,10 +75,7 @@ class Progress:
     def may_send(self, messages_max: int, bytes_max: int) -> bool:
         """Whether the window has room for one more append."""
         if self.pace is _REPLICATE:
-            inflight = len(self.inflight)
-            return not inflight or (
-                inflight < messages_max and inflight < self.window and self.inflight_bytes < bytes_max
-            )
+            return len(self.inflight) < messages_max and (self.inflight_bytes < bytes_max or not self.inflight)
         return self.pace is _PROBE and not self.probing
 
     def sent(self, last: Index, size: int, now: int) -> None:
@@ -103,7 +97,6 @@ class Progress:
             self.match = match
         elif self.pace is not _PROBE or match < self.next - 1:
             return False  # an old answer, also to an older probe
-        self.window += 1
         self.next = max(self.next, Index(self.match + 1))
         if self.pace is _PROBE or (self.snapshot is not None and match >= min(base, self.snapshot.meta.index)):
             self._become(_REPLICATE)
@@ -121,8 +114,6 @@ class Progress:
             believed = self.pace is _REPLICATE and reject.prev_index > self.match
         if not believed:
             return False
-        if self.pace is _REPLICATE:
-            self.window = 1
         self.next = max(Index(self.match + 1), _retreat(reject, log))
         self._become(_PROBE)
         return True
@@ -135,7 +126,6 @@ class Progress:
     def resend(self) -> None:
         """What was on its way is lost: begin again behind what is known to match."""
         if self.pace is _REPLICATE:
-            self.window = 1
             self.next = Index(self.match + 1)
             self._become(_PROBE)
         self.probing = False
