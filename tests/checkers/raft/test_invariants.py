@@ -320,7 +320,7 @@ def killed_then_power_lost(trace: Trace) -> None:
 
 
 def vote_cast_at_the_instant_of_recovery(trace: Trace) -> None:
-    """A request waited for the restart; the vote was lost with the next power failure, before it was durable or left."""
+    """A request waited for the restart; the vote was lost with the next power failure, neither durable nor sent."""
     trace.note("term", "a", 1).sync("a", 0, 1)
     for candidate in "bc":
         trace.row("crash", "a", 1, "power").sync("a", 0, 1).row("start", "a", 2, "default")
