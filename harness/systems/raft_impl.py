@@ -31,6 +31,8 @@ class RaftImpl:
     def __init__(self, package: ModuleType) -> None:
         self._surface = package.surface
         self._errors = package.errors
+        self._given: Mapping[str, Any] = {}  # the latest options, and what they resolve to
+        self._resolved: Mapping[str, Any] = {}
         self.options: tuple[OptionSpec, ...] = tuple(
             msgspec.convert(option, OptionSpec, from_attributes=True) for option in self._surface.OPTIONS
         )
@@ -40,8 +42,7 @@ class RaftImpl:
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Fill defaults and validate. Raises ValueError with one line."""
-        resolved: dict[str, Any] = self._surface.resolve(options)
-        return resolved
+        return dict(self._surface.resolve(options))  # a plain one: it goes to other processes, which lack this version
 
     def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> SystemServer:
         """A replica's server, not yet started."""
@@ -49,7 +50,7 @@ class RaftImpl:
             name: self._surface.GroupSpec(machine=group.machine, voters=group.voters, learners=group.learners)
             for name, group in groups.items()
         }
-        server: SystemServer = self._surface.make_server(env, groups=specs, options=options)
+        server: SystemServer = self._surface.make_server(env, groups=specs, options=self._checked(options))
         return server
 
     async def start(self, server: SystemServer) -> None:
@@ -70,9 +71,20 @@ class RaftImpl:
     ) -> SystemClient:
         """A client with a session of its own, not yet opened."""
         client = self._surface.make_client(
-            env, group=group, servers=servers, home=actor.home, routing=actor.routing, options=options
+            env,
+            group=group,
+            servers=servers,
+            home=actor.home,
+            routing=actor.routing,
+            options=self._checked(options),
         )
         return _Client(client, self._errors)
+
+    def _checked(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options resolved once a plan, not once an incarnation."""
+        if options is not self._given:
+            self._given, self._resolved = options, self._surface.resolve(options)
+        return self._resolved
 
     def describe_frame(self, frame: bytes) -> str:
         """A message in words."""

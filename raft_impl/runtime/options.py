@@ -94,16 +94,22 @@ OPTIONS: Final[tuple[Option, ...]] = (
 _TRUTH: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "on": True, "false": False, "off": False})
 
 
-def resolve(options: Mapping[str, Any]) -> dict[str, Any]:
+class Resolved(dict[str, Any]):
+    """Options that were checked, with the defaults of those that were not given."""
+
+
+def resolve(options: Mapping[str, Any]) -> Resolved:
     """Check the given options and add the defaults of the others. Raises ValueError with one line for people."""
+    if isinstance(options, Resolved):
+        return options
     known = {option.name: option for option in OPTIONS}
     for name in options:
         if name not in known:
             raise ValueError(f"option {name!r} is unknown; expected one of {', '.join(sorted(known))}")
-    resolved = {
-        option.name: _checked(option, options[option.name]) if option.name in options else option.default
+    resolved = Resolved(
+        (option.name, _checked(option, options[option.name]) if option.name in options else option.default)
         for option in OPTIONS
-    }
+    )
     try:
         core_config(resolved)
     except ValueError as error:
