@@ -62,7 +62,11 @@ class Server:
         if only is None or len(messages) > 1:
             return self._process_batch(now, messages)
         for source, frame in messages:
-            self._handle(now, source, frame)
+            decoded = decode(frame)
+            if decoded is not None and type(decoded[1]) in PROTOCOL_TYPES and decoded[0] == only.group:
+                only.step(now, source, decoded[1])
+            else:
+                self._handle(now, source, decoded)
         if only.wake_at_ns <= now:
             only.wake(now)
         self.deadline_ns = only.wake_at_ns
@@ -76,7 +80,7 @@ class Server:
             for member in members:
                 member.hold()
         for source, frame in messages:
-            self._handle(now, source, frame)
+            self._handle(now, source, decode(frame))
         must_sync = False
         deadline_ns = FAR_NS
         for member in members:
@@ -143,8 +147,7 @@ class Server:
         self.must_sync = must_sync
         self.deadline_ns = 0 if must_sync and self.storage == "sync" else deadline_ns
 
-    def _handle(self, now: int, source: str, frame: bytes) -> None:
-        decoded = decode(frame)
+    def _handle(self, now: int, source: str, decoded: tuple[str, Any] | None) -> None:
         if decoded is None:
             self.notes.append(("probe", DAMAGED_FRAME))
             return
