@@ -36,13 +36,19 @@ class SimFile:
 
     def apply(self, change: Change) -> None:
         """Change the content, and remember the change as not yet durable."""
-        _apply(self.content, change)
+        if change[0] == "append":
+            self.content += change[1]
+        else:
+            _rewrite(self.content, change)
         self.journal.append(change)
 
     def settle(self, count: int) -> None:
         """Make the first `count` journalled changes durable."""
         for change in self.journal[:count]:
-            self.unchanged = min(self.unchanged, _apply(self.durable, change))
+            if change[0] == "append":  # leaves what is there as it is
+                self.durable += change[1]
+            else:
+                self.unchanged = min(self.unchanged, _rewrite(self.durable, change))
         del self.journal[:count]
         self.settled += count
 
@@ -69,7 +75,8 @@ class SimDisk:
 
     def append(self, name: str, data: bytes) -> None:
         """Add at the end."""
-        self._file_or_new(name).apply(("append", data, 0))
+        file = self._names.get(name) or self._file_or_new(name)
+        file.apply(("append", data, 0))
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the whole content."""
@@ -224,13 +231,9 @@ class SimDisk:
         return file
 
 
-def _apply(content: bytearray, change: Change) -> int:
-    """Apply one change, and return how long the unchanged prefix is."""
+def _rewrite(content: bytearray, change: Change) -> int:
+    """Apply a change that is no append, and return how long the unchanged prefix is."""
     what, data, size = change
-    if what == "append":
-        unchanged = len(content)
-        content += data
-        return unchanged
     if what == "write":
         content[:] = data
         return 0

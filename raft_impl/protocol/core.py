@@ -156,7 +156,7 @@ class Raft:
             self._lead.propose(tag, data, kind)
         else:
             self._refuse(tag)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     def read(self, now: int, tag: Any) -> Ready:
         """Ask for an index from which a read is linearizable (or dirty, with reads="local"). Answered by ReadAt."""
@@ -170,7 +170,7 @@ class Raft:
             self._replica.out.answer_after.append(Refused(tag, "busy", self._leader))
         else:
             self._forwarded.waiting.append(tag)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     def change(self, now: int, tag: Any, change: Change) -> Ready:
         """Change the membership. Answered by Proposed with the entry whose commit decides the change.
@@ -181,7 +181,7 @@ class Raft:
             self._lead.change(now, tag, change)
         else:
             self._refuse(tag)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     def transfer(self, now: int, tag: Any, target: NodeId) -> Ready:
         """Hand leadership to a voter. Answered by Transferred, or Refused after one election timeout."""
@@ -189,18 +189,18 @@ class Raft:
             self._lead.transfer(now, tag, target)
         else:
             self._refuse(tag)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     def compact(self, now: int, index: Index, snapshot: Snapshot) -> Ready:
         """Make `snapshot` durable, then drop the log up to `index`, which may be less than the snapshot covers."""
         self._replica.compact(index, snapshot)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     def campaign(self, now: int) -> Ready:
         """Behave as if the election timer had fired."""
         if self._lead is None:
             self._election_timeout(now)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     # the driver's reports
 
@@ -214,7 +214,7 @@ class Raft:
                 self._lead.advance_commit(now)
         elif self._role is Role.CANDIDATE and replica.hard_durable == replica.hard_state:
             self._count_vote(now, replica.node, True)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     def applied(self, now: int, index: Index) -> Ready:
         """The machine has applied everything up to `index`. Nothing follows from that, so the `Ready` is empty."""
@@ -232,7 +232,7 @@ class Raft:
             self._election_timeout(now)
         if self._forwarded.deadline_ns <= now:
             self._replica.out.answer_after += self._forwarded.expire(now, self._leader)
-        return self._ready(now)
+        return self._idle if self._held else self._finish(now)
 
     # what one may look at
 
@@ -589,9 +589,6 @@ class Raft:
         known = replica.node in members(replica.memberships.current)
         reason = "not-leader" if known else "not-member"
         replica.out.answer_after.append(Refused(tag, reason, self._leader))
-
-    def _ready(self, now: int) -> Ready:
-        return self._idle if self._held else self._finish(now)
 
     def _finish(self, now: int) -> Ready:
         """Send what is due, close the `Ready`, and say when to wake."""
