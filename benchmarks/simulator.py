@@ -20,8 +20,8 @@ integration calls it. Wall time is shown and gated nowhere. `--bytecodes N` show
 execute most bytecodes: also exact, and finer than any sampling.
 
 What was learnt. What bounds the speed is neither Trio nor the heap but the number of steps of the interpreter between a
-delivery and the node's next step. When nothing else happens a delivery costs some 50 calls and 5 us; in a default plan,
-where every fifth delivery ends in an fsync and every fourth in applied entries, 115 calls, 2,200 bytecodes and 15 to 25
+delivery and the node's next step. When nothing else happens a delivery costs some 45 calls and 5 us; in a default plan,
+where every fifth delivery ends in an fsync and every fourth in applied entries, 110 calls, 2,100 bytecodes and 15 to 25
 us. The time is spread evenly: no module has more than 9 % of it and no function more than 5 %. So speed comes in steps
 of one percent, and is lost as easily; the counters are there to notice. On a noisy machine a gain of a few percent is
 seen in bytecodes, and in instructions (`valgrind --tool=callgrind`), before it is seen in seconds. An interpreter that
@@ -33,10 +33,11 @@ digests remembered across replicas, which all make the same ones; one append for
 that a later deadline leaves alone; reading a disk anew after a power loss only where it changed; a flag for "something
 must become durable" instead of four comparisons a step; slots for classes of more than thirty attributes (2 %: beyond
 that CPython 3.11 keeps them in a dictionary); constants for members of enums (45 ns a look-up, as much as decoding a
-message) and attributes for properties (25 ns); subscripts where a look-up nearly always succeeds. What did not: hashing
-the trace in smaller batches; remembering decoded frames (a look-up costs what decoding does); a larger memory of
-digests; heartbeats only to followers that got no append (quorum reads beat anyway). Building the world costs 0.1 ms a
-seed, starting it 0.7 ms.
+message) and attributes for properties (25 ns); subscripts where a look-up nearly always succeeds; events that are far
+ahead kept out of the heap (1 %); a frame less here and there (170 instructions each). What did not: hashing the trace in
+smaller batches; remembering decoded frames (a look-up costs what decoding does); a larger memory of digests; kinds of
+frames by their first bytes without a call; a flag for "may step now"; heartbeats only to followers that got no append
+(quorum reads beat anyway). Building the world costs 0.1 ms a seed, starting it 0.7 ms.
 """
 
 from __future__ import annotations
@@ -82,9 +83,9 @@ from harness.systems.versions import systems
 
 MS = 1_000_000
 BOUNDS = {
-    "idle": {"passes": 0.02, "pops": 1.55, "calls": 58},
-    "default": {"passes": 0.02, "pops": 1.9, "calls": 137},
-    "peer": {"passes": 0.03, "pops": 1.71, "calls": 112},
+    "idle": {"passes": 0.02, "pops": 1.55, "calls": 52},
+    "default": {"passes": 0.02, "pops": 1.9, "calls": 130},
+    "peer": {"passes": 0.03, "pops": 1.71, "calls": 105},
 }
 """Upper bounds of counters per delivery: the measured values and a fifth more."""
 
