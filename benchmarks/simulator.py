@@ -34,7 +34,7 @@ that a later deadline leaves alone; reading a disk anew after a power loss only 
 must become durable" instead of four comparisons a step; slots for classes of more than thirty attributes (2 %: beyond
 that CPython 3.11 keeps them in a dictionary); constants for members of enums (45 ns a look-up, as much as decoding a
 message) and attributes for properties (25 ns); subscripts where a look-up nearly always succeeds; events that are far
-ahead kept out of the heap (1 %); a frame less here and there (170 instructions each). What did not: hashing the trace in
+ahead kept out of the heap (1 %); a frame less here and there (170 instructions each). What did not: hashing rows in
 smaller batches; remembering decoded frames (a look-up costs what decoding does); a larger memory of digests; kinds of
 frames by their first bytes without a call; a flag for "may step now"; heartbeats only to followers that got no append
 (quorum reads beat anyway). Building the world costs 0.1 ms a seed, starting it 0.7 ms.
