@@ -188,12 +188,11 @@ class _Operation:
         """Learn from a reply that ends only an attempt: how long to pause before the next; None: keep waiting."""
         is_latest = reply.id == self._client._last_id
         self._word = reply.word
+        if reply.word == RECONNECT:
+            self._client._connections[source] = reply.value
         if reply.status == Status.UNKNOWN:
             return 0 if is_latest else None
         del self._open[reply.id]
-        if reply.word == RECONNECT:
-            self._client._connections[source] = reply.value
-            return 0 if is_latest else None
         self._client._leader = reply.leader
         if not is_latest:
             return None
@@ -254,7 +253,7 @@ class _Operation:
 
     def _is_over(self) -> bool:
         """Whether the one attempt that was allowed has been made."""
-        return self._is_single and self._client._last_id >= self._first_id and self._word != RECONNECT
+        return self._is_single and self._client._last_id >= self._first_id
 
     def _result(self, reply: Reply) -> Any:
         if reply.status == Status.REFUSED:
@@ -270,4 +269,4 @@ class _Operation:
     def _failure(self) -> RaftError:
         if not self._open:
             return Refused(self._word)
-        return Unknown(self._word if self._word in (DEPOSED, NO_SESSION) else TIMEOUT)
+        return Unknown(self._word if self._word in (DEPOSED, NO_SESSION, RECONNECT) else TIMEOUT)

@@ -169,8 +169,9 @@ class Server:
 
     def _request(self, now: int, source: str, member: Member, request: Request) -> None:
         if request.connection != self._connection:
-            refusal = Reply(request.id, Status.REFUSED, RECONNECT, self._connection)
-            self._env.network.send(source, encode(member.group, refusal))
+            # This life did not take it. The one that it names may have taken another copy of it.
+            answer = Reply(request.id, Status.UNKNOWN, RECONNECT, self._connection)
+            self._env.network.send(source, encode(member.group, answer))
             return
         latest = self._latest
         if request.id <= latest.get(request.client, 0):

@@ -9,7 +9,8 @@ is no message: `decode` gives None and never raises, because anybody may send an
 Clients speak over the same datagrams, which the network may lose, delay and duplicate. "Refused" must be definite
 nevertheless: a copy of a refused request that arrives later, perhaps when its receiver has become the leader, must have
 no effect. So a client first says `Hello` and gets a number that names this life of the server, each request carries it,
-and within a life a server takes the requests of a client in the order of their ids, each at most once. That is what TCP
+and within a life a server takes the requests of a client in the order of their ids, each at most once. What names an
+earlier life is not taken, but that life may have taken a copy before it ended: its fate is unknown. That is what TCP
 would give, with the same handshake.
 """
 
@@ -51,7 +52,7 @@ class Status(enum.IntEnum):
     REFUSED = 1
     """This request has had no effect and will have none; `word` says why, `leader` where to go."""
     UNKNOWN = 2
-    """It was appended, and then the leader lost sight of it."""
+    """It was appended, and then the leader lost sight of it; or an earlier life of the server may have taken it."""
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="hello"):
@@ -79,7 +80,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reque
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply"):
-    """The answer to the request `id`. A refusal with `reconnect` names the server's present life in `value`."""
+    """The answer to the request `id`. With the word `reconnect`, `value` names the server's present life."""
 
     id: int
     status: int

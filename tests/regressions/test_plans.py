@@ -18,6 +18,9 @@ rule's other tests.
   that lost it, so a node without pre-votes stayed removed and raised its term for ever (liveness/terms-grow).
 * durable_before_its_fsync: with asynchronous storage a snapshot and an entry came while another snapshot was being
   published; the entry was taken for durable with an fsync that did not cover it (raft/committed-on-quorum/commit).
+* refused_by_the_next_life: a copy of a request reached the server's next life, which refused it for its old connection
+  number, though the life before had taken the first copy; the client said "fail" of a write that took effect
+  (linearizability/nonlinearizable/counter/read, at the 6,591st seed).
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def deposed(script: Script, name: str, request: Request) -> None:
 
 def restarted(script: Script, name: str, request: Request) -> None:
     script.connections[name] += 1
-    script.say(name, Reply(request.id, Status.REFUSED, "reconnect", script.connections[name]))
+    script.say(name, Reply(request.id, Status.UNKNOWN, "reconnect", script.connections[name]))
 
 
 OPENED = done(7)
@@ -140,6 +140,7 @@ def outcome(script: Script, f: str = "write", **arguments: Any) -> Any:
         ([refused(), refused(), done(5)], 5),
         ([refused("busy"), done(5)], 5),
         ([restarted, done(5)], 5),
+        ([restarted, *[refused()] * 999], (Unknown, "timeout")),
         ([], (Unknown, "timeout")),
         ([silence, *[refused()] * 99], (Unknown, "timeout")),
         ([*[refused()] * 3, silence], (Unknown, "timeout")),
@@ -204,6 +205,7 @@ def test_each_write_has_its_own_sequence_and_reads_have_none() -> None:
         ([done(5)], 5),
         ([silence], (Unknown, "timeout")),
         ([deposed], (Unknown, "deposed")),
+        ([restarted], (Unknown, "reconnect")),
         ([refused()], (Refused, "not-leader")),
     ],
 )

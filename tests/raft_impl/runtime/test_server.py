@@ -269,6 +269,27 @@ def test_a_copy_of_a_refused_request_has_no_effect_later() -> None:
     assert cluster.run(env, client.call("read", "x", None)) is None
 
 
+def test_the_next_life_of_a_server_does_not_speak_for_the_last() -> None:
+    """It did not take the copy, but the life that the copy names may have taken another one: not a refusal."""
+    cluster = Cluster(3)
+    leader = cluster.elect()
+    request = Request(0, 99, 1, Action.CALL, 0, 0, pack(("write", "x", "taken")))
+    taken = ask(cluster, leader, request)
+    copy = [frame for _, source, _, frame in cluster.world.frames if source == "asker"][-1]
+
+    cluster.restart(leader)
+    cluster.world.run_for(1000)
+    cluster.world.send("asker", leader, copy)
+    cluster.world.run_for(100)
+    answers = [
+        decode(frame) for _, source, target, frame in cluster.world.frames if (source, target) == (leader, "asker")
+    ]
+
+    assert taken.status == Status.DONE
+    assert answers[-1] is not None
+    assert (answers[-1][1].status, answers[-1][1].word) == (Status.UNKNOWN, "reconnect")
+
+
 @pytest.mark.parametrize("sessions", ["on", "off"])
 def test_a_network_that_duplicates_everything_changes_nothing(sessions: str) -> None:
     cluster = Cluster(3, machine="counter", options={"sessions": sessions})
