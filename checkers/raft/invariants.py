@@ -403,7 +403,7 @@ class Invariants:
 
     def _on_apply(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, applied, command, state = row
-        replica = self._replicas.get((name, actor)) or self._replica(name, actor)
+        replica = self._replica(name, actor)
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         before, replica.applied, replica.state = replica.applied, applied, state

@@ -75,8 +75,7 @@ class SimDisk:
 
     def append(self, name: str, data: bytes) -> None:
         """Add at the end."""
-        file = self._names.get(name) or self._file_or_new(name)
-        file.apply(("append", data, 0))
+        self._file_or_new(name).apply(("append", data, 0))
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the whole content."""

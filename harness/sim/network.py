@@ -318,12 +318,9 @@ class Network:
 
     def mend(self, fault: str, keep: Callable[[str, str], bool] = lambda source, target: False) -> None:
         """Undo a fault on all links but those to keep, and release what it held there."""
-        touched = self._touched.pop(fault, [])
-        kept = [link for link in touched if keep(link.source, link.target.name)]
-        if kept:
-            self._touched[fault] = kept
-        for link in touched:
-            if link in kept:
+        for link in self._touched.pop(fault, []):
+            if keep(link.source, link.target.name):
+                self._touched.setdefault(fault, []).append(link)
                 continue
             link.cuts.pop(fault, None)
             link.effects.pop(fault, None)

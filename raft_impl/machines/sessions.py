@@ -157,9 +157,7 @@ class SessionedMachine:
         self._machine.restore(image.machine)
 
     def _open(self, index: int, command: Command) -> Answer:
-        self._remember(
-            index, Session(0, b"", command.idle_ns, self.time_ns + command.idle_ns if command.idle_ns else _NEVER)
-        )
+        self._remember(index, Session(0, b"", command.idle_ns, self._deadline(command.idle_ns)))
         return OK, index
 
     def _apply_once(self, command: Command) -> Answer:
@@ -174,9 +172,12 @@ class SessionedMachine:
             word, value = unpack(known.answer)
             return word, value
         answer = self._perform(self._machine.apply, command.call)
-        deadline_ns = self.time_ns + known.idle_ns if known.idle_ns else _NEVER
+        deadline_ns = self._deadline(known.idle_ns)
         self._remember(command.session, Session(command.sequence, pack(answer), known.idle_ns, deadline_ns))
         return answer
+
+    def _deadline(self, idle_ns: int) -> int:
+        return self.time_ns + idle_ns if idle_ns else _NEVER
 
     def _perform(self, method: Callable[[str, Any, Any], Answer], call: bytes) -> Answer:
         try:

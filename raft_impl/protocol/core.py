@@ -156,7 +156,7 @@ class Raft:
             self._lead.propose(tag, data, kind)
         else:
             self._refuse(tag)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     def read(self, now: int, tag: Any) -> Ready:
         """Ask for an index from which a read is linearizable (or dirty, with reads="local"). Answered by ReadAt."""
@@ -170,7 +170,7 @@ class Raft:
             self._replica.out.answer_after.append(Refused(tag, "busy", self._leader))
         else:
             self._forwarded.waiting.append(tag)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     def change(self, now: int, tag: Any, change: Change) -> Ready:
         """Change the membership. Answered by Proposed with the entry whose commit decides the change.
@@ -181,7 +181,7 @@ class Raft:
             self._lead.change(now, tag, change)
         else:
             self._refuse(tag)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     def transfer(self, now: int, tag: Any, target: NodeId) -> Ready:
         """Hand leadership to a voter. Answered by Transferred, or Refused after one election timeout."""
@@ -189,18 +189,18 @@ class Raft:
             self._lead.transfer(now, tag, target)
         else:
             self._refuse(tag)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     def compact(self, now: int, index: Index, snapshot: Snapshot) -> Ready:
         """Make `snapshot` durable, then drop the log up to `index`, which may be less than the snapshot covers."""
         self._replica.compact(index, snapshot)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     def campaign(self, now: int) -> Ready:
         """Behave as if the election timer had fired."""
         if self._lead is None:
             self._election_timeout(now)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     # the driver's reports
 
@@ -214,7 +214,7 @@ class Raft:
                 self._lead.advance_commit(now)
         elif self._role is Role.CANDIDATE and replica.hard_durable == replica.hard_state:
             self._count_vote(now, replica.node, True)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     def applied(self, now: int, index: Index) -> Ready:
         """The machine has applied everything up to `index`. Nothing follows from that, so the `Ready` is empty."""
@@ -232,7 +232,7 @@ class Raft:
             self._election_timeout(now)
         if self._forwarded.deadline_ns <= now:
             self._replica.out.answer_after += self._forwarded.expire(now, self._leader)
-        return self._idle if self._held else self._finish(now)
+        return self._ready(now)
 
     # what one may look at
 
@@ -511,8 +511,8 @@ class Raft:
             self._become_follower(now, self._replica.term, source)
         elif self._leader != source:
             self._set_leader(source)
-        self._contact_ns = self._timer_began_ns = now
-        self._election_at_ns = now + self._timeout_ns
+        self._contact_ns = now
+        self._extend_election_timer(now)
         return True
 
     def _on_append(self, now: int, source: NodeId, message: Append) -> None:
@@ -590,6 +590,9 @@ class Raft:
         reason = "not-leader" if known else "not-member"
         replica.out.answer_after.append(Refused(tag, reason, self._leader))
 
+    def _ready(self, now: int) -> Ready:
+        return self._idle if self._held else self._finish(now)
+
     def _finish(self, now: int) -> Ready:
         """Send what is due, close the `Ready`, and say when to wake."""
         lead, replica = self._lead, self._replica
@@ -597,23 +600,23 @@ class Raft:
             lead.flush(now)
             if lead.resigned:
                 self._become_follower(now, replica.term, None)
-                lead = None
         elif self._forwarded.waiting and self._leader is not None:
             read = Read(replica.term, self._forwarded.ask(now))
             replica.out.send_now.append((self._leader, read))
         ready = replica.collect()
         if self._offered_ns is None:
             ready.wants_timeout = True
-        ready.wake_at_ns = lead.next_wake_ns() if lead is not None else self._next_wake_ns()
+        ready.wake_at_ns = self._next_wake_ns()
         return ready
 
     def _nothing(self) -> Ready:
         """What an input gives from which nothing follows."""
         if self._held:
             return self._idle
-        wake_at_ns = self._lead.next_wake_ns() if self._lead is not None else self._next_wake_ns()
-        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=wake_at_ns)
+        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=self._next_wake_ns())
 
     def _next_wake_ns(self) -> int:
-        """When something is due next for who does not lead."""
+        """When something is due next."""
+        if self._lead is not None:
+            return self._lead.next_wake_ns()
         return min(self._election_at_ns, self._forwarded.deadline_ns)

@@ -223,9 +223,7 @@ class Leader:
 
     def next_wake_ns(self) -> int:
         """When something is due next."""
-        wake_at, check_at = self._heartbeat_at_ns, self._quorum_check_at_ns
-        if check_at < wake_at:
-            wake_at = check_at
+        wake_at = min(self._heartbeat_at_ns, self._quorum_check_at_ns)
         if self._transfer is not None:
             wake_at = min(wake_at, self._transfer.deadline_ns)
         if self._staging is not None and self._staging.round_end is not None:

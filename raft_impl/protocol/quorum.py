@@ -78,8 +78,4 @@ def _tally_half(voters: Sequence[NodeId], votes: Mapping[NodeId, bool]) -> Tally
 
 def _agreed_half(voters: Sequence[NodeId], values: Mapping[NodeId, int]) -> int:
     # Of n ascending values the one at (n - 1) // 2 has n // 2 + 1 values, a majority, at or above it.
-    try:
-        ascending = sorted(map(values.__getitem__, voters))
-    except KeyError:
-        ascending = sorted(values.get(voter, NEVER) for voter in voters)
-    return ascending[(len(voters) - 1) // 2]
+    return sorted([values.get(voter, NEVER) for voter in voters])[(len(voters) - 1) // 2]

@@ -70,12 +70,7 @@ class Counter:
 
     def between(self, low: int, high: int) -> int:
         """The next integer in [low, high], both included."""
-        ordinal = self._next
-        self._next = ordinal + 1
-        slot = ordinal & BLOCK_MASK
-        if not slot:
-            self._block = self._draws.block(ordinal >> BLOCK_SHIFT)
-        return low + ((self._block[slot] * (high - low + 1)) >> 64)  # as `take` does it, which every fsync would call
+        return low + ((self.take() * (high - low + 1)) >> 64)
 
 
 def _exponential_table() -> tuple[int, ...]:
