@@ -23,8 +23,9 @@ from typing import Any, Final, NamedTuple
 from checkers.history import INF, Operation
 from checkers.models import Model, containers
 
-from .prefixes import Bounds, first_certain
-from .result import LimitReached, Limits, LinearizabilityResult, Meter
+from .frame import decide
+from .prefixes import Bounds
+from .result import Limits, LinearizabilityResult, Meter
 
 ENGINE: Final = "lists"
 
@@ -94,28 +95,8 @@ def check_operations(
     rows = rows_of(operations, model)
     if isinstance(rows, str):
         return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=rows)
-    meter = Meter(limits)
     steps = len(rows.appends) + len(rows.reads)
-    try:
-        bounds = failure(rows, meter)
-        certain = None if bounds is None else first_certain(lambda end: failure(rows.prefix(end), meter), bounds)
-    except LimitReached as limit:
-        return LinearizabilityResult(
-            validity="unknown",
-            engine=ENGINE,
-            steps=steps,
-            reason=limit.reason,
-            machine_dependent=limit.machine_dependent,
-        )
-    blocked = next((operation for operation in operations if operation.ret == certain), None)
-    return LinearizabilityResult(
-        validity="valid" if certain is None else "invalid",
-        engine=ENGINE,
-        steps=steps,
-        certain=certain,
-        blocked=blocked,
-        culprits=() if blocked is None else (blocked,),
-    )
+    return decide(rows, failure, Rows.prefix, engine=ENGINE, steps=steps, limits=limits, operations=operations)
 
 
 def failure(rows: Rows, meter: Meter) -> Bounds | None:

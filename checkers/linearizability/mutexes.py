@@ -24,7 +24,7 @@ from typing import Final
 from checkers.history import INF, Operation
 from checkers.models import Model, mutexes
 
-from .columnar import decide
+from .frame import decide
 from .prefixes import Bounds
 from .result import Limits, LinearizabilityResult, Meter
 
@@ -99,7 +99,8 @@ def check_columns(
     columns: Columns, limits: Limits = NO_LIMITS, operations: Sequence[Operation] = ()
 ) -> LinearizabilityResult:
     """Decide columns; `operations` are those of the columns, for naming the one that cannot be placed."""
-    return decide(columns, _failure, Columns.prefix, engine=ENGINE, limits=limits, operations=operations)
+    steps = len(columns.calls)
+    return decide(columns, _failure, Columns.prefix, engine=ENGINE, steps=steps, limits=limits, operations=operations)
 
 
 def _failure(columns: Columns, meter: Meter) -> Bounds | None:

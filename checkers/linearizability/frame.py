@@ -1,51 +1,45 @@
-"""Deciding columns: what every fast path over plain lists does around its own algorithm.
+"""The frame of a fast path: what each does around its own algorithm.
 
-The algorithm says between which events a violation became certain; the frame finds the shortest failing prefix, names
-the operation that cannot be placed, and turns a limit into `unknown`.
+The algorithm works on rows or columns of one object's operations, which can be cut to a prefix of the events, and says
+between which events a violation became certain. The frame finds the shortest failing prefix, names the operation that
+cannot be placed, and turns a limit into `unknown`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from checkers.history import Operation
 
 from .prefixes import Bounds, first_certain
 from .result import LimitReached, Limits, LinearizabilityResult, Meter
 
-
-class Columns(Protocol):
-    """Operations as parallel lists, in the order of their calls, that can be cut to a prefix of the events."""
-
-    @property
-    def calls(self) -> Sequence[int]: ...
-
-
-C = TypeVar("C", bound=Columns)
+R = TypeVar("R")
 
 
 def decide(
-    columns: C,
-    failure: Callable[[C, Meter], Bounds | None],
-    prefix: Callable[[C, int], C],
+    rows: R,
+    failure: Callable[[R, Meter], Bounds | None],
+    prefix: Callable[[R, int], R],
     *,
     engine: str,
+    steps: int,
     limits: Limits,
     operations: Sequence[Operation],
 ) -> LinearizabilityResult:
-    """Decide columns by `failure`; `operations` are for naming the one that cannot be placed."""
+    """Decide rows by `failure`; `operations` are for naming the one that cannot be placed."""
     meter = Meter(limits)
     certain: int | None = None
     try:
-        found = failure(columns, meter)
+        found = failure(rows, meter)
         if found is not None:
-            certain = first_certain(lambda end: failure(prefix(columns, end), meter), found)
+            certain = first_certain(lambda end: failure(prefix(rows, end), meter), found)
     except LimitReached as limit:
         return LinearizabilityResult(
             validity="unknown",
             engine=engine,
-            steps=len(columns.calls),
+            steps=steps,
             reason=limit.reason,
             machine_dependent=limit.machine_dependent,
         )
@@ -53,7 +47,7 @@ def decide(
     return LinearizabilityResult(
         validity="valid" if found is None else "invalid",
         engine=engine,
-        steps=len(columns.calls),
+        steps=steps,
         certain=certain,
         blocked=blocked,
         culprits=() if blocked is None else (blocked,),
