@@ -22,14 +22,9 @@ from .state import Entry, HardState, Index, Membership, NodeId, Snapshot, Snapsh
 _DIGESTS_KEPT: Final = 1 << 8
 
 
-def digest(entry: Entry) -> bytes:
-    """Eight bytes that stand for what an entry says, wherever it stands in the log."""
-    return payload_digest(entry.kind, entry.data)
-
-
 @lru_cache(maxsize=_DIGESTS_KEPT)
 def payload_digest(kind: int, data: bytes) -> bytes:
-    """The same, of the parts of an entry.
+    """Eight bytes that stand for what an entry says, wherever it stands in the log.
 
     Remembered for the latest: an entry is told of when it is appended and again when it is applied, and a simulation
     does so on every replica.

@@ -25,6 +25,8 @@ names = st.sampled_from(NAMES)
 class CoreMachine(RuleBasedStateMachine):
     """Three voters and a spare node, at the mercy of the strategy."""
 
+    new_cluster: type[Cluster] = Cluster
+
     def __init__(self) -> None:
         super().__init__()
         self.cluster: Cluster
@@ -40,7 +42,7 @@ class CoreMachine(RuleBasedStateMachine):
         pre_vote=st.booleans(),
     )
     def start(self, entries: int, chunk: int, reads: str, pre_vote: bool) -> None:
-        self.cluster = Cluster(
+        self.cluster = self.new_cluster(
             "abc",
             spare="x",
             max_entries_per_append=entries,

@@ -13,12 +13,11 @@ from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant
+from hypothesis.stateful import invariant
 
 from checkers.raft.invariants import Invariants
 from raft_impl.protocol.ready import Ready
-from raft_impl.protocol.replica import digest
+from raft_impl.protocol.replica import payload_digest
 from raft_impl.protocol.state import Entry
 from tests.raft_impl.protocol.cluster import Cluster, Node
 from tests.raft_impl.protocol.test_stateful import CoreMachine
@@ -68,7 +67,14 @@ class JudgedCluster(Cluster):
 
     def _apply(self, node: Node, entry: Entry) -> None:
         super()._apply(node, entry)
-        self._row("apply", node.name, GROUP, entry.index, digest(entry), msgspec.msgpack.encode(node.machine))
+        self._row(
+            "apply",
+            node.name,
+            GROUP,
+            entry.index,
+            payload_digest(entry.kind, entry.data),
+            msgspec.msgpack.encode(node.machine),
+        )
 
     def _row(self, kind: str, name: str, *fields: Any) -> None:
         self.invariants.observe(self._index, (self._instant, kind, name, *fields))
@@ -79,22 +85,7 @@ class JudgedMachine(CoreMachine):
     """The same rules, over a cluster that is judged."""
 
     cluster: JudgedCluster
-
-    @initialize(
-        entries=st.sampled_from([1, 64]),
-        chunk=st.sampled_from([4, 1000]),
-        reads=st.sampled_from(["quorum", "lease"]),
-        pre_vote=st.booleans(),
-    )
-    def start(self, entries: int, chunk: int, reads: str, pre_vote: bool) -> None:
-        self.cluster = JudgedCluster(
-            "abc",
-            spare="x",
-            max_entries_per_append=entries,
-            snapshot_chunk_bytes=chunk,
-            reads=reads,
-            pre_vote=pre_vote,
-        )
+    new_cluster = JudgedCluster
 
     @invariant()
     def nothing_looks_wrong_to_the_checkers(self) -> None:
