@@ -19,7 +19,8 @@ from tests.harness.cli.conftest import SHORT, Foreshock
 
 ANY_UNKNOWN = ("--max-unknown", "100%")
 """Runs this short may fall below the gates of their plans, which is not what these tests are about."""
-SEEDS = 120
+SEEDS = 480
+"""Enough that the suite is still busy when its first rows are seen, however fast the machine is."""
 
 
 def test_a_suite_runs_its_cells_in_turn_and_counts_verdicts(foreshock: Foreshock, results: Path) -> None:
