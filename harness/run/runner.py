@@ -205,7 +205,7 @@ class Simulation:
         history = History(tuple(world.recorder.history))
         verdicts = [
             check(history, plan.check.model, step_limit=plan.check.step_limit, state_limit=plan.check.state_limit),
-            _verdict("raft", world.invariants.anomalies if plan.check.invariants else []),
+            _verdict("raft", world.violations),
             _verdict("node", world.node_anomalies),
         ]
         if liveness and plan.check.liveness and self.classification.plan_class == "tolerable":
@@ -288,6 +288,7 @@ class Simulation:
 
     def _metrics(self, ok: int) -> dict[str, Any]:
         kernel, network = self.world.kernel, self.world.network
+        counts = self.world.invariants.counts if self.world.violations else {}
         return {
             "events": kernel.pops,
             "passes": kernel.passes,
@@ -297,7 +298,7 @@ class Simulation:
             "elections": self.world.observer.elections,
             "messages_per_op": round(network.messages / ok, 3) if ok else None,
             "converged_ms": (self.converged_ns - self.plan.phases.heal_ns) / 1e6 if self.converged_ns else None,
-            "violations": {f"{g}/{kind}": n for (g, kind), n in sorted(self.world.invariants.counts.items())},
+            "violations": {f"{g}/{kind}": n for (g, kind), n in sorted(counts.items())},
         }
 
 

@@ -126,6 +126,11 @@ class SimWorld:
         elif error is not None:
             raise error
 
+    @property
+    def violations(self) -> list[Anomaly]:
+        """Broken invariants, if the plan wants to hear of them. They are followed anyway: the observer asks them."""
+        return self.invariants.anomalies if self.plan.check.invariants else []
+
     # -- lives ----------------------------------------------------------------------------------------------------
 
     def start(self, name: str, code: str | None = None) -> None:
@@ -241,7 +246,7 @@ class SimWorld:
     def _stopping(self, handler: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
         def handle(index: int, row: Row) -> None:
             handler(index, row)
-            if self.plan.check.invariants and self.invariants.anomalies and not self.kernel.closed:
+            if self.violations and not self.kernel.closed:
                 self.kernel.exactly(self.kernel.now, lambda _: self.kernel.stop("violation"))
 
         return handle
