@@ -218,7 +218,7 @@ class _Operation:
 
     def _first_target(self) -> str:
         client = self._client
-        if client._leader is not None and (client._routing == "leader" or self._is_single):
+        if client._leader is not None and self._follows_hints:
             return client._leader
         return self._random_server() if client._routing == "any" else client._home
 

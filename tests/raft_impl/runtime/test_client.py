@@ -268,7 +268,7 @@ def test_routing_leader_follows_redirects_and_stays_there() -> None:
 
 
 def test_routing_home_reads_at_home_only_and_redirects_writes() -> None:
-    script = Script(refused(leader="c"), OPENED, refused(leader="c"), done(1), refused(leader="c"), done(2))
+    script = Script(refused(leader="c"), OPENED, done(1), refused(leader="c"), done(2))
     client = script.client(home="b", routing="home")
 
     async def go() -> None:
@@ -278,7 +278,22 @@ def test_routing_home_reads_at_home_only_and_redirects_writes() -> None:
 
     script.run(go())
 
-    assert script.servers_asked == ["b", "c", "b", "c", "b", "b"]
+    assert script.servers_asked == ["b", "c", "c", "b", "b"]
+
+
+@pytest.mark.parametrize("routing", ["leader", "home", "any"])
+def test_a_write_goes_where_the_latest_redirect_or_success_pointed(routing: str) -> None:
+    script = Script(refused(leader="c"), OPENED, *[done(1)] * 3, refused(leader="a"), *[done(1)] * 2)
+    client = script.client(home="b", routing=routing)
+
+    async def go() -> None:
+        await client.open()
+        for _ in range(5):
+            await client.call("write", "x", 1)
+
+    script.run(go())
+
+    assert script.servers_asked[1:] == ["c", "c", "c", "c", "c", "a", "a"]
 
 
 def test_routing_any_asks_different_servers() -> None:
