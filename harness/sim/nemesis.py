@@ -25,7 +25,11 @@ from .recorder import Recorder
 from .seat import Seat
 
 _RETRY_NS: Final = 20_000_000
-"""How often a fault whose target does not exist, or whose command was refused, is tried again."""
+"""How often a fault whose target does not exist, or whose command was refused, is tried again.
+
+That nobody leads is the most frequent reason by far, so such a fault is not tried in vain: it waits for a leader, and
+begins when its next try would have been.
+"""
 
 _LATER_NS: Final = 200_000_000
 """By how much the end of a membership that nobody has taken yet is put off."""
@@ -83,6 +87,8 @@ class Nemesis:
         self._kernel, self._recorder, self._network = kernel, recorder, network
         self._seats, self._observer, self._lives = seats, observer, lives
         self._in_need_of_a_leader = _in_need_of_a_leader(plan.faults)
+        self._waiting_for_leader: dict[str, tuple[f.Fault, int]] = {}  # by fault id, with the time of one of its tries
+        observer.on_leader = self._on_leader
         self._active: dict[str, _Active] = {}
         self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self.outcomes: dict[str, str] = {}  # fault id -> outcome, for faults that began
@@ -132,7 +138,8 @@ class Nemesis:
 
     def _begin(self, fault: f.Fault) -> None:
         """Begin a fault; when its target does not exist yet, wait for it as long as the fault has patience."""
-        if self._lacks_a_leader(fault) and self._try_again(fault):  # a short way, for this is asked very often
+        self._waiting_for_leader.pop(fault.id, None)
+        if self._lacks_a_leader(fault) and self._wait_for_leader(fault):
             return
         active = _Active(fault)
         active.targets = self._resolve(getattr(fault, "targets", ()))
@@ -152,15 +159,39 @@ class Nemesis:
         group = self._in_need_of_a_leader.get(fault.id)
         return group is not None and fault.id not in self._taken_late and self._observer.leader(group) is None
 
+    def _wait_for_leader(self, fault: f.Fault) -> bool:
+        """Put off the beginning of a fault until somebody leads, if there is time."""
+        now = self._kernel.now
+        tries = (self._patience_ns(fault) - now - 1) // _RETRY_NS
+        if tries > 0:
+            self._waiting_for_leader[fault.id] = (fault, now)
+            self._kernel.exactly(now + tries * _RETRY_NS, self._give_up_waiting, fault)
+        return tries > 0
+
+    def _on_leader(self, group: str) -> None:
+        now = self._kernel.now
+        for name, (fault, tried_ns) in list(self._waiting_for_leader.items()):
+            if self._in_need_of_a_leader[name] == group:
+                del self._waiting_for_leader[name]
+                next_try_ns = now + _RETRY_NS - (now - tried_ns) % _RETRY_NS
+                self._kernel.exactly(next_try_ns, self._begin, fault)
+
+    def _give_up_waiting(self, fault: f.Fault) -> None:
+        if fault.id in self._waiting_for_leader:
+            self._begin(fault)
+
     def _try_again(self, fault: f.Fault) -> bool:
         """Put off the beginning of a fault, if there is time."""
-        now, heal_ns = self._kernel.now, self._plan.phases.heal_ns
-        end_ns = min(fault.end_ns, heal_ns)
-        patience_ns = heal_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + end_ns) // 2
-        has_time = now + _RETRY_NS < patience_ns
+        next_try_ns = self._kernel.now + _RETRY_NS
+        has_time = next_try_ns < self._patience_ns(fault)
         if has_time:
-            self._kernel.exactly(now + _RETRY_NS, self._begin, fault)
+            self._kernel.exactly(next_try_ns, self._begin, fault)
         return has_time
+
+    def _patience_ns(self, fault: f.Fault) -> int:
+        """Until when the beginning of a fault may be put off."""
+        heal_ns = self._plan.phases.heal_ns
+        return heal_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + min(fault.end_ns, heal_ns)) // 2
 
     def _begin_partition(self, active: _Active, fault: f.Partition) -> None:
         order = self._resolve(fault.order)

@@ -28,6 +28,8 @@ class Observer:
         self._roles: dict[tuple[str, str], tuple[str, int]] = {}  # (group, actor) -> (role, term)
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
+        self.on_leader: Callable[[str], None] = lambda group: None
+        """Called with the group when a replica takes office."""
         self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
         self.terms: dict[str, int] = {}  # group -> highest term seen
 
@@ -84,6 +86,7 @@ class Observer:
         self._roles[group, actor] = (role, term)
         if role == "leader":
             self.elections += 1
+            self.on_leader(group)
 
     def _on_term(self, _: int, row: Row) -> None:
         group, term = row[3], row[4]
