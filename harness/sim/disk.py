@@ -25,11 +25,12 @@ NameChange = tuple[Literal["create", "rename", "unlink"], str, str, "SimFile | N
 class SimFile:
     """One file's content: as read, as durable, and the changes between the two."""
 
-    __slots__ = ("content", "durable", "journal", "settled", "unchanged")
+    __slots__ = ("content", "durable", "durable_name", "journal", "settled", "unchanged")
 
     def __init__(self) -> None:
         self.content = bytearray()
         self.durable = bytearray()
+        self.durable_name: str | None = None  # under which a power loss now would leave it, if any
         self.journal: list[Change] = []
         self.settled = 0  # how many changes ever became durable
         self.unchanged = 0  # length of the durable prefix that has not changed since a reader last looked
@@ -106,7 +107,8 @@ class SimDisk:
         mark = file.settled + len(file.journal)
 
         def complete() -> SimFile:
-            file.settle(max(0, mark - file.settled))  # another fsync may have settled a part already
+            if file.settled < mark:  # else another fsync has settled all of it already
+                file.settle(mark - file.settled)
             return file
 
         return complete
@@ -185,13 +187,6 @@ class SimDisk:
         """Names and files that a power loss now would leave, sorted."""
         return sorted(self._durable_names.items())
 
-    def durable_name_of(self, file: SimFile) -> str | None:
-        """The name under which a power loss now would leave this file, if any."""
-        for name, other in self._durable_names.items():
-            if other is file:
-                return name
-        return None
-
     def _tear(self, file: SimFile, change: Change, draws: Counter) -> None:
         """A part of the first lost write reached the platter: whole sectors, or half of one."""
         data = change[1]
@@ -208,13 +203,14 @@ class SimDisk:
 
     def _settle_name(self, change: NameChange) -> None:
         what, name, target, file = change
-        if what == "create" and file is not None:
-            self._durable_names[name] = file
-        elif what == "rename" and file is not None:
-            self._durable_names.pop(name, None)
-            self._durable_names[target] = file
-        else:
-            self._durable_names.pop(name, None)
+        names = self._durable_names
+        if what != "create":
+            _lose_name(names.pop(name, None))
+        if file is not None:
+            durable_name = name if what == "create" else target
+            _lose_name(names.get(durable_name))
+            names[durable_name] = file
+            file.durable_name = durable_name
 
     def _file(self, name: str) -> SimFile:
         file = self._names.get(name)
@@ -228,6 +224,11 @@ class SimDisk:
             file = self._names[name] = SimFile()
             self._journal.append(("create", name, "", file))
         return file
+
+
+def _lose_name(file: SimFile | None) -> None:
+    if file is not None:
+        file.durable_name = None
 
 
 def _rewrite(content: bytearray, change: Change) -> int:

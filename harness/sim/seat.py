@@ -207,7 +207,7 @@ class Seat:
 
     def _read_file(self, file: SimFile) -> tuple[tuple[Any, ...], ...]:
         """What this file now says durably. Nothing while its name is not durable: a power loss would take it whole."""
-        name = self.disk.durable_name_of(file)
+        name = file.durable_name
         if self._reader is None or name is None:
             return ()
         unchanged, file.unchanged = file.unchanged, len(file.durable)

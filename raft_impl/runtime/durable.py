@@ -7,10 +7,14 @@ what is new since the last call is decoded.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import Corrupt
 from .logfiles import parse_segment_name
 from .logshape import LogShape, decode_index, fold, segment_head, shape_at
-from .records import Record, RecordType, scan
+from .records import Record, RecordReader, RecordType
+
+_TRUNCATE: Final = int(RecordType.TRUNCATE)
 
 Durable = tuple[str, int, int, str | None, int] | tuple[str, int, int, str | None]
 """(group, last log index, term, vote, term of the last entry); without the last where an earlier segment has it"""
@@ -30,14 +34,7 @@ class DurableReader:
             if parsed is None:
                 return ()
             segment = self._segments[name] = _Segment(name, parsed[0])
-        segment.read_on(content)
-        shape = segment.shape
-        if shape is None:
-            return ()
-        hard_state = shape.hard_state
-        facts = (segment.group, shape.last_index, hard_state.term, hard_state.vote)
-        last_term = shape.last_term
-        return ((*facts, last_term) if last_term or not shape.last_index else facts,)
+        return segment.read_on(content)
 
     def renamed(self, source: str, target: str) -> None:
         """A rename became durable. The log never renames a segment, so only the old name matters."""
@@ -53,26 +50,38 @@ class _Segment:
     """One segment, as far as it was read. A segment begins with the state it continues, so each stands alone."""
 
     def __init__(self, name: str, group: str) -> None:
-        self.group = group
-        self.size = 0
-        self.shape: LogShape | None = None
-        self._name = name
-        self._chain = 0
+        self._group = group
+        self._shape: LogShape | None = None
+        self._reader = RecordReader(name)
 
-    def read_on(self, content: bytearray) -> None:
-        found = scan(self._name, content, start=self.size, chain=self._chain)
+    @property
+    def size(self) -> int:
+        """How many bytes were read."""
+        return self._reader.size
+
+    def read_on(self, content: bytearray) -> tuple[Durable, ...]:
+        """Read what is new, and give what the whole says."""
+        reader = self._reader
+        before = reader.size, reader.chain
         try:
-            for record in found.records:
+            for record in reader.read_on(content):
                 self._take(record)
-        except Corrupt:
-            return  # a node that cannot read its log either refuses to start; nothing new is known to be durable
-        self.size, self._chain = found.size, found.chain
+        except Corrupt:  # a node that cannot read its log either refuses to start; nothing new is known to be durable
+            reader.size, reader.chain = before
+        shape = self._shape
+        if shape is None:
+            return ()
+        hard_state, last_index, last_term = shape.hard_state, shape.last_index, shape.last_term
+        if last_term or not last_index:
+            return ((self._group, last_index, hard_state.term, hard_state.vote, last_term),)
+        return ((self._group, last_index, hard_state.term, hard_state.vote),)
 
     def _take(self, record: Record) -> None:
-        if self.shape is None:
-            self.shape = shape_at(segment_head(record))
-        elif record[0] != RecordType.TRUNCATE or not self._reaches_below(self.shape, record):
-            fold(self.shape, record)
+        shape = self._shape
+        if shape is None:
+            self._shape = shape_at(segment_head(record))
+        elif record[0] != _TRUNCATE or not self._reaches_below(shape, record):
+            fold(shape, record)
 
     @staticmethod
     def _reaches_below(shape: LogShape, truncation: Record) -> bool:

@@ -91,27 +91,46 @@ class RecordWriter:
         return record
 
 
-def scan(name: str, content: bytes | bytearray, *, start: int = 0, chain: int = 0) -> Scan:
-    """Read records from `start` on until the end or the first bad one, and judge that one."""
-    seed = crc32(name.encode())
-    records: list[Record] = []
-    offset = start
-    end = len(content)
-    while offset < end:
-        header = _header(content, offset, seed)
-        if header is None:
-            break
-        _, kind, length, _, _, expected, _ = header
-        after = offset + length + OVERHEAD_BYTES
-        body = bytes(content[offset + _HEADER_BYTES : after - 1])
-        found = crc32(body, chain)
-        if after > end or found != expected or content[after - 1] != _END_BYTE:
-            break
-        records.append((kind, body))
-        chain = found
-        offset = after
-    damage = "" if offset >= end else _judge(content, offset, seed)
-    return Scan(records, offset, chain, damage)
+class RecordReader:
+    """Reads the records of one file, and goes on where it stopped when the file has grown."""
+
+    __slots__ = ("_seed", "chain", "size")
+
+    def __init__(self, name: str) -> None:
+        self.size = 0
+        """Where the last good record ends."""
+        self.chain = 0
+        self._seed = crc32(name.encode())
+
+    def read_on(self, content: bytes | bytearray) -> list[Record]:
+        """The records behind those already read, until the end of the file or the first bad one."""
+        records: list[Record] = []
+        seed, chain, offset = self._seed, self.chain, self.size
+        end = len(content)
+        while offset < end:
+            header = _header(content, offset, seed)
+            if header is None:
+                break
+            after = offset + header[2] + OVERHEAD_BYTES
+            body = bytes(content[offset + _HEADER_BYTES : after - 1])
+            chain = crc32(body, chain)
+            if after > end or chain != header[5] or content[after - 1] != _END_BYTE:
+                break
+            records.append((header[1], body))
+            self.chain = chain
+            self.size = offset = after
+        return records
+
+    def damage(self, content: bytes | bytearray) -> str:
+        """What stopped `read_on`: `""` if the file ends with a good record, else `"torn"` or `"corrupt"`."""
+        return "" if self.size >= len(content) else _judge(content, self.size, self._seed)
+
+
+def scan(name: str, content: bytes | bytearray) -> Scan:
+    """Read all records of a file until the end or the first bad one, and judge that one."""
+    reader = RecordReader(name)
+    records = reader.read_on(content)
+    return Scan(records, reader.size, reader.chain, reader.damage(content))
 
 
 def _header(content: bytes | bytearray, offset: int, seed: int) -> _Header | None:
