@@ -74,11 +74,13 @@ class Leader:
         self._peers: dict[NodeId, Progress] = {}
         self._rounds = Rounds(2 * self._config.election_timeout_min_ns)
         self._reads = PendingReads()
-        self._lease_until_ns = 0
+        self._membership_since_ns = now
         self._lease_spent = False  # a successor was told to campaign: its election ignores our voters' promise
         self._transfer: _Transfer | None = None
         self._staging: _Staging | None = None
         self._feed_all = True
+        self.has_news = True
+        """Whether `flush` may have something to do."""
         self._heartbeat_at_ns = now + self._config.heartbeat_ns
         self._quorum_check_at_ns = now + self._config.election_timeout_min_ns if self._config.check_quorum else FAR_NS
         self._uncommitted_bytes = sum(
@@ -103,10 +105,11 @@ class Leader:
         """Answer under the lease, or let the read wait for a round."""
         if self._reads.count >= self._config.max_waiting_reads:
             self._refuse_read(asker, "busy")
-        elif now < self._lease_until_ns and self._may_use_lease():
+        elif self._may_use_lease() and self._has_lease(now):
             self._answer_read(asker, self._replica.commit)
         else:
             self._reads.add(asker)
+            self.has_news = True
 
     def transfer(self, now: int, tag: Any, successor: NodeId) -> None:
         """Stop taking proposals, bring the successor up to date, and tell it to campaign (dissertation 3.10)."""
@@ -192,8 +195,8 @@ class Leader:
             return
         progress.round = message.round
         progress.confirmed_ns = sent_ns
-        if self._reads.rounds or self._config.reads == "lease":
-            self._count_confirmations(now)
+        if self._reads.rounds:
+            self._count_confirmations()
         waits = progress.match < self._replica.log.last or progress.pace is not _REPLICATE
         if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
             # Whatever we sent last left a heartbeat interval before this round did, and has no answer: it is lost.
@@ -223,7 +226,9 @@ class Leader:
 
     def next_wake_ns(self) -> int:
         """When something is due next."""
-        wake_at = min(self._heartbeat_at_ns, self._quorum_check_at_ns)
+        wake_at = self._heartbeat_at_ns
+        if self._quorum_check_at_ns < wake_at:
+            wake_at = self._quorum_check_at_ns
         if self._transfer is not None:
             wake_at = min(wake_at, self._transfer.deadline_ns)
         if self._staging is not None and self._staging.round_end is not None:
@@ -267,12 +272,16 @@ class Leader:
         """Send what the inputs since the last flush have made due."""
         if self._reads.waiting and self._replica.commit >= self._own_first:
             self._beat(now)
-            self._count_confirmations(now)
+            self._count_confirmations()
         if self._feed_all:
             self._feed_all = False
             made: dict[Index, tuple[Append, int]] = {}
             for node, progress in self._peers.items():
                 self._feed(now, node, progress, made)
+            if self._config.reads != "lease" and all(progress.is_prompt for progress in self._peers.values()):
+                # Heartbeats are for idle periods (figure 2). Leases are counted by rounds, so they need all of them.
+                self._heartbeat_at_ns = now + self._config.heartbeat_ns
+        self.has_news = bool(self._reads.waiting)
 
     def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
         """Answer everybody who waits. `deposed` tells a later term from a leadership that was given up."""
@@ -294,7 +303,7 @@ class Leader:
         index = Index(replica.log.last + 1)
         replica.append((Entry(index, replica.term, kind, data),))
         self._uncommitted_bytes += len(data)
-        self._feed_all = True
+        self._feed_all = self.has_news = True
         return index
 
     def _feed(
@@ -395,7 +404,7 @@ class Leader:
     # reads
 
     def _may_use_lease(self) -> bool:
-        """Whether the promise of our voters not to elect another stands.
+        """Whether the promise of our voters not to elect another counts.
 
         A successor that was told to campaign may do so much later, even after the transfer was given up, and its
         election overrides the promise: so telling it spends the lease for the rest of the term.
@@ -407,19 +416,24 @@ class Leader:
             and self._replica.commit >= self._own_first
         )
 
-    def _count_confirmations(self, now: int) -> None:
-        """Settle the reads whose round a quorum has answered, and prolong the lease."""
+    def _has_lease(self, now: int) -> bool:
+        """Whether a quorum took us for its leader so lately that its promise still stands.
+
+        The quorum is that of the membership in force, and what was confirmed before that came into force is nothing.
+        """
         replica = self._replica
-        membership = replica.memberships.current
-        if self._reads.rounds:
-            rounds: dict[NodeId, int] = {node: progress.round for node, progress in self._peers.items()}
-            rounds[replica.node] = self._rounds.last
-            for asker, index in self._reads.confirm(agreed(membership, rounds)):
-                self._answer_read(asker, index)
-        if self._config.reads == "lease":
-            since: dict[NodeId, int] = {node: progress.confirmed_ns for node, progress in self._peers.items()}
-            since[replica.node] = now
-            self._lease_until_ns = agreed(membership, since) + self._config.lease_ns
+        confirmed: dict[NodeId, int] = {node: progress.confirmed_ns for node, progress in self._peers.items()}
+        confirmed[replica.node] = now
+        since = agreed(replica.memberships.current, confirmed)
+        return since > self._membership_since_ns and now < since + self._config.lease_ns
+
+    def _count_confirmations(self) -> None:
+        """Settle the reads whose round a quorum has answered."""
+        replica = self._replica
+        rounds: dict[NodeId, int] = {node: progress.round for node, progress in self._peers.items()}
+        rounds[replica.node] = self._rounds.last
+        for asker, index in self._reads.confirm(agreed(replica.memberships.current, rounds)):
+            self._answer_read(asker, index)
 
     def _answer_read(self, asker: Asker, index: Index) -> None:
         source, tag = asker
@@ -461,7 +475,7 @@ class Leader:
         for node in members(replica.memberships.current):
             if node != replica.node:
                 self._peers[node] = known.get(node) or Progress(Index(replica.log.last + 1), now)
-        self._lease_until_ns = 0  # it was counted with the majorities of another configuration
+        self._membership_since_ns = now
 
     def _enter(self, now: int, tag: Any, goal: Membership) -> None:
         index = self._append_membership(now, enter(self._replica.memberships.current, goal))

@@ -78,6 +78,11 @@ class Progress:
             return len(self.inflight) < messages_max and (self.inflight_bytes < bytes_max or not self.inflight)
         return self.pace is _PROBE and not self.probing
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether an append that just left is the only one without an answer, so that it does for a heartbeat."""
+        return self.pace is _REPLICATE and len(self.inflight) == 1
+
     def sent(self, last: Index, size: int, now: int) -> None:
         """An append up to `last` left."""
         self.sent_ns = now
@@ -97,7 +102,8 @@ class Progress:
             self.match = match
         elif self.pace is not _PROBE or match < self.next - 1:
             return False  # an old answer, also to an older probe
-        self.next = max(self.next, Index(self.match + 1))
+        if self.next <= self.match:
+            self.next = Index(self.match + 1)
         if self.pace is _PROBE or (self.snapshot is not None and match >= min(base, self.snapshot.meta.index)):
             self._become(_REPLICATE)
         return True

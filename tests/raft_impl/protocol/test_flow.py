@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raft_impl.protocol.config import Config
 from raft_impl.protocol.log import Log
-from raft_impl.protocol.messages import Append, AppendReject, AppendReply, HeartbeatReply
+from raft_impl.protocol.messages import Append, AppendReject, AppendReply, HeartbeatReply, kind
 from raft_impl.protocol.progress import Pace, Progress
 from raft_impl.protocol.ready import Proposed, Refused
 from raft_impl.protocol.state import EntryKind, Index, NodeId, Term
@@ -317,3 +319,45 @@ def test_kinds_of_entries_are_replicated_alike() -> None:
     cluster.core("a").propose(cluster.now, "tag", b"feature", EntryKind.FEATURE)
 
     assert cluster.core("a").entries(Index(2), Index(2))[0].kind is EntryKind.FEATURE
+
+
+# heartbeats
+
+
+def heartbeats_while_writing(cluster: Cluster) -> int:
+    """How many heartbeat rounds leave within ten intervals in which the leader appends twice as often as it beats."""
+    before = len(cluster.log_of_messages)
+    for number in range(20):
+        cluster.propose("a", str(number))
+        cluster.run(HEARTBEAT_NS // 2)
+    return sum(kind(message) == "heartbeat" and target == "b" for _, target, message in cluster.log_of_messages[before:])
+
+
+def writing(**options: Any) -> Cluster:
+    cluster = Cluster("abc", **options)
+    cluster.elect("a")
+    cluster.run(2 * HEARTBEAT_NS)
+    return cluster
+
+
+def test_an_append_that_everybody_answers_stands_for_a_heartbeat() -> None:
+    """Figure 2: heartbeats are for idle periods. The commit index travels with the next append."""
+    cluster = writing()
+
+    assert heartbeats_while_writing(cluster) == 0
+    assert cluster.applied("b")[-1] == "18"
+
+    cluster.run(HEARTBEAT_NS)
+    assert cluster.applied("b")[-1] == "19", "the last one is told of by the heartbeat that follows"
+
+
+@pytest.mark.parametrize("trouble", ["a node is cut off", "a disk is slow", "leases"])
+def test_heartbeats_go_on_when_appends_may_not_do(trouble: str) -> None:
+    """A node that owes an answer is asked whether it is there; a lease is counted by rounds."""
+    cluster = writing(**{"reads": "lease"} if trouble == "leases" else {})
+    if trouble == "a node is cut off":
+        cluster.cut("c")
+    cluster.nodes["c"].slow = trouble == "a disk is slow"
+
+    assert heartbeats_while_writing(cluster) in (9, 10)
+    assert cluster.leaders() == ["a"]
