@@ -7,7 +7,8 @@ ends it, and, where the heal is partial and the target is outside the core, noth
 Targets are actors by name, or a role that is resolved when the fault begins: `@leader` (the newest leader known to the
 observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other replica),
 `@majority` (so many other replicas that they are a majority without the leader). A role that
-nobody holds at that moment makes the fault moot.
+nobody holds at that moment is waited for, until half of the fault's time is over; then the fault is moot. A pause, a
+slow node or another clock rate waits for a node that is down until the heal, and keeps half of its time.
 
 Parts are given in parts per million (`*_ppm`), so that a plan holds integers only.
 """

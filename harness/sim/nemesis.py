@@ -37,6 +37,9 @@ _LATER_NS: Final = 200_000_000
 _COMMANDS: Final = (f.Transfer, f.ForcedElection, f.Compact)
 """Faults that are one request to a server. They are asked for until somebody takes them, or until the heal."""
 
+_ON_NODES: Final = (f.Pause, f.SlowNode, f.ClockRate)
+"""Faults that need a node that is up, and change it for a while."""
+
 
 class Lives(Protocol):
     """How the nemesis starts and kills actors."""
@@ -55,6 +58,7 @@ class _Active:
 
     def __init__(self, fault: f.Fault) -> None:
         self.fault = fault
+        self.until_ns = fault.end_ns
         self.targets: tuple[str, ...] = ()
         self.hits = 0
         self.moot = False
@@ -154,6 +158,10 @@ class Nemesis:
         self._recorder.row("fault-begin", "", fault.id, fault.kind, active.targets)
         if active.moot:
             self._finish(active)
+        elif fault.end_ns < f.FOREVER and not isinstance(fault, _COMMANDS):
+            active.until_ns = max(fault.end_ns, self._kernel.now + (fault.end_ns - fault.begin_ns) // 2)
+            if active.until_ns > fault.end_ns:
+                self._kernel.exactly(active.until_ns, self._end_of, fault.id)
 
     def _lacks_a_leader(self, fault: f.Fault) -> bool:
         group = self._in_need_of_a_leader.get(fault.id)
@@ -189,9 +197,15 @@ class Nemesis:
         return has_time
 
     def _patience_ns(self, fault: f.Fault) -> int:
-        """Until when the beginning of a fault may be put off."""
+        """Until when the beginning of a fault may be put off.
+
+        A fault that waits for a named node to come up ends later than planned, so that half of its time is left.
+        """
         heal_ns = self._plan.phases.heal_ns
-        return heal_ns if isinstance(fault, _COMMANDS) else (fault.begin_ns + min(fault.end_ns, heal_ns)) // 2
+        names_nodes = isinstance(fault, _ON_NODES) and not any(target.startswith("@") for target in fault.targets)
+        if names_nodes or isinstance(fault, _COMMANDS):
+            return heal_ns
+        return (fault.begin_ns + min(fault.end_ns, heal_ns)) // 2
 
     def _begin_partition(self, active: _Active, fault: f.Partition) -> None:
         order = self._resolve(fault.order)
@@ -283,7 +297,7 @@ class Nemesis:
 
     def _end_of(self, fault_id: str) -> None:
         active = self._active.get(fault_id)
-        if active is None or active.permanent:
+        if active is None or active.permanent or self._kernel.now < active.until_ns:
             return
         if isinstance(active.fault, f.Membership) and not active.hits and self._kernel.now < self._plan.phases.heal_ns:
             self._kernel.exactly(self._kernel.now + _LATER_NS, self._end_of, fault_id)  # nobody has taken it yet

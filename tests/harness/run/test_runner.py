@@ -48,7 +48,7 @@ def test_an_outcome_says_what_happened() -> None:
     answers = [Completion("ok", 1), Completion("fail", error="not-leader"), Completion("info", error="timeout")]
     faults = (
         f.Crash(id="f1", begin_ns=500 * MS, end_ns=600 * MS, targets=("n1",)),
-        f.Pause(id="f2", begin_ns=510 * MS, end_ns=550 * MS, targets=("n1",)),
+        f.ClockStep(id="f2", begin_ns=510 * MS, end_ns=550 * MS, targets=("n1",), step_ns=MS),
         f.Loss(id="f3", begin_ns=700 * MS, end_ns=710 * MS, loss_ppm=0),
     )
     planned = plan(*(op(100 * n, "write", n) for n in (1, 2, 3)), probe=op(0, "write", 9), faults=faults)

@@ -159,15 +159,26 @@ def test_a_fault_that_nothing_met_is_idle(fault: f.Fault) -> None:
     assert world.nemesis.finish() == {"f1": "idle"}
 
 
-def keeps_down(name: str) -> f.Fault:
-    return f.Crash(id="down", begin_ns=200 * MS, end_ns=1_500 * MS, targets=(name,))
+def keeps_down(name: str, until_ns: int = 1_500 * MS) -> f.Fault:
+    return f.Crash(id="down", begin_ns=200 * MS, end_ns=until_ns, targets=(name,))
 
 
 @pytest.mark.parametrize("kind", ["crash", "pause", "slow-node", "clock-rate", "clock-step", "clock-strobe"])
 def test_a_fault_whose_target_is_down_all_the_time_is_moot(kind: str) -> None:
-    world, _ = watched(planned(keeps_down("n1"), one(kind, "n1")))
+    world, _ = watched(planned(keeps_down("n1", HEAL), one(kind, "n1")))
 
     assert world.nemesis.finish() == {"down": "effective", "f1": "moot"}
+
+
+@pytest.mark.parametrize("kind", ["pause", "slow-node", "clock-rate"])
+def test_a_fault_that_waits_for_its_node_to_come_up_keeps_half_of_its_time(kind: str) -> None:
+    world, _ = watched(planned(keeps_down("n1"), one(kind, "n1")))
+
+    (begin,) = [row[0] for row in world.log.kept if row[1] == "fault-begin" and row[3] == "f1"]
+    (end,) = [row[0] for row in world.log.kept if row[1] == "fault-end" and row[3] == "f1"]
+    assert 1_500 * MS <= begin <= 1_520 * MS  # with a look every 20 ms
+    assert end == begin + (END - BEGIN) // 2
+    assert world.nemesis.finish() == {"down": "effective", "f1": "effective"}
 
 
 def test_a_command_is_asked_for_until_somebody_takes_it() -> None:
