@@ -98,9 +98,7 @@ class Invariants:
             "snapshot": self._on_snapshot,
             "fsync": self._on_fsync,
         }
-        self._groups = {name: _Group(name, tuple(voters)) for name, voters in groups.items()}
-        self._replicas: dict[tuple[str, str], _Replica] = {}
-        self._replicas_of: dict[str, list[_Replica]] = {}
+        self._replicas = _Replicas({name: _Group(name, tuple(voters)) for name, voters in groups.items()})
         self._durable_facts = durable_facts
 
     def observe(self, index: int, row: Row) -> None:
@@ -117,7 +115,7 @@ class Invariants:
         For a harness that reads acknowledgements off the wire: the strongest form of `durable-ack`, and a vote that
         left binds across restarts whether it was durable or not.
         """
-        replica = self._replica(group, actor)
+        replica = self._replicas[group, actor]
         self._close_recovery(index, replica)
         disk = replica.disk
         if candidate is not None:
@@ -151,12 +149,12 @@ class Invariants:
     # The life of an actor
 
     def _on_start(self, index: int, row: Row) -> None:
-        for replica in self._replicas_of.get(row[2], ()):
+        for replica in self._replicas.of(row[2]):
             self._end(index, replica)
             replica.restart()
 
     def _on_end(self, index: int, row: Row) -> None:
-        for replica in self._replicas_of.get(row[2], ()):
+        for replica in self._replicas.of(row[2]):
             self._end(index, replica)
 
     def _end(self, index: int, replica: _Replica) -> None:
@@ -169,7 +167,7 @@ class Invariants:
 
     def _on_role(self, index: int, row: Row) -> None:
         time_ns, _, actor, group, role, term = row
-        replica = self._replica(group, actor)
+        replica = self._replicas[group, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
             if role != "follower":
@@ -218,7 +216,7 @@ class Invariants:
 
     def _on_term(self, index: int, row: Row) -> None:
         time_ns, _, actor, group, term = row
-        replica = self._replica(group, actor)
+        replica = self._replicas[group, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         self._raise_term(index, replica, term, "term")
@@ -231,7 +229,7 @@ class Invariants:
 
     def _on_vote(self, index: int, row: Row) -> None:
         time_ns, _, actor, group, term, candidate = row
-        replica = self._replica(group, actor)
+        replica = self._replicas[group, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         if candidate is None:
@@ -255,7 +253,7 @@ class Invariants:
 
     def _on_log_append(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, first, entries = row
-        replica = self._replica(name, actor)
+        replica = self._replicas[name, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         log = replica.log
@@ -310,7 +308,7 @@ class Invariants:
         log.chain = [committed[first - 1] if first - 1 < len(committed) else replica.group.unknown(first - 1)]
 
     def _on_log_truncate(self, index: int, row: Row) -> None:
-        replica = self._replica(row[3], row[2])
+        replica = self._replicas[row[3], row[2]]
         self._close_recovery(index, replica)
         self._truncate(index, replica, row[4], "truncate")
 
@@ -335,7 +333,7 @@ class Invariants:
 
     def _on_commit(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, commit = row
-        replica = self._replica(name, actor)
+        replica = self._replicas[name, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         if commit == replica.commit:
@@ -350,7 +348,8 @@ class Invariants:
             what = f"committed index {commit}, its log ends at {log.last}"
             self._report(index, replica, "commit-bound", "beyond-log", what, log_index=commit)
             return
-        agreed = min(commit, len(committed) - 1)
+        known = len(committed) - 1
+        agreed = commit if commit < known else known
         if not log.holds(agreed, committed[agreed]):
             what = f"committed index {agreed}, where another entry was committed before"
             self._report(index, replica, "state-machine-safety", "commit", what, log_index=agreed)
@@ -403,7 +402,7 @@ class Invariants:
 
     def _on_apply(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, applied, command, state = row
-        replica = self._replica(name, actor)
+        replica = self._replicas[name, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         before, replica.applied, replica.state = replica.applied, applied, state
@@ -433,7 +432,7 @@ class Invariants:
 
     def _on_config(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, at, voters, outgoing, _learners = row
-        replica = self._replica(name, actor)
+        replica = self._replicas[name, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         configs, committed = replica.configs, replica.group.committed
@@ -450,7 +449,7 @@ class Invariants:
 
     def _on_snapshot(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, how, at, term, state = row
-        replica = self._replica(name, actor)
+        replica = self._replicas[name, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         group = replica.group
@@ -485,8 +484,9 @@ class Invariants:
     def _on_fsync(self, index: int, row: Row) -> None:
         if not self._durable_facts:
             return
-        for name, last, term, vote, *last_term in row[4]:
-            replica = self._replica(name, row[2])
+        for fact in row[4]:
+            name, last, term, vote = fact[:4]
+            replica = self._replicas[name, row[2]]
             if replica.role == "down" or (replica.recovering and replica.recovered_at is None):
                 replica.reported = (last, term, vote)  # what the crash left, or a repair of it, before it was read
                 continue
@@ -499,11 +499,12 @@ class Invariants:
             if vote is not None:
                 replica.firm.setdefault(term, vote)
                 replica.group.reports_votes = True
-            synced_term = last_term[0] if last_term else None
+            synced_term = fact[4] if len(fact) > 4 else None
             if disk.tail is not None or last < disk.last:
                 self._shrink_durable(index, replica, last, synced_term)
             elif not disk.was_replaced(last, synced_term, replica.group.term_of):
-                disk.last = min(last, replica.log.last)
+                in_memory = replica.log.last
+                disk.last = last if last < in_memory else in_memory
 
     def _shrink_durable(self, index: int, replica: _Replica, last: int, last_term: int | None) -> None:
         disk, group = replica.disk, replica.group
@@ -571,14 +572,6 @@ class Invariants:
             self._report(index, replica, "durable-ack", "log", what, log_index=required)
 
     # Bookkeeping
-
-    def _replica(self, group: str, actor: str) -> _Replica:
-        try:
-            return self._replicas[group, actor]
-        except KeyError:
-            replica = self._replicas[group, actor] = _Replica(actor, self._groups[group])
-            self._replicas_of.setdefault(actor, []).append(replica)
-            return replica
 
     def _report(self, index: int, replica: _Replica, kind: str, detail: str, what: str, **evidence: Any) -> None:
         group = replica.group.name
@@ -755,6 +748,25 @@ class _Disk:
         position = last - self.log.base
         is_in_memory = 0 <= position < len(self.log.chain) and term_of[self.log.chain[position]] == last_term
         return not is_in_memory and term_of[self.tail[last - self.tail_first]] == last_term
+
+
+class _Replicas(dict[tuple[str, str], "_Replica"]):
+    """All replicas by (group, actor); one that was not heard of before is made when it is asked for."""
+
+    def __init__(self, groups: Mapping[str, _Group]) -> None:
+        super().__init__()
+        self._groups = groups
+        self._of: dict[str, list[_Replica]] = {}
+
+    def __missing__(self, key: tuple[str, str]) -> _Replica:
+        group, actor = key
+        replica = self[key] = _Replica(actor, self._groups[group])
+        self._of.setdefault(actor, []).append(replica)
+        return replica
+
+    def of(self, actor: str) -> Sequence[_Replica]:
+        """The replicas of one actor."""
+        return self._of.get(actor, ())
 
 
 class _Replica:

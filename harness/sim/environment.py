@@ -275,26 +275,31 @@ class SimEnvironment:
 
     def _step(self, server: SystemServer, messages: list[tuple[str, bytes]]) -> None:
         """Let the server process what came, and whatever its timers make of it at this same instant."""
+        must_sync = server.process(messages)
+        self._record_notes(self.actor, server.notes)
+        self._follow_up(server, must_sync)
+
+    def _follow_up(self, server: SystemServer, must_sync: bool) -> None:
+        """Do what a step made necessary: an fsync, another timer, further steps."""
         overlaps = self._overlaps
         while True:
-            must_sync = server.process(messages)
-            if server.notes:
-                self._record_notes(self.actor, server.notes)
             if not must_sync or overlaps:
-                if server.deadline_ns < self._armed_for:
-                    self._arm(server.deadline_ns)
-                else:  # the common case: the timer that is armed comes soon enough
-                    self._deadline = server.deadline_ns
+                self._arm(server.deadline_ns)
             if must_sync and self._sync is None:
                 self._begin_sync(server)
             if self._sync is not None and not overlaps:
                 return
-            # The timer is armed for the deadline or earlier: while it lies ahead, nothing can be due.
-            if not self._inbox and (self._kernel.now < self._armed or self.clock.monotonic_ns() < server.deadline_ns):
+            if not self._inbox and not self._is_due(server):
                 break
             messages, self._inbox = self._inbox, []
+            must_sync = server.process(messages)
+            self._record_notes(self.actor, server.notes)
         if overlaps and self._sync is None and server.must_sync:
             self._begin_sync(server)
+
+    def _is_due(self, server: SystemServer) -> bool:
+        """Whether the server's time has come. The timer is armed for that time or earlier."""
+        return self._kernel.now >= self._armed and self.clock.monotonic_ns() >= server.deadline_ns
 
     def _begin_sync(self, server: SystemServer) -> None:
         self._sync = server.sync()
@@ -379,9 +384,17 @@ class SimEnvironment:
     def deliver(self, source: str, data: bytes) -> None:
         """Give the actor a datagram. The world has checked that it is up and not paused."""
         if self._idle and self._fast and (self._sync is None or self._overlaps):
-            assert self._server is not None
+            server = self._server
+            assert server is not None
             try:
-                self._step(self._server, [(source, data)])  # it waits, so its inbox is empty
+                must_sync = server.process([(source, data)])  # it waits, so its inbox is empty
+                if server.notes:
+                    self._record_notes(self.actor, server.notes)
+                deadline_ns = server.deadline_ns
+                if must_sync or deadline_ns < self._armed_for or self._kernel.now >= self._armed or self._overlaps:
+                    self._follow_up(server, must_sync)
+                else:  # the common case: nothing to make durable, and the timer that is armed is ahead and in time
+                    self._deadline = deadline_ns
             except Exception as error:
                 self._fail(error)
         else:

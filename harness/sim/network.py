@@ -12,12 +12,13 @@ On a manual link nothing moves unless a script says so: messages wait in `waitin
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappush
 from typing import Any, Protocol
 
 from harness.links import MILLION, Effect, fate, flip_bit
 from harness.plans.plan import LinkSpec, Override
 
-from .kernel.draws import BLOCK_MASK, BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
+from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
 
 Record = Callable[..., None]
@@ -43,13 +44,13 @@ class Mortal(Protocol):
 
 
 class Channel:
-    """The messages of one kind on one link: their ordinal, and what is drawn for the next block of them.
+    """The messages of one kind on one link, and what is drawn for the next of them, a block of 16 at a time.
 
-    `odd` holds the places in the block of messages that a healthy link loses or duplicates: all others need nothing but
-    their delay.
+    `delays` holds a delay for each message of the block that is still to come, the next one last. It is negative, the
+    complement of the delay, for a message that a healthy link loses or duplicates; all others need nothing else.
     """
 
-    __slots__ = ("base", "delays", "handling_ns", "key", "odd", "ordinal", "seed", "spec", "streams", "word")
+    __slots__ = ("_block", "base", "delays", "handling_ns", "key", "seed", "spec", "streams", "word")
 
     def __init__(
         self,
@@ -62,27 +63,35 @@ class Channel:
     ) -> None:
         self.seed, self.key, self.word, self.spec, self.handling_ns = seed, key, word, spec, handling_ns
         self.base = base
-        self.ordinal = 0
-        self.odd: frozenset[int] = frozenset()
+        self._block = -1
         self.delays: list[int] = []
         self.streams: dict[str, Draws] = {"": Draws(seed, "delay", *key)}
 
-    def refill(self, block: int) -> None:
-        """Draw the delays of a block of messages: the link's own, and the receiver's handling."""
+    @property
+    def ordinal(self) -> int:
+        """Of the message whose delay was taken last: how many of its kind went over this link before it."""
+        return (self._block + 1 << BLOCK_SHIFT) - len(self.delays) - 1
+
+    def refill(self) -> None:
+        """Draw the delays of the next block of messages: the link's own, and the receiver's handling."""
+        self._block = block = self._block + 1
         spec = self.spec
         low, span = spec.delay_min_ns + self.handling_ns[0], spec.delay_max_ns - spec.delay_min_ns
         handling_span = self.handling_ns[1] - self.handling_ns[0] + 1
         values = self.streams[""].block(block)
         if spec.shape == "uniform":
             span += 1
-            self.delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * handling_span >> 32) for v in values]
+            delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * handling_span >> 32) for v in values]
         else:
             # `delay_max_ns` is then the mean of the exponential part plus the minimum
-            self.delays = [
+            delays = [
                 low + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000 + ((v & 0xFFFFFFFF) * handling_span >> 32)
                 for v in values
             ]
-        self.odd = frozenset(slot for effect in self.base for slot in self._hit_by(effect, block))
+        for slot in {slot for effect in self.base for slot in self._hit_by(effect, block)}:
+            delays[slot] = ~delays[slot]
+        delays.reverse()
+        self.delays[:] = delays  # the same list: the network keeps it at hand
 
     def _hit_by(self, effect: Effect, block: int) -> list[int]:
         """The places in a block of messages to which an effect happens: `links.happens` of each one's first draw."""
@@ -114,32 +123,46 @@ class Link:
         "clogged",
         "clogs",
         "cuts",
+        "delays",
         "effects",
         "free_ns",
         "manual",
         "ordinal",
+        "overridden",
         "plain",
         "source",
         "target",
     )
 
-    def __init__(self, source: str, target: Receiver, base: tuple[Effect, ...], *, manual: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        target: Receiver,
+        base: tuple[Effect, ...],
+        *,
+        manual: bool = False,
+        overridden: bool = False,
+    ) -> None:
         self.source, self.target = source, target
         self.ordinal = target.ordinal
         self.manual = manual  # messages wait for a script
+        self.overridden = overridden  # the plan says what becomes of some of its messages
         self.base = base  # what a healthy link does
         self.channels: dict[str, Channel] = {}
-        self.cuts: dict[str, int] = {}  # fault id -> messages it swallowed
+        self.delays: dict[str, list[int]] = {}  # those of the channels
+        self.cuts: set[str] = set()  # faults that let nothing through
         self.effects: dict[str, Effect] = {}  # by fault id
         self.clogs: set[str] = set()
         self.clogged: list[tuple[int, bytes]] = []
         self.bytes_per_s: dict[str, int] = {}
         self.free_ns = 0  # when a limited link is free again
-        self.plain = not manual  # no fault is on it: nothing but what a healthy link does can happen to a message
+        self.plain = True  # no fault is on it: nothing but what a healthy link does can happen to a message
+        self.settle()
 
     def settle(self) -> None:
         """Work out `plain` after a change."""
-        self.plain = not (self.manual or self.cuts or self.effects or self.clogs or self.bytes_per_s)
+        faults = self.cuts or self.effects or self.clogs or self.bytes_per_s
+        self.plain = not (self.manual or self.overridden or faults)
 
 
 class Network:
@@ -154,6 +177,7 @@ class Network:
         overrides: tuple[Override, ...] = (),
     ) -> None:
         self._kernel = kernel
+        self._append = kernel.log.append
         self._record = record
         self._kind_of = kind_of
         self.links: dict[str, dict[str, Link]] = {}
@@ -164,6 +188,7 @@ class Network:
         self._touched: dict[str, list[Link]] = {}  # fault id -> links that it is on
         self._specs: dict[tuple[str, str], tuple[LinkSpec, tuple[int, int]]] = {}
         self._overrides = {(o.source, o.target, o.message, o.ordinal): o for o in overrides}
+        self._overridden = {(o.source, o.target) for o in overrides}
 
     def connect(
         self, source: str, target: Receiver, spec: LinkSpec, handling_ns: tuple[int, int], *, manual: bool = False
@@ -174,15 +199,17 @@ class Network:
             base.append(Effect(id="link", what="loss", ppm=spec.loss_ppm))
         if spec.duplicate_ppm:
             base.append(Effect(id="link", what="duplicate", ppm=spec.duplicate_ppm, span_ns=2 * spec.delay_max_ns))
-        self.links.setdefault(source, {})[target.name] = Link(source, target, tuple(base), manual=manual)
+        overridden = (source, target.name) in self._overridden
+        link = Link(source, target, tuple(base), manual=manual, overridden=overridden)
+        self.links.setdefault(source, {})[target.name] = link
         self._specs[source, target.name] = (spec, handling_ns)
 
     def sender(self, source: str, life: Mortal) -> Callable[[str, bytes], None]:
         """The function with which one incarnation of `source` sends: the hot path of a run. The dead send nothing."""
-        kernel, log, kind_of = self._kernel, self._kernel.log, self._kind_of
+        kernel, append, kind_of = self._kernel, self._append, self._kind_of
         links = self.links.setdefault(source, {})
         arrive, at = self._arrive, kernel.at
-        special = bool(self._overrides)
+        heap, is_exact = kernel.heap, not kernel.quantum_ns
 
         def send(target: str, data: bytes) -> None:
             if life.dead:
@@ -194,37 +221,47 @@ class Network:
                 return
             word = kind_of(data)
             try:
-                channel = link.channels[word]
+                delays = link.delays[word]
             except KeyError:
-                spec, handling_ns = self._specs[source, target]
-                channel = Channel(kernel.seed, (source, target, word), word, spec, handling_ns, link.base)
-                link.channels[word] = channel
-            ordinal = channel.ordinal
-            channel.ordinal = ordinal + 1
-            slot = ordinal & BLOCK_MASK
-            if not slot:
-                channel.refill(ordinal >> BLOCK_SHIFT)
+                delays = self._open(link, word)
+            if not delays:
+                link.channels[word].refill()
+            delay_ns = delays.pop()
             self.messages = message = self.messages + 1
             now = kernel.now
-            log.append((now, "send", source, message, target, word, len(data)))
-            if link.plain and slot not in channel.odd and not special:
-                at(now + channel.delays[slot], link.ordinal, arrive, (link, message, data))
+            append((now, "send", source, message, target, word, len(data)))
+            if link.plain and delay_ns >= 0:
+                if is_exact:
+                    kernel.sequence = sequence = kernel.sequence + 1
+                    heappush(heap, (now + delay_ns, 0, sequence, arrive, (link, message, data)))
+                else:
+                    at(now + delay_ns, link.ordinal, arrive, (link, message, data))
             else:
-                self._decide(link, channel, ordinal, message, data)
+                self._decide(link, word, delay_ns if delay_ns >= 0 else ~delay_ns, message, data)
 
         return send
 
-    def _decide(self, link: Link, channel: Channel, ordinal: int, message: int, data: bytes) -> None:
+    def _open(self, link: Link, word: str) -> list[int]:
+        """Make the channel of a kind of messages that this link has not carried yet. Returns its delays."""
+        source, target = link.source, link.target.name
+        spec, handling_ns = self._specs[source, target]
+        channel = Channel(self._kernel.seed, (source, target, word), word, spec, handling_ns, link.base)
+        link.channels[word] = channel
+        link.delays[word] = channel.delays
+        return channel.delays
+
+    def _decide(self, link: Link, word: str, delay_ns: int, message: int, data: bytes) -> None:
         """The slow path of sending: something may be wrong with the link."""
         kernel = self._kernel
         if link.manual:
-            self.waiting[message] = (link, channel.word, data)
+            self.waiting[message] = (link, word, data)
             return
         if link.cuts:
             self._swallow(link, message)
             return
-        delay_ns = channel.delays[ordinal & BLOCK_MASK]
-        override = self._overrides.get((link.source, link.target.name, channel.word, ordinal))
+        channel = link.channels[word]
+        ordinal = channel.ordinal
+        override = self._overrides.get((link.source, link.target.name, word, ordinal))
         if override is not None:
             self._obey(override, link, message, data, override.delay_ns or delay_ns)
             return
@@ -238,7 +275,7 @@ class Network:
         for fault in decided.hit:
             self.hits[fault] = self.hits.get(fault, 0) + 1
         if not decided.arrivals:
-            self._record("drop", link.target.name, message, "loss")
+            self._drop(link, message, "loss")
         for arrival in decided.arrivals:
             copy = data if arrival.flip is None else flip_bit(data, arrival.flip)
             if arrival.is_copy:
@@ -249,7 +286,7 @@ class Network:
     def _obey(self, override: Override, link: Link, message: int, data: bytes, delay_ns: int) -> None:
         """Do with a message what the plan says: no draw has a say, and only what may be in its way later does."""
         if override.fate == "drop":
-            self._record("drop", link.target.name, message, "override")
+            self._drop(link, message, "override")
             return
         if override.fate == "duplicate":
             self._copy(link, message, data, delay_ns)
@@ -261,23 +298,26 @@ class Network:
         self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self._arrive, (link, self.messages, data))
 
     def _swallow(self, link: Link, message: int) -> None:
+        hits = self.hits
         for fault in link.cuts:
-            link.cuts[fault] += 1
-            self.hits[fault] = self.hits.get(fault, 0) + 1
-        self._record("drop", link.target.name, message, "cut")
+            hits[fault] = hits.get(fault, 0) + 1
+        self._drop(link, message, "cut")
+
+    def _drop(self, link: Link, message: int, why: str) -> None:
+        self._append((self._kernel.now, "drop", link.target.name, message, why))
 
     def _arrive(self, argument: tuple[Link, int, bytes]) -> None:
         link, message, data = argument
         target, source = link.target, link.source
         if link.plain and target.is_up and not target.paused:
             self.delivered += 1
-            kernel = self._kernel
-            kernel.log.append((kernel.now, "deliver", target.name, message, source))
-            target.receive(source, data)
+            append, receive = self._append, target.receive
+            append((self._kernel.now, "deliver", target.name, message, source))
+            receive(source, data)
         elif link.cuts:
             self._swallow(link, message)
         elif not target.is_up:
-            self._record("drop", target.name, message, "down")
+            self._drop(link, message, "down")
         elif link.clogs:
             for fault in link.clogs:
                 self.hits[fault] = self.hits.get(fault, 0) + 1
@@ -286,8 +326,7 @@ class Network:
             target.hold(self._arrive, argument)
         else:
             self.delivered += 1
-            kernel = self._kernel
-            kernel.log.append((kernel.now, "deliver", target.name, message, source))
+            self._append((self._kernel.now, "deliver", target.name, message, source))
             target.receive(source, data)
 
     # -- what faults do -------------------------------------------------------------------------------------------
@@ -295,7 +334,7 @@ class Network:
     def cut(self, fault: str, edges: tuple[tuple[str, str], ...]) -> None:
         """Cut directed edges until `mend` with the same fault."""
         for link in self._touch(fault, edges):
-            link.cuts[fault] = 0
+            link.cuts.add(fault)
             link.settle()
 
     def affect(self, fault: str, effect: Effect, edges: tuple[tuple[str, str], ...]) -> None:
@@ -322,7 +361,7 @@ class Network:
             if keep(link.source, link.target.name):
                 self._touched.setdefault(fault, []).append(link)
                 continue
-            link.cuts.pop(fault, None)
+            link.cuts.discard(fault)
             link.effects.pop(fault, None)
             link.bytes_per_s.pop(fault, None)
             link.clogs.discard(fault)
@@ -353,5 +392,5 @@ class Network:
         entry = self.waiting.pop(message, None)
         if entry is None:
             return False
-        self._record("drop", entry[0].target.name, message, "script")
+        self._drop(entry[0], message, "script")
         return True

@@ -40,7 +40,8 @@ class Recorder:
             handler(log.base + len(log.rows), row)
         elif kind == "probe":
             self.probes[fields[0]] += 1
-        log.append(row)
+        append = log.append
+        append(row)
 
     def notes(self, actor: str, notes: list[tuple[Any, ...]]) -> None:
         """Record what a replica said of itself, rows without time and actor, and empty the list."""
@@ -48,7 +49,7 @@ class Recorder:
         if kernel.closed:
             notes.clear()
             return
-        now = kernel.now
+        now, append = kernel.now, log.append
         for index, note in enumerate(notes, log.base + len(log.rows)):
             kind = note[0]
             row = (now, kind, actor, *note[1:])
@@ -57,7 +58,7 @@ class Recorder:
                 handler(index, row)
             elif kind == "probe":
                 self.probes[note[1]] += 1
-            log.append(row)
+            append(row)
         notes.clear()
 
     def op(

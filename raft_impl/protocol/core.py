@@ -116,6 +116,7 @@ class Raft:
         self._held = False
         self._idle = Ready()  # what inputs return during a hold; stays empty
         self._same_term: dict[type, Handler] = self._handlers()
+        self._lead_as(None)
 
     # life
 
@@ -309,22 +310,28 @@ class Raft:
         return self._idle if self._held else self._finish(now)
 
     def _handlers(self) -> dict[type, Handler]:
-        """What to do with a message of the current term."""
+        """What to do with a message of the current term; `_lead_as` adds the answers to a leader's messages."""
         return {
             PreVote: self._on_pre_vote,
             PreVoteReply: self._on_pre_vote_reply,
             Vote: self._on_vote,
             VoteReply: self._on_vote_reply,
             Append: self._on_append,
-            AppendReply: self._on_append_reply,
-            AppendReject: self._on_append_reject,
             Heartbeat: self._on_heartbeat,
-            HeartbeatReply: self._on_heartbeat_reply,
             SnapshotChunk: self._on_snapshot,
-            SnapshotReply: self._on_snapshot_reply,
             Read: self._on_read,
             ReadReply: self._on_read_reply,
             TimeoutNow: self._on_timeout_now,
+        }
+
+    def _lead_as(self, lead: Leader | None) -> None:
+        """Begin or end a leadership: answers of followers are for the leader alone, and nobody else looks at them."""
+        self._lead = lead
+        self._same_term |= {
+            AppendReply: lead.on_append_reply if lead is not None else _ignore,
+            AppendReject: lead.on_append_reject if lead is not None else _ignore,
+            HeartbeatReply: lead.on_heartbeat_reply if lead is not None else _ignore,
+            SnapshotReply: lead.on_snapshot_reply if lead is not None else _ignore,
         }
 
     def _later_term(self, now: int, source: NodeId, message: Message) -> None:
@@ -413,7 +420,7 @@ class Raft:
         self._set_leader(replica.node)
         self._votes = {}
         self._election_at_ns = FAR_NS
-        self._lead = Leader(replica, now)
+        self._lead_as(Leader(replica, now))
 
     def _become_follower(self, now: int, term: Term, leader: NodeId | None) -> None:
         """Follow in `term`. A vote already cast in that term stays cast."""
@@ -421,7 +428,9 @@ class Raft:
         deposed = term > replica.term
         if deposed:
             replica.adopt_term(term)
-        lead, self._lead = self._lead, None
+        lead = self._lead
+        if lead is not None:
+            self._lead_as(None)
         self._set_role(Role.FOLLOWER)
         self._set_leader(leader)
         self._votes = {}
@@ -511,8 +520,8 @@ class Raft:
             self._become_follower(now, self._replica.term, source)
         elif self._leader != source:
             self._set_leader(source)
-        self._contact_ns = now
-        self._extend_election_timer(now)
+        self._contact_ns = self._timer_began_ns = now
+        self._election_at_ns = now + self._timeout_ns
         return True
 
     def _on_append(self, now: int, source: NodeId, message: Append) -> None:
@@ -527,23 +536,7 @@ class Raft:
         if self._follow(now, source):
             self._follower.on_snapshot(source, message)
 
-    # messages for a leader
-
-    def _on_append_reply(self, now: int, source: NodeId, message: AppendReply) -> None:
-        if self._lead is not None:
-            self._lead.on_append_reply(now, source, message)
-
-    def _on_append_reject(self, now: int, source: NodeId, message: AppendReject) -> None:
-        if self._lead is not None:
-            self._lead.on_append_reject(now, source, message)
-
-    def _on_heartbeat_reply(self, now: int, source: NodeId, message: HeartbeatReply) -> None:
-        if self._lead is not None:
-            self._lead.on_heartbeat_reply(now, source, message)
-
-    def _on_snapshot_reply(self, now: int, source: NodeId, message: SnapshotReply) -> None:
-        if self._lead is not None:
-            self._lead.on_snapshot_reply(now, source, message)
+    # reads
 
     def _on_read(self, now: int, source: NodeId, message: Read) -> None:
         if self._lead is not None:
@@ -597,7 +590,8 @@ class Raft:
         """Send what is due, close the `Ready`, and say when to wake."""
         lead, replica = self._lead, self._replica
         if lead is not None:
-            lead.flush(now)
+            if lead.has_news:
+                lead.flush(now)
             if lead.resigned:
                 self._become_follower(now, replica.term, None)
         elif self._forwarded.waiting and self._leader is not None:
@@ -606,17 +600,22 @@ class Raft:
         ready = replica.collect()
         if self._offered_ns is None:
             ready.wants_timeout = True
-        ready.wake_at_ns = self._next_wake_ns()
+        lead = self._lead
+        if lead is not None:
+            ready.wake_at_ns = lead.next_wake_ns()
+        else:
+            election_at, read_until = self._election_at_ns, self._forwarded.deadline_ns
+            ready.wake_at_ns = election_at if election_at < read_until else read_until
         return ready
 
     def _nothing(self) -> Ready:
         """What an input gives from which nothing follows."""
         if self._held:
             return self._idle
-        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=self._next_wake_ns())
+        lead = self._lead
+        wake_at = min(self._election_at_ns, self._forwarded.deadline_ns) if lead is None else lead.next_wake_ns()
+        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=wake_at)
 
-    def _next_wake_ns(self) -> int:
-        """When something is due next."""
-        if self._lead is not None:
-            return self._lead.next_wake_ns()
-        return min(self._election_at_ns, self._forwarded.deadline_ns)
+
+def _ignore(now: int, source: NodeId, message: Message) -> None:
+    """An answer to a leader that leads no more."""

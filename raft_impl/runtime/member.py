@@ -61,7 +61,6 @@ class Member:
     __slots__ = (
         "_acks",
         "_applied",
-        "_core",
         "_desk",
         "_env",
         "_incarnation",
@@ -88,6 +87,7 @@ class Member:
         "_trailing_entries",
         "_waiting",
         "_wal",
+        "core",
         "group",
         "is_held",
         "must_sync",
@@ -127,7 +127,8 @@ class Member:
         self._wal = Wal(
             env.disk, group, segment_bytes=options["segment_bytes"], trailing_entries=self._trailing_entries
         )
-        self._core: Raft
+        self.core: Raft
+        """The protocol; whatever an input of it gives goes to `act`. There from `start` on."""
         self._machine = self._new_machine()
         self._incoming: SessionedMachine | None = None  # an installed image that is not durable yet
         self._applied = 0
@@ -156,7 +157,7 @@ class Member:
             self._machine.restore(snapshot.data)
             self._applied = self._snapshot_index = snapshot.meta.index
         now = self._env.clock.monotonic_ns()
-        self._core = Raft(
+        self.core = Raft(
             NodeId(self._env.actor),
             core_config(self._options),
             hard_state=recovered.hard_state,
@@ -167,26 +168,22 @@ class Member:
             now=now,
             incarnation=self._incarnation,
         )
-        self._act(now, self._core.start(now))
+        self.act(now, self.core.start(now))
 
     def hold(self) -> None:
         """Collect the coming inputs into one batch."""
         self.is_held = True
-        self._core.hold()
+        self.core.hold()
 
     def release(self, now: int) -> None:
         """Act on the batch."""
         self.is_held = False
-        self._act(now, self._core.release(now))
-
-    def step(self, now: int, source: str, message: Any) -> None:
-        """Handle a peer's message."""
-        self._act(now, self._core.step(now, NodeId(source), message))
+        self.act(now, self.core.release(now))
 
     def wake(self, now: int) -> None:
         """The time that the core asked for has come."""
-        self._act(now, self._core.wake(now))
-        if self._machine.level < self._level and self._core.is_leader:
+        self.act(now, self.core.wake(now))
+        if self._machine.level < self._level and self.core.is_leader:
             self._ask_levels(now)
 
     # The disk.
@@ -210,11 +207,11 @@ class Member:
         waiting = self._waiting
         while waiting and waiting[0][0] <= ack.token:
             self._complete(now, waiting.popleft()[1])
-        self._act(now, self._core.persisted(now, ack))
+        self.act(now, self.core.persisted(now, ack))
 
     # Acting on what the core wants.
 
-    def _act(self, now: int, ready: Ready) -> None:
+    def act(self, now: int, ready: Ready) -> None:
         """Do what may be done at once, and leave the rest for the fsync if one is needed or under way.
 
         Answers count as what may be done at once: a refusal promises nothing, a read index was committed by a durable
@@ -243,7 +240,7 @@ class Member:
                 self._complete(now, ready)
         if ready.wants_timeout:
             timeout_ns = self._timeout_ns + self._env.randomness.below(self._timeout_ns, "election")
-            self._act(now, self._core.offer_timeout(timeout_ns))
+            self.act(now, self.core.offer_timeout(timeout_ns))
 
     def _complete(self, now: int, ready: Ready) -> None:
         """Do what depended on durability."""
@@ -255,18 +252,19 @@ class Member:
             self._apply(ready.apply)
         if ready.apply or ready.restore is not None:
             self._desk.answer_readers(self._applied, self._machine)
-            self._core.applied(now, Index(self._applied))
+            self.core.applied(now, Index(self._applied))
             if self._snapshot_threshold and self._applied - self._snapshot_index >= self._snapshot_threshold:
                 self._compact(now)
 
     def _send_all(self, messages: list[tuple[NodeId, Any]]) -> None:
+        send = self._send
         last: Any = None
         frame = b""
         for target, message in messages:
             if message is not last:  # a heartbeat is one object for all its targets
                 frame = encode(self.group, message)
                 last = message
-            self._send(target, frame)
+            send(target, frame)
 
     def _take_notes(self, ready: Ready) -> None:
         group, notes = self.group, self._notes
@@ -316,9 +314,9 @@ class Member:
     def _compact(self, now: int) -> None:
         """Take a snapshot of the machine as it is, and let the log before it go, but for the trailing entries."""
         index = Index(self._applied)
-        snapshot = Snapshot(self._core.snapshot_meta(index), self._machine.snapshot())
+        snapshot = Snapshot(self.core.snapshot_meta(index), self._machine.snapshot())
         self._snapshot_index = self._applied
-        self._act(now, self._core.compact(now, Index(max(0, index - self._trailing_entries)), snapshot))
+        self.act(now, self.core.compact(now, Index(max(0, index - self._trailing_entries)), snapshot))
 
     def _new_machine(self) -> SessionedMachine:
         return SessionedMachine(CATALOG[self._spec.machine](), known_level=self._level)
@@ -329,7 +327,7 @@ class Member:
         """Handle an attempt that the server has found to be no duplicate."""
         match request.action:
             case Action.READ:
-                self._act(now, self._core.read(now, Reader(source, request.id, request.call)))
+                self.act(now, self.core.read(now, Reader(source, request.id, request.call)))
             case Action.CALL:
                 self._call(now, Waiter(source, request.id, request.session, request.sequence), request.call)
             case Action.OPEN:
@@ -345,14 +343,14 @@ class Member:
                 self._probe(REPEATED_COMMAND)
                 self._desk.answer(waiter.source, waiter.id, *known)
                 return
-            if self._core.is_leader and self._desk.joins(waiter, self._core.term):
+            if self.core.is_leader and self._desk.joins(waiter, self.core.term):
                 return
         command = Command(LogAction.CALL, self._stamp(now), waiter.session, waiter.sequence, call)
         self._propose(now, waiter, command)
 
     def _propose(self, now: int, waiter: Waiter, command: Command) -> None:
         self._desk.expect(waiter)
-        self._act(now, self._core.propose(now, waiter, encode_command(command)))
+        self.act(now, self.core.propose(now, waiter, encode_command(command)))
 
     def _take_answer(self, answer: Answer) -> None:
         tag = answer.tag
@@ -373,7 +371,7 @@ class Member:
 
     def _stamp(self, now: int) -> int:
         """The cluster clock: log time, continued on this leader's monotonic clock (see `machines.sessions`)."""
-        term = self._core.term
+        term = self.core.term
         if term != self._stamp_term:
             self._stamp_term, self._stamp_base_ns, self._stamp_since_ns = term, self._machine.time_ns, now
         return self._stamp_base_ns + now - self._stamp_since_ns
@@ -386,7 +384,7 @@ class Member:
 
     def hear_level(self, now: int, source: str, tell: LevelTell) -> None:
         """Raise the group's level as soon as every member knows a higher one."""
-        if not self._core.is_leader or tell.term != self._core.term:
+        if not self.core.is_leader or tell.term != self.core.term:
             return
         self._levels[source] = tell.level
         common = min(self._levels.get(node, 0) for node in self._others()) if self._others() else self._level
@@ -400,17 +398,17 @@ class Member:
         self._levels.clear()
         others = self._others()
         for node in others:
-            self._send(node, encode(self.group, LevelAsk(self._core.term)))
+            self._send(node, encode(self.group, LevelAsk(self.core.term)))
         if not others:
             self._propose_level(now, self._level)
 
     def _propose_level(self, now: int, level: int) -> None:
         """A repeated or lost proposal does no harm: a level only rises, and the leader asks again until it has."""
         self._levels.clear()
-        self._act(now, self._core.propose(now, None, pack(level), EntryKind.FEATURE))
+        self.act(now, self.core.propose(now, None, pack(level), EntryKind.FEATURE))
 
     def _others(self) -> tuple[NodeId, ...]:
-        return tuple(node for node in members(self._core.status().membership) if node != self._env.actor)
+        return tuple(node for node in members(self.core.status().membership) if node != self._env.actor)
 
     # Administration.
 
@@ -419,17 +417,17 @@ class Member:
         admin = _Admin()
         match name:
             case "campaign":
-                if self._core.is_leader:
+                if self.core.is_leader:
                     return False
-                self._act(now, self._core.campaign(now))
+                self.act(now, self.core.campaign(now))
             case "transfer":
-                self._act(now, self._core.transfer(now, admin, NodeId(arguments["target"])))
+                self.act(now, self.core.transfer(now, admin, NodeId(arguments["target"])))
             case "change":
                 fields = {key: self._nodes(arguments.get(key, ())) for key in ("vote", "listen", "leave")}
-                self._act(now, self._core.change(now, admin, Change(**fields)))
+                self.act(now, self.core.change(now, admin, Change(**fields)))
             case "compact":
                 # An image that was installed and is not durable yet has moved the log's beginning past the machine.
-                if self._applied <= self._snapshot_index or self._core.term_at(Index(self._applied)) is None:
+                if self._applied <= self._snapshot_index or self.core.term_at(Index(self._applied)) is None:
                     return False
                 self._compact(now)
             case _:
@@ -438,9 +436,9 @@ class Member:
 
     def resign(self, now: int) -> bool:
         """Begin to hand leadership to the voter that is furthest, if this replica leads. True when that was begun."""
-        status = self._core.status()
+        status = self.core.status()
         voters = [node for node in status.membership.voters if node in status.peers]
-        if not self._core.is_leader or not voters:
+        if not self.core.is_leader or not voters:
             return False
         heir = max(voters, key=lambda node: status.peers[node].match)
         return self.command(now, "transfer", {"target": heir})
@@ -452,12 +450,12 @@ class Member:
     @property
     def is_leader(self) -> bool:
         """Whether this replica leads its group, as far as it knows."""
-        return self._core.is_leader
+        return self.core.is_leader
 
     def inspect(self) -> dict[str, Any]:
         """What this replica is and holds, for people."""
         return {
-            **msgspec.to_builtins(self._core.status()),
+            **msgspec.to_builtins(self.core.status()),
             "digest": self._machine.digest.hex(),
             "sessions": self._machine.session_count,
             "level": self._machine.level,

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..machines.features import LEVEL
 from ..protocol.ready import FAR_NS
+from ..protocol.state import NodeId
 from .client import RECONNECT
 from .env import Environment
 from .member import GroupSpec, Member
@@ -63,10 +64,12 @@ class Server:
             return self._process_batch(now, messages)
         for source, frame in messages:
             decoded = decode(frame)
-            if decoded is not None and type(decoded[1]) in PROTOCOL_TYPES and decoded[0] == only.group:
-                only.step(now, source, decoded[1])
-            else:
-                self._handle(now, source, decoded)
+            if decoded is not None:
+                group, message = decoded
+                if type(message) in PROTOCOL_TYPES and group == only.group:
+                    only.act(now, only.core.step(now, NodeId(source), message))
+                    continue
+            self._handle(now, source, decoded)
         if only.wake_at_ns <= now:
             only.wake(now)
         self.deadline_ns = only.wake_at_ns
@@ -143,7 +146,8 @@ class Server:
         deadline_ns = FAR_NS
         for member in self._all:
             must_sync = must_sync or member.must_sync
-            deadline_ns = min(deadline_ns, member.wake_at_ns)
+            if member.wake_at_ns < deadline_ns:
+                deadline_ns = member.wake_at_ns
         self.must_sync = must_sync
         self.deadline_ns = 0 if must_sync and self.storage == "sync" else deadline_ns
 
@@ -157,7 +161,7 @@ class Server:
             return
         kind = type(message)
         if kind in PROTOCOL_TYPES:
-            member.step(now, source, message)
+            member.act(now, member.core.step(now, NodeId(source), message))
         elif kind is Request:
             self._request(now, source, member, message)
         elif kind is Hello:

@@ -145,4 +145,7 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
 
 def kind_of(frame: bytes) -> str:
     """The kind word of a frame, from its header alone; `garbage` for what is none."""
-    return _WORDS.get(frame[:2], GARBAGE) if len(frame) >= _HEADER_BYTES else GARBAGE
+    try:
+        return _WORDS[frame[:2]] if len(frame) >= _HEADER_BYTES else GARBAGE
+    except KeyError:
+        return GARBAGE

@@ -86,14 +86,14 @@ class Kernel(trio.abc.Clock):
         self.now = 0  # virtual ns since the start of the run
         self.log = log
         self.seed = seed
-        self._quantum_ns = quantum_ns
+        self.quantum_ns = quantum_ns
         self.closed = False
         self.why = ""  # why the run ended
         self.error: BaseException | None = None
         self.passes = 0  # passes of Trio's scheduler
-        self._heap: list[_Entry] = []
+        self.heap: list[_Entry] = []
         self._ahead: list[_Entry] = []  # those of the heap that are far ahead, earliest last
-        self._sequence = 0  # entries ever made
+        self.sequence = 0  # entries ever made
         self._dropped = 0  # entries left over at the end
         self._woke = False
         self._main: trio.lowlevel.Task | None = None
@@ -111,21 +111,21 @@ class Kernel(trio.abc.Clock):
     def at(self, time_ns: int, actor: int, callback: Callback, argument: Any = None) -> None:
         """Call `callback(argument)` at a virtual time (now, if it is past); `actor` is whom the tie policy ranks."""
         tie = 0
-        if self._quantum_ns:
-            time_ns = -(-time_ns // self._quantum_ns) * self._quantum_ns
+        if self.quantum_ns:
+            time_ns = -(-time_ns // self.quantum_ns) * self.quantum_ns
             if self._tie is not None:
                 tie = self._tie(actor)
         if time_ns < self.now:
             time_ns = self.now
-        self._sequence = sequence = self._sequence + 1
-        heappush(self._heap, (time_ns, tie, sequence, callback, argument))
+        self.sequence = sequence = self.sequence + 1
+        heappush(self.heap, (time_ns, tie, sequence, callback, argument))
 
     def exactly(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
         """Like `at`, without quantum and before everything else of that instant: for faults and phases."""
-        self._sequence = sequence = self._sequence + 1
+        self.sequence = sequence = self.sequence + 1
         entry = (max(time_ns, self.now), -1, sequence, callback, argument)
         if time_ns - self.now < _FAR_AHEAD_NS:
-            heappush(self._heap, entry)
+            heappush(self.heap, entry)
         else:
             insort(self._ahead, entry, key=_earliest_last)
 
@@ -156,8 +156,8 @@ class Kernel(trio.abc.Clock):
         self.closed = True
         self.why, self.error = why, error
         self.log.close()
-        self._dropped = len(self._heap) + len(self._ahead)
-        self._heap.clear()
+        self._dropped = len(self.heap) + len(self._ahead)
+        self.heap.clear()
         self._ahead.clear()
         if self._supervisor is not None:
             supervisor, self._supervisor = self._supervisor, None
@@ -192,7 +192,7 @@ class Kernel(trio.abc.Clock):
         if deadline != self._deadline:
             self._deadline, self._deadline_ns = deadline, _to_ns(deadline)
         limit = self._deadline_ns
-        heap, pop = self._heap, heappop
+        heap, pop = self.heap, heappop
         self._woke = False
         try:
             while heap or self._ahead:
@@ -222,7 +222,7 @@ class Kernel(trio.abc.Clock):
 
     def _bring_near(self) -> int:
         """Put into the heap what is no longer far ahead. Returns up to when the heap holds all that will ever come."""
-        heap, ahead = self._heap, self._ahead
+        heap, ahead = self.heap, self._ahead
         first_ns = heap[0][0] if heap else FAR
         if ahead:
             first_ns = min(first_ns, ahead[-1][0])
@@ -234,7 +234,7 @@ class Kernel(trio.abc.Clock):
     @property
     def pops(self) -> int:
         """How many events were taken from the heap."""
-        return self._sequence - len(self._heap) - len(self._ahead) - self._dropped
+        return self.sequence - len(self.heap) - len(self._ahead) - self._dropped
 
     def note_pass(self) -> None:
         """Called once for each pass of Trio's scheduler: counts, and finds tasks that spin."""

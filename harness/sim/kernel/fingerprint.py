@@ -33,7 +33,7 @@ class Log:
         self.kept_from: int | None = 0 if keep else None
         self.closed = False
         self.append = self.rows.append
-        """Add a row; the hot path. Call `settle` now and then (the kernel does, between events)."""
+        """Add a row; the hot path, so it may be kept at hand. Call `settle` now and then (the kernel does)."""
 
     @property
     def index(self) -> int:
@@ -56,7 +56,7 @@ class Log:
             self.settle()
             self._flush(self.rows[:])
             self.closed = True
-            self.append = _ignore
+            self.rows = []  # what `append` adds from now on is no part of the log
         return self._hash.hexdigest()
 
     def seed(self, *parts: bytes) -> None:
@@ -73,7 +73,3 @@ class Log:
             self.kept += batch[max(0, self.kept_from - self.base) :]
         self.base += len(batch)
         del self.rows[: len(batch)]
-
-
-def _ignore(row: Row) -> None:
-    """Swallow a row that comes after the end."""
