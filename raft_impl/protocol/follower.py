@@ -43,7 +43,7 @@ class Follower:
         commit = message.commit if message.commit < match else match
         if commit > replica.commit:
             replica.commit_to(commit)
-        replica.out.send_after.append((source, AppendReply(replica.term, match)))
+        replica.out.send_after.append((source, AppendReply(replica.term, match, message.round)))
 
     def on_snapshot(self, source: NodeId, message: SnapshotChunk) -> None:
         """Collect chunks in order; with the last one, replace state and log by the snapshot (figure 13)."""

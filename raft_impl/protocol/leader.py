@@ -164,6 +164,8 @@ class Leader:
         if progress is None or message.match > self._replica.log.last:
             return
         progress.heard_ns = now
+        if message.round > progress.round:
+            self._confirm(progress, message.round)
         if progress.accepted(message.match, self._replica.log.base):
             if progress.match > self._replica.commit:
                 self.advance_commit(now)
@@ -190,13 +192,9 @@ class Leader:
         progress.heard_ns = now
         if message.round <= progress.round:
             return
-        sent_ns = self._rounds.sent_ns(message.round)
+        sent_ns = self._confirm(progress, message.round)
         if sent_ns is None:
             return
-        progress.round = message.round
-        progress.confirmed_ns = sent_ns
-        if self._reads.rounds:
-            self._count_confirmations()
         waits = progress.match < self._replica.log.last or progress.pace is not _REPLICATE
         if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
             # Whatever we sent last left a heartbeat interval before this round did, and has no answer: it is lost.
@@ -275,12 +273,7 @@ class Leader:
             self._count_confirmations()
         if self._feed_all:
             self._feed_all = False
-            made: dict[Index, tuple[Append, int]] = {}
-            for node, progress in self._peers.items():
-                self._feed(now, node, progress, made)
-            if self._config.reads != "lease" and all(progress.is_prompt for progress in self._peers.values()):
-                # Heartbeats are for idle periods (figure 2). Leases are counted by rounds, so they need all of them.
-                self._heartbeat_at_ns = now + self._config.heartbeat_ns
+            self._feed_everybody(now)
         self.has_news = bool(self._reads.waiting)
 
     def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
@@ -307,12 +300,17 @@ class Leader:
         return index
 
     def _feed(
-        self, now: int, node: NodeId, progress: Progress, made: dict[Index, tuple[Append, int]] | None = None
+        self,
+        now: int,
+        node: NodeId,
+        progress: Progress,
+        made: dict[Index, tuple[Append, int]] | None = None,
+        number: int = 0,
     ) -> None:
         """Send the follower what it lacks, as far as its window allows.
 
         `made` holds the appends that others were given at this very moment, with their sizes, by their first index:
-        followers in step get one and the same message.
+        followers in step get one and the same message. They all belong to the round `number`.
         """
         replica = self._replica
         log = replica.log
@@ -322,7 +320,7 @@ class Leader:
                 return
             found = made.get(progress.next) if made is not None else None
             if found is None:
-                found = self._make_append(progress.next)
+                found = self._make_append(progress.next, number)
                 if found is None:
                     # The entry before the next one is gone, so nothing could verify an append, not even an empty one.
                     self._begin_snapshot(now, node, progress)
@@ -333,7 +331,19 @@ class Leader:
             replica.out.send_now.append((node, message))
             progress.sent(Index(message.prev_index + len(message.entries)), size, now)
 
-    def _make_append(self, first: Index) -> tuple[Append, int] | None:
+    def _feed_everybody(self, now: int) -> None:
+        """Send all followers what they lack. That is a heartbeat too, if none of them owes an earlier answer.
+
+        Heartbeats are for idle periods (figure 2). A follower that owes an answer may be slow with its disk, or gone.
+        """
+        number = self._rounds.begin(now) if self._config.reads == "lease" else 0  # quorum reads begin their own
+        made: dict[Index, tuple[Append, int]] = {}
+        for node, progress in self._peers.items():
+            self._feed(now, node, progress, made, number)
+        if all(progress.is_prompt for progress in self._peers.values()):
+            self._heartbeat_at_ns = now + self._config.heartbeat_ns
+
+    def _make_append(self, first: Index, number: int) -> tuple[Append, int] | None:
         """The append that begins with `first`, and its bytes; None when our log no longer tells what precedes it."""
         replica, config = self._replica, self._config
         previous = Index(first - 1)
@@ -341,7 +351,7 @@ class Leader:
         if previous_term is None:
             return None
         entries, size = replica.log.batch(first, config.max_entries_per_append, config.max_bytes_per_append)
-        return Append(replica.term, previous, previous_term, replica.commit, entries), size
+        return Append(replica.term, previous, previous_term, replica.commit, entries, number), size
 
     def _begin_snapshot(self, now: int, node: NodeId, progress: Progress) -> None:
         snapshot = self._replica.snapshot
@@ -426,6 +436,16 @@ class Leader:
         confirmed[replica.node] = now
         since = agreed(replica.memberships.current, confirmed)
         return since > self._membership_since_ns and now < since + self._config.lease_ns
+
+    def _confirm(self, progress: Progress, number: int) -> int | None:
+        """A follower answered a round later than it had before. Returns when it left; None if that is forgotten."""
+        sent_ns = self._rounds.sent_ns(number)
+        if sent_ns is not None:
+            progress.round = number
+            progress.confirmed_ns = sent_ns
+            if self._reads.rounds:
+                self._count_confirmations()
+        return sent_ns
 
     def _count_confirmations(self) -> None:
         """Settle the reads whose round a quorum has answered."""

@@ -9,7 +9,7 @@ each reply names what it answers, and every handler is idempotent.
 | pre-vote, pre-vote-reply | pre-candidate, all voters | dissertation 9.6 |
 | vote, vote-reply | candidate, all voters | section 5.2, 5.4.1; dissertation 4.2.3 (transfer flag) |
 | append, append-reply, append-reject | leader, each member | section 5.3 |
-| heartbeat, heartbeat-reply | leader, each member | section 5.2; dissertation 6.4 (rounds confirm reads) |
+| heartbeat, heartbeat-reply | leader, each member | section 5.2; dissertation 6.4 (rounds confirm reads and leases) |
 | snapshot, snapshot-reply | leader, a member that is too far behind | section 7 (figure 13) |
 | read, read-reply | any member, leader | dissertation 6.4 (reads of followers) |
 | timeout-now | leader, its successor | dissertation 3.10 |
@@ -59,20 +59,28 @@ class VoteReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="vot
 
 
 class Append(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append"):
-    """AppendEntries: `entries` follow directly on (`prev_index`, `prev_term`)."""
+    """AppendEntries: `entries` follow directly on (`prev_index`, `prev_term`).
+
+    `round` is that of the heartbeat for which it stands, 0 when it stands for none.
+    """
 
     term: Term
     prev_index: Index
     prev_term: Term
     commit: Index
     entries: tuple[Entry, ...] = ()
+    round: int = 0
 
 
 class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append-reply"):
-    """The sender's durable log equals the leader's up to `match`: what one message verified, never "my last index"."""
+    """The sender's durable log equals the leader's up to `match`: what one message verified, never "my last index".
+
+    `round` is the message's.
+    """
 
     term: Term
     match: Index
+    round: int = 0
 
 
 class AppendReject(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append-reject"):

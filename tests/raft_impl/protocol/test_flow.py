@@ -13,7 +13,7 @@ from raft_impl.protocol.config import Config
 from raft_impl.protocol.log import Log
 from raft_impl.protocol.messages import Append, AppendReject, AppendReply, HeartbeatReply, kind
 from raft_impl.protocol.progress import Pace, Progress
-from raft_impl.protocol.ready import Proposed, Refused
+from raft_impl.protocol.ready import Proposed, ReadAt, Refused
 from raft_impl.protocol.state import EntryKind, Index, NodeId, Term
 from tests.raft_impl.protocol.cluster import HEARTBEAT_NS, T_NS, Cluster, alone, elected, entry
 
@@ -340,9 +340,10 @@ def writing(**options: Any) -> Cluster:
     return cluster
 
 
-def test_an_append_that_everybody_answers_stands_for_a_heartbeat() -> None:
+@pytest.mark.parametrize("reads", ["quorum", "lease"])
+def test_an_append_that_everybody_answers_stands_for_a_heartbeat(reads: str) -> None:
     """Figure 2: heartbeats are for idle periods. The commit index travels with the next append."""
-    cluster = writing()
+    cluster = writing(reads=reads)
 
     assert heartbeats_while_writing(cluster) == 0
     assert cluster.applied("b")[-1] == "18"
@@ -351,13 +352,44 @@ def test_an_append_that_everybody_answers_stands_for_a_heartbeat() -> None:
     assert cluster.applied("b")[-1] == "19", "the last one is told of by the heartbeat that follows"
 
 
-@pytest.mark.parametrize("trouble", ["a node is cut off", "a disk is slow", "leases"])
-def test_heartbeats_go_on_when_appends_may_not_do(trouble: str) -> None:
-    """A node that owes an answer is asked whether it is there; a lease is counted by rounds."""
-    cluster = writing(**{"reads": "lease"} if trouble == "leases" else {})
+@pytest.mark.parametrize("reads", ["quorum", "lease"])
+@pytest.mark.parametrize("trouble", ["a node is cut off", "a disk is slow"])
+def test_a_node_that_owes_an_answer_brings_the_heartbeats_back(trouble: str, reads: str) -> None:
+    """It is asked whether it is there: check-quorum counts answers."""
+    cluster = writing(reads=reads)
     if trouble == "a node is cut off":
         cluster.cut("c")
     cluster.nodes["c"].slow = trouble == "a disk is slow"
 
     assert heartbeats_while_writing(cluster) in (9, 10)
     assert cluster.leaders() == ["a"]
+
+
+def test_appends_prolong_a_lease_as_heartbeats_do() -> None:
+    """Dissertation 6.4.1: from when the message left that a quorum answered, whatever else it carried."""
+    cluster = writing(reads="lease")
+    assert heartbeats_while_writing(cluster) == 0
+    cluster.cut("a")
+
+    assert isinstance(cluster.answer("a", cluster.read("a")), ReadAt), "answered without a round"
+
+    cluster.now += T_NS
+    assert cluster.answer("a", cluster.read("a")) is None
+
+
+def test_a_late_answer_prolongs_a_lease_from_when_its_append_left() -> None:
+    """RB066: the follower's promise began when it heard us, perhaps long ago."""
+    cluster = writing(reads="lease")
+    cluster.run(T_NS)
+    cluster.propose("a", "x", settle=False)
+    cluster.lose = lambda packet: kind(packet[2]).startswith("heartbeat")
+    held = []
+    while cluster.network:
+        held += cluster.take("append-reply")
+        if cluster.network:
+            cluster.deliver_one()
+    cluster.now += T_NS - 1
+    for source, target, message in held:
+        cluster.step(target, source, message)
+
+    assert cluster.answer("a", cluster.read("a")) is None
