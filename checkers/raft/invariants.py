@@ -348,8 +348,7 @@ class Invariants:
             what = f"committed index {commit}, its log ends at {log.last}"
             self._report(index, replica, "commit-bound", "beyond-log", what, log_index=commit)
             return
-        known = len(committed) - 1
-        agreed = commit if commit < known else known
+        agreed = min(commit, len(committed) - 1)
         if not log.holds(agreed, committed[agreed]):
             what = f"committed index {agreed}, where another entry was committed before"
             self._report(index, replica, "state-machine-safety", "commit", what, log_index=agreed)
@@ -503,8 +502,7 @@ class Invariants:
             if disk.tail is not None or last < disk.last:
                 self._shrink_durable(index, replica, last, synced_term)
             elif not disk.was_replaced(last, synced_term, replica.group.term_of):
-                in_memory = replica.log.last
-                disk.last = last if last < in_memory else in_memory
+                disk.last = min(last, replica.log.last)
 
     def _shrink_durable(self, index: int, replica: _Replica, last: int, last_term: int | None) -> None:
         disk, group = replica.disk, replica.group

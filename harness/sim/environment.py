@@ -317,8 +317,10 @@ class SimEnvironment:
                 self._driving = False
             self._sync = None
             server.post()
-            self._record_notes(self.actor, server.notes)
-            self._call_when_idle()
+            if server.notes:
+                self._record_notes(self.actor, server.notes)
+            if self._calls_when_idle:
+                self._call_when_idle()
             self._arm(server.deadline_ns)
             has_ended = True
             if self._overlaps and server.must_sync:
@@ -388,8 +390,9 @@ class SimEnvironment:
             assert server is not None
             try:
                 must_sync = server.process([(source, data)])  # it waits, so its inbox is empty
-                if server.notes:
-                    self._record_notes(self.actor, server.notes)
+                notes = server.notes
+                if notes:
+                    self._record_notes(self.actor, notes)
                 deadline_ns = server.deadline_ns
                 if must_sync or deadline_ns < self._armed_for or self._kernel.now >= self._armed or self._overlaps:
                     self._follow_up(server, must_sync)
@@ -434,14 +437,13 @@ class SimEnvironment:
             self._calls_when_idle.append(call)
 
     def _call_when_idle(self) -> None:
-        if self._calls_when_idle:
-            calls, self._calls_when_idle = self._calls_when_idle, []
-            self._is_between_steps = True
-            try:
-                for call in calls:
-                    call()
-            finally:
-                self._is_between_steps = False
+        calls, self._calls_when_idle = self._calls_when_idle, []
+        self._is_between_steps = True
+        try:
+            for call in calls:
+                call()
+        finally:
+            self._is_between_steps = False
 
     def _on_commanded(self, _: None) -> None:
         server = self._server

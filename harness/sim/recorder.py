@@ -40,8 +40,7 @@ class Recorder:
             handler(log.base + len(log.rows), row)
         elif kind == "probe":
             self.probes[fields[0]] += 1
-        append = log.append
-        append(row)
+        log.append(row)
 
     def notes(self, actor: str, notes: list[tuple[Any, ...]]) -> None:
         """Record what a replica said of itself, rows without time and actor, and empty the list."""

@@ -604,8 +604,10 @@ class Raft:
         if lead is not None:
             ready.wake_at_ns = lead.next_wake_ns()
         else:
-            election_at, read_until = self._election_at_ns, self._forwarded.deadline_ns
-            ready.wake_at_ns = election_at if election_at < read_until else read_until
+            wake_at = self._election_at_ns
+            if self._forwarded.deadline_ns < wake_at:
+                wake_at = self._forwarded.deadline_ns
+            ready.wake_at_ns = wake_at
         return ready
 
     def _nothing(self) -> Ready:

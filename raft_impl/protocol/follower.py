@@ -40,7 +40,7 @@ class Follower:
             self._add(message)
         # What this message verified, and no more: our log may go on with entries of a leader that was deposed.
         match = Index(message.prev_index + len(message.entries))
-        commit = message.commit if message.commit < match else match
+        commit = min(message.commit, match)
         if commit > replica.commit:
             replica.commit_to(commit)
         replica.out.send_after.append((source, AppendReply(replica.term, match, message.round)))

@@ -207,7 +207,7 @@ class Replica:
             out.persist = self._hand_out()
         handed = self.handed
         if handed < self.commit and handed < self.log.durable:
-            self.handed = self.commit if self.commit < self.log.durable else self.log.durable
+            self.handed = min(self.commit, self.log.durable)
             out.apply = self.log.between(Index(handed + 1), self.handed)
         self.out = Ready()
         return out

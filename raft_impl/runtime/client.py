@@ -149,8 +149,7 @@ class _Operation:
             self._env.network.send(self._target, encode(client._group, request))
             if self._is_single:
                 return self._deadline_ns
-        resume_ns = now + client._attempt_timeout_ns
-        return resume_ns if resume_ns < self._deadline_ns else self._deadline_ns
+        return min(self._deadline_ns, now + client._attempt_timeout_ns)
 
     # Receiving.
 

@@ -111,12 +111,13 @@ class RecordReader:
             header = _header(content, offset, seed)
             if header is None:
                 break
-            after = offset + header[2] + OVERHEAD_BYTES
+            _, kind, length, _, _, expected, _ = header
+            after = offset + length + OVERHEAD_BYTES
             body = bytes(content[offset + _HEADER_BYTES : after - 1])
             chain = crc32(body, chain)
-            if after > end or chain != header[5] or content[after - 1] != _END_BYTE:
+            if after > end or chain != expected or content[after - 1] != _END_BYTE:
                 break
-            records.append((header[1], body))
+            records.append((kind, body))
             self.chain = chain
             self.size = offset = after
         return records

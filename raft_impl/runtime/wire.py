@@ -145,7 +145,4 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
 
 def kind_of(frame: bytes) -> str:
     """The kind word of a frame, from its header alone; `garbage` for what is none."""
-    try:
-        return _WORDS[frame[:2]] if len(frame) >= _HEADER_BYTES else GARBAGE
-    except KeyError:
-        return GARBAGE
+    return _WORDS.get(frame[:2], GARBAGE) if len(frame) >= _HEADER_BYTES else GARBAGE

@@ -66,7 +66,7 @@ class Counter:
 
     def below(self, bound: int) -> int:
         """The next integer in [0, bound), by multiplication (bias below bound / 2**64)."""
-        return self.take() * bound >> 64
+        return (self.take() * bound) >> 64
 
     def between(self, low: int, high: int) -> int:
         """The next integer in [low, high], both included."""

@@ -92,8 +92,10 @@ class Kernel(trio.abc.Clock):
         self.error: BaseException | None = None
         self.passes = 0  # passes of Trio's scheduler
         self.heap: list[_Entry] = []
+        """For `at`; and for the network, which saves the call of it, as no message arrives in the past."""
         self._ahead: list[_Entry] = []  # those of the heap that are far ahead, earliest last
-        self.sequence = 0  # entries ever made
+        self.sequence = 0
+        """How many entries were ever made."""
         self._dropped = 0  # entries left over at the end
         self._woke = False
         self._main: trio.lowlevel.Task | None = None

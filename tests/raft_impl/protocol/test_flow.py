@@ -330,7 +330,8 @@ def heartbeats_while_writing(cluster: Cluster) -> int:
     for number in range(20):
         cluster.propose("a", str(number))
         cluster.run(HEARTBEAT_NS // 2)
-    return sum(kind(message) == "heartbeat" and target == "b" for _, target, message in cluster.log_of_messages[before:])
+    sent = cluster.log_of_messages[before:]
+    return sum(kind(message) == "heartbeat" and target == "b" for _, target, message in sent)
 
 
 def writing(**options: Any) -> Cluster:
