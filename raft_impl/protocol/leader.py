@@ -346,9 +346,12 @@ class Leader:
         """
         number = self._rounds.begin(now) if self._config.reads == "lease" else 0  # quorum reads begin their own
         made: dict[Index, tuple[Append, int]] = {}
+        everybody_is_prompt = True
         for node, progress in self._peers.items():
             self._feed(now, node, progress, made, number)
-        if all(progress.is_prompt for progress in self._peers.values()):
+            if len(progress.inflight) != 1:  # this append alone; whoever is probed or gets a snapshot has none
+                everybody_is_prompt = False
+        if everybody_is_prompt:
             self._heartbeat_at_ns = now + self._config.heartbeat_ns
 
     def _make_append(self, first: Index, number: int) -> tuple[Append, int] | None:

@@ -78,11 +78,6 @@ class Progress:
             return len(self.inflight) < messages_max and (self.inflight_bytes < bytes_max or not self.inflight)
         return self.pace is _PROBE and not self.probing
 
-    @property
-    def is_prompt(self) -> bool:
-        """Whether an append that just left is the only one without an answer, so that it does for a heartbeat."""
-        return self.pace is _REPLICATE and len(self.inflight) == 1
-
     def sent(self, last: Index, size: int, now: int) -> None:
         """An append up to `last` left."""
         self.sent_ns = now
