@@ -21,6 +21,7 @@ from harness.search import mutants
 from harness.systems.catalog import bind, own_package
 from harness.systems.checkouts import Checkouts
 from harness.systems.versions import systems
+from tests.mutants.refresh import refreshed
 
 FOLDER = Path(__file__).parent
 MUTANTS = mutants.read_all(FOLDER)
@@ -42,6 +43,39 @@ def test_a_planted_bug_applies_to_the_code_of_today_and_can_be_imported(
 
     assert mutant.name == mutant.patch.stem
     assert mutant.source.split(";")[-1].strip()
+
+
+SOURCE = "def f():\n    a = 1\n    b = 2\n    return a + b\n"
+PATCH = """Name: wrong-sum
+
+--- a/raft_impl/f.py
++++ b/raft_impl/f.py
+@@ -1,4 +1,4 @@
+ def f():
+     a = 1
+     b = 2
+-    return a + b
++    return a - b
+"""
+
+
+def test_a_patch_whose_lines_have_not_changed_stays_as_it_is() -> None:
+    assert refreshed(PATCH, {"raft_impl/f.py": SOURCE}.__getitem__) == PATCH
+
+
+def test_a_patch_whose_neighbours_have_changed_is_written_with_those_of_today() -> None:
+    moved = "\n\n" + SOURCE.replace("b = 2", "b = 3")
+
+    text = refreshed(PATCH, {"raft_impl/f.py": moved}.__getitem__)
+
+    assert text.startswith("Name: wrong-sum\n\n--- a/raft_impl/f.py\n")
+    assert "     b = 3\n-    return a + b\n+    return a - b\n" in text
+
+
+@pytest.mark.parametrize("source", [SOURCE.replace("a + b", "b + a"), SOURCE.replace("a = 1", "a = 2") * 2])
+def test_lines_that_are_gone_or_there_twice_are_nobodys_guess(source: str) -> None:
+    with pytest.raises(LookupError, match="return a - b"):
+        refreshed(PATCH, {"raft_impl/f.py": source}.__getitem__)
 
 
 UNEVEN_DISKS = Disks(default=DiskSpec(fsync_min_ns=MILLISECOND_NS // 10, fsync_max_ns=10 * MILLISECOND_NS))
