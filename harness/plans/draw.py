@@ -62,6 +62,8 @@ _FINAL_NS: Final = 2 * SECOND
 _SLOW_DISK_NS: Final = 10 * MILLISECOND
 _SLOW_LINK_NS: Final = 10 * MILLISECOND
 _ROOMY_WINDOW: Final = 8
+_ENTRY_BYTES: Final = 64
+"""An append of so many bytes carries one entry, whatever number it may carry."""
 _TOO_SLOW_PPM: Final = 150_000
 _LARGE_RATE_PPM: Final = 4 * MILLION
 
@@ -237,7 +239,8 @@ def _consistent(
         mended["pre_vote"] = True
     if phases.heal == "core" or options.get("reads") == "lease":
         mended["check_quorum"] = True
-    if is_slow and options.get("max_inflight") == options.get("max_entries_per_append") == 1:
+    one_entry = options.get("max_entries_per_append") == 1 or options.get("max_append_bytes", MILLION) <= _ENTRY_BYTES
+    if is_slow and options.get("max_inflight") == 1 and one_entry:
         mended["max_inflight"] = _ROOMY_WINDOW
     return {**options, **{name: mended[name] for name in mended if name in options and name not in pins}}
 

@@ -38,6 +38,7 @@ OPTIONS = tuple(
         "sessions",
         "max_entries_per_append",
         "max_inflight",
+        "max_append_bytes",
         "snapshot_threshold",
         "client_timeout_ms",
         "client_attempt_timeout_ms",

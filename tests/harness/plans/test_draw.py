@@ -316,14 +316,14 @@ def _all_ops(program: Any) -> Iterator[Any]:
     yield from program.final
 
 
-def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_typed() -> None:
+@pytest.mark.parametrize("entry", [{"max_entries_per_append": 1}, {"max_append_bytes": 64}])
+def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_typed(entry: dict[str, Any]) -> None:
     """Else the backlog of busy clients outlives any fair bound on recovery (seed 3065 of the membership profile)."""
     slow = [
         seed
         for seed in range(120)
         if drawn(seed).links.replica.delay_max_ns > 10 * MILLISECOND and drawn(seed).options["max_inflight"] < 8
     ]
-    entry = {"max_entries_per_append": 1}
 
     assert slow
     assert {drawn(seed, pins=entry).options["max_inflight"] for seed in slow} == {8}
