@@ -275,27 +275,32 @@ class SimEnvironment:
 
     def _step(self, server: SystemServer, messages: list[tuple[str, bytes]]) -> None:
         """Let the server process what came, and whatever its timers make of it at this same instant."""
-        must_sync = server.process(messages)
-        self._record_notes(self.actor, server.notes)
-        self._follow_up(server, must_sync)
-
-    def _follow_up(self, server: SystemServer, must_sync: bool) -> None:
-        """Do what a step made necessary: an fsync, another timer, further steps."""
-        overlaps = self._overlaps
         while True:
-            if not must_sync or overlaps:
-                self._arm(server.deadline_ns)
-            if must_sync and self._sync is None:
-                self._begin_sync(server)
-            if self._sync is not None and not overlaps:
-                return
-            if not self._inbox and not self._is_due(server):
-                break
-            messages, self._inbox = self._inbox, []
             must_sync = server.process(messages)
-            self._record_notes(self.actor, server.notes)
+            if server.notes:
+                self._record_notes(self.actor, server.notes)
+            deadline_ns = server.deadline_ns
+            if not (must_sync or deadline_ns < self._armed_for or self._kernel.now >= self._armed or self._overlaps):
+                self._deadline = deadline_ns  # the common case: nothing to sync, and the armed timer comes in time
+                return
+            if not self._must_step_again(server, must_sync):
+                return
+            messages, self._inbox = self._inbox, []
+
+    def _must_step_again(self, server: SystemServer, must_sync: bool) -> bool:
+        """Begin the fsync or arm the timer that a step made necessary. Returns whether another step is due at once."""
+        overlaps = self._overlaps
+        if not must_sync or overlaps:
+            self._arm(server.deadline_ns)
+        if must_sync and self._sync is None:
+            self._begin_sync(server)
+        if self._sync is not None and not overlaps:
+            return False
+        if self._inbox or self._is_due(server):
+            return True
         if overlaps and self._sync is None and server.must_sync:
             self._begin_sync(server)
+        return False
 
     def _is_due(self, server: SystemServer) -> bool:
         """Whether the server's time has come. The timer is armed for that time or earlier."""
@@ -386,18 +391,9 @@ class SimEnvironment:
     def deliver(self, source: str, data: bytes) -> None:
         """Give the actor a datagram. The world has checked that it is up and not paused."""
         if self._idle and self._fast and (self._sync is None or self._overlaps):
-            server = self._server
-            assert server is not None
+            assert self._server is not None
             try:
-                must_sync = server.process([(source, data)])  # it waits, so its inbox is empty
-                notes = server.notes
-                if notes:
-                    self._record_notes(self.actor, notes)
-                deadline_ns = server.deadline_ns
-                if must_sync or deadline_ns < self._armed_for or self._kernel.now >= self._armed or self._overlaps:
-                    self._follow_up(server, must_sync)
-                else:  # the common case: nothing to make durable, and the timer that is armed is ahead and in time
-                    self._deadline = deadline_ns
+                self._step(self._server, [(source, data)])  # it waits, so its inbox is empty
             except Exception as error:
                 self._fail(error)
         else:

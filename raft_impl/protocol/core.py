@@ -520,8 +520,8 @@ class Raft:
             self._become_follower(now, self._replica.term, source)
         elif self._leader != source:
             self._set_leader(source)
-        self._contact_ns = self._timer_began_ns = now
-        self._election_at_ns = now + self._timeout_ns
+        self._contact_ns = now
+        self._extend_election_timer(now)
         return True
 
     def _on_append(self, now: int, source: NodeId, message: Append) -> None:
@@ -600,23 +600,23 @@ class Raft:
         ready = replica.collect()
         if self._offered_ns is None:
             ready.wants_timeout = True
-        lead = self._lead
-        if lead is not None:
-            ready.wake_at_ns = lead.next_wake_ns()
-        else:
-            wake_at = self._election_at_ns
-            if self._forwarded.deadline_ns < wake_at:
-                wake_at = self._forwarded.deadline_ns
-            ready.wake_at_ns = wake_at
+        ready.wake_at_ns = self._next_wake_ns()
         return ready
 
     def _nothing(self) -> Ready:
         """What an input gives from which nothing follows."""
         if self._held:
             return self._idle
-        lead = self._lead
-        wake_at = min(self._election_at_ns, self._forwarded.deadline_ns) if lead is None else lead.next_wake_ns()
-        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=wake_at)
+        return Ready(wants_timeout=self._offered_ns is None, wake_at_ns=self._next_wake_ns())
+
+    def _next_wake_ns(self) -> int:
+        """When something is due next."""
+        if self._lead is not None:
+            return self._lead.next_wake_ns()
+        wake_at = self._election_at_ns
+        if self._forwarded.deadline_ns < wake_at:
+            wake_at = self._forwarded.deadline_ns
+        return wake_at
 
 
 def _ignore(now: int, source: NodeId, message: Message) -> None:

@@ -255,17 +255,9 @@ class Leader:
         """
         replica = self._replica
         log = replica.log
-        membership = replica.memberships.current
-        own = log.durable
-        further = int(own > replica.commit)
-        for progress in self._peers.values():
-            if progress.match > replica.commit:
-                further += 1
-        if 2 * further <= len(membership.voters):
-            return  # a short way: whoever votes, these are no majority
         matches: dict[NodeId, int] = {node: progress.match for node, progress in self._peers.items()}
-        matches[replica.node] = own
-        index = Index(agreed(membership, matches))
+        matches[replica.node] = log.durable
+        index = Index(agreed(replica.memberships.current, matches))
         if index <= replica.commit or log.term(index) != replica.term:
             return
         for entry in log.between(Index(replica.commit + 1), index):
@@ -461,17 +453,9 @@ class Leader:
     def _count_confirmations(self) -> None:
         """Settle the reads whose round a quorum has answered."""
         replica = self._replica
-        membership = replica.memberships.current
-        oldest = self._reads.rounds[0][0]
-        confirming = 1
-        for progress in self._peers.values():
-            if progress.round >= oldest:
-                confirming += 1
-        if 2 * confirming <= len(membership.voters):
-            return  # a short way: whoever votes, these are no majority
         rounds: dict[NodeId, int] = {node: progress.round for node, progress in self._peers.items()}
         rounds[replica.node] = self._rounds.last
-        for asker, index in self._reads.confirm(agreed(membership, rounds)):
+        for asker, index in self._reads.confirm(agreed(replica.memberships.current, rounds)):
             self._answer_read(asker, index)
 
     def _answer_read(self, asker: Asker, index: Index) -> None:

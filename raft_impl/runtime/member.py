@@ -224,9 +224,8 @@ class Member:
             self._take_notes(ready)
         if ready.send_now:
             self._send_all(ready.send_now)
-        if ready.answer_after:
-            for answer in ready.answer_after:
-                self._take_answer(answer)
+        for answer in ready.answer_after:
+            self._take_answer(answer)
         persist = ready.persist
         if persist is not None:
             self._wal.write(persist)

@@ -15,12 +15,11 @@ PERFECT_PPM: Final = 1_000_000
 class LocalClock:
     """Monotonic and wall clock of one actor. Every method takes the current virtual time."""
 
-    __slots__ = ("_asked_at", "_global0", "_local0", "_shown", "ahead_ns", "rate_ppm", "stopped", "wall_offset_ns")
+    __slots__ = ("_global0", "_local0", "ahead_ns", "rate_ppm", "stopped", "wall_offset_ns")
 
     def __init__(self, *, monotonic_start_ns: int, wall_start_ns: int, rate_ppm: int = PERFECT_PPM) -> None:
         self._global0 = 0
         self._local0 = monotonic_start_ns
-        self._asked_at, self._shown = -1, 0  # the last question and its answer: one event asks several times
         self.rate_ppm = rate_ppm
         self.wall_offset_ns = wall_start_ns - monotonic_start_ns
         self.stopped = False
@@ -30,13 +29,11 @@ class LocalClock:
 
     def monotonic(self, now: int) -> int:
         """What the monotonic clock shows at virtual time `now`."""
-        if now != self._asked_at:
-            self._asked_at = now
-            if self.stopped:
-                self._shown = self._local0
-            else:
-                self._shown = self._local0 + (now - self._global0) * self.rate_ppm // PERFECT_PPM
-        return self._shown
+        if self.stopped:
+            return self._local0
+        if self.rate_ppm == PERFECT_PPM:
+            return self._local0 + now - self._global0
+        return self._local0 + (now - self._global0) * self.rate_ppm // PERFECT_PPM
 
     def wall(self, now: int) -> int:
         """What the wall clock shows at virtual time `now`."""
@@ -72,7 +69,6 @@ class LocalClock:
         if not self.stopped:
             raise ValueError("only a stopped clock is moved by hand")
         self._local0 += span_ns
-        self._asked_at = -1
 
     def step_wall(self, step_ns: int) -> None:
         """Move the wall clock."""
@@ -83,6 +79,5 @@ class LocalClock:
         self._global0 = now
 
     def _settle(self) -> None:
-        self._asked_at = -1
         steady = self.rate_ppm == PERFECT_PPM and not self.stopped
         self.ahead_ns = self._local0 - self._global0 if steady else None
