@@ -17,15 +17,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from harness.plans.plan import PlannedOp, Program
-from harness.sim.environment import SimEnvironment
 from harness.sim.kernel.events import Kernel
+from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
 from harness.systems.system import Completion, SystemClient
 
 _PAUSE_AFTER_FAILURE_NS: Final = 50_000_000
 """A probe or final read that did not succeed is repeated after this time."""
 
-NewClient = Callable[[SimEnvironment], SystemClient]
+NewClient = Callable[[SimProcess], SystemClient]
 
 
 class Thread:
@@ -60,7 +60,7 @@ class Thread:
         self._open: tuple[str, str | None, Any] | None = None  # the op in flight: f, key, value
         self._last_reads: dict[str | None, Any] = {}
 
-    async def life(self, environment: SimEnvironment) -> None:
+    async def entrypoint(self, environment: SimProcess) -> None:
         """What the client's task does, from the beginning or, after a kill, from where it was."""
         self._client = None
         program = self.program
@@ -90,13 +90,13 @@ class Thread:
             if self._position < len(self.program.ops):
                 self._position += 1
 
-    async def _repeat(self, environment: SimEnvironment, op: PlannedOp) -> bool:
+    async def _repeat(self, environment: SimProcess, op: PlannedOp) -> bool:
         if await self._perform(environment, op):
             return True
         await environment.until(self._kernel.now + _PAUSE_AFTER_FAILURE_NS)
         return False
 
-    async def _perform(self, environment: SimEnvironment, op: PlannedOp) -> bool:
+    async def _perform(self, environment: SimProcess, op: PlannedOp) -> bool:
         """Perform one op and record it. True when it was ok."""
         client, refusal = self._client, None
         if client is None:

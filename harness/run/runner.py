@@ -21,7 +21,7 @@ from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.plans.classify import Classification, classify
 from harness.plans.plan import Plan
-from harness.sim.environment import SimEnvironment
+from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
 from harness.systems.binding import Binding
 from harness.systems.system import System
@@ -83,7 +83,7 @@ class Simulation:
         self._heal_index = 0
         self._state: dict[str, Any] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
-        self._seat_programs()
+        self._attach_programs()
 
     def run(self, *, until_ns: int | None = None, until_index: int | None = None) -> None:
         """Run to the end, or to an instant or an index of the trace."""
@@ -103,7 +103,7 @@ class Simulation:
 
     # -- while it runs --------------------------------------------------------------------------------------------
 
-    def _seat_programs(self) -> None:
+    def _attach_programs(self) -> None:
         plan, world = self.plan, self.world
         for program in plan.programs:
             actor = plan.actors[program.client]
@@ -112,7 +112,7 @@ class Simulation:
             system = self.systems[actor.code]
 
             def new_client(
-                environment: SimEnvironment, system: System = system, actor: Any = actor, group: str = group,
+                environment: SimProcess, system: System = system, actor: Any = actor, group: str = group,
                 servers: tuple[str, ...] = servers,
             ) -> Any:  # fmt: skip
                 return system.client(environment, actor, group, servers, plan.options)
@@ -128,7 +128,7 @@ class Simulation:
                 in_core=self._reaches_core(program.client),
             )
             self.threads.append(thread)
-            world.lives[program.client] = thread.life
+            world.entrypoints[program.client] = thread.entrypoint
             world.on_client_crash[program.client] = thread.on_crash
 
     def _reaches_core(self, client: str) -> bool:
@@ -177,12 +177,12 @@ class Simulation:
     def _core_replicas(self, group: str) -> list[str]:
         plan = self.plan
         core = plan.phases.core if plan.phases.heal == "core" else plan.replicas
-        return [name for name in plan.groups[group].voters if name in core and not self.world.seats[name].refused]
+        return [name for name in plan.groups[group].voters if name in core and not self.world.hosts[name].refused]
 
     def _stop_until(self, _: None) -> None:
         """Stop here, and keep what each replica that is up says of itself."""
         self._state = {
-            name: seat.server.inspect() for name, seat in self.world.seats.items() if seat.server is not None
+            name: host.server.inspect() for name, host in self.world.hosts.items() if host.server is not None
         }
         self.world.kernel.stop("until")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.plans.plan import Actor, Plan
-from harness.sim.environment import SimEnvironment
+from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
 from harness.systems.system import System, SystemClient
 
@@ -44,8 +44,8 @@ class ScriptedClient:
         value: Any = values if f == "cas" else (values[0] if values else None)
         self._ops.append((f, key, value))
 
-    async def live(self, environment: SimEnvironment) -> None:
-        """The life of this client's actor."""
+    async def live(self, environment: SimProcess) -> None:
+        """The entrypoint of this client's actor."""
         client, home = None, None
         while True:
             while not self._ops:
@@ -67,6 +67,6 @@ class ScriptedClient:
                 self._process += len(self._plan.clients)
                 client = None
 
-    def _new_client(self, environment: SimEnvironment) -> SystemClient:
+    def _new_client(self, environment: SimProcess) -> SystemClient:
         actor = Actor(kind="client", home=self._home, routing="home" if self._home else "leader")
         return self._system.client(environment, actor, GROUP, self._plan.replicas, self._plan.options)

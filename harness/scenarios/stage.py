@@ -15,9 +15,9 @@ import msgspec
 from checkers import History, check
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.errors import BadInput
-from harness.sim.environment import SimEnvironment
+from harness.sim.host import SimHost
 from harness.sim.kernel.events import FAR
-from harness.sim.seat import Seat
+from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
 from harness.systems.system import System
 
@@ -92,10 +92,10 @@ class Stage:
         }
         self._next_step = 0
         self._error: BadInput | None = None
-        for seat in self._world.seats.values():
-            seat.clock.stop(0)
+        for host in self._world.hosts.values():
+            host.clock.stop(0)
         for name, client in self._clients.items():
-            self._world.lives[name] = client.live
+            self._world.entrypoints[name] = client.live
         for step in script.steps:
             if step.words[0] == "preset":
                 self._guarded(step, self._preset)
@@ -195,10 +195,10 @@ class Stage:
 
     def _preset(self, words: Sequence[str], where: str) -> None:
         named = settings(words[1:], ("term", "vote", "log"), where)
-        seat = self._seat(words[0], where)
+        host = self._host(words[0], where)
         term, terms = whole(named.get("term", "0"), where), read_terms(named.get("log", ""), where)
         vote = named.get("vote")
-        seat.write_now(lambda disk: self._system.prepare_disk(disk, GROUP, term=term, vote=vote, terms=terms))
+        host.write_now(lambda disk: self._system.prepare_disk(disk, GROUP, term=term, vote=vote, terms=terms))
 
     # -- time -----------------------------------------------------------------------------------------------------
 
@@ -211,14 +211,14 @@ class Stage:
         self._advance(words[0], max(0, environment.deadline_ns - environment.clock.monotonic_ns()), where)
 
     def _do_advance(self, words: Sequence[str], where: str) -> None:
-        names = words[0].split(",") if words[0] != "*" else [n for n, seat in self._world.seats.items() if seat.is_up]
+        names = words[0].split(",") if words[0] != "*" else [n for n, host in self._world.hosts.items() if host.is_up]
         for name in names:
             self._advance(name, duration_ns(words[1], where), where)
 
     def _advance(self, name: str, span_ns: int, where: str) -> None:
         environment = self._environment(name, where)
         if environment is not None:
-            self._world.seats[name].clock.advance(span_ns)
+            self._world.hosts[name].clock.advance(span_ns)
             environment.ring()
 
     # -- messages -------------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ class Stage:
             self._world.network.drop_now(message)
 
     def _do_settle(self, words: Sequence[str], where: str) -> More:
-        names = [self._seat(word, where).name for word in words]
+        names = [self._host(word, where).name for word in words]
 
         def deliver_oldest() -> bool:
             for message, (link, _, _) in self._world.network.waiting.items():
@@ -260,7 +260,7 @@ class Stage:
             raise BadInput(f"cut {' '.join(words)}", "`cut A B | C`, or `cut A > B` for one direction", where)
         middle = words.index(">" if one_way else "|")
         left, right = (
-            [self._seat(word, where).name for word in part] for part in (words[:middle], words[middle + 1 :])
+            [self._host(word, where).name for word in part] for part in (words[:middle], words[middle + 1 :])
         )
         edges = [(a, b) for a in left for b in right]
         if not one_way:
@@ -296,7 +296,7 @@ class Stage:
             self._transcript.say(f"no {' '.join(words)} waits")
         return found[:count]
 
-    # -- lives and disks ------------------------------------------------------------------------------------------
+    # -- processes and disks --------------------------------------------------------------------------------------
 
     def _do_crash(self, words: Sequence[str], where: str) -> None:
         if self._environment(words[0], where) is None:
@@ -304,32 +304,32 @@ class Stage:
         power = words[1:2] == ("power",)
         self._world.crash(words[0], power=False, reason="power" if power else "kill")
         if power:
-            seat = self._world.seats[words[0]]
-            seat.disk.cut_power(whole(words[2], where) if len(words) > 2 else 0)
-            seat.reread()
+            host = self._world.hosts[words[0]]
+            host.disk.cut_power(whole(words[2], where) if len(words) > 2 else 0)
+            host.reread()
 
     def _do_restart(self, words: Sequence[str], where: str) -> None:
-        seat = self._seat(words[0], where)
-        if seat.is_up:
+        host = self._host(words[0], where)
+        if host.is_up:
             self._transcript.say(f"{words[0]} is up")
-        seat.refused = ""
+        host.refused = ""
         self._world.start(words[0])
 
     def _do_hold_disk(self, words: Sequence[str], where: str) -> None:
-        self._seat(words[0], where).hold_disk()
+        self._host(words[0], where).hold_disk()
 
     def _do_free_disk(self, words: Sequence[str], where: str) -> None:
-        self._seat(words[0], where).free_disk(once=words[1:2] == ("once",))
+        self._host(words[0], where).free_disk(once=words[1:2] == ("once",))
 
     def _do_flip(self, words: Sequence[str], where: str) -> None:
         name, file, byte = words
         try:
-            self._seat(name, where).disk.flip(file, whole(byte, where))
+            self._host(name, where).disk.flip(file, whole(byte, where))
         except FileNotFoundError:
             raise BadInput(f"file {file!r}", f"one of those that `files {name}` lists", where) from None
 
     def _do_files(self, words: Sequence[str], where: str) -> None:
-        disk = self._seat(words[0], where).disk
+        disk = self._host(words[0], where).disk
         for name in disk.names():
             self._transcript.say(f"{words[0]} {name} {len(disk.read(name))} bytes")
 
@@ -342,12 +342,12 @@ class Stage:
         self._command(words[0], "compact", where)
 
     def _do_transfer(self, words: Sequence[str], where: str) -> None:
-        self._command(words[0], "transfer", where, target=self._seat(words[1], where).name)
+        self._command(words[0], "transfer", where, target=self._host(words[1], where).name)
 
     def _do_change(self, words: Sequence[str], where: str) -> None:
         named = settings(words[1:], ("voters", "learners"), where)
         voters, learners = (
-            tuple(self._seat(name, where).name for name in named.get(role, "").split(",") if name)
+            tuple(self._host(name, where).name for name in named.get(role, "").split(",") if name)
             for role in ("voters", "learners")
         )
         self._command(words[0], "change", where, voters=voters, learners=learners)
@@ -376,15 +376,15 @@ class Stage:
 
     # -- helpers --------------------------------------------------------------------------------------------------
 
-    def _seat(self, name: str, where: str) -> Seat:
-        seat = self._world.seats.get(name)
-        if seat is None:
-            raise BadInput(f"actor {name!r}", "one of " + ", ".join(self._world.seats), where)
-        return seat
+    def _host(self, name: str, where: str) -> SimHost:
+        host = self._world.hosts.get(name)
+        if host is None:
+            raise BadInput(f"actor {name!r}", "one of " + ", ".join(self._world.hosts), where)
+        return host
 
-    def _environment(self, name: str, where: str) -> SimEnvironment | None:
+    def _environment(self, name: str, where: str) -> SimProcess | None:
         """The environment of an actor; None, said in the transcript, when it is down."""
-        environment = self._seat(name, where).environment
+        environment = self._host(name, where).environment
         if environment is None:
             self._transcript.say(f"{name} is down")
         return environment

@@ -104,7 +104,7 @@ class Transcript:
         self._lines += columns(table) if peers else [f"{node} leads nobody"]
 
     def _state(self, name: str) -> dict[str, Any] | None:
-        server = self._world.seats[name].server
+        server = self._world.hosts[name].server
         state: dict[str, Any] | None = server.inspect()[GROUP] if server is not None else None
         return state
 
@@ -117,7 +117,7 @@ class Transcript:
         commit, applied = self._commits.get(name, 0), self._applied.get(name, 0)
         picture = NodePicture(
             node=name,
-            role="refuses" if self._world.seats[name].refused else "down",
+            role="refuses" if self._world.hosts[name].refused else "down",
             first=min(log) if log else applied + 1,
             log=tuple(log[index] for index in sorted(log)),
             commit=commit,
@@ -187,7 +187,7 @@ class Transcript:
         recovery = self._recoveries.pop(actor, None)
         if recovery is None:
             return f"{actor} {role} t{term}"
-        if self._world.seats[actor].incarnation == 1:
+        if self._world.hosts[actor].incarnation == 1:
             return None
         log = self._picture(actor).log_text
         return f"{actor} starts again: t{recovery.term}, vote {recovery.vote}, log [{log}]"

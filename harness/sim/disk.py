@@ -25,14 +25,14 @@ NameChange = tuple[Literal["create", "rename", "unlink"], str, str, "SimFile | N
 class SimFile:
     """One file's content: as read, as durable, and the changes between the two."""
 
-    __slots__ = ("content", "durable", "durable_name", "journal", "settled", "unchanged")
+    __slots__ = ("content", "durable", "durable_count", "durable_name", "journal", "unchanged")
 
     def __init__(self) -> None:
         self.content = bytearray()
         self.durable = bytearray()
         self.durable_name: str | None = None  # under which a power loss now would leave it, if any
         self.journal: list[Change] = []
-        self.settled = 0  # how many changes ever became durable
+        self.durable_count = 0  # how many changes ever became durable
         self.unchanged = 0  # length of the durable prefix that has not changed since a reader last looked
 
     def apply(self, change: Change) -> None:
@@ -43,7 +43,7 @@ class SimFile:
             _rewrite(self.content, change)
         self.journal.append(change)
 
-    def settle(self, count: int) -> None:
+    def make_durable(self, count: int) -> None:
         """Make the first `count` journalled changes durable."""
         for change in self.journal[:count]:
             if change[0] == "append":  # leaves what is there as it is
@@ -51,7 +51,7 @@ class SimFile:
             else:
                 self.unchanged = min(self.unchanged, _rewrite(self.durable, change))
         del self.journal[:count]
-        self.settled += count
+        self.durable_count += count
 
 
 class SimDisk:
@@ -62,7 +62,7 @@ class SimDisk:
         self._names: dict[str, SimFile] = {}
         self._durable_names: dict[str, SimFile] = {}
         self._journal: list[NameChange] = []
-        self._settled = 0  # how many name changes ever became durable
+        self._durable_count = 0  # how many name changes ever became durable
 
     # -- what the actor sees --------------------------------------------------------------------------------------
 
@@ -104,25 +104,25 @@ class SimDisk:
     def begin_fsync(self, name: str) -> Callable[[], SimFile]:
         """Note what an fsync issued now covers; call the result when it completes."""
         file = self._file(name)
-        mark = file.settled + len(file.journal)
+        mark = file.durable_count + len(file.journal)
 
         def complete() -> SimFile:
-            if file.settled < mark:  # else another fsync has settled all of it already
-                file.settle(mark - file.settled)
+            if file.durable_count < mark:  # else another fsync has made all of it durable already
+                file.make_durable(mark - file.durable_count)
             return file
 
         return complete
 
     def begin_fsync_directory(self) -> Callable[[], list[NameChange]]:
         """Note which name changes an fsync of the directory issued now covers; call the result when it completes."""
-        mark = self._settled + len(self._journal)
+        mark = self._durable_count + len(self._journal)
 
         def complete() -> list[NameChange]:
-            covered = self._journal[: max(0, mark - self._settled)]
+            covered = self._journal[: max(0, mark - self._durable_count)]
             for change in covered:
-                self._settle_name(change)
+                self._make_name_durable(change)
             del self._journal[: len(covered)]
-            self._settled += len(covered)
+            self._durable_count += len(covered)
             return covered
 
         return complete
@@ -137,18 +137,18 @@ class SimDisk:
         lost = self.has_unsynced
         names_are_open = bool(self._journal)
         for change in self._journal[: draws.between(0, len(self._journal))]:
-            self._settle_name(change)
-        self._settled += len(self._journal)
+            self._make_name_durable(change)
+        self._durable_count += len(self._journal)
         self._journal.clear()
         self._names = dict(self._durable_names)
         for name in sorted(self._names):
             file = self._names[name]
             kept = draws.between(0, len(file.journal))
             torn = file.journal[kept] if kept < len(file.journal) else None
-            file.settle(kept)
+            file.make_durable(kept)
             if torn is not None and torn[0] != "truncate":
                 self._tear(file, torn, draws)
-            file.settled += len(file.journal)
+            file.durable_count += len(file.journal)
             file.journal.clear()
             file.content = bytearray(file.durable)
             if names_are_open:  # a name may belong to another file now than when a reader last looked
@@ -160,7 +160,7 @@ class SimDisk:
 
         For scripts; a run draws what it loses (`lose_power`).
         """
-        self._settled += len(self._journal)
+        self._durable_count += len(self._journal)
         self._journal.clear()
         self._names = dict(self._durable_names)
         for file in self._names.values():
@@ -170,7 +170,7 @@ class SimDisk:
                     break
                 file.durable += data[:left]
                 left -= min(left, len(data))
-            file.settled += len(file.journal)
+            file.durable_count += len(file.journal)
             file.journal.clear()
             file.content = bytearray(file.durable)
             file.unchanged = 0
@@ -201,7 +201,7 @@ class SimDisk:
         else:
             file.durable += data[:size]
 
-    def _settle_name(self, change: NameChange) -> None:
+    def _make_name_durable(self, change: NameChange) -> None:
         what, name, target, file = change
         names = self._durable_names
         if what != "create":

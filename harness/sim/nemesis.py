@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from harness.links import Effect
 from harness.plans import faults as f
 from harness.plans.plan import Plan
 from harness.plans.topologies import edges as partition_edges
 
+from .host import SimHost
 from .kernel.events import Kernel
 from .kernel.local_clock import PERFECT_PPM
+from .links import Effect
 from .network import Network
 from .observer import Observer
 from .recorder import Recorder
-from .seat import Seat
 
 _RETRY_NS: Final = 20_000_000
 """How often a fault whose target does not exist, or whose command was refused, is tried again.
@@ -41,8 +41,8 @@ _ON_NODES: Final = (f.Pause, f.SlowNode, f.ClockRate)
 """Faults that need a node that is up, and change it for a while."""
 
 
-class Lives(Protocol):
-    """How the nemesis starts and kills actors."""
+class ProcessControl(Protocol):
+    """How the nemesis starts, kills and commands processes."""
 
     def start(self, name: str, code: str | None = None) -> None: ...
 
@@ -83,13 +83,13 @@ class Nemesis:
         kernel: Kernel,
         recorder: Recorder,
         network: Network,
-        seats: dict[str, Seat],
+        hosts: dict[str, SimHost],
         observer: Observer,
-        lives: Lives,
+        processes: ProcessControl,
     ) -> None:
         self._plan = plan
         self._kernel, self._recorder, self._network = kernel, recorder, network
-        self._seats, self._observer, self._lives = seats, observer, lives
+        self._hosts, self._observer, self._processes = hosts, observer, processes
         self._in_need_of_a_leader = _in_need_of_a_leader(plan.faults)
         self._waiting_for_leader: dict[str, tuple[f.Fault, int]] = {}  # by fault id, with the time of one of its tries
         observer.on_leader = self._on_leader
@@ -118,17 +118,17 @@ class Nemesis:
             else:
                 self._end_for_core(active)
         core = self.core
-        for name, seat in self._seats.items():
+        for name, host in self._hosts.items():
             if total or name in core:
-                self._settle_rate(seat)
-                seat.armed.clear()
-                if not seat.is_up and not seat.refused:
-                    self._lives.start(name)
+                self._apply_rate(host)
+                host.armed.clear()
+                if not host.is_up and not host.refused:
+                    self._processes.start(name)
         for links in self._network.links.values():
             for link in links.values():
                 if total or (link.source in core and link.target.name in core):
                     link.base = ()
-                    link.settle()
+                    link.recompute_plain()
         self._recorder.row("fault-end", "", "heal", "heal", self._plan.phases.heal)
 
     def finish(self) -> dict[str, str]:
@@ -246,31 +246,31 @@ class Nemesis:
             self._network.limit(fault.id, fault.bytes_per_s, edges)
 
     def _begin_slow_node(self, active: _Active, fault: f.SlowNode) -> None:
-        for seat in self._up(active):
-            seat.slow_down(fault.id, fault.handling_ns)
+        for host in self._up(active):
+            host.slow_down(fault.id, fault.handling_ns)
 
     def _begin_crash(self, active: _Active, fault: f.Crash) -> None:
-        for seat in self._up(active):
-            if fault.aim == "write" and self._plan.actors[seat.name].kind == "replica":
-                seat.armed[fault.id] = _bind(self._crash, active, seat.name)
+        for host in self._up(active):
+            if fault.aim == "write" and self._plan.actors[host.name].kind == "replica":
+                host.armed[fault.id] = _bind(self._crash, active, host.name)
                 patience_ns = (min(fault.end_ns, self._plan.phases.heal_ns) - fault.begin_ns) // 4
-                self._kernel.exactly(fault.begin_ns + patience_ns, self._crash_unaimed, (active, seat))
+                self._kernel.exactly(fault.begin_ns + patience_ns, self._crash_unaimed, (active, host))
             else:
-                self._crash(active, seat.name)
+                self._crash(active, host.name)
 
     def _begin_pause(self, active: _Active, fault: f.Pause) -> None:
-        for seat in self._up(active):
-            seat.pause(fault.id, stop_clock=fault.clock == "stops")
+        for host in self._up(active):
+            host.pause(fault.id, stop_clock=fault.clock == "stops")
 
     def _begin_clock_rate(self, active: _Active, fault: f.ClockRate) -> None:
-        for seat in self._up(active):
-            self._rates.setdefault(seat.name, {})[fault.id] = fault.rate_ppm
+        for host in self._up(active):
+            self._rates.setdefault(host.name, {})[fault.id] = fault.rate_ppm
             active.hits += 1
-            self._settle_rate(seat)
+            self._apply_rate(host)
 
     def _begin_clock_step(self, active: _Active, fault: f.ClockStep) -> None:
-        for seat in self._up(active):
-            self._step_wall(active, seat, fault.step_ns)
+        for host in self._up(active):
+            self._step_wall(active, host, fault.step_ns)
 
     def _begin_clock_strobe(self, active: _Active, fault: f.ClockStrobe) -> None:
         if self._up(active):
@@ -307,7 +307,7 @@ class Nemesis:
     def _end(self, active: _Active) -> None:
         if active.ended:
             return
-        self._undo(active, set(self._seats))
+        self._undo(active, set(self._hosts))
         if isinstance(active.fault, f.Membership):
             group = self._plan.groups[active.fault.group]
             self._ask((active, group.voters, group.learners))
@@ -332,20 +332,20 @@ class Nemesis:
         for name in active.targets:
             if name not in names:
                 continue
-            seat = self._seats[name]
+            host = self._hosts[name]
             if isinstance(fault, f.SlowNode):
-                seat.speed_up(fault.id)
+                host.speed_up(fault.id)
             elif isinstance(fault, f.Pause):
-                seat.unpause(fault.id)
+                host.unpause(fault.id)
             elif isinstance(fault, f.ClockRate):
                 self._rates.get(name, {}).pop(fault.id, None)
-                self._settle_rate(seat)
+                self._apply_rate(host)
             elif isinstance(fault, f.ClockStep) and fault.back:
-                self._step_wall(active, seat, -fault.step_ns)
+                self._step_wall(active, host, -fault.step_ns)
             elif isinstance(fault, f.Crash):
-                seat.armed.pop(fault.id, None)
-                if name in active.crashed and not seat.is_up and not seat.refused:
-                    self._lives.start(name, fault.code)
+                host.armed.pop(fault.id, None)
+                if name in active.crashed and not host.is_up and not host.refused:
+                    self._processes.start(name, fault.code)
 
     def _finish(self, active: _Active) -> None:
         active.ended = True
@@ -357,7 +357,7 @@ class Nemesis:
     def _count_hits(self, active: _Active) -> None:
         active.hits += self._network.hits.pop(active.fault.id, 0)
         for name in active.targets:
-            active.hits += self._seats[name].hits.pop(active.fault.id, 0)
+            active.hits += self._hosts[name].hits.pop(active.fault.id, 0)
 
     # -- helpers --------------------------------------------------------------------------------------------------
 
@@ -366,11 +366,11 @@ class Nemesis:
         found = (self._observer.holders(target) if target.startswith("@") else (target,) for target in targets)
         return tuple(dict.fromkeys(name for names in found for name in names))
 
-    def _up(self, active: _Active) -> list[Seat]:
+    def _up(self, active: _Active) -> list[SimHost]:
         """The targets that are up; the fault is moot when none is."""
-        seats = [self._seats[name] for name in active.targets if self._seats[name].is_up]
-        active.moot = not seats
-        return seats
+        hosts = [self._hosts[name] for name in active.targets if self._hosts[name].is_up]
+        active.moot = not hosts
+        return hosts
 
     def _edges_of(self, active: _Active) -> tuple[f.Edge, ...]:
         """All links to and from the targets (all links when the fault names none)."""
@@ -393,32 +393,32 @@ class Nemesis:
     def _crash(self, active: _Active, name: str) -> None:
         fault = active.fault
         assert isinstance(fault, f.Crash)
-        if active.ended or not self._seats[name].is_up:
+        if active.ended or not self._hosts[name].is_up:
             return
         active.hits += 1
         active.crashed.append(name)
-        self._lives.crash(name, power=fault.power, reason="power" if fault.power else "kill")
+        self._processes.crash(name, power=fault.power, reason="power" if fault.power else "kill")
 
-    def _crash_unaimed(self, argument: tuple[_Active, Seat]) -> None:
+    def _crash_unaimed(self, argument: tuple[_Active, SimHost]) -> None:
         """No write came in time: an armed crash fires all the same."""
-        active, seat = argument
-        if seat.armed.pop(active.fault.id, None) is not None:
-            self._crash(active, seat.name)
+        active, host = argument
+        if host.armed.pop(active.fault.id, None) is not None:
+            self._crash(active, host.name)
 
     def _command(self, active: _Active, name: str, command: str, **arguments: Any) -> bool:
         fault = active.fault
         assert isinstance(fault, _COMMANDS)
-        taken = self._lives.command(name, fault.group, command, arguments)
+        taken = self._processes.command(name, fault.group, command, arguments)
         active.hits += taken
         if not taken and fault.id not in self._waiting_for_idle:
             self._waiting_for_idle.add(fault.id)
 
             def ask_again() -> None:
                 self._waiting_for_idle.discard(fault.id)
-                if not self.healed and self._lives.command(name, fault.group, command, arguments):
+                if not self.healed and self._processes.command(name, fault.group, command, arguments):
                     self._taken_late.add(fault.id)
 
-            self._lives.when_idle(name, ask_again)
+            self._processes.when_idle(name, ask_again)
         return taken
 
     def _command_all(self, active: _Active, command: str) -> bool:
@@ -427,29 +427,29 @@ class Nemesis:
         Servers that are told in one callback would act in the order in which Trio happens to run them.
         """
         taken = False
-        for seat in self._up(active):
+        for host in self._up(active):
             if taken:
-                self._kernel.exactly(self._kernel.now, self._command_late, (active, seat.name, command))
+                self._kernel.exactly(self._kernel.now, self._command_late, (active, host.name, command))
             else:
-                taken = self._command(active, seat.name, command)
+                taken = self._command(active, host.name, command)
         return taken
 
     def _command_late(self, argument: tuple[_Active, str, str]) -> None:
         self._command(*argument)
 
-    def _settle_rate(self, seat: Seat) -> None:
-        """Let a seat's clocks run as the latest rate fault in force there says, or as they would without any."""
-        spec = self._plan.clocks.actors.get(seat.name)
+    def _apply_rate(self, host: SimHost) -> None:
+        """Let a host's clocks run as the latest rate fault in force there says, or as they would without any."""
+        spec = self._plan.clocks.actors.get(host.name)
         rate_ppm = spec.rate_ppm if spec is not None and not self.healed else PERFECT_PPM
-        rate_ppm = [rate_ppm, *self._rates.get(seat.name, {}).values()][-1]
-        if rate_ppm != seat.clock.rate_ppm:
-            seat.set_rate(rate_ppm)
-            self._recorder.row("clock", seat.name, "rate", rate_ppm)
+        rate_ppm = [rate_ppm, *self._rates.get(host.name, {}).values()][-1]
+        if rate_ppm != host.clock.rate_ppm:
+            host.set_rate(rate_ppm)
+            self._recorder.row("clock", host.name, "rate", rate_ppm)
 
-    def _step_wall(self, active: _Active, seat: Seat, step_ns: int) -> None:
-        seat.clock.step_wall(step_ns)
+    def _step_wall(self, active: _Active, host: SimHost, step_ns: int) -> None:
+        host.clock.step_wall(step_ns)
         active.hits += 1
-        self._recorder.row("clock", seat.name, "step", step_ns)
+        self._recorder.row("clock", host.name, "step", step_ns)
 
     def _strobe(self, argument: tuple[_Active, int]) -> None:
         active, sign = argument
@@ -459,8 +459,8 @@ class Nemesis:
         if active.ended or not names:
             return
         for name in names:
-            if self._seats[name].is_up:
-                self._step_wall(active, self._seats[name], sign * fault.step_ns)
+            if self._hosts[name].is_up:
+                self._step_wall(active, self._hosts[name], sign * fault.step_ns)
         self._kernel.exactly(self._kernel.now + max(fault.period_ns, 1_000_000), self._strobe, (active, -sign))
 
     def _ask(self, argument: tuple[_Active, tuple[str, ...], tuple[str, ...]]) -> None:
@@ -473,7 +473,7 @@ class Nemesis:
             return
         leader = self._observer.leader(fault.group)
         arguments = {"voters": voters, "learners": learners}
-        taken = leader is not None and self._lives.command(leader, fault.group, "change", arguments)
+        taken = leader is not None and self._processes.command(leader, fault.group, "change", arguments)
         active.hits += taken
         # A change that was taken may still be lost with its leader, and nobody may be left outside for ever.
         if not taken or (wanted_back and not self._is_in_force(fault.group, leader, voters, learners)):

@@ -1,7 +1,7 @@
-"""The simulated network: datagrams between seats, over links that can be cut, slowed, and made to lie.
+"""The simulated network: datagrams between hosts, over links that can be cut, slowed, and made to lie.
 
 Every message has an id, a send event, and for each copy a deliver or a drop event with its reason. What a link does
-is decided by `harness.links.fate` from the effects in force and from keyed draws by (link, kind of message, ordinal
+is decided by `harness.sim.links.fate` from the effects in force and from keyed draws by (link, kind of message, ordinal
 of that kind on that link); a healthy link needs one draw, for its delay.
 
 A cut is checked when a message is sent and again when it would arrive: a partition also swallows what is in flight.
@@ -15,11 +15,11 @@ from collections.abc import Callable
 from heapq import heappush
 from typing import Any, Protocol
 
-from harness.links import MILLION, Effect, fate, flip_bit
 from harness.plans.plan import LinkSpec, Override
 
 from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
+from .links import MILLION, Effect, fate, flip_bit
 
 Record = Callable[..., None]
 
@@ -157,10 +157,10 @@ class Link:
         self.bytes_per_s: dict[str, int] = {}
         self.free_ns = 0  # when a limited link is free again
         self.plain = True  # no fault is on it: nothing but what a healthy link does can happen to a message
-        self.settle()
+        self.recompute_plain()
 
-    def settle(self) -> None:
-        """Work out `plain` after a change."""
+    def recompute_plain(self) -> None:
+        """Recompute `plain` after a change."""
         faults = self.cuts or self.effects or self.clogs or self.bytes_per_s
         self.plain = not (self.manual or self.overridden or faults)
 
@@ -335,25 +335,25 @@ class Network:
         """Cut directed edges until `mend` with the same fault."""
         for link in self._touch(fault, edges):
             link.cuts.add(fault)
-            link.settle()
+            link.recompute_plain()
 
     def affect(self, fault: str, effect: Effect, edges: tuple[tuple[str, str], ...]) -> None:
         """Put an effect on directed edges until `mend`."""
         for link in self._touch(fault, edges):
             link.effects[fault] = effect
-            link.settle()
+            link.recompute_plain()
 
     def limit(self, fault: str, bytes_per_s: int, edges: tuple[tuple[str, str], ...]) -> None:
         """Limit the bandwidth of directed edges until `mend`."""
         for link in self._touch(fault, edges):
             link.bytes_per_s[fault] = bytes_per_s
-            link.settle()
+            link.recompute_plain()
 
     def clog(self, fault: str, edges: tuple[tuple[str, str], ...]) -> None:
         """Hold what arrives over directed edges until `mend`."""
         for link in self._touch(fault, edges):
             link.clogs.add(fault)
-            link.settle()
+            link.recompute_plain()
 
     def mend(self, fault: str, keep: Callable[[str, str], bool] = lambda source, target: False) -> None:
         """Undo a fault on all links but those to keep, and release what it held there."""
@@ -365,7 +365,7 @@ class Network:
             link.effects.pop(fault, None)
             link.bytes_per_s.pop(fault, None)
             link.clogs.discard(fault)
-            link.settle()
+            link.recompute_plain()
             if link.clogged and not link.clogs:
                 released, link.clogged = link.clogged, []
                 for message, data in released:  # in this order, whatever the policy

@@ -1,7 +1,7 @@
-"""The simulated world: seats, links, disks and clocks of one plan, and the lives of its actors.
+"""The simulated world: hosts, links, disks and clocks of one plan, and the lives of its actors.
 
 The world builds everything from the plan, starts and kills actors, and ends the run. It knows what an actor *is* (a
-life: an async function of its environment) but not what it does: replicas get theirs from the system's adapter,
+entrypoint: an async function of its environment) but not what it does: replicas get theirs from the system's adapter,
 clients from the interpreter.
 """
 
@@ -19,7 +19,7 @@ from checkers.verdict import Anomaly
 from harness.plans.plan import DiskSpec, Plan
 from harness.systems.system import Refusal, System
 
-from .environment import SimEnvironment
+from .host import SimHost
 from .kernel import trio_seam
 from .kernel.events import Kernel, Livelock
 from .kernel.fingerprint import Log
@@ -27,8 +27,8 @@ from .kernel.local_clock import LocalClock
 from .nemesis import Nemesis
 from .network import Network
 from .observer import Observer
+from .process import SimProcess
 from .recorder import Recorder
-from .seat import Seat
 
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
@@ -42,7 +42,7 @@ _MONOTONIC_APART_NS: Final = 1_000_000_000_000
 _SUPERVISOR_DELAY_NS: Final = 1_000_000_000
 """A replica whose code raised is started again after this time, as a process supervisor would."""
 
-Life = Callable[[SimEnvironment], Coroutine[Any, Any, None]]
+Entrypoint = Callable[[SimProcess], Coroutine[Any, Any, None]]
 
 current_actor: contextvars.ContextVar[str] = contextvars.ContextVar("current_actor")
 """The actor whose task is running; set once for each task."""
@@ -78,7 +78,7 @@ class SimWorld:
             quantum_ns=schedule.quantum_ns,
         )
         self.invariants = Invariants({name: group.voters for name, group in plan.groups.items()})
-        self.observer = Observer(plan.replicas, lambda name: self.seats[name].is_up, self.invariants.progress)
+        self.observer = Observer(plan.replicas, lambda name: self.hosts[name].is_up, self.invariants.progress)
         self.node_anomalies: list[Anomaly] = []
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)
         if stop_at_first:
@@ -86,8 +86,8 @@ class SimWorld:
         self.recorder = Recorder(self.kernel, handlers)
         reference = systems[plan.actors[min(plan.actors)].code]
         self.network = Network(self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides)
-        self.seats: dict[str, Seat] = {}
-        self.lives: dict[str, Life] = {}
+        self.hosts: dict[str, SimHost] = {}
+        self.entrypoints: dict[str, Entrypoint] = {}
         self.on_client_crash: dict[str, Callable[[], None]] = {}
         self._codes = {name: actor.code for name, actor in plan.actors.items()}
         self._fast = fast
@@ -99,9 +99,9 @@ class SimWorld:
             kernel=self.kernel,
             recorder=self.recorder,
             network=self.network,
-            seats=self.seats,
+            hosts=self.hosts,
             observer=self.observer,
-            lives=self,
+            processes=self,
         )
 
     def run(self, begin: Callable[[], None]) -> None:
@@ -135,108 +135,108 @@ class SimWorld:
 
     def start(self, name: str, code: str | None = None) -> None:
         """Start an actor that is down, with another code label if one is given."""
-        seat = self.seats[name]
-        if seat.is_up or seat.refused or self._nursery is None:
+        host = self.hosts[name]
+        if host.is_up or host.refused or self._nursery is None:
             return
         if code is not None:
             self._codes[name] = code
-        seat.incarnation += 1
-        environment = SimEnvironment(seat, kernel=self.kernel, network=self.network, disk=seat.disk, fast=self._fast)
-        seat.enter(environment)
-        self.recorder.row("start", name, seat.incarnation, self._codes[name])
-        life = self.lives.get(name) or self._replica_life(seat)
-        self.kernel.spawn(self._nursery, self._live, seat, environment, life, name=f"{name}#{seat.incarnation}")
+        host.incarnation += 1
+        environment = SimProcess(host, kernel=self.kernel, network=self.network, disk=host.disk, fast=self._fast)
+        host.enter(environment)
+        self.recorder.row("start", name, host.incarnation, self._codes[name])
+        entrypoint = self.entrypoints.get(name) or self._server_entrypoint(host)
+        self.kernel.spawn(self._nursery, self._live, host, environment, entrypoint, name=f"{name}#{host.incarnation}")
 
     def crash(self, name: str, *, power: bool, reason: str) -> None:
         """Kill an actor; with `power` its disk loses what was not durable, in part."""
-        seat = self.seats[name]
-        environment = seat.environment
+        host = self.hosts[name]
+        environment = host.environment
         if environment is None:
             return
-        self.recorder.row("crash", name, seat.incarnation, reason)
+        self.recorder.row("crash", name, host.incarnation, reason)
         on_crash = self.on_client_crash.get(name)
         if on_crash is not None:
             on_crash()
-        seat.leave()
+        host.leave()
         environment.kill()
-        if power and name not in self.lives:
-            if seat.lose_power():
+        if power and name not in self.entrypoints:
+            if host.lose_power():
                 self.recorder.row("probe", name, PROBES[0])
-            seat.reread()
+            host.reread()
         self.kernel.exactly(self.kernel.now, self._check_gone, environment)
 
     def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool:
         """Run an administrator's command on a replica that is up and not paused."""
-        seat = self.seats[actor]
-        if seat.server is None or seat.environment is None or seat.paused:
+        host = self.hosts[actor]
+        if host.server is None or host.environment is None or host.paused:
             return False
         system = self.systems[self._codes[actor]]
-        return seat.environment.command(lambda server: system.command(server, group, name, arguments))
+        return host.environment.command(lambda server: system.command(server, group, name, arguments))
 
     def when_idle(self, actor: str, call: Callable[[], None]) -> None:
         """Call when a replica that is busy with its disk takes commands again, if it lives to see that."""
-        environment = self.seats[actor].environment
+        environment = self.hosts[actor].environment
         if environment is not None:
             environment.when_idle(call)
 
-    def _replica_life(self, seat: Seat) -> Life:
+    def _server_entrypoint(self, host: SimHost) -> Entrypoint:
         plan = self.plan
-        actor = plan.actors[seat.name]
-        system = self.systems[self._codes[seat.name]]
+        actor = plan.actors[host.name]
+        system = self.systems[self._codes[host.name]]
 
-        async def life(environment: SimEnvironment) -> None:
+        async def entrypoint(environment: SimProcess) -> None:
             groups = {group: plan.groups[group] for group in actor.groups}
             server = system.server(environment, actor, groups, plan.options)
-            seat.server = server
+            host.server = server
             try:
                 await system.start(server)
             except Refusal as refusal:
                 if not environment.dead:
-                    self._refuse(seat, str(refusal))
+                    self._refuse(host, str(refusal))
                 return
             await environment.serve(server)
 
-        return life
+        return entrypoint
 
-    async def _live(self, seat: Seat, environment: SimEnvironment, life: Life) -> None:
-        current_actor.set(seat.name)
+    async def _live(self, host: SimHost, environment: SimProcess, entrypoint: Entrypoint) -> None:
+        current_actor.set(host.name)
         try:
             with environment.scope:
-                if seat.name in self.lives:
-                    await environment.live(life)
+                if host.name in self.entrypoints:
+                    await environment.live(entrypoint)
                 else:
-                    await life(environment)
+                    await entrypoint(environment)
         except Exception as error:
             if not environment.dead:
-                self._failed(seat, error)
+                self._failed(host, error)
         finally:
             environment.gone = True
 
-    def _refuse(self, seat: Seat, reason: str) -> None:
-        self.recorder.row("refuse", seat.name, seat.incarnation, reason)
-        seat.refused = reason
-        self._leave(seat)
+    def _refuse(self, host: SimHost, reason: str) -> None:
+        self.recorder.row("refuse", host.name, host.incarnation, reason)
+        host.refused = reason
+        self._leave(host)
 
-    def _failed(self, seat: Seat, error: Exception) -> None:
+    def _failed(self, host: SimHost, error: Exception) -> None:
         """The code of an actor raised: an anomaly of a replica, an error of ours in a client's program."""
-        if seat.name in self.lives:
+        if host.name in self.entrypoints:
             self.kernel.stop("task", error)
             return
         error = _first_of(error)
         kind = type(error).__name__
         if not isinstance(error, OSError):
-            message = f"{seat.name}: the replica's code raised {kind}: {error}"
+            message = f"{host.name}: the replica's code raised {kind}: {error}"
             self.node_anomalies.append(self._anomaly("node", "exception", kind, message))
-        self.recorder.row("crash", seat.name, seat.incarnation, kind)
-        self._leave(seat)
-        self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, seat.name)
+        self.recorder.row("crash", host.name, host.incarnation, kind)
+        self._leave(host)
+        self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, host.name)
 
-    def _leave(self, seat: Seat) -> None:
-        environment = seat.leave()
+    def _leave(self, host: SimHost) -> None:
+        environment = host.leave()
         if environment is not None:
             environment.dead = True
 
-    def _check_gone(self, environment: SimEnvironment) -> None:
+    def _check_gone(self, environment: SimProcess) -> None:
         if not environment.gone:
             self.kernel.stop("zombie", Zombie(f"the task of {environment.actor} did not end when it was killed"))
 
@@ -265,7 +265,7 @@ class SimWorld:
                 rate_ppm=spec.rate_ppm if spec is not None else 1_000_000,
             )
             is_replica = actor.kind == "replica"
-            self.seats[name] = Seat(
+            self.hosts[name] = SimHost(
                 name,
                 ordinal,
                 kernel=self.kernel,
@@ -284,7 +284,7 @@ class SimWorld:
                 to_replica = target_actor.kind == "replica"
                 self.network.connect(
                     source,
-                    self.seats[target],
+                    self.hosts[target],
                     spec_,
                     handling if to_replica else (0, 0),
                     manual=self._manual and between_replicas,

@@ -38,9 +38,9 @@ from typing import Any, Final, Literal
 import outcome
 import trio
 
-from .burial import bury
 from .draws import Counter, Draws
 from .fingerprint import Log
+from .forced_teardown import tear_down
 
 FAR: Final = 2**63
 """Later than any event."""
@@ -49,12 +49,12 @@ _PASSES_AT_ONE_INSTANT_MAX: Final = 5_000
 """More Trio passes than this without time moving: a task spins (about 20 ms of wall time)."""
 
 _QUESTIONS_AFTER_END_MAX: Final = 1_000
-"""How often Trio may ask the time after the end before the tasks that are left are buried."""
+"""How often Trio may ask the time after the end before the tasks that are left are torn down by force."""
 
-_BURIALS_MAX: Final = 10
-"""Tasks nest; one that survives this many is immortal."""
+_TEARDOWNS_MAX: Final = 10
+"""Tasks nest; a task that survives this many rounds never ends."""
 
-_IMMORTAL: Final = "tasks of the system under test do not end after the run was stopped"
+_TASKS_REMAIN: Final = "tasks of the system under test do not end after the run was stopped"
 
 _WINDOW_EVENTS: Final = 4_096
 """How often, in events, the event budget is looked at."""
@@ -201,7 +201,7 @@ class Kernel(trio.abc.Clock):
                 until = min(self._bring_near(), limit)
                 if heap[0][0] > limit:
                     break
-                self.log.settle()
+                self.log.hash_batches()
                 if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
                     self._check_budget()
                 for _ in _BATCH:
@@ -247,7 +247,7 @@ class Kernel(trio.abc.Clock):
         self._passes_at_instant += 1
         if self._passes_at_instant > _PASSES_AT_ONE_INSTANT_MAX:
             if self.closed:
-                raise RuntimeError(_IMMORTAL)
+                raise RuntimeError(_TASKS_REMAIN)
             self._passes_at_instant = 0  # as many again for whoever is being cancelled
             self.stop("livelock", Livelock(f"{_PASSES_AT_ONE_INSTANT_MAX} scheduler passes without time moving"))
 
@@ -255,11 +255,11 @@ class Kernel(trio.abc.Clock):
         if deadline != math.inf:
             self.now = max(self.now, _to_ns(deadline))  # shielded sleeps of tasks being torn down may end
         self._questions_after_end += 1
-        burials = self._questions_after_end - _QUESTIONS_AFTER_END_MAX
-        if burials > _BURIALS_MAX:
-            raise RuntimeError(_IMMORTAL)
-        if burials > 0 and self._main is not None:
-            bury(self._main)
+        teardowns = self._questions_after_end - _QUESTIONS_AFTER_END_MAX
+        if teardowns > _TEARDOWNS_MAX:
+            raise RuntimeError(_TASKS_REMAIN)
+        if teardowns > 0 and self._main is not None:
+            tear_down(self._main)
         return 0.0
 
     def _is_over(self) -> bool:

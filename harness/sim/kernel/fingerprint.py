@@ -19,7 +19,7 @@ _BATCH: Final = 2048
 class Log:
     """An append-only sequence of rows with a running hash. `rows` holds only what was not yet hashed.
 
-    Batches have a fixed length, so the digest does not depend on when `settle` happened to be called.
+    Batches have a fixed length, so the digest does not depend on when `hash_batches` happened to be called.
     """
 
     __slots__ = ("_encode", "_hash", "append", "base", "closed", "kept", "kept_from", "rows")
@@ -33,14 +33,14 @@ class Log:
         self.kept_from: int | None = 0 if keep else None
         self.closed = False
         self.append = self.rows.append
-        """Add a row; the hot path, so it may be kept at hand. Call `settle` now and then (the kernel does)."""
+        """Add a row; the hot path, so it may be kept at hand. Call `hash_batches` now and then (the kernel does)."""
 
     @property
     def index(self) -> int:
         """The index that the next row gets."""
         return self.base + len(self.rows)
 
-    def settle(self) -> None:
+    def hash_batches(self) -> None:
         """Hash what has gathered, if it is enough for a batch."""
         while len(self.rows) >= _BATCH:
             self._flush(self.rows[:_BATCH])
@@ -53,7 +53,7 @@ class Log:
     def close(self) -> str:
         """End the log, drop whatever is appended later, and return the digest in hexadecimal."""
         if not self.closed:
-            self.settle()
+            self.hash_batches()
             self._flush(self.rows[:])
             self.closed = True
             self.rows = []  # what `append` adds from now on is no part of the log

@@ -25,7 +25,7 @@ class LocalClock:
         self.stopped = False
         self.ahead_ns: int | None = None
         """Monotonic minus virtual time, while it is constant: a short cut for whoever asks often."""
-        self._settle()
+        self._recompute_ahead()
 
     def monotonic(self, now: int) -> int:
         """What the monotonic clock shows at virtual time `now`."""
@@ -50,19 +50,19 @@ class LocalClock:
         """Run at another rate from now on; armed timers must be re-aimed."""
         self._anchor(now)
         self.rate_ppm = rate_ppm
-        self._settle()
+        self._recompute_ahead()
 
     def stop(self, now: int) -> None:
         """Stand still, as the clocks of a suspended machine do."""
         self._anchor(now)
         self.stopped = True
-        self._settle()
+        self._recompute_ahead()
 
     def resume(self, now: int) -> None:
         """Run again, from where it stood."""
         self._global0 = now
         self.stopped = False
-        self._settle()
+        self._recompute_ahead()
 
     def advance(self, span_ns: int) -> None:
         """Move a stopped clock by hand."""
@@ -78,6 +78,6 @@ class LocalClock:
         self._local0 = self.monotonic(now)
         self._global0 = now
 
-    def _settle(self) -> None:
+    def _recompute_ahead(self) -> None:
         steady = self.rate_ppm == PERFECT_PPM and not self.stopped
         self.ahead_ns = self._local0 - self._global0 if steady else None

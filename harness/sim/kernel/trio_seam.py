@@ -18,9 +18,9 @@ from typing import Any
 import trio
 from trio._core import _run
 
-from .burial import only_buried
 from .draws import Counter
 from .events import Kernel
+from .forced_teardown import only_forced_teardown
 
 for _name in ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r"):
     if not hasattr(_run, _name):
@@ -68,8 +68,8 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
     try:
         trio.run(main, clock=kernel)
     except BaseException as error:
-        if not only_buried(error):
-            # A task that even burial cannot end is given up on by raising inside Trio; the run had its reason before.
+        if not only_forced_teardown(error):
+            # Tasks that even a forced teardown cannot end are given up by raising inside Trio; the run had its reason.
             if isinstance(error, trio.TrioInternalError) and kernel.error is not None:
                 raise kernel.error from None
             raise

@@ -4,7 +4,7 @@
     stage.at(100, lambda: stage.world.crash("n1", power=False, reason="kill"))
     stage.play(until_ms=500)
 
-A life is an async function of an environment. Actors without one sit still.
+An entrypoint is an async function of an environment. Actors without one sit still.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any
 import msgspec
 
 from harness.plans.plan import Override, Phases
-from harness.sim.environment import SimEnvironment
+from harness.sim.host import SimHost
 from harness.sim.kernel.fingerprint import Row
-from harness.sim.seat import Seat
+from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
 from tests.harness.sim import toy
 from tests.harness.sim.toy import MS
 
-Life = Callable[[SimEnvironment], Awaitable[None]]
+Entrypoint = Callable[[SimProcess], Awaitable[None]]
 
 
-async def sit_still(environment: SimEnvironment) -> None:
+async def sit_still(environment: SimProcess) -> None:
     """Live, and do nothing."""
     await environment.until(10**18)
 
 
 class Stage:
-    """A world of `n1`, `n2` (toy servers where no life is given and `servers` is set) and the client `c1`."""
+    """A world of `n1`, `n2` (toy servers where no entrypoint is given and `servers` is set) and the client `c1`."""
 
     def __init__(
         self,
@@ -41,15 +41,15 @@ class Stage:
         plan: dict[str, Any] | None = None,
         overrides: tuple[Override, ...] = (),
         phases: Phases | None = None,
-        **lives: Life,
+        **entrypoints: Entrypoint,
     ) -> None:
         planned = toy.plan(**({"nodes": 2, "threads": 1, "ops": 0} | (plan or {})))
         planned = msgspec.structs.replace(planned, overrides=overrides, phases=phases or planned.phases)
         systems: dict[str, Any] = {"default": toy.ToySystem()}
         self.world = SimWorld(planned, systems, keep_rows=True, fast=False, manual=manual)
         for name, actor in planned.actors.items():
-            if name in lives or not servers or actor.kind == "client":
-                self.world.lives[name] = lives.get(name, sit_still)
+            if name in entrypoints or not servers or actor.kind == "client":
+                self.world.entrypoints[name] = entrypoints.get(name, sit_still)
         self.seen: list[tuple[Any, ...]] = []
         self._events: list[tuple[int, Callable[[], Any]]] = []
 
@@ -63,9 +63,9 @@ class Stage:
         """What was recorded, after the play."""
         return self.world.log.kept
 
-    def seat(self, name: str) -> Seat:
-        """An actor's seat."""
-        return self.world.seats[name]
+    def host(self, name: str) -> SimHost:
+        """An actor's host."""
+        return self.world.hosts[name]
 
     def note(self, *what: Any) -> None:
         """Remember something with the present time."""
@@ -93,25 +93,25 @@ class Stage:
         self.world.log.close()
 
 
-def sender(*times_ms: float, target: str = "n1", word: bytes = b"gossip") -> Life:
-    """A life that sends its 0th, 1st, ... datagram at the given times."""
+def sender(*times_ms: float, target: str = "n1", word: bytes = b"gossip") -> Entrypoint:
+    """An entrypoint that sends its 0th, 1st, ... datagram at the given times."""
 
-    async def life(env: SimEnvironment) -> None:
+    async def entrypoint(env: SimProcess) -> None:
         for number, time_ms in enumerate(times_ms):
             await env.until(round(time_ms * MS))
             env.network.send(target, word + b" %d" % number)
         await env.until(10**18)
 
-    return life
+    return entrypoint
 
 
-def receiver(seen: list[tuple[Any, ...]]) -> Life:
-    """A life that notes (virtual time in ms, source, data) of every datagram."""
+def receiver(seen: list[tuple[Any, ...]]) -> Entrypoint:
+    """An entrypoint that notes (virtual time in ms, source, data) of every datagram."""
 
-    async def life(env: SimEnvironment) -> None:
+    async def entrypoint(env: SimProcess) -> None:
         while True:
             datagram = await env.recv(None)
             assert datagram is not None
             seen.append((env._kernel.now / MS, *datagram))
 
-    return life
+    return entrypoint

@@ -82,15 +82,15 @@ class Lasting(Simulation):
 
 
 def affected(world: SimWorld, name: str) -> bool:
-    """Whether anything is wrong at a seat, on a link of it, or with its clocks."""
-    seat = world.seats[name]
+    """Whether anything is wrong at a host, on a link of it, or with its clocks."""
+    host = world.hosts[name]
     links = [link for links in world.network.links.values() for link in links.values()]
     return (
-        seat.paused
-        or not seat.is_up
-        or bool(seat.is_slow or seat.armed)
-        or seat.clock.rate_ppm != 1_000_000
-        or seat.clock.wall_offset_ns != world_offset(world, name)
+        host.paused
+        or not host.is_up
+        or bool(host.is_slow or host.armed)
+        or host.clock.rate_ppm != 1_000_000
+        or host.clock.wall_offset_ns != world_offset(world, name)
         or any(not link.plain for link in links if name in (link.source, link.target.name))
     )
 
@@ -98,7 +98,7 @@ def affected(world: SimWorld, name: str) -> bool:
 def world_offset(world: SimWorld, name: str) -> int:
     """What the wall clock of an actor was ahead of its monotonic one at the start."""
     untouched = SimWorld(world.plan, world.systems)
-    return untouched.seats[name].clock.wall_offset_ns
+    return untouched.hosts[name].clock.wall_offset_ns
 
 
 def watched(plan: Plan, *looks: tuple[int, Callable[[SimWorld], Any]], **more: Any) -> tuple[SimWorld, list[Any]]:
@@ -232,7 +232,7 @@ def test_an_actor_that_two_faults_crashed_in_turn_comes_back_after_the_second() 
     first = f.Crash(id="f1", begin_ns=200 * MS, end_ns=400 * MS, targets=("n1",))
     second = f.Crash(id="f2", begin_ns=300 * MS, end_ns=800 * MS, targets=("n1",))
 
-    looks = [(ms * MS, lambda world: world.seats["n1"].is_up) for ms in (250, 500, 799, 800)]
+    looks = [(ms * MS, lambda world: world.hosts["n1"].is_up) for ms in (250, 500, 799, 800)]
     world, up = watched(planned(first, second), *looks)
 
     assert up == [False, False, False, True]
@@ -258,7 +258,7 @@ def test_an_aimed_crash_falls_between_the_begin_of_an_fsync_and_its_completion()
     world, _ = watched(planned(fault))
     (crash,) = [row for row in world.log.kept if row[1] == "crash"]
 
-    _, busy = watched(planned(fault), (crash[0] - 2, lambda world: world.seats["n1"].writes_in_flight))
+    _, busy = watched(planned(fault), (crash[0] - 2, lambda world: world.hosts["n1"].writes_in_flight))
     assert busy == [1]
 
 
@@ -279,7 +279,7 @@ def test_the_end_of_one_rate_fault_leaves_the_other_in_force() -> None:
 
     _, rates = watched(
         plan,
-        *[(ms * MS, lambda world: world.seats["n1"].clock.rate_ppm) for ms in (100, 200, 400, 600, 800, 2_050, 2_100)],
+        *[(ms * MS, lambda world: world.hosts["n1"].clock.rate_ppm) for ms in (100, 200, 400, 600, 800, 2_050, 2_100)],
     )
 
     assert rates == [990_000, 1_100_000, 1_200_000, 1_200_000, 990_000, 990_000, 1_000_000]
@@ -335,12 +335,12 @@ def test_a_partial_heal_keeps_faults_outside_the_core_for_ever(kind: str, end_ns
 @pytest.mark.parametrize("kind", [kind for kind in LASTING_KINDS if kind not in ("clock-step", "clock-strobe")])
 def test_a_partial_heal_heals_the_core(kind: str) -> None:
     def look(world: SimWorld) -> tuple[bool, ...]:
-        seat = world.seats["n1"]
+        host = world.hosts["n1"]
         within = [link for link in links_within(world, CORE) if "n1" in (link.source, link.target.name)]
         return (
-            seat.is_up and not seat.paused,
-            not seat.is_slow,
-            seat.clock.rate_ppm == 1_000_000,
+            host.is_up and not host.paused,
+            not host.is_slow,
+            host.clock.rate_ppm == 1_000_000,
             all(link.plain for link in within),
         )
 
@@ -385,4 +385,4 @@ def test_wall_clocks_stay_where_the_heal_finds_them() -> None:
 
     world, _ = watched(planned(step))
 
-    assert world.seats["n1"].clock.wall_offset_ns - world_offset(world, "n1") == 500 * MS
+    assert world.hosts["n1"].clock.wall_offset_ns - world_offset(world, "n1") == 500 * MS

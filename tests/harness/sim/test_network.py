@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.links import Effect
 from harness.plans import faults as f
 from harness.plans.plan import LinkSpec, Override, Schedule
+from harness.sim.links import Effect
 from harness.sim.network import Network
 from tests.harness.sim.stage import Stage, receiver, sender
 from tests.harness.sim.toy import MS
@@ -189,7 +189,7 @@ def test_the_fate_of_a_message_hangs_on_its_ordinal_on_its_link_and_not_on_other
     lossy = {"links": LinkSpec(delay_min_ns=MS, delay_max_ns=9 * MS, loss_ppm=300_000)}
 
     def delays(*, chatter: bool) -> list[tuple[int, float]]:
-        async def life(env: Any) -> None:
+        async def entrypoint(env: Any) -> None:
             for number in range(60):
                 await env.until((100 + 20 * number) * MS)
                 env.network.send("n1", b"gossip %d" % number)
@@ -198,7 +198,7 @@ def test_the_fate_of_a_message_hangs_on_its_ordinal_on_its_link_and_not_on_other
                     env.network.send("c1", b"gossip 0")
 
         seen: list[tuple[Any, ...]] = []
-        Stage(n1=receiver(seen), n2=life, plan=lossy).play(until_ms=1_500)
+        Stage(n1=receiver(seen), n2=entrypoint, plan=lossy).play(until_ms=1_500)
         return [(data, time_ms) for time_ms, _, data in seen if data.startswith(b"gossip")]
 
     quiet = delays(chatter=False)
@@ -272,7 +272,7 @@ def test_a_slow_node_handles_what_arrived_later_and_in_the_life_it_arrived_in() 
     stage.at(220, lambda: stage.world.start("n1"))
     stage.play(until_ms=900)
 
-    assert seen == [(140, "n2", b"gossip 0")]  # the other one had been delivered to the dead life
+    assert seen == [(140, "n2", b"gossip 0")]  # the other one had been delivered to the dead incarnation
     assert stage.world.nemesis.finish() == {"f1": "effective"}
 
 

@@ -1,4 +1,4 @@
-"""The world: lives of actors, what a crash leaves of them, and runs that depend on their plan alone."""
+"""The world: incarnations of actors, what a crash leaves of them, and runs that depend on their plan alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rows_of(simulation: toy.ToySimulation, *kinds: str) -> list[Row]:
     return [row for row in simulation.world.log.kept if row[1] in kinds]
 
 
-# -- lives ----------------------------------------------------------------------------------------------------------
+# -- incarnations --------------------------------------------------------------------------------------------------
 
 
 class Bug(Exception):
@@ -62,8 +62,8 @@ def test_a_replica_that_refuses_to_start_stays_down() -> None:
 
     simulation = toy.simulate(toy.plan(faults=crashes), system=Refusing())
 
-    lives = [(row[1], row[2], row[-1]) for row in rows_of(simulation, "start", "crash", "refuse") if row[2] == "n1"]
-    assert lives == [
+    seen = [(row[1], row[2], row[-1]) for row in rows_of(simulation, "start", "crash", "refuse") if row[2] == "n1"]
+    assert seen == [
         ("start", "n1", "default"),
         ("crash", "n1", "kill"),
         ("start", "n1", "default"),

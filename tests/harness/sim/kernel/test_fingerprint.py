@@ -12,13 +12,13 @@ from harness.sim.kernel.fingerprint import Log, Row
 ROWS: list[Row] = [(i * 7, "send", f"n{i % 3}", i, "n1", b"\0" * (i % 5), (i, None, "x")) for i in range(5_000)]
 
 
-def logged(rows: list[Row], *, settle_at: Iterable[int] = (), keep: bool = False) -> Log:
-    moments = set(settle_at)
+def logged(rows: list[Row], *, hash_at: Iterable[int] = (), keep: bool = False) -> Log:
+    moments = set(hash_at)
     log = Log(keep=keep)
     for position, row in enumerate(rows):
         log.append(row)
         if position in moments:
-            log.settle()
+            log.hash_batches()
     return log
 
 
@@ -28,8 +28,8 @@ def test_the_moment_of_hashing_does_not_matter(count: int) -> None:
 
     digests = {
         logged(ROWS[:count]).close(),
-        logged(ROWS[:count], settle_at=set(range(count))).close(),
-        logged(ROWS[:count], settle_at=at_random).close(),
+        logged(ROWS[:count], hash_at=set(range(count))).close(),
+        logged(ROWS[:count], hash_at=at_random).close(),
     }
 
     assert len(digests) == 1
@@ -65,7 +65,7 @@ def test_rows_after_the_end_are_ignored() -> None:
     digest = log.close()
 
     log.append((99, "note", "n1"))
-    log.settle()
+    log.hash_batches()
 
     assert log.close() == digest
     assert log.kept == ROWS[:10]
@@ -80,7 +80,7 @@ def test_the_index_counts_every_row() -> None:
         indexes.append(log.index)
         log.append(row)
         if row[0] % 5 == 0:
-            log.settle()
+            log.hash_batches()
 
     assert indexes == list(range(len(ROWS)))
     assert log.kept == []
@@ -93,7 +93,7 @@ def test_rows_can_be_kept_from_any_index_on(begin: int) -> None:
         if position == begin:
             log.keep_from_here()
         log.append(row)
-        log.settle()
+        log.hash_batches()
     if begin == len(ROWS):
         log.keep_from_here()
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.links import MILLION, Arrival, Effect, Fate, fate, flip_bit
 from harness.sim.kernel.draws import Draws
+from harness.sim.links import MILLION, Arrival, Effect, Fate, fate, flip_bit
 
 WHATS = ("loss", "duplicate", "delay", "reorder", "corrupt")
 EFFECTS = st.lists(

@@ -75,7 +75,7 @@ class Host(Protocol):
         ...
 
 
-class SimEnvironment:
+class SimProcess:
     """Everything one incarnation of an actor can see, and the two ways to live behind it."""
 
     # More than thirty attributes are slow without slots.
@@ -90,6 +90,7 @@ class SimEnvironment:
         "_flusher",
         "_flusher_starts",
         "_generation",
+        "_host",
         "_idle",
         "_inbox",
         "_is_between_steps",
@@ -99,7 +100,6 @@ class SimEnvironment:
         "_local_clock",
         "_overlaps",
         "_record_notes",
-        "_seat",
         "_server",
         "_sync",
         "_sync_error",
@@ -115,17 +115,17 @@ class SimEnvironment:
         "scope",
     )
 
-    def __init__(self, seat: Host, *, kernel: Kernel, network: Network, disk: SimDisk, fast: bool) -> None:
-        self.actor = seat.name
-        self.clock = SimClock(kernel, seat.clock)
-        self.network = SimNetworkPort(network.sender(seat.name, self))
+    def __init__(self, host: Host, *, kernel: Kernel, network: Network, disk: SimDisk, fast: bool) -> None:
+        self.actor = host.name
+        self.clock = SimClock(kernel, host.clock)
+        self.network = SimNetworkPort(network.sender(host.name, self))
         self.disk = SimDiskPort(self, disk)
-        self.randomness = SimRandomness(kernel.seed, seat.name, seat.incarnation)
+        self.randomness = SimRandomness(kernel.seed, host.name, host.incarnation)
         self.dead = False
         self.gone = False  # its task has ended
         self.scope = trio.CancelScope()
-        self._seat = seat
-        self._record_notes = seat.record_notes
+        self._host = host
+        self._record_notes = host.record_notes
         self._kernel = kernel
         self._fast = fast
         self._inbox: list[tuple[str, bytes]] = []
@@ -143,7 +143,7 @@ class SimEnvironment:
         self._life: Coroutine[object, None, None] | None = None  # a client's life, driven by callbacks (fast lane)
         self._living = False  # the code that runs now is that coroutine
         self._idle = False  # the server waits, and the fast lane may step it from a callback
-        self._local_clock = seat.clock
+        self._local_clock = host.clock
         self._deadline = FAR  # what the timer is for, on the local monotonic clock
         self._armed = FAR  # virtual time of the one live heap entry of the timer
         self._armed_for = FAR  # the deadline that it was made for, while the clock's rate is what it was then
@@ -169,7 +169,7 @@ class SimEnvironment:
         """Wait for a virtual time, leaving datagrams in the inbox. For clients' programs, which live on true time."""
         if self._kernel.now < virtual_ns and not self.dead:
             self._alarm += 1
-            self._kernel.at(virtual_ns, self._seat.ordinal, self._on_alarm, self._alarm)
+            self._kernel.at(virtual_ns, self._host.ordinal, self._on_alarm, self._alarm)
             while self._kernel.now < virtual_ns and not self.dead:
                 await self._park()
             self._alarm += 1  # an alarm still to come must not end a later wait
@@ -193,7 +193,7 @@ class SimEnvironment:
         else:
             await self._serve_in_task(server)
 
-    async def live(self, life: Callable[[SimEnvironment], Coroutine[Any, Any, None]]) -> None:
+    async def live(self, life: Callable[[SimProcess], Coroutine[Any, Any, None]]) -> None:
         """Live a client's life to its end, in the lane that this world was given."""
         if not self._fast:
             await life(self)
@@ -446,8 +446,8 @@ class SimEnvironment:
         is_syncing = self._task is None or (self._sync is not None and not self._overlaps)
         if server is None or is_syncing:  # the step after the fsync will see to it
             return
-        if self._seat.paused:
-            self._seat.hold(self._on_commanded, None)
+        if self._host.paused:
+            self._host.hold(self._on_commanded, None)
             return
         self._arm(server.deadline_ns)
         if self.clock.monotonic_ns() >= server.deadline_ns or (self._overlaps and server.must_sync):
@@ -494,13 +494,13 @@ class SimEnvironment:
         if when < self._armed:
             self._generation += 1
             self._armed, self._armed_for = when, local_ns
-            self._kernel.at(when, self._seat.ordinal, self._on_timer, self._generation)
+            self._kernel.at(when, self._host.ordinal, self._on_timer, self._generation)
 
     def _on_timer(self, generation: int) -> None:
         if generation != self._generation or self.dead:
             return
-        if self._seat.paused:
-            self._seat.hold(self._on_timer, generation)
+        if self._host.paused:
+            self._host.hold(self._on_timer, generation)
             return
         self._armed = self._armed_for = FAR
         if self._deadline >= FAR:
@@ -514,8 +514,8 @@ class SimEnvironment:
     def _on_alarm(self, alarm: int) -> None:
         if alarm != self._alarm or self.dead:
             return
-        if self._seat.paused:
-            self._seat.hold(self._on_alarm, alarm)
+        if self._host.paused:
+            self._host.hold(self._on_alarm, alarm)
         else:
             self._stir()
 
@@ -526,13 +526,13 @@ class SimEnvironment:
         if self.dead:
             await trio.sleep_forever()
         if self._driving:
-            self._seat.begin_sync(name, self._on_synced_in_callback)
+            self._host.begin_sync(name, self._on_synced_in_callback)
             await _environment()
             error, self._sync_error = self._sync_error, None
             if error is not None:
                 raise error
         else:
-            self._seat.begin_sync(name, self._on_synced)
+            self._host.begin_sync(name, self._on_synced)
             self._sync_task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort_sync)
             await self._rest_if_dead()

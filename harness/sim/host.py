@@ -1,4 +1,4 @@
-"""A seat: the place of one actor in the simulated world. It outlives the actor's incarnations.
+"""A host: the place of one actor in the simulated world. It outlives the actor's incarnations.
 
 It holds what survives a crash (disk, clocks, address) and what the world does to whoever sits there: pauses, disk
 timing, and the reading of what became durable.
@@ -13,14 +13,14 @@ from harness.plans.plan import DiskSpec
 from harness.systems.system import DurableReader, SystemServer
 
 from .disk import NameChange, SimDisk, SimFile
-from .environment import SimEnvironment
 from .kernel.draws import Counter
 from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
+from .process import SimProcess
 from .recorder import Recorder
 
 
-class Seat:
+class SimHost:
     """One actor's place: its name, clocks, disk, and the environment of its present incarnation, if it is up."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Seat:
         self.name, self.ordinal = name, ordinal
         self.clock = clock
         self.incarnation = 0
-        self.environment: SimEnvironment | None = None
+        self.environment: SimProcess | None = None
         self.is_up = False  # whether an incarnation is alive here (it may be paused)
         self.server: SystemServer | None = None
         self.disk = SimDisk(sector_bytes=disk.sector_bytes)
@@ -65,12 +65,12 @@ class Seat:
 
     # -- lives ----------------------------------------------------------------------------------------------------
 
-    def enter(self, environment: SimEnvironment) -> None:
+    def enter(self, environment: SimProcess) -> None:
         """A new incarnation begins to live here."""
         self.environment, self.is_up = environment, True
         self._aim()
 
-    def leave(self) -> SimEnvironment | None:
+    def leave(self) -> SimProcess | None:
         """The incarnation that lives here, if any, lives no more."""
         environment, self.environment, self.is_up = self.environment, None, False
         self._aim()
@@ -114,7 +114,7 @@ class Seat:
             self.hits[fault] = self.hits.get(fault, 0) + 1
         return sum(self._slow_ns.values())
 
-    def _receive_late(self, argument: tuple[SimEnvironment, str, bytes]) -> None:
+    def _receive_late(self, argument: tuple[SimProcess, str, bytes]) -> None:
         environment, source, data = argument
         if environment is not self.environment:
             return
@@ -176,7 +176,7 @@ class Seat:
             moment_ns = self._aim_draws.below(latency_ns + 1)  # somewhere inside this write
             self._kernel.exactly(self._kernel.now + moment_ns, _fire, self.armed.pop(fault))
 
-    def _synced(self, argument: tuple[SimEnvironment, str | None, Callable[[], Any], Callable[[Any], None]]) -> None:
+    def _synced(self, argument: tuple[SimProcess, str | None, Callable[[], Any], Callable[[Any], None]]) -> None:
         environment, name, complete, done = argument
         if environment is not self.environment:
             return
@@ -196,7 +196,7 @@ class Seat:
         else:
             done(None)
 
-    def _notify(self, argument: tuple[SimEnvironment, Callable[[Any], None]]) -> None:
+    def _notify(self, argument: tuple[SimProcess, Callable[[Any], None]]) -> None:
         environment, done = argument
         if environment is not self.environment:
             return

@@ -1,7 +1,7 @@
-"""What becomes of a message: pure policy, shared by everything that stands between actors.
+"""What a link does to one message: a pure function of the effects in force and of keyed draws.
 
-`fate` looks at one message, the effects in force on its link, and keyed draws, and says when copies of it arrive. It
-knows no clock, no heap and no socket, so the simulated network, a TCP proxy and a router of lines can all use it.
+`fate` says whether the message is lost, and otherwise when copies of it arrive and which bit is flipped. It knows no
+clock and no event heap; `network.py` calls it and puts the arrivals into the heap.
 
 Each effect draws from a stream of its own (keyed by its id, the link, the kind of message and the ordinal), so that
 removing one effect leaves the draws of the others as they were.
@@ -18,7 +18,7 @@ MILLION = 1_000_000
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False):
-    """One thing wrong with a link, by whom (`id` of the fault, or "link" for what a healthy link does).
+    """One thing that is wrong with a link. `id` is that of the fault, or "link" for what a healthy link does.
 
     `loss`, `duplicate`, `reorder` and `corrupt` happen to `ppm` millionths of the messages; `delay` to all.
     `span_ns` bounds the drawn part of a delay (jitter, lateness of a copy, hold).

@@ -10,7 +10,7 @@ import trio
 
 from harness.plans import faults as f
 from harness.plans.plan import DiskSpec, LinkSpec, Schedule
-from harness.sim.environment import SimEnvironment
+from harness.sim.process import SimProcess
 from harness.sim.world import Zombie
 from tests.harness.sim import toy
 from tests.harness.sim.stage import Stage, sender
@@ -27,7 +27,7 @@ SLOW_DISK = DiskSpec(fsync_min_ns=50 * MS, fsync_max_ns=50 * MS)
 
 
 def test_recv_gives_datagrams_in_order_of_arrival_and_none_at_its_deadline() -> None:
-    async def waiter(env: SimEnvironment) -> None:
+    async def waiter(env: SimProcess) -> None:
         deadline_ns = env.clock.monotonic_ns() + 200 * MS
         while (datagram := await env.recv(deadline_ns)) is not None:
             stage.note(*datagram)
@@ -48,7 +48,7 @@ def test_recv_gives_datagrams_in_order_of_arrival_and_none_at_its_deadline() -> 
 
 
 def test_until_leaves_datagrams_for_recv() -> None:
-    async def waiter(env: SimEnvironment) -> None:
+    async def waiter(env: SimProcess) -> None:
         await env.until(150 * MS)
         stage.note("awake")
         for _ in range(2):
@@ -63,7 +63,7 @@ def test_until_leaves_datagrams_for_recv() -> None:
 def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -> None:
     """Every datagram that came during `until` used to leave an alarm behind, which then ended a later `recv`."""
 
-    async def waiter(env: SimEnvironment) -> None:
+    async def waiter(env: SimProcess) -> None:
         await env.until(150 * MS)
         for _ in range(3):
             stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
@@ -75,7 +75,7 @@ def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -
 
 
 def test_recv_does_not_give_up_early_because_a_datagram_ended_a_wait_at_its_very_instant() -> None:
-    async def waiter(env: SimEnvironment) -> None:
+    async def waiter(env: SimProcess) -> None:
         await env.until(45 * MS)
         await env.until(50 * MS)  # the datagram of this instant comes before the alarm
         for _ in range(2):
@@ -88,7 +88,7 @@ def test_recv_does_not_give_up_early_because_a_datagram_ended_a_wait_at_its_very
 
 
 def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline() -> None:
-    async def waiter(env: SimEnvironment) -> None:
+    async def waiter(env: SimProcess) -> None:
         start_ns = env.clock.monotonic_ns()
         for number in range(5):
             assert await env.recv(start_ns + (100 + 30 * number) * MS) is not None
@@ -105,26 +105,26 @@ def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline
 
 @pytest.mark.parametrize(("clock", "timer_ms", "shown_ms"), [("runs", 300, 500), ("stops", 400, 300)])
 def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_ms: int, shown_ms: int) -> None:
-    async def receiver(env: SimEnvironment) -> None:
+    async def receiver(env: SimProcess) -> None:
         stage.note("received", await env.recv(None))
         await env.until(500 * MS)
         stage.note("clock", (env.clock.monotonic_ns() - start["n1"]) / MS)
 
-    async def syncer(env: SimEnvironment) -> None:
+    async def syncer(env: SimProcess) -> None:
         env.disk.append("file", b"data")
         await env.until(80 * MS)
         await env.disk.fsync("file")
         stage.note("synced")
 
-    async def timer(env: SimEnvironment) -> None:
+    async def timer(env: SimProcess) -> None:
         stage.note("timer", await env.recv(env.clock.monotonic_ns() + 200 * MS))
 
     start = {}
     pause = f.Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
     plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
     stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
-    start["n1"] = stage.seat("n1").clock.monotonic(0)
-    stage.seat("n2")._disk_spec = SLOW_DISK
+    start["n1"] = stage.host("n1").clock.monotonic(0)
+    stage.host("n2")._disk_spec = SLOW_DISK
     stage.play(until_ms=600)
 
     assert sorted(stage.seen, key=lambda seen: (seen[0], seen[1])) == sorted(
@@ -141,7 +141,7 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
 
 @pytest.mark.parametrize("policy", ["fifo", "random", "pct"])
 def test_what_was_held_comes_in_its_old_order(policy: Any) -> None:
-    async def receiver(env: SimEnvironment) -> None:
+    async def receiver(env: SimProcess) -> None:
         while True:
             stage.note(*(await env.recv(None) or ()))
 
@@ -155,7 +155,7 @@ def test_what_was_held_comes_in_its_old_order(policy: Any) -> None:
 
 
 def test_overlapping_pauses_end_with_the_last_one() -> None:
-    async def receiver(env: SimEnvironment) -> None:
+    async def receiver(env: SimProcess) -> None:
         stage.note(*(await env.recv(None) or ()))
         stage.note((env.clock.monotonic_ns() - start) / MS)
 
@@ -164,7 +164,7 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
         f.Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
     )
     stage = Stage(n1=receiver, n2=sender(60), plan={**EXACT, "faults": pauses})
-    start = stage.seat("n1").clock.monotonic(0)
+    start = stage.host("n1").clock.monotonic(0)
     stage.play(until_ms=600)
 
     assert stage.seen == [(400, "n2", b"gossip 0"), (400, 150)]  # it stood from 50 to 300
@@ -175,23 +175,23 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
 
 @pytest.mark.parametrize(("rate_ppm", "fires_ms"), [(2_000_000, 75), (500_000, 150), (1_000_000, 100)])
 def test_a_change_of_rate_aims_timers_anew(rate_ppm: int, fires_ms: int) -> None:
-    async def timer(env: SimEnvironment) -> None:
+    async def timer(env: SimProcess) -> None:
         stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
 
     stage = Stage(n1=timer)
-    stage.at(50, lambda: stage.seat("n1").set_rate(rate_ppm))
+    stage.at(50, lambda: stage.host("n1").set_rate(rate_ppm))
     stage.play(until_ms=500)
 
     assert stage.seen == [(fires_ms, None)]
 
 
 def test_clients_programs_live_on_true_time_whatever_their_clocks_say() -> None:
-    async def program(env: SimEnvironment) -> None:
+    async def program(env: SimProcess) -> None:
         await env.until(100 * MS)
         stage.note()
 
     stage = Stage(c1=program)
-    stage.at(50, lambda: stage.seat("c1").set_rate(3_000_000))
+    stage.at(50, lambda: stage.host("c1").set_rate(3_000_000))
     stage.play(until_ms=500)
 
     assert stage.seen == [(100,)]
@@ -199,7 +199,7 @@ def test_clients_programs_live_on_true_time_whatever_their_clocks_say() -> None:
 
 def test_each_actor_has_clocks_of_its_own() -> None:
     stage = Stage()
-    shown = [stage.seat(name).clock.monotonic(0) for name in ("n1", "n2", "c1")]
+    shown = [stage.host(name).clock.monotonic(0) for name in ("n1", "n2", "c1")]
 
     assert len(set(shown)) == 3
 
@@ -208,23 +208,23 @@ def test_draws_for_one_purpose_do_not_shift_another() -> None:
     drawn = []
     for extra in (0, 3):
 
-        async def life(env: SimEnvironment, extra: int = extra) -> None:
+        async def entrypoint(env: SimProcess, extra: int = extra) -> None:
             for _ in range(extra):
                 env.randomness.below(100, "backoff")
             drawn.append([env.randomness.below(10**9, "election") for _ in range(3)])
 
-        Stage(n1=life).play(until_ms=1)
+        Stage(n1=entrypoint).play(until_ms=1)
 
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == 3
 
 
 def test_each_incarnation_draws_anew() -> None:
-    async def life(env: SimEnvironment) -> None:
+    async def entrypoint(env: SimProcess) -> None:
         stage.note(env.randomness.below(10**9, "election"))
         await env.until(10**18)
 
-    stage = Stage(n1=life)
+    stage = Stage(n1=entrypoint)
     stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
     stage.at(60, lambda: stage.world.start("n1"))
     stage.play(until_ms=100)
@@ -237,25 +237,25 @@ def test_each_incarnation_draws_anew() -> None:
 
 
 def test_a_crash_inside_an_fsync_ends_it_without_a_trace() -> None:
-    async def syncer(env: SimEnvironment) -> None:
+    async def syncer(env: SimProcess) -> None:
         env.disk.append("file", b"data")
         await env.disk.fsync("file")
         stage.note("synced")
 
     stage = Stage(n1=syncer)
-    stage.seat("n1")._disk_spec = SLOW_DISK
+    stage.host("n1")._disk_spec = SLOW_DISK
     stage.at(20, lambda: stage.world.crash("n1", power=False, reason="kill"))
     stage.play(until_ms=500)
 
     assert stage.seen == []
     assert stage.rows_of("fsync", "n1") == []
     assert stage.rows_of("crash", "n1") == [(20, 1, "kill")]
-    assert stage.seat("n1").disk.has_unsynced  # the operating system lives on, and has it
+    assert stage.host("n1").disk.has_unsynced  # the operating system lives on, and has it
 
 
-def test_a_restart_in_the_instant_of_the_crash_is_another_life() -> None:
-    async def life(env: SimEnvironment) -> None:
-        stage.note("lives", stage.seat("n1").incarnation)
+def test_a_restart_in_the_instant_of_the_crash_is_another_incarnation() -> None:
+    async def entrypoint(env: SimProcess) -> None:
+        stage.note("incarnation", stage.host("n1").incarnation)
         try:
             stage.note(*(await env.recv(None) or ()))
         finally:
@@ -265,7 +265,7 @@ def test_a_restart_in_the_instant_of_the_crash_is_another_life() -> None:
         stage.world.crash("n1", power=False, reason="kill")
         stage.world.start("n1")
 
-    stage = Stage(n1=life, n2=sender(60), plan=EXACT)
+    stage = Stage(n1=entrypoint, n2=sender(60), plan=EXACT)
     for _ in range(3):
         stage.at(50, again)
     stage.play(until_ms=500)
@@ -274,20 +274,20 @@ def test_a_restart_in_the_instant_of_the_crash_is_another_life() -> None:
         ("start", "n1", 1, "default"),
         *[
             (kind, "n1", *rest)
-            for life in (1, 2, 3)
-            for kind, *rest in (("crash", life, "kill"), ("start", life + 1, "default"))
+            for incarnation in (1, 2, 3)
+            for kind, *rest in (("crash", incarnation, "kill"), ("start", incarnation + 1, "default"))
         ],
     ]
-    assert stage.seen[-1] == (70, "n2", b"gossip 0")  # delivered to the last life, once
-    assert [sent[2] for sent in stage.rows_of("send", "n1")] == ["n2"]  # the last life's own clean-up
+    assert stage.seen[-1] == (70, "n2", b"gossip 0")  # delivered to the last incarnation, once
+    assert [sent[2] for sent in stage.rows_of("send", "n1")] == ["n2"]  # the last incarnation's own clean-up
     assert stage.rows_of("send", "n1")[0][0] == 70
 
 
-async def send(env: SimEnvironment) -> None:
+async def send(env: SimProcess) -> None:
     env.network.send("n2", b"gossip 7")
 
 
-async def write(env: SimEnvironment) -> None:
+async def write(env: SimProcess) -> None:
     env.disk.append("file", b"from the grave")
     env.disk.write("file", b"from the grave")
     env.disk.truncate("file", 0)
@@ -295,32 +295,32 @@ async def write(env: SimEnvironment) -> None:
     env.disk.unlink("file")
 
 
-async def sync(env: SimEnvironment) -> None:
+async def sync(env: SimProcess) -> None:
     await env.disk.fsync("file")
 
 
-async def sync_directory(env: SimEnvironment) -> None:
+async def sync_directory(env: SimProcess) -> None:
     await env.disk.fsync_directory()
 
 
-async def receive(env: SimEnvironment) -> None:
+async def receive(env: SimProcess) -> None:
     await env.recv(None)
 
 
-async def wait(env: SimEnvironment) -> None:
+async def wait(env: SimProcess) -> None:
     await env.until(10**18)
 
 
-async def sleep(_: SimEnvironment) -> None:
+async def sleep(_: SimProcess) -> None:
     await trio.sleep(0.01)
 
 
 def dying(
-    last_act: Callable[[SimEnvironment], Awaitable[None]], *, shield: bool
-) -> Callable[[SimEnvironment], Awaitable[None]]:
-    """A life whose clean-up code does something."""
+    last_act: Callable[[SimProcess], Awaitable[None]], *, shield: bool
+) -> Callable[[SimProcess], Awaitable[None]]:
+    """An entrypoint whose clean-up code does something."""
 
-    async def life(env: SimEnvironment) -> None:
+    async def entrypoint(env: SimProcess) -> None:
         env.disk.append("file", b"data")
         try:
             await env.recv(None)
@@ -328,7 +328,7 @@ def dying(
             with trio.CancelScope(shield=shield):
                 await last_act(env)
 
-    return life
+    return entrypoint
 
 
 LAST_ACTS = [send, write, sync, sync_directory, receive, wait, sleep]
@@ -336,7 +336,7 @@ LAST_ACTS = [send, write, sync, sync_directory, receive, wait, sleep]
 
 @pytest.mark.parametrize("shield", [False, True])
 @pytest.mark.parametrize("last_act", LAST_ACTS)
-def test_the_dead_leave_no_mark(last_act: Callable[[SimEnvironment], Awaitable[None]], shield: bool) -> None:
+def test_the_dead_leave_no_mark(last_act: Callable[[SimProcess], Awaitable[None]], shield: bool) -> None:
     """A shielded wait of the dead is a zombie, which ends the run with a plain error; nothing is recorded before."""
     stage = Stage(n1=dying(last_act, shield=shield))
     stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
@@ -347,7 +347,7 @@ def test_the_dead_leave_no_mark(last_act: Callable[[SimEnvironment], Awaitable[N
     else:
         stage.play(until_ms=500)
 
-    disk = stage.seat("n1").disk
+    disk = stage.host("n1").disk
     assert [row[1] for row in stage.rows if row[2] == "n1"] == ["start", "crash"]
     assert disk.names() == ["file"]
     assert disk.read("file") == b"data"
@@ -394,9 +394,9 @@ def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(fast: bool
     world.kernel.exactly(100 * MS, command, "idle")
     world.kernel.exactly(100 * MS + 1, command, "awaits the disk for the one before")
     world.kernel.exactly(200 * MS, command, "idle")
-    world.kernel.exactly(300 * MS, lambda _: world.seats["n1"].pause("p", stop_clock=False))
+    world.kernel.exactly(300 * MS, lambda _: world.hosts["n1"].pause("p", stop_clock=False))
     world.kernel.exactly(301 * MS, command, "paused")
-    world.kernel.exactly(302 * MS, lambda _: world.seats["n1"].unpause("p"))
+    world.kernel.exactly(302 * MS, lambda _: world.hosts["n1"].unpause("p"))
     world.kernel.exactly(400 * MS, lambda _: world.crash("n1", power=False, reason="kill"))
     world.kernel.exactly(401 * MS, command, "down")
     simulation.run(until_ns=500 * MS)
