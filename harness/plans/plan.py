@@ -7,8 +7,9 @@ rest of the run as it was as far as causality allows.
 Programs are drawn, not generated while running: per thread a list of ops with due times. A value may be symbolic:
 `{"last-read": "x"}` stands for what this thread's latest successful read of x returned (null before the first).
 
-`FORMAT` is the version of this shape, `DRAW_VERSION` that of the way from a seed to a plan. A seed means a plan only
-together with its draw version. Canonical JSON (sorted keys, no spaces) is what `plan_sha256` covers.
+`FORMAT` is the version of this shape; plans of older formats are rewritten when they are read (see migrations).
+`DRAW_VERSION` is the version of the way from a seed to a plan: a seed means a plan only together with its draw version.
+Canonical JSON (sorted keys, no spaces) is what `plan_sha256` covers.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from .faults import Fault
+from .migrations import migrate
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 DRAW_VERSION: Final = 1
 
 
@@ -181,12 +183,6 @@ class Schedule(_Value, frozen=True, kw_only=True):
     handling_max_ns: int = 0
 
 
-class Atlas(_Value, frozen=True, kw_only=True):
-    """Which nodes may ever be damaged, per region of the disk: at most a minority, so that every failure is a bug."""
-
-    regions: dict[str, tuple[str, ...]] = {}
-
-
 class Override(_Value, frozen=True, kw_only=True):
     """An explicit decision that beats the keyed draws: the fate of the n-th message of a kind on a link."""
 
@@ -236,7 +232,6 @@ class Plan(_Value, frozen=True, kw_only=True):
     clocks: Clocks
     disks: Disks
     schedule: Schedule
-    atlas: Atlas = Atlas()
     overrides: tuple[Override, ...] = ()
     gates: Gates = Gates()
     check: Check
@@ -269,8 +264,9 @@ def decode(data: bytes, where: str) -> Plan:
         raise BadPlan(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
         raise BadPlan("no integer field `format`", f"a plan of format {FORMAT}", where)
+    migrate(head, FORMAT)
     if head["format"] != FORMAT:
-        raise BadPlan(f"format {head['format']}", f"format {FORMAT}", f"{where}: $.format")
+        raise BadPlan(f"format {head['format']}", f"a format from 1 to {FORMAT}", f"{where}: $.format")
     try:
         plan = msgspec.convert(head, Plan)
     except msgspec.ValidationError as error:

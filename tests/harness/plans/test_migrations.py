@@ -1,0 +1,64 @@
+"""Plans of older formats: what they become when they are read.
+
+The plans of tests/regressions are kept as they were stored, in format 1, so that every migration has real plans to work
+on; that they still run is what tests/regressions shows.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.plans.plan import FORMAT, BadPlan, decode, load
+
+STORED = sorted((Path(__file__).parents[2] / "regressions").glob("*.json"))
+
+
+def stored() -> dict[str, Any]:
+    """A plan of format 1."""
+    plan: dict[str, Any] = json.loads(STORED[0].read_bytes())
+    assert plan["format"] == 1
+    return plan
+
+
+def decoded(plan: Any) -> Any:
+    return decode(json.dumps(plan).encode(), "plan.json")
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_stored_plan_of_format_1_is_read(path: Path) -> None:
+    assert json.loads(path.read_bytes())["format"] == 1
+
+    plan = load(path)
+
+    assert plan.format == FORMAT
+    assert decode(plan.to_json(), "again") == plan
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_migrated_plan_has_no_name_that_format_2_does_not_know(path: Path) -> None:
+    plan = json.loads(load(path).to_json())
+
+    assert decode(json.dumps({**plan, "format": FORMAT}).encode(), "as format 2").sha256 == load(path).sha256
+    assert "atlas" not in plan
+
+
+def test_a_plan_of_a_newer_format_is_refused() -> None:
+    with pytest.raises(BadPlan, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
+        decoded({**stored(), "format": FORMAT + 1})
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_plan_of_a_format_that_never_was_is_refused(number: int) -> None:
+    with pytest.raises(BadPlan, match=f"format {number}"):
+        decoded({**stored(), "format": number})
+
+
+@pytest.mark.parametrize("field", ["actors", "programs", "phases", "faults", "links", "schedule", "drawn"])
+@pytest.mark.parametrize("damage", [None, 3, "text", [1], {"x": 1}])
+def test_a_damaged_plan_of_an_older_format_is_refused_by_name_and_not_with_a_traceback(field: str, damage: Any) -> None:
+    with pytest.raises(BadPlan, match=rf"\$\.{field}|missing required field"):
+        decoded({**stored(), field: damage})
