@@ -2,16 +2,18 @@
 
 Safety can be broken at one event; liveness only by waiting. So time is judged here, true time, in units of the largest
 election timeout, and only after the heal of a plan whose faults allow it (`tolerable`): whoever calls decides that.
-The core is the set of replicas that can reach each other after the heal and hold a majority of every configuration.
+The healed set is the set of replicas that can reach each other after the heal and hold a majority of every
+configuration.
 
 Let the deadline be `heal + bound_timeouts * timeout`. Then
 
-* `no-leader`: no replica of the core led at any instant between heal and deadline, and none committed anything while
-  another led (an outsider whose fault is over may lead the core as well as any);
+* `no-leader`: no healed replica led at any instant between heal and deadline, and none committed anything while
+  another led (an outsider whose fault is over may lead the healed set as well as any);
 * `no-progress`: no operation that was invoked after the heal was ok before the deadline;
-* `no-convergence`: what the core had committed at the deadline is not applied by all of the core one bound later, or
-  (detail `state`) replicas of the core end at one index in different states;
-* `terms-grow`: after the deadline the highest term of the core rises more than `TERM_RISES_MAX` times in one bound.
+* `no-convergence`: what the healed set had committed at the deadline is not applied by all of the healed set one bound
+  later, or (detail `state`) healed replicas end at one index in different states;
+* `terms-grow`: after the deadline the highest term of the healed set rises more than `TERM_RISES_MAX` times in one
+  bound.
 
 Convergence is asked for what was committed at an instant, because under load replicas need never be equal at any one
 instant. Terms may rise now and then, since links stay lossy after the heal and some heartbeats in a row may be lost;
@@ -70,18 +72,18 @@ def judge(
     rows: Iterable[Row],
     history: Sequence[Op],
     *,
-    core: Mapping[str, Sequence[str]],
+    healed: Mapping[str, Sequence[str]],
     bound: Bound,
     end_ns: int,
     first_index: int = 0,
     standing: Mapping[tuple[str, str], Standing] | None = None,
 ) -> Verdict:
-    """Judge the recovery of each group's core, from trace rows and the history of the same run.
+    """Judge the recovery of each group's healed set, from trace rows and the history of the same run.
 
     `rows` begin at `first_index`, at the heal or before it; if they do not begin with the run, `standing` says where
     each (group, actor) stood. `end_ns` is when the run ended.
     """
-    groups = [_Group(name, replicas, bound, standing or {}) for name, replicas in core.items()]
+    groups = [_Group(name, replicas, bound, standing or {}) for name, replicas in healed.items()]
     by_actor: dict[tuple[str, str], _Group] = {
         (group.name, actor): group for group in groups for actor in group.replicas
     }
@@ -128,7 +130,7 @@ _LIVES: Final = frozenset({"start", "stop", "crash", "refuse"})
 
 
 class _Group:
-    """The core of one group, followed row by row."""
+    """The healed set of one group, followed row by row."""
 
     def __init__(
         self, name: str, replicas: Sequence[str], bound: Bound, standing: Mapping[tuple[str, str], Standing]
@@ -140,9 +142,9 @@ class _Group:
             actor for (group, actor), at in standing.items() if group == name and at.leads and actor not in replicas
         }
         self.led_ns: int | None = bound.heal_ns if self._has_leader() else None
-        self.due_commit: int | None = None  # the highest commit of the core when the deadline passed
+        self.due_commit: int | None = None  # the highest commit of the healed set when the deadline passed
         self.converged_ns: int | None = None
-        self.rises: deque[int] = deque()  # when the core's highest term rose, within the last bound
+        self.rises: deque[int] = deque()  # when the healed set's highest term rose, within the last bound
         self.rise_index: int | None = None  # the row at which it had risen too often
         self.top_term = max((replica.term for replica in self.replicas.values()), default=0)
 
@@ -182,7 +184,7 @@ class _Group:
             replica.state = b""
 
     def outsider(self, actor: str, *, leads: bool) -> None:
-        """Note whether a replica outside the core leads now."""
+        """Note whether a replica outside the healed set leads now."""
         if leads:
             self.leading_outsiders.add(actor)
         else:
@@ -228,18 +230,18 @@ class _Group:
         self._pass(findings.end_ns)
         self._look(findings.end_ns)
         group = self.name
-        findings.due("no-leader", group, self.led_ns, bound.deadline_ns, "no leader of the core was seen")
+        findings.due("no-leader", group, self.led_ns, bound.deadline_ns, "no leader of the healed set was seen")
         behind = sorted(actor for actor, replica in self.replicas.items() if replica.applied < (self.due_commit or 0))
         findings.due(
             "no-convergence", group, self.converged_ns, bound.convergence_ns,
-            f"{', '.join(behind)} did not apply what the core had committed", replicas=behind,
+            f"{', '.join(behind)} did not apply what the healed set had committed", replicas=behind,
         )  # fmt: skip
         states: dict[int, set[bytes]] = {}
         for replica in self._present():
             if replica.state:
                 states.setdefault(replica.applied, set()).add(replica.state)
         if any(len(found) > 1 for found in states.values()):
-            findings.add("no-convergence", group, "replicas of the core end at one index in different states", "state")
+            findings.add("no-convergence", group, "healed replicas end at one index in different states", "state")
         if self.rise_index is not None:
             what = f"the highest term rose more than {TERM_RISES_MAX} times within {bound.timeouts} election timeouts"
             findings.add("terms-grow", group, f"{what}, after the same time to settle", index=self.rise_index)

@@ -88,13 +88,13 @@ def _hindrances(plan: Plan) -> Iterable[str]:
         yield "timing: a round of votes, or a heartbeat, may take an election timeout"
     if plan.phases.heal == "total":
         return
-    core = frozenset(plan.phases.core)
+    healed = frozenset(plan.phases.healed)
     lost = {
         name
         for fault in _happening(plan)
         if fault.end_ns > plan.phases.heal_ns
         for name in _sufferers(fault, plan)
-        if name not in core
+        if name not in healed
     }
     for voters in _configurations(plan):
         if 2 * len([name for name in voters if name not in lost]) <= len(voters):

@@ -184,7 +184,7 @@ def _schedule(plan: Plan) -> str:
 
 def _phases(plan: Plan) -> str:
     phases = plan.phases
-    heal = f"heal of {_names(phases.core)} only" if phases.heal == "core" else "total heal"
+    heal = f"heal of {_names(phases.healed)} only" if phases.heal == "partial" else "total heal"
     return (
         f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {heal}, "
         f"recovery {span(phases.recovery_ns)} (within {plan.check.bound_timeouts} election timeouts), "

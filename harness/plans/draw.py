@@ -230,14 +230,14 @@ def _consistent(
     """Undo draws that do not go with the others; what was typed stays as it is.
 
     After a partial heal, an outsider that is heard but does not hear leads for ever without check-quorum, and deposes
-    every leader of the core without pre-vote. Leases stand on voters that ignore candidates, which check-quorum
+    every leader of the healed set without pre-vote. Leases stand on voters that ignore candidates, which check-quorum
     brings. An entry at a time over slow links, or to slow disks, carries less than clients send: then no bound on
     recovery would be fair (`is_slow`).
     """
     mended: dict[str, Any] = {}
-    if phases.heal == "core":
+    if phases.heal == "partial":
         mended["pre_vote"] = True
-    if phases.heal == "core" or options.get("reads") == "lease":
+    if phases.heal == "partial" or options.get("reads") == "lease":
         mended["check_quorum"] = True
     one_entry = options.get("max_entries_per_append") == 1 or options.get("max_append_bytes", MILLION) <= _ENTRY_BYTES
     if is_slow and options.get("max_inflight") == 1 and one_entry:
@@ -323,40 +323,42 @@ def _heal(
     faults: list[Fault],
     fault_kinds: Sequence[str],
 ) -> tuple[Phases, list[Fault]]:
-    """Decide what is healed; when it is a core only, give each outsider a fault that lasts. Number all faults."""
+    """Decide what is healed; when not all is, give each outsider a fault that lasts. Number all faults."""
     stream = open_stream("heal")
-    partial = stream.chance_ppm(table.core_heal_ppm)
-    core = _core(stream, cast, faults)
-    if partial and faults and len(core) < len(cast.replicas):
+    partial = stream.chance_ppm(table.partial_heal_ppm)
+    healed = _healed_set(stream, cast, faults)
+    if partial and faults and len(healed) < len(cast.replicas):
         phases = msgspec.structs.replace(
-            phases, heal="core", core=(*core, *(c for i, c in enumerate(cast.clients) if _reaches(cast, i, core)))
+            phases,
+            heal="partial",
+            healed=(*healed, *(c for i, c in enumerate(cast.clients) if _reaches(cast, i, healed))),
         )
         for outsider in cast.replicas:
-            if outsider not in core:
+            if outsider not in healed:
                 faults += lasting(open_stream(f"faults/lasting/{outsider}"), ground, outsider, tuple(fault_kinds))
         faults.sort(key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind))
     return phases, [msgspec.structs.replace(fault, id=f"f{number}") for number, fault in enumerate(faults, 1)]
 
 
-def _core(stream: Stream, cast: _Cast, faults: Sequence[Fault]) -> tuple[str, ...]:
+def _healed_set(stream: Stream, cast: _Cast, faults: Sequence[Fault]) -> tuple[str, ...]:
     """Replicas that hold a majority of every configuration that may be in force, and the home of one client."""
     size = len(cast.replicas)
     count = stream.between(size // 2 + 1, max(size // 2 + 1, size - 1))
     order = list(stream.shuffled(cast.replicas))
-    core = set(order[:count])
-    if cast.routing == "home" and not any(cast.home(thread) in core for thread in range(len(cast.clients))):
-        core.add(cast.home(0))
+    healed = set(order[:count])
+    if cast.routing == "home" and not any(cast.home(thread) in healed for thread in range(len(cast.clients))):
+        healed.add(cast.home(0))
     configurations = [fault.voters for fault in faults if isinstance(fault, Membership)]
     for name in order[count:]:
-        if all(2 * len(core.intersection(voters)) > len(voters) for voters in configurations):
+        if all(2 * len(healed.intersection(voters)) > len(voters) for voters in configurations):
             break
-        core.add(name)
-    return tuple(name for name in cast.replicas if name in core)
+        healed.add(name)
+    return tuple(name for name in cast.replicas if name in healed)
 
 
-def _reaches(cast: _Cast, thread: int, core: tuple[str, ...]) -> bool:
-    """Whether the client of a thread talks to the core: one that sticks to its home does when that is inside."""
-    return cast.routing != "home" or cast.home(thread) in core
+def _reaches(cast: _Cast, thread: int, healed: tuple[str, ...]) -> bool:
+    """Whether the client of a thread talks to the healed set: one that sticks to its home does when that is inside."""
+    return cast.routing != "home" or cast.home(thread) in healed
 
 
 def _flavour(open_stream: Streams, work: Workload, typed: str | None) -> str:
@@ -378,7 +380,7 @@ def _programs(
 ) -> tuple[Program, ...]:
     """Evaluate the workload's generator into the ops of each thread, then the probes and the final reads.
 
-    Probes and final reads repeat until they are ok, so that only clients which can reach the healed core have any.
+    Probes and final reads repeat until they are ok, so that only clients which can reach the healed set have any.
     """
     rate = Fraction(typed_rate or _choose(open_stream, "rate", table.rates))
     stream = open_stream("program")
@@ -386,8 +388,8 @@ def _programs(
     paced: Generator = time_limit(phases.heal_ns - timeout_ns, stagger(max(1, round(SECOND / rate)), traffic))
     events = evaluate(paced, threads=len(cast.clients), chance=stream, start_ns=timeout_ns)
     ops = _planned(events, len(cast.clients))
-    core = frozenset(phases.core or cast.clients)
-    able = tuple(thread for thread, client in enumerate(cast.clients) if client in core)
+    healed = frozenset(phases.healed or cast.clients)
+    able = tuple(thread for thread, client in enumerate(cast.clients) if client in healed)
     final = _final_reads(work, ops[-1], able, phases.horizon_ns - phases.final_ns)
     count = len(ops[-1]) + sum(map(len, final.values()))
     programs = []

@@ -2,7 +2,7 @@
 
 A fault has a begin **and** an end; no entry of the timetable heals another, so removing one leaves the rest
 meaningful. Times are virtual nanoseconds since the start of the run. `FOREVER` as an end means that only the heal
-ends it, and, where the heal is partial and the target is outside the core, nothing does.
+ends it, and, where the heal is partial and the target is outside the healed set, nothing does.
 
 Targets are actors by name, or a role that is resolved when the fault begins: `@leader` (the newest leader known to the
 observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other replica),

@@ -26,6 +26,10 @@ def migrate(plan: Object, newest: int) -> None:
 def _from_1(plan: Object) -> None:
     """Format 2 has another name for what the heal reaches, and for some more; `atlas` had no meaning."""
     plan.pop("atlas", None)
+    phases = _object(plan, "phases")
+    _rename(phases, "core", "healed")
+    if phases.get("heal") == "core":
+        phases["heal"] = "partial"
 
 
 def _object(holder: Object, name: str) -> Object:

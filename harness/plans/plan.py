@@ -99,16 +99,16 @@ class Program(_Value, frozen=True, kw_only=True):
 class Phases(_Value, frozen=True, kw_only=True):
     """Durations in order: warm-up, faults, recovery (after the heal), final reads.
 
-    The heal is total, or heals only `core`: actors holding a majority of every configuration that may be in force, plus
-    the clients that shall reach them. The faults of the others then become permanent.
+    The heal is total, or heals only `healed`: actors holding a majority of every configuration that may be in force,
+    plus the clients that shall reach them. The faults of the others then become permanent.
     """
 
     warmup_ns: int
     faults_ns: int
     recovery_ns: int
     final_ns: int
-    heal: Literal["total", "core"] = "total"
-    core: tuple[str, ...] = ()
+    heal: Literal["total", "partial"] = "total"
+    healed: tuple[str, ...] = ()
 
     @property
     def heal_ns(self) -> int:

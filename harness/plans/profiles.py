@@ -57,7 +57,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     quantum_ns: Choices
     handling_ns: Choices
     wrong_clocks_ppm: int = 0
-    core_heal_ppm: int = 500_000
+    partial_heal_ppm: int = 500_000
 
 
 _ELECTION_TIMEOUT_MS: Final = Choices(((100, 30), (150, 50), (300, 20)))
@@ -181,7 +181,7 @@ CALM: Final = Profile(
     policy=fixed("random"),
     quantum_ns=fixed(0),
     handling_ns=fixed(200 * MICROSECOND),
-    core_heal_ppm=0,
+    partial_heal_ppm=0,
 )
 
 _LEASES: Final[dict[str, Choices]] = {

@@ -128,7 +128,7 @@ def _profile_rows(profile: Profile) -> dict[str, str]:
         "clock rates": f"{profile.leash} the bound that leases assume",
         "routing": _choices(profile.routing),
         "ties": _choices(profile.policy),
-        "partial heal": f"{profile.core_heal_ppm // 10_000} %",
+        "partial heal": f"{profile.partial_heal_ppm // 10_000} %",
         **{f"`{name}`": _choices(choices) for name, choices in profile.options.items()},
     }
 

@@ -5,7 +5,7 @@ completion after the answer arrived. After `info` the process never acts again: 
 of threads, with a new session. A killed client's op is `info` at the instant of the kill.
 
 After its program a thread waits for the heal, performs its probe (a fresh op) until one is ok, and then each of its
-final reads until ok. Threads whose client lies outside a partial heal's core end with their program.
+final reads until ok. Threads whose client lies outside the healed set of a partial heal end with their program.
 
 Values may be symbolic: `{"last-read": key}` is what this thread's latest ok read of the key returned; `{"fresh": n}` is
 n plus the number of attempts so far, so that a repeated probe never writes one value twice.
@@ -41,7 +41,7 @@ class Thread:
         new_client: NewClient,
         heal_ns: int,
         horizon_ns: int,
-        in_core: bool,
+        reaches_healed: bool,
     ) -> None:
         self.program = program
         self.process = program.thread
@@ -52,7 +52,7 @@ class Thread:
         self._kernel, self._recorder = kernel, recorder
         self._new_client = new_client
         self._heal_ns, self._horizon_ns = heal_ns, horizon_ns
-        self.in_core = in_core
+        self.reaches_healed = reaches_healed
         self._position = 0
         self._final = 0
         self._attempts = 0
@@ -70,7 +70,7 @@ class Thread:
             await self._perform(environment, op)
             self._position += 1
         await environment.until(self._heal_ns)
-        if self.in_core:
+        if self.reaches_healed:
             if program.probe is not None:
                 while not self.probed:
                     self.probed = await self._repeat(environment, program.probe)

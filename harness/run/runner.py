@@ -1,7 +1,7 @@
 """One run: from a plan and a binding to an outcome.
 
-The phases in order: warm-up, faults, heal, recovery, final reads. The run ends when every thread of the core has done
-its final reads and the core's replicas agree, or at the horizon. Then the history is checked, liveness is judged
+The phases in order: warm-up, faults, heal, recovery, final reads. The run ends when every thread of the healed set has
+done its final reads and the healed replicas agree, or at the horizon. Then the history is checked, liveness is judged
 (tolerable plans only), the gates are asked, and everything is merged: invalid > unknown > valid.
 
 `run` is a pure function of its arguments, but for the wall-clock figures in the outcome.
@@ -125,18 +125,18 @@ class Simulation:
                 new_client=new_client,
                 heal_ns=plan.phases.heal_ns,
                 horizon_ns=plan.phases.horizon_ns,
-                in_core=self._reaches_core(program.client),
+                reaches_healed=self._reaches_healed(program.client),
             )
             self.threads.append(thread)
             world.entrypoints[program.client] = thread.entrypoint
             world.on_client_crash[program.client] = thread.on_crash
 
-    def _reaches_core(self, client: str) -> bool:
+    def _reaches_healed(self, client: str) -> bool:
         """Whether a client can count on an answer after the heal: one that sticks to a home needs that home healed."""
         phases, actor = self.plan.phases, self.plan.actors[client]
         if phases.heal == "total":
             return True
-        return client in phases.core and (actor.routing != "home" or actor.home in phases.core)
+        return client in phases.healed and (actor.routing != "home" or actor.home in phases.healed)
 
     def _heal(self, _: None) -> None:
         self.world.log.keep_from_here()
@@ -146,18 +146,18 @@ class Simulation:
         self._look(None)
 
     def _look(self, _: None) -> None:
-        """Is the run over? Threads outside the core may never be done."""
+        """Is the run over? Threads outside the healed set may never be done."""
         kernel = self.world.kernel
         if self.converged_ns is None and self._has_converged():
             self.converged_ns = kernel.now
-        if all(thread.done or not thread.in_core for thread in self.threads) and self._has_converged():
+        if all(thread.done or not thread.reaches_healed for thread in self.threads) and self._has_converged():
             self.converged_ns = self.converged_ns or kernel.now
             kernel.stop("done")
         else:
             kernel.exactly(kernel.now + _LOOK_NS, self._look)
 
     def _has_converged(self) -> bool:
-        """Whether every replica of the core that can be up has applied the same state, up to the leader's commit."""
+        """Whether every healed replica that can be up has applied the same state, up to the leader's commit."""
         world = self.world
         for group in self.plan.groups:
             leader = world.observer.leader(group)
@@ -165,7 +165,7 @@ class Simulation:
                 return False
             committed = world.observer.committed(group, leader)
             states = set()
-            for name in self._core_replicas(group):
+            for name in self._healed_replicas(group):
                 states.add(world.observer.applied(group, name))
             if len(states) != 1:
                 return False
@@ -174,10 +174,10 @@ class Simulation:
                 return False
         return True
 
-    def _core_replicas(self, group: str) -> list[str]:
+    def _healed_replicas(self, group: str) -> list[str]:
         plan = self.plan
-        core = plan.phases.core if plan.phases.heal == "core" else plan.replicas
-        return [name for name in plan.groups[group].voters if name in core and not self.world.hosts[name].refused]
+        healed = plan.phases.healed if plan.phases.heal == "partial" else plan.replicas
+        return [name for name in plan.groups[group].voters if name in healed and not self.world.hosts[name].refused]
 
     def _stop_until(self, _: None) -> None:
         """Stop here, and keep what each replica that is up says of itself."""
@@ -258,7 +258,7 @@ class Simulation:
         return judge_liveness(
             log.kept[self._heal_index - log.kept_from :],
             self.world.recorder.history,
-            core={group: self._core_replicas(group) for group in plan.groups},
+            healed={group: self._healed_replicas(group) for group in plan.groups},
             bound=bound,
             end_ns=self.world.kernel.now,
             first_index=self._heal_index,

@@ -3,8 +3,8 @@
 Each fault ends as `effective` (it changed something), `idle` (it was there, and nothing met it) or `moot` (what it
 was aimed at did not exist). Begin, end and heal are heap callbacks, so they fall between two steps of any node.
 
-The heal is total, or partial: then only what concerns the core is undone, and the rest of the faults becomes permanent,
-because a total heal would hide a livelock that a lasting one-way partition keeps alive.
+The heal is total, or partial: then only what concerns the healed set is undone, and the rest of the faults becomes
+permanent, because a total heal would hide a livelock that a lasting one-way partition keeps alive.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Nemesis:
         self.healed = False
         self._waiting_for_idle: set[str] = set()  # faults whose command waits for a server that is busy with its disk
         self._taken_late: set[str] = set()  # faults whose command was taken by a server that waited so
-        self.core: frozenset[str] = frozenset(plan.phases.core or plan.actors)
+        self.healed_actors: frozenset[str] = frozenset(plan.phases.healed or plan.actors)
 
     def schedule(self) -> None:
         """Put begins and ends into the heap."""
@@ -109,24 +109,24 @@ class Nemesis:
                 self._kernel.exactly(fault.end_ns, self._end_of, fault.id)
 
     def heal(self) -> None:
-        """End what is to be ended: everything, or everything that concerns the core."""
+        """End what is to be ended: everything, or everything that concerns the healed set."""
         self.healed = True
         total = self._plan.phases.heal == "total"
         for active in list(self._active.values()):
             if total:
                 self._end(active)
             else:
-                self._end_for_core(active)
-        core = self.core
+                self._end_for_healed(active)
+        healed = self.healed_actors
         for name, host in self._hosts.items():
-            if total or name in core:
+            if total or name in healed:
                 self._apply_rate(host)
                 host.armed.clear()
                 if not host.is_up and not host.refused:
                     self._processes.start(name)
         for links in self._network.links.values():
             for link in links.values():
-                if total or (link.source in core and link.target.name in core):
+                if total or (link.source in healed and link.target.name in healed):
                     link.base = ()
                     link.recompute_plain()
         self._recorder.row("fault-end", "", "heal", "heal", self._plan.phases.heal)
@@ -313,14 +313,14 @@ class Nemesis:
             self._ask((active, group.voters, group.learners))
         self._finish(active)
 
-    def _end_for_core(self, active: _Active) -> None:
-        """Undo what touches the core; what remains is permanent."""
+    def _end_for_healed(self, active: _Active) -> None:
+        """Undo what touches the healed set; what remains is permanent."""
         if active.ended:
             return
-        core = self.core
-        self._network.mend(active.fault.id, keep=lambda source, target: source not in core or target not in core)
-        self._undo(active, core, links=False)
-        if all(target in core for target in active.targets) and not isinstance(active.fault, f.Partition):
+        healed = self.healed_actors
+        self._network.mend(active.fault.id, keep=lambda source, target: source not in healed or target not in healed)
+        self._undo(active, healed, links=False)
+        if all(target in healed for target in active.targets) and not isinstance(active.fault, f.Partition):
             self._finish(active)
         active.permanent = True
 
@@ -455,7 +455,7 @@ class Nemesis:
         active, sign = argument
         fault = active.fault
         assert isinstance(fault, f.ClockStrobe)
-        names = [name for name in active.targets if not self.healed or name not in self.core]
+        names = [name for name in active.targets if not self.healed or name not in self.healed_actors]
         if active.ended or not names:
             return
         for name in names:

@@ -9,7 +9,7 @@ from .ground import Ground
 
 
 def lasting(stream: Stream, ground: Ground, outsider: str, kinds: tuple[str, ...]) -> tuple[Fault, ...]:
-    """One fault that a partial heal does not end, for an actor outside the core.
+    """One fault that a partial heal does not end, for an actor outside the healed set.
 
     It cuts the outsider off for good, altogether or one way. A leader that is merely slow or lossy may stay in office
     for as long as it likes, and one that reaches all but a single replica, too: then no bound on recovery would be

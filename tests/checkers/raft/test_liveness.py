@@ -28,7 +28,7 @@ FRESH = [
 
 def judged(rows: Rows, history: list[Op] | None = None, *, end_ns: int = 1300, **options: Any) -> Verdict:
     history = FRESH if history is None else history
-    return judge(rows, history, core={"g0": "abc"}, bound=BOUND, end_ns=end_ns, **options)
+    return judge(rows, history, healed={"g0": "abc"}, bound=BOUND, end_ns=end_ns, **options)
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_run_that_ends_early_because_all_is_well_is_valid() -> None:
     ids=[
         "nobody",
         "too late",
-        "outside the core",
+        "outside the healed set",
         "outsider gone",
         "outsider dead",
         "no op",

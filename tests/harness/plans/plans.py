@@ -53,7 +53,7 @@ def drawn(seed: int = 1, profile: str = "swarm", workload: str = "register", **t
 
 def built(
     *faults: Fault,
-    core: tuple[str, ...] = (),
+    healed: tuple[str, ...] = (),
     options: dict[str, Any] | None = None,
     clocks: Clocks | None = None,
     delay_max_ns: int = 1_000_000,
@@ -72,8 +72,8 @@ def built(
             faults_ns=10 * SECOND,
             recovery_ns=SECOND,
             final_ns=SECOND,
-            heal="core" if core else "total",
-            core=core,
+            heal="partial" if healed else "total",
+            healed=healed,
         ),
         links=Links(replica=link, client=link),
         clocks=clocks or Clocks(),

@@ -18,7 +18,7 @@ from .plans import SECOND, built, drawn
 WHEN: Any = {"id": "f1", "begin_ns": 2 * SECOND, "end_ns": 3 * SECOND}
 FOR_GOOD: Any = {"id": "f1", "begin_ns": 2 * SECOND, "end_ns": FOREVER}
 LEASE = {"reads": "lease", "lease_drift_bound": 1.05}
-CORE = ("n1", "n2", "n3", "c1")
+HEALED = ("n1", "n2", "n3", "c1")
 RANK = {"tolerable": 0, "degrading": 1, "breaking": 2}
 
 
@@ -63,34 +63,34 @@ def test_which_assumption_a_fault_breaks(fault: Fault, options: dict[str, Any], 
     ("fault", "expected"),
     [
         (Crash(**FOR_GOOD, targets=("n4", "n5")), "tolerable"),
-        (Crash(**FOR_GOOD, targets=("n1", "n2", "n3")), "tolerable"),  # the heal brings the core back
+        (Crash(**FOR_GOOD, targets=("n1", "n2", "n3")), "tolerable"),  # the heal brings the healed set back
         (Partition(**FOR_GOOD, shape="halves", order=("n4", "n5")), "tolerable"),
         (Membership(**WHEN, voters=("n3", "n4", "n5")), "tolerable"),
         (Crash(**FOR_GOOD, targets=("c1", "c2")), "tolerable"),
     ],
 )
 def test_a_core_with_a_majority_recovers(fault: Fault, expected: str) -> None:
-    assert expected == classify(built(fault, core=CORE)).plan_class
+    assert expected == classify(built(fault, healed=HEALED)).plan_class
 
 
 @pytest.mark.parametrize(
-    ("faults", "core", "reason"),
+    ("faults", "healed", "reason"),
     [
         ((Crash(**FOR_GOOD, targets=("n3", "n4", "n5")),), ("n1", "n2", "c1"), "quorum"),
         ((Crash(**FOR_GOOD, targets=("@leader",)),), ("n1", "n2", "c1"), "quorum"),
         ((Partition(**FOR_GOOD, shape="bridge", order=("n1",)),), ("n1", "n2", "c1"), "quorum"),
         (
             (Membership(**WHEN, voters=("n3", "n4", "n5")), Pause(**FOR_GOOD, targets=("n4", "n5"))),
-            CORE,
+            HEALED,
             "quorum",
         ),
         ((Crash(**FOR_GOOD, targets=("c1", "c2")),), ("n1", "n2", "n3"), "clients"),
     ],
 )
 def test_liveness_is_not_judged_without_a_majority_and_a_client(
-    faults: tuple[Fault, ...], core: tuple[str, ...], reason: str
+    faults: tuple[Fault, ...], healed: tuple[str, ...], reason: str
 ) -> None:
-    classification = classify(built(*faults, core=core))
+    classification = classify(built(*faults, healed=healed))
 
     assert classification.plan_class == "degrading"
     assert classification.reasons[0].startswith(reason)
@@ -127,8 +127,8 @@ def plan_and_smaller(draw: st.DrawFn) -> tuple[Plan, Plan]:
     profile = draw(st.sampled_from(("swarm", "beyond-clocks", "membership", "crashes")))
     plan = drawn(draw(st.integers(0, 10_000)), profile)
     if draw(st.booleans()):
-        core = tuple(draw(st.sets(st.sampled_from(plan.replicas), min_size=1)))
-        plan = msgspec.structs.replace(plan, phases=msgspec.structs.replace(plan.phases, heal="core", core=core))
+        healed = tuple(draw(st.sets(st.sampled_from(plan.replicas), min_size=1)))
+        plan = msgspec.structs.replace(plan, phases=msgspec.structs.replace(plan.phases, heal="partial", healed=healed))
     if draw(st.booleans()):
         forever = tuple(msgspec.structs.replace(fault, end_ns=FOREVER) for fault in plan.faults)
         plan = msgspec.structs.replace(plan, faults=forever)

@@ -177,7 +177,7 @@ def test_every_fault_begins_and_ends_within_its_phase(plans: tuple[Plan, ...]) -
         for fault in plan.faults:
             assert plan.phases.warmup_ns <= fault.begin_ns < plan.phases.heal_ns
             assert fault.begin_ns < fault.end_ns
-            assert fault.end_ns <= plan.phases.heal_ns or (fault.end_ns == FOREVER and plan.phases.heal == "core")
+            assert fault.end_ns <= plan.phases.heal_ns or (fault.end_ns == FOREVER and plan.phases.heal == "partial")
 
 
 def test_faults_are_in_order_and_their_ids_unique(plans: tuple[Plan, ...]) -> None:
@@ -235,17 +235,17 @@ def test_most_plans_are_judged_for_liveness() -> None:
 
 def test_a_partial_heal_keeps_a_majority_and_a_client_and_hurts_the_others(plans: tuple[Plan, ...]) -> None:
     for plan in plans:
-        if plan.phases.heal == "core":
-            core = set(plan.phases.core)
-            assert 2 * len(core.intersection(plan.replicas)) > len(plan.replicas)
-            assert core.intersection(plan.clients)
+        if plan.phases.heal == "partial":
+            healed = set(plan.phases.healed)
+            assert 2 * len(healed.intersection(plan.replicas)) > len(plan.replicas)
+            assert healed.intersection(plan.clients)
             assert any(fault.end_ns == FOREVER for fault in plan.faults)
 
 
 def test_half_of_the_heals_are_partial() -> None:
     heals = Counter(drawn(seed, "partitions").phases.heal for seed in range(200))
 
-    assert 70 < heals["core"] < 120
+    assert 70 < heals["partial"] < 120
 
 
 def test_the_swarm_draws_every_kind_of_fault_and_every_setting() -> None:
@@ -284,11 +284,11 @@ def test_programs_stay_within_the_phases_and_number_their_ops(workload: str) -> 
 def test_every_key_is_read_at_the_end_by_a_client_that_can(workload: str) -> None:
     for seed in range(30):
         plan = drawn(seed, workload=workload)
-        core = set(plan.phases.core or plan.clients)
+        healed = set(plan.phases.healed or plan.clients)
         used = {op.key for program in plan.programs for op in program.ops if op.key is not None}
         read = {op.key for program in plan.programs for op in program.final}
         assert read == (used if WORKLOADS[workload].final else set())
-        assert all(program.client in core for program in plan.programs if program.final or program.probe)
+        assert all(program.client in healed for program in plan.programs if program.final or program.probe)
         assert any(program.probe for program in plan.programs)
 
 

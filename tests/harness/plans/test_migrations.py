@@ -46,6 +46,16 @@ def test_a_migrated_plan_has_no_name_that_format_2_does_not_know(path: Path) -> 
     assert "atlas" not in plan
 
 
+@pytest.mark.parametrize(("heal", "healed"), [("total", []), ("core", ["n1", "n2", "c1"])])
+def test_the_core_of_format_1_is_what_is_healed(heal: str, healed: list[str]) -> None:
+    plan = stored()
+    plan["phases"] |= {"heal": heal, "core": healed}
+
+    phases = decoded(plan).phases
+
+    assert (phases.heal, list(phases.healed)) == ({"core": "partial"}.get(heal, heal), healed)
+
+
 def test_a_plan_of_a_newer_format_is_refused() -> None:
     with pytest.raises(BadPlan, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
         decoded({**stored(), "format": FORMAT + 1})

@@ -61,7 +61,7 @@ def plan(
     probe: PlannedOp | None = None,
     final: tuple[PlannedOp, ...] = (),
     faults: tuple[Fault, ...] = (),
-    core: tuple[str, ...] = (),
+    healed: tuple[str, ...] = (),
     threads: int = 1,
 ) -> Plan:
     """One thread (of `threads`; the others are idle) with these ops; the heal is at 1,000 ms, the horizon at 3,000."""
@@ -75,8 +75,8 @@ def plan(
         faults_ns=1_000 * MS,
         recovery_ns=1_000 * MS,
         final_ns=1_000 * MS,
-        heal="core" if core else "total",
-        core=core,
+        heal="partial" if healed else "total",
+        healed=healed,
     )
     return msgspec.structs.replace(drawn, programs=programs, phases=phases)
 

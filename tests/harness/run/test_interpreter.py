@@ -196,7 +196,7 @@ def test_a_program_that_is_late_goes_on_after_the_heal_before_the_probe() -> Non
 
 
 def test_a_thread_outside_the_core_ends_with_its_program() -> None:
-    planned = plan(op(100, "write", 1), probe=op(0, "write", 2), final=(op(0, "read"),), core=("n1", "c2"), threads=2)
+    planned = plan(op(100, "write", 1), probe=op(0, "write", 2), final=(op(0, "read"),), healed=("n1", "c2"), threads=2)
 
     simulation = run(planned, ScriptedSystem())
 

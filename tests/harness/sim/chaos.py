@@ -44,8 +44,8 @@ def plan(seed: int) -> Plan:
         seed=seed,
         faults_ns=1_400 * MS,
     )
-    core = rng.choice([(), ("n1", "n2", "c1", "c2")])
-    phases = msgspec.structs.replace(drawn.phases, heal="core" if core else "total", core=core)
+    healed = rng.choice([(), ("n1", "n2", "c1", "c2")])
+    phases = msgspec.structs.replace(drawn.phases, heal="partial" if healed else "total", healed=healed)
     return msgspec.structs.replace(drawn, phases=phases, overrides=overrides(rng))
 
 

@@ -44,7 +44,7 @@ def test_the_plans_of_this_test_meet_every_kind_of_fault() -> None:
     assert {bool(plan.schedule.quantum_ns) for plan in plans} == {True, False}
     assert {plan.schedule.policy for plan in plans} == {"fifo", "random", "pct"}
     assert {plan.options["storage"] for plan in plans} == {"sync", "async"}
-    assert {plan.phases.heal for plan in plans} == {"total", "core"}
+    assert {plan.phases.heal for plan in plans} == {"total", "partial"}
 
 
 @pytest.mark.parametrize("storage", ["sync", "async"])

@@ -17,7 +17,7 @@ from tests.harness.sim import toy
 from tests.harness.sim.toy import MS
 
 BEGIN, END, HEAL = 300 * MS, 600 * MS, 2_100 * MS
-CORE = ("n1", "n2", "c1", "c2")
+HEALED = ("n1", "n2", "c1", "c2")
 TIMES: dict[str, Any] = {"begin_ns": BEGIN, "end_ns": END}
 
 
@@ -60,7 +60,7 @@ LASTING_KINDS = (
 )
 
 
-def planned(*faults: f.Fault, core: tuple[str, ...] = (), **more: Any) -> Plan:
+def planned(*faults: f.Fault, healed: tuple[str, ...] = (), **more: Any) -> Plan:
     """Three servers with a busy client each."""
     drawn = toy.plan(faults=faults, **more)
     phases = Phases(
@@ -68,8 +68,8 @@ def planned(*faults: f.Fault, core: tuple[str, ...] = (), **more: Any) -> Plan:
         faults_ns=2_000 * MS,
         recovery_ns=500 * MS,
         final_ns=500 * MS,
-        heal="core" if core else "total",
-        core=core,
+        heal="partial" if healed else "total",
+        healed=healed,
     )
     return msgspec.structs.replace(drawn, phases=phases)
 
@@ -323,11 +323,11 @@ def test_a_partial_heal_keeps_faults_outside_the_core_for_ever(kind: str, end_ns
     """A total heal would hide a livelock that a lasting fault keeps alive."""
 
     def look(world: SimWorld) -> tuple[bool, bool]:
-        return affected(world, "n3"), any(not link.plain for link in links_within(world, CORE))
+        return affected(world, "n3"), any(not link.plain for link in links_within(world, HEALED))
 
     fault = one(kind, "n3", end_ns=end_ns)
 
-    _, seen = watched(planned(fault, core=CORE), (HEAL, look), (HEAL + 200 * MS, look))
+    _, seen = watched(planned(fault, healed=HEALED), (HEAL, look), (HEAL + 200 * MS, look))
 
     assert seen == [(True, False), (True, False)]
 
@@ -336,7 +336,7 @@ def test_a_partial_heal_keeps_faults_outside_the_core_for_ever(kind: str, end_ns
 def test_a_partial_heal_heals_the_core(kind: str) -> None:
     def look(world: SimWorld) -> tuple[bool, ...]:
         host = world.hosts["n1"]
-        within = [link for link in links_within(world, CORE) if "n1" in (link.source, link.target.name)]
+        within = [link for link in links_within(world, HEALED) if "n1" in (link.source, link.target.name)]
         return (
             host.is_up and not host.paused,
             not host.is_slow,
@@ -346,7 +346,7 @@ def test_a_partial_heal_heals_the_core(kind: str) -> None:
 
     fault = one(kind, "n1", end_ns=f.FOREVER)
 
-    _, seen = watched(planned(fault, core=CORE), (HEAL - 2, look), (HEAL, look))
+    _, seen = watched(planned(fault, healed=HEALED), (HEAL - 2, look), (HEAL, look))
 
     assert not all(seen[0])
     assert all(seen[1])
@@ -355,7 +355,7 @@ def test_a_partial_heal_heals_the_core(kind: str) -> None:
 def test_a_partial_heal_stops_strobes_in_the_core_only() -> None:
     strobe = one("clock-strobe", "n1", "n3", end_ns=f.FOREVER)
 
-    world, _ = watched(planned(strobe, core=CORE))
+    world, _ = watched(planned(strobe, healed=HEALED))
 
     strobed = {row[2] for row in world.log.kept if row[1] == "clock" and row[0] > HEAL}
     assert strobed == {"n3"}
