@@ -163,7 +163,7 @@ def _plan(
     programs: tuple[Program, ...] = (),
 ) -> Plan:
     names = tuple(f"n{i}" for i in range(1, 6))
-    actors = {name: Actor(kind="replica") for name in names}
+    actors = {name: Actor(kind="node") for name in names}
     actors |= {program.client: Actor(kind="client") for program in programs}
     return Plan(
         drawn=Drawn(seed=seed, profile="benchmark", workload="register", flavour="unique"),
@@ -173,7 +173,7 @@ def _plan(
         programs=programs,
         faults=faults,
         phases=phases,
-        links=Links(replica=link, client=link),
+        links=Links(node=link, client=link),
         clocks=Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=MS, fsync_max_ns=3 * MS)),
         schedule=Schedule(seed=seed),

@@ -14,7 +14,7 @@ The assumptions, and what breaks them:
 
 * `reads=local` answers from the state of whoever is asked; no clock or quorum has a say, so that stale reads are always
   allowed.
-* `reads=lease` assumes that each replica's monotonic clock runs at a rate in [1/b, b], b being `lease_drift_bound`
+* `reads=lease` assumes that each node's monotonic clock runs at a rate in [1/b, b], b being `lease_drift_bound`
   (dissertation 6.4.1). A rate beyond it breaks this, and so does a pause in which the clock stands still, for it is a
   rate of zero. Steps of the wall clock do not. A plan that states no bound has promised nothing about rates: b counts
   as 1.
@@ -71,13 +71,13 @@ def _broken_assumptions(plan: Plan) -> Iterable[str]:
         return
     bound = drift_bound(plan.options)
     for actor, clock in plan.clocks.actors.items():
-        if actor in plan.replicas and not within(clock.rate_ppm, bound):
+        if actor in plan.nodes and not within(clock.rate_ppm, bound):
             yield "reads=lease: a clock runs beyond lease_drift_bound"
     for fault in _happening(plan):
         match fault:
-            case ClockRate(rate_ppm=rate_ppm) if _meets_replicas(fault.targets, plan) and not within(rate_ppm, bound):
+            case ClockRate(rate_ppm=rate_ppm) if _meets_nodes(fault.targets, plan) and not within(rate_ppm, bound):
                 yield "reads=lease: a clock runs beyond lease_drift_bound"
-            case Pause(clock="stops") if _meets_replicas(fault.targets, plan):
+            case Pause(clock="stops") if _meets_nodes(fault.targets, plan):
                 yield "reads=lease: a clock stops in a pause"
             case _:
                 pass
@@ -119,8 +119,8 @@ def _happening(plan: Plan) -> Iterable[Fault]:
     return (fault for fault in plan.faults if fault.begin_ns < min(fault.end_ns, horizon_ns))
 
 
-def _meets_replicas(targets: tuple[str, ...], plan: Plan) -> bool:
-    return any(target in ROLES or target in plan.replicas for target in targets)
+def _meets_nodes(targets: tuple[str, ...], plan: Plan) -> bool:
+    return any(target in ROLES or target in plan.nodes for target in targets)
 
 
 def _sufferers(fault: Fault, plan: Plan) -> Iterable[str]:
@@ -146,7 +146,7 @@ def _broadcast_ns(plan: Plan) -> int:
     """What must fit into the election timeout: a round of votes with an fsync on either side, and a late heartbeat."""
     heartbeat_ns = int(plan.options.get("heartbeat_ms", 0)) * _MILLISECOND
     fsync_ns = max(disk.fsync_max_ns for disk in (plan.disks.default, *plan.disks.actors.values()))
-    step_ns = _slowest_ns(plan.links.replica) + plan.schedule.handling_max_ns + fsync_ns
+    step_ns = _slowest_ns(plan.links.node) + plan.schedule.handling_max_ns + fsync_ns
     return step_ns + max(heartbeat_ns, step_ns)
 
 

@@ -34,7 +34,7 @@ def settings(plan: Plan) -> tuple[str, ...]:
         ("actors", _actors(plan)),
         ("traffic", _traffic(plan)),
         ("options", _options(plan)),
-        ("links", f"replicas {_link(plan.links.replica)}; clients {_link(plan.links.client)}"),
+        ("links", f"nodes {_link(plan.links.node)}; clients {_link(plan.links.client)}"),
         ("disks", _deviating(_disk(plan.disks.default), ((n, _disk(d)) for n, d in plan.disks.actors.items()))),
         ("clocks", _deviating("right", ((name, _clock(clock)) for name, clock in plan.clocks.actors.items()))),
         ("schedule", _schedule(plan)),
@@ -125,7 +125,7 @@ def _names(names: Iterable[str]) -> str:
 
 def _actors(plan: Plan) -> str:
     routings = dict.fromkeys(plan.actors[name].routing for name in plan.clients)
-    return f"{len(plan.replicas)} replicas, {len(plan.clients)} clients (routing {', '.join(routings) or 'none'})"
+    return f"{len(plan.nodes)} nodes, {len(plan.clients)} clients (routing {', '.join(routings) or 'none'})"
 
 
 def _traffic(plan: Plan) -> str:

@@ -71,15 +71,15 @@ _LARGE_RATE_PPM: Final = 4 * MILLION
 class _Cast(msgspec.Struct, frozen=True):
     """Who takes part."""
 
-    replicas: tuple[str, ...]
+    nodes: tuple[str, ...]
     clients: tuple[str, ...]
     routing: Literal["leader", "home", "any"]
 
     def home(self, thread: int) -> str:
-        return self.replicas[thread % len(self.replicas)]
+        return self.nodes[thread % len(self.nodes)]
 
     def actors(self) -> dict[str, Actor]:
-        actors = {name: Actor(kind="replica") for name in self.replicas}
+        actors = {name: Actor(kind="node") for name in self.nodes}
         for thread, name in enumerate(self.clients):
             actors[name] = Actor(kind="client", home=self.home(thread), routing=self.routing)
         return actors
@@ -124,23 +124,23 @@ def draw(
         fault_kinds = tuple(kind for kind in fault_kinds if kind != "compact")
     faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
     phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
-    replica_link = _replica_links(open_stream, table, timeout_ns)
+    node_link = _node_links(open_stream, table, timeout_ns)
     disks = _disks(open_stream, table, cast)
-    is_slow = replica_link.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
+    is_slow = node_link.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
     drawn_options = _consistent(drawn_options, {}, phases, is_slow=is_slow)
     effective = _consistent(_pinned(drawn_options, pins, options), pins, phases, is_slow=is_slow)
     chosen_flavour = _flavour(open_stream, work, flavour)
 
     plan = Plan(
         drawn=Drawn(seed=seed, profile=profile, workload=workload, flavour=chosen_flavour, pinned=pins),
-        groups={_GROUP: Group(machine=work.machine, voters=cast.replicas)},
+        groups={_GROUP: Group(machine=work.machine, voters=cast.nodes)},
         actors=cast.actors(),
         options=effective,
         programs=_programs(open_stream, table, work, chosen_flavour, cast, phases, timeout_ns, rate),
         faults=tuple(faults),
         phases=phases,
         links=Links(
-            replica=replica_link,
+            node=node_link,
             client=_choose(open_stream, "links/client", table.links),
         ),
         clocks=clocks,
@@ -268,10 +268,10 @@ def _phases(table: Profile, options: Mapping[str, Any], timeout_ns: int, duratio
 
 
 def _clocks(open_stream: Streams, table: Profile, cast: _Cast, options: Mapping[str, Any]) -> Clocks:
-    """Clocks that are wrong from the start, of some replicas, within the leash that holds for leases."""
+    """Clocks that are wrong from the start, of some nodes, within the leash that holds for leases."""
     slowest_ppm, fastest_ppm = _leash(options)
     actors = {}
-    for name in cast.replicas:
+    for name in cast.nodes:
         stream = open_stream(f"clocks/{name}")
         place = stream.below(MILLION + 1)
         offset_ns = stream.log_uniform(1, 86_400_000) * MILLISECOND * stream.choice((-1, 1))
@@ -302,8 +302,8 @@ def _ground(
         slowest_ppm = slowest_ppm * stream.between(100_000, 600_000) // MILLION
         fastest_ppm = min(_LARGE_RATE_PPM, fastest_ppm * stream.between(1_300_000, 3_000_000) // MILLION)
     return Ground(
-        replicas=cast.replicas,
-        voters=cast.replicas,
+        nodes=cast.nodes,
+        voters=cast.nodes,
         clients=cast.clients,
         begin_ns=phases.warmup_ns,
         end_ns=phases.heal_ns,
@@ -327,13 +327,13 @@ def _heal(
     stream = open_stream("heal")
     partial = stream.chance_ppm(table.partial_heal_ppm)
     healed = _healed_set(stream, cast, faults)
-    if partial and faults and len(healed) < len(cast.replicas):
+    if partial and faults and len(healed) < len(cast.nodes):
         phases = msgspec.structs.replace(
             phases,
             heal="partial",
             healed=(*healed, *(c for i, c in enumerate(cast.clients) if _reaches(cast, i, healed))),
         )
-        for outsider in cast.replicas:
+        for outsider in cast.nodes:
             if outsider not in healed:
                 faults += lasting(open_stream(f"faults/lasting/{outsider}"), ground, outsider, tuple(fault_kinds))
         faults.sort(key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind))
@@ -341,10 +341,10 @@ def _heal(
 
 
 def _healed_set(stream: Stream, cast: _Cast, faults: Sequence[Fault]) -> tuple[str, ...]:
-    """Replicas that hold a majority of every configuration that may be in force, and the home of one client."""
-    size = len(cast.replicas)
+    """Nodes that hold a majority of every configuration that may be in force, and the home of one client."""
+    size = len(cast.nodes)
     count = stream.between(size // 2 + 1, max(size // 2 + 1, size - 1))
-    order = list(stream.shuffled(cast.replicas))
+    order = list(stream.shuffled(cast.nodes))
     healed = set(order[:count])
     if cast.routing == "home" and not any(cast.home(thread) in healed for thread in range(len(cast.clients))):
         healed.add(cast.home(0))
@@ -353,7 +353,7 @@ def _healed_set(stream: Stream, cast: _Cast, faults: Sequence[Fault]) -> tuple[s
         if all(2 * len(healed.intersection(voters)) > len(voters) for voters in configurations):
             break
         healed.add(name)
-    return tuple(name for name in cast.replicas if name in healed)
+    return tuple(name for name in cast.nodes if name in healed)
 
 
 def _reaches(cast: _Cast, thread: int, healed: tuple[str, ...]) -> bool:
@@ -434,7 +434,7 @@ def _final_reads(
     return final
 
 
-def _replica_links(open_stream: Streams, table: Profile, timeout_ns: int) -> LinkSpec:
+def _node_links(open_stream: Streams, table: Profile, timeout_ns: int) -> LinkSpec:
     """Links that leave room for elections; but for some, too slow for the timeout, under which only safety counts."""
     link: LinkSpec = _choose(open_stream, "links/replica", table.links)
     slow = open_stream("links/too-slow").chance_ppm(_TOO_SLOW_PPM)
@@ -445,10 +445,10 @@ def _replica_links(open_stream: Streams, table: Profile, timeout_ns: int) -> Lin
 
 
 def _disks(open_stream: Streams, table: Profile, cast: _Cast) -> Disks:
-    """One kind of disk for all, and in some seeds one replica with a disk much slower."""
+    """One kind of disk for all, and in some seeds one node with a disk much slower."""
     low_ns, high_ns = _choose(open_stream, "disks", table.fsync_ns)
     stream = open_stream("disks/slow")
-    slow, factor = stream.choice(cast.replicas), stream.between(3, 10)
+    slow, factor = stream.choice(cast.nodes), stream.between(3, 10)
     actors = {}
     if table.menu and stream.chance_ppm(150_000) and high_ns <= 2 * MILLISECOND:
         actors[slow] = DiskSpec(fsync_min_ns=low_ns * factor, fsync_max_ns=high_ns * factor)

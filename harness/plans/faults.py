@@ -5,8 +5,8 @@ meaningful. Times are virtual nanoseconds since the start of the run. `FOREVER` 
 ends it, and, where the heal is partial and the target is outside the healed set, nothing does.
 
 Targets are actors by name, or a role that is resolved when the fault begins: `@leader` (the newest leader known to the
-observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other replica),
-`@majority` (so many other replicas that they are a majority without the leader). A role that
+observer), `@voter` (a node that granted its vote in the last election), `@follower` (any other node),
+`@majority` (so many other nodes that they are a majority without the leader). A role that
 nobody holds at that moment is waited for, until half of the fault's time is over; then the fault is moot. A pause, a
 slow node or another clock rate waits for a node that is down until the heal, and keeps half of its time.
 
@@ -40,7 +40,7 @@ class _Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid
 class Partition(_Fault, frozen=True, kw_only=True, tag="partition"):
     """Some actors refuse to hear others. `shape` with `order` and `clients` gives the directed edges that are cut.
 
-    `order` is a drawn permutation of the replicas (a role may stand first); shapes read it from the left, e.g. `one`
+    `order` is a drawn permutation of the nodes (a role may stand first); shapes read it from the left, e.g. `one`
     cuts `order[0]` from all others. `clients` are the client actors that sit with the first side; the others sit with
     the rest. None leaves every link of a client alone.
     """
@@ -111,7 +111,7 @@ class Bandwidth(_Fault, frozen=True, kw_only=True, tag="bandwidth"):
 
 
 class Crash(_Fault, frozen=True, kw_only=True, tag="crash"):
-    """Kill the targets (replicas or clients) and restart them at the end with what their disks kept.
+    """Kill the targets (nodes or clients) and restart them at the end with what their disks kept.
 
     `aim` = "write" arms the crash at `begin_ns` and fires it within the target's next write in flight, or after a
     quarter of the fault's time when none came. `power` also loses what was written and not synced as a drawn,
@@ -126,7 +126,7 @@ class Crash(_Fault, frozen=True, kw_only=True, tag="crash"):
 
 
 class Pause(_Fault, frozen=True, kw_only=True, tag="pause"):
-    """Stop the targets (replicas or clients): deliveries, timers and disk completions are held until the end.
+    """Stop the targets (nodes or clients): deliveries, timers and disk completions are held until the end.
 
     The monotonic clock runs on, or stops with the actor as when a virtual machine is suspended.
     """

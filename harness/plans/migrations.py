@@ -30,6 +30,10 @@ def _from_1(plan: Object) -> None:
     _rename(phases, "core", "healed")
     if phases.get("heal") == "core":
         phases["heal"] = "partial"
+    for actor in _objects(plan, "actors"):
+        if actor.get("kind") == "node":
+            actor["kind"] = "node"
+    _rename(_object(plan, "links"), "node", "node")
 
 
 def _object(holder: Object, name: str) -> Object:

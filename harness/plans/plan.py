@@ -59,13 +59,14 @@ class Group(_Value, frozen=True, kw_only=True):
 
 
 class Actor(_Value, frozen=True, kw_only=True):
-    """Whatever has an address, an environment and a life. `code` is a label that the binding resolves.
+    """A process: addressable, with its own environment and lifetime. `code` is a label that the binding resolves.
 
+    A node is a server of the system; it holds a node of every group that it is a member of.
     A client has a home server and a routing: `leader` follows redirects, `home` sticks to its home and follows
     redirects for writes only, `any` draws a server for each op.
     """
 
-    kind: Literal["replica", "client"]
+    kind: Literal["node", "client"]
     code: str = "default"
     groups: tuple[str, ...] = ("g0",)
     home: str | None = None
@@ -132,9 +133,9 @@ class LinkSpec(_Value, frozen=True, kw_only=True):
 
 
 class Links(_Value, frozen=True, kw_only=True):
-    """Links between replicas, and between clients and replicas."""
+    """Links between nodes, and between clients and nodes."""
 
-    replica: LinkSpec
+    node: LinkSpec
     client: LinkSpec
 
 
@@ -161,7 +162,7 @@ class DiskSpec(_Value, frozen=True, kw_only=True):
 
 
 class Disks(_Value, frozen=True, kw_only=True):
-    """Each replica's disk; `actors` holds those that differ from the default."""
+    """Each node's disk; `actors` holds those that differ from the default."""
 
     default: DiskSpec
     actors: dict[str, DiskSpec] = {}
@@ -246,9 +247,9 @@ class Plan(_Value, frozen=True, kw_only=True):
         return hashlib.sha256(self.to_json()).hexdigest()
 
     @property
-    def replicas(self) -> tuple[str, ...]:
-        """Names of the replicas, sorted: the order of an object's keys means nothing in JSON."""
-        return tuple(name for name, actor in sorted(self.actors.items()) if actor.kind == "replica")
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the nodes, sorted: the order of an object's keys means nothing in JSON."""
+        return tuple(name for name, actor in sorted(self.actors.items()) if actor.kind == "node")
 
     @property
     def clients(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def faults_page() -> str:
         _prose(topologies),
         "## Episodes",
         _prose(episodes),
-        _table(("episode", "kinds of faults", "replicas at least", "what it does"), _episode_rows()),
+        _table(("episode", "kinds of faults", "nodes at least", "what it does"), _episode_rows()),
         "## Profiles",
         "A profile says what a seed may draw. Weights are relative to each other.",
         *(_profile(profile) for profile in PROFILES.values()),
@@ -102,7 +102,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 def _episode_rows() -> Iterable[tuple[Any, ...]]:
     for episode in EPISODES.values():
         summary = _prose(episode.draw).split("\n\n")[0]
-        yield episode.name, ", ".join(episode.kinds), episode.least_replicas, summary
+        yield episode.name, ", ".join(episode.kinds), episode.nodes_min, summary
 
 
 def _profile(profile: Profile) -> str:

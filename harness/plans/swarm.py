@@ -48,7 +48,7 @@ def timetable(
     possible = {
         name: EPISODES[name]
         for name in menu
-        if set(EPISODES[name].kinds) <= set(kinds) and EPISODES[name].least_replicas <= len(ground.replicas)
+        if set(EPISODES[name].kinds) <= set(kinds) and EPISODES[name].nodes_min <= len(ground.nodes)
     }
     faults = [
         fault
@@ -119,7 +119,7 @@ def sure(streams: Streams, ground: Ground, faults: Sequence[Fault]) -> list[Faul
     for kind, place in last_of.items():
         if place >= 0:
             fault = faults[place]
-            order = streams(f"faults/sure/{kind}").shuffled(ground.replicas)
+            order = streams(f"faults/sure/{kind}").shuffled(ground.nodes)
             free = [name for name in order if not _is_down(name, fault, certain)]
             if not free:
                 continue

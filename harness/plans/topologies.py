@@ -1,8 +1,8 @@
 """Topologies: which links a partition cuts, as Jepsen's grudges (who refuses to hear whom).
 
-A shape reads the replicas from the left of a drawn order. Each actor has a *seat*: replica i of the order sits on
+A shape reads the nodes from the left of a drawn order. Each actor has a *seat*: node i of the order sits on
 seat i; clients that were put on the first side sit beside `order[0]`; the other clients sit on the last seat, behind
-all replicas, and so with the rest. A shape is nothing but a rule whether what seat a sends reaches seat b.
+all nodes, and so with the rest. A shape is nothing but a rule whether what seat a sends reaches seat b.
 
 | shape | what is cut |
 | --- | --- |
@@ -27,7 +27,7 @@ from typing import Final
 from .faults import Edge
 
 _Reaches = Callable[[int, int, int], bool]
-"""(number of replicas, seat of the source, seat of the target): whether a message gets through."""
+"""(number of nodes, seat of the source, seat of the target): whether a message gets through."""
 
 
 def _split(first_side: Callable[[int], int]) -> _Reaches:
@@ -75,16 +75,16 @@ def edges(
     shape: str,
     order: Sequence[str],
     clients: Sequence[str] | None,
-    replicas: Sequence[str],
+    nodes: Sequence[str],
     all_clients: Sequence[str],
 ) -> tuple[Edge, ...]:
     """The directed links (source, target) that a partition cuts, sorted.
 
-    Replicas missing in `order` follow in their own order; names in it that are no replica, or stand twice (a role that
+    Nodes missing in `order` follow in their own order; names in it that are no node, or stand twice (a role that
     was resolved), are passed over.
     """
     reaches = _SHAPES[shape]
-    seats = _seats(order, replicas)
+    seats = _seats(order, nodes)
     size = len(seats)
     cut = [
         (source, target)
@@ -95,16 +95,16 @@ def edges(
     for client in all_clients if clients is not None else ():
         beside_first = clients is not None and client in clients
         seat = (1 if shape == "bridge" else 0) if beside_first else size
-        for replica, other in seats.items():
+        for node, other in seats.items():
             if seat != other and not reaches(size, seat, other):
-                cut.append((client, replica))
+                cut.append((client, node))
             if seat != other and not reaches(size, other, seat):
-                cut.append((replica, client))
+                cut.append((node, client))
     return tuple(sorted(cut))
 
 
 def shapes_for(size: int) -> tuple[str, ...]:
-    """The shapes that cut something between `size` replicas, and are not another shape by another name."""
+    """The shapes that cut something between `size` nodes, and are not another shape by another name."""
     return tuple(
         shape
         for shape, least in (
@@ -121,6 +121,6 @@ def shapes_for(size: int) -> tuple[str, ...]:
     )
 
 
-def _seats(order: Sequence[str], replicas: Sequence[str]) -> dict[str, int]:
-    known = [name for name in order if name in replicas]
-    return {name: seat for seat, name in enumerate(dict.fromkeys([*known, *replicas]))}
+def _seats(order: Sequence[str], nodes: Sequence[str]) -> dict[str, int]:
+    known = [name for name in order if name in nodes]
+    return {name: seat for seat, name in enumerate(dict.fromkeys([*known, *nodes]))}

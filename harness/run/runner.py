@@ -176,7 +176,7 @@ class Simulation:
 
     def _healed_replicas(self, group: str) -> list[str]:
         plan = self.plan
-        healed = plan.phases.healed if plan.phases.heal == "partial" else plan.replicas
+        healed = plan.phases.healed if plan.phases.heal == "partial" else plan.nodes
         return [name for name in plan.groups[group].voters if name in healed and not self.world.hosts[name].refused]
 
     def _stop_until(self, _: None) -> None:

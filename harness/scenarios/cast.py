@@ -54,12 +54,12 @@ def plan_of(script: Script, system: System) -> Plan:
     return Plan(
         drawn=Drawn(seed=0, profile="scenario", workload=machine, flavour=script.name),
         groups={GROUP: Group(machine=machine, voters=voters)},
-        actors={name: Actor(kind="replica") for name in voters + spares}
+        actors={name: Actor(kind="node") for name in voters + spares}
         | {name: Actor(kind="client") for name in script.clients},
         options=options,
         programs=(),
         phases=Phases(warmup_ns=0, faults_ns=_FOREVER_NS, recovery_ns=0, final_ns=0),
-        links=Links(replica=link, client=link),
+        links=Links(node=link, client=link),
         clocks=Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=0, fsync_max_ns=0)),
         schedule=Schedule(seed=0, policy="fifo"),

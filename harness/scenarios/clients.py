@@ -35,8 +35,8 @@ class ScriptedClient:
         if "at" in words:
             middle = words.index("at")
             words, home = words[:middle], words[middle + 1 :]
-            if len(home) != 1 or home[0] not in self._plan.replicas:
-                raise BadInput(f"home {' '.join(home)!r}", "one of " + ", ".join(self._plan.replicas), where)
+            if len(home) != 1 or home[0] not in self._plan.nodes:
+                raise BadInput(f"home {' '.join(home)!r}", "one of " + ", ".join(self._plan.nodes), where)
             self._home = home[0]
         if not words:
             raise BadInput("no op", "an op, such as `write x 1`", where)
@@ -69,4 +69,4 @@ class ScriptedClient:
 
     def _new_client(self, environment: SimProcess) -> SystemClient:
         actor = Actor(kind="client", home=self._home, routing="home" if self._home else "leader")
-        return self._system.client(environment, actor, GROUP, self._plan.replicas, self._plan.options)
+        return self._system.client(environment, actor, GROUP, self._plan.nodes, self._plan.options)

@@ -58,7 +58,7 @@ class Transcript:
         self._read = 0  # rows that were turned into lines
         self._lines: list[str] = []
         self._held: tuple[str, list[str]] = ("", [])  # the messages that an actor sent in the present step
-        self._logs: dict[str, dict[int, int]] = {name: {} for name in world.plan.replicas}
+        self._logs: dict[str, dict[int, int]] = {name: {} for name in world.plan.nodes}
         self._applied: dict[str, int] = {}
         self._commits: dict[str, int] = {}
         self._recoveries: dict[str, _Recovery] = {}
@@ -80,7 +80,7 @@ class Transcript:
     def pictures(self) -> list[NodePicture]:
         """Every replica as it is now."""
         self._catch_up()
-        return [self._picture(name) for name in self._world.plan.replicas]
+        return [self._picture(name) for name in self._world.plan.nodes]
 
     def waiting(self) -> list[str]:
         """The messages that wait, oldest first."""

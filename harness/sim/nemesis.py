@@ -213,8 +213,8 @@ class Nemesis:
         active.moot = fault.order[:1] != order[:1] and not self._resolve(fault.order[:1])
         if active.moot:
             return
-        rest = tuple(name for name in self._plan.replicas if name not in order)
-        cut = partition_edges(fault.shape, order + rest, fault.clients, self._plan.replicas, self._plan.clients)
+        rest = tuple(name for name in self._plan.nodes if name not in order)
+        cut = partition_edges(fault.shape, order + rest, fault.clients, self._plan.nodes, self._plan.clients)
         self._network.cut(fault.id, tuple(cut))
         active.moot = not cut
 
@@ -251,7 +251,7 @@ class Nemesis:
 
     def _begin_crash(self, active: _Active, fault: f.Crash) -> None:
         for host in self._up(active):
-            if fault.aim == "write" and self._plan.actors[host.name].kind == "replica":
+            if fault.aim == "write" and self._plan.actors[host.name].kind == "node":
                 host.armed[fault.id] = _bind(self._crash, active, host.name)
                 patience_ns = (min(fault.end_ns, self._plan.phases.heal_ns) - fault.begin_ns) // 4
                 self._kernel.exactly(fault.begin_ns + patience_ns, self._crash_unaimed, (active, host))

@@ -78,7 +78,7 @@ class SimWorld:
             quantum_ns=schedule.quantum_ns,
         )
         self.invariants = Invariants({name: group.voters for name, group in plan.groups.items()})
-        self.observer = Observer(plan.replicas, lambda name: self.hosts[name].is_up, self.invariants.progress)
+        self.observer = Observer(plan.nodes, lambda name: self.hosts[name].is_up, self.invariants.progress)
         self.node_anomalies: list[Anomaly] = []
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)
         if stop_at_first:
@@ -264,7 +264,7 @@ class SimWorld:
                 wall_start_ns=plan.clocks.wall_start_ns + (spec.wall_offset_ns if spec is not None else 0),
                 rate_ppm=spec.rate_ppm if spec is not None else 1_000_000,
             )
-            is_replica = actor.kind == "replica"
+            is_replica = actor.kind == "node"
             self.hosts[name] = SimHost(
                 name,
                 ordinal,
@@ -279,9 +279,9 @@ class SimWorld:
             for target, target_actor in sorted(plan.actors.items()):
                 if source == target or (source_actor.kind == "client" and target_actor.kind == "client"):
                     continue
-                between_replicas = source_actor.kind == target_actor.kind == "replica"
-                spec_ = plan.links.replica if between_replicas else plan.links.client
-                to_replica = target_actor.kind == "replica"
+                between_replicas = source_actor.kind == target_actor.kind == "node"
+                spec_ = plan.links.node if between_replicas else plan.links.client
+                to_replica = target_actor.kind == "node"
                 self.network.connect(
                     source,
                     self.hosts[target],

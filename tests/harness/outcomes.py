@@ -19,11 +19,11 @@ def make_plan(seed: int = 1, workload: str = "register", **changes: Any) -> plan
     values: dict[str, Any] = {
         "drawn": plans.Drawn(seed=seed, profile="calm", workload=workload, flavour="unique"),
         "groups": {"g0": plans.Group(machine="register", voters=("n0",))},
-        "actors": {"n0": plans.Actor(kind="replica"), "c0": plans.Actor(kind="client", home="n0")},
+        "actors": {"n0": plans.Actor(kind="node"), "c0": plans.Actor(kind="client", home="n0")},
         "options": {},
         "programs": (plans.Program(thread=0, client="c0", ops=(plans.PlannedOp(id=0, due_ns=0, f="read", key="x"),)),),
         "phases": plans.Phases(warmup_ns=0, faults_ns=MS, recovery_ns=0, final_ns=0),
-        "links": plans.Links(replica=link, client=link),
+        "links": plans.Links(node=link, client=link),
         "clocks": plans.Clocks(),
         "disks": plans.Disks(default=plans.DiskSpec(fsync_min_ns=MS, fsync_max_ns=MS)),
         "schedule": plans.Schedule(seed=seed),

@@ -17,7 +17,7 @@ Chance alone seldom finds the bugs that need three things in a row, so that seve
 | `laggards` | a new leader that does not know for long how much was committed |
 | `recount` | answers of one election that arrive in the next |
 | `relay` | an image that the next leader has to send again |
-| `swizzle-clog` | replicas clogged one by one and released in another order (FoundationDB) |
+| `swizzle-clog` | nodes clogged one by one and released in another order (FoundationDB) |
 | `lease-trap` | an isolated leader with a slow clock while the others' clocks run fast (dissertation 6.4.1) |
 | `frozen-leader` | an isolated leader whose clock stands still for some timeouts (`beyond-*` only) |
 
@@ -35,29 +35,29 @@ from .permanent import lasting
 EPISODES: Final[dict[str, Episode]] = {
     episode.name: episode
     for episode in (
-        Episode(name="partition", kinds=("partition",), draw=links.partition, least_replicas=2),
-        Episode(name="nested-partitions", kinds=("partition",), draw=links.nested_partitions, least_replicas=3),
-        Episode(name="isolate-leader", kinds=("partition",), draw=links.isolate_leader, least_replicas=2, odds=2),
+        Episode(name="partition", kinds=("partition",), draw=links.partition, nodes_min=2),
+        Episode(name="nested-partitions", kinds=("partition",), draw=links.nested_partitions, nodes_min=3),
+        Episode(name="isolate-leader", kinds=("partition",), draw=links.isolate_leader, nodes_min=2, odds=2),
         Episode(name="loss", kinds=("loss",), draw=links.loss),
         Episode(name="duplicate", kinds=("duplicate",), draw=links.duplicate),
         Episode(name="delay", kinds=("delay",), draw=links.delay),
         Episode(name="reorder", kinds=("reorder",), draw=links.reorder),
         Episode(name="corrupt", kinds=("corrupt",), draw=links.corrupt),
         Episode(name="clog", kinds=("clog",), draw=links.clog),
-        Episode(name="swizzle-clog", kinds=("clog",), draw=links.swizzle_clog, least_replicas=3),
+        Episode(name="swizzle-clog", kinds=("clog",), draw=links.swizzle_clog, nodes_min=3),
         Episode(name="slow-node", kinds=("slow-node",), draw=links.slow_node),
-        Episode(name="bandwidth", kinds=("bandwidth",), draw=links.bandwidth, least_replicas=2),
+        Episode(name="bandwidth", kinds=("bandwidth",), draw=links.bandwidth, nodes_min=2),
         Episode(name="crash", kinds=("crash",), draw=lives.crash),
         Episode(name="crash-loop", kinds=("crash",), draw=lives.crash_loop),
-        Episode(name="rolling-restart", kinds=("crash",), draw=lives.rolling_restart, least_replicas=2),
+        Episode(name="rolling-restart", kinds=("crash",), draw=lives.rolling_restart, nodes_min=2),
         Episode(name="power-loss", kinds=("crash",), draw=lives.power_loss),
-        Episode(name="leader-hops", kinds=("partition", "crash"), draw=stories.leader_hops, least_replicas=3, odds=2),
-        Episode(name="duel", kinds=("delay", "forced-election", "crash"), draw=stories.duel, least_replicas=3, odds=2),
+        Episode(name="leader-hops", kinds=("partition", "crash"), draw=stories.leader_hops, nodes_min=3, odds=2),
+        Episode(name="duel", kinds=("delay", "forced-election", "crash"), draw=stories.duel, nodes_min=3, odds=2),
         Episode(
             name="amnesia",
             kinds=("partition", "crash", "forced-election"),
             draw=stories.amnesia,
-            least_replicas=3,
+            nodes_min=3,
             brisk=True,
             odds=2,
             lease_odds=8,
@@ -67,7 +67,7 @@ EPISODES: Final[dict[str, Episode]] = {
             name="dozing-leader",
             kinds=("transfer", "delay", "pause", "partition", "forced-election"),
             draw=handovers.dozing_leader,
-            least_replicas=3,
+            nodes_min=3,
             brisk=True,
             odds=2,
             lease_odds=8,
@@ -77,20 +77,20 @@ EPISODES: Final[dict[str, Episode]] = {
             name="deaf-handover",
             kinds=("partition", "transfer"),
             draw=handovers.deaf_handover,
-            least_replicas=3,
+            nodes_min=3,
             brisk=True,
             odds=2,
             whole=True,
         ),
-        Episode(name="laggards", kinds=("partition", "crash"), draw=handovers.laggards, least_replicas=3, whole=True),
+        Episode(name="laggards", kinds=("partition", "crash"), draw=handovers.laggards, nodes_min=3, whole=True),
         Episode(
             name="recount",
             kinds=("crash", "delay", "forced-election"),
             draw=handovers.recount,
-            least_replicas=3,
+            nodes_min=3,
             whole=True,
         ),
-        Episode(name="relay", kinds=("partition", "transfer"), draw=handovers.relay, least_replicas=3, whole=True),
+        Episode(name="relay", kinds=("partition", "transfer"), draw=handovers.relay, nodes_min=3, whole=True),
         Episode(name="client-crash", kinds=("crash",), draw=lives.client_crash),
         Episode(name="client-pause", kinds=("pause",), draw=lives.client_pause),
         Episode(name="pause", kinds=("pause",), draw=lives.pause),
@@ -98,22 +98,18 @@ EPISODES: Final[dict[str, Episode]] = {
         Episode(name="clock-step", kinds=("clock-step",), draw=clocks.clock_step),
         Episode(name="clock-reset", kinds=("clock-step",), draw=clocks.clock_reset, most=1),
         Episode(name="clock-strobe", kinds=("clock-strobe",), draw=clocks.clock_strobe),
-        Episode(
-            name="lease-trap", kinds=("clock-rate", "partition"), draw=stories.lease_trap, least_replicas=2, odds=2
-        ),
-        Episode(
-            name="frozen-leader", kinds=("pause", "partition"), draw=stories.frozen_leader, least_replicas=3, odds=2
-        ),
-        Episode(name="transfer", kinds=("transfer",), draw=administration.transfer, least_replicas=2, brisk=True),
+        Episode(name="lease-trap", kinds=("clock-rate", "partition"), draw=stories.lease_trap, nodes_min=2, odds=2),
+        Episode(name="frozen-leader", kinds=("pause", "partition"), draw=stories.frozen_leader, nodes_min=3, odds=2),
+        Episode(name="transfer", kinds=("transfer",), draw=administration.transfer, nodes_min=2, brisk=True),
         Episode(
             name="forced-election",
             kinds=("forced-election",),
             draw=administration.forced_election,
-            least_replicas=2,
+            nodes_min=2,
             brisk=True,
         ),
         Episode(name="compact", kinds=("compact",), draw=administration.compact, brisk=True),
-        Episode(name="membership", kinds=("membership",), draw=administration.membership, least_replicas=2),
+        Episode(name="membership", kinds=("membership",), draw=administration.membership, nodes_min=2),
     )
 }
 """Every episode by name."""

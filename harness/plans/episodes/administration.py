@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.plans.faults import Compact, Fault, ForcedElection, Membership, Transfer
 from harness.plans.rng import Stream
 
-from .ground import Ground, some_replicas
+from .ground import Ground, some_nodes
 
 
 def transfer(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
@@ -15,23 +15,23 @@ def transfer(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def forced_election(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Make one or two replicas campaign."""
+    """Make one or two nodes campaign."""
     targets = stream.sample(ground.voters, stream.between(1, min(2, len(ground.voters))))
     end_ns = ground.until(at_ns, 2 * ground.timeout_ns)
     return (ForcedElection(id="", begin_ns=at_ns, end_ns=end_ns, targets=tuple(sorted(targets))),)
 
 
 def compact(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Make replicas take a snapshot now."""
+    """Make nodes take a snapshot now."""
     end_ns = ground.until(at_ns, ground.timeout_ns)
-    return (Compact(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
+    return (Compact(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_nodes(stream, ground)),)
 
 
 def membership(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     """Another set of voters for a while: smaller, larger or exchanged; who is left out may learn."""
-    most = len(ground.replicas) - (len(ground.replicas) == len(ground.voters))
-    chosen = stream.sample(ground.replicas, stream.between(max(1, len(ground.voters) - 2), most))
-    others = [name for name in ground.replicas if name not in chosen]
+    most = len(ground.nodes) - (len(ground.nodes) == len(ground.voters))
+    chosen = stream.sample(ground.nodes, stream.between(max(1, len(ground.voters) - 2), most))
+    others = [name for name in ground.nodes if name not in chosen]
     fault = Membership(
         id="",
         begin_ns=at_ns,

@@ -7,7 +7,7 @@ from typing import Final
 from harness.plans.faults import ClockRate, ClockStep, ClockStrobe, Fault
 from harness.plans.rng import Stream
 
-from .ground import Ground, either_end, some_replicas
+from .ground import Ground, either_end, some_nodes
 
 _MILLISECOND: Final = 1_000_000
 _HOUR_MS: Final = 3_600_000
@@ -17,7 +17,7 @@ def clock_rate(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     """Let clocks run slow or fast, often at the very end of what is allowed."""
     rate_ppm = either_end(stream, ground.slowest_ppm, ground.fastest_ppm)
     end_ns = ground.until(at_ns, ground.span(stream, 20, 400))
-    return (ClockRate(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground), rate_ppm=rate_ppm),)
+    return (ClockRate(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_nodes(stream, ground), rate_ppm=rate_ppm),)
 
 
 def clock_step(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
@@ -26,7 +26,7 @@ def clock_step(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
         id="",
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 5, 200)),
-        targets=some_replicas(stream, ground),
+        targets=some_nodes(stream, ground),
         step_ns=_leap(stream),
         back=stream.chance_ppm(500_000),
     )
@@ -59,7 +59,7 @@ def clock_strobe(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...
         id="",
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 5, 60)),
-        targets=some_replicas(stream, ground),
+        targets=some_nodes(stream, ground),
         step_ns=_leap(stream),
         period_ns=stream.log_uniform(5, 200) * _MILLISECOND,
     )

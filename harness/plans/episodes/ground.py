@@ -16,7 +16,7 @@ _TENTHS: Final = 10
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """What an episode may know of the plan: actors, the span in which faults may be, the scale, the clocks' leash."""
 
-    replicas: tuple[str, ...]
+    nodes: tuple[str, ...]
     voters: tuple[str, ...]
     clients: tuple[str, ...]
     begin_ns: int
@@ -41,7 +41,7 @@ Draw = Callable[[Stream, Ground, int], tuple[Fault, ...]]
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
-    """A named thing that the nemesis may do. It needs these kinds of faults, and so many replicas.
+    """A named thing that the nemesis may do. It needs these kinds of faults, and so many nodes.
 
     A brisk one is over in an instant, or may find nobody to obey, and comes four times as often as others. None comes
     more than `most` times: beyond that a plan is not harder, only longer to read and to shrink. `odds` is how much
@@ -52,7 +52,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kinds: tuple[str, ...]
     draw: Draw
-    least_replicas: int = 1
+    nodes_min: int = 1
     brisk: bool = False
     odds: int = 1
     lease_odds: int = 0
@@ -60,26 +60,26 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     most: int = 8
 
 
-def a_replica(stream: Stream, ground: Ground) -> str:
+def a_node(stream: Stream, ground: Ground) -> str:
     """A target: by name, or by a role that decides much. Roles need somebody to hold them."""
-    if len(ground.replicas) < 3:
-        return stream.choice(ground.replicas)
+    if len(ground.nodes) < 3:
+        return stream.choice(ground.nodes)
     role = stream.weighted((("@leader", 35), ("@voter", 12), ("@follower", 8), ("", 45)))
-    return role or stream.choice(ground.replicas)
+    return role or stream.choice(ground.nodes)
 
 
-def some_replicas(stream: Stream, ground: Ground) -> tuple[str, ...]:
+def some_nodes(stream: Stream, ground: Ground) -> tuple[str, ...]:
     """One target mostly, at times several."""
-    if len(ground.replicas) > 1 and stream.chance_ppm(250_000):
-        return tuple(sorted(stream.sample(ground.replicas, stream.between(2, len(ground.replicas)))))
-    return (a_replica(stream, ground),)
+    if len(ground.nodes) > 1 and stream.chance_ppm(250_000):
+        return tuple(sorted(stream.sample(ground.nodes, stream.between(2, len(ground.nodes)))))
+    return (a_node(stream, ground),)
 
 
 def some_links(stream: Stream, ground: Ground) -> tuple[str, ...]:
     """All links in half of the cases, else those of some actors."""
     if stream.chance_ppm(500_000):
         return ()
-    return some_replicas(stream, ground)
+    return some_nodes(stream, ground)
 
 
 def some_clients(stream: Stream, ground: Ground) -> tuple[str, ...]:
@@ -106,8 +106,8 @@ def clients_beside(stream: Stream, ground: Ground) -> tuple[str, ...] | None:
 
 
 def an_order(stream: Stream, ground: Ground, leader_first_ppm: int) -> tuple[str, ...]:
-    """A permutation of the replicas, at times with whoever leads in front of it."""
-    order = stream.shuffled(ground.replicas)
+    """A permutation of the nodes, at times with whoever leads in front of it."""
+    order = stream.shuffled(ground.nodes)
     return ("@leader", *order) if stream.chance_ppm(leader_first_ppm) else order
 
 

@@ -19,7 +19,7 @@ def dozing_leader(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ..
 
     It is mute from when it falls asleep and deaf from when it wakes, for what waits for it must not be lost. When it
     wakes it finds confirmations that are nearly a timeout old; a lease counts from when they were asked for. A transfer
-    before makes known by name who leads, and so who does not; slow links between replicas see to it that something is
+    before makes known by name who leads, and so who does not; slow links between nodes see to it that something is
     on its way at any time.
     """
     leader, *others = stream.shuffled(ground.voters)
@@ -76,7 +76,7 @@ def laggards(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
             begin_ns=at_ns,
             end_ns=cut_ns,
             shape="majority-minority",
-            order=("@leader", *stream.shuffled(ground.replicas)),
+            order=("@leader", *stream.shuffled(ground.nodes)),
             clients=None,
         ),
         Crash(id="", begin_ns=down_ns, end_ns=ground.until(down_ns, ground.span(stream, 20, 40)), targets=("@leader",)),
@@ -101,7 +101,7 @@ def recount(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def relay(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Bring a replica back that missed much, and change the leader again and again while its image is on the way."""
+    """Bring a node back that missed much, and change the leader again and again while its image is on the way."""
     absent, *others = stream.shuffled(ground.voters)
     back_ns = ground.until(at_ns, ground.span(stream, 15, 60))
     faults: list[Fault] = [
@@ -121,7 +121,7 @@ def _cut_off(
 ) -> Partition:
     """Cut a leader off, these clients beside it."""
     return Partition(
-        id="", begin_ns=begin_ns, end_ns=end_ns, shape=shape, order=(leader, *ground.replicas), clients=clients
+        id="", begin_ns=begin_ns, end_ns=end_ns, shape=shape, order=(leader, *ground.nodes), clients=clients
     )
 
 

@@ -8,7 +8,7 @@ from harness.plans.faults import Bandwidth, Clog, Corrupt, Delay, Duplicate, Fau
 from harness.plans.rng import Stream
 from harness.plans.topologies import shapes_for
 
-from .ground import Ground, an_order, clients_beside, in_time, some_links, some_replicas
+from .ground import Ground, an_order, clients_beside, in_time, some_links, some_nodes
 
 _MILLISECOND: Final = 1_000_000
 
@@ -19,7 +19,7 @@ def partition(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
         id="",
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 5, 200)),
-        shape=stream.choice(shapes_for(len(ground.replicas))),  # type: ignore[arg-type]  # a Literal, spelled elsewhere
+        shape=stream.choice(shapes_for(len(ground.nodes))),  # type: ignore[arg-type]  # a Literal, spelled elsewhere
         order=an_order(stream, ground, 350_000),
         clients=clients_beside(stream, ground),
     )
@@ -46,14 +46,14 @@ def isolate_leader(
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, low_tenths, high_tenths)),
         shape=shape,  # type: ignore[arg-type]  # a Literal, spelled in the weights
-        order=("@leader", *stream.shuffled(ground.replicas)),
+        order=("@leader", *stream.shuffled(ground.nodes)),
         clients=None if stream.chance_ppm(250_000) else tuple(sorted(some)),
     )
     return (fault,)
 
 
 def loss(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Lose from five to sixty of a hundred messages, on all links or on those of some replicas."""
+    """Lose from five to sixty of a hundred messages, on all links or on those of some nodes."""
     end_ns = ground.until(at_ns, ground.span(stream, 20, 200))
     ppm = stream.log_uniform(50_000, 600_000)
     return (Loss(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_links(stream, ground), loss_ppm=ppm),)
@@ -111,14 +111,14 @@ def corrupt(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
 
 
 def clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Hold all messages of one or several replicas, and let them go at once."""
+    """Hold all messages of one or several nodes, and let them go at once."""
     end_ns = ground.until(at_ns, ground.span(stream, 5, 60))
-    return (Clog(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_replicas(stream, ground)),)
+    return (Clog(id="", begin_ns=at_ns, end_ns=end_ns, targets=some_nodes(stream, ground)),)
 
 
 def swizzle_clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Clog one replica after another, and release them in another order."""
-    chosen = stream.sample(ground.replicas, stream.between(2, len(ground.replicas)))
+    """Clog one node after another, and release them in another order."""
+    chosen = stream.sample(ground.nodes, stream.between(2, len(ground.nodes)))
     step_ns = ground.span(stream, 3, 20)
     released_ns = at_ns + step_ns * len(chosen)
     ends = stream.shuffled(range(1, len(chosen) + 1))
@@ -131,24 +131,24 @@ def swizzle_clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...
 
 
 def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Make replicas slow to handle anything, up to a quarter of a timeout each."""
+    """Make nodes slow to handle anything, up to a quarter of a timeout each."""
     fault = SlowNode(
         id="",
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 20, 200)),
-        targets=some_replicas(stream, ground),
+        targets=some_nodes(stream, ground),
         handling_ns=stream.log_uniform(_MILLISECOND, max(_MILLISECOND, ground.timeout_ns // 4)),
     )
     return (fault,)
 
 
 def bandwidth(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Squeeze the links of replicas down to a few kilobytes a second."""
+    """Squeeze the links of nodes down to a few kilobytes a second."""
     fault = Bandwidth(
         id="",
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 10, 150)),
-        targets=some_replicas(stream, ground),
+        targets=some_nodes(stream, ground),
         bytes_per_s=stream.log_uniform(1_000, 50_000),
     )
     return (fault,)

@@ -12,7 +12,7 @@ def lasting(stream: Stream, ground: Ground, outsider: str, kinds: tuple[str, ...
     """One fault that a partial heal does not end, for an actor outside the healed set.
 
     It cuts the outsider off for good, altogether or one way. A leader that is merely slow or lossy may stay in office
-    for as long as it likes, and one that reaches all but a single replica, too: then no bound on recovery would be
+    for as long as it likes, and one that reaches all but a single node, too: then no bound on recovery would be
     fair.
     """
     span_ns = (ground.end_ns - ground.begin_ns) // 3
@@ -25,7 +25,7 @@ def lasting(stream: Stream, ground: Ground, outsider: str, kinds: tuple[str, ...
                 begin_ns=at_ns,
                 end_ns=FOREVER,
                 shape=stream.choice(("one", "one-way-in", "one-way-out")),
-                order=(outsider, *(name for name in ground.replicas if name != outsider)),
+                order=(outsider, *(name for name in ground.nodes if name != outsider)),
                 clients=None if stream.chance_ppm(500_000) else (),
             )
             return (cut,)

@@ -73,7 +73,7 @@ def lease_trap(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
     length_ns = ground.span(stream, 40, 150)
     end_ns = ground.until(at_ns, length_ns)
     # The leader is resolved last, so that the slow rate beats the fast one that it got among all.
-    fast = ClockRate(id="", begin_ns=at_ns, end_ns=end_ns, targets=ground.replicas, rate_ppm=ground.fastest_ppm)
+    fast = ClockRate(id="", begin_ns=at_ns, end_ns=end_ns, targets=ground.nodes, rate_ppm=ground.fastest_ppm)
     slow = ClockRate(
         id="", begin_ns=at_ns + _MILLISECOND, end_ns=end_ns, targets=("@leader",), rate_ppm=ground.slowest_ppm
     )
@@ -82,7 +82,7 @@ def lease_trap(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
         begin_ns=at_ns + ground.span(stream, 2, 10),
         end_ns=end_ns,
         shape="one" if stream.chance_ppm(700_000) else "halves",
-        order=("@leader", *stream.shuffled(ground.replicas)),
+        order=("@leader", *stream.shuffled(ground.nodes)),
         clients=half_of(stream, ground.clients),
     )
     return in_time([slow, cut] if stream.chance_ppm(300_000) else [fast, slow, cut], ground)
@@ -97,7 +97,7 @@ def frozen_leader(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ..
         begin_ns=at_ns,
         end_ns=ground.until(awake_ns, ground.span(stream, 10, 40)),
         shape="one",
-        order=("@leader", *stream.shuffled(ground.replicas)),
+        order=("@leader", *stream.shuffled(ground.nodes)),
         clients=half_of(stream, ground.clients),
     )
     return in_time(

@@ -23,7 +23,7 @@ from harness.plans.plan import (
 from harness.systems.system import OptionSpec
 
 SECOND = 1_000_000_000
-REPLICAS = ("n1", "n2", "n3", "n4", "n5")
+NODES = ("n1", "n2", "n3", "n4", "n5")
 CLIENTS = ("c1", "c2")
 
 OPTIONS = tuple(
@@ -58,12 +58,12 @@ def built(
     clocks: Clocks | None = None,
     delay_max_ns: int = 1_000_000,
 ) -> Plan:
-    """A plan of five replicas and two clients, by hand; the faults are between 1 s and 11 s."""
+    """A plan of five nodes and two clients, by hand; the faults are between 1 s and 11 s."""
     link = LinkSpec(delay_min_ns=0, delay_max_ns=delay_max_ns)
     return Plan(
         drawn=Drawn(seed=0, profile="calm", workload="register", flavour="unique"),
-        groups={"g0": Group(machine="register", voters=REPLICAS)},
-        actors={name: Actor(kind="replica") for name in REPLICAS} | {name: Actor(kind="client") for name in CLIENTS},
+        groups={"g0": Group(machine="register", voters=NODES)},
+        actors={name: Actor(kind="node") for name in NODES} | {name: Actor(kind="client") for name in CLIENTS},
         options=options or {},
         programs=(),
         faults=faults,
@@ -75,7 +75,7 @@ def built(
             heal="partial" if healed else "total",
             healed=healed,
         ),
-        links=Links(replica=link, client=link),
+        links=Links(node=link, client=link),
         clocks=clocks or Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=0, fsync_max_ns=1_000_000)),
         schedule=Schedule(seed=0),

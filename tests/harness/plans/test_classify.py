@@ -127,7 +127,7 @@ def plan_and_smaller(draw: st.DrawFn) -> tuple[Plan, Plan]:
     profile = draw(st.sampled_from(("swarm", "beyond-clocks", "membership", "crashes")))
     plan = drawn(draw(st.integers(0, 10_000)), profile)
     if draw(st.booleans()):
-        healed = tuple(draw(st.sets(st.sampled_from(plan.replicas), min_size=1)))
+        healed = tuple(draw(st.sets(st.sampled_from(plan.nodes), min_size=1)))
         plan = msgspec.structs.replace(plan, phases=msgspec.structs.replace(plan.phases, heal="partial", healed=healed))
     if draw(st.booleans()):
         forever = tuple(msgspec.structs.replace(fault, end_ns=FOREVER) for fault in plan.faults)

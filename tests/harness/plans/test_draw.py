@@ -162,14 +162,14 @@ def test_what_does_not_exist_is_refused_in_one_line(typed: dict[str, Any], where
 def test_calm_is_what_the_command_line_promises() -> None:
     plan = drawn(5, "calm")
 
-    assert (len(plan.replicas), len(plan.clients), plan.phases.faults_ns, plan.faults) == (5, 5, 30 * SECOND, ())
+    assert (len(plan.nodes), len(plan.clients), plan.phases.faults_ns, plan.faults) == (5, 5, 30 * SECOND, ())
     assert pytest.approx(sum(len(p.ops) for p in plan.programs) / (plan.phases.heal_ns / SECOND), rel=0.1) == 50
 
 
 def test_typed_sizes_are_kept() -> None:
     plan = drawn(5, nodes=4, concurrency=9, duration_ns=3 * SECOND)
 
-    assert (len(plan.replicas), len(plan.clients), plan.phases.faults_ns) == (4, 9, 3 * SECOND)
+    assert (len(plan.nodes), len(plan.clients), plan.phases.faults_ns) == (4, 9, 3 * SECOND)
 
 
 def test_every_fault_begins_and_ends_within_its_phase(plans: tuple[Plan, ...]) -> None:
@@ -237,7 +237,7 @@ def test_a_partial_heal_keeps_a_majority_and_a_client_and_hurts_the_others(plans
     for plan in plans:
         if plan.phases.heal == "partial":
             healed = set(plan.phases.healed)
-            assert 2 * len(healed.intersection(plan.replicas)) > len(plan.replicas)
+            assert 2 * len(healed.intersection(plan.nodes)) > len(plan.nodes)
             assert healed.intersection(plan.clients)
             assert any(fault.end_ns == FOREVER for fault in plan.faults)
 
@@ -252,7 +252,7 @@ def test_the_swarm_draws_every_kind_of_fault_and_every_setting() -> None:
     plans = [drawn(seed) for seed in range(300)]
 
     assert set(KINDS) == {fault.kind for plan in plans for fault in plan.faults}
-    assert {1, 2, 3, 4, 5, 6, 7} == {len(plan.replicas) for plan in plans}
+    assert {1, 2, 3, 4, 5, 6, 7} == {len(plan.nodes) for plan in plans}
     assert {"quorum", "lease"} == {plan.options["reads"] for plan in plans}
     assert {"leader", "home", "any"} == {plan.actors["c1"].routing for plan in plans}
     assert {"fifo", "random", "pct"} == {plan.schedule.policy for plan in plans}
@@ -322,7 +322,7 @@ def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_typed(entry
     slow = [
         seed
         for seed in range(120)
-        if drawn(seed).links.replica.delay_max_ns > 10 * MILLISECOND and drawn(seed).options["max_inflight"] < 8
+        if drawn(seed).links.node.delay_max_ns > 10 * MILLISECOND and drawn(seed).options["max_inflight"] < 8
     ]
 
     assert slow

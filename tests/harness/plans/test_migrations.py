@@ -56,6 +56,16 @@ def test_the_core_of_format_1_is_what_is_healed(heal: str, healed: list[str]) ->
     assert (phases.heal, list(phases.healed)) == ({"core": "partial"}.get(heal, heal), healed)
 
 
+def test_the_replicas_of_format_1_are_nodes() -> None:
+    before = stored()
+    servers = sorted(name for name, actor in before["actors"].items() if actor["kind"] == "replica")
+
+    plan = decoded(before)
+
+    assert plan.nodes == tuple(servers)
+    assert before["links"]["replica"]["delay_max_ns"] == plan.links.node.delay_max_ns
+
+
 def test_a_plan_of_a_newer_format_is_refused() -> None:
     with pytest.raises(BadPlan, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
         decoded({**stored(), "format": FORMAT + 1})

@@ -16,11 +16,11 @@ MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 
 
-def ground(replicas: int = 5, clients: int = 3) -> Ground:
+def ground(nodes: int = 5, clients: int = 3) -> Ground:
     """Ten seconds, one second in, with leases' bound 1.05."""
-    names = tuple(f"n{number}" for number in range(1, replicas + 1))
+    names = tuple(f"n{number}" for number in range(1, nodes + 1))
     return Ground(
-        replicas=names,
+        nodes=names,
         voters=names,
         clients=tuple(f"c{number}" for number in range(1, clients + 1)),
         begin_ns=SECOND,
@@ -37,16 +37,11 @@ def when(begin_ms: int, end_ms: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "replicas"),
-    [
-        (episode.name, size)
-        for episode in EPISODES.values()
-        for size in (1, 2, 3, 5, 7)
-        if size >= episode.least_replicas
-    ],
+    ("name", "nodes"),
+    [(episode.name, size) for episode in EPISODES.values() for size in (1, 2, 3, 5, 7) if size >= episode.nodes_min],
 )
-def test_an_episode_gives_what_it_declares_and_keeps_to_its_ground(name: str, replicas: int) -> None:
-    episode, here = EPISODES[name], ground(replicas, clients=1 + replicas // 2)
+def test_an_episode_gives_what_it_declares_and_keeps_to_its_ground(name: str, nodes: int) -> None:
+    episode, here = EPISODES[name], ground(nodes, clients=1 + nodes // 2)
 
     for seed in range(40):
         stream = Stream(seed, name)
@@ -117,7 +112,7 @@ def test_the_last_of_a_kind_is_aimed_by_name_when_all_aim_at_roles() -> None:
     made = sure(streams(1), ground(), [first, last])
 
     assert first == made[0]
-    assert made[1].targets[0] in ground().replicas  # type: ignore[union-attr]
+    assert made[1].targets[0] in ground().nodes  # type: ignore[union-attr]
 
 
 def test_who_is_aimed_at_by_name_is_not_down_then() -> None:

@@ -14,7 +14,7 @@ NAMES = tuple("abcdefg")
 
 
 def hears(shape: str, names: Sequence[str], clients: Sequence[str] | None = None) -> dict[str, str]:
-    """Who still hears whom, as `{"a": "bc"}`; each replica hears itself."""
+    """Who still hears whom, as `{"a": "bc"}`; each node hears itself."""
     cut = edges(shape, names, clients, names, ())
     return {target: "".join(source for source in names if (source, target) not in cut) for target in names}
 
@@ -73,7 +73,7 @@ def test_clients_sit_with_a_side(shape: str, beside: tuple[str, ...] | None, exp
     assert expected == {edge for edge in cut if "p" in edge or "q" in edge}
 
 
-def test_a_resolved_role_may_stand_twice_and_missing_replicas_follow() -> None:
+def test_a_resolved_role_may_stand_twice_and_missing_nodes_follow() -> None:
     assert edges("one", ("c", "a", "c", "@leader"), (), "abc", ()) == edges("one", "cab", (), "abc", ())
 
 
@@ -86,9 +86,9 @@ def test_a_resolved_role_may_stand_twice_and_missing_replicas_follow() -> None:
 def test_edges_are_sorted_unique_and_never_between_clients(
     shape: str, order: list[str], size: int, beside: set[str] | None
 ) -> None:
-    replicas = sorted(order[:size])
+    nodes = sorted(order[:size])
 
-    cut = edges(shape, order, None if beside is None else sorted(beside), replicas, "pqr")
+    cut = edges(shape, order, None if beside is None else sorted(beside), nodes, "pqr")
 
     assert sorted(set(cut)) == list(cut)
-    assert all(source != target and {source, target} & set(replicas) for source, target in cut)
+    assert all(source != target and {source, target} & set(nodes) for source, target in cut)

@@ -224,7 +224,7 @@ def plan(
     """A plan for the toy: thread i reads and writes server i (mod n) only, so that each server is one register."""
     names = tuple(f"n{i + 1}" for i in range(nodes))
     link = links or LinkSpec(delay_min_ns=MS, delay_max_ns=5 * MS)
-    actors = {name: Actor(kind="replica") for name in names}
+    actors = {name: Actor(kind="node") for name in names}
     programs = []
     for thread in range(threads):
         home = names[thread % nodes]
@@ -249,7 +249,7 @@ def plan(
         programs=tuple(programs),
         faults=faults,
         phases=Phases(warmup_ns=100 * MS, faults_ns=faults_ns, recovery_ns=1_000 * MS, final_ns=1_000 * MS),
-        links=Links(replica=link, client=link),
+        links=Links(node=link, client=link),
         clocks=Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=MS, fsync_max_ns=3 * MS)),
         schedule=schedule or Schedule(seed=seed),
