@@ -74,6 +74,6 @@ COUNTER: Final = Workload(
         Flavour(name="distinct", summary="large numbers of both signs, no two alike"),
     ),
     generator=_generator,
-    probe=lambda thread: Call(f="add", key=f"probe-{thread}", value=1),
+    recovery=lambda thread: Call(f="add", key=f"recovery-{thread}", value=1),
     final=lambda key: Call(f="read", key=key),
 )

@@ -56,7 +56,7 @@ LIST: Final = Workload(
     functions=("append", "read"),
     flavours=(Flavour(name="unique", summary="no element is appended twice"),),
     generator=_appends,
-    probe=lambda thread: Call(f="append", key=f"probe-{thread}", value={"fresh": 1}),
+    recovery=lambda thread: Call(f="append", key=f"recovery-{thread}", value={"fresh": 1}),
     final=lambda key: Call(f="read", key=key),
 )
 
@@ -68,5 +68,5 @@ LIST_APPEND: Final = Workload(
     functions=("txn",),
     flavours=(Flavour(name="unique", summary="no element is appended twice"),),
     generator=_transactions,
-    probe=lambda thread: Call(f="txn", value=[["append", f"probe-{thread}", {"fresh": 1}]]),
+    recovery=lambda thread: Call(f="txn", value=[["append", f"recovery-{thread}", {"fresh": 1}]]),
 )

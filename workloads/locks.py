@@ -39,5 +39,5 @@ LOCK: Final = Workload(
     functions=("acquire", "release"),
     flavours=(Flavour(name="ownerless", summary="whoever releases a held lock frees it"),),
     generator=_generator,
-    probe=lambda thread: Call(f="acquire", key=f"probe-{thread}"),
+    recovery=lambda thread: Call(f="acquire", key=f"recovery-{thread}"),
 )

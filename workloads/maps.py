@@ -53,6 +53,6 @@ MAP: Final = Workload(
         Flavour(name="sized", summary="two keys, and the size of the whole map"),
     ),
     generator=_generator,
-    probe=lambda thread: Call(f="write", key=f"probe-{thread}", value={"fresh": 1}),
+    recovery=lambda thread: Call(f="write", key=f"recovery-{thread}", value={"fresh": 1}),
     final=lambda key: Call(f="read", key=key),
 )

@@ -38,5 +38,5 @@ QUEUE: Final = Workload(
     functions=("enqueue", "dequeue"),
     flavours=(Flavour(name="unique", summary="no value is enqueued twice"),),
     generator=_generator,
-    probe=lambda thread: Call(f="enqueue", key=f"probe-{thread}", value={"fresh": 1}),
+    recovery=lambda thread: Call(f="enqueue", key=f"recovery-{thread}", value={"fresh": 1}),
 )

@@ -64,6 +64,6 @@ REGISTER: Final = Workload(
         Flavour(name="few-values", summary="values 0 to 4, again and again", weight=2),
     ),
     generator=_generator,
-    probe=lambda thread: Call(f="write", key=f"probe-{thread}", value={"fresh": 1}),
+    recovery=lambda thread: Call(f="write", key=f"recovery-{thread}", value={"fresh": 1}),
     final=lambda key: Call(f="read", key=key),
 )

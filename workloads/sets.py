@@ -37,6 +37,6 @@ SET: Final = Workload(
     functions=("add", "read"),
     flavours=(Flavour(name="unique", summary="no element is added twice"),),
     generator=_generator,
-    probe=lambda thread: Call(f="add", key=f"probe-{thread}", value=1),
+    recovery=lambda thread: Call(f="add", key=f"recovery-{thread}", value=1),
     final=lambda key: Call(f="read", key=key),
 )

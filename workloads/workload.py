@@ -29,7 +29,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     `machine` names the replicated state machine of the group, `model` the sequential model of the checker,
     `functions` all that clients may ask. `generator(flavour, chance)` draws the endless traffic of the run; pace and
-    length are given by whoever draws the plan. `probe(thread)` is the fresh call of the recovery phase, which a
+    length are given by whoever draws the plan. `recovery(thread)` is the fresh call of the recovery phase, which a
     thread repeats until it is ok: on a key of its own, and where values must be unique with `{"fresh": n}` (n, then n
     + 1, ...). `final(key)` is the read with which the last phase looks at a key that was used, where looking is
     possible.
@@ -42,7 +42,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     functions: tuple[str, ...]
     flavours: tuple[Flavour, ...]
     generator: Callable[[str, Chance], Generator]
-    probe: Callable[[int], Call]
+    recovery: Callable[[int], Call]
     final: Callable[[str], Call] | None = None
 
 

@@ -378,9 +378,9 @@ def _programs(
     timeout_ns: int,
     typed_rate: float | None,
 ) -> tuple[Program, ...]:
-    """Evaluate the workload's generator into the ops of each thread, then the probes and the final reads.
+    """Evaluate the workload's generator into the ops of each thread, then the recovery ops and the final reads.
 
-    Probes and final reads repeat until they are ok, so that only clients which can reach the healed set have any.
+    Recovery ops and final reads repeat until they are ok, so that only clients which can reach the healed set have any.
     """
     rate = Fraction(typed_rate or _choose(open_stream, "rate", table.rates))
     stream = open_stream("program")
@@ -394,14 +394,14 @@ def _programs(
     count = len(ops[-1]) + sum(map(len, final.values()))
     programs = []
     for thread, client in enumerate(cast.clients):
-        call = work.probe(thread)
-        probe = PlannedOp(id=count + thread, due_ns=phases.heal_ns, f=call.f, key=call.key, value=call.value)
+        call = work.recovery(thread)
+        recovery = PlannedOp(id=count + thread, due_ns=phases.heal_ns, f=call.f, key=call.key, value=call.value)
         programs.append(
             Program(
                 thread=thread,
                 client=client,
                 ops=tuple(ops[thread]),
-                probe=probe if thread in able else None,
+                recovery=recovery if thread in able else None,
                 final=tuple(final.get(thread, ())),
             )
         )

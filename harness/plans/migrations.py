@@ -31,9 +31,11 @@ def _from_1(plan: Object) -> None:
     if phases.get("heal") == "core":
         phases["heal"] = "partial"
     for actor in _objects(plan, "actors"):
-        if actor.get("kind") == "node":
+        if actor.get("kind") == "replica":
             actor["kind"] = "node"
-    _rename(_object(plan, "links"), "node", "node")
+    _rename(_object(plan, "links"), "replica", "node")
+    for program in _objects(plan, "programs"):
+        _rename(program, "probe", "recovery")
 
 
 def _object(holder: Object, name: str) -> Object:

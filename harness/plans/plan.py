@@ -86,14 +86,14 @@ class PlannedOp(_Value, frozen=True, kw_only=True):
 class Program(_Value, frozen=True, kw_only=True):
     """What one thread does, through one client actor.
 
-    `ops` begin at max(due, end of the previous one). `probe` is the fresh op of the recovery phase, repeated until one
-    is ok; `final` are the reads of the last phase, each repeated until ok.
+    `ops` begin at max(due, end of the previous one). `recovery` is the fresh op of the recovery phase, repeated until
+    one is ok; `final` are the reads of the last phase, each repeated until ok.
     """
 
     thread: int
     client: str
     ops: tuple[PlannedOp, ...]
-    probe: PlannedOp | None = None
+    recovery: PlannedOp | None = None
     final: tuple[PlannedOp, ...] = ()
 
 

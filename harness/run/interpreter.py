@@ -4,11 +4,11 @@ A thread starts an op at max(due, end of the previous one). The invoke is record
 completion after the answer arrived. After `info` the process never acts again: the thread goes on as process + number
 of threads, with a new session. A killed client's op is `info` at the instant of the kill.
 
-After its program a thread waits for the heal, performs its probe (a fresh op) until one is ok, and then each of its
-final reads until ok. Threads whose client lies outside the healed set of a partial heal end with their program.
+After its program a thread waits for the heal, performs its recovery op, a fresh one, until one is ok, and then each of
+its final reads until ok. Threads whose client lies outside the healed set of a partial heal end with their program.
 
 Values may be symbolic: `{"last-read": key}` is what this thread's latest ok read of the key returned; `{"fresh": n}` is
-n plus the number of attempts so far, so that a repeated probe never writes one value twice.
+n plus the number of attempts so far, so that a repeated recovery op never writes one value twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.sim.recorder import Recorder
 from harness.systems.system import Completion, SystemClient
 
 _PAUSE_AFTER_FAILURE_NS: Final = 50_000_000
-"""A probe or final read that did not succeed is repeated after this time."""
+"""A recovery op or final read that did not succeed is repeated after this time."""
 
 NewClient = Callable[[SimProcess], SystemClient]
 
@@ -47,7 +47,7 @@ class Thread:
         self.process = program.thread
         self.done = False
         self.first_ok_after_heal_ns: int | None = None  # when it completed
-        self.probed = program.probe is None
+        self.recovered = program.recovery is None
         self._thread_count = thread_count
         self._kernel, self._recorder = kernel, recorder
         self._new_client = new_client
@@ -71,9 +71,9 @@ class Thread:
             self._position += 1
         await environment.until(self._heal_ns)
         if self.reaches_healed:
-            if program.probe is not None:
-                while not self.probed:
-                    self.probed = await self._repeat(environment, program.probe)
+            if program.recovery is not None:
+                while not self.recovered:
+                    self.recovered = await self._repeat(environment, program.recovery)
             while self._final < len(program.final):
                 if await self._repeat(environment, program.final[self._final]):
                     self._final += 1

@@ -41,7 +41,7 @@ def _latencies_ms(outcome: Outcome) -> tuple[list[float], int]:
     """Latencies of the ok ops of the programs, and how many ops the programs have.
 
     A thread performs its program in order and goes on as process + threads after an unknown outcome, so its n-th invoke
-    is its n-th planned op; what follows are probes and final reads, which are no load.
+    is its n-th planned op; what follows are recovery ops and final reads, which are no load.
     """
     programs = outcome.plan.programs
     performed: dict[int, int] = {}

@@ -264,16 +264,16 @@ class SimWorld:
                 wall_start_ns=plan.clocks.wall_start_ns + (spec.wall_offset_ns if spec is not None else 0),
                 rate_ppm=spec.rate_ppm if spec is not None else 1_000_000,
             )
-            is_replica = actor.kind == "node"
+            is_node = actor.kind == "node"
             self.hosts[name] = SimHost(
                 name,
                 ordinal,
                 kernel=self.kernel,
                 recorder=self.recorder,
                 clock=clock,
-                disk=plan.disks.actors.get(name, plan.disks.default) if is_replica else _NO_DISK,
-                handling_ns=handling if is_replica else (0, 0),
-                reader=self.systems[actor.code].durable_reader() if is_replica else None,
+                disk=plan.disks.actors.get(name, plan.disks.default) if is_node else _NO_DISK,
+                handling_ns=handling if is_node else (0, 0),
+                reader=self.systems[actor.code].durable_reader() if is_node else None,
             )
         for source, source_actor in sorted(plan.actors.items()):
             for target, target_actor in sorted(plan.actors.items()):

@@ -101,12 +101,12 @@ def test_distinct_deltas_are_large_of_both_signs_and_never_alike() -> None:
 
 
 @pytest.mark.parametrize("name", tuple(WORKLOADS))
-def test_probes_have_a_key_of_their_own(name: str) -> None:
-    probed = [key for thread in range(10) for key in keys(WORKLOADS[name].probe(thread))]
+def test_recovery_ops_have_a_key_of_their_own(name: str) -> None:
+    recovering = [key for thread in range(10) for key in keys(WORKLOADS[name].recovery(thread))]
     used = {key for flavour in WORKLOADS[name].flavours for call in drawn(name, flavour.name, 1) for key in keys(call)}
 
-    assert len(set(probed)) == 10
-    assert not used.intersection(probed)
+    assert len(set(recovering)) == 10
+    assert not used.intersection(recovering)
 
 
 @pytest.mark.parametrize("name", ["map", "set", "queue", "list", "list-append"])

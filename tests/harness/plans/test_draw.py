@@ -288,8 +288,8 @@ def test_every_key_is_read_at_the_end_by_a_client_that_can(workload: str) -> Non
         used = {op.key for program in plan.programs for op in program.ops if op.key is not None}
         read = {op.key for program in plan.programs for op in program.final}
         assert read == (used if WORKLOADS[workload].final else set())
-        assert all(program.client in healed for program in plan.programs if program.final or program.probe)
-        assert any(program.probe for program in plan.programs)
+        assert all(program.client in healed for program in plan.programs if program.final or program.recovery)
+        assert any(program.recovery for program in plan.programs)
 
 
 def test_recovery_holds_the_liveness_bound(plans: tuple[Plan, ...]) -> None:
@@ -311,8 +311,8 @@ def test_drawing_is_fast() -> None:
 
 def _all_ops(program: Any) -> Iterator[Any]:
     yield from program.ops
-    if program.probe is not None:
-        yield program.probe
+    if program.recovery is not None:
+        yield program.recovery
     yield from program.final
 
 

@@ -66,6 +66,16 @@ def test_the_replicas_of_format_1_are_nodes() -> None:
     assert before["links"]["replica"]["delay_max_ns"] == plan.links.node.delay_max_ns
 
 
+def test_the_probes_of_format_1_are_recovery_ops() -> None:
+    before = stored()
+
+    plan = decoded(before)
+
+    assert [program["probe"]["f"] for program in before["programs"] if program["probe"]]
+    for program, migrated in zip(before["programs"], plan.programs, strict=True):
+        assert (program["probe"] or {}).get("id") == (migrated.recovery.id if migrated.recovery else None)
+
+
 def test_a_plan_of_a_newer_format_is_refused() -> None:
     with pytest.raises(BadPlan, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
         decoded({**stored(), "format": FORMAT + 1})

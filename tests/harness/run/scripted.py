@@ -58,7 +58,7 @@ def op(due_ms: float, f: str, value: Any = None, key: str = "x", number: int = 0
 
 def plan(
     *ops: PlannedOp,
-    probe: PlannedOp | None = None,
+    recovery: PlannedOp | None = None,
     final: tuple[PlannedOp, ...] = (),
     faults: tuple[Fault, ...] = (),
     healed: tuple[str, ...] = (),
@@ -67,7 +67,7 @@ def plan(
     """One thread (of `threads`; the others are idle) with these ops; the heal is at 1,000 ms, the horizon at 3,000."""
     drawn = toy.plan(nodes=1, threads=threads, ops=0, faults=faults)
     programs = tuple(
-        Program(thread=thread, client=f"c{thread + 1}", ops=ops if not thread else (), probe=probe, final=final)
+        Program(thread=thread, client=f"c{thread + 1}", ops=ops if not thread else (), recovery=recovery, final=final)
         for thread in range(threads)
     )
     phases = Phases(

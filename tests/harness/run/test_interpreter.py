@@ -157,11 +157,11 @@ def test_last_read_is_null_before_the_first_read() -> None:
 # -- after the heal -------------------------------------------------------------------------------------------------
 
 
-def test_the_probe_is_repeated_with_fresh_values_until_it_is_ok_and_then_each_final_read() -> None:
+def test_the_recovery_op_is_repeated_with_fresh_values_until_it_is_ok_and_then_each_final_read() -> None:
     answers = [FAIL, INFO, Completion("ok", 72), FAIL, Completion("ok", 1), Completion("ok", 2)]
     final = (op(0, "read", key="x"), op(0, "read", key="y"))
 
-    simulation = run(plan(probe=op(0, "write", {"fresh": 70}), final=final), ScriptedSystem(answers))
+    simulation = run(plan(recovery=op(0, "write", {"fresh": 70}), final=final), ScriptedSystem(answers))
 
     assert [line[:5] for line in history(simulation) if line[2] != "invoke"] == [
         (1_020, 0, "fail", "write", 70),
@@ -179,7 +179,7 @@ def test_a_client_killed_during_its_final_reads_reads_again() -> None:
     system = ScriptedSystem([Completion("ok"), HANG])
     faults = (f.Crash(id="k", begin_ns=1_050 * MS, end_ns=1_100 * MS, targets=("c1",)),)
 
-    simulation = run(plan(probe=op(0, "write", 1), final=(op(0, "read"),), faults=faults), system)
+    simulation = run(plan(recovery=op(0, "write", 1), final=(op(0, "read"),), faults=faults), system)
 
     assert [(line[0], line[1], line[2]) for line in history(simulation) if line[3] == "read"] == [
         (1_020, 0, "invoke"),
@@ -189,14 +189,16 @@ def test_a_client_killed_during_its_final_reads_reads_again() -> None:
     ]
 
 
-def test_a_program_that_is_late_goes_on_after_the_heal_before_the_probe() -> None:
-    simulation = run(plan(op(990, "write", 1), op(995, "write", 2), probe=op(0, "write", 3)), ScriptedSystem())
+def test_a_program_that_is_late_goes_on_after_the_heal_before_the_recovery_op() -> None:
+    simulation = run(plan(op(990, "write", 1), op(995, "write", 2), recovery=op(0, "write", 3)), ScriptedSystem())
 
     assert [line[4] for line in history(simulation) if line[2] == "ok"] == [1, 2, 3]
 
 
 def test_a_thread_outside_the_core_ends_with_its_program() -> None:
-    planned = plan(op(100, "write", 1), probe=op(0, "write", 2), final=(op(0, "read"),), healed=("n1", "c2"), threads=2)
+    planned = plan(
+        op(100, "write", 1), recovery=op(0, "write", 2), final=(op(0, "read"),), healed=("n1", "c2"), threads=2
+    )
 
     simulation = run(planned, ScriptedSystem())
 

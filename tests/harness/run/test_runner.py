@@ -51,7 +51,7 @@ def test_an_outcome_says_what_happened() -> None:
         f.ClockStep(id="f2", begin_ns=510 * MS, end_ns=550 * MS, targets=("n1",), step_ns=MS),
         f.Loss(id="f3", begin_ns=700 * MS, end_ns=710 * MS, loss_ppm=0),
     )
-    planned = plan(*(op(100 * n, "write", n) for n in (1, 2, 3)), probe=op(0, "write", 9), faults=faults)
+    planned = plan(*(op(100 * n, "write", n) for n in (1, 2, 3)), recovery=op(0, "write", 9), faults=faults)
 
     simulation = run(planned, ScriptedSystem(answers))
     outcome = simulation.judge()
