@@ -29,7 +29,7 @@ def quantity(read: Callable[[str], R]) -> Callable[[str], R]:
     return convert
 
 
-def pin(text: str) -> tuple[str, str]:
+def assignment(text: str) -> tuple[str, str]:
     """Read `key=value` as a pair of texts."""
     key, equals, value = text.partition("=")
     if not (key.strip() and equals):
@@ -74,8 +74,8 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
         ),
         click.option(
             "-o",
-            "pins",
-            type=pin,
+            "explicit",
+            type=assignment,
             multiple=True,
             metavar="KEY=VALUE",
             help="Pin an option of the system; repeatable.",
@@ -97,7 +97,7 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
                 concurrency=values.pop("concurrency"),
                 rate=values.pop("rate"),
                 duration_ns=values.pop("duration"),
-                pins=dict(values.pop("pins")),
+                explicit=dict(values.pop("explicit")),
             )
             return function(**values)
 

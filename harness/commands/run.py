@@ -18,7 +18,7 @@ from .printing import coloured, print_json
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
 """A seed that nobody typed stays short enough to be read aloud."""
 
-_DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", "rate", "duration", "pins")
+_DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", "rate", "duration", "explicit")
 
 
 @click.command("run")
@@ -109,7 +109,7 @@ def print_verdict(document: dict[str, Any]) -> None:
 
 def _refuse_both() -> None:
     """A plan file is complete; what is typed beside it would silently do nothing."""
-    both = [f"--{name}" if name != "pins" else "-o" for name in _DRAWING_WORDS if typed(name)]
+    both = [f"--{name}" if name != "explicit" else "-o" for name in _DRAWING_WORDS if typed(name)]
     if both:
         raise BadInput(f"{both[0]} beside --plan", "a plan file, or what to draw one from", "foreshock run")
 

@@ -139,8 +139,8 @@ def _traffic(plan: Plan) -> str:
 
 
 def _options(plan: Plan) -> str:
-    pinned = plan.drawn.pinned
-    said = (f"{name}={_value(value)}{' (typed)' if name in pinned else ''}" for name, value in plan.options.items())
+    explicit = plan.drawn.explicit
+    said = (f"{name}={_value(value)}{' (explicit)' if name in explicit else ''}" for name, value in plan.options.items())
     return ", ".join(said) or "none drawn"
 
 

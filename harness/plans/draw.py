@@ -1,8 +1,8 @@
 """Drawing: from a seed to a plan.
 
-`draw` is a pure function of its arguments. Each thing has a stream of its own (see rng), so that what was typed
+`draw` is a pure function of its arguments. Each thing has a stream of its own (see rng), so that an explicit option
 replaces one draw and shifts no other. Two values follow from others and are computed, not drawn: the length of the
-recovery phase, which has to hold the liveness bound, and a heartbeat that would not fit under a typed election
+recovery phase, which has to hold the liveness bound, and a heartbeat that would not fit under an explicit election
 timeout.
 
 The order below is the order in which a plan is thought up: who takes part, under which options, on what ground, what
@@ -91,7 +91,7 @@ def draw(
     profile: str,
     workload: str,
     options: Sequence[OptionSpec],
-    pins: Mapping[str, Any] | None = None,
+    explicit: Mapping[str, Any] | None = None,
     nodes: int | None = None,
     concurrency: int | None = None,
     rate: float | None = None,
@@ -101,24 +101,24 @@ def draw(
 ) -> Plan:
     """Draw the plan of a seed.
 
-    `options` are those that the system knows; only they are drawn, and only they can be pinned by `pins`. What is
+    `options` are those that the system knows; only they are drawn, and only they can be set by `explicit`. What is
     given instead of None replaces the draw of that thing. Raises BadInput (a ValueError) with one line for what does
     not exist.
     """
-    pins = dict(pins or {})
+    explicit = dict(explicit or {})
     table, work = _profile(profile), _workload(workload)
-    _refuse_unknown(pins, options)
+    _refuse_unknown(explicit, options)
     _refuse_empty(nodes=nodes, concurrency=concurrency, rate=rate, duration_ns=duration_ns)
     open_stream = streams(seed)
 
     cast = _cast(open_stream, table, nodes, concurrency)
     drawn_options = _options(open_stream, table, options)
-    effective = _pinned(drawn_options, pins, options)
+    effective = _with_explicit(drawn_options, explicit, options)
     timeout_ns = drawn_options.get("election_timeout_ms", _ASSUMED_TIMEOUT_MS) * MILLISECOND
     phases = _phases(table, effective, timeout_ns, duration_ns)
     clocks = _clocks(open_stream, table, cast, effective)
     ground = _ground(open_stream, table, cast, clocks, effective, phases, timeout_ns)
-    # What was drawn decides, not what was typed: a typed option changes that option only.
+    # What was drawn decides, not what is explicit: an explicit option changes that option only.
     ground = msgspec.structs.replace(ground, leases=drawn_options.get("reads") == "lease")
     if 0 < drawn_options.get("snapshot_threshold", 0) <= _SNAPSHOTS_BY_THEMSELVES:
         fault_kinds = tuple(kind for kind in fault_kinds if kind != "compact")
@@ -128,11 +128,11 @@ def draw(
     disks = _disks(open_stream, table, cast)
     is_slow = node_link.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
     drawn_options = _consistent(drawn_options, {}, phases, is_slow=is_slow)
-    effective = _consistent(_pinned(drawn_options, pins, options), pins, phases, is_slow=is_slow)
+    effective = _consistent(_with_explicit(drawn_options, explicit, options), explicit, phases, is_slow=is_slow)
     chosen_flavour = _flavour(open_stream, work, flavour)
 
     plan = Plan(
-        drawn=Drawn(seed=seed, profile=profile, workload=workload, flavour=chosen_flavour, pinned=pins),
+        drawn=Drawn(seed=seed, profile=profile, workload=workload, flavour=chosen_flavour, explicit=explicit),
         groups={_GROUP: Group(machine=work.machine, voters=cast.nodes)},
         actors=cast.actors(),
         options=effective,
@@ -163,15 +163,15 @@ def _workload(name: str) -> Workload:
     return WORKLOADS[name]
 
 
-def _refuse_unknown(pins: Mapping[str, Any], options: Sequence[OptionSpec]) -> None:
+def _refuse_unknown(explicit: Mapping[str, Any], options: Sequence[OptionSpec]) -> None:
     known = [spec.name for spec in options]
-    for name in pins:
+    for name in explicit:
         if name not in known:
-            raise BadInput(f"option {name!r}", one_of(sorted(known)), f"-o {name}={pins[name]}")
+            raise BadInput(f"option {name!r}", one_of(sorted(known)), f"-o {name}={explicit[name]}")
 
 
-def _refuse_empty(**typed: float | None) -> None:
-    for name, value in typed.items():
+def _refuse_empty(**numbers: float | None) -> None:
+    for name, value in numbers.items():
         if value is not None and not value > 0:
             raise BadInput(str(value), "more than 0", f"--{name.removesuffix('_ns')}")
 
@@ -213,21 +213,21 @@ def _fits(spec: OptionSpec, value: Any) -> bool:
     return (spec.minimum is None or value >= spec.minimum) and (spec.maximum is None or value <= spec.maximum)
 
 
-def _pinned(drawn: Mapping[str, Any], pins: Mapping[str, Any], options: Sequence[OptionSpec]) -> dict[str, Any]:
-    """What runs: the pins, and the draws for the rest."""
-    values = {**drawn, **pins}
+def _with_explicit(drawn: Mapping[str, Any], explicit: Mapping[str, Any], options: Sequence[OptionSpec]) -> dict[str, Any]:
+    """What runs: the explicit options, and the draws for the rest."""
+    values = {**drawn, **explicit}
     effective = {spec.name: values[spec.name] for spec in options if spec.name in values}
     timeout_ms = int(effective.get("election_timeout_ms", 0))
-    if timeout_ms and "heartbeat_ms" in drawn and "heartbeat_ms" not in pins:
+    if timeout_ms and "heartbeat_ms" in drawn and "heartbeat_ms" not in explicit:
         fitting_ms = drawn["heartbeat_ms"] if 2 * drawn["heartbeat_ms"] <= timeout_ms else max(1, timeout_ms // 3)
         effective["heartbeat_ms"] = fitting_ms
     return effective
 
 
 def _consistent(
-    options: Mapping[str, Any], pins: Mapping[str, Any], phases: Phases, *, is_slow: bool
+    options: Mapping[str, Any], explicit: Mapping[str, Any], phases: Phases, *, is_slow: bool
 ) -> dict[str, Any]:
-    """Undo draws that do not go with the others; what was typed stays as it is.
+    """Undo draws that do not go with the others; what is explicit stays as it is.
 
     After a partial heal, an outsider that is heard but does not hear leads for ever without check-quorum, and deposes
     every leader of the healed set without pre-vote. Leases stand on voters that ignore candidates, which check-quorum
@@ -242,7 +242,7 @@ def _consistent(
     one_entry = options.get("max_entries_per_append") == 1 or options.get("max_append_bytes", MILLION) <= _ENTRY_BYTES
     if is_slow and options.get("max_inflight") == 1 and one_entry:
         mended["max_inflight"] = _ROOMY_WINDOW
-    return {**options, **{name: mended[name] for name in mended if name in options and name not in pins}}
+    return {**options, **{name: mended[name] for name in mended if name in options and name not in explicit}}
 
 
 def _milliseconds(options: Mapping[str, Any], name: str, otherwise: int) -> int:
@@ -361,11 +361,11 @@ def _reaches(cast: _Cast, thread: int, healed: tuple[str, ...]) -> bool:
     return cast.routing != "home" or cast.home(thread) in healed
 
 
-def _flavour(open_stream: Streams, work: Workload, typed: str | None) -> str:
+def _flavour(open_stream: Streams, work: Workload, explicit: str | None) -> str:
     names = [flavour.name for flavour in work.flavours]
-    if typed is not None and typed not in names:
-        raise BadInput(f"flavour {typed!r} of workload {work.name}", one_of(names), "--flavour")
-    return typed or open_stream("flavour").weighted([(flavour.name, flavour.weight) for flavour in work.flavours])
+    if explicit is not None and explicit not in names:
+        raise BadInput(f"flavour {explicit!r} of workload {work.name}", one_of(names), "--flavour")
+    return explicit or open_stream("flavour").weighted([(flavour.name, flavour.weight) for flavour in work.flavours])
 
 
 def _programs(
@@ -376,13 +376,13 @@ def _programs(
     cast: _Cast,
     phases: Phases,
     timeout_ns: int,
-    typed_rate: float | None,
+    explicit_rate: float | None,
 ) -> tuple[Program, ...]:
     """Evaluate the workload's generator into the ops of each thread, then the recovery ops and the final reads.
 
     Recovery ops and final reads repeat until they are ok, so that only clients which can reach the healed set have any.
     """
-    rate = Fraction(typed_rate or _choose(open_stream, "rate", table.rates))
+    rate = Fraction(explicit_rate or _choose(open_stream, "rate", table.rates))
     stream = open_stream("program")
     traffic = work.generator(flavour, stream)
     paced: Generator = time_limit(phases.heal_ns - timeout_ns, stagger(max(1, round(SECOND / rate)), traffic))

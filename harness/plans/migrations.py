@@ -36,6 +36,8 @@ def _from_1(plan: Object) -> None:
     _rename(_object(plan, "links"), "replica", "node")
     for program in _objects(plan, "programs"):
         _rename(program, "probe", "recovery")
+    _rename(_object(plan, "drawn"), "pinned", "explicit")
+
 
 
 def _object(holder: Object, name: str) -> Object:

@@ -40,14 +40,14 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Drawn(_Value, frozen=True, kw_only=True):
-    """Where the plan came from. `pinned` are the options that were typed instead of drawn."""
+    """Where the plan came from. `explicit` are the options that were given instead of drawn."""
 
     seed: int
     profile: str
     workload: str
     flavour: str
     draw_version: int = DRAW_VERSION
-    pinned: dict[str, Any] = {}
+    explicit: dict[str, Any] = {}
 
 
 class Group(_Value, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """Streams: the chance from which a plan is drawn.
 
-Every drawn thing has a stream of its own, keyed by (seed, draw version, name). Whoever draws once more, or not at all
-because the value was typed, therefore shifts nothing else: `run --seed 3 -o reads=local` is `run --seed 3` with one
-difference. Draws made while a plan *runs* are not made here: they are keyed one by one (harness.sim.kernel).
+Every drawn thing has a stream of its own, keyed by (seed, draw version, name). One more draw from a stream, or none at
+all because the value is explicit, therefore shifts nothing else: `run --seed 3 -o reads=local` is `run --seed 3` with
+one difference. Draws made while a plan *runs* are not made here: they are keyed one by one (harness.sim.kernel).
 
 A stream is BLAKE2b in counter mode (RFC 7693), 64 bits a word. Python promises the sequence of `random.random()`
 only, and `log`, `exp` and `pow` differ between C libraries in the last bit, so that every distribution here is made
@@ -10,8 +10,7 @@ of integers:
 
 * `below` rejects the uneven rest, so that it is exactly uniform;
 * `exponential` is von Neumann's comparison method (1951; Knuth, TAOCP 3.4.1 F), which needs no logarithm at all: the
-  first
-  word u of a descending run is kept with probability e^-u, for that is the chance that the run's length is odd;
+  first word u of a descending run is kept with probability e^-u, which is the chance that the run's length is odd;
 * `log_uniform` walks fixed-point logarithms by squaring and square roots, exact to 32 bits on every machine.
 """
 

@@ -45,7 +45,10 @@ def abilities_of(systems: Iterable[System]) -> Abilities:
 
 
 class Drawing(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be typed about a plan. None means: the profile decides. `pins` are texts of `-o key=value`."""
+    """What the command line says of a plan. None means that the profile decides.
+
+    `explicit` holds the texts of `-o key=value`.
+    """
 
     system: str = "raft_impl"
     workload: str = "register"
@@ -54,7 +57,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int | None = None
     rate: float | None = None
     duration_ns: int | None = None
-    pins: dict[str, str] = {}
+    explicit: dict[str, str] = {}
 
     def plan(self, seed: int, abilities: Abilities) -> Plan:
         """Draw the plan of a seed for a system with these abilities. Raises BadInput."""
@@ -67,7 +70,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
             profile=self.profile,
             workload=self.workload,
             options=abilities.options,
-            pins=parse_pins(self.pins, abilities.options),
+            explicit=parse_explicit(self.explicit, abilities.options),
             nodes=self.nodes,
             concurrency=self.concurrency,
             rate=self.rate,
@@ -87,18 +90,18 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
                 words += [option, f"{value:g}"]
         if self.duration_ns is not None:
             words += ["--duration", duration_text(self.duration_ns)]
-        for name, text in self.pins.items():
+        for name, text in self.explicit.items():
             words += ["-o", f"{name}={text}"]
         return shlex.join(words)
 
 
-def parse_pins(pins: Mapping[str, str], options: Sequence[OptionSpec]) -> dict[str, Any]:
+def parse_explicit(explicit: Mapping[str, str], options: Sequence[OptionSpec]) -> dict[str, Any]:
     """Read the texts of `-o key=value` by the options' types. Raises BadInput."""
     by_name = {option.name: option for option in options}
-    unknown = [name for name in pins if name not in by_name]
+    unknown = [name for name in explicit if name not in by_name]
     if unknown:
-        raise BadInput(f"option {unknown[0]!r}", one_of(sorted(by_name)), f"-o {unknown[0]}={pins[unknown[0]]}")
-    return {name: _parse(text, by_name[name]) for name, text in pins.items()}
+        raise BadInput(f"option {unknown[0]!r}", one_of(sorted(by_name)), f"-o {unknown[0]}={explicit[unknown[0]]}")
+    return {name: _parse(text, by_name[name]) for name, text in explicit.items()}
 
 
 def _parse(text: str, option: OptionSpec) -> Any:

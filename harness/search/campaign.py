@@ -353,9 +353,9 @@ def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:
     values = msgspec.structs.asdict(drawing)
     cells = []
     for cell in suite.cells:
-        changed = {name: values[name] for name in typed if name != "pins"}
+        changed = {name: values[name] for name in typed if name != "explicit"}
         cells.append(
-            msgspec.structs.replace(cell, **changed, system=drawing.system, pins={**cell.pins, **drawing.pins})
+            msgspec.structs.replace(cell, **changed, system=drawing.system, explicit={**cell.explicit, **drawing.explicit})
         )
     merged = [cell for position, cell in enumerate(cells) if cell not in cells[:position]]
     return msgspec.structs.replace(suite, cells=tuple(merged))

@@ -123,7 +123,7 @@ def _suite(file: _File) -> Suite:
             concurrency=cell.concurrency,
             rate=cell.rate,
             duration_ns=None if cell.duration is None else duration(cell.duration),
-            pins={key: _text(value) for key, value in cell.options.items()},
+            explicit={key: _text(value) for key, value in cell.options.items()},
         )
         for cell in file.cell
     )

@@ -58,14 +58,14 @@ def test_a_run_without_a_seed_draws_one_and_says_which(foreshock: Foreshock) -> 
 
 def test_pinning_an_option_changes_no_other_draw(foreshock: Foreshock, results: Path) -> None:
     plans = []
-    for pins in ((), ("-o", "max_inflight=3")):
-        document = foreshock("run", "--seed", "5", "--duration", "1s", *pins, "--json").json
+    for explicit in ((), ("-o", "max_inflight=3")):
+        document = foreshock("run", "--seed", "5", "--duration", "1s", *explicit, "--json").json
         plans.append(json.loads((Path(document["path"]) / "plan.json").read_text()))
 
     assert plans[1]["options"].pop("max_inflight") == 3
     plans[0]["options"].pop("max_inflight", None)
     for plan in plans:
-        plan["drawn"].pop("pinned")
+        plan["drawn"].pop("explicit")
     assert plans[0] == plans[1]
 
 

@@ -46,9 +46,9 @@ OPTIONS = tuple(
 )
 
 
-def drawn(seed: int = 1, profile: str = "swarm", workload: str = "register", **typed: Any) -> Plan:
+def drawn(seed: int = 1, profile: str = "swarm", workload: str = "register", **explicit: Any) -> Plan:
     """A drawn plan of a system that knows all options and faults."""
-    return draw(seed=seed, profile=profile, workload=workload, **({"options": OPTIONS} | typed))
+    return draw(seed=seed, profile=profile, workload=workload, **({"options": OPTIONS} | explicit))
 
 
 def built(

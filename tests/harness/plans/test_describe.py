@@ -61,10 +61,10 @@ def test_every_fault_option_and_setting_has_its_place(profile: str) -> None:
         assert text == "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def test_what_was_typed_is_marked() -> None:
-    text = "\n".join(lines(drawn(1, pins={"reads": "local"})))
+def test_what_is_explicit_is_marked() -> None:
+    text = "\n".join(lines(drawn(1, explicit={"reads": "local"})))
 
-    assert "reads=local (typed)" in text
+    assert "reads=local (explicit)" in text
     assert "breaking; reads=local" in text
 
 

@@ -1,4 +1,4 @@
-"""Drawing plans: pure, pinned without side effects, within the phases, within the class of the profile."""
+"""Drawing plans: pure, with options that replace one draw each, within the phases, within the class of the profile."""
 
 from __future__ import annotations
 
@@ -68,42 +68,42 @@ def test_a_plan_survives_json(plans: tuple[Plan, ...]) -> None:
         assert plan == decode(plan.to_json(), "test")
 
 
-@pytest.mark.parametrize("pins", [{"reads": "local"}, {"reads": "lease"}, {"sessions": False}, {"max_inflight": 3}])
+@pytest.mark.parametrize("explicit", [{"reads": "local"}, {"reads": "lease"}, {"sessions": False}, {"max_inflight": 3}])
 @pytest.mark.parametrize("seed", range(12))
-def test_a_pinned_option_changes_no_other_draw(seed: int, pins: dict[str, Any]) -> None:
+def test_an_explicit_option_changes_no_other_draw(seed: int, explicit: dict[str, Any]) -> None:
     free = drawn(seed)
 
-    pinned = drawn(seed, pins=pins)
+    changed = drawn(seed, explicit=explicit)
 
-    needed = {"check_quorum": True} if pins.get("reads") == "lease" else {}  # a lease cannot do without
+    needed = {"check_quorum": True} if explicit.get("reads") == "lease" else {}  # a lease cannot do without
     expected = msgspec.structs.replace(
         free,
-        options=free.options | pins | needed,
-        drawn=msgspec.structs.replace(free.drawn, pinned=pins),
+        options=free.options | explicit | needed,
+        drawn=msgspec.structs.replace(free.drawn, explicit=explicit),
     )
-    assert expected == pinned
+    assert expected == changed
 
 
 @pytest.mark.parametrize("name", ["election_timeout_ms", "client_timeout_ms", "lease_drift_bound"])
 @pytest.mark.parametrize("seed", range(12))
-def test_a_pinned_scale_changes_only_what_is_computed_from_it(seed: int, name: str) -> None:
+def test_an_explicit_scale_changes_only_what_is_computed_from_it(seed: int, name: str) -> None:
     """Phases hold the liveness bound, clock rates hold the drift bound; what is drawn stays."""
     free = drawn(seed)
 
-    pinned = drawn(seed, pins={name: 2.5 if name == "lease_drift_bound" else 700})
+    changed = drawn(seed, explicit={name: 2.5 if name == "lease_drift_bound" else 700})
 
-    assert free.options | {name: pinned.options[name]} == pinned.options
-    assert [program.client for program in free.programs] == [program.client for program in pinned.programs]
+    assert free.options | {name: changed.options[name]} == changed.options
+    assert [program.client for program in free.programs] == [program.client for program in changed.programs]
     assert (free.actors, free.links, free.disks, free.schedule) == (
-        pinned.actors,
-        pinned.links,
-        pinned.disks,
-        pinned.schedule,
+        changed.actors,
+        changed.links,
+        changed.disks,
+        changed.schedule,
     )
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_typed_workload_or_rate_leaves_the_faults_alone(seed: int) -> None:
+def test_an_explicit_workload_or_rate_leaves_the_faults_alone(seed: int) -> None:
     free = drawn(seed)
 
     for other in (drawn(seed, workload="counter"), drawn(seed, rate=7), drawn(seed, flavour="few-values")):
@@ -131,17 +131,17 @@ def test_only_options_that_the_system_knows_are_drawn() -> None:
 
 
 def test_a_short_election_timeout_takes_the_heartbeat_along() -> None:
-    plan = drawn(1, "calm", pins={"election_timeout_ms": 40})
+    plan = drawn(1, "calm", explicit={"election_timeout_ms": 40})
 
     assert plan.options["heartbeat_ms"] == 13
 
 
 @pytest.mark.parametrize(
-    ("typed", "where"),
+    ("explicit", "where"),
     [
         ({"profile": "storm"}, "--profile"),
         ({"workload": "regster"}, "--workload"),
-        ({"pins": {"read": "local"}}, "-o read=local"),
+        ({"explicit": {"read": "local"}}, "-o read=local"),
         ({"flavour": "huge"}, "--flavour"),
         ({"nodes": -1}, "--nodes"),
         ({"nodes": 0}, "--nodes"),
@@ -149,8 +149,8 @@ def test_a_short_election_timeout_takes_the_heartbeat_along() -> None:
         ({"duration_ns": -5}, "--duration"),
     ],
 )
-def test_what_does_not_exist_is_refused_in_one_line(typed: dict[str, Any], where: str) -> None:
-    arguments: dict[str, Any] = {"seed": 1, "profile": "calm", "workload": "register", "options": OPTIONS} | typed
+def test_what_does_not_exist_is_refused_in_one_line(explicit: dict[str, Any], where: str) -> None:
+    arguments: dict[str, Any] = {"seed": 1, "profile": "calm", "workload": "register", "options": OPTIONS} | explicit
 
     with pytest.raises(BadInput) as refusal:
         draw(**arguments)
@@ -166,7 +166,7 @@ def test_calm_is_what_the_command_line_promises() -> None:
     assert pytest.approx(sum(len(p.ops) for p in plan.programs) / (plan.phases.heal_ns / SECOND), rel=0.1) == 50
 
 
-def test_typed_sizes_are_kept() -> None:
+def test_explicit_sizes_are_kept() -> None:
     plan = drawn(5, nodes=4, concurrency=9, duration_ns=3 * SECOND)
 
     assert (len(plan.nodes), len(plan.clients), plan.phases.faults_ns) == (4, 9, 3 * SECOND)
@@ -212,13 +212,13 @@ def test_nobody_is_crashed_or_paused_who_is_already(plans: tuple[Plan, ...]) -> 
 @pytest.mark.parametrize("name", SAFE_PROFILES)
 def test_ordinary_profiles_never_break_an_assumption(name: str) -> None:
     for seed in range(60):
-        for pins in ({}, {"reads": "lease"}, {"reads": "lease", "lease_drift_bound": 1.01}):
-            assert classify(drawn(seed, name, pins=pins)).plan_class != "breaking"
+        for explicit in ({}, {"reads": "lease"}, {"reads": "lease", "lease_drift_bound": 1.01}):
+            assert classify(drawn(seed, name, explicit=explicit)).plan_class != "breaking"
 
 
 def test_beyond_clocks_breaks_leases_and_only_leases() -> None:
     classes = Counter(
-        (reads, classify(drawn(seed, "beyond-clocks", pins={"reads": reads})).plan_class)
+        (reads, classify(drawn(seed, "beyond-clocks", explicit={"reads": reads})).plan_class)
         for seed in range(100)
         for reads in ("lease", "quorum")
     )
@@ -317,7 +317,7 @@ def _all_ops(program: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("entry", [{"max_entries_per_append": 1}, {"max_append_bytes": 64}])
-def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_typed(entry: dict[str, Any]) -> None:
+def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_explicit(entry: dict[str, Any]) -> None:
     """Else the backlog of busy clients outlives any fair bound on recovery (seed 3065 of the membership profile)."""
     slow = [
         seed
@@ -326,5 +326,5 @@ def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_typed(entry
     ]
 
     assert slow
-    assert {drawn(seed, pins=entry).options["max_inflight"] for seed in slow} == {8}
-    assert {drawn(seed, pins=entry | {"max_inflight": 1}).options["max_inflight"] for seed in slow} == {1}
+    assert {drawn(seed, explicit=entry).options["max_inflight"] for seed in slow} == {8}
+    assert {drawn(seed, explicit=entry | {"max_inflight": 1}).options["max_inflight"] for seed in slow} == {1}

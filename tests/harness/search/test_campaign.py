@@ -182,11 +182,11 @@ def test_a_malformed_suite_is_one_line(tmp_path: Path, text: str, found: str) ->
 
 
 def test_what_is_typed_replaces_what_every_cell_says_and_equal_cells_are_merged() -> None:
-    typed = Drawing(workload="counter", profile="calm", pins={"reads": "lease"})
+    typed = Drawing(workload="counter", profile="calm", explicit={"reads": "lease"})
 
     suite = campaigns.override(SUITE, typed, ["workload"])
 
-    assert suite.cells == (Drawing(workload="counter", profile="swarm", pins={"reads": "lease"}),)
+    assert suite.cells == (Drawing(workload="counter", profile="swarm", explicit={"reads": "lease"}),)
 
 
 def test_known_failures_are_read_and_refused_when_malformed(tmp_path: Path) -> None:
