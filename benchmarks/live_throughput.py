@@ -60,8 +60,8 @@ def main() -> None:
         for storage in ("sync", "async"):
             row = trio.run(measure_raft, count, storage, arguments.seconds, arguments.directory)
             rows.append(row)
-        for flavour in PYSYNCOBJ:
-            peer = run_pysyncobj(count, flavour, arguments.seconds)
+        for variant in PYSYNCOBJ:
+            peer = run_pysyncobj(count, variant, arguments.seconds)
             rows += [peer] if peer is not None else []
     if arguments.json:
         print(json.dumps(rows))
@@ -180,9 +180,9 @@ class Load:
         self._env.network.send(self._leader, encode("g0", request))
 
 
-def run_pysyncobj(clients: int, flavour: str, seconds: float) -> dict[str, Any] | None:
+def run_pysyncobj(clients: int, variant: str, seconds: float) -> dict[str, Any] | None:
     """PySyncObj in a process of its own, since its threads outlive the measurement. None if it is not installed."""
-    arguments = ["--pysyncobj", flavour, "--clients", str(clients), "--seconds", str(seconds)]
+    arguments = ["--pysyncobj", variant, "--clients", str(clients), "--seconds", str(seconds)]
     result = subprocess.run(
         [sys.executable, "-m", "benchmarks.live_throughput", *arguments],
         cwd=Path(__file__).parents[1],
@@ -198,7 +198,7 @@ def run_pysyncobj(clients: int, flavour: str, seconds: float) -> dict[str, Any] 
     return row
 
 
-def measure_pysyncobj(clients: int, flavour: str, seconds: float) -> NoReturn:
+def measure_pysyncobj(clients: int, variant: str, seconds: float) -> NoReturn:
     """Three nodes of its counter in this process, with as many calls outstanding; prints the row and exits."""
     from pysyncobj import SyncObj, SyncObjConf, replicated  # type: ignore[import-not-found, unused-ignore]
 
@@ -217,7 +217,7 @@ def measure_pysyncobj(clients: int, flavour: str, seconds: float) -> NoReturn:
         nodes = []
         for number, own in enumerate(ports):
             settings = {"journalFile": f"{folder}/{number}.journal", "commandsQueueSize": 1_000_000}
-            conf = SyncObjConf(**settings, **PYSYNCOBJ[flavour])
+            conf = SyncObjConf(**settings, **PYSYNCOBJ[variant])
             nodes.append(MyCounter(own, [port for port in ports if port != own], conf))
         while not all(node.isReady() for node in nodes):
             time.sleep(0.05)
@@ -242,7 +242,7 @@ def measure_pysyncobj(clients: int, flavour: str, seconds: float) -> NoReturn:
         time.sleep(seconds)
         elapsed = time.perf_counter() - began
         row = {
-            "system": f"pysyncobj, no fsync, {flavour}",
+            "system": f"pysyncobj, no fsync, {variant}",
             "clients": clients,
             "ops_per_s": round((done[0] - before) / elapsed),
             **latencies(times),

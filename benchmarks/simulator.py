@@ -166,7 +166,7 @@ def _plan(
     actors = {name: Actor(kind="node") for name in names}
     actors |= {program.client: Actor(kind="client") for program in programs}
     return Plan(
-        drawn=Drawn(seed=seed, profile="benchmark", workload="register", flavour="unique"),
+        drawn=Drawn(seed=seed, profile="benchmark", workload="register", variant="unique"),
         groups={"g0": Group(machine="register", voters=names)},
         actors=actors,
         options=options,

@@ -1,7 +1,7 @@
 """Counters: add blindly, add and be told the sum, read.
 
 A counter remembers everything that was ever added, so that one lost or doubled addition shows in every later answer.
-What makes a history hard to check is the additions whose sum nobody was told; the flavours differ in what they add:
+What makes a history hard to check is the additions whose sum nobody was told; the variants differ in what they add:
 
 * `unit`: one up, in part of the runs also one down. Positions can be counted.
 * `small`: -3 to 3, zero left out. Several additions together often look like one other.
@@ -15,7 +15,7 @@ from typing import Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import Flavour, Keys, Workload
+from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = {"unit": 200, "small": 120, "distinct": 160}
 _NUMBERED_BITS: Final = 12
@@ -26,11 +26,11 @@ _Delta = Callable[[Context, int], int]
 """(context, number of the call) -> what to add."""
 
 
-def _generator(flavour: str, chance: Chance) -> Generator:
+def _generator(variant: str, chance: Chance) -> Generator:
     """Draw the number of keys, the weights and the signs, then the traffic."""
-    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY[flavour])
+    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY[variant])
     down_ppm = chance.choice((0, 200_000, 500_000))
-    delta = {"unit": _unit(down_ppm), "small": _small, "distinct": _distinct}[flavour]
+    delta = {"unit": _unit(down_ppm), "small": _small, "distinct": _distinct}[variant]
 
     def read(context: Context) -> Call:
         return Call(f="read", key=keys.draw(context, context.fresh()))
@@ -68,10 +68,10 @@ COUNTER: Final = Workload(
     machine="counter",
     model="counter",
     functions=("read", "add", "add-and-get"),
-    flavours=(
-        Flavour(name="unit", summary="one up, at times one down"),
-        Flavour(name="small", summary="-3 to 3"),
-        Flavour(name="distinct", summary="large numbers of both signs, no two alike"),
+    variants=(
+        Variant(name="unit", summary="one up, at times one down"),
+        Variant(name="small", summary="-3 to 3"),
+        Variant(name="distinct", summary="large numbers of both signs, no two alike"),
     ),
     generator=_generator,
     recovery=lambda thread: Call(f="add", key=f"recovery-{thread}", value=1),

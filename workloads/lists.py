@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import LETTERS, Flavour, Keys, Workload
+from .workload import LETTERS, Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 60
 _MICRO_OPERATIONS: Final = 4
 
 
-def _appends(flavour: str, chance: Chance) -> Generator:
+def _appends(variant: str, chance: Chance) -> Generator:
     """Draw the number of lists and how much is read: enough to tell early in which order they grew."""
     keys = Keys(chance.between(2, 4), _CALLS_PER_KEY)
 
@@ -30,7 +30,7 @@ def _appends(flavour: str, chance: Chance) -> Generator:
     return mix((3, calls(append)), (chance.between(2, 5), calls(read)))
 
 
-def _transactions(flavour: str, chance: Chance) -> Generator:
+def _transactions(variant: str, chance: Chance) -> Generator:
     """Draw how much is read, then transactions of some appends and reads over a few lists that grow and are retired."""
     live = chance.between(2, 4)
     read_ppm = chance.between(300_000, 700_000)
@@ -54,7 +54,7 @@ LIST: Final = Workload(
     machine="list",
     model="list",
     functions=("append", "read"),
-    flavours=(Flavour(name="unique", summary="no element is appended twice"),),
+    variants=(Variant(name="unique", summary="no element is appended twice"),),
     generator=_appends,
     recovery=lambda thread: Call(f="append", key=f"recovery-{thread}", value={"fresh": 1}),
     final=lambda key: Call(f="read", key=key),
@@ -66,7 +66,7 @@ LIST_APPEND: Final = Workload(
     machine="list",
     model="list-append",
     functions=("txn",),
-    flavours=(Flavour(name="unique", summary="no element is appended twice"),),
+    variants=(Variant(name="unique", summary="no element is appended twice"),),
     generator=_transactions,
     recovery=lambda thread: Call(f="txn", value=[["append", f"recovery-{thread}", {"fresh": 1}]]),
 )

@@ -11,12 +11,12 @@ from typing import Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import Flavour, Keys, Workload
+from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 120
 
 
-def _generator(flavour: str, chance: Chance) -> Generator:
+def _generator(variant: str, chance: Chance) -> Generator:
     """Draw the number of locks and how often one is released late, then the traffic."""
     keys = Keys(chance.between(1, 2), _CALLS_PER_KEY)
 
@@ -37,7 +37,7 @@ LOCK: Final = Workload(
     machine="lock",
     model="mutex",
     functions=("acquire", "release"),
-    flavours=(Flavour(name="ownerless", summary="whoever releases a held lock frees it"),),
+    variants=(Variant(name="ownerless", summary="whoever releases a held lock frees it"),),
     generator=_generator,
     recovery=lambda thread: Call(f="acquire", key=f"recovery-{thread}"),
 )

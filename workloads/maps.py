@@ -1,6 +1,6 @@
 """Maps: values by key, conditional on what is there, and at times a look at all keys at once.
 
-Flavour `keys` touches one key at a time, and is checked key by key. Flavour `sized` also asks for the size of the whole
+Variant `keys` touches one key at a time, and is checked key by key. Variant `sized` also asks for the size of the whole
 map, which joins all keys to one object: it has few keys, and asks seldom, for such a history is much harder to check.
 """
 
@@ -11,15 +11,15 @@ from typing import Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import Flavour, Keys, Workload
+from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 150
 _FOR_EVER: Final = 1 << 40
 
 
-def _generator(flavour: str, chance: Chance) -> Generator:
+def _generator(variant: str, chance: Chance) -> Generator:
     """Draw the number of keys and the weights, then the traffic. Values are unique."""
-    sized = flavour == "sized"
+    sized = variant == "sized"
     keys = Keys(2, _FOR_EVER) if sized else Keys(chance.between(1, 4), _CALLS_PER_KEY)
 
     def plain(f: str) -> Callable[[Context], Call]:
@@ -48,9 +48,9 @@ MAP: Final = Workload(
     machine="map",
     model="map",
     functions=("read", "write", "put-if-absent", "replace", "remove", "size"),
-    flavours=(
-        Flavour(name="keys", summary="one key at a time, 1 to 4 live ones", weight=4),
-        Flavour(name="sized", summary="two keys, and the size of the whole map"),
+    variants=(
+        Variant(name="keys", summary="one key at a time, 1 to 4 live ones", weight=4),
+        Variant(name="sized", summary="two keys, and the size of the whole map"),
     ),
     generator=_generator,
     recovery=lambda thread: Call(f="write", key=f"recovery-{thread}", value={"fresh": 1}),

@@ -11,12 +11,12 @@ from typing import Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import Flavour, Keys, Workload
+from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 40
 
 
-def _generator(flavour: str, chance: Chance) -> Generator:
+def _generator(variant: str, chance: Chance) -> Generator:
     """Draw the number of queues and the balance, then the traffic."""
     keys = Keys(chance.between(2, 4), _CALLS_PER_KEY)
 
@@ -36,7 +36,7 @@ QUEUE: Final = Workload(
     machine="queue",
     model="queue",
     functions=("enqueue", "dequeue"),
-    flavours=(Flavour(name="unique", summary="no value is enqueued twice"),),
+    variants=(Variant(name="unique", summary="no value is enqueued twice"),),
     generator=_generator,
     recovery=lambda thread: Call(f="enqueue", key=f"recovery-{thread}", value={"fresh": 1}),
 )

@@ -1,8 +1,8 @@
 """Registers: read, write and compare-and-set on a few keys.
 
-Flavour `unique` never writes a value twice, so that a read names the one write it saw and checking is nearly linear;
+Variant `unique` never writes a value twice, so that a read names the one write it saw and checking is nearly linear;
 its compare-and-set asks for what the thread last read (`{"last-read": key}`), most of them right after a read of that
-key, so that many succeed. Flavour `few-values` writes 0 to 4 over and over: whether a read was stale cannot be told
+key, so that many succeed. Variant `few-values` writes 0 to 4 over and over: whether a read was stale cannot be told
 from its value alone, the checker has to search, and a compare-and-set from a wrong value fails, which says something,
 too.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import Flavour, Keys, Workload
+from .workload import Keys, Variant, Workload
 
 FEW: Final = 5
 _LIVE_KEYS: Final = ((1, 7), (2, 5), (3, 4), (5, 4))
@@ -21,10 +21,10 @@ _LIVE_KEYS: Final = ((1, 7), (2, 5), (3, 4), (5, 4))
 _CALLS_PER_KEY: Final = {"unique": 400, "few-values": 120}
 
 
-def _generator(flavour: str, chance: Chance) -> Generator:
+def _generator(variant: str, chance: Chance) -> Generator:
     """Draw the number of keys and the weights of the functions, then the traffic."""
-    keys = Keys(chance.weighted(_LIVE_KEYS), _CALLS_PER_KEY[flavour])
-    unique = flavour == "unique"
+    keys = Keys(chance.weighted(_LIVE_KEYS), _CALLS_PER_KEY[variant])
+    unique = variant == "unique"
 
     def read(context: Context) -> Call:
         return Call(f="read", key=keys.draw(context, context.fresh()))
@@ -57,11 +57,11 @@ REGISTER: Final = Workload(
     machine="register",
     model="cas-register",
     functions=("read", "write", "cas"),
-    flavours=(
-        Flavour(
+    variants=(
+        Variant(
             name="unique", summary="every write has a value of its own; cas from what the thread last read", weight=3
         ),
-        Flavour(name="few-values", summary="values 0 to 4, again and again", weight=2),
+        Variant(name="few-values", summary="values 0 to 4, again and again", weight=2),
     ),
     generator=_generator,
     recovery=lambda thread: Call(f="write", key=f"recovery-{thread}", value={"fresh": 1}),

@@ -10,12 +10,12 @@ from typing import Final
 
 from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
-from .workload import Flavour, Keys, Workload
+from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 120
 
 
-def _generator(flavour: str, chance: Chance) -> Generator:
+def _generator(variant: str, chance: Chance) -> Generator:
     """Draw the number of sets and how much is read, then the traffic."""
     keys = Keys(chance.between(1, 3), _CALLS_PER_KEY)
 
@@ -35,7 +35,7 @@ SET: Final = Workload(
     machine="set",
     model="set",
     functions=("add", "read"),
-    flavours=(Flavour(name="unique", summary="no element is added twice"),),
+    variants=(Variant(name="unique", summary="no element is added twice"),),
     generator=_generator,
     recovery=lambda thread: Call(f="add", key=f"recovery-{thread}", value=1),
     final=lambda key: Call(f="read", key=key),

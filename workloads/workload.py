@@ -1,8 +1,8 @@
 """The record that every workload is: what clients do, and by which model it is judged.
 
 A workload draws its calls, and knows neither the system nor the world they will run in. It speaks `f, key, value`; an
-adapter turns these into calls of a system. A *flavour* is a variant that makes another kind of history, and by that
-another algorithm of the checker work.
+adapter turns these into calls of a system. A *variant* of it makes another kind of history, which exercises another
+algorithm of the checker.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .chance import Chance
 from .generator import Call, Context, Generator
 
 
-class Flavour(msgspec.Struct, frozen=True, kw_only=True):
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A variant of a workload. `weight` is how often it is drawn."""
 
     name: str
@@ -28,7 +28,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A workload as a value.
 
     `machine` names the replicated state machine of the group, `model` the sequential model of the checker,
-    `functions` all that clients may ask. `generator(flavour, chance)` draws the endless traffic of the run; pace and
+    `functions` all that clients may ask. `generator(variant, chance)` draws the endless traffic of the run; pace and
     length are given by whoever draws the plan. `recovery(thread)` is the fresh call of the recovery phase, which a
     thread repeats until it is ok: on a key of its own, and where values must be unique with `{"fresh": n}` (n, then n
     + 1, ...). `final(key)` is the read with which the last phase looks at a key that was used, where looking is
@@ -40,7 +40,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     model: str
     functions: tuple[str, ...]
-    flavours: tuple[Flavour, ...]
+    variants: tuple[Variant, ...]
     generator: Callable[[str, Chance], Generator]
     recovery: Callable[[int], Call]
     final: Callable[[str], Call] | None = None

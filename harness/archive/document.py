@@ -25,7 +25,7 @@ def run_document(outcome: Outcome, *, run: str | None, path: str | None, provena
         "path": path,
         "seed": drawn.seed,
         "workload": drawn.workload,
-        "flavour": drawn.flavour,
+        "variant": drawn.variant,
         "profile": drawn.profile,
         "plan_sha256": outcome.plan_sha256,
         "fingerprint": outcome.fingerprint,

@@ -169,7 +169,12 @@ class _Canary:
 def _refuse_contradictions(name: str | None, seeds: range | None, count: int | None, resume: str | None) -> None:
     if seeds is not None and count is not None:
         raise BadInput("both --seeds and --count", "one of them", "foreshock suite")
-    settled = [name, seeds, count, *(option for option in (*_TYPED, "explicit", "system", "time_budget") if typed(option))]
+    settled = [
+        name,
+        seeds,
+        count,
+        *(option for option in (*_TYPED, "explicit", "system", "time_budget") if typed(option)),
+    ]
     if resume is not None and any(value is not None for value in settled):
         raise BadInput(
             "--resume beside what it settles", "--resume ID with neither suite, seeds nor plan", "foreshock suite"

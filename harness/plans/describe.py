@@ -29,7 +29,7 @@ def settings(plan: Plan) -> tuple[str, ...]:
     """All but the faults."""
     drawn, classification = plan.drawn, classify(plan)
     labelled = [
-        ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.flavour})"),
+        ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.variant})"),
         ("class", "; ".join((classification.plan_class, *classification.reasons))),
         ("actors", _actors(plan)),
         ("traffic", _traffic(plan)),
@@ -140,7 +140,9 @@ def _traffic(plan: Plan) -> str:
 
 def _options(plan: Plan) -> str:
     explicit = plan.drawn.explicit
-    said = (f"{name}={_value(value)}{' (explicit)' if name in explicit else ''}" for name, value in plan.options.items())
+    said = (
+        f"{name}={_value(value)}{' (explicit)' if name in explicit else ''}" for name, value in plan.options.items()
+    )
     return ", ".join(said) or "none drawn"
 
 

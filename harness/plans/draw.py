@@ -97,7 +97,7 @@ def draw(
     rate: float | None = None,
     duration_ns: int | None = None,
     fault_kinds: Sequence[str] = tuple(KINDS),
-    flavour: str | None = None,
+    variant: str | None = None,
 ) -> Plan:
     """Draw the plan of a seed.
 
@@ -129,14 +129,14 @@ def draw(
     is_slow = node_link.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
     drawn_options = _consistent(drawn_options, {}, phases, is_slow=is_slow)
     effective = _consistent(_with_explicit(drawn_options, explicit, options), explicit, phases, is_slow=is_slow)
-    chosen_flavour = _flavour(open_stream, work, flavour)
+    chosen_variant = _variant(open_stream, work, variant)
 
     plan = Plan(
-        drawn=Drawn(seed=seed, profile=profile, workload=workload, flavour=chosen_flavour, explicit=explicit),
+        drawn=Drawn(seed=seed, profile=profile, workload=workload, variant=chosen_variant, explicit=explicit),
         groups={_GROUP: Group(machine=work.machine, voters=cast.nodes)},
         actors=cast.actors(),
         options=effective,
-        programs=_programs(open_stream, table, work, chosen_flavour, cast, phases, timeout_ns, rate),
+        programs=_programs(open_stream, table, work, chosen_variant, cast, phases, timeout_ns, rate),
         faults=tuple(faults),
         phases=phases,
         links=Links(
@@ -213,7 +213,9 @@ def _fits(spec: OptionSpec, value: Any) -> bool:
     return (spec.minimum is None or value >= spec.minimum) and (spec.maximum is None or value <= spec.maximum)
 
 
-def _with_explicit(drawn: Mapping[str, Any], explicit: Mapping[str, Any], options: Sequence[OptionSpec]) -> dict[str, Any]:
+def _with_explicit(
+    drawn: Mapping[str, Any], explicit: Mapping[str, Any], options: Sequence[OptionSpec]
+) -> dict[str, Any]:
     """What runs: the explicit options, and the draws for the rest."""
     values = {**drawn, **explicit}
     effective = {spec.name: values[spec.name] for spec in options if spec.name in values}
@@ -361,18 +363,18 @@ def _reaches(cast: _Cast, thread: int, healed: tuple[str, ...]) -> bool:
     return cast.routing != "home" or cast.home(thread) in healed
 
 
-def _flavour(open_stream: Streams, work: Workload, explicit: str | None) -> str:
-    names = [flavour.name for flavour in work.flavours]
+def _variant(open_stream: Streams, work: Workload, explicit: str | None) -> str:
+    names = [variant.name for variant in work.variants]
     if explicit is not None and explicit not in names:
-        raise BadInput(f"flavour {explicit!r} of workload {work.name}", one_of(names), "--flavour")
-    return explicit or open_stream("flavour").weighted([(flavour.name, flavour.weight) for flavour in work.flavours])
+        raise BadInput(f"variant {explicit!r} of workload {work.name}", one_of(names), "--variant")
+    return explicit or open_stream("variant").weighted([(variant.name, variant.weight) for variant in work.variants])
 
 
 def _programs(
     open_stream: Streams,
     table: Profile,
     work: Workload,
-    flavour: str,
+    variant: str,
     cast: _Cast,
     phases: Phases,
     timeout_ns: int,
@@ -384,7 +386,7 @@ def _programs(
     """
     rate = Fraction(explicit_rate or _choose(open_stream, "rate", table.rates))
     stream = open_stream("program")
-    traffic = work.generator(flavour, stream)
+    traffic = work.generator(variant, stream)
     paced: Generator = time_limit(phases.heal_ns - timeout_ns, stagger(max(1, round(SECOND / rate)), traffic))
     events = evaluate(paced, threads=len(cast.clients), chance=stream, start_ns=timeout_ns)
     ops = _planned(events, len(cast.clients))

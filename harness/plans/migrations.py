@@ -37,7 +37,7 @@ def _from_1(plan: Object) -> None:
     for program in _objects(plan, "programs"):
         _rename(program, "probe", "recovery")
     _rename(_object(plan, "drawn"), "pinned", "explicit")
-
+    _rename(_object(plan, "drawn"), "flavour", "variant")
 
 
 def _object(holder: Object, name: str) -> Object:

@@ -45,7 +45,7 @@ class Drawn(_Value, frozen=True, kw_only=True):
     seed: int
     profile: str
     workload: str
-    flavour: str
+    variant: str
     draw_version: int = DRAW_VERSION
     explicit: dict[str, Any] = {}
 

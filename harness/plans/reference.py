@@ -60,7 +60,7 @@ def workloads_page() -> str:
             f"* machine `{workload.machine}`, model `{workload.model}`\n"
             f"* functions {', '.join(f'`{f}`' for f in workload.functions)}",
             _table(
-                ("flavour", "weight", "what is special"), [(f.name, f.weight, f.summary) for f in workload.flavours]
+                ("variant", "weight", "what is special"), [(f.name, f.weight, f.summary) for f in workload.variants]
             ),
         ]
     return "\n\n".join(parts) + "\n"

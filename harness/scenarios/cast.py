@@ -52,7 +52,7 @@ def plan_of(script: Script, system: System) -> Plan:
     link = LinkSpec(delay_min_ns=0, delay_max_ns=0)
     model = MODELS.get(machine, machine)
     return Plan(
-        drawn=Drawn(seed=0, profile="scenario", workload=machine, flavour=script.name),
+        drawn=Drawn(seed=0, profile="scenario", workload=machine, variant=script.name),
         groups={GROUP: Group(machine=machine, voters=voters)},
         actors={name: Actor(kind="node") for name in voters + spares}
         | {name: Actor(kind="client") for name in script.clients},

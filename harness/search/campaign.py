@@ -355,7 +355,9 @@ def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:
     for cell in suite.cells:
         changed = {name: values[name] for name in typed if name != "explicit"}
         cells.append(
-            msgspec.structs.replace(cell, **changed, system=drawing.system, explicit={**cell.explicit, **drawing.explicit})
+            msgspec.structs.replace(
+                cell, **changed, system=drawing.system, explicit={**cell.explicit, **drawing.explicit}
+            )
         )
     merged = [cell for position, cell in enumerate(cells) if cell not in cells[:position]]
     return msgspec.structs.replace(suite, cells=tuple(merged))

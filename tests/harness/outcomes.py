@@ -17,7 +17,7 @@ def make_plan(seed: int = 1, workload: str = "register", **changes: Any) -> plan
     """A plan with one replica, one client and one op."""
     link = plans.LinkSpec(delay_min_ns=MS, delay_max_ns=2 * MS)
     values: dict[str, Any] = {
-        "drawn": plans.Drawn(seed=seed, profile="calm", workload=workload, flavour="unique"),
+        "drawn": plans.Drawn(seed=seed, profile="calm", workload=workload, variant="unique"),
         "groups": {"g0": plans.Group(machine="register", voters=("n0",))},
         "actors": {"n0": plans.Actor(kind="node"), "c0": plans.Actor(kind="client", home="n0")},
         "options": {},

@@ -1,4 +1,4 @@
-"""Workloads: what each flavour promises of its calls."""
+"""Workloads: what each variant promises of its calls."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from raft_impl.machines import CATALOG
 from workloads.catalog import WORKLOADS
 from workloads.generator import Call, evaluate, limit
 
-CASES = [(workload.name, flavour.name) for workload in WORKLOADS.values() for flavour in workload.flavours]
+CASES = [(workload.name, variant.name) for workload in WORKLOADS.values() for variant in workload.variants]
 
 
-def drawn(workload: str, flavour: str, seed: int, count: int = 600) -> list[Call]:
+def drawn(workload: str, variant: str, seed: int, count: int = 600) -> list[Call]:
     """The first calls of a workload."""
     stream = Stream(seed, "program")
-    made = WORKLOADS[workload].generator(flavour, stream)
+    made = WORKLOADS[workload].generator(variant, stream)
     return [call for event in evaluate(limit(count, made), threads=4, chance=stream) for call in event.calls]
 
 
@@ -36,19 +36,19 @@ def test_the_model_knows_every_function(name: str) -> None:
     assert set(workload.functions) <= set(named(workload.model).functions)
 
 
-@pytest.mark.parametrize(("name", "flavour"), CASES)
-def test_only_declared_functions_are_called_and_all_of_them(name: str, flavour: str) -> None:
-    called = {call.f for seed in range(5) for call in drawn(name, flavour, seed)}
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_only_declared_functions_are_called_and_all_of_them(name: str, variant: str) -> None:
+    called = {call.f for seed in range(5) for call in drawn(name, variant, seed)}
 
     assert called <= set(WORKLOADS[name].functions)
-    assert set(WORKLOADS[name].functions) - called <= ({"size"} if flavour == "keys" else set())
+    assert set(WORKLOADS[name].functions) - called <= ({"size"} if variant == "keys" else set())
 
 
-@pytest.mark.parametrize(("name", "flavour"), [case for case in CASES if case[1] != "sized"])
-def test_the_history_of_a_key_stays_short(name: str, flavour: str) -> None:
+@pytest.mark.parametrize(("name", "variant"), [case for case in CASES if case[1] != "sized"])
+def test_the_history_of_a_key_stays_short(name: str, variant: str) -> None:
     """But for maps whose size is asked: that joins all keys, however many there are."""
     for seed in range(5):
-        counts = Counter(key for call in drawn(name, flavour, seed, 3_000) for key in keys(call))
+        counts = Counter(key for call in drawn(name, variant, seed, 3_000) for key in keys(call))
         assert max(counts.values()) < 700
         assert len(counts) > 3
 
@@ -85,9 +85,9 @@ def test_few_values_are_few_and_a_cas_always_changes_something() -> None:
     assert all(call.value[0] != call.value[1] for call in calls if call.f == "cas")
 
 
-@pytest.mark.parametrize(("flavour", "allowed"), [("unit", {-1, 1}), ("small", {-3, -2, -1, 1, 2, 3})])
-def test_deltas_of_counters(flavour: str, allowed: set[int]) -> None:
-    seen = {call.value for seed in range(8) for call in drawn("counter", flavour, seed) if call.f != "read"}
+@pytest.mark.parametrize(("variant", "allowed"), [("unit", {-1, 1}), ("small", {-3, -2, -1, 1, 2, 3})])
+def test_deltas_of_counters(variant: str, allowed: set[int]) -> None:
+    seen = {call.value for seed in range(8) for call in drawn("counter", variant, seed) if call.f != "read"}
 
     assert allowed == seen
 
@@ -103,7 +103,7 @@ def test_distinct_deltas_are_large_of_both_signs_and_never_alike() -> None:
 @pytest.mark.parametrize("name", tuple(WORKLOADS))
 def test_recovery_ops_have_a_key_of_their_own(name: str) -> None:
     recovering = [key for thread in range(10) for key in keys(WORKLOADS[name].recovery(thread))]
-    used = {key for flavour in WORKLOADS[name].flavours for call in drawn(name, flavour.name, 1) for key in keys(call)}
+    used = {key for variant in WORKLOADS[name].variants for call in drawn(name, variant.name, 1) for key in keys(call)}
 
     assert len(set(recovering)) == 10
     assert not used.intersection(recovering)
@@ -111,19 +111,19 @@ def test_recovery_ops_have_a_key_of_their_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["map", "set", "queue", "list", "list-append"])
 def test_what_is_written_is_unique(name: str) -> None:
-    for flavour in WORKLOADS[name].flavours:
-        calls = drawn(name, flavour.name, 6)
+    for variant in WORKLOADS[name].variants:
+        calls = drawn(name, variant.name, 6)
         values = [call.value for call in calls if call.f != "txn" and call.value is not None]
         values += [value for call in calls if call.f == "txn" for f, _, value in call.value if f == "append"]
         assert values
         assert len(values) == len(set(values))
 
 
-@pytest.mark.parametrize(("name", "flavour"), CASES)
-def test_no_call_is_malformed_to_the_machine_that_the_workload_names(name: str, flavour: str) -> None:
+@pytest.mark.parametrize(("name", "variant"), CASES)
+def test_no_call_is_malformed_to_the_machine_that_the_workload_names(name: str, variant: str) -> None:
     machine = CATALOG[WORKLOADS[name].machine]()
 
-    words = {machine.apply(call.f, call.key, resolved(call.value))[0] for call in drawn(name, flavour, 2)}
+    words = {machine.apply(call.f, call.key, resolved(call.value))[0] for call in drawn(name, variant, 2)}
 
     assert "ok" in words
     assert "malformed" not in words

@@ -61,7 +61,7 @@ def built(
     """A plan of five nodes and two clients, by hand; the faults are between 1 s and 11 s."""
     link = LinkSpec(delay_min_ns=0, delay_max_ns=delay_max_ns)
     return Plan(
-        drawn=Drawn(seed=0, profile="calm", workload="register", flavour="unique"),
+        drawn=Drawn(seed=0, profile="calm", workload="register", variant="unique"),
         groups={"g0": Group(machine="register", voters=NODES)},
         actors={name: Actor(kind="node") for name in NODES} | {name: Actor(kind="client") for name in CLIENTS},
         options=options or {},

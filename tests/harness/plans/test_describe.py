@@ -56,7 +56,7 @@ def test_every_fault_option_and_setting_has_its_place(profile: str) -> None:
         assert all(fault.id in text and fault.kind in text for fault in plan.faults)
         assert all(f"{name}=" in text for name in plan.options)
         assert all(name in text for name in (*plan.clocks.actors, *plan.disks.actors, *plan.phases.healed))
-        assert plan.drawn.flavour in text
+        assert plan.drawn.variant in text
         assert plan.schedule.policy in text
         assert text == "\n".join(line.rstrip() for line in text.splitlines())
 

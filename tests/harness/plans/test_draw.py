@@ -106,7 +106,7 @@ def test_an_explicit_scale_changes_only_what_is_computed_from_it(seed: int, name
 def test_an_explicit_workload_or_rate_leaves_the_faults_alone(seed: int) -> None:
     free = drawn(seed)
 
-    for other in (drawn(seed, workload="counter"), drawn(seed, rate=7), drawn(seed, flavour="few-values")):
+    for other in (drawn(seed, workload="counter"), drawn(seed, rate=7), drawn(seed, variant="few-values")):
         assert (free.faults, free.phases, free.options) == (other.faults, other.phases, other.options)
 
 
@@ -142,7 +142,7 @@ def test_a_short_election_timeout_takes_the_heartbeat_along() -> None:
         ({"profile": "storm"}, "--profile"),
         ({"workload": "regster"}, "--workload"),
         ({"explicit": {"read": "local"}}, "-o read=local"),
-        ({"flavour": "huge"}, "--flavour"),
+        ({"variant": "huge"}, "--variant"),
         ({"nodes": -1}, "--nodes"),
         ({"nodes": 0}, "--nodes"),
         ({"rate": 0}, "--rate"),
@@ -257,7 +257,7 @@ def test_the_swarm_draws_every_kind_of_fault_and_every_setting() -> None:
     assert {"leader", "home", "any"} == {plan.actors["c1"].routing for plan in plans}
     assert {"fifo", "random", "pct"} == {plan.schedule.policy for plan in plans}
     assert {0, 100_000, 1_000_000} == {plan.schedule.quantum_ns for plan in plans}
-    assert {"unique", "few-values"} == {plan.drawn.flavour for plan in plans}
+    assert {"unique", "few-values"} == {plan.drawn.variant for plan in plans}
 
 
 def test_each_swarm_plan_uses_a_subset_of_the_kinds() -> None:

@@ -31,11 +31,11 @@ def test_every_kind_shape_episode_and_profile_is_on_the_page(word: str) -> None:
 
 
 @pytest.mark.parametrize("name", tuple(WORKLOADS))
-def test_every_workload_and_flavour_is_on_the_page(name: str) -> None:
+def test_every_workload_and_variant_is_on_the_page(name: str) -> None:
     text = PAGES["workloads"]()
 
     assert f"## {name}\n" in text
-    assert all(f"| {flavour.name} |" in text for flavour in WORKLOADS[name].flavours)
+    assert all(f"| {variant.name} |" in text for variant in WORKLOADS[name].variants)
 
 
 @pytest.mark.parametrize("name", tuple(EPISODES))

@@ -242,7 +242,7 @@ def plan(
         final = (PlannedOp(id=thread * 1000 + 999, due_ns=0, f="read", key=home),)
         programs.append(Program(thread=thread, client=f"c{thread + 1}", ops=planned, final=final))
     return Plan(
-        drawn=Drawn(seed=seed, profile="toy", workload="register", flavour="unique"),
+        drawn=Drawn(seed=seed, profile="toy", workload="register", variant="unique"),
         groups={"g0": Group(machine="register", voters=names)},
         actors=actors,
         options=options or {},
