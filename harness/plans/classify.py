@@ -146,7 +146,7 @@ def _broadcast_ns(plan: Plan) -> int:
     """What must fit into the election timeout: a round of votes with an fsync on either side, and a late heartbeat."""
     heartbeat_ns = int(plan.options.get("heartbeat_ms", 0)) * _MILLISECOND
     fsync_ns = max(disk.fsync_max_ns for disk in (plan.disks.default, *plan.disks.actors.values()))
-    step_ns = _slowest_ns(plan.links.node) + plan.schedule.handling_max_ns + fsync_ns
+    step_ns = _slowest_ns(plan.links.node) + plan.schedule.processing_max_ns + fsync_ns
     return step_ns + max(heartbeat_ns, step_ns)
 
 

@@ -180,8 +180,10 @@ def _schedule(plan: Plan) -> str:
     schedule = plan.schedule
     policy = f"pct of depth {schedule.depth}" if schedule.policy == "pct" else schedule.policy
     quantum = f"times in steps of {span(schedule.quantum_ns)}" if schedule.quantum_ns else "times not quantised"
-    handling = f"handling within {span(schedule.handling_max_ns)}" if schedule.handling_max_ns else "handling at once"
-    return f"ties {policy}, {quantum}, {handling}"
+    processing = (
+        f"processing within {span(schedule.processing_max_ns)}" if schedule.processing_max_ns else "processing at once"
+    )
+    return f"ties {policy}, {quantum}, {processing}"
 
 
 def _phases(plan: Plan) -> str:

@@ -463,7 +463,7 @@ def _schedule(open_stream: Streams, table: Profile) -> Schedule:
         policy=_choose(open_stream, "schedule/policy", table.policy),
         depth=open_stream("schedule/depth").between(1, 5),
         quantum_ns=_choose(open_stream, "schedule/quantum", table.quantum_ns),
-        handling_max_ns=_choose(open_stream, "schedule/handling", table.handling_ns),
+        processing_max_ns=_choose(open_stream, "schedule/processing", table.processing_ns),
     )
 
 

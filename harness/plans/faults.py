@@ -97,10 +97,10 @@ class Clog(_Fault, frozen=True, kw_only=True, tag="clog"):
 
 
 class SlowNode(_Fault, frozen=True, kw_only=True, tag="slow-node"):
-    """Add `handling_ns` between the arrival of a message and its handling, and to each disk completion."""
+    """Add `processing_ns` between the arrival of a message and its processing, and to each disk completion."""
 
     targets: tuple[str, ...]
-    handling_ns: int
+    processing_ns: int
 
 
 class Bandwidth(_Fault, frozen=True, kw_only=True, tag="bandwidth"):

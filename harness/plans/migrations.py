@@ -24,7 +24,7 @@ def migrate(plan: Object, newest: int) -> None:
 
 
 def _from_1(plan: Object) -> None:
-    """Format 2 has another name for what the heal reaches, and for some more; `atlas` had no meaning."""
+    """Format 2 renames fields, so that each word of a plan has one meaning, and drops `atlas`, which nothing read."""
     plan.pop("atlas", None)
     phases = _object(plan, "phases")
     _rename(phases, "core", "healed")
@@ -38,6 +38,11 @@ def _from_1(plan: Object) -> None:
         _rename(program, "probe", "recovery")
     _rename(_object(plan, "drawn"), "pinned", "explicit")
     _rename(_object(plan, "drawn"), "flavour", "variant")
+    schedule = _object(plan, "schedule")
+    _rename(schedule, "handling_min_ns", "processing_min_ns")
+    _rename(schedule, "handling_max_ns", "processing_max_ns")
+    for fault in _objects(plan, "faults"):
+        _rename(fault, "handling_ns", "processing_ns")
 
 
 def _object(holder: Object, name: str) -> Object:

@@ -172,16 +172,16 @@ class Schedule(_Value, frozen=True, kw_only=True):
     """Chance while running. `seed` keys every draw.
 
     `policy` breaks ties between events of one instant: fifo, random (keyed draws), or pct (priorities of actors with
-    `depth` change points). `quantum_ns` rounds event times up so that ties happen at all (0: not). `handling_*_ns`
-    bounds each node's drawn delay between arrival and handling, and between disk completion and its notice.
+    `depth` change points). `quantum_ns` rounds event times up so that ties happen at all (0: not). `processing_*_ns`
+    bounds each node's drawn delay between arrival and processing, and between disk completion and its notice.
     """
 
     seed: int
     policy: Literal["fifo", "random", "pct"] = "random"
     depth: int = 3
     quantum_ns: int = 0
-    handling_min_ns: int = 0
-    handling_max_ns: int = 0
+    processing_min_ns: int = 0
+    processing_max_ns: int = 0
 
 
 class Override(_Value, frozen=True, kw_only=True):

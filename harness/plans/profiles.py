@@ -55,7 +55,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     fsync_ns: Choices
     policy: Choices
     quantum_ns: Choices
-    handling_ns: Choices
+    processing_ns: Choices
     wrong_clocks_ppm: int = 0
     partial_heal_ppm: int = 500_000
 
@@ -128,7 +128,7 @@ _BUSY_RATES: Final = Choices(((60, 50), (120, 50)))
 _BUSY_ROUTING: Final = Choices((("leader", 25), ("home", 25), ("any", 50)))
 _POLICY: Final = Choices((("random", 50), ("fifo", 25), ("pct", 25)))
 _QUANTUM_NS: Final = Choices(((0, 50), (100 * MICROSECOND, 25), (1 * MILLISECOND, 25)))
-_HANDLING_NS: Final = Choices(((0, 30), (200 * MICROSECOND, 40), (2 * MILLISECOND, 25), (10 * MILLISECOND, 5)))
+_PROCESSING_NS: Final = Choices(((0, 30), (200 * MICROSECOND, 40), (2 * MILLISECOND, 25), (10 * MILLISECOND, 5)))
 
 
 def _swarm_like(
@@ -160,7 +160,7 @@ def _swarm_like(
         fsync_ns=_FSYNC_NS,
         policy=_POLICY,
         quantum_ns=_QUANTUM_NS,
-        handling_ns=_HANDLING_NS,
+        processing_ns=_PROCESSING_NS,
         wrong_clocks_ppm=wrong_clocks_ppm,
     )
 
@@ -180,7 +180,7 @@ CALM: Final = Profile(
     fsync_ns=fixed((500 * MICROSECOND, 2 * MILLISECOND)),
     policy=fixed("random"),
     quantum_ns=fixed(0),
-    handling_ns=fixed(200 * MICROSECOND),
+    processing_ns=fixed(200 * MICROSECOND),
     partial_heal_ppm=0,
 )
 

@@ -32,7 +32,7 @@ class SimHost:
         recorder: Recorder,
         clock: LocalClock,
         disk: DiskSpec,
-        handling_ns: tuple[int, int],
+        processing_ns: tuple[int, int],
         reader: DurableReader | None,
     ) -> None:
         self.name, self.ordinal = name, ordinal
@@ -53,12 +53,12 @@ class SimHost:
         self.record_notes: Callable[[str, list[tuple[Any, ...]]], None] = recorder.notes
         self._kernel, self._recorder = kernel, recorder
         self._disk_spec = disk
-        self._handling_ns = handling_ns
+        self._processing_ns = processing_ns
         self._held: list[tuple[Callable[[Any], None], Any]] = []
         self._pauses: dict[str, bool] = {}  # pause faults in force: id -> whether the clock stops
         self._fsync_draws = Counter(kernel.seed, "fsync", name)
         self._aim_draws = Counter(kernel.seed, "aim", name)
-        self._handling_draws = Counter(kernel.seed, "disk-handling", name)
+        self._processing_draws = Counter(kernel.seed, "disk-handling", name)
         self._loss_draws = Counter(kernel.seed, "power-loss", name)
         self._reader = reader
         self._held_syncs: list[Any] | None = None  # fsyncs that a script keeps from completing
@@ -94,9 +94,9 @@ class SimHost:
         delay_ns = self._slowness_ns()
         self._kernel.at(self._kernel.now + delay_ns, self.ordinal, self._receive_late, (self.environment, source, data))
 
-    def slow_down(self, fault: str, handling_ns: int) -> None:
+    def slow_down(self, fault: str, processing_ns: int) -> None:
         """Let everything here take longer until `speed_up` of the same fault."""
-        self._slow_ns[fault] = handling_ns
+        self._slow_ns[fault] = processing_ns
         self._aim()
 
     def speed_up(self, fault: str) -> None:
@@ -162,7 +162,7 @@ class SimHost:
     # -- disk -----------------------------------------------------------------------------------------------------
 
     def begin_sync(self, name: str | None, done: Callable[[OSError | None], None]) -> None:
-        """Start an fsync; it completes after a drawn time, and its notice comes after a drawn handling delay."""
+        """Start an fsync; it completes after a drawn time, and its notice comes after a drawn processing delay."""
         environment = self.environment
         complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
         spec = self._disk_spec
@@ -190,9 +190,9 @@ class SimHost:
         durable = self._read_file(result) if name is not None else self._read_names(result)
         self._recorder.row("fsync", self.name, (name or ".",), durable)
         self.writes_in_flight -= 1
-        handling_ns = self._handling_draws.between(*self._handling_ns)
-        if handling_ns:
-            self._kernel.at(self._kernel.now + handling_ns, self.ordinal, self._notify, (environment, done))
+        processing_ns = self._processing_draws.between(*self._processing_ns)
+        if processing_ns:
+            self._kernel.at(self._kernel.now + processing_ns, self.ordinal, self._notify, (environment, done))
         else:
             done(None)
 

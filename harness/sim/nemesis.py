@@ -247,7 +247,7 @@ class Nemesis:
 
     def _begin_slow_node(self, active: _Active, fault: f.SlowNode) -> None:
         for host in self._up(active):
-            host.slow_down(fault.id, fault.handling_ns)
+            host.slow_down(fault.id, fault.processing_ns)
 
     def _begin_crash(self, active: _Active, fault: f.Crash) -> None:
         for host in self._up(active):

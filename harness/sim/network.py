@@ -50,7 +50,7 @@ class Channel:
     complement of the delay, for a message that a healthy link loses or duplicates; all others need nothing else.
     """
 
-    __slots__ = ("_block", "base", "delays", "handling_ns", "key", "seed", "spec", "streams", "word")
+    __slots__ = ("_block", "base", "delays", "key", "processing_ns", "seed", "spec", "streams", "word")
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class Channel:
         key: tuple[str, ...],
         word: str,
         spec: LinkSpec,
-        handling_ns: tuple[int, int],
+        processing_ns: tuple[int, int],
         base: tuple[Effect, ...],
     ) -> None:
-        self.seed, self.key, self.word, self.spec, self.handling_ns = seed, key, word, spec, handling_ns
+        self.seed, self.key, self.word, self.spec, self.processing_ns = seed, key, word, spec, processing_ns
         self.base = base
         self._block = -1
         self.delays: list[int] = []
@@ -73,19 +73,19 @@ class Channel:
         return (self._block + 1 << BLOCK_SHIFT) - len(self.delays) - 1
 
     def refill(self) -> None:
-        """Draw the delays of the next block of messages: the link's own, and the receiver's handling."""
+        """Draw the delays of the next block of messages: the link's own, and the receiver's processing delay."""
         self._block = block = self._block + 1
         spec = self.spec
-        low, span = spec.delay_min_ns + self.handling_ns[0], spec.delay_max_ns - spec.delay_min_ns
-        handling_span = self.handling_ns[1] - self.handling_ns[0] + 1
+        low, span = spec.delay_min_ns + self.processing_ns[0], spec.delay_max_ns - spec.delay_min_ns
+        processing_span = self.processing_ns[1] - self.processing_ns[0] + 1
         values = self.streams[""].block(block)
         if spec.shape == "uniform":
             span += 1
-            delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * handling_span >> 32) for v in values]
+            delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * processing_span >> 32) for v in values]
         else:
             # `delay_max_ns` is then the mean of the exponential part plus the minimum
             delays = [
-                low + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000 + ((v & 0xFFFFFFFF) * handling_span >> 32)
+                low + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000 + ((v & 0xFFFFFFFF) * processing_span >> 32)
                 for v in values
             ]
         for slot in {slot for effect in self.base for slot in self._hit_by(effect, block)}:
@@ -191,7 +191,7 @@ class Network:
         self._overridden = {(o.source, o.target) for o in overrides}
 
     def connect(
-        self, source: str, target: Receiver, spec: LinkSpec, handling_ns: tuple[int, int], *, manual: bool = False
+        self, source: str, target: Receiver, spec: LinkSpec, processing_ns: tuple[int, int], *, manual: bool = False
     ) -> None:
         """Make one direction between two actors; on a manual link nothing moves unless a script says so."""
         base = []
@@ -202,7 +202,7 @@ class Network:
         overridden = (source, target.name) in self._overridden
         link = Link(source, target, tuple(base), manual=manual, overridden=overridden)
         self.links.setdefault(source, {})[target.name] = link
-        self._specs[source, target.name] = (spec, handling_ns)
+        self._specs[source, target.name] = (spec, processing_ns)
 
     def sender(self, source: str, life: Mortal) -> Callable[[str, bytes], None]:
         """The function with which one incarnation of `source` sends: the hot path of a run. The dead send nothing."""
@@ -244,8 +244,8 @@ class Network:
     def _open(self, link: Link, word: str) -> list[int]:
         """Make the channel of a kind of messages that this link has not carried yet. Returns its delays."""
         source, target = link.source, link.target.name
-        spec, handling_ns = self._specs[source, target]
-        channel = Channel(self._kernel.seed, (source, target, word), word, spec, handling_ns, link.base)
+        spec, processing_ns = self._specs[source, target]
+        channel = Channel(self._kernel.seed, (source, target, word), word, spec, processing_ns, link.base)
         link.channels[word] = channel
         link.delays[word] = channel.delays
         return channel.delays

@@ -255,7 +255,7 @@ class SimWorld:
 
     def _build(self) -> None:
         plan = self.plan
-        handling = (plan.schedule.handling_min_ns, plan.schedule.handling_max_ns)
+        processing = (plan.schedule.processing_min_ns, plan.schedule.processing_max_ns)
         for ordinal, (name, actor) in enumerate(sorted(plan.actors.items())):
             spec = plan.clocks.actors.get(name)
             apart_ns = _MONOTONIC_APART_NS * (ordinal + 1)
@@ -272,22 +272,22 @@ class SimWorld:
                 recorder=self.recorder,
                 clock=clock,
                 disk=plan.disks.actors.get(name, plan.disks.default) if is_node else _NO_DISK,
-                handling_ns=handling if is_node else (0, 0),
+                processing_ns=processing if is_node else (0, 0),
                 reader=self.systems[actor.code].durable_reader() if is_node else None,
             )
         for source, source_actor in sorted(plan.actors.items()):
             for target, target_actor in sorted(plan.actors.items()):
                 if source == target or (source_actor.kind == "client" and target_actor.kind == "client"):
                     continue
-                between_replicas = source_actor.kind == target_actor.kind == "node"
-                spec_ = plan.links.node if between_replicas else plan.links.client
-                to_replica = target_actor.kind == "node"
+                between_nodes = source_actor.kind == target_actor.kind == "node"
+                spec_ = plan.links.node if between_nodes else plan.links.client
+                to_node = target_actor.kind == "node"
                 self.network.connect(
                     source,
                     self.hosts[target],
                     spec_,
-                    handling if to_replica else (0, 0),
-                    manual=self._manual and between_replicas,
+                    processing if to_node else (0, 0),
+                    manual=self._manual and between_nodes,
                 )
 
 

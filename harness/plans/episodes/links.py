@@ -131,13 +131,13 @@ def swizzle_clog(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...
 
 
 def slow_node(stream: Stream, ground: Ground, at_ns: int) -> tuple[Fault, ...]:
-    """Make nodes slow to handle anything, up to a quarter of a timeout each."""
+    """Make nodes slow to process anything, up to a quarter of a timeout each."""
     fault = SlowNode(
         id="",
         begin_ns=at_ns,
         end_ns=ground.until(at_ns, ground.span(stream, 20, 200)),
         targets=some_nodes(stream, ground),
-        handling_ns=stream.log_uniform(_MILLISECOND, max(_MILLISECOND, ground.timeout_ns // 4)),
+        processing_ns=stream.log_uniform(_MILLISECOND, max(_MILLISECOND, ground.timeout_ns // 4)),
     )
     return (fault,)
 

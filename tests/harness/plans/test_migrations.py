@@ -76,6 +76,25 @@ def test_the_probes_of_format_1_are_recovery_ops() -> None:
         assert (program["probe"] or {}).get("id") == (migrated.recovery.id if migrated.recovery else None)
 
 
+def test_where_a_plan_of_format_1_came_from_keeps_its_values() -> None:
+    before = stored() | {"drawn": stored()["drawn"] | {"pinned": {"reads": "lease"}, "flavour": "few-values"}}
+
+    drawn = decoded(before).drawn
+
+    assert (drawn.explicit, drawn.variant) == ({"reads": "lease"}, "few-values")
+    assert drawn.draw_version == before["drawn"]["draw_version"]
+
+
+def test_the_handling_delays_of_format_1_are_processing_delays() -> None:
+    slow = {"kind": "slow-node", "id": "f1", "begin_ns": 1, "end_ns": 2, "targets": ["n1"], "handling_ns": 7}
+    schedule = stored()["schedule"] | {"handling_min_ns": 3, "handling_max_ns": 5}
+
+    plan = decoded(stored() | {"faults": [slow], "schedule": schedule})
+
+    assert (plan.schedule.processing_min_ns, plan.schedule.processing_max_ns) == (3, 5)
+    assert [fault.processing_ns for fault in plan.faults] == [7]
+
+
 def test_a_plan_of_a_newer_format_is_refused() -> None:
     with pytest.raises(BadPlan, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
         decoded({**stored(), "format": FORMAT + 1})

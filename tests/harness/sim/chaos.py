@@ -25,7 +25,7 @@ def plan(seed: int) -> Plan:
         seed=seed,
         policy=rng.choice(["fifo", "random", "pct"]),
         quantum_ns=rng.choice([0, 0, MS // 10, MS]),
-        handling_max_ns=rng.choice([0, MS // 2]),
+        processing_max_ns=rng.choice([0, MS // 2]),
     )
     links = LinkSpec(
         delay_min_ns=MS // 2,
@@ -68,7 +68,7 @@ def fault(rng: random.Random, number: int) -> f.Fault:
         "reorder": {"targets": (), "reorder_ppm": 300_000, "hold_ns": 30 * MS},
         "corrupt": {"targets": nodes, "corrupt_ppm": 100_000},
         "clog": {"targets": nodes},
-        "slow-node": {"targets": nodes, "handling_ns": 5 * MS},
+        "slow-node": {"targets": nodes, "processing_ns": 5 * MS},
         "bandwidth": {"targets": nodes, "bytes_per_s": 2_000},
         "crash": {"targets": anybody, "aim": rng.choice(["", "write"]), "power": rng.random() < 0.7},
         "pause": {"targets": anybody, "clock": rng.choice(["runs", "stops"])},

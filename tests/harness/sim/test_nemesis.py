@@ -30,7 +30,7 @@ def one(kind: str, *targets: str, end_ns: int = END, **parameters: Any) -> f.Fau
         "delay": {"extra_ns": MS, "jitter_ns": MS},
         "reorder": {"reorder_ppm": 500_000, "hold_ns": 10 * MS},
         "corrupt": {"corrupt_ppm": 500_000},
-        "slow-node": {"handling_ns": 5 * MS},
+        "slow-node": {"processing_ns": 5 * MS},
         "bandwidth": {"bytes_per_s": 20_000},
         "clock-rate": {"rate_ppm": 1_300_000},
         "clock-step": {"step_ns": 500 * MS, "back": True},
