@@ -62,8 +62,11 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from harness.faults.catalog import kinds_for
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
+from harness.faults.partitions import Partition
 from harness.plans.draw import draw
-from harness.plans.faults import Crash, Fault, Partition
 from harness.plans.plan import (
     Actor,
     Check,
@@ -146,7 +149,7 @@ def default_plan(seed: int, system: System) -> Plan:
         profile="swarm",
         workload="register",
         options=system.options,
-        fault_kinds=system.fault_kinds,
+        fault_kinds=kinds_for(system.capabilities),
         nodes=5,
         concurrency=5,
         rate=50,

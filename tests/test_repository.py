@@ -15,7 +15,7 @@ import pytest
 
 from checkers.linearizability.checker import ENGINES
 from harness.cli import COMMANDS
-from harness.plans.faults import KINDS
+from harness.faults.catalog import KINDS
 from harness.search import mutants, suites
 from workloads.catalog import WORKLOADS
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from harness.errors import BadInput
+from harness.faults.fault import OUTCOMES
 from harness.quantities import SEED_MAX
 from harness.run.drawing import Drawing, abilities_of
 
@@ -77,7 +78,7 @@ def print_outcome(document: dict[str, Any], again: str) -> None:
     ops, faults = document["ops"], document["faults"]
     click.echo(f"ops       {ops['ok']} ok, {ops['fail']} fail, {ops['info']} unknown; {document['messages']} messages")
     if faults["planned"]:
-        bit = ", ".join(f"{faults[word]} {word}" for word in ("effective", "moot", "idle"))
+        bit = ", ".join(f"{faults[word.replace('-', '_')]} {word}" for word in OUTCOMES)
         click.echo(f"faults    {faults['planned']} planned: {bit}")
     if document["recovery_ms"] is not None:
         click.echo(f"recovery  first ok op {document['recovery_ms']:.0f} ms after the heal")

@@ -30,7 +30,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from .faults import FOREVER, ROLES, ClockRate, Fault, Membership, Partition, Pause
+from harness.faults.clocks import is_within
+from harness.faults.fault import FOREVER, Assumptions, Fault
+
 from .plan import LinkSpec, Plan
 
 PlanClass = Literal["tolerable", "degrading", "breaking"]
@@ -67,20 +69,14 @@ def _broken_assumptions(plan: Plan) -> Iterable[str]:
     reads = plan.options.get("reads")
     if reads == "local":
         yield "reads=local: stale reads are possible without any fault"
-    if reads != "lease":
-        return
-    bound = drift_bound(plan.options)
-    for actor, clock in plan.clocks.actors.items():
-        if actor in plan.nodes and not within(clock.rate_ppm, bound):
-            yield "reads=lease: a clock runs beyond lease_drift_bound"
-    for fault in _happening(plan):
-        match fault:
-            case ClockRate(rate_ppm=rate_ppm) if _meets_nodes(fault.targets, plan) and not within(rate_ppm, bound):
+    bound = drift_bound(plan.options) if reads == "lease" else None
+    if bound is not None:
+        for actor, clock in plan.clocks.actors.items():
+            if actor in plan.nodes and not is_within(clock.rate_ppm, bound):
                 yield "reads=lease: a clock runs beyond lease_drift_bound"
-            case Pause(clock="stops") if _meets_nodes(fault.targets, plan):
-                yield "reads=lease: a clock stops in a pause"
-            case _:
-                pass
+    assumptions = Assumptions(nodes=plan.nodes, clock_bound=bound)
+    for fault in _happening(plan):
+        yield from fault.broken_assumptions(assumptions)
 
 
 def _hindrances(plan: Plan) -> Iterable[str]:
@@ -88,12 +84,12 @@ def _hindrances(plan: Plan) -> Iterable[str]:
         yield "timing: a round of votes, or a heartbeat, may take an election timeout"
     if plan.phases.heal == "total":
         return
-    healed = frozenset(plan.phases.healed)
+    healed, actors = frozenset(plan.phases.healed), tuple(plan.actors)
     lost = {
         name
         for fault in _happening(plan)
         if fault.end_ns > plan.phases.heal_ns
-        for name in _sufferers(fault, plan)
+        for name in fault.cut_off(actors)
         if name not in healed
     }
     for voters in _configurations(plan):
@@ -108,29 +104,10 @@ def drift_bound(options: dict[str, Any]) -> Fraction:
     return Fraction(str(options.get("lease_drift_bound", 1)))
 
 
-def within(rate_ppm: int, bound: Fraction) -> bool:
-    """Whether a clock rate lies in [1/b, b]."""
-    return rate_ppm <= bound * _MILLION and rate_ppm * bound >= _MILLION
-
-
 def _happening(plan: Plan) -> Iterable[Fault]:
     """The faults that last some time within the run."""
     horizon_ns = plan.phases.horizon_ns
     return (fault for fault in plan.faults if fault.begin_ns < min(fault.end_ns, horizon_ns))
-
-
-def _meets_nodes(targets: tuple[str, ...], plan: Plan) -> bool:
-    return any(target in ROLES or target in plan.nodes for target in targets)
-
-
-def _sufferers(fault: Fault, plan: Plan) -> Iterable[str]:
-    """Who may be cut off by a fault that outlasts the heal: its targets, or everybody when that is open."""
-    if isinstance(fault, Partition):
-        alone = fault.shape in ("one", "one-way-in", "one-way-out")
-        named = fault.order[:1] if alone and fault.order else ROLES
-    else:
-        named = getattr(fault, "targets", ())
-    return plan.actors if any(name in ROLES for name in named) or not named else named
 
 
 def _configurations(plan: Plan) -> Iterable[tuple[str, ...]]:
@@ -138,8 +115,7 @@ def _configurations(plan: Plan) -> Iterable[tuple[str, ...]]:
     for group in plan.groups.values():
         yield group.voters
     for fault in _happening(plan):
-        if isinstance(fault, Membership):
-            yield fault.voters
+        yield from fault.configurations
 
 
 def _broadcast_ns(plan: Plan) -> int:

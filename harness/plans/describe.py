@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
+from harness.faults.fault import FOREVER, Fault
+from harness.faults.wording import decimal, span
 
 from .classify import classify
-from .faults import FOREVER, Fault, Partition
 from .plan import ClockSpec, DiskSpec, LinkSpec, Plan
 
-_UNITS: Final = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"))
 _LABEL_WIDTH: Final = 9
 _MILLION: Final = 1_000_000
 
@@ -48,7 +47,7 @@ def timetable(plan: Plan) -> tuple[str, ...]:
     if not plan.faults:
         return (f"{'faults':<{_LABEL_WIDTH}} none",)
     rows = [
-        (fault.id, _instant(fault.begin_ns), _length(fault), fault.kind, " ".join(particulars(fault)))
+        (fault.id, _instant(fault.begin_ns), _length(fault), fault.kind, " ".join(fault.particulars()))
         for fault in plan.faults
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -60,63 +59,12 @@ def timetable(plan: Plan) -> tuple[str, ...]:
     return (heading, *table)
 
 
-def particulars(fault: Fault) -> tuple[str, ...]:
-    """What a fault says beyond id, kind and time, as `name=value`; fields at their default are left out."""
-    said = []
-    for field in msgspec.structs.fields(fault):
-        if field.name in ("id", "begin_ns", "end_ns"):
-            continue
-        value = getattr(fault, field.name)
-        if isinstance(fault, Partition) and field.name == "clients":
-            said.append(_clients_of(value))
-        elif value != field.default or field.name == "targets":
-            said.append(_field(field.name, value))
-    return tuple(said)
-
-
-def span(length_ns: int) -> str:
-    """A length of time in the unit that suits it: 1.5 s, 200 ms, 30 us."""
-    for unit_ns, unit in _UNITS:
-        if abs(length_ns) >= unit_ns:
-            return f"{_decimal(length_ns, unit_ns)} {unit}"
-    return f"{length_ns} ns"
-
-
-def _decimal(number: int, unit: int) -> str:
-    """A quotient with up to three digits after the point, cut and not rounded."""
-    sign, number = "-" if number < 0 else "", abs(number)
-    fraction = f"{number % unit * 1000 // unit:03}".rstrip("0")
-    return f"{sign}{number // unit}.{fraction}" if fraction else f"{sign}{number // unit}"
-
-
 def _instant(time_ns: int) -> str:
     return f"{time_ns // 1_000_000_000}.{time_ns % 1_000_000_000 // 1_000_000:03} s"
 
 
 def _length(fault: Fault) -> str:
     return "for good" if fault.end_ns >= FOREVER else f"+{span(fault.end_ns - fault.begin_ns)}"
-
-
-def _field(name: str, value: Any) -> str:
-    if name in ("targets", "order"):
-        return _names(value) or "all"
-    if name.endswith("_ns"):
-        return f"{name.removesuffix('_ns')}={span(value).replace(' ', '')}"
-    if name == "rate_ppm":
-        return f"rate={_decimal(value, _MILLION)}"
-    if name.endswith("_ppm"):
-        return f"{name.removesuffix('_ppm')}={_decimal(value, 10_000)}%"
-    if isinstance(value, tuple):
-        return f"{name}={_names(value) or 'none'}"
-    if isinstance(value, bool):
-        return name if value else f"no-{name}"
-    return str(value) if name == "shape" else f"{name}={value}"
-
-
-def _clients_of(clients: tuple[str, ...] | None) -> str:
-    if clients is None:
-        return "(client links untouched)"
-    return f"(beside: {_names(clients)})" if clients else "(all clients with the rest)"
 
 
 def _names(names: Iterable[str]) -> str:
@@ -159,8 +107,8 @@ def _link(link: LinkSpec) -> str:
         delay = f"{span(link.delay_min_ns)} and exponentially more, {span(link.delay_max_ns)} on average"
     else:
         delay = _range(link.delay_min_ns, link.delay_max_ns)
-    loss = f", {_decimal(link.loss_ppm, 10_000)} % lost" if link.loss_ppm else ""
-    duplicate = f", {_decimal(link.duplicate_ppm, 10_000)} % twice" if link.duplicate_ppm else ""
+    loss = f", {decimal(link.loss_ppm, 10_000)} % lost" if link.loss_ppm else ""
+    duplicate = f", {decimal(link.duplicate_ppm, 10_000)} % twice" if link.duplicate_ppm else ""
     return delay + loss + duplicate
 
 
@@ -169,7 +117,7 @@ def _disk(disk: DiskSpec) -> str:
 
 
 def _clock(clock: ClockSpec) -> str:
-    return f"rate {_decimal(clock.rate_ppm, _MILLION)}, wall off by {span(clock.wall_offset_ns)}"
+    return f"rate {decimal(clock.rate_ppm, _MILLION)}, wall off by {span(clock.wall_offset_ns)}"
 
 
 def _deviating(default: str, others: Iterable[tuple[str, str]]) -> str:

@@ -18,6 +18,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from harness.errors import BadInput, one_of
+from harness.faults.catalog import KINDS
+from harness.faults.fault import Fault
+from harness.faults.membership import Membership
 from harness.systems.system import OptionSpec
 from workloads.catalog import WORKLOADS
 from workloads.generator import Event, Generator, evaluate, stagger, time_limit
@@ -25,7 +28,6 @@ from workloads.workload import Workload
 
 from .classify import classify, drift_bound
 from .episodes import Ground, lasting
-from .faults import KINDS, Fault, Membership
 from .plan import (
     Actor,
     Check,

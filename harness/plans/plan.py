@@ -20,7 +20,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from .faults import Fault
+from harness.faults.catalog import AnyFault
+
 from .migrations import migrate
 
 FORMAT: Final = 2
@@ -227,7 +228,7 @@ class Plan(_Value, frozen=True, kw_only=True):
     actors: dict[str, Actor]
     options: dict[str, Any]
     programs: tuple[Program, ...]
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[AnyFault, ...] = ()
     phases: Phases
     links: Links
     clocks: Clocks

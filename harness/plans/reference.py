@@ -16,11 +16,13 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.faults import fault, topologies
+from harness.faults.catalog import BUILT_IN
+from harness.faults.fault import Fault
 from workloads.catalog import WORKLOADS
 
-from . import classify, episodes, faults, topologies
+from . import classify, episodes
 from .episodes import EPISODES
-from .faults import KINDS
 from .profiles import PROFILES, Choices, Profile
 
 _COMMON: Final = ("id", "begin_ns", "end_ns")
@@ -33,9 +35,9 @@ def faults_page() -> str:
     parts = [
         "# Faults",
         _GENERATED.format("faults"),
-        _prose(faults),
+        _prose(fault),
         "## Kinds",
-        *(_kind(word, kind) for word, kind in KINDS.items()),
+        *(_kind(kind) for kind in BUILT_IN),
         "## Shapes of partitions",
         _prose(topologies),
         "## Episodes",
@@ -73,14 +75,17 @@ def _prose(thing: Any) -> str:
     return inspect.getdoc(thing) or ""
 
 
-def _kind(word: str, kind: type[Any]) -> str:
-    """A kind of fault: its docstring, and the fields it has beyond those of every fault."""
+def _kind(kind: type[Fault]) -> str:
+    """A kind of fault: its docstring, when it counts, and the fields it has beyond those of every fault."""
     rows = [
         (f"`{field.name}`", _type(field.type), _default(field))
         for field in msgspec.structs.fields(kind)
         if field.name not in _COMMON
     ]
-    return f"### {word}\n\n{_prose(kind)}\n\n{_table(('parameter', 'type', 'default'), rows)}"
+    parts = [f"### {kind.__struct_config__.tag}", _prose(kind), f"It is effective when {kind.effective_when}."]
+    if kind.capability:
+        parts.append(f"Only for systems with the capability `{kind.capability}`.")
+    return "\n\n".join((*parts, _table(("parameter", "type", "default"), rows)))
 
 
 def _type(type_: Any) -> str:

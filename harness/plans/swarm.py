@@ -19,8 +19,12 @@ from typing import Final
 
 import msgspec
 
+from harness.faults.crashes import Crash
+from harness.faults.fault import ROLES, Fault
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
+
 from .episodes import EPISODES, Episode, Ground
-from .faults import ROLES, Crash, Fault, Partition, Pause
 from .rng import Streams
 
 FAULTS: Final = 80

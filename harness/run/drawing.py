@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.errors import BadInput, one_of
+from harness.faults.catalog import kinds_for
 from harness.plans.plan import Plan, decode
 from harness.quantities import duration_text
 from harness.systems.system import OptionSpec, System
@@ -37,9 +38,10 @@ def abilities_of(systems: Iterable[System]) -> Abilities:
         for option in system.options:
             options.setdefault(option.name, option)
     first = listed[0]
+    kinds = [kinds_for(system.capabilities) for system in listed]
     return Abilities(
         workloads=tuple(name for name in first.workloads if all(name in system.workloads for system in listed)),
-        fault_kinds=tuple(kind for kind in first.fault_kinds if all(kind in system.fault_kinds for system in listed)),
+        fault_kinds=tuple(kind for kind in kinds[0] if all(kind in others for others in kinds)),
         options=tuple(options.values()),
     )
 

@@ -3,23 +3,29 @@
 Gates turn a `valid` into an `unknown` (checker `gates`), never an `invalid` into anything. A run is vacuous when a
 kind of fault that the plan uses at least twice was never effective, or when fewer ops than the plan's gates say were
 ok before the faults, during them, or after the heal.
+
+A kind of which the system lacks the capability, such as a step of a wall clock that no process reads, can do nothing to
+it. Its faults are accounted for as `no-effect`, and a run is judged by its other faults.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from checkers.history import Op
 from checkers.verdict import Verdict
+from harness.faults.catalog import kinds_for
 from harness.plans.plan import Plan
 
 
-def judge(plan: Plan, history: Sequence[Op], fault_outcomes: Mapping[str, str]) -> Verdict:
-    """Valid, or unknown with the reasons why the run says nothing."""
+def judge(
+    plan: Plan, history: Sequence[Op], fault_outcomes: Mapping[str, str], capabilities: Collection[str]
+) -> Verdict:
+    """Valid, or unknown with the reasons why the run says nothing about a system with these capabilities."""
     reasons = [*_empty_phases(plan, history)]
     if plan.gates.fault_kinds:
-        reasons += _toothless_kinds(plan, fault_outcomes)
+        reasons += _kinds_without_effect(plan, fault_outcomes, kinds_for(capabilities))
     return Verdict(
         validity="unknown" if reasons else "valid",
         checker="gates",
@@ -45,11 +51,11 @@ def _phase(time_ns: int, warmup_ns: int, heal_ns: int) -> str:
     return "during" if time_ns < heal_ns else "after"
 
 
-def _toothless_kinds(plan: Plan, outcomes: Mapping[str, str]) -> list[str]:
+def _kinds_without_effect(plan: Plan, outcomes: Mapping[str, str], possible: Collection[str]) -> list[str]:
     used = Counter(fault.kind for fault in plan.faults)
     effective = {fault.kind for fault in plan.faults if outcomes.get(fault.id) == "effective"}
     return [
         f"{count} faults of kind {kind}, none effective"
         for kind, count in sorted(used.items())
-        if count >= 2 and kind not in effective
+        if count >= 2 and kind in possible and kind not in effective
     ]

@@ -19,6 +19,7 @@ from checkers import History, check
 from checkers.raft.liveness import Bound, Standing
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
+from harness.faults.fault import OUTCOMES
 from harness.plans.classify import Classification, classify
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
@@ -74,6 +75,7 @@ class Simulation:
     ) -> None:
         self.plan = plan
         self.systems = systems
+        self.capabilities = frozenset(word for system in systems.values() for word in system.capabilities)
         self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
         self.world = SimWorld(plan, systems, keep_rows=keep_rows, fast=fast, stop_at_first=stop_at_first)
         self.threads: list[Thread] = []
@@ -211,7 +213,7 @@ class Simulation:
         if liveness and plan.check.liveness and self.classification.plan_class == "tolerable":
             verdicts.append(self._judge_liveness())
         if gates:
-            verdicts.append(gate.judge(plan, history, outcomes))
+            verdicts.append(gate.judge(plan, history, outcomes, self.capabilities))
         verdict = merge(verdicts)
         judged = tuple(self._judged(anomaly) for anomaly in verdict.anomalies)
         ops = Counter(op.type for op in history if op.type != "invoke")
@@ -230,10 +232,7 @@ class Simulation:
             ops={kind: ops[kind] for kind in ("ok", "fail", "info")},
             faults={
                 "planned": len(outcomes),
-                **{
-                    word: sum(1 for value in outcomes.values() if value == word)
-                    for word in ("effective", "moot", "idle")
-                },
+                **{word.replace("-", "_"): sum(1 for value in outcomes.values() if value == word) for word in OUTCOMES},
             },
             fault_outcomes=outcomes,
             messages=world.network.messages,

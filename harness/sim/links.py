@@ -10,25 +10,10 @@ removing one effect leaves the draws of the others as they were.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
-MILLION = 1_000_000
-
-
-class Effect(msgspec.Struct, frozen=True, gc=False):
-    """One thing that is wrong with a link. `id` is that of the fault, or "link" for what a healthy link does.
-
-    `loss`, `duplicate`, `reorder` and `corrupt` happen to `ppm` millionths of the messages; `delay` to all.
-    `span_ns` bounds the drawn part of a delay (jitter, lateness of a copy, hold).
-    """
-
-    id: str
-    what: Literal["loss", "duplicate", "delay", "reorder", "corrupt"]
-    ppm: int = MILLION
-    base_ns: int = 0
-    span_ns: int = 0
+from harness.faults.world import MILLION, Effect
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):

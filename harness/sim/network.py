@@ -15,11 +15,12 @@ from collections.abc import Callable
 from heapq import heappush
 from typing import Any, Protocol
 
+from harness.faults.world import MILLION, Effect
 from harness.plans.plan import LinkSpec, Override
 
 from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
-from .links import MILLION, Effect, fate, flip_bit
+from .links import fate, flip_bit
 
 Record = Callable[..., None]
 

@@ -19,6 +19,7 @@ from checkers.verdict import Anomaly
 from harness.plans.plan import DiskSpec, Plan
 from harness.systems.system import Refusal, System
 
+from .fault_world import SimFaultWorld
 from .host import SimHost
 from .kernel import trio_seam
 from .kernel.events import Kernel, Livelock
@@ -94,7 +95,7 @@ class SimWorld:
         self._manual = manual  # messages between replicas wait for a script
         self._nursery: trio.Nursery | None = None
         self._build()
-        self.nemesis = Nemesis(
+        faults = SimFaultWorld(
             plan,
             kernel=self.kernel,
             recorder=self.recorder,
@@ -103,6 +104,8 @@ class SimWorld:
             observer=self.observer,
             processes=self,
         )
+        self.nemesis = Nemesis(plan, faults)
+        self.observer.on_leader = self.nemesis.on_leader
 
     def run(self, begin: Callable[[], None]) -> None:
         """Run to the end. `begin` is called at virtual time 0, after all actors were started, to schedule the rest.

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.plans.faults import KINDS
 from harness.plans.plan import Actor, Group
 
 from .system import Completion, DurableReader, OptionSpec, Refusal, SystemClient, SystemServer
@@ -26,7 +25,8 @@ class RaftImpl:
     name: str = "raft_impl"
     worlds: tuple[str, ...] = ("sim",)
     workloads: tuple[str, ...] = WORKLOADS
-    fault_kinds: tuple[str, ...] = tuple(KINDS)
+    capabilities: tuple[str, ...] = ("leader", "membership", "snapshots")
+    """No version reads a wall clock."""
 
     def __init__(self, package: ModuleType) -> None:
         self._surface = package.surface

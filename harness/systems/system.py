@@ -103,7 +103,9 @@ class System(Protocol):
     name: str
     worlds: tuple[str, ...]
     workloads: tuple[str, ...]
-    fault_kinds: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    """What it offers to faults beyond running on nodes that exchange messages: `leader`, `membership`, `snapshots`,
+    `wall-clock` (it reads that). A fault of which it lacks the capability is not drawn."""
     options: tuple[OptionSpec, ...]
     probes: tuple[str, ...]
     """Rare things that its servers note when they happen."""

@@ -78,7 +78,7 @@ def make_outcome(
         "anomalies": anomalies,
         "primary": signatures[0] if signatures else None,
         "ops": {"ok": 1, "fail": 0, "info": 0},
-        "faults": {"planned": 0, "effective": 0, "moot": 0, "idle": 0},
+        "faults": {"planned": 0, "effective": 0, "no_target": 0, "no_effect": 0},
         "fault_outcomes": {},
         "messages": 12,
         "simulated_ns": 5_000 * MS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.faults.catalog import kinds_for
 from harness.plans.draw import draw
 from harness.run.runner import run
 from harness.sim.world import PROBES
@@ -16,7 +17,13 @@ from harness.systems.versions import systems
 def test_every_probe_of_a_run_is_one_that_was_declared(seed: int) -> None:
     binding = bind("raft_impl", Checkouts())
     system = systems(binding)["default"]
-    plan = draw(seed=seed, profile="swarm", workload="register", options=system.options, fault_kinds=system.fault_kinds)
+    plan = draw(
+        seed=seed,
+        profile="swarm",
+        workload="register",
+        options=system.options,
+        fault_kinds=kinds_for(system.capabilities),
+    )
 
     hit = run(plan, binding).probes
 

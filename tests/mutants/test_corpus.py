@@ -12,8 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
+from harness.faults.partitions import Partition
 from harness.plans.draw import draw
-from harness.plans.faults import Crash, Fault, Partition
 from harness.plans.plan import Disks, DiskSpec, Plan
 from harness.run.drawing import abilities_of
 from harness.run.runner import run

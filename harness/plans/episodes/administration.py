@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from harness.plans.faults import Compact, Fault, ForcedElection, Membership, Transfer
+from harness.faults.fault import Fault
+from harness.faults.leadership import ForcedElection, Transfer
+from harness.faults.membership import Membership
+from harness.faults.snapshots import Compact
 from harness.plans.rng import Stream
 
 from .ground import Ground, some_nodes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.plans.faults import ClockRate, ClockStep, ClockStrobe, Fault
+from harness.faults.clocks import ClockRate, ClockStep, ClockStrobe
+from harness.faults.fault import Fault
 from harness.plans.rng import Stream
 
 from .ground import Ground, either_end, some_nodes

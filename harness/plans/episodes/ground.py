@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from harness.plans.faults import Fault
+from harness.faults.fault import Fault
 from harness.plans.rng import Stream
 
 _TENTHS: Final = 10

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from harness.plans.faults import Crash, Delay, Fault, ForcedElection, Partition, Pause, Transfer
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
+from harness.faults.leadership import ForcedElection, Transfer
+from harness.faults.packets import Delay
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
 from harness.plans.rng import Stream
 
 from .ground import Ground, half_of, in_time

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.plans.faults import Bandwidth, Clog, Corrupt, Delay, Duplicate, Fault, Loss, Partition, Reorder, SlowNode
+from harness.faults.fault import Fault
+from harness.faults.packets import Bandwidth, Clog, Corrupt, Delay, Duplicate, Loss, Reorder
+from harness.faults.partitions import Partition
+from harness.faults.pauses import SlowNode
+from harness.faults.topologies import shapes_for
 from harness.plans.rng import Stream
-from harness.plans.topologies import shapes_for
 
 from .ground import Ground, an_order, clients_beside, in_time, some_links, some_nodes
 

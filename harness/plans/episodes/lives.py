@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.plans.faults import Crash, Fault, Pause
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
+from harness.faults.pauses import Pause
 from harness.plans.rng import Stream
 
 from .ground import Ground, a_node, in_time, some_clients, some_nodes

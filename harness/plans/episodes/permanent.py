@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from harness.plans.faults import FOREVER, Clog, Crash, Fault, Partition, Pause
+from harness.faults.crashes import Crash
+from harness.faults.fault import FOREVER, Fault
+from harness.faults.packets import Clog
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
 from harness.plans.rng import Stream
 
 from .ground import Ground

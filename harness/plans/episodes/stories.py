@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.plans.faults import ClockRate, Crash, Delay, Fault, ForcedElection, Partition, Pause
+from harness.faults.clocks import ClockRate
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
+from harness.faults.leadership import ForcedElection
+from harness.faults.packets import Delay
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
 from harness.plans.rng import Stream
 
 from .ground import Ground, half_of, in_time

@@ -15,13 +15,14 @@ PERFECT_PPM: Final = 1_000_000
 class LocalClock:
     """Monotonic and wall clock of one actor. Every method takes the current virtual time."""
 
-    __slots__ = ("_global0", "_local0", "ahead_ns", "rate_ppm", "stopped", "wall_offset_ns")
+    __slots__ = ("_global0", "_local0", "ahead_ns", "rate_ppm", "stopped", "wall_offset_ns", "wall_reads")
 
     def __init__(self, *, monotonic_start_ns: int, wall_start_ns: int, rate_ppm: int = PERFECT_PPM) -> None:
         self._global0 = 0
         self._local0 = monotonic_start_ns
         self.rate_ppm = rate_ppm
         self.wall_offset_ns = wall_start_ns - monotonic_start_ns
+        self.wall_reads = 0  # how often the wall clock was read
         self.stopped = False
         self.ahead_ns: int | None = None
         """Monotonic minus virtual time, while it is constant: a short cut for whoever asks often."""
@@ -37,6 +38,7 @@ class LocalClock:
 
     def wall(self, now: int) -> int:
         """What the wall clock shows at virtual time `now`."""
+        self.wall_reads += 1
         return self.monotonic(now) + self.wall_offset_ns
 
     def when(self, local: int) -> int:

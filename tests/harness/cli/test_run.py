@@ -46,7 +46,7 @@ def test_json_is_one_document_with_the_promised_keys(foreshock: Foreshock) -> No
     assert set(promised.split()) <= set(ran.json)
     assert ran.json["verdict"] == "valid"
     assert ran.json["ops"].keys() == {"ok", "fail", "info"}
-    assert ran.json["faults"].keys() == {"planned", "effective", "moot", "idle"}
+    assert ran.json["faults"].keys() == {"planned", "effective", "no_target", "no_effect"}
     assert ran.json["resolved_options"]["reads"] == "quorum"
 
 

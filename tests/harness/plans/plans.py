@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.faults.fault import Fault
 from harness.plans.draw import draw
-from harness.plans.faults import Fault
 from harness.plans.plan import (
     Actor,
     Check,

@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.faults.clocks import ClockRate, ClockStep
+from harness.faults.crashes import Crash
+from harness.faults.fault import FOREVER, Fault
+from harness.faults.membership import Membership
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
 from harness.plans.classify import Classification, classify
-from harness.plans.faults import FOREVER, ClockRate, ClockStep, Crash, Fault, Membership, Partition, Pause
 from harness.plans.plan import Clocks, ClockSpec, Plan
 
 from .plans import SECOND, built, drawn

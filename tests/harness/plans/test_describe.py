@@ -5,8 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.plans.describe import lines, particulars, span
-from harness.plans.faults import FOREVER, ClockRate, Crash, Fault, Loss, Membership, Partition, Pause
+from harness.faults.clocks import ClockRate
+from harness.faults.crashes import Crash
+from harness.faults.fault import FOREVER, Fault
+from harness.faults.membership import Membership
+from harness.faults.packets import Loss
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
+from harness.faults.wording import span
+from harness.plans.describe import lines
 from harness.plans.profiles import PROFILES
 
 from .plans import drawn
@@ -45,7 +52,7 @@ def test_lengths_in_the_unit_that_suits(length_ns: int, expected: str) -> None:
     ],
 )
 def test_what_a_fault_says(fault: Fault, expected: str) -> None:
-    assert expected == " ".join(particulars(fault))
+    assert expected == " ".join(fault.particulars())
 
 
 @pytest.mark.parametrize("profile", tuple(PROFILES))

@@ -14,9 +14,12 @@ import msgspec
 import pytest
 
 from harness.errors import BadInput
+from harness.faults.catalog import KINDS
+from harness.faults.crashes import Crash
+from harness.faults.fault import FOREVER, ROLES
+from harness.faults.pauses import Pause
 from harness.plans.classify import classify
 from harness.plans.draw import draw
-from harness.plans.faults import FOREVER, KINDS, ROLES, Crash, Pause
 from harness.plans.plan import Plan, decode
 from harness.plans.profiles import MILLISECOND, PROFILES
 from harness.plans.swarm import FAULTS

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.faults.catalog import KINDS
+from harness.faults.topologies import SHAPES
 from harness.plans.episodes import EPISODES
-from harness.plans.faults import KINDS
 from harness.plans.profiles import PROFILES
 from harness.plans.reference import PAGES
-from harness.plans.topologies import SHAPES
 from workloads.catalog import WORKLOADS
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
+from harness.faults.catalog import KINDS
+from harness.faults.clocks import ClockRate
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
+from harness.faults.packets import Clog
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
 from harness.plans.episodes import EPISODES, Ground
-from harness.plans.faults import KINDS, ClockRate, Clog, Crash, Fault, Partition, Pause
 from harness.plans.profiles import PROFILES
 from harness.plans.rng import Stream, streams
 from harness.plans.swarm import settled, sure, timetable

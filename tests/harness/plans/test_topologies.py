@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.plans.topologies import SHAPES, edges, shapes_for
+from harness.faults.topologies import SHAPES, edges, shapes_for
 
 NAMES = tuple("abcdefg")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.plans.faults import Fault
+from harness.faults.fault import Fault
 from harness.plans.plan import Phases, Plan, PlannedOp, Program
 from harness.run.runner import Simulation
 from harness.systems.system import Completion

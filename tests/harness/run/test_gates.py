@@ -8,16 +8,19 @@ import msgspec
 import pytest
 
 from checkers.history import Op
-from harness.plans import faults as f
+from harness.faults.clocks import ClockStep
+from harness.faults.crashes import Crash
+from harness.faults.fault import Fault
 from harness.plans.plan import Gates, Phases, Plan
 from harness.run.gates import judge
 from tests.harness.sim import toy
 from tests.harness.sim.toy import MS
 
+ALL = ("leader", "membership", "snapshots", "wall-clock")
 PHASES = Phases(warmup_ns=100 * MS, faults_ns=900 * MS, recovery_ns=500 * MS, final_ns=500 * MS)
 
 
-def planned(*faults: f.Fault, **gates: Any) -> Plan:
+def planned(*faults: Fault, **gates: Any) -> Plan:
     return msgspec.structs.replace(toy.plan(faults=faults), phases=PHASES, gates=Gates(**gates))
 
 
@@ -28,8 +31,8 @@ def completions(*times_ms: float, kind: Any = "ok") -> list[Op]:
     ]
 
 
-def crashes(count: int) -> tuple[f.Fault, ...]:
-    return tuple(f.Crash(id=f"f{n}", begin_ns=0, end_ns=1, targets=("n1",)) for n in range(count))
+def crashes(count: int) -> tuple[Fault, ...]:
+    return tuple(Crash(id=f"f{n}", begin_ns=0, end_ns=1, targets=("n1",)) for n in range(count))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ def crashes(count: int) -> tuple[f.Fault, ...]:
 def test_too_few_ok_ops_in_a_phase_make_a_run_vacuous(
     gates: dict[str, int], times_ms: tuple[float, ...], reason: str
 ) -> None:
-    verdict = judge(planned(**gates), completions(*times_ms), {})
+    verdict = judge(planned(**gates), completions(*times_ms), {}, ALL)
 
     assert verdict.reason == reason
     assert verdict.validity == ("unknown" if reason else "valid")
@@ -60,22 +63,22 @@ def test_too_few_ok_ops_in_a_phase_make_a_run_vacuous(
 
 @pytest.mark.parametrize("kind", ["invoke", "fail", "info"])
 def test_only_ok_ops_count(kind: str) -> None:
-    assert judge(planned(ok_before=1), completions(50, kind=kind), {}).validity == "unknown"
+    assert judge(planned(ok_before=1), completions(50, kind=kind), {}, ALL).validity == "unknown"
 
 
 @pytest.mark.parametrize(
     ("count", "outcomes", "vacuous"),
     [
-        (1, ["moot"], False),
-        (2, ["moot", "idle"], True),
-        (2, ["moot", "effective"], False),
-        (3, ["idle", "idle"], True),  # the third never began
+        (1, ["no-target"], False),
+        (2, ["no-target", "no-effect"], True),
+        (2, ["no-target", "effective"], False),
+        (3, ["no-effect", "no-effect"], True),  # the third never began
     ],
 )
 def test_a_kind_used_twice_must_have_bitten_once(count: int, outcomes: list[str], vacuous: bool) -> None:
     plan = planned(*crashes(count))
 
-    verdict = judge(plan, (), {f"f{n}": outcome for n, outcome in enumerate(outcomes)})
+    verdict = judge(plan, (), {f"f{n}": outcome for n, outcome in enumerate(outcomes)}, ALL)
 
     assert verdict.reason == (f"vacuous: {count} faults of kind crash, none effective" if vacuous else "")
 
@@ -83,4 +86,15 @@ def test_a_kind_used_twice_must_have_bitten_once(count: int, outcomes: list[str]
 def test_the_gate_of_fault_kinds_can_be_taken_away() -> None:
     plan = planned(*crashes(2), fault_kinds=False)
 
-    assert judge(plan, (), {"f0": "moot", "f1": "moot"}).validity == "valid"
+    assert judge(plan, (), {"f0": "no-target", "f1": "no-target"}, ALL).validity == "valid"
+
+
+def test_a_kind_that_can_do_nothing_to_the_system_makes_no_run_vacuous() -> None:
+    """A wall clock that no process reads may show anything."""
+    steps = tuple(ClockStep(id=f"f{n}", begin_ns=0, end_ns=1, targets=("n1",), step_ns=1) for n in range(2))
+    outcomes = {"f0": "no-effect", "f1": "no-effect"}
+
+    reading, blind = (judge(planned(*steps), (), outcomes, able) for able in (ALL, ("leader",)))
+
+    assert reading.reason == "vacuous: 2 faults of kind clock-step, none effective"
+    assert blind.validity == "valid"

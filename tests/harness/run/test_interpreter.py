@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from checkers import History
-from harness.plans import faults as f
+from harness.faults.crashes import Crash
 from harness.systems.system import Completion
 from tests.harness.run.scripted import HANG, ScriptedSystem, history, op, plan, run
 from tests.harness.sim.toy import MS
@@ -16,8 +16,8 @@ FAIL = Completion("fail", error="not-leader")
 INFO = Completion("info", error="timeout")
 
 
-def kill(begin_ms: float, end_ms: float, *clients: str) -> f.Crash:
-    return f.Crash(
+def kill(begin_ms: float, end_ms: float, *clients: str) -> Crash:
+    return Crash(
         id=f"k{begin_ms}", begin_ns=round(begin_ms * MS), end_ns=round(end_ms * MS), targets=clients or ("c1",)
     )
 
@@ -177,7 +177,7 @@ def test_the_recovery_op_is_repeated_with_fresh_values_until_it_is_ok_and_then_e
 
 def test_a_client_killed_during_its_final_reads_reads_again() -> None:
     system = ScriptedSystem([Completion("ok"), HANG])
-    faults = (f.Crash(id="k", begin_ns=1_050 * MS, end_ns=1_100 * MS, targets=("c1",)),)
+    faults = (Crash(id="k", begin_ns=1_050 * MS, end_ns=1_100 * MS, targets=("c1",)),)
 
     simulation = run(plan(recovery=op(0, "write", 1), final=(op(0, "read"),), faults=faults), system)
 

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from checkers.raft.invariants import Invariants
-from harness.plans import faults as f
+from harness.faults.clocks import ClockStep
+from harness.faults.crashes import Crash
+from harness.faults.leadership import ForcedElection
+from harness.faults.packets import Loss
 from harness.plans.plan import Check, Gates, Plan
 from harness.run.outcome import JudgedAnomaly
 from harness.run.runner import primary
@@ -47,9 +50,9 @@ def test_the_primary_anomaly_is_the_earliest_invariant_else_the_earliest_other(
 def test_an_outcome_says_what_happened() -> None:
     answers = [Completion("ok", 1), Completion("fail", error="not-leader"), Completion("info", error="timeout")]
     faults = (
-        f.Crash(id="f1", begin_ns=500 * MS, end_ns=600 * MS, targets=("n1",)),
-        f.ClockStep(id="f2", begin_ns=510 * MS, end_ns=550 * MS, targets=("n1",), step_ns=MS),
-        f.Loss(id="f3", begin_ns=700 * MS, end_ns=710 * MS, loss_ppm=0),
+        Crash(id="f1", begin_ns=500 * MS, end_ns=600 * MS, targets=("n1",)),
+        ClockStep(id="f2", begin_ns=510 * MS, end_ns=550 * MS, targets=("n1",), step_ns=MS),
+        Loss(id="f3", begin_ns=700 * MS, end_ns=710 * MS, loss_ppm=0),
     )
     planned = plan(*(op(100 * n, "write", n) for n in (1, 2, 3)), recovery=op(0, "write", 9), faults=faults)
 
@@ -57,8 +60,8 @@ def test_an_outcome_says_what_happened() -> None:
     outcome = simulation.judge()
 
     assert outcome.ops == {"ok": 2, "fail": 1, "info": 1}
-    assert outcome.faults == {"planned": 3, "effective": 1, "moot": 1, "idle": 1}
-    assert outcome.fault_outcomes == {"f1": "effective", "f2": "moot", "f3": "idle"}
+    assert outcome.faults == {"planned": 3, "effective": 1, "no_target": 1, "no_effect": 1}
+    assert outcome.fault_outcomes == {"f1": "effective", "f2": "no-target", "f3": "no-effect"}
     assert outcome.plan_sha256 == planned.sha256
     assert outcome.fingerprint == simulation.world.log.close()
     assert outcome.recovery_ms == 20
@@ -178,7 +181,7 @@ class TwoLeaders(toy.ToySystem):
 
 def two_leaders() -> Plan:
     elections = tuple(
-        f.ForcedElection(id=f"e{n}", begin_ns=n * 200 * MS, end_ns=n * 200 * MS + 1, targets=(f"n{n}",)) for n in (1, 2)
+        ForcedElection(id=f"e{n}", begin_ns=n * 200 * MS, end_ns=n * 200 * MS + 1, targets=(f"n{n}",)) for n in (1, 2)
     )
     return toy.plan(faults=elections)
 

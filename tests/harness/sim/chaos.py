@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import msgspec
 
-from harness.plans import faults as f
+from harness.faults.catalog import KINDS
+from harness.faults.fault import Fault
+from harness.faults.snapshots import Compact
 from harness.plans.plan import LinkSpec, Override, Plan, Schedule
 from tests.harness.sim import toy
 from tests.harness.sim.toy import MS
@@ -49,9 +51,9 @@ def plan(seed: int) -> Plan:
     return msgspec.structs.replace(drawn, phases=phases, overrides=overrides(rng))
 
 
-def fault(rng: random.Random, number: int) -> f.Fault:
+def fault(rng: random.Random, number: int) -> Fault:
     """One fault of any kind, at any time of the fault phase."""
-    kind = rng.choice(sorted(f.KINDS))
+    kind = rng.choice(sorted(KINDS))
     begin_ns = rng.randrange(100, 1_300) * MS
     common: dict[str, Any] = {
         "id": f"f{number}",
@@ -81,8 +83,8 @@ def fault(rng: random.Random, number: int) -> f.Fault:
         "membership": {"voters": ("n1", "n2")},
     }
     if kind == "membership":  # the toy refuses every change, and would be asked for ever
-        return f.Compact(**common, targets=nodes)
-    return cast(f.Fault, f.KINDS[kind](**common, **parameters[kind]))
+        return Compact(**common, targets=nodes)
+    return cast(Fault, KINDS[kind](**common, **parameters[kind]))
 
 
 def overrides(rng: random.Random) -> tuple[Override, ...]:

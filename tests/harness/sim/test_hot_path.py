@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.faults.world import Effect
 from harness.plans.plan import LinkSpec
 from harness.sim.kernel.draws import BLOCK_MASK, BLOCK_SHIFT, Counter, Draws
-from harness.sim.links import Effect, happens
+from harness.sim.links import happens
 from harness.sim.network import Channel
 
 MS = 1_000_000

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 import pytest
 
-from harness.plans.faults import KINDS
+from harness.faults.catalog import KINDS
 from harness.plans.plan import Plan, Schedule
 from tests.harness.sim import chaos, toy
 

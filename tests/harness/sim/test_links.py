@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.faults.world import MILLION, Effect
 from harness.sim.kernel.draws import Draws
-from harness.sim.links import MILLION, Arrival, Effect, Fate, fate, flip_bit
+from harness.sim.links import Arrival, Fate, fate, flip_bit
 
 WHATS = ("loss", "duplicate", "delay", "reorder", "corrupt")
 EFFECTS = st.lists(

@@ -9,7 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.plans import faults as f
+from harness.faults.catalog import KINDS
+from harness.faults.clocks import ClockRate, ClockStep
+from harness.faults.crashes import Crash
+from harness.faults.fault import FOREVER, Fault
+from harness.faults.leadership import ForcedElection, Transfer
+from harness.faults.membership import Membership
 from harness.plans.plan import Clocks, ClockSpec, LinkSpec, Phases, Plan
 from harness.run.runner import Simulation
 from harness.sim.world import SimWorld
@@ -21,7 +26,7 @@ HEALED = ("n1", "n2", "c1", "c2")
 TIMES: dict[str, Any] = {"begin_ns": BEGIN, "end_ns": END}
 
 
-def one(kind: str, *targets: str, end_ns: int = END, **parameters: Any) -> f.Fault:
+def one(kind: str, *targets: str, end_ns: int = END, **parameters: Any) -> Fault:
     """A fault of a kind with parameters that make it bite."""
     biting: dict[str, dict[str, Any]] = {
         "partition": {"shape": "one", "order": targets, "clients": ()},
@@ -39,7 +44,7 @@ def one(kind: str, *targets: str, end_ns: int = END, **parameters: Any) -> f.Fau
     fields = {"id": "f1", "begin_ns": BEGIN, "end_ns": end_ns, **biting.get(kind, {})}
     if kind != "partition":
         fields["targets"] = targets
-    return f.KINDS[kind](**fields | parameters)  # type: ignore[return-value]
+    return KINDS[kind](**fields | parameters)  # type: ignore[return-value]
 
 
 LASTING_KINDS = (
@@ -60,7 +65,7 @@ LASTING_KINDS = (
 )
 
 
-def planned(*faults: f.Fault, healed: tuple[str, ...] = (), **more: Any) -> Plan:
+def planned(*faults: Fault, healed: tuple[str, ...] = (), **more: Any) -> Plan:
     """Three servers with a busy client each."""
     drawn = toy.plan(faults=faults, **more)
     phases = Phases(
@@ -141,6 +146,26 @@ def test_a_command_is_effective_when_a_server_took_it(kind: str) -> None:
     assert world.nemesis.finish() == {"f1": "effective"}
 
 
+@pytest.mark.parametrize("kind", ["clock-step", "clock-strobe"])
+@pytest.mark.parametrize(("reads", "outcome"), [(True, "effective"), (False, "no-effect")])
+def test_a_wall_clock_fault_is_effective_only_if_the_wall_clock_was_read(kind: str, reads: bool, outcome: str) -> None:
+    world, _ = watched(planned(one(kind, "n1"), options={"reads_wall_clock": reads}))
+
+    assert world.nemesis.finish() == {"f1": outcome}
+    assert any(what == "step" for _, what, _ in rows(world, "clock"))
+
+
+def test_only_reads_while_the_fault_is_in_force_count() -> None:
+    """The system reads its wall clock every 20 ms or so, but not within this millisecond."""
+    ticks = [row[0] for row in watched(planned())[0].log.kept if row[1] == "send" and row[2] == "n1"]
+    quiet_ns = next(a for a, b in pairwise(ticks) if b - a > 3 * MS and a > BEGIN) + MS
+    step = ClockStep(id="f1", begin_ns=quiet_ns, end_ns=quiet_ns + MS, targets=("n1",), step_ns=MS)
+
+    world, _ = watched(planned(step))
+
+    assert world.nemesis.finish() == {"f1": "no-effect"}
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -149,25 +174,25 @@ def test_a_command_is_effective_when_a_server_took_it(kind: str) -> None:
         one("partition", "n1"),
         one("pause", "c1"),
         one("slow-node", "c1"),
-        f.Membership(id="f1", begin_ns=BEGIN, end_ns=END, voters=("n1",)),
+        Membership(id="f1", begin_ns=BEGIN, end_ns=END, voters=("n1",)),
     ],
     ids=lambda fault: fault.kind,
 )
-def test_a_fault_that_nothing_met_is_idle(fault: f.Fault) -> None:
+def test_a_fault_that_nothing_met_has_no_effect(fault: Fault) -> None:
     world, _ = watched(planned(fault, nodes=1, threads=1, ops=2))
 
-    assert world.nemesis.finish() == {"f1": "idle"}
+    assert world.nemesis.finish() == {"f1": "no-effect"}
 
 
-def keeps_down(name: str, until_ns: int = 1_500 * MS) -> f.Fault:
-    return f.Crash(id="down", begin_ns=200 * MS, end_ns=until_ns, targets=(name,))
+def keeps_down(name: str, until_ns: int = 1_500 * MS) -> Fault:
+    return Crash(id="down", begin_ns=200 * MS, end_ns=until_ns, targets=(name,))
 
 
 @pytest.mark.parametrize("kind", ["crash", "pause", "slow-node", "clock-rate", "clock-step", "clock-strobe"])
-def test_a_fault_whose_target_is_down_all_the_time_is_moot(kind: str) -> None:
+def test_a_fault_whose_target_is_down_all_the_time_has_no_target(kind: str) -> None:
     world, _ = watched(planned(keeps_down("n1", HEAL), one(kind, "n1")))
 
-    assert world.nemesis.finish() == {"down": "effective", "f1": "moot"}
+    assert world.nemesis.finish() == {"down": "effective", "f1": "no-target"}
 
 
 @pytest.mark.parametrize("kind", ["pause", "slow-node", "clock-rate"])
@@ -188,23 +213,23 @@ def test_a_command_is_asked_for_until_somebody_takes_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["partition", "loss", "clog", "crash", "pause", "transfer"])
-def test_a_fault_at_a_role_that_nobody_holds_is_moot(kind: str) -> None:
+def test_a_fault_at_a_role_that_nobody_holds_has_no_target(kind: str) -> None:
     parameters: dict[str, Any] = {"target": "@leader"} if kind == "transfer" else {}
-    fault = f.Transfer(**TIMES, id="f1", **parameters) if kind == "transfer" else one(kind, "@leader")
+    fault = Transfer(**TIMES, id="f1", **parameters) if kind == "transfer" else one(kind, "@leader")
 
     world, _ = watched(planned(fault))
 
-    assert world.nemesis.finish() == {"f1": "moot"}
+    assert world.nemesis.finish() == {"f1": "no-target"}
 
 
 def test_a_role_is_resolved_when_the_fault_begins_and_waited_for() -> None:
     elections = [
-        f.ForcedElection(id="e1", begin_ns=250 * MS, end_ns=251 * MS, targets=("n3",)),
-        f.ForcedElection(id="e2", begin_ns=700 * MS, end_ns=701 * MS, targets=("n2",)),
+        ForcedElection(id="e1", begin_ns=250 * MS, end_ns=251 * MS, targets=("n3",)),
+        ForcedElection(id="e2", begin_ns=700 * MS, end_ns=701 * MS, targets=("n2",)),
     ]
     crashes = [
-        f.Crash(id="early", begin_ns=100 * MS, end_ns=900 * MS, targets=("@leader",)),
-        f.Crash(id="late", begin_ns=1_000 * MS, end_ns=1_200 * MS, targets=("@leader",)),
+        Crash(id="early", begin_ns=100 * MS, end_ns=900 * MS, targets=("@leader",)),
+        Crash(id="late", begin_ns=1_000 * MS, end_ns=1_200 * MS, targets=("@leader",)),
     ]
 
     world, _ = watched(planned(*elections, *crashes))
@@ -217,20 +242,20 @@ def test_a_role_is_resolved_when_the_fault_begins_and_waited_for() -> None:
 
 
 def test_a_fault_loses_patience_when_half_of_its_time_is_over() -> None:
-    election = f.ForcedElection(id="e1", begin_ns=600 * MS, end_ns=601 * MS, targets=("n3",))
-    crash = f.Crash(id="f1", begin_ns=100 * MS, end_ns=900 * MS, targets=("@leader",))
+    election = ForcedElection(id="e1", begin_ns=600 * MS, end_ns=601 * MS, targets=("n3",))
+    crash = Crash(id="f1", begin_ns=100 * MS, end_ns=900 * MS, targets=("@leader",))
 
     world, _ = watched(planned(election, crash))
 
-    assert world.nemesis.finish() == {"e1": "effective", "f1": "moot"}
+    assert world.nemesis.finish() == {"e1": "effective", "f1": "no-target"}
 
 
 # -- faults that overlap: no fault ends another ---------------------------------------------------------------------
 
 
 def test_an_actor_that_two_faults_crashed_in_turn_comes_back_after_the_second() -> None:
-    first = f.Crash(id="f1", begin_ns=200 * MS, end_ns=400 * MS, targets=("n1",))
-    second = f.Crash(id="f2", begin_ns=300 * MS, end_ns=800 * MS, targets=("n1",))
+    first = Crash(id="f1", begin_ns=200 * MS, end_ns=400 * MS, targets=("n1",))
+    second = Crash(id="f2", begin_ns=300 * MS, end_ns=800 * MS, targets=("n1",))
 
     looks = [(ms * MS, lambda world: world.hosts["n1"].is_up) for ms in (250, 500, 799, 800)]
     world, up = watched(planned(first, second), *looks)
@@ -242,7 +267,7 @@ def test_an_actor_that_two_faults_crashed_in_turn_comes_back_after_the_second() 
 
 def test_crashes_that_wait_for_the_same_write_both_fire() -> None:
     crashes = [
-        f.Crash(id=name, begin_ns=begin * MS, end_ns=end * MS, targets=("n1",), aim="write")
+        Crash(id=name, begin_ns=begin * MS, end_ns=end * MS, targets=("n1",), aim="write")
         for name, begin, end in (("f1", 300, 500), ("f2", 301, 1_500))
     ]
 
@@ -271,8 +296,8 @@ def test_an_aimed_crash_fires_without_a_write_after_a_quarter_of_its_time() -> N
 
 def test_the_end_of_one_rate_fault_leaves_the_other_in_force() -> None:
     faults = (
-        f.ClockRate(id="f1", begin_ns=200 * MS, end_ns=600 * MS, targets=("n1",), rate_ppm=1_100_000),
-        f.ClockRate(id="f2", begin_ns=400 * MS, end_ns=800 * MS, targets=("n1",), rate_ppm=1_200_000),
+        ClockRate(id="f1", begin_ns=200 * MS, end_ns=600 * MS, targets=("n1",), rate_ppm=1_100_000),
+        ClockRate(id="f2", begin_ns=400 * MS, end_ns=800 * MS, targets=("n1",), rate_ppm=1_200_000),
     )
     clocks = Clocks(actors={"n1": ClockSpec(rate_ppm=990_000)})
     plan = msgspec.structs.replace(planned(*faults), clocks=clocks)
@@ -286,7 +311,7 @@ def test_the_end_of_one_rate_fault_leaves_the_other_in_force() -> None:
 
 
 def test_a_strobe_that_waited_for_its_target_strobes_once_a_period_and_stops_at_its_end() -> None:
-    down = f.Crash(id="down", begin_ns=200 * MS, end_ns=450 * MS, targets=("n1",))
+    down = Crash(id="down", begin_ns=200 * MS, end_ns=450 * MS, targets=("n1",))
     strobe = one("clock-strobe", "n1", end_ns=800 * MS)
 
     world, _ = watched(planned(down, strobe))
@@ -306,7 +331,7 @@ def test_a_total_heal_ends_everything(kind: str) -> None:
     def look(world: SimWorld) -> bool:
         return affected(world, "n1")
 
-    fault = one(kind, "n1", end_ns=f.FOREVER)
+    fault = one(kind, "n1", end_ns=FOREVER)
 
     world, seen = watched(planned(fault), (HEAL - 2, look), (HEAL, look))
 
@@ -317,7 +342,7 @@ def test_a_total_heal_ends_everything(kind: str) -> None:
     assert world.nemesis.finish() == {"f1": "effective"}
 
 
-@pytest.mark.parametrize("end_ns", [f.FOREVER, HEAL + 100 * MS])
+@pytest.mark.parametrize("end_ns", [FOREVER, HEAL + 100 * MS])
 @pytest.mark.parametrize("kind", [kind for kind in LASTING_KINDS if kind not in ("clock-step", "clock-strobe")])
 def test_a_partial_heal_keeps_faults_outside_the_core_for_ever(kind: str, end_ns: int) -> None:
     """A total heal would hide a livelock that a lasting fault keeps alive."""
@@ -344,7 +369,7 @@ def test_a_partial_heal_heals_the_core(kind: str) -> None:
             all(link.plain for link in within),
         )
 
-    fault = one(kind, "n1", end_ns=f.FOREVER)
+    fault = one(kind, "n1", end_ns=FOREVER)
 
     _, seen = watched(planned(fault, healed=HEALED), (HEAL - 2, look), (HEAL, look))
 
@@ -353,7 +378,7 @@ def test_a_partial_heal_heals_the_core(kind: str) -> None:
 
 
 def test_a_partial_heal_stops_strobes_in_the_core_only() -> None:
-    strobe = one("clock-strobe", "n1", "n3", end_ns=f.FOREVER)
+    strobe = one("clock-strobe", "n1", "n3", end_ns=FOREVER)
 
     world, _ = watched(planned(strobe, healed=HEALED))
 
@@ -381,7 +406,7 @@ def test_after_a_total_heal_healthy_links_lose_nothing() -> None:
 
 
 def test_wall_clocks_stay_where_the_heal_finds_them() -> None:
-    step = f.ClockStep(id="f1", begin_ns=BEGIN, end_ns=f.FOREVER, targets=("n1",), step_ns=500 * MS)
+    step = ClockStep(id="f1", begin_ns=BEGIN, end_ns=FOREVER, targets=("n1",), step_ns=500 * MS)
 
     world, _ = watched(planned(step))
 

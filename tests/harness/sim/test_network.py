@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.plans import faults as f
+from harness.faults.pauses import SlowNode
+from harness.faults.world import Effect
 from harness.plans.plan import LinkSpec, Override, Schedule
-from harness.sim.links import Effect
 from harness.sim.network import Network
 from tests.harness.sim.stage import Stage, receiver, sender
 from tests.harness.sim.toy import MS
@@ -266,7 +266,7 @@ def test_clients_reach_replicas_and_not_each_other() -> None:
 
 
 def test_a_slow_node_handles_what_arrived_later_and_in_the_life_it_arrived_in() -> None:
-    slow = f.SlowNode(id="f1", begin_ns=50 * MS, end_ns=400 * MS, targets=("n1",), processing_ns=30 * MS)
+    slow = SlowNode(id="f1", begin_ns=50 * MS, end_ns=400 * MS, targets=("n1",), processing_ns=30 * MS)
     stage, seen = stage_of(100, 200, plan={**EXACT, "faults": (slow,)})
     stage.at(220, lambda: stage.world.crash("n1", power=False, reason="kill"))
     stage.at(220, lambda: stage.world.start("n1"))

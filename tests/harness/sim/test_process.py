@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from harness.plans import faults as f
+from harness.faults.pauses import Pause
 from harness.plans.plan import DiskSpec, LinkSpec, Schedule
 from harness.sim.process import SimProcess
 from harness.sim.world import Zombie
@@ -120,7 +120,7 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
         stage.note("timer", await env.recv(env.clock.monotonic_ns() + 200 * MS))
 
     start = {}
-    pause = f.Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
+    pause = Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
     plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
     stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
     start["n1"] = stage.host("n1").clock.monotonic(0)
@@ -145,7 +145,7 @@ def test_what_was_held_comes_in_its_old_order(policy: Any) -> None:
         while True:
             stage.note(*(await env.recv(None) or ()))
 
-    pause = f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",))
+    pause = Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",))
     schedule = Schedule(seed=2, policy=policy, quantum_ns=MS)
     plan = {**EXACT, "faults": (pause,), "schedule": schedule}
     stage = Stage(n1=receiver, n2=sender(60, 70, 80, 90), plan=plan)
@@ -160,8 +160,8 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
         stage.note((env.clock.monotonic_ns() - start) / MS)
 
     pauses = (
-        f.Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",), clock="stops"),
-        f.Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
+        Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",), clock="stops"),
+        Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
     )
     stage = Stage(n1=receiver, n2=sender(60), plan={**EXACT, "faults": pauses})
     start = stage.host("n1").clock.monotonic(0)

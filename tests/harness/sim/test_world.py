@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from checkers.history import Op
-from harness.plans import faults as f
+from harness.faults.crashes import Crash
 from harness.plans.plan import LinkSpec, Plan, PlannedOp, Program, Schedule
 from harness.sim.kernel.fingerprint import Row
 from harness.systems.system import Refusal
@@ -56,7 +56,7 @@ class Refusing(toy.ToySystem):
 
 def test_a_replica_that_refuses_to_start_stays_down() -> None:
     crashes = tuple(
-        f.Crash(id=f"f{n}", begin_ns=begin * MS, end_ns=(begin + 50) * MS, targets=("n1",), power=False)
+        Crash(id=f"f{n}", begin_ns=begin * MS, end_ns=(begin + 50) * MS, targets=("n1",), power=False)
         for n, begin in enumerate((500, 800))
     )
 
@@ -69,12 +69,12 @@ def test_a_replica_that_refuses_to_start_stays_down() -> None:
         ("start", "n1", "default"),
         ("refuse", "n1", "corrupt"),
     ]
-    assert simulation.world.nemesis.finish() == {"f0": "effective", "f1": "moot"}
+    assert simulation.world.nemesis.finish() == {"f0": "effective", "f1": "no-target"}
     assert simulation.judge().verdict.anomalies == ()  # to refuse is no bug
 
 
 def test_a_crash_may_restart_another_version() -> None:
-    crash = f.Crash(id="f1", begin_ns=500 * MS, end_ns=600 * MS, targets=("n1",), code="B")
+    crash = Crash(id="f1", begin_ns=500 * MS, end_ns=600 * MS, targets=("n1",), code="B")
     systems: dict[str, Any] = {"default": toy.ToySystem(), "B": toy.ToySystem()}
     simulation = toy.ToySimulation(toy.plan(faults=(crash,)), systems, keep_rows=True)
     simulation.run()
@@ -86,7 +86,7 @@ def test_a_crash_may_restart_another_version() -> None:
 def writes(*, power: bool) -> list[int | None]:
     """Run with many crashes of the server, and give what the final read saw and what was acknowledged last."""
     crashes = tuple(
-        f.Crash(
+        Crash(
             id=f"f{n}",
             begin_ns=(200 + 150 * n) * MS,
             end_ns=(230 + 150 * n) * MS,
@@ -114,7 +114,7 @@ def test_a_kill_keeps_what_was_written_and_a_power_loss_loses_what_was_not_synce
 
 def test_a_whole_cluster_loses_power_and_comes_back_in_one_instant() -> None:
     everybody = ("n1", "n2", "n3", "c1", "c2", "c3")
-    crash = f.Crash(id="f1", begin_ns=500 * MS, end_ns=500 * MS, targets=everybody)
+    crash = Crash(id="f1", begin_ns=500 * MS, end_ns=500 * MS, targets=everybody)
 
     simulation = toy.simulate(toy.plan(faults=(crash,)))
 

@@ -1,7 +1,8 @@
 """A toy system for tests of the simulator: one register a server, stored on its disk, replicated nowhere.
 
 It exercises every seam (messages, timers, fsync, crash recovery, draws, commands) with no Raft in sight.
-Option `storage` = "async" lets its steps overlap with its disk; `misbehave` names a bug, for tests of what bugs do.
+Option `storage` = "async" lets its steps overlap with its disk; `reads_wall_clock` = False makes it live by its
+monotonic clock alone; `misbehave` names a bug, for tests of what bugs do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
-from harness.plans.faults import Fault
+from harness.faults.fault import Fault
 from harness.plans.plan import (
     Actor,
     Check,
@@ -56,6 +57,7 @@ class ToyServer:
         self.notes: list[tuple[Any, ...]] = []
         self.deadline_ns = 0
         self.gossip = 0
+        self.stamp_ns = 0  # the date of the last round of gossip, for faults of the wall clock
         self.storage = options.get("storage", "sync")
         self._answers: list[tuple[str, bytes]] = []
         self._later: list[tuple[str, bytes]] = []
@@ -85,6 +87,8 @@ class ToyServer:
                 self.gossip = max(self.gossip, int(body))
         if self.env.clock.monotonic_ns() >= self.deadline_ns:
             self.gossip += 1
+            if self.options.get("reads_wall_clock", True):
+                self.stamp_ns = self.env.clock.wall_ns()
             self.deadline_ns = self.env.clock.monotonic_ns() + TICK_NS + self.env.randomness.below(MS, "tick")
             for peer in self.peers:
                 self.env.network.send(peer, frame(b"gossip %d" % self.gossip))
@@ -158,7 +162,7 @@ class ToySystem:
     name = "toy"
     worlds = ("sim",)
     workloads = ("register",)
-    fault_kinds = ()
+    capabilities: tuple[str, ...] = ("leader", "snapshots", "wall-clock")
     options: tuple[OptionSpec, ...] = ()
     probes: tuple[str, ...] = ()
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .faults import Edge
+from .world import Edge
 
 _Reaches = Callable[[int, int, int], bool]
 """(number of nodes, seat of the source, seat of the target): whether a message gets through."""

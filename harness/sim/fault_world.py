@@ -1,0 +1,153 @@
+"""The simulated world as faults see it: the `FaultWorld` of the simulator.
+
+It keeps what belongs to no single host, link or fault: which rate faults are in force at an actor, and which faults
+have moved its wall clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
+
+from harness.faults.world import Edge
+from harness.plans.plan import Plan
+
+from .host import SimHost
+from .kernel.events import Kernel
+from .kernel.local_clock import PERFECT_PPM
+from .network import Network
+from .observer import Observer
+from .recorder import Recorder
+
+
+class ProcessControl(Protocol):
+    """How processes are started, killed and commanded."""
+
+    def start(self, name: str, code: str | None = None) -> None: ...
+
+    def crash(self, name: str, *, power: bool, reason: str) -> None: ...
+
+    def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool: ...
+
+    def when_idle(self, actor: str, call: Callable[[], None]) -> None: ...
+
+
+class SimFaultWorld:
+    """What faults can see and do in one simulated world."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        kernel: Kernel,
+        recorder: Recorder,
+        network: Network,
+        hosts: dict[str, SimHost],
+        observer: Observer,
+        processes: ProcessControl,
+    ) -> None:
+        self.network, self.hosts = network, hosts
+        self.nodes, self.clients = plan.nodes, plan.clients
+        self.heal_ns = plan.phases.heal_ns
+        self.healed = False
+        self.call_at = kernel.exactly
+        self.record = recorder.row
+        self.start = processes.start
+        self.when_idle = processes.when_idle
+        self.leader = observer.leader
+        self._plan, self._kernel, self._observer, self._processes = plan, kernel, observer, processes
+        self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
+        self._wall_reads: dict[tuple[str, str], int] = {}  # (fault, actor) -> reads of its wall clock counted so far
+
+    def now_ns(self) -> int:
+        """Virtual time."""
+        return self._kernel.now
+
+    def resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Names for targets; a role that no actor holds gives nothing."""
+        found = (self._observer.holders(target) if target.startswith("@") else (target,) for target in targets)
+        return tuple(dict.fromkeys(name for names in found for name in names))
+
+    def up(self, names: Sequence[str]) -> list[str]:
+        """Those that are up."""
+        return [name for name in names if self.hosts[name].is_up]
+
+    def edges_of(self, names: Sequence[str]) -> tuple[Edge, ...]:
+        """All links to and from these actors; all links when there are none."""
+        return tuple(
+            (source, target)
+            for source, links in self.network.links.items()
+            for target in links
+            if not names or source in names or target in names
+        )
+
+    def members(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The initial voters and learners of a group."""
+        initial = self._plan.groups[group]
+        return initial.voters, initial.learners
+
+    def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
+        """Whether a node's own configuration of a group is this one, and not joint."""
+        now = self._observer.configurations.get((group, node), ((), (), ()))
+        return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
+
+    def crash(self, name: str, *, power: bool) -> None:
+        """Kill a process."""
+        self._processes.crash(name, power=power, reason="power" if power else "kill")
+
+    def command(self, name: str, group: str, command: str, arguments: dict[str, Any]) -> bool:
+        """Run an administrator's command on a node. True when it was taken."""
+        return self._processes.command(name, group, command, arguments)
+
+    def set_rate(self, fault: str, name: str, rate_ppm: int | None) -> None:
+        """Let an actor's clocks run at a rate, or end that; the latest rate in force wins."""
+        rates = self._rates.setdefault(name, {})
+        if rate_ppm is None:
+            rates.pop(fault, None)
+        else:
+            rates[fault] = rate_ppm
+        self._apply_rate(name)
+
+    def _apply_rate(self, name: str) -> None:
+        spec, clock = self._plan.clocks.actors.get(name), self.hosts[name].clock
+        own_ppm = spec.rate_ppm if spec is not None and not self.healed else PERFECT_PPM
+        rate_ppm = [own_ppm, *self._rates.get(name, {}).values()][-1]
+        if rate_ppm != clock.rate_ppm:
+            self.hosts[name].set_rate(rate_ppm)
+            self.record("clock", name, "rate", rate_ppm)
+
+    def step_wall(self, fault: str, name: str, step_ns: int) -> None:
+        """Move an actor's wall clock; from then on each time that the actor reads it is a hit of the fault."""
+        clock = self.hosts[name].clock
+        clock.step_wall(step_ns)
+        self._wall_reads.setdefault((fault, name), clock.wall_reads)
+        self.record("clock", name, "step", step_ns)
+
+    def release_wall(self, fault: str, name: str) -> None:
+        """Stop counting reads of an actor's wall clock as hits of the fault."""
+        self._wall_reads.pop((fault, name), None)
+
+    def take_hits(self, fault: str, names: Sequence[str]) -> int:
+        """How many events, on links or at these actors, a fault has touched since this was asked last."""
+        hits = self.network.hits.pop(fault, 0)
+        for name in names:
+            hits += self.hosts[name].hits.pop(fault, 0)
+            counted = self._wall_reads.get((fault, name))
+            if counted is not None:
+                self._wall_reads[fault, name] = reads = self.hosts[name].clock.wall_reads
+                hits += reads - counted
+        return hits
+
+    def heal(self, within: Collection[str] | None) -> None:
+        """Undo what is no fault's: wrong clock rates, lossy links, processes that are down. None: for all actors."""
+        for name, host in self.hosts.items():
+            if within is None or name in within:
+                self._apply_rate(name)
+                host.armed.clear()
+                if not host.is_up and not host.refused:
+                    self._processes.start(name)
+        for links in self.network.links.values():
+            for link in links.values():
+                if within is None or (link.source in within and link.target.name in within):
+                    link.base = ()
+                    link.recompute_plain()
