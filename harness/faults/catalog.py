@@ -4,7 +4,8 @@ The kinds of this package stand in `BUILT_IN`. A package beside Foreshock adds i
 `foreshock.faults`, one for each class; whoever reads a plan in which such a fault stands needs that package. No profile
 draws a kind because it is installed: what a seed means does not depend on what is installed.
 
-A plugin imports `harness.faults.fault` and the like, never this module.
+The module of such a class imports what it builds on (`fault`, `nodes`, `links`, `commands`, `world`), never this one,
+which imports it.
 """
 
 from __future__ import annotations

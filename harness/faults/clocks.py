@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import ClassVar, Final
 
-from .fault import Assumptions, FaultState, NodeFault
+from .fault import Assumptions, FaultState
+from .nodes import NodeFault
 from .world import MILLION, FaultWorld
 
 _SHORTEST_PERIOD_NS: Final = 1_000_000

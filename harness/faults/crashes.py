@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar, Literal
 
-from .fault import FaultState, NodeFault
+from .fault import FaultState
+from .nodes import NodeFault
 from .world import FaultWorld
 
 

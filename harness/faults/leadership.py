@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .fault import Command, FaultState, NodeCommand
+from .commands import Command, NodeCommand
+from .fault import FaultState
 from .world import FaultWorld
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .fault import LinkFault
+from .fault import FaultState
+from .links import LinkFault
 from .world import Edge, Effect, FaultWorld
 
 
@@ -16,7 +17,7 @@ class _MessageFault(LinkFault, frozen=True, kw_only=True):
         """What happens to the messages."""
         raise NotImplementedError(self.kind)
 
-    def begin_on(self, world: FaultWorld, edges: tuple[Edge, ...]) -> None:
+    def begin_on(self, world: FaultWorld, state: FaultState, edges: tuple[Edge, ...]) -> None:
         """Put the effect on the links."""
         world.network.affect(self.id, self.effect, edges)
 
@@ -96,7 +97,7 @@ class Clog(LinkFault, frozen=True, kw_only=True, tag="clog"):
 
     effective_when: ClassVar[str] = "it held a message"
 
-    def begin_on(self, world: FaultWorld, edges: tuple[Edge, ...]) -> None:
+    def begin_on(self, world: FaultWorld, state: FaultState, edges: tuple[Edge, ...]) -> None:
         """Hold what arrives over these links."""
         world.network.clog(self.id, edges)
 
@@ -109,6 +110,6 @@ class Bandwidth(LinkFault, frozen=True, kw_only=True, tag="bandwidth"):
 
     effective_when: ClassVar[str] = "a message passed a limited link"
 
-    def begin_on(self, world: FaultWorld, edges: tuple[Edge, ...]) -> None:
+    def begin_on(self, world: FaultWorld, state: FaultState, edges: tuple[Edge, ...]) -> None:
         """Limit these links."""
         world.network.limit(self.id, self.bytes_per_s, edges)

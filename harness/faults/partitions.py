@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal
 
-from .fault import ROLES, Fault, FaultState, mend
+from .fault import ROLES, Fault, FaultState
+from .links import mend
 from .topologies import edges
 from .world import FaultWorld
 

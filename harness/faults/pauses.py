@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-from .fault import Assumptions, FaultState, NodeFault
+from .fault import Assumptions, FaultState
+from .nodes import NodeFault
 from .world import FaultWorld
 
 

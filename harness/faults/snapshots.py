@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .fault import NodeCommand
+from .commands import NodeCommand
 
 
 class Compact(NodeCommand, frozen=True, kw_only=True, tag="compact"):
