@@ -1,8 +1,8 @@
 """The catalog: every kind of fault, by its word.
 
 The kinds of this package stand in `BUILT_IN`. A package beside Foreshock adds its own by an entry point of the group
-`foreshock.faults`, one for each class; whoever reads a plan in which such a fault stands needs that package. No profile
-draws a kind because it is installed: what a seed means does not depend on what is installed.
+`foreshock.faults`, one for each class; a plan in which such a fault stands can be read where that package is installed.
+No profile draws a kind because it is installed: what a seed means does not depend on what is installed.
 
 The module of such a class imports what it builds on (`fault`, `nodes`, `links`, `commands`, `world`), never this one,
 which imports it.

@@ -1,12 +1,12 @@
 """Topologies: which links a partition cuts, as Jepsen's grudges (who refuses to hear whom).
 
-A shape reads the nodes from the left of a drawn order. Each actor has a *seat*: node i of the order sits on
-seat i; clients that were put on the first side sit beside `order[0]`; the other clients sit on the last seat, behind
-all nodes, and so with the rest. A shape is nothing but a rule whether what seat a sends reaches seat b.
+A shape reads the nodes from the left of a drawn order. Each actor has a position: that of node i is i, that of a
+client that was put on the first side is that of `order[0]`, and that of any other client is behind all nodes, with the
+rest. A shape is a rule that says, for two positions, whether a message from the first reaches the second.
 
 | shape | what is cut |
 | --- | --- |
-| `one` | `order[0]` from everybody |
+| `one` | `order[0]` from all others |
 | `halves` | the smaller half, with `order[0]`, from the larger |
 | `majority-minority` | the smallest majority, with `order[0]`, from the others |
 | `minority-third` | less than a third, with `order[0]`, from the others |
@@ -15,7 +15,7 @@ all nodes, and so with the rest. A shape is nothing but a rule whether what seat
 | `one-way-in` | what is sent to `order[0]`: it is deaf and still heard |
 | `one-way-out` | what `order[0]` sends: it hears and is not heard |
 
-Clients beside `order[0]` sit with its half of a bridge (the first one), and see of a ring what `order[0]` sees; the
+Clients beside `order[0]` belong to its half of a bridge (the first one), and see of a ring what `order[0]` sees; the
 other clients see all of a ring. `clients=None` leaves every link of a client alone, as Jepsen does.
 """
 
@@ -27,11 +27,11 @@ from typing import Final
 from .world import Edge
 
 _Reaches = Callable[[int, int, int], bool]
-"""(number of nodes, seat of the source, seat of the target): whether a message gets through."""
+"""(number of nodes, position of the source, position of the target): whether a message gets through."""
 
 
 def _split(first_side: Callable[[int], int]) -> _Reaches:
-    """Two sides: the first `first_side(size)` seats, and the rest."""
+    """Two sides: the first `first_side(size)` positions, and the rest."""
 
     def reaches(size: int, source: int, target: int) -> bool:
         side = first_side(size)
@@ -84,21 +84,21 @@ def edges(
     was resolved), are passed over.
     """
     reaches = _SHAPES[shape]
-    seats = _seats(order, nodes)
-    size = len(seats)
+    positions = _positions(order, nodes)
+    size = len(positions)
     cut = [
         (source, target)
-        for source, a in seats.items()
-        for target, b in seats.items()
+        for source, a in positions.items()
+        for target, b in positions.items()
         if a != b and not reaches(size, a, b)
     ]
     for client in all_clients if clients is not None else ():
         beside_first = clients is not None and client in clients
-        seat = (1 if shape == "bridge" else 0) if beside_first else size
-        for node, other in seats.items():
-            if seat != other and not reaches(size, seat, other):
+        position = (1 if shape == "bridge" else 0) if beside_first else size
+        for node, other in positions.items():
+            if position != other and not reaches(size, position, other):
                 cut.append((client, node))
-            if seat != other and not reaches(size, other, seat):
+            if position != other and not reaches(size, other, position):
                 cut.append((node, client))
     return tuple(sorted(cut))
 
@@ -121,6 +121,6 @@ def shapes_for(size: int) -> tuple[str, ...]:
     )
 
 
-def _seats(order: Sequence[str], nodes: Sequence[str]) -> dict[str, int]:
+def _positions(order: Sequence[str], nodes: Sequence[str]) -> dict[str, int]:
     known = [name for name in order if name in nodes]
-    return {name: seat for seat, name in enumerate(dict.fromkeys([*known, *nodes]))}
+    return {name: position for position, name in enumerate(dict.fromkeys([*known, *nodes]))}

@@ -6,14 +6,14 @@
 | degrading | safe, but may stay unavailable: liveness is not judged |
 | breaking | wrong in the named way, and in no other: an assumption of the options that run is violated |
 
-The class is computed, never stored: whoever edits a plan cannot forget it. It is **monotone**: removing or shortening a
-fault never makes the class worse, adds a reason or widens what is allowed, because each reason is a claim about *some*
-fault (or about the options) and never about the lack of one. Shrinking relies on that.
+The class is computed and never stored, so an edited plan cannot have the wrong one. It is **monotone**: removing or
+shortening a fault never makes the class worse, adds a reason or widens what is allowed, because each reason is a claim
+about *some* fault (or about the options) and never about the lack of one. Shrinking relies on that.
 
 The assumptions, and what breaks them:
 
-* `reads=local` answers from the state of whoever is asked; no clock or quorum has a say, so that stale reads are always
-  allowed.
+* `reads=local` answers from the state of the node that is asked, without clock or quorum, so that stale reads are
+  always allowed.
 * `reads=lease` assumes that each node's monotonic clock runs at a rate in [1/b, b], b being `lease_drift_bound`
   (dissertation 6.4.1). A rate beyond it breaks this, and so does a pause in which the clock stands still, for it is a
   rate of zero. Steps of the wall clock do not. A plan that states no bound has promised nothing about rates: b counts

@@ -1,6 +1,6 @@
-"""What an onlooker knows of the cluster from its trace: who leads, who voted, who has come how far.
+"""The observer: what the trace says of the cluster. Who leads, who voted, and how far each replica is.
 
-Faults that aim at a role ask here when they begin. Nothing in here is told to a node.
+Faults that aim at a role ask here when they begin. No node is told any of it.
 """
 
 from __future__ import annotations
@@ -17,39 +17,37 @@ class Observer:
 
     def __init__(
         self,
-        replicas: tuple[str, ...],
+        nodes: tuple[str, ...],
         is_up: Callable[[str], bool],
         progress: Callable[[str, str], tuple[int, int, bytes]],
     ) -> None:
         """`progress` gives what (group, actor) has committed and applied, and its state; the invariants follow that."""
-        self._replicas = replicas
+        self._nodes = nodes
         self._is_up = is_up
         self._progress = progress
         self._roles: dict[tuple[str, str], tuple[str, int]] = {}  # (group, actor) -> (role, term)
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
         self.on_leader: Callable[[str], None] = lambda group: None
-        """Called with the group when a replica takes office."""
+        """Called with the group when a replica becomes leader."""
         self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
-        self.terms: dict[str, int] = {}  # group -> highest term seen
 
     def handlers(self) -> dict[str, Callable[[int, Row], None]]:
         """What to call for which kind of row."""
         return {
             "start": self._on_start,
             "role": self._on_role,
-            "term": self._on_term,
             "vote": self._on_vote,
             "config": self._on_config,
         }
 
     def applied(self, group: str, actor: str) -> tuple[int, bytes] | None:
-        """The last index that a replica has applied in this life, and the digest of its state there."""
+        """The last index that a replica has applied in this incarnation, and the digest of its state there."""
         _, index, state = self._progress(group, actor)
         return (index, state) if index else None
 
     def committed(self, group: str, actor: str) -> int:
-        """What a replica knows in this life to be committed."""
+        """What a replica knows in this incarnation to be committed."""
         return self._progress(group, actor)[0]
 
     def leader(self, group: str = "g0") -> str | None:
@@ -62,17 +60,17 @@ class Observer:
         return best[1] if best is not None else None
 
     def holders(self, role: str, group: str = "g0") -> tuple[str, ...]:
-        """Who holds `@leader`, `@voter`, `@follower` or `@majority` now, if anybody."""
+        """Who holds `@leader`, `@voter`, `@follower` or `@majority` now; none if no node does."""
         leader = self.leader(group)
         if role == "@leader":
             return (leader,) if leader is not None else ()
         if role == "@voter":
             vote = self._last_vote.get(group)
             return (vote[1],) if vote is not None else ()
-        followers = tuple(name for name in self._replicas if name != leader and self._is_up(name))
+        followers = tuple(name for name in self._nodes if name != leader and self._is_up(name))
         if role == "@follower":
             return followers[:1]
-        majority = len(self._replicas) // 2 + 1
+        majority = len(self._nodes) // 2 + 1
         return followers[:majority] if leader is not None and len(followers) >= majority else ()
 
     def _on_start(self, _: int, row: Row) -> None:
@@ -88,11 +86,6 @@ class Observer:
             self.elections += 1
             self.on_leader(group)
 
-    def _on_term(self, _: int, row: Row) -> None:
-        group, term = row[3], row[4]
-        if term > self.terms.get(group, 0):
-            self.terms[group] = term
-
     def _on_vote(self, _: int, row: Row) -> None:
         _, _, actor, group, term, candidate = row
         if candidate != actor:
@@ -102,7 +95,7 @@ class Observer:
         self.configurations[row[3], row[2]] = tuple(row[5:])
 
     def standing(self) -> dict[tuple[str, str], Standing]:
-        """Where each replica stands now, for whoever judges what comes after."""
+        """Where each replica stands now, for the judgement of what comes after."""
         found = {}
         for (group, actor), (role, term) in self._roles.items():
             commit, index, state = self._progress(group, actor)
@@ -114,7 +107,3 @@ class Observer:
                 state=state,
             )
         return found
-
-    def describe(self) -> dict[str, Any]:
-        """For people."""
-        return {f"{group}/{actor}": role for (group, actor), role in sorted(self._roles.items())}

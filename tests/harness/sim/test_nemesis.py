@@ -206,14 +206,14 @@ def test_a_fault_that_waits_for_its_node_to_come_up_keeps_half_of_its_time(kind:
     assert world.nemesis.finish() == {"down": "effective", "f1": "effective"}
 
 
-def test_a_command_is_asked_for_until_somebody_takes_it() -> None:
+def test_a_command_is_asked_for_until_a_node_takes_it() -> None:
     world, _ = watched(planned(keeps_down("n1"), one("compact", "n1")))
 
     assert world.nemesis.finish() == {"down": "effective", "f1": "effective"}
 
 
 @pytest.mark.parametrize("kind", ["partition", "loss", "clog", "crash", "pause", "transfer"])
-def test_a_fault_at_a_role_that_nobody_holds_has_no_target(kind: str) -> None:
+def test_a_fault_at_a_role_that_no_node_holds_has_no_target(kind: str) -> None:
     parameters: dict[str, Any] = {"target": "@leader"} if kind == "transfer" else {}
     fault = Transfer(**TIMES, id="f1", **parameters) if kind == "transfer" else one(kind, "@leader")
 
@@ -344,7 +344,7 @@ def test_a_total_heal_ends_everything(kind: str) -> None:
 
 @pytest.mark.parametrize("end_ns", [FOREVER, HEAL + 100 * MS])
 @pytest.mark.parametrize("kind", [kind for kind in LASTING_KINDS if kind not in ("clock-step", "clock-strobe")])
-def test_a_partial_heal_keeps_faults_outside_the_core_for_ever(kind: str, end_ns: int) -> None:
+def test_a_partial_heal_keeps_faults_outside_the_healed_set_in_force(kind: str, end_ns: int) -> None:
     """A total heal would hide a livelock that a lasting fault keeps alive."""
 
     def look(world: SimWorld) -> tuple[bool, bool]:
@@ -358,7 +358,7 @@ def test_a_partial_heal_keeps_faults_outside_the_core_for_ever(kind: str, end_ns
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LASTING_KINDS if kind not in ("clock-step", "clock-strobe")])
-def test_a_partial_heal_heals_the_core(kind: str) -> None:
+def test_a_partial_heal_heals_the_healed_set(kind: str) -> None:
     def look(world: SimWorld) -> tuple[bool, ...]:
         host = world.hosts["n1"]
         within = [link for link in links_within(world, HEALED) if "n1" in (link.source, link.target.name)]
@@ -377,7 +377,7 @@ def test_a_partial_heal_heals_the_core(kind: str) -> None:
     assert all(seen[1])
 
 
-def test_a_partial_heal_stops_strobes_in_the_core_only() -> None:
+def test_a_partial_heal_stops_strobes_in_the_healed_set_only() -> None:
     strobe = one("clock-strobe", "n1", "n3", end_ns=FOREVER)
 
     world, _ = watched(planned(strobe, healed=HEALED))
