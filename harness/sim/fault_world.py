@@ -50,6 +50,7 @@ class SimFaultWorld:
         self.nodes, self.clients = plan.nodes, plan.clients
         self.heal_ns = plan.phases.heal_ns
         self.healed = False
+        # These do what the protocol asks as they are.
         self.call_at = kernel.exactly
         self.record = recorder.row
         self.start = processes.start
