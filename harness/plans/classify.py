@@ -59,10 +59,15 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
 def classify(plan: Plan) -> Classification:
     """Compute the class of a plan."""
     breaking = tuple(dict.fromkeys(_broken_assumptions(plan)))
-    degrading = tuple(dict.fromkeys(_hindrances(plan)))
+    degrading = hindrances(plan)
     if breaking:
         return Classification(plan_class="breaking", reasons=breaking + degrading, allowed=STALE_READS)
     return Classification(plan_class="degrading" if degrading else "tolerable", reasons=degrading)
+
+
+def hindrances(plan: Plan) -> tuple[str, ...]:
+    """Why no progress can be expected under a plan, whether or not it also breaks an assumption."""
+    return tuple(dict.fromkeys(_hindrances(plan)))
 
 
 def _broken_assumptions(plan: Plan) -> Iterable[str]:

@@ -5,8 +5,8 @@ replaces one draw and shifts no other. Two values follow from others and are com
 recovery phase, which has to hold the liveness bound, and a heartbeat that would not fit under an explicit election
 timeout.
 
-The order below is the order in which a plan is thought up: who takes part, under which options, on what ground, what
-breaks, what is healed, what clients do, and what the run must have done to count.
+The order below is the order in which a plan is thought up: who takes part, under which options, what breaks, what is
+healed, what clients do, and what the run must have done to count.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from workloads.catalog import WORKLOADS
 from workloads.generator import Event, Generator, evaluate, stagger, time_limit
 from workloads.workload import Workload
 
-from .classify import classify, drift_bound
-from .episodes import Ground, lasting
+from .classify import drift_bound, hindrances
+from .patterns import FaultContext, lasting
 from .plan import (
     Actor,
     Check,
@@ -52,9 +52,9 @@ from .swarm import timetable
 
 _GROUP: Final = "g0"
 _ASSUMED_TIMEOUT_MS: Final = 150
+"""The election timeout of a system that has no such option."""
 _SNAPSHOTS_BY_THEMSELVES: Final = 30
-"""Entries between snapshots up to which compacting on command would mostly find nothing to do."""
-"""The scale of a system without an election timeout to state; ours states one always."""
+"""Entries between snapshots up to which compaction on command would mostly find nothing to do."""
 _ASSUMED_CLIENT_TIMEOUT_MS: Final = 1_000
 _WARMUP_TIMEOUTS: Final = 8
 """Room for a second election, if the first one is split, and for some ops after it."""
@@ -119,13 +119,13 @@ def draw(
     timeout_ns = drawn_options.get("election_timeout_ms", _ASSUMED_TIMEOUT_MS) * MILLISECOND
     phases = _phases(table, effective, timeout_ns, duration_ns)
     clocks = _clocks(open_stream, table, cast, effective)
-    ground = _ground(open_stream, table, cast, clocks, effective, phases, timeout_ns)
+    context = _fault_context(open_stream, table, cast, clocks, effective, phases, timeout_ns)
     # What was drawn decides, not what is explicit: an explicit option changes that option only.
-    ground = msgspec.structs.replace(ground, leases=drawn_options.get("reads") == "lease")
+    context = msgspec.structs.replace(context, lease_reads=drawn_options.get("reads") == "lease")
     if 0 < drawn_options.get("snapshot_threshold", 0) <= _SNAPSHOTS_BY_THEMSELVES:
         fault_kinds = tuple(kind for kind in fault_kinds if kind != "compact")
-    faults = timetable(open_stream, ground, table.menu, table.rhythm, fault_kinds)
-    phases, faults = _heal(open_stream, table, cast, ground, phases, faults, fault_kinds)
+    faults = timetable(open_stream, context, table.patterns, table.pacing, fault_kinds)
+    phases, faults = _heal(open_stream, table, cast, context, phases, faults, fault_kinds)
     node_link = _node_links(open_stream, table, timeout_ns)
     disks = _disks(open_stream, table, cast)
     is_slow = node_link.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
@@ -272,8 +272,8 @@ def _phases(table: Profile, options: Mapping[str, Any], timeout_ns: int, duratio
 
 
 def _clocks(open_stream: Streams, table: Profile, cast: _Cast, options: Mapping[str, Any]) -> Clocks:
-    """Clocks that are wrong from the start, of some nodes, within the leash that holds for leases."""
-    slowest_ppm, fastest_ppm = _leash(options)
+    """Clocks that are wrong from the start, of some nodes, within the bound that leases assume."""
+    slowest_ppm, fastest_ppm = _clock_bound(options)
     actors = {}
     for name in cast.nodes:
         stream = open_stream(f"clocks/{name}")
@@ -285,13 +285,13 @@ def _clocks(open_stream: Streams, table: Profile, cast: _Cast, options: Mapping[
     return Clocks(actors=actors)
 
 
-def _leash(options: Mapping[str, Any]) -> tuple[int, int]:
-    """The slowest and the fastest clock that leases bear."""
+def _clock_bound(options: Mapping[str, Any]) -> tuple[int, int]:
+    """The slowest and the fastest clock rate that leases allow."""
     bound = drift_bound(dict(options))
     return -(-MILLION // bound), MILLION * bound // 1
 
 
-def _ground(
+def _fault_context(
     open_stream: Streams,
     table: Profile,
     cast: _Cast,
@@ -299,13 +299,13 @@ def _ground(
     options: Mapping[str, Any],
     phases: Phases,
     timeout_ns: int,
-) -> Ground:
-    slowest_ppm, fastest_ppm = _leash(options)
-    if table.leash == "beyond":
-        stream = open_stream("faults/leash")
+) -> FaultContext:
+    slowest_ppm, fastest_ppm = _clock_bound(options)
+    if table.clock_bound == "beyond":
+        stream = open_stream("faults/clock-bound")
         slowest_ppm = slowest_ppm * stream.between(100_000, 600_000) // MILLION
         fastest_ppm = min(_LARGE_RATE_PPM, fastest_ppm * stream.between(1_300_000, 3_000_000) // MILLION)
-    return Ground(
+    return FaultContext(
         nodes=cast.nodes,
         voters=cast.nodes,
         clients=cast.clients,
@@ -322,7 +322,7 @@ def _heal(
     open_stream: Streams,
     table: Profile,
     cast: _Cast,
-    ground: Ground,
+    context: FaultContext,
     phases: Phases,
     faults: list[Fault],
     fault_kinds: Sequence[str],
@@ -339,7 +339,7 @@ def _heal(
         )
         for outsider in cast.nodes:
             if outsider not in healed:
-                faults += lasting(open_stream(f"faults/lasting/{outsider}"), ground, outsider, tuple(fault_kinds))
+                faults += lasting(open_stream(f"faults/lasting/{outsider}"), context, outsider, tuple(fault_kinds))
         faults.sort(key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind))
     return phases, [msgspec.structs.replace(fault, id=f"f{number}") for number, fault in enumerate(faults, 1)]
 
@@ -440,7 +440,7 @@ def _final_reads(
 
 def _node_links(open_stream: Streams, table: Profile, timeout_ns: int) -> LinkSpec:
     """Links that leave room for elections; but for some, too slow for the timeout, under which only safety counts."""
-    link: LinkSpec = _choose(open_stream, "links/replica", table.links)
+    link: LinkSpec = _choose(open_stream, "links/node", table.links)
     slow = open_stream("links/too-slow").chance_ppm(_TOO_SLOW_PPM)
     most_ns = timeout_ns * 3 // 10
     if slow or link.delay_max_ns <= most_ns:
@@ -454,7 +454,7 @@ def _disks(open_stream: Streams, table: Profile, cast: _Cast) -> Disks:
     stream = open_stream("disks/slow")
     slow, factor = stream.choice(cast.nodes), stream.between(3, 10)
     actors = {}
-    if table.menu and stream.chance_ppm(150_000) and high_ns <= 2 * MILLISECOND:
+    if table.patterns and stream.chance_ppm(150_000) and high_ns <= 2 * MILLISECOND:
         actors[slow] = DiskSpec(fsync_min_ns=low_ns * factor, fsync_max_ns=high_ns * factor)
     return Disks(default=DiskSpec(fsync_min_ns=low_ns, fsync_max_ns=high_ns), actors=actors)
 
@@ -472,9 +472,9 @@ def _schedule(open_stream: Streams, table: Profile) -> Schedule:
 def _gates(plan: Plan) -> Gates:
     """What a run must have done to count: some ops before the faults and after the heal; without faults, most."""
     planned = sum(len(program.ops) for program in plan.programs)
-    degrading = classify(plan).plan_class == "degrading"
+    wanted = 0 if hindrances(plan) else 1
     return Gates(
-        ok_before=0 if degrading else 1,
+        ok_before=wanted,
         ok_during=planned // 2 if not plan.faults else 0,
-        ok_after=0 if degrading else 1,
+        ok_after=wanted,
     )

@@ -25,7 +25,7 @@ from harness.faults.catalog import AnyFault
 from .migrations import migrate
 
 FORMAT: Final = 2
-DRAW_VERSION: Final = 1
+DRAW_VERSION: Final = 2
 
 
 class BadPlan(ValueError):

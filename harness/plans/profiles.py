@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from .plan import LinkSpec
-from .swarm import Rhythm
+from .swarm import Pacing
 
 MICROSECOND: Final = 1_000
 MILLISECOND: Final = 1_000_000
@@ -34,9 +34,9 @@ def fixed(value: Any) -> Choices:
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What a seed may draw under one name.
 
-    `nodes`, `clients`, `rates` (ops a second of all clients together), `options`, `routing` and the rest are drawn
-    each from a stream of its own. `menu` names the episodes that may come; an empty one means no faults. `leash` says
-    how far clock rates stray: within the drift bound that leases assume, or beyond it.
+    `nodes`, `clients`, `rates` (ops a second of all clients together), `options`, `routing` and the rest are each drawn
+    from a stream of their own. `patterns` names the fault patterns that may occur; without any there are no faults.
+    `clock_bound` says how far clock rates stray: within the drift bound that leases assume, or beyond it.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     clients: Choices
     rates: Choices
     duration_ns: int
-    menu: tuple[str, ...]
-    rhythm: Rhythm = Rhythm(density_ppm=(1_000_000,))
-    leash: Literal["within", "beyond"] = "within"
+    patterns: tuple[str, ...]
+    pacing: Pacing = Pacing(density_ppm=(1_000_000,))
+    clock_bound: Literal["within", "beyond"] = "within"
     options: dict[str, Choices]
     heartbeats: Choices = Choices(((3, 2), (5, 1)))
     routing: Choices
@@ -114,10 +114,21 @@ _PARTITIONS: Final = ("partition", "nested-partitions", "isolate-leader")
 _PACKETS: Final = ("loss", "duplicate", "delay", "reorder", "corrupt", "clog", "swizzle-clog", "slow-node", "bandwidth")
 _CRASHES: Final = ("crash", "crash-loop", "rolling-restart", "power-loss", "client-crash")
 _PAUSES: Final = ("pause", "client-pause")
-_CLOCKS: Final = ("clock-rate", "clock-step", "clock-reset", "clock-strobe", "lease-trap")
+_CLOCKS: Final = ("clock-rate", "clock-step", "clock-reset", "clock-strobe", "isolated-leader-slow-clock")
 _ADMINISTRATION: Final = ("transfer", "forced-election", "compact", "membership")
-_HANDOVERS: Final = ("dozing-leader", "deaf-handover", "laggards", "recount", "relay")
-_STORIES: Final = ("leader-hops", "duel", "amnesia", *_HANDOVERS)
+_LEADERSHIP: Final = (
+    "paused-leader-stale-acks",
+    "one-way-cut-during-transfer",
+    "lagging-follower-elected",
+    "stale-votes",
+    "snapshot-across-leaders",
+)
+_COMPOUND: Final = (
+    "leader-crash-after-minority-append",
+    "contending-candidates",
+    "lease-forgotten-on-restart",
+    *_LEADERSHIP,
+)
 
 _NODES: Final = Choices(((1, 3), (2, 4), (3, 40), (4, 6), (5, 40), (6, 3), (7, 4)))
 _CLIENTS: Final = Choices(((2, 10), (3, 25), (5, 40), (8, 25)))
@@ -134,16 +145,19 @@ _PROCESSING_NS: Final = Choices(((0, 30), (200 * MICROSECOND, 40), (2 * MILLISEC
 def _swarm_like(
     name: str,
     summary: str,
-    menu: tuple[str, ...],
+    patterns: tuple[str, ...],
     density_ppm: tuple[int, ...],
     *,
-    leash: Literal["within", "beyond"] = "within",
+    clock_bound: Literal["within", "beyond"] = "within",
     options: dict[str, Choices] | None = None,
     wrong_clocks_ppm: int = 300_000,
     busy: bool = False,
 ) -> Profile:
-    """A profile over the common tables. A busy one has more clients that ask more often and whomever they like: what a
-    lease gets wrong shows for a fraction of an election timeout, and somebody has to look."""
+    """A profile over the common tables.
+
+    A busy one has more clients, which send more ops, to any node: a stale lease read is possible for a fraction of an
+    election timeout only, and is found only if a client reads in that time.
+    """
     return Profile(
         name=name,
         summary=summary,
@@ -151,9 +165,9 @@ def _swarm_like(
         clients=_BUSY_CLIENTS if busy else _CLIENTS,
         rates=_BUSY_RATES if busy else _RATES,
         duration_ns=10 * SECOND,
-        menu=menu,
-        rhythm=Rhythm(density_ppm=density_ppm),
-        leash=leash,
+        patterns=patterns,
+        pacing=Pacing(density_ppm=density_ppm),
+        clock_bound=clock_bound,
         options=_OPTIONS | (options or {}),
         routing=_BUSY_ROUTING if busy else _ROUTING,
         links=_LINKS,
@@ -172,7 +186,7 @@ CALM: Final = Profile(
     clients=fixed(5),
     rates=fixed(50),
     duration_ns=30 * SECOND,
-    menu=(),
+    patterns=(),
     options=_CALM_OPTIONS,
     heartbeats=fixed(3),
     routing=fixed("leader"),
@@ -202,13 +216,13 @@ PROFILES: Final[dict[str, Profile]] = {
         _swarm_like(
             "crashes",
             "crashes and restarts: one, several, all, in loops, in the middle of a write; clients too",
-            (*_CRASHES, "leader-hops"),
+            (*_CRASHES, "leader-crash-after-minority-append"),
             (400_000, 700_000),
         ),
         _swarm_like(
             "clocks",
             "rates within the bound that leases assume, steps, strobes and resets, under partitions and pauses",
-            (*_CLOCKS, *_PARTITIONS, "pause", "amnesia"),
+            (*_CLOCKS, *_PARTITIONS, "pause", "lease-forgotten-on-restart"),
             (400_000, 700_000),
             options=_LEASES,
             wrong_clocks_ppm=700_000,
@@ -217,9 +231,9 @@ PROFILES: Final[dict[str, Profile]] = {
         _swarm_like(
             "beyond-clocks",
             "rates beyond the bound that leases assume, leaders stopped with their clocks: lease reads may be stale",
-            (*_CLOCKS, *_PARTITIONS, "pause", "frozen-leader"),
+            (*_CLOCKS, *_PARTITIONS, "pause", "isolated-leader-stopped-clock"),
             (500_000, 800_000),
-            leash="beyond",
+            clock_bound="beyond",
             options=_LEASES,
             wrong_clocks_ppm=700_000,
             busy=True,
@@ -227,14 +241,23 @@ PROFILES: Final[dict[str, Profile]] = {
         _swarm_like(
             "membership",
             "voters and learners come and go, leadership moves, logs are compacted, under partitions and crashes",
-            (*_ADMINISTRATION, *_PARTITIONS, "crash", "crash-loop", "leader-hops", "duel", "delay", "loss"),
+            (
+                *_ADMINISTRATION,
+                *_PARTITIONS,
+                "crash",
+                "crash-loop",
+                "leader-crash-after-minority-append",
+                "contending-candidates",
+                "delay",
+                "loss",
+            ),
             (400_000, 700_000),
             options={"snapshot_threshold": Choices(((200, 20), (30, 40), (5, 40)))},
         ),
         _swarm_like(
             "swarm",
             "a random subset of everything that a correct system must survive",
-            (*_PARTITIONS, *_PACKETS, *_CRASHES, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_STORIES),
+            (*_PARTITIONS, *_PACKETS, *_CRASHES, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_COMPOUND),
             (100_000, 180_000, 300_000),
         ),
     )

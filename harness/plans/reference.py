@@ -1,4 +1,4 @@
-"""The reference of faults, shapes, episodes, profiles and workloads, made from the code itself.
+"""The reference of faults, shapes, fault patterns, profiles and workloads, made from the code itself.
 
     python -m harness.plans.reference faults > docs/faults.md
     python -m harness.plans.reference workloads > docs/workloads.md
@@ -21,8 +21,8 @@ from harness.faults.catalog import BUILT_IN
 from harness.faults.fault import Fault
 from workloads.catalog import WORKLOADS
 
-from . import classify, episodes
-from .episodes import EPISODES
+from . import classify, patterns
+from .patterns import PATTERNS
 from .profiles import PROFILES, Choices, Profile
 
 _COMMON: Final = ("id", "begin_ns", "end_ns")
@@ -40,9 +40,9 @@ def faults_page() -> str:
         *(_kind(kind) for kind in BUILT_IN),
         "## Shapes of partitions",
         _prose(topologies),
-        "## Episodes",
-        _prose(episodes),
-        _table(("episode", "kinds of faults", "nodes at least", "what it does"), _episode_rows()),
+        "## Fault patterns",
+        _prose(patterns),
+        _table(("pattern", "kinds of faults", "nodes at least", "what it does"), _pattern_rows()),
         "## Profiles",
         "A profile says what a seed may draw. Weights are relative to each other.",
         *(_profile(profile) for profile in PROFILES.values()),
@@ -104,10 +104,10 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return f"`{msgspec.json.encode(field.default).decode()}`"
 
 
-def _episode_rows() -> Iterable[tuple[Any, ...]]:
-    for episode in EPISODES.values():
-        summary = _prose(episode.draw).split("\n\n")[0]
-        yield episode.name, ", ".join(episode.kinds), episode.nodes_min, summary
+def _pattern_rows() -> Iterable[tuple[Any, ...]]:
+    for pattern in PATTERNS.values():
+        summary = _prose(pattern.draw).split("\n\n")[0]
+        yield pattern.name, ", ".join(pattern.kinds), pattern.nodes_min, summary
 
 
 def _profile(profile: Profile) -> str:
@@ -128,9 +128,9 @@ def _profile_rows(profile: Profile) -> dict[str, str]:
         "clients": _choices(profile.clients),
         "ops a second, of all clients": _choices(profile.rates),
         "fault phase": f"{profile.duration_ns // 1_000_000_000} s",
-        "episodes": ", ".join(profile.menu) or "none",
-        "each of them enabled in": " or ".join(f"{ppm // 10_000} %" for ppm in profile.rhythm.density_ppm),
-        "clock rates": f"{profile.leash} the bound that leases assume",
+        "fault patterns": ", ".join(profile.patterns) or "none",
+        "each of them enabled in": " or ".join(f"{ppm // 10_000} %" for ppm in profile.pacing.density_ppm),
+        "clock rates": f"{profile.clock_bound} the bound that leases assume",
         "routing": _choices(profile.routing),
         "ties": _choices(profile.policy),
         "partial heal": f"{profile.partial_heal_ppm // 10_000} %",

@@ -1,15 +1,16 @@
-"""The timetable: which episodes a plan has, and when.
+"""The timetable: which fault patterns a plan has, and when.
 
-Drawn in the swarm manner (Groce et al., ISSTA 2012): each seed enables a random subset of what the profile may do, each
-with a rhythm of its own. A plan with a few kinds of faults finds more than one with a little of everything, because the
-kinds hide each other's effects: with all links lossy nobody stays leader for long enough to be deposed.
+It is drawn as in swarm testing (Groce et al., ISSTA 2012): each seed enables a random subset of the profile's patterns,
+and each enabled pattern has its own mean gap between occurrences. A plan with a few kinds of faults finds more than one
+with a little of every kind, because the kinds hide each other's effects: when all links are lossy, no node leads for
+long enough to be deposed.
 
-Every episode has streams of its own, one that decides whether it is enabled, one that draws what it does. What one kind
-does, or that a system knows no such kind, changes nothing for the others.
+Every pattern has two streams: one decides whether it is enabled, the other draws what it does. What one pattern draws,
+or that a system does not support one, changes nothing for the others.
 
-When all are drawn, what cannot bite is taken out: nobody is killed or stopped who is down or stopped already. And
-since a role may have no holder just then, one fault of each kind is aimed at somebody by name: a run in which a kind
-never bit says nothing, and is counted as nothing.
+Two passes follow over the drawn faults. `without_overlaps` removes what would have no effect: a crash or a pause of a
+node that is already down or paused. `ensure_hit` gives one fault of each kind a target by name, because a role may have
+no holder at that moment, and a run in which a kind of fault never had an effect does not count.
 """
 
 from __future__ import annotations
@@ -24,21 +25,20 @@ from harness.faults.fault import ROLES, Fault
 from harness.faults.partitions import Partition
 from harness.faults.pauses import Pause
 
-from .episodes import EPISODES, Episode, Ground
+from .patterns import PATTERNS, FaultContext, Pattern
 from .rng import Streams
 
 FAULTS: Final = 80
-"""So many faults a plan has at most; the latest are left out."""
-
+"""Maximum number of faults of a plan; later ones are dropped."""
 
 _MILLISECOND: Final = 1_000_000
 
 
-class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
-    """How many kinds a profile enables, and how often each one comes.
+class Pacing(msgspec.Struct, frozen=True, kw_only=True):
+    """How many patterns a profile enables, and how often each one occurs.
 
-    `density_ppm` are the chances, of which a seed draws one, with which each episode is enabled. The mean gap between
-    two episodes of a kind is log-uniform between so many election timeouts.
+    A seed draws one of `density_ppm`: the probability with which each pattern is enabled. The mean gap between two
+    occurrences of a pattern is log-uniform in `gap_timeouts`, in units of the election timeout.
     """
 
     density_ppm: tuple[int, ...]
@@ -46,58 +46,58 @@ class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def timetable(
-    streams: Streams, ground: Ground, menu: Sequence[str], rhythm: Rhythm, kinds: Sequence[str]
+    streams: Streams, context: FaultContext, patterns: Sequence[str], pacing: Pacing, kinds: Sequence[str]
 ) -> list[Fault]:
     """Draw the faults of a plan, without ids, sorted by begin."""
     possible = {
-        name: EPISODES[name]
-        for name in menu
-        if set(EPISODES[name].kinds) <= set(kinds) and EPISODES[name].nodes_min <= len(ground.nodes)
+        name: PATTERNS[name]
+        for name in patterns
+        if set(PATTERNS[name].kinds) <= set(kinds) and PATTERNS[name].nodes_min <= len(context.nodes)
     }
     faults = [
         fault
-        for episode in _enabled(streams, ground, menu, possible, rhythm)
-        for fault in _rounds(streams, ground, episode, rhythm)
+        for pattern in _enabled(streams, context, patterns, possible, pacing)
+        for fault in _occurrences(streams, context, pattern, pacing)
     ]
-    return sure(streams, ground, settled(faults)[:FAULTS])
+    return ensure_hit(streams, context, without_overlaps(faults)[:FAULTS])
 
 
-def _odds(episode: Episode, ground: Ground) -> int:
-    return episode.lease_odds if ground.leases and episode.lease_odds else episode.odds
+def _weight(pattern: Pattern, context: FaultContext) -> int:
+    return pattern.lease_weight if context.lease_reads and pattern.lease_weight else pattern.weight
 
 
 def _enabled(
-    streams: Streams, ground: Ground, menu: Sequence[str], possible: Mapping[str, Episode], rhythm: Rhythm
-) -> list[Episode]:
-    """The swarm: some of the episodes, one at least."""
-    density_ppm = streams("faults/density").choice(rhythm.density_ppm)
+    streams: Streams, context: FaultContext, patterns: Sequence[str], possible: Mapping[str, Pattern], pacing: Pacing
+) -> list[Pattern]:
+    """A random subset of the patterns, one at least."""
+    density_ppm = streams("faults/density").choice(pacing.density_ppm)
     enabled = [
-        episode
-        for name, episode in possible.items()
-        if streams(f"faults/{name}/enabled").chance_ppm(density_ppm * _odds(episode, ground))
+        pattern
+        for name, pattern in possible.items()
+        if streams(f"faults/{name}/enabled").chance_ppm(density_ppm * _weight(pattern, context))
     ]
-    return enabled or [possible[name] for name in streams("faults/one").shuffled(menu) if name in possible][:1]
+    return enabled or [possible[name] for name in streams("faults/one").shuffled(patterns) if name in possible][:1]
 
 
-def _rounds(streams: Streams, ground: Ground, episode: Episode, rhythm: Rhythm) -> Iterable[Fault]:
-    stream = streams(f"faults/{episode.name}")
-    low, high = rhythm.gap_timeouts
-    gap_ns = stream.log_uniform(low * ground.timeout_ns, high * ground.timeout_ns) // (4 if episode.brisk else 1)
-    length_ns = ground.end_ns - ground.begin_ns
-    # The first one comes for certain, or an enabled episode with a slow rhythm would mostly not come at all.
-    at_ns = ground.begin_ns + stream.below(max(1, min(gap_ns, length_ns * 3 // 4)))
-    for _ in range(episode.most):
-        if at_ns >= ground.end_ns:
+def _occurrences(streams: Streams, context: FaultContext, pattern: Pattern, pacing: Pacing) -> Iterable[Fault]:
+    stream = streams(f"faults/{pattern.name}")
+    low, high = pacing.gap_timeouts
+    gap_ns = stream.log_uniform(low * context.timeout_ns, high * context.timeout_ns) // pattern.rate_multiplier
+    length_ns = context.end_ns - context.begin_ns
+    # The first occurrence lies within the phase whatever the gap, or a rare pattern would mostly be enabled in vain.
+    at_ns = context.begin_ns + stream.below(max(1, min(gap_ns, length_ns * 3 // 4)))
+    for _ in range(pattern.occurrences_max):
+        if at_ns >= context.end_ns:
             return
-        faults = episode.draw(stream, ground, at_ns)
+        faults = pattern.draw(stream, context, at_ns)
         yield from faults
-        if episode.whole:
+        if pattern.non_overlapping:
             at_ns = max((fault.end_ns for fault in faults), default=at_ns)
-        at_ns += ground.timeout_ns // 4 + stream.exponential(gap_ns)
+        at_ns += context.timeout_ns // 4 + stream.exponential(gap_ns)
 
 
-def settled(faults: Iterable[Fault]) -> list[Fault]:
-    """Sort by begin, and leave out who would be killed or stopped while a fault already keeps them so."""
+def without_overlaps(faults: Iterable[Fault]) -> list[Fault]:
+    """Sort by begin, and remove crashes and pauses of targets that another crash or pause still holds."""
     kept: list[Fault] = []
     busy_until: dict[str, int] = {}
     for fault in sorted(map(_in_milliseconds, faults), key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind)):
@@ -114,26 +114,26 @@ def settled(faults: Iterable[Fault]) -> list[Fault]:
     return kept
 
 
-def sure(streams: Streams, ground: Ground, faults: Sequence[Fault]) -> list[Fault]:
-    """Where all faults of a kind are aimed at roles, aim the last one by name, at somebody who is not down then."""
-    certain = list(faults)
+def ensure_hit(streams: Streams, context: FaultContext, faults: Sequence[Fault]) -> list[Fault]:
+    """Where all faults of a kind target roles, let the last one target a node by name that is not down then."""
+    result = list(faults)
     last_of: dict[str, int] = {}
     for place, fault in enumerate(faults):
-        last_of[fault.kind] = -1 if last_of.get(fault.kind) == -1 or not _aims_at_role(fault) else place
+        last_of[fault.kind] = -1 if last_of.get(fault.kind) == -1 or not _targets_role(fault) else place
     for kind, place in last_of.items():
         if place >= 0:
             fault = faults[place]
-            order = streams(f"faults/sure/{kind}").shuffled(ground.nodes)
-            free = [name for name in order if not _is_down(name, fault, certain)]
+            order = streams(f"faults/ensure-hit/{kind}").shuffled(context.nodes)
+            free = [name for name in order if not _is_down(name, fault, result)]
             if not free:
                 continue
             field = "order" if isinstance(fault, Partition) else "targets"
             named = (free[0], *(name for name in order if name != free[0])) if field == "order" else (free[0],)
-            certain[place] = msgspec.structs.replace(fault, **{field: named})
-    return certain
+            result[place] = msgspec.structs.replace(fault, **{field: named})
+    return result
 
 
-def _aims_at_role(fault: Fault) -> bool:
+def _targets_role(fault: Fault) -> bool:
     aim = fault.order[:1] if isinstance(fault, Partition) else getattr(fault, "targets", ())
     return any(name in ROLES for name in aim)
 
@@ -147,7 +147,7 @@ def _is_down(name: str, when: Fault, faults: Iterable[Fault]) -> bool:
 
 
 def _in_milliseconds(fault: Fault) -> Fault:
-    """Round begin and end down: nobody needs to read, or to shrink, the digits behind."""
+    """Round begin and end down to milliseconds: finer times are harder to read and to shrink, and find no more."""
     return msgspec.structs.replace(
         fault,
         begin_ns=fault.begin_ns // _MILLISECOND * _MILLISECOND,

@@ -89,7 +89,7 @@ def quiet(*faults: Fault) -> Plan:
     with Checkouts() as checkouts:
         able = abilities_of(systems(bind("raft_impl", checkouts)).values())
     plan = draw(
-        seed=1, profile="calm", workload="register", options=able.options, duration_ns=4_000 * MILLISECOND_NS, rate=200
+        seed=2, profile="calm", workload="register", options=able.options, duration_ns=4_000 * MILLISECOND_NS, rate=200
     )
     return msgspec.structs.replace(plan, faults=faults, disks=UNEVEN_DISKS)
 

@@ -114,7 +114,7 @@ def test_an_explicit_workload_or_rate_leaves_the_faults_alone(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_kind_of_fault_that_a_system_lacks_leaves_the_other_episodes_alone(seed: int) -> None:
+def test_a_kind_of_fault_that_a_system_lacks_leaves_the_other_patterns_alone(seed: int) -> None:
     rich = drawn(seed)
     poor = drawn(seed, fault_kinds=[kind for kind in KINDS if kind not in ("loss", "duplicate")])
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.faults.catalog import KINDS
 from harness.faults.topologies import SHAPES
-from harness.plans.episodes import EPISODES
+from harness.plans.patterns import PATTERNS
 from harness.plans.profiles import PROFILES
 from harness.plans.reference import PAGES
 from workloads.catalog import WORKLOADS
@@ -23,8 +23,8 @@ def test_the_page_in_docs_is_what_the_code_says(page: str) -> None:
     assert (DOCS / f"{page}.md").read_text() == PAGES[page]()
 
 
-@pytest.mark.parametrize("word", [*KINDS, *SHAPES, *EPISODES, *PROFILES])
-def test_every_kind_shape_episode_and_profile_is_on_the_page(word: str) -> None:
+@pytest.mark.parametrize("word", [*KINDS, *SHAPES, *PATTERNS, *PROFILES])
+def test_every_kind_shape_pattern_and_profile_is_on_the_page(word: str) -> None:
     text = PAGES["faults"]()
 
     assert any(mark in text for mark in (f"### {word}\n", f"| `{word}` |", f"| {word} |"))
@@ -38,6 +38,6 @@ def test_every_workload_and_variant_is_on_the_page(name: str) -> None:
     assert all(f"| {variant.name} |" in text for variant in WORKLOADS[name].variants)
 
 
-@pytest.mark.parametrize("name", tuple(EPISODES))
-def test_every_episode_says_what_it_does(name: str) -> None:
-    assert inspect.getdoc(EPISODES[name].draw)
+@pytest.mark.parametrize("name", tuple(PATTERNS))
+def test_every_pattern_says_what_it_does(name: str) -> None:
+    assert inspect.getdoc(PATTERNS[name].draw)

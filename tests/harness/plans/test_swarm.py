@@ -1,4 +1,4 @@
-"""The timetable: episodes stay on their ground, faults that cannot bite go, one of each kind is aimed by name."""
+"""The timetable: patterns keep to their context, faults without effect go, one of each kind has a target by name."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from harness.faults.fault import Fault
 from harness.faults.packets import Clog
 from harness.faults.partitions import Partition
 from harness.faults.pauses import Pause
-from harness.plans.episodes import EPISODES, Ground
+from harness.plans.patterns import PATTERNS, FaultContext
 from harness.plans.profiles import PROFILES
 from harness.plans.rng import Stream, streams
-from harness.plans.swarm import settled, sure, timetable
+from harness.plans.swarm import ensure_hit, timetable, without_overlaps
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 
 
-def ground(nodes: int = 5, clients: int = 3) -> Ground:
+def context(nodes: int = 5, clients: int = 3) -> FaultContext:
     """Ten seconds, one second in, with leases' bound 1.05."""
     names = tuple(f"n{number}" for number in range(1, nodes + 1))
-    return Ground(
+    return FaultContext(
         nodes=names,
         voters=names,
         clients=tuple(f"c{number}" for number in range(1, clients + 1)),
@@ -44,16 +44,16 @@ def when(begin_ms: int, end_ms: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "nodes"),
-    [(episode.name, size) for episode in EPISODES.values() for size in (1, 2, 3, 5, 7) if size >= episode.nodes_min],
+    [(pattern.name, size) for pattern in PATTERNS.values() for size in (1, 2, 3, 5, 7) if size >= pattern.nodes_min],
 )
-def test_an_episode_gives_what_it_declares_and_keeps_to_its_ground(name: str, nodes: int) -> None:
-    episode, here = EPISODES[name], ground(nodes, clients=1 + nodes // 2)
+def test_a_pattern_gives_what_it_declares_and_keeps_to_its_context(name: str, nodes: int) -> None:
+    pattern, here = PATTERNS[name], context(nodes, clients=1 + nodes // 2)
 
     for seed in range(40):
         stream = Stream(seed, name)
         at_ns = here.begin_ns + stream.below(here.end_ns - here.begin_ns)
-        faults = episode.draw(stream, here, at_ns)
-        assert {fault.kind for fault in faults} <= set(episode.kinds)
+        faults = pattern.draw(stream, here, at_ns)
+        assert {fault.kind for fault in faults} <= set(pattern.kinds)
         assert all(at_ns <= fault.begin_ns <= fault.end_ns <= here.end_ns for fault in faults)
         assert len(faults) <= 20
         for fault in faults:
@@ -61,40 +61,40 @@ def test_an_episode_gives_what_it_declares_and_keeps_to_its_ground(name: str, no
                 assert here.slowest_ppm <= fault.rate_ppm <= here.fastest_ppm
 
 
-@pytest.mark.parametrize("name", tuple(EPISODES))
-def test_every_episode_happens_and_all_its_kinds_occur(name: str) -> None:
+@pytest.mark.parametrize("name", tuple(PATTERNS))
+def test_every_pattern_happens_and_all_its_kinds_occur(name: str) -> None:
     kinds = {
-        fault.kind for seed in range(60) for fault in EPISODES[name].draw(Stream(seed, name), ground(), 2 * SECOND)
+        fault.kind for seed in range(60) for fault in PATTERNS[name].draw(Stream(seed, name), context(), 2 * SECOND)
     }
 
-    assert set(EPISODES[name].kinds) == kinds
+    assert set(PATTERNS[name].kinds) == kinds
 
 
-def test_every_episode_is_on_the_menu_of_some_profile() -> None:
-    assert set(EPISODES) == {name for profile in PROFILES.values() for name in profile.menu}
+def test_every_pattern_is_in_some_profile() -> None:
+    assert set(PATTERNS) == {name for profile in PROFILES.values() for name in profile.patterns}
 
 
-@pytest.mark.parametrize("profile", [profile for profile in PROFILES.values() if profile.menu])
+@pytest.mark.parametrize("profile", [profile for profile in PROFILES.values() if profile.patterns])
 def test_a_system_without_faults_gets_none(profile: Any) -> None:
-    assert timetable(streams(1), ground(), profile.menu, profile.rhythm, kinds=()) == []
+    assert timetable(streams(1), context(), profile.patterns, profile.pacing, kinds=()) == []
 
 
 @pytest.mark.parametrize("kind", tuple(KINDS))
 def test_only_the_kinds_that_a_system_knows_are_drawn(kind: str) -> None:
-    menu, rhythm = PROFILES["swarm"].menu, PROFILES["swarm"].rhythm
+    patterns, pacing = PROFILES["swarm"].patterns, PROFILES["swarm"].pacing
 
     for seed in range(10):
-        faults = timetable(streams(seed), ground(), menu, rhythm, kinds=(kind,))
+        faults = timetable(streams(seed), context(), patterns, pacing, kinds=(kind,))
         assert {kind} >= {fault.kind for fault in faults}
 
 
-def test_nobody_is_killed_who_is_down_and_the_others_still_are() -> None:
+def test_a_target_that_is_down_is_not_killed_and_the_others_still_are() -> None:
     first = Crash(**when(100, 300), targets=("n1", "n2"))
     both = Crash(**when(200, 400), targets=("n2", "n3"))
     again = Pause(**when(250, 280), targets=("n1",))
     later = Pause(**when(300, 350), targets=("n1",))
 
-    kept = settled([later, again, both, first])
+    kept = without_overlaps([later, again, both, first])
 
     assert [first, Crash(**when(200, 400), targets=("n3",)), later] == kept
 
@@ -102,30 +102,30 @@ def test_nobody_is_killed_who_is_down_and_the_others_still_are() -> None:
 def test_other_faults_may_overlap_as_they_like() -> None:
     faults = [Clog(**when(begin, 500), targets=("n1",)) for begin in (100, 200, 300)]
 
-    assert faults == settled(faults)
+    assert faults == without_overlaps(faults)
 
 
 def test_times_are_whole_milliseconds_and_what_lasts_less_is_nothing() -> None:
     long = Clog(id="", begin_ns=1_999_999, end_ns=5_000_001, targets=("n1",))
     short = Clog(id="", begin_ns=1_100_000, end_ns=1_900_000, targets=("n1",))
 
-    assert [Clog(**when(1, 5), targets=("n1",))] == settled([long, short])
+    assert [Clog(**when(1, 5), targets=("n1",))] == without_overlaps([long, short])
 
 
-def test_the_last_of_a_kind_is_aimed_by_name_when_all_aim_at_roles() -> None:
+def test_the_last_of_a_kind_has_a_target_by_name_when_all_target_roles() -> None:
     first, last = Crash(**when(100, 300), targets=("@leader",)), Crash(**when(500, 900), targets=("@voter",))
 
-    made = sure(streams(1), ground(), [first, last])
+    made = ensure_hit(streams(1), context(), [first, last])
 
     assert first == made[0]
-    assert made[1].targets[0] in ground().nodes  # type: ignore[union-attr]
+    assert made[1].targets[0] in context().nodes  # type: ignore[union-attr]
 
 
-def test_who_is_aimed_at_by_name_is_not_down_then() -> None:
+def test_a_target_by_name_is_not_down_then() -> None:
     down = [Crash(**when(400, 950), targets=(name,)) for name in ("n1", "n2", "n3", "n4")]
     aimed = ClockRate(**when(500, 900), targets=("@leader",), rate_ppm=1_000_001)
 
-    made = sure(streams(1), ground(), [*down, aimed])
+    made = ensure_hit(streams(1), context(), [*down, aimed])
 
     assert ClockRate(**when(500, 900), targets=("n5",), rate_ppm=1_000_001) == made[-1]
 
@@ -138,5 +138,5 @@ def test_who_is_aimed_at_by_name_is_not_down_then() -> None:
         [],
     ],
 )
-def test_nothing_is_changed_when_one_is_aimed_by_name_already(faults: list[Fault]) -> None:
-    assert faults == sure(streams(1), ground(), faults)
+def test_nothing_is_changed_when_one_has_a_target_by_name_already(faults: list[Fault]) -> None:
+    assert faults == ensure_hit(streams(1), context(), faults)
