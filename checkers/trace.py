@@ -8,15 +8,13 @@ An event in memory is a plain tuple, because a run makes a hundred thousand of t
 and `fields` are the values that `FIELDS[kind]` names, in that order. A row's index is its position in the sequence.
 `as_event` turns a row into the dictionary that `trace.jsonl` holds, one JSON object a line.
 
-The list of kinds is closed and versioned. Digests are 8 bytes (16 hexadecimal digits in JSON).
+The list of kinds is closed. Digests are 8 bytes (16 hexadecimal digits in JSON).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-
-TRACE_VERSION: Final = 1
 
 Row = tuple[Any, ...]
 """(time_ns, kind, actor, *fields)"""
@@ -49,7 +47,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "clock": ("what", "value"),
     "fault-begin": ("fault", "kind", "targets"),
     "fault-end": ("fault", "kind", "outcome"),
-    "probe": ("name",),
+    "mark": ("name",),  # a rare event that runs should reach; `Outcome.marks` counts them
     "note": ("group", "text"),
     # a line of the history stands in the same sequence
     "op": ("op",),

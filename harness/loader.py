@@ -36,7 +36,7 @@ from typing import Any, Final, NoReturn
 
 from .errors import BadInput, ForbiddenInSimulation
 
-SURFACE_VERSION: Final = 1
+SURFACE_VERSION: Final = 2
 """The version of `raft_impl.surface` that the adapter speaks."""
 
 _SURFACE_NAMES: Final = ("OPTIONS", "kind_of", "make_client", "make_server", "resolve")
@@ -111,7 +111,9 @@ def _check_surface(alias: str, directory: Path) -> None:
     version = getattr(surface, "SURFACE_VERSION", None)
     where = str(directory / "surface.py")
     if version != SURFACE_VERSION:
-        raise BadInput(f"SURFACE_VERSION {version}", f"SURFACE_VERSION {SURFACE_VERSION}", where)
+        raise BadInput(
+            f"SURFACE_VERSION {version}", f"SURFACE_VERSION {SURFACE_VERSION}, or the harness of the same commit", where
+        )
     missing = [name for name in _SURFACE_NAMES if not hasattr(surface, name)]
     if missing:
         raise BadInput(f"no {', '.join(missing)}", expected, where)

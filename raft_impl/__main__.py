@@ -37,7 +37,7 @@ EXIT_FAILED: Final = 1
 EXIT_UNKNOWN: Final = 2
 EXIT_BAD_ARGUMENTS: Final = 254
 
-_LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "probe"})
+_LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "mark"})
 """Kinds of notes that are worth a line in the log of a live node."""
 
 

@@ -6,8 +6,8 @@ is a value of plain types, or an object with the methods named here:
 * a *server* satisfies `runtime.env.Served`, and has `await start()`, `command(group, name, arguments)` and `inspect()`;
   `start` raises `Corrupt` when it rightly refuses, and `DiskFailed` comes out of `start` or `sync`;
 * a *client* has `await open()`, `await call(f, key, value)` and `close()`, with the outcomes of `errors`;
-* notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("probe", name)` with a name
-  of `PROBES`.
+* notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("mark", name)` with a name
+  of `MARKS`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .machines import CATALOG
 from .runtime.client import Client
 from .runtime.durable import DurableReader
 from .runtime.env import Environment
+from .runtime.marks import MARKS
 from .runtime.member import GroupSpec
 from .runtime.node import Server
 from .runtime.options import OPTIONS, Option, resolve
-from .runtime.probes import PROBES
 from .runtime.rehearsal import describe_frame, prepare_disk
 from .runtime.wire import kind_of
 
-SURFACE_VERSION: Final = 1
+SURFACE_VERSION: Final = 2
 
 MACHINES: Final[tuple[str, ...]] = tuple(CATALOG)
 """Names of the machines a group can replicate."""
@@ -68,8 +68,8 @@ def durable_reader() -> DurableReader:
 
 __all__ = [
     "MACHINES",
+    "MARKS",
     "OPTIONS",
-    "PROBES",
     "ROUTINGS",
     "SURFACE_VERSION",
     "Client",

@@ -48,7 +48,7 @@ def run_document(outcome: Outcome, *, run: str | None, path: str | None, provena
         "binding": outcome.binding,
         "code_digest": outcome.code_digest,
         "provenance": msgspec.to_builtins(provenance),
-        "probes": outcome.probes,
+        "marks": outcome.marks,
         "metrics": outcome.metrics,
     }
 

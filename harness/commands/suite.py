@@ -205,8 +205,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
         canary = summary["canary"]
         outcome = f"found at seed {canary['seed']}" if canary["found"] else f"MISSED in {canary['seeds_tried']} seeds"
         click.echo(f"canary    {canary['name']}: {outcome}")
-    if summary["probes_never_hit"]:
-        click.echo(f"never     {', '.join(summary['probes_never_hit'])}")
+    if summary["marks_never_hit"]:
+        click.echo(f"never     {', '.join(summary['marks_never_hit'])}")
     _print_failures(summary["failures"])
     for unknown in summary["unknown"]:
         click.echo(f"\nunknown, {unknown['runs']} runs: {unknown['reason']}\n    {unknown['reproduce']}")

@@ -48,7 +48,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     recovery_ms: float | None
     resolved_options: dict[str, Any]
     code_digest: str
-    probes: dict[str, int]
+    marks: dict[str, int]
     metrics: dict[str, Any]
     stopped: str
 

@@ -242,7 +242,7 @@ class Simulation:
             recovery_ms=self._recovery_ms(),
             resolved_options=self.resolved[next(iter(self.resolved))],
             code_digest="",
-            probes=dict(sorted(world.recorder.probes.items())),
+            marks=dict(sorted(world.recorder.marks.items())),
             metrics=self._metrics(ops["ok"]),
             stopped=world.kernel.why,
         )

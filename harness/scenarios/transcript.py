@@ -20,8 +20,8 @@ from .cast import GROUP
 from .language import write_terms
 from .picture import NodePicture, columns, describe_members, table_of
 
-_PROBES: Final = ("torn", "repair", "repeated", "read waited", "damaged")
-"""Beginnings or parts of the probes that are worth a line."""
+_MARKS: Final = ("torn", "repair", "repeated", "read waited", "damaged")
+"""Parts of the names of the coverage marks that are printed."""
 
 
 _ANSWERED: Final = ("read", "dequeue", "size", "add-and-get", "replace", "remove")
@@ -250,8 +250,8 @@ class Transcript:
     def _tell_drop(self, actor: str, message: int, reason: str) -> str | None:
         return None if reason == "script" else f"{self._sent[message]} is lost ({reason})"
 
-    def _tell_probe(self, actor: str, name: str, *_: Any) -> str | None:
-        return f"{actor} ({name})" if any(word in name for word in _PROBES) else None
+    def _tell_mark(self, actor: str, name: str, *_: Any) -> str | None:
+        return f"{actor} ({name})" if any(word in name for word in _MARKS) else None
 
     def _tell_op(self, _: str, op: tuple[Any, ...]) -> str | None:
         process, kind, f, key, value, error = op

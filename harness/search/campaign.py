@@ -25,7 +25,7 @@ import msgspec
 from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
-from harness.sim.world import PROBES
+from harness.sim.world import MARKS
 from harness.systems.binding import Binding
 from harness.systems.versions import systems
 
@@ -75,15 +75,15 @@ class _Group(msgspec.Struct):
 class Tally:
     """What the runs of a campaign amount to."""
 
-    def __init__(self, suite: Suite, known: Sequence[Known] = (), probes: Iterable[str] = ()) -> None:
-        """`probes` are those that could be hit."""
+    def __init__(self, suite: Suite, known: Sequence[Known] = (), marks: Iterable[str] = ()) -> None:
+        """`marks` are all those that a run could hit."""
         self._suite = suite
-        self._possible_probes = frozenset(probes)
+        self._possible_marks = frozenset(marks)
         self._known = known
         self._groups: dict[str, _Group] = {}
         self._unknown: dict[str, list[dict[str, Any]]] = {}
         self._errors: list[dict[str, Any]] = []
-        self._probes: Counter[str] = Counter()
+        self._marks: Counter[str] = Counter()
         self._fault_kinds: Counter[str] = Counter()
         self.verdicts = {"valid": 0, "invalid": 0, "unknown": 0, "error": 0}
         self.allowed = 0
@@ -103,7 +103,7 @@ class Tally:
         self.simulated_seconds += document["simulated_seconds"]
         self.run_seconds += document["wall_seconds"]
         self.messages += document["messages"]
-        self._probes.update(document["probes"])
+        self._marks.update(document["marks"])
         if verdict == "invalid":
             self._add_failure(document)
         elif verdict == "unknown":
@@ -144,8 +144,8 @@ class Tally:
             "simulated_seconds": round(self.simulated_seconds, 3),
             "run_seconds": round(self.run_seconds, 3),
             "messages": self.messages,
-            "probes": dict(sorted(self._probes.items())),
-            "probes_never_hit": sorted(self._possible_probes - set(self._probes)),
+            "marks": dict(sorted(self._marks.items())),
+            "marks_never_hit": sorted(self._possible_marks - set(self._marks)),
         }
 
     def _add_failure(self, document: dict[str, Any]) -> None:
@@ -215,8 +215,8 @@ class Execution:
     ) -> None:
         self.campaign = campaign
         self.settings = settings
-        possible = [probe for system in systems(binding).values() for probe in system.probes]
-        self.tally = Tally(settings.suite, known, [*PROBES, *possible])
+        possible = [mark for system in systems(binding).values() for mark in system.marks]
+        self.tally = Tally(settings.suite, known, [*MARKS, *possible])
         self._binding = binding
         self._index = index
         self._results = results

@@ -27,7 +27,7 @@ class Recorder:
         self._log = kernel.log
         self._handlers = dict(handlers)
         self.history: list[Op] = []
-        self.probes: Counter[str] = Counter()
+        self.marks: Counter[str] = Counter()
 
     def row(self, kind: str, actor: str, *fields: Any) -> None:
         """Record one event."""
@@ -38,8 +38,8 @@ class Recorder:
         handler = self._handlers.get(kind)
         if handler is not None:
             handler(log.base + len(log.rows), row)
-        elif kind == "probe":
-            self.probes[fields[0]] += 1
+        elif kind == "mark":
+            self.marks[fields[0]] += 1
         log.append(row)
 
     def notes(self, actor: str, notes: list[tuple[Any, ...]]) -> None:
@@ -55,8 +55,8 @@ class Recorder:
             handler = handlers.get(kind)
             if handler is not None:
                 handler(index, row)
-            elif kind == "probe":
-                self.probes[note[1]] += 1
+            elif kind == "mark":
+                self.marks[note[1]] += 1
             append(row)
         notes.clear()
 

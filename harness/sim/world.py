@@ -34,8 +34,8 @@ from .recorder import Recorder
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
 
-PROBES: Final = ("power-loss-lost-writes",)
-"""What this world notes itself."""
+MARKS: Final = ("power-loss-lost-writes",)
+"""Coverage marks that the world notes itself."""
 
 _MONOTONIC_APART_NS: Final = 1_000_000_000_000
 """Each actor's monotonic clock starts elsewhere, so that comparing two actors' clocks shows at once."""
@@ -164,7 +164,7 @@ class SimWorld:
         environment.kill()
         if power and name not in self.entrypoints:
             if host.lose_power():
-                self.recorder.row("probe", name, PROBES[0])
+                self.recorder.row("mark", name, MARKS[0])
             host.reread()
         self.kernel.exactly(self.kernel.now, self._check_gone, environment)
 

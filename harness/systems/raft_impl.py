@@ -36,7 +36,7 @@ class RaftImpl:
         self.options: tuple[OptionSpec, ...] = tuple(
             msgspec.convert(option, OptionSpec, from_attributes=True) for option in self._surface.OPTIONS
         )
-        self.probes: tuple[str, ...] = tuple(getattr(self._surface, "PROBES", ()))  # earlier versions name none
+        self.marks: tuple[str, ...] = tuple(self._surface.MARKS)
         self.kind_of = self._surface.kind_of
         """The kind of a message, from its header; bound as it is, because every message asks."""
 

@@ -107,8 +107,8 @@ class System(Protocol):
     """What it offers to faults beyond running on nodes that exchange messages: `leader`, `membership`, `snapshots`,
     `wall-clock` (it reads that). A fault of which it lacks the capability is not drawn."""
     options: tuple[OptionSpec, ...]
-    probes: tuple[str, ...]
-    """Rare things that its servers note when they happen."""
+    marks: tuple[str, ...]
+    """Coverage marks: the rare events that its servers note when they happen."""
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Fill defaults and validate. Raises ValueError with one line."""

@@ -30,8 +30,8 @@ from ..protocol.replica import payload_digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
 from .desk import Desk, Reader, Waiter
 from .env import Environment
+from .marks import DEPOSED_WITH_PROPOSALS, LEVEL_RAISED, READ_WAITED, REPEATED_COMMAND, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
-from .probes import DEPOSED_WITH_PROPOSALS, LEVEL_RAISED, READ_WAITED, REPEATED_COMMAND, SNAPSHOT
 from .wal import Wal
 from .wire import Action, LevelAsk, LevelTell, Request, encode
 
@@ -151,7 +151,7 @@ class Member:
         """Recover from disk. Raises Corrupt or DiskFailed."""
         recovered = await self._wal.recover()
         for what in recovered.repaired:
-            self._probe(what)
+            self._mark(what)
         snapshot = recovered.snapshot
         if snapshot is not None:
             self._machine.restore(snapshot.data)
@@ -272,9 +272,9 @@ class Member:
             kind = note[0]
             if kind == "snapshot":
                 note = (*note[:-1], self._image_digest(note[1], ready))
-                self._probe(SNAPSHOT[note[1]])
+                self._mark(SNAPSHOT[note[1]])
             elif kind == "role" and self._desk.proposals and note[1] != "leader":
-                self._probe(DEPOSED_WITH_PROPOSALS)
+                self._mark(DEPOSED_WITH_PROPOSALS)
             notes.append((kind, group, *note[1:]))
 
     def _image_digest(self, how: str, ready: Ready) -> bytes:
@@ -296,7 +296,7 @@ class Member:
                 word, value = "", None
                 if entry.kind is EntryKind.FEATURE:
                     machine.raise_level(entry.data)
-                    self._probe(LEVEL_RAISED)
+                    self._mark(LEVEL_RAISED)
             self._applied = entry.index
             notes.append(("apply", group, entry.index, payload_digest(entry.kind, entry.data), machine.digest))
             if desk.proposals:
@@ -340,7 +340,7 @@ class Member:
         if waiter.session:
             known = self._machine.answered(waiter.session, waiter.sequence)
             if known is not None:
-                self._probe(REPEATED_COMMAND)
+                self._mark(REPEATED_COMMAND)
                 self._desk.answer(waiter.source, waiter.id, *known)
                 return
             if self.core.is_leader and self._desk.joins(waiter, self.core.term):
@@ -358,7 +358,7 @@ class Member:
             if answer.index <= self._applied:
                 self._desk.answer(tag.source, tag.id, *self._machine.read(tag.call))
             else:
-                self._probe(READ_WAITED)
+                self._mark(READ_WAITED)
                 self._desk.wait_for(answer.index, tag)
         elif isinstance(answer, Proposed):
             if isinstance(tag, Waiter):
@@ -465,8 +465,8 @@ class Member:
             "fsync_ns": self._sync_ns,
         }
 
-    def _probe(self, name: str) -> None:
-        self._notes.append(("probe", name))
+    def _mark(self, name: str) -> None:
+        self._notes.append(("mark", name))
 
     @staticmethod
     def _nodes(names: Any) -> tuple[NodeId, ...]:

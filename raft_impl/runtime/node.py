@@ -18,8 +18,8 @@ from ..protocol.ready import FAR_NS
 from ..protocol.state import NodeId
 from .client import RECONNECT
 from .env import Environment
+from .marks import DAMAGED_FRAME, REPEATED_REQUEST
 from .member import GroupSpec, Member
-from .probes import DAMAGED_FRAME, REPEATED_REQUEST
 from .wire import PROTOCOL_TYPES, Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome, decode, encode
 
 _CONNECTION_NUMBERS: Final = 1 << 62
@@ -153,7 +153,7 @@ class Server:
 
     def _handle(self, now: int, source: str, decoded: tuple[str, Any] | None) -> None:
         if decoded is None:
-            self.notes.append(("probe", DAMAGED_FRAME))
+            self.notes.append(("mark", DAMAGED_FRAME))
             return
         group, message = decoded
         member = self._members.get(group)
@@ -179,7 +179,7 @@ class Server:
             return
         latest = self._latest
         if request.id <= latest.get(request.client, 0):
-            self.notes.append(("probe", REPEATED_REQUEST))
+            self.notes.append(("mark", REPEATED_REQUEST))
             return
         latest.pop(request.client, None)  # to the end: the front is who was silent longest
         latest[request.client] = request.id

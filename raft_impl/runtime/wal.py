@@ -37,7 +37,7 @@ from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, Snapsho
 from .env import Disk
 from .logfiles import encode_snapshot, read_log, segment_name, snapshot_name
 from .logshape import LogShape, SegmentHead
-from .probes import TORN_TAIL, UNFINISHED_SEGMENT, UNFINISHED_SNAPSHOT
+from .marks import TORN_TAIL, UNFINISHED_SEGMENT, UNFINISHED_SNAPSHOT
 from .records import RecordType, RecordWriter
 
 _TEMPORARY_SUFFIX: Final = ".tmp"

@@ -87,7 +87,7 @@ def make_outcome(
         "recovery_ms": 3.5,
         "resolved_options": {"reads": "quorum"},
         "code_digest": "d" * 64,
-        "probes": {},
+        "marks": {},
         "metrics": {},
         "stopped": "horizon",
     }

@@ -16,7 +16,7 @@ from harness.errors import BadInput, ForbiddenInSimulation
 
 SURFACE = """
 from .core import VALUE
-SURFACE_VERSION = 1
+SURFACE_VERSION = 2
 OPTIONS = ()
 def resolve(options): return dict(options)
 def kind_of(frame): return "garbage"
@@ -140,7 +140,7 @@ def test_without_the_guard_the_real_modules_are_used(load: Loading) -> None:
     [
         ({"surface.py": ""}, "SURFACE_VERSION None"),
         ({"surface.py": "SURFACE_VERSION = 99"}, "SURFACE_VERSION 99"),
-        ({"surface.py": "SURFACE_VERSION = 1\nOPTIONS = ()"}, "no kind_of, make_client, make_server, resolve"),
+        ({"surface.py": "SURFACE_VERSION = 2\nOPTIONS = ()"}, "no kind_of, make_client, make_server, resolve"),
         ({"core.py": "VALUE = ("}, "SyntaxError: '(' was never closed"),
         ({"core.py": "VALUE = 1\nraise OSError('boom')"}, "OSError: boom at core.py:2"),
         (

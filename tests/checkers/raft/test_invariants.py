@@ -477,7 +477,7 @@ def test_without_durable_facts_nothing_is_concluded_about_disks() -> None:
 
 
 def test_rows_that_say_nothing_of_raft_are_ignored(trace: Trace) -> None:
-    trace.row("send", "a", 1, "b", "append", 100).row("probe", "a", "torn-tail").row("start", "client-1", 1, "default")
+    trace.row("send", "a", 1, "b", "append", 100).row("mark", "a", "torn-tail").row("start", "client-1", 1, "default")
 
     assert trace.found == []
     assert "send" not in trace.invariants.HANDLERS

@@ -19,7 +19,7 @@ REPLICATION: Rows = [
     for step, (kind, actor) in enumerate([(k, n) for n in "abc" for k in ("commit", "apply")])
 ]
 OUTSIDER: Rows = [(1010, "role", "x", "g0", "leader", 5)]
-LATER: Rows = [(1300, "probe", "a", "still-here")]
+LATER: Rows = [(1300, "mark", "a", "still-here")]
 FRESH = [
     Op(index=100, time=1013, process=0, type="invoke", f="write", value=1),
     Op(index=101, time=1030, process=0, type="ok", f="write", value=1),
@@ -135,7 +135,7 @@ def test_a_trace_that_ends_before_the_bound_decides_nothing() -> None:
 
 
 def test_the_anomaly_points_at_the_first_row_after_the_bound() -> None:
-    rows = [*REPLICATION, (1099, "probe", "a", "x"), (1101, "probe", "a", "x"), *LATER]
+    rows = [*REPLICATION, (1099, "mark", "a", "x"), (1101, "mark", "a", "x"), *LATER]
 
     (anomaly,) = judged(rows, first_index=50).anomalies
 

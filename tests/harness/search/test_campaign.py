@@ -74,15 +74,15 @@ def test_the_exit_code_follows_the_order_of_the_contract(
     assert tally(*documents, known=known).exit_code(max_unknown) == code
 
 
-def test_probes_are_counted_and_those_that_no_run_hit_are_listed() -> None:
-    counted = Tally(SUITE, probes=("rare", "rarer", "rarest"))
+def test_marks_are_counted_and_those_that_no_run_hit_are_listed() -> None:
+    counted = Tally(SUITE, marks=("rare", "rarer", "rarest"))
     for hits in ({"rare": 2}, {"rare": 1, "rarer": 1}, {}):
-        counted.add({**document(1), "probes": hits})
+        counted.add({**document(1), "marks": hits})
 
     summary = counted.summary()
 
-    assert summary["probes"] == {"rare": 3, "rarer": 1}
-    assert summary["probes_never_hit"] == ["rarest"]
+    assert summary["marks"] == {"rare": 3, "rarer": 1}
+    assert summary["marks_never_hit"] == ["rarest"]
 
 
 def test_failures_are_grouped_by_signature_with_the_smallest_seed_as_the_example() -> None:

@@ -23,7 +23,7 @@ def test_rows_notes_and_ops_share_one_index() -> None:
     recording.row("start", "n1", 1, "default")
     kernel.now = 5
     recording.op(0, "invoke", "write", "x", 7)
-    recording.notes("n1", [("role", "g0", "follower", 1), ("probe", "rare")])
+    recording.notes("n1", [("role", "g0", "follower", 1), ("mark", "rare")])
     kernel.now = 9
     recording.op(0, "ok", "write", "x", 7)
 
@@ -32,7 +32,7 @@ def test_rows_notes_and_ops_share_one_index() -> None:
         (0, "start", "n1", 1, "default"),
         (5, "op", "", (0, "invoke", "write", "x", 7, None)),
         (5, "role", "n1", "g0", "follower", 1),
-        (5, "probe", "n1", "rare"),
+        (5, "mark", "n1", "rare"),
         (9, "op", "", (0, "ok", "write", "x", 7, None)),
     ]
     assert recording.history == [
@@ -52,13 +52,13 @@ def test_whoever_asked_for_a_kind_is_told_at_once_with_the_index_of_the_row() ->
     assert seen == [(1, 0, "term", "n1", "g0", 3), (3, 0, "term", "n2", "g0", 4)]
 
 
-def test_probes_are_counted_however_they_come() -> None:
+def test_marks_are_counted_however_they_come() -> None:
     recording, _ = recorder()
 
-    recording.row("probe", "n1", "rare")
-    recording.notes("n1", [("probe", "rare"), ("probe", "rarer")])
+    recording.row("mark", "n1", "rare")
+    recording.notes("n1", [("mark", "rare"), ("mark", "rarer")])
 
-    assert recording.probes == {"rare": 2, "rarer": 1}
+    assert recording.marks == {"rare": 2, "rarer": 1}
 
 
 def test_nothing_is_recorded_after_the_end() -> None:
@@ -67,8 +67,8 @@ def test_nothing_is_recorded_after_the_end() -> None:
     kernel.stop("done")
 
     recording.row("term", "n1", "g0", 3)
-    recording.notes("n1", [("term", "g0", 4), ("probe", "rare")])
+    recording.notes("n1", [("term", "g0", 4), ("mark", "rare")])
     recording.op(0, "invoke", "write", "x", 7)
 
     assert (seen, recording.history, kernel.log.kept) == ([], [], [])
-    assert not recording.probes
+    assert not recording.marks

@@ -99,7 +99,7 @@ def writes(*, power: bool) -> list[int | None]:
     simulation = toy.simulate(toy.plan(nodes=1, threads=1, faults=crashes))
     history = simulation.world.recorder.history
     assert simulation.judge().verdict.validity == "valid"
-    lost = [row for row in rows_of(simulation, "probe") if row[3] == "power-loss-lost-writes"]
+    lost = [row for row in rows_of(simulation, "mark") if row[3] == "power-loss-lost-writes"]
     return [len([op for op in history if op.type == "info"]), len(lost)]
 
 

@@ -164,7 +164,7 @@ class ToySystem:
     workloads = ("register",)
     capabilities: tuple[str, ...] = ("leader", "snapshots", "wall-clock")
     options: tuple[OptionSpec, ...] = ()
-    probes: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return dict(options)

@@ -1,4 +1,4 @@
-"""Probes: what a system says could be noted is what its servers note."""
+"""Marks: what a system says could be noted is what its servers note."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 from harness.faults.catalog import kinds_for
 from harness.plans.draw import draw
 from harness.run.runner import run
-from harness.sim.world import PROBES
+from harness.sim.world import MARKS
 from harness.systems.catalog import bind
 from harness.systems.checkouts import Checkouts
 from harness.systems.versions import systems
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_probe_of_a_run_is_one_that_was_declared(seed: int) -> None:
+def test_every_mark_of_a_run_is_one_that_was_declared(seed: int) -> None:
     binding = bind("raft_impl", Checkouts())
     system = systems(binding)["default"]
     plan = draw(
@@ -25,13 +25,13 @@ def test_every_probe_of_a_run_is_one_that_was_declared(seed: int) -> None:
         fault_kinds=kinds_for(system.capabilities),
     )
 
-    hit = run(plan, binding).probes
+    hit = run(plan, binding).marks
 
     assert hit
-    assert set(hit) <= {*system.probes, *PROBES}
+    assert set(hit) <= {*system.marks, *MARKS}
 
 
-def test_probes_have_names_of_their_own() -> None:
+def test_marks_have_names_of_their_own() -> None:
     (system,) = systems(bind("raft_impl", Checkouts())).values()
 
-    assert len({*system.probes, *PROBES}) == len(system.probes) + len(PROBES)
+    assert len({*system.marks, *MARKS}) == len(system.marks) + len(MARKS)

@@ -1,7 +1,8 @@
-"""Probes: rare things worth knowing that they happened at all, by name.
+"""Coverage marks: names of rare events that a test campaign should reach.
 
-A probe is no judgement. A server notes `("probe", name)`, and whoever runs many runs counts them: one that is never hit
-says that the runs do not reach where they were meant to go.
+A mark says that a code path ran, not that anything is wrong. A server notes `("mark", name)` when it happens, and the
+harness counts the marks over many runs: one that is never hit shows a gap in what the runs exercise. TigerBeetle calls
+them marks, Antithesis "sometimes" assertions.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ UNFINISHED_SNAPSHOT: Final = "unfinished snapshot removed"
 
 SNAPSHOT: Final = {how: f"snapshot {how}" for how in ("taken", "installed", "recovered")}
 
-PROBES: Final[tuple[str, ...]] = (
+MARKS: Final[tuple[str, ...]] = (
     DAMAGED_FRAME,
     DEPOSED_WITH_PROPOSALS,
     LEVEL_RAISED,
@@ -32,4 +33,4 @@ PROBES: Final[tuple[str, ...]] = (
     UNFINISHED_SEGMENT,
     UNFINISHED_SNAPSHOT,
 )
-"""All of them."""
+"""Every mark that a server can note."""
