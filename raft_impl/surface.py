@@ -23,7 +23,7 @@ from .runtime.marks import MARKS
 from .runtime.member import GroupSpec
 from .runtime.node import Server
 from .runtime.options import OPTIONS, Option, resolve
-from .runtime.rehearsal import describe_frame, prepare_disk
+from .runtime.scenario_support import describe_frame, prepare_disk
 from .runtime.wire import kind_of
 
 SURFACE_VERSION: Final = 2

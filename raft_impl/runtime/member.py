@@ -1,4 +1,4 @@
-"""One group's replica on a server: the core, its log on disk, its machine, and the desk where its clients wait.
+"""One group's replica on a server: the core, its log on disk, its machine, and the requests that wait for an answer.
 
 This is the driver of the contract in `protocol.ready`. A step gives inputs to the core and acts on what comes back:
 messages that may leave at once do, what must be durable goes to the log, and all that depends on it waits in
@@ -28,10 +28,10 @@ from ..protocol.membership import Change, members
 from ..protocol.ready import FAR_NS, Ack, Answer, Proposed, ReadAt, Ready, Refused
 from ..protocol.replica import payload_digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
-from .desk import Desk, Reader, Waiter
 from .env import Environment
 from .marks import DEPOSED_WITH_PROPOSALS, LEVEL_RAISED, READ_WAITED, REPEATED_COMMAND, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
+from .pending import PendingCommand, PendingRead, PendingRequests
 from .wal import Wal
 from .wire import Action, LevelAsk, LevelTell, Request, encode
 
@@ -61,7 +61,6 @@ class Member:
     __slots__ = (
         "_acks",
         "_applied",
-        "_desk",
         "_env",
         "_incarnation",
         "_incoming",
@@ -71,6 +70,7 @@ class Member:
         "_machine",
         "_notes",
         "_options",
+        "_pending",
         "_send",
         "_session_idle_ns",
         "_snapshot_index",
@@ -136,7 +136,7 @@ class Member:
         self._acks: list[Ack] = []
         self._waiting: deque[tuple[int, Ready]] = deque()  # with the token that must be durable first
         self._syncing_count = 0  # how many of `_acks` the running fsync covers
-        self._desk = Desk(lambda source, reply: self._send(source, encode(group, reply)))
+        self._pending = PendingRequests(lambda source, reply: self._send(source, encode(group, reply)))
         self._sync_count = 0
         self._sync_ns = 0
         self._sync_began_ns = 0
@@ -232,7 +232,7 @@ class Member:
             self._acks.append(persist.ack)
             self.must_sync = True
             if persist.truncate_from is not None:
-                self._desk.lose_from(persist.truncate_from)
+                self._pending.drop_from(persist.truncate_from)
         if ready.send_after or ready.restore is not None or ready.apply:
             if self.must_sync or self._waiting:
                 self._waiting.append((self._acks[-1].token if self._acks else 0, ready))
@@ -251,7 +251,7 @@ class Member:
         if ready.apply:
             self._apply(ready.apply)
         if ready.apply or ready.restore is not None:
-            self._desk.answer_readers(self._applied, self._machine)
+            self._pending.answer_reads(self._applied, self._machine)
             self.core.applied(now, Index(self._applied))
             if self._snapshot_threshold and self._applied - self._snapshot_index >= self._snapshot_threshold:
                 self._compact(now)
@@ -273,7 +273,7 @@ class Member:
             if kind == "snapshot":
                 note = (*note[:-1], self._image_digest(note[1], ready))
                 self._mark(SNAPSHOT[note[1]])
-            elif kind == "role" and self._desk.proposals and note[1] != "leader":
+            elif kind == "role" and self._pending.proposals and note[1] != "leader":
                 self._mark(DEPOSED_WITH_PROPOSALS)
             notes.append((kind, group, *note[1:]))
 
@@ -288,7 +288,7 @@ class Member:
     # The machine.
 
     def _apply(self, entries: list[Entry]) -> None:
-        machine, notes, desk, group = self._machine, self._notes, self._desk, self.group
+        machine, notes, requests, group = self._machine, self._notes, self._pending, self.group
         for entry in entries:
             if entry.kind == _COMMAND:
                 word, value = machine.apply(entry.index, entry.data)
@@ -299,8 +299,8 @@ class Member:
                     self._mark(LEVEL_RAISED)
             self._applied = entry.index
             notes.append(("apply", group, entry.index, payload_digest(entry.kind, entry.data), machine.digest))
-            if desk.proposals:
-                desk.applied(entry, word, value)
+            if requests.proposals:
+                requests.applied(entry, word, value)
 
     def _restore(self, snapshot: Snapshot) -> None:
         incoming, self._incoming = self._incoming, None
@@ -309,7 +309,7 @@ class Member:
             incoming.restore(snapshot.data)
         self._machine = incoming
         self._applied = self._snapshot_index = snapshot.meta.index
-        self._desk.lose_up_to(snapshot.meta.index)
+        self._pending.drop_up_to(snapshot.meta.index)
 
     def _compact(self, now: int) -> None:
         """Take a snapshot of the machine as it is, and let the log before it go, but for the trailing entries."""
@@ -327,47 +327,47 @@ class Member:
         """Handle an attempt that the server has found to be no duplicate."""
         match request.action:
             case Action.READ:
-                self.act(now, self.core.read(now, Reader(source, request.id, request.call)))
+                self.act(now, self.core.read(now, PendingRead(source, request.id, request.call)))
             case Action.CALL:
-                self._call(now, Waiter(source, request.id, request.session, request.sequence), request.call)
+                self._call(now, PendingCommand(source, request.id, request.session, request.sequence), request.call)
             case Action.OPEN:
                 command = Command(LogAction.OPEN, self._stamp(now), idle_ns=self._session_idle_ns)
-                self._propose(now, Waiter(source, request.id), command)
+                self._propose(now, PendingCommand(source, request.id), command)
             case _:
-                self._desk.refuse(Waiter(source, request.id), MALFORMED)
+                self._pending.refuse(PendingCommand(source, request.id), MALFORMED)
 
-    def _call(self, now: int, waiter: Waiter, call: bytes) -> None:
-        if waiter.session:
-            known = self._machine.answered(waiter.session, waiter.sequence)
+    def _call(self, now: int, pending: PendingCommand, call: bytes) -> None:
+        if pending.session:
+            known = self._machine.answered(pending.session, pending.sequence)
             if known is not None:
                 self._mark(REPEATED_COMMAND)
-                self._desk.answer(waiter.source, waiter.id, *known)
+                self._pending.answer(pending.source, pending.id, *known)
                 return
-            if self.core.is_leader and self._desk.joins(waiter, self.core.term):
+            if self.core.is_leader and self._pending.attach_retry(pending, self.core.term):
                 return
-        command = Command(LogAction.CALL, self._stamp(now), waiter.session, waiter.sequence, call)
-        self._propose(now, waiter, command)
+        command = Command(LogAction.CALL, self._stamp(now), pending.session, pending.sequence, call)
+        self._propose(now, pending, command)
 
-    def _propose(self, now: int, waiter: Waiter, command: Command) -> None:
-        self._desk.expect(waiter)
-        self.act(now, self.core.propose(now, waiter, encode_command(command)))
+    def _propose(self, now: int, pending: PendingCommand, command: Command) -> None:
+        self._pending.register(pending)
+        self.act(now, self.core.propose(now, pending, encode_command(command)))
 
     def _take_answer(self, answer: Answer) -> None:
         tag = answer.tag
         if isinstance(answer, ReadAt):
             if answer.index <= self._applied:
-                self._desk.answer(tag.source, tag.id, *self._machine.read(tag.call))
+                self._pending.answer(tag.source, tag.id, *self._machine.read(tag.call))
             else:
                 self._mark(READ_WAITED)
-                self._desk.wait_for(answer.index, tag)
+                self._pending.add_read(answer.index, tag)
         elif isinstance(answer, Proposed):
-            if isinstance(tag, Waiter):
-                self._desk.appended(tag, answer.index, answer.term)
+            if isinstance(tag, PendingCommand):
+                self._pending.appended(tag, answer.index, answer.term)
         elif isinstance(answer, Refused):
             if isinstance(tag, _Admin):
                 tag.refused = answer.reason
             elif tag is not None:
-                self._desk.refuse(tag, answer.reason, answer.leader)
+                self._pending.refuse(tag, answer.reason, answer.leader)
 
     def _stamp(self, now: int) -> int:
         """The cluster clock: log time, continued on this leader's monotonic clock (see `machines.sessions`)."""
@@ -445,7 +445,7 @@ class Member:
 
     def retire(self) -> None:
         """Tell everyone who waits that there will be no answer from here."""
-        self._desk.retire()
+        self._pending.retire()
 
     @property
     def is_leader(self) -> bool:
@@ -460,7 +460,7 @@ class Member:
             "sessions": self._machine.session_count,
             "level": self._machine.level,
             "snapshot_index": self._snapshot_index,
-            "waiting_clients": self._desk.count,
+            "waiting_clients": self._pending.count,
             "fsync_count": self._sync_count,
             "fsync_ns": self._sync_ns,
         }
