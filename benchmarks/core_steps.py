@@ -103,7 +103,7 @@ class Cores:
             core.applied(self.now, Index(ready.apply[-1].index))
         if ready.persist is not None:
             self.inputs += 1
-            self._obey(name, core.persisted(self.now, ready.persist.ack))
+            self._obey(name, core.persisted(self.now, ready.persist.token))
         if ready.wants_timeout:
             core.offer_timeout(1_500 * MILLISECOND_NS)
 

@@ -60,7 +60,7 @@ from .messages import (
 )
 from .quorum import NEVER, Tally, electorate, tally
 from .reads import ForwardedReads
-from .ready import FAR_NS, Ack, ReadAt, Ready, Refused
+from .ready import FAR_NS, ReadAt, Ready, Refused
 from .replica import Replica
 from .state import Entry, EntryKind, HardState, Index, Membership, NodeId, Role, Snapshot, SnapshotMeta, Term
 from .status import Status, peer_status
@@ -205,11 +205,11 @@ class Raft:
 
     # the driver's reports
 
-    def persisted(self, now: int, ack: Ack) -> Ready:
-        """All writes up to `ack.token` are durable."""
+    def persisted(self, now: int, token: int) -> Ready:
+        """All writes up to `token` are durable."""
         replica = self._replica
         durable = replica.log.durable
-        replica.persisted(ack)
+        replica.persisted(token)
         if self._lead is not None:
             if replica.log.durable > durable:
                 self._lead.advance_commit(now)

@@ -4,9 +4,10 @@ Every input of the core (`step`, `propose`, `read`, ...) returns a `Ready`. The 
 
 1. `send_now` may leave at once: nothing in it depends on anything that is not durable here (a leader's appends and
    heartbeats, refusals, pre-votes).
-2. If `persist` is set: write it (snapshot, truncation, entries, hard state), make it durable, and then
-   call `persisted(now, Ack(...))` with the ack that `persist` carries. Writes become durable in the order of their
-   tokens. An error while writing is latched and fatal for the node: it never retries and never goes on.
+2. If `persist` is set: write it (snapshot, truncation, entries, hard state), make it durable, and then call
+   `persisted(now, token)` with its token. Writes become durable in the order of their tokens; one call may report
+   several at once, by the last of them. The driver need not look at what a write held: if part of it was truncated
+   meanwhile, the log knows (see `log`). An error while writing is fatal for the node: it never retries.
 3. `send_after` and `answer_after` leave only when the token of this `Ready` is durable (at once when `persist` is None
    and nothing earlier is outstanding; else with the latest outstanding token).
 4. `restore`, then `apply`: replace the machine, then apply entries in order, each exactly once; report `applied`.
@@ -30,16 +31,8 @@ FAR_NS: Final = 1 << 62
 """A time that never comes."""
 
 
-class Ack(msgspec.Struct, frozen=True, gc=False):
-    """What a durable write covered. An ack whose last entry was replaced since (other term at `index`) is ignored."""
-
-    token: int
-    index: Index
-    term: Term
-
-
 class Persist(msgspec.Struct, frozen=True):
-    """What must become durable, as one unit, in the order of `ack.token`.
+    """What must become durable, as one unit, in the order of `token`.
 
     First the `snapshot`: only when it is durable may anything it covers be removed. Then the log is cut, from
     `truncate_from` on, and `entries` are added, which follow on what is left of it. A snapshot whose last entry is not
@@ -47,7 +40,7 @@ class Persist(msgspec.Struct, frozen=True):
     case, the driver may later drop entries up to the snapshot's index, as many as it likes.
     """
 
-    ack: Ack
+    token: int
     hard_state: HardState | None = None
     truncate_from: Index | None = None
     entries: tuple[Entry, ...] = ()

@@ -16,7 +16,7 @@ from .config import Config
 from .errors import MisuseError, SafetyError
 from .log import Log
 from .membership import Memberships
-from .ready import Ack, Persist, Ready
+from .ready import Persist, Ready
 from .state import Entry, HardState, Index, Membership, NodeId, Snapshot, SnapshotMeta, Term
 
 _DIGESTS_KEPT: Final = 1 << 8
@@ -212,14 +212,14 @@ class Replica:
         self.out = Ready()
         return out
 
-    def persisted(self, ack: Ack) -> None:
-        """Take note that all writes up to the ack's are durable."""
-        if ack.token > self._token:
-            raise MisuseError(f"write {ack.token} was acknowledged but only {self._token} were asked for")
-        self.log.acknowledge(ack.token)
-        while self._hard_writes and self._hard_writes[0][0] <= ack.token:
+    def persisted(self, token: int) -> None:
+        """Take note that all writes up to `token` are durable."""
+        if token > self._token:
+            raise MisuseError(f"write {token} was acknowledged but only {self._token} were asked for")
+        self.log.acknowledge(token)
+        while self._hard_writes and self._hard_writes[0][0] <= token:
             self.hard_durable = self._hard_writes.popleft()[1]
-        while self._cuts and self._cuts[0][0] <= ack.token:
+        while self._cuts and self._cuts[0][0] <= token:
             _, index = self._cuts.popleft()
             if index > self.log.base:
                 self.log.compact(index)
@@ -239,8 +239,7 @@ class Replica:
             self.snapshot = snapshot
             if self._cut_to is not None:
                 self._cuts.append((self._token, self._cut_to))
-        ack = Ack(self._token, self.log.last, self.log.last_term)
-        return Persist(ack, hard_state, truncate_from, entries, snapshot)
+        return Persist(self._token, hard_state, truncate_from, entries, snapshot)
 
     def _newest_snapshot_index(self) -> Index:
         newest = self._new_snapshot or self.snapshot

@@ -25,7 +25,7 @@ from ..machines.sessions import Action as LogAction
 from ..machines.sessions import Command, SessionedMachine, encode_command
 from ..protocol.core import Raft
 from ..protocol.membership import Change, members
-from ..protocol.ready import FAR_NS, Ack, Answer, Proposed, ReadAt, Ready, Refused
+from ..protocol.ready import FAR_NS, Answer, Proposed, ReadAt, Ready, Refused
 from ..protocol.replica import payload_digest
 from ..protocol.state import Entry, EntryKind, Index, Membership, NodeId, Snapshot
 from .env import Environment
@@ -59,7 +59,6 @@ class Member:
 
     # More than thirty attributes are slow without slots.
     __slots__ = (
-        "_acks",
         "_applied",
         "_env",
         "_incarnation",
@@ -84,6 +83,7 @@ class Member:
         "_sync_ns",
         "_syncing_count",
         "_timeout_ns",
+        "_tokens",
         "_trailing_entries",
         "_waiting",
         "_wal",
@@ -133,9 +133,9 @@ class Member:
         self._incoming: SessionedMachine | None = None  # an installed image that is not durable yet
         self._applied = 0
         self._snapshot_index = 0
-        self._acks: list[Ack] = []
+        self._tokens: list[int] = []  # writes that are not durable yet, oldest first
         self._waiting: deque[tuple[int, Ready]] = deque()  # with the token that must be durable first
-        self._syncing_count = 0  # how many of `_acks` the running fsync covers
+        self._syncing_count = 0  # how many of `_tokens` the running fsync covers
         self._pending = PendingRequests(lambda source, reply: self._send(source, encode(group, reply)))
         self._sync_count = 0
         self._sync_ns = 0
@@ -190,7 +190,7 @@ class Member:
 
     def sync(self) -> Coroutine[Any, Any, None]:
         """Make durable what was written so far. Raises DiskFailed."""
-        self._syncing_count = len(self._acks)
+        self._syncing_count = len(self._tokens)
         self._sync_began_ns = self._env.clock.monotonic_ns()
         return self._wal.sync()
 
@@ -201,13 +201,13 @@ class Member:
             return
         self._sync_count += 1
         self._sync_ns += now - self._sync_began_ns
-        ack = self._acks[count - 1]
-        del self._acks[:count]
-        self.must_sync = bool(self._acks)
+        token = self._tokens[count - 1]
+        del self._tokens[:count]
+        self.must_sync = bool(self._tokens)
         waiting = self._waiting
-        while waiting and waiting[0][0] <= ack.token:
+        while waiting and waiting[0][0] <= token:
             self._complete(now, waiting.popleft()[1])
-        self.act(now, self.core.persisted(now, ack))
+        self.act(now, self.core.persisted(now, token))
 
     # Acting on what the core wants.
 
@@ -229,13 +229,13 @@ class Member:
         persist = ready.persist
         if persist is not None:
             self._wal.write(persist)
-            self._acks.append(persist.ack)
+            self._tokens.append(persist.token)
             self.must_sync = True
             if persist.truncate_from is not None:
                 self._pending.drop_from(persist.truncate_from)
         if ready.send_after or ready.restore is not None or ready.apply:
             if self.must_sync or self._waiting:
-                self._waiting.append((self._acks[-1].token if self._acks else 0, ready))
+                self._waiting.append((self._tokens[-1] if self._tokens else 0, ready))
             else:
                 self._complete(now, ready)
         if ready.wants_timeout:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..protocol import messages as m
-from ..protocol.ready import Ack, Persist
+from ..protocol.ready import Persist
 from ..protocol.state import Entry, EntryKind, HardState, Index, NodeId, Term
 from .env import Disk
 from .inspection import describe
@@ -69,5 +69,5 @@ async def prepare_disk(disk: Disk, group: str, *, term: int, vote: str | None, t
     entries = tuple(Entry(Index(i), Term(t), EntryKind.NOOP) for i, t in enumerate(terms, 1))
     last = Term(terms[-1] if terms else 0)
     hard_state = HardState(Term(max(term, last)), NodeId(vote) if vote is not None else None)
-    log.write(Persist(Ack(1, Index(len(terms)), last), hard_state=hard_state, entries=entries))
+    log.write(Persist(1, hard_state=hard_state, entries=entries))
     await log.sync()

@@ -80,12 +80,6 @@ class Wal:
         self._directory_dirty = False
         self._failure: DiskFailed | None = None
 
-    @property
-    def dirty(self) -> bool:
-        """Whether there is something for `sync` to do, or to report."""
-        waits = self._snapshot_waits or bool(self._backlog)
-        return waits or self._writer.durable < self._writer.size or self._failure is not None
-
     async def recover(self) -> Recovered:
         """Read and repair what is on the disk. Raises Corrupt if it cannot be trusted, DiskFailed on an I/O error."""
         try:

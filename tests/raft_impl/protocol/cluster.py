@@ -374,7 +374,7 @@ class Cluster:
             node.disk.commit(ready.persist)
         self._complete(node, ready)
         if ready.persist is not None:
-            self._obey(node, node.core.persisted(self.now, ready.persist.ack))
+            self._obey(node, node.core.persisted(self.now, ready.persist.token))
 
     def _complete(self, node: Node, ready: Ready) -> None:
         """Everything that waited for the disk."""

@@ -22,7 +22,7 @@ from raft_impl.protocol.messages import (
     VoteReply,
     kind,
 )
-from raft_impl.protocol.ready import Ack, Proposed, Refused
+from raft_impl.protocol.ready import Proposed, Refused
 from raft_impl.protocol.replica import payload_digest
 from raft_impl.protocol.state import Entry, EntryKind, HardState, Index, Role, Term
 from tests.raft_impl.protocol.cluster import HEARTBEAT_NS, T_NS, Cluster, alone, append, elected
@@ -150,9 +150,9 @@ def test_a_late_acknowledgement_of_replaced_entries_commits_nothing() -> None:
     assert old.persist is not None
     assert new.persist is not None
 
-    late = core.persisted(0, old.persist.ack)
+    late = core.persisted(0, old.persist.token)
     assert core.status().durable == 1
-    done = core.persisted(0, new.persist.ack)
+    done = core.persisted(0, new.persist.token)
 
     assert [[entry.index for entry in ready.apply] for ready in (new, late, done)] == [[1], [], [2]]
 
@@ -166,7 +166,7 @@ def test_writes_say_exactly_what_to_cut_and_add() -> None:
     persist = ready.persist
     assert persist is not None
     assert (persist.truncate_from, [entry.index for entry in persist.entries]) == (2, [2, 3])
-    assert (persist.ack.index, persist.ack.term) == (3, 2)
+    assert [entry.term for entry in persist.entries] == [2, 2]
     assert persist.hard_state == HardState(Term(2), None)
 
 
@@ -175,7 +175,7 @@ def test_an_acknowledgement_of_nothing_asked_for_is_refused() -> None:
     cluster = alone()
 
     with pytest.raises(MisuseError, match="write 99"):
-        cluster.core("a").persisted(0, Ack(99, Index(1), Term(1)))
+        cluster.core("a").persisted(0, 99)
 
 
 # holds

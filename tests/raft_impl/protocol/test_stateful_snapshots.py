@@ -142,12 +142,12 @@ def pieces(persist: Persist) -> list[Persist]:
     """What one write consists of, in the order in which it may become durable."""
     parts = []
     if persist.snapshot is not None:
-        parts.append(Persist(persist.ack, snapshot=persist.snapshot))
+        parts.append(Persist(persist.token, snapshot=persist.snapshot))
     if persist.hard_state is not None:
-        parts.append(Persist(persist.ack, hard_state=persist.hard_state))
+        parts.append(Persist(persist.token, hard_state=persist.hard_state))
     if persist.truncate_from is not None:
-        parts.append(Persist(persist.ack, truncate_from=persist.truncate_from))
-    return parts + [Persist(persist.ack, entries=(entry,)) for entry in persist.entries]
+        parts.append(Persist(persist.token, truncate_from=persist.truncate_from))
+    return parts + [Persist(persist.token, entries=(entry,)) for entry in persist.entries]
 
 
 def ends(disk: Disk) -> list[tuple[Index, Term]]:
@@ -206,7 +206,7 @@ class SnapshotCluster(Cluster):
         for ready in done:
             self._complete(node, ready)
         if writes:
-            self._obey(node, core.persisted(self.now, writes[-1].ack))
+            self._obey(node, core.persisted(self.now, writes[-1].token))
         node.draining = False
 
     def compact(self, name: str, *, keep: int = 0) -> None:
