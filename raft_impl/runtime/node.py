@@ -54,7 +54,7 @@ class Server:
         """Recover every group from disk. Raises Corrupt or DiskFailed."""
         for member in self._all:
             await member.start()
-        self._aim()
+        self._recompute_deadline()
 
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
@@ -73,7 +73,7 @@ class Server:
         if only.wake_at_ns <= now:
             only.wake(now)
         self.deadline_ns = only.wake_at_ns
-        self.must_sync = must_sync = only.must_sync
+        self.must_sync = must_sync = only.writer.must_sync
         return must_sync
 
     def _process_batch(self, now: int, messages: list[tuple[str, bytes]]) -> bool:
@@ -91,7 +91,7 @@ class Server:
                 member.wake(now)
             if member.is_held:
                 member.release(now)
-            if member.must_sync:
+            if member.writer.must_sync:
                 must_sync = True
             if member.wake_at_ns < deadline_ns:
                 deadline_ns = member.wake_at_ns
@@ -105,7 +105,7 @@ class Server:
 
     async def _sync_all(self) -> None:
         for member in self._all:
-            if member.must_sync:
+            if member.writer.must_sync:
                 await member.sync()
 
     def post(self) -> None:
@@ -113,7 +113,7 @@ class Server:
         now = self._clock.monotonic_ns()
         for member in self._all:
             member.synced(now)
-        self._aim()
+        self._recompute_deadline()
 
     def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Carry out an administrator's command: campaign, transfer (target), change (vote, listen, leave), compact.
@@ -121,14 +121,14 @@ class Server:
         True when it was taken. Whoever calls this from outside a step then lets the server step: it may be due at once.
         """
         taken = self._members[group].command(self._clock.monotonic_ns(), name, arguments)
-        self._aim()
+        self._recompute_deadline()
         return taken
 
     def resign(self) -> bool:
         """Begin to hand over every leadership held here. True while that may help: call it again until it does not."""
         now = self._clock.monotonic_ns()
         begun = [member.resign(now) or member.is_leader for member in self._all]
-        self._aim()
+        self._recompute_deadline()
         return any(begun)
 
     def retire(self) -> None:
@@ -140,12 +140,12 @@ class Server:
         """What each group's replica is and holds."""
         return {member.group: member.inspect() for member in self._all}
 
-    def _aim(self) -> None:
+    def _recompute_deadline(self) -> None:
         """Be called again when a timer is due; at once when something was written outside `process`."""
         must_sync = False
         deadline_ns = FAR_NS
         for member in self._all:
-            must_sync = must_sync or member.must_sync
+            must_sync = must_sync or member.writer.must_sync
             if member.wake_at_ns < deadline_ns:
                 deadline_ns = member.wake_at_ns
         self.must_sync = must_sync
@@ -167,7 +167,7 @@ class Server:
         elif kind is Hello:
             self._env.network.send(source, encode(group, Welcome(self._connection)))
         elif kind is LevelAsk:
-            member.tell_level(source, message)
+            member.answer_level(source, message)
         elif kind is LevelTell:
             member.hear_level(now, source, message)
 
