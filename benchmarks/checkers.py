@@ -34,17 +34,17 @@ from benchmarks.histories import (
     Machine,
     Recording,
     Registers,
-    flip_refusals,
+    flip_failed_cas,
     make_read_skew,
     make_stale,
     record,
 )
 from checkers.history import INF
-from checkers.linearizability import counters, registers, zones
-from checkers.linearizability.alphabet import Numbered
-from checkers.linearizability.checker import decide
+from checkers.linearizability.fast import counters, registers, zones
+from checkers.linearizability.front.checker import decide
 from checkers.linearizability.result import Limits
-from checkers.linearizability.suppliers import find_unsupplied
+from checkers.linearizability.search.encoding import EncodedOperations
+from checkers.linearizability.search.read_from import find_refutation
 from checkers.models.counters import COUNTER
 from checkers.models.registers import CAS_REGISTER
 from checkers.transactions import list_append
@@ -152,8 +152,8 @@ BLIND = {"read": 5, "add": 5}
 
 def _hide_a_violation(made: Recording) -> None:
     """Let one refused cas have succeeded, in a way that the pre-pass of the general engine does not see."""
-    flip_refusals(made, random.Random(1))
-    if find_unsupplied(Numbered(made.operations(), CAS_REGISTER)) is not None:
+    flip_failed_cas(made, random.Random(1))
+    if find_refutation(EncodedOperations(made.operations(), CAS_REGISTER)) is not None:
         raise AssertionError("the pre-pass sees the violation; choose another one")
 
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from checkers.history import INF, History, Op, Operation, freeze
-from checkers.linearizability import counters, zones
+from checkers.linearizability.fast import counters, zones
 
 
 class Machine(Protocol):
@@ -262,7 +262,7 @@ def make_read_skew(made: Recording, at: float = 0.9) -> None:
     made.told[reader] += (("r", "p", ()), ("r", "q", (1,)))
 
 
-def flip_refusals(made: Recording, rng: random.Random, count: int = 1) -> None:
+def flip_failed_cas(made: Recording, rng: random.Random, count: int = 1) -> None:
     """Let so many refused cas have succeeded."""
     refused = [row for row, outcome in enumerate(made.outcomes) if outcome == "fail"]
     for row in rng.sample(refused, count):

@@ -11,9 +11,10 @@ are about what actors did rather than what clients saw. Nothing here knows of wo
 
 from __future__ import annotations
 
+from checkers.linearizability.front.checker import EnginesDisagree
+
 from .facade import check
 from .history import History, MalformedHistory, Op, Operation
-from .linearizability.checker import EnginesDisagree
 from .models import ILLEGAL, MODELS, Model
 from .verdict import Anomaly, Verdict, merge
 

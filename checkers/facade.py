@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from checkers.linearizability.front.checker import check as check_object
+
 from .history import History, Op
-from .linearizability.checker import check as check_object
 from .models import Model
 from .transactions import check as check_transactions
 from .verdict import Verdict
@@ -25,8 +26,8 @@ TRANSACTIONS: Final = ("list-append", "rw-register")
 def check(history: History | Iterable[Op], model: Model | str, **options: Any) -> Verdict:
     """Decide whether a history could have come from a correct system.
 
-    `options` are those of `checkers.linearizability.checker.check`. Raises `MalformedHistory` for operations that are
-    none of the model's, and `EnginesDisagree` under `cross_check`.
+    `options` are those of `checkers.linearizability.front.checker.check`. Raises `MalformedHistory` for operations that
+    are none of the model's, and `EnginesDisagree` under `cross_check`.
     """
     asks_for_order = options.get("algorithm", "auto") != "auto" or options.get("cross_check") or options.get("witness")
     if not isinstance(history, History):

@@ -1,9 +1,9 @@
 """A checker that takes the lines of a history as they come, for runs too long to keep.
 
-Each object has a frontier (`linearizability.sweep`) and a queue of events that wait for an outcome: an event is swept
-over once the operation that it belongs to has an answer, or is known to have none. What was swept over is forgotten. So
+Each object has a frontier (`linearizability.search.frontier`) and a queue of events that wait for an outcome: an event
+is taken once the operation that it belongs to has an answer, or is known to have none. What was taken is forgotten. So
 memory is bounded by the window between the oldest unanswered operation and now, by the frontier, and by one counter for
-each class of crashed operations. From time to time the alphabet is made anew from what is still pending, so that values
+each class of crashed operations. From time to time the encoding is made anew from what is still pending, so that values
 seen long ago are forgotten too.
 
 The frontier is complete, never a beam: there is no going back in a stream. Where it outgrows `state_limit`, the object
@@ -27,12 +27,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from checkers.history import INF, NEMESIS, Conventions, MalformedHistory, Op, Operation, freeze, pair, show
-from checkers.linearizability.alphabet import Alphabet
-from checkers.linearizability.checker import CHECKER, NONLINEARIZABLE
-from checkers.linearizability.explain import as_data
+from checkers.linearizability.explain.explain import as_data
+from checkers.linearizability.front.checker import CHECKER, NONLINEARIZABLE
 from checkers.linearizability.partition import admit
 from checkers.linearizability.result import LimitReached, Limits, Meter
-from checkers.linearizability.sweep import Sweep
+from checkers.linearizability.search.encoding import Encoding
+from checkers.linearizability.search.frontier import FrontierSearch
 from checkers.models import Model, named
 from checkers.models.model import own_key
 from checkers.verdict import Anomaly, Verdict
@@ -42,8 +42,8 @@ ENGINE: Final = "stream"
 STATE_LIMIT: Final = 100_000
 """Configurations that one object may hold at a time, unless told otherwise: some ten megabytes."""
 
-ALPHABET_LIMIT: Final = 4_096
-"""Classes and states after which an object's alphabet is made anew."""
+ENCODING_LIMIT: Final = 4_096
+"""Classes and states after which an object's encoding is made anew."""
 
 WINDOW_KEPT: Final = 1_000
 """Operations since the last quiescent cut that are kept to be shown with a violation."""
@@ -113,7 +113,7 @@ class StreamingChecker:
             ops=self.ops,
             anomalies=tuple(self.anomalies),
             reason="" if self.anomalies or not lost else lost[0].lost + lost[0].of(),
-            steps=sum(thing.sweep.steps for thing in self._objects.values()),
+            steps=sum(thing.search.steps for thing in self._objects.values()),
             seconds=time.monotonic() - self._started,
             details={
                 "objects": len(self._objects),
@@ -173,8 +173,8 @@ class _Object:
         self.model = model
         self.one_key = one_key
         self.meter = Meter(Limits(states=state_limit))
-        self.alphabet = Alphabet(model, one_key=one_key)
-        self.sweep = Sweep(self.alphabet, self.meter)
+        self.encoding = Encoding(model, one_key=one_key)
+        self.search = FrontierSearch(self.encoding, self.meter)
         self.queue: deque[tuple[int, _Call, bool]] = deque()  # (index, call, whether this is its return)
         self.live: dict[int, _Call] = {}  # slot -> pending call
         self.free: list[int] = []
@@ -188,7 +188,7 @@ class _Object:
         return "" if self.key is None else f" (key {show(self.key)})"
 
     def advance(self) -> Iterator[Anomaly]:
-        """Sweep over every event whose outcome is known, up to the first that is not."""
+        """FrontierSearch over every event whose outcome is known, up to the first that is not."""
         while self.queue and self.queue[0][1].is_known:
             index, call, is_return = self.queue.popleft()
             operation = call.operation
@@ -206,16 +206,16 @@ class _Object:
                 self.lost = f"{limit.reason} at index {index}"
 
     def _call(self, call: _Call, operation: Operation) -> None:
-        if operation.ret == INF and self.alphabet.only_looks(operation):
+        if operation.ret == INF and self.encoding.only_looks(operation):
             return
         if len(self.window) < WINDOW_KEPT:
             self.window.append(operation)
-        call.kind = self.alphabet.class_of(operation)
+        call.kind = self.encoding.class_of(operation)
         if operation.ret != INF:
             call.slot = self.free.pop() if self.free else len(self.live)
             self.live[call.slot] = call
             self._queue_return(call, operation)
-        self.sweep.call(call.kind, call.slot, operation.ret)
+        self.search.call(call.kind, call.slot, operation.ret)
 
     def _queue_return(self, call: _Call, operation: Operation) -> None:
         """Put the return where it belongs among the calls that wait."""
@@ -225,40 +225,45 @@ class _Object:
         self.queue.insert(place, (operation.ret, call, True))
 
     def _returned(self, call: _Call, operation: Operation) -> bool:
-        survives = self.sweep.returned(call.kind, call.slot, operation.ret)
+        survives = self.search.returned(call.kind, call.slot, operation.ret)
         del self.live[call.slot]
         self.free.append(call.slot)
-        self.largest = max(self.largest, self.sweep.largest)
-        if survives and self.sweep.pending.is_quiescent:
+        self.largest = max(self.largest, self.search.largest)
+        if survives and self.search.pending.is_quiescent:
             self.cut = operation.ret
-            self.cut_states = list(dict.fromkeys(self.alphabet.states[c[0]] for c in self.sweep.frontier))
+            self.cut_states = list(dict.fromkeys(self.encoding.states[c[0]] for c in self.search.frontier))
             self.window.clear()
-        if survives and len(self.alphabet.sorts) + len(self.alphabet.states) > ALPHABET_LIMIT:
+        if survives and len(self.encoding.sorts) + len(self.encoding.states) > ENCODING_LIMIT:
             self._forget()
         return survives
 
     def _forget(self) -> None:
-        """Make the alphabet anew from what is pending and from the states that are still possible."""
-        old, sweep = self.alphabet, self.sweep
-        fresh = Alphabet(self.model, one_key=self.one_key)
+        """Make the encoding anew from what is pending and from the states that are still possible."""
+        old, search = self.encoding, self.search
+        fresh = Encoding(self.model, one_key=self.one_key)
         kinds = {
             kind: fresh.class_of(old.samples[kind])
-            for kind in (*sweep.pending.looks.values(), *sweep.pending.writes, *sweep.pending.changes, *sweep.places)
+            for kind in (
+                *search.pending.looks.values(),
+                *search.pending.writes,
+                *search.pending.changes,
+                *search.places,
+            )
         }
         for call in self.live.values():
             call.kind = kinds[call.kind]
-        pending = sweep.pending
+        pending = search.pending
         pending.looks = {bit: kinds[kind] for bit, kind in pending.looks.items()}
         pending.writes = {kinds[kind]: entries for kind, entries in pending.writes.items()}
         pending.changes = {kinds[kind]: entries for kind, entries in pending.changes.items()}
         pending.crashed = {kinds[kind]: count for kind, count in pending.crashed.items()}
-        pending.suits.clear()
-        sweep.places = {kinds[kind]: shift for kind, shift in sweep.places.items()}
-        sweep.frontier = [
-            (fresh.intern(old.states[state]), done, burden, used, path)
-            for state, done, burden, used, path in sweep.frontier
+        pending.satisfied.clear()
+        search.places = {kinds[kind]: shift for kind, shift in search.places.items()}
+        search.frontier = [
+            (fresh.intern(old.states[state]), done, obligations, used, path)
+            for state, done, obligations, used, path in search.frontier
         ]
-        self.alphabet = sweep.alphabet = fresh
+        self.encoding = search.encoding = fresh
 
     def _anomaly(self, operation: Operation) -> Anomaly:
         describe, name = self.model.describe, self.model.describe_state

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from checkers.linearizability.checker import ENGINES
 from harness.cli import COMMANDS
 from harness.faults.catalog import KINDS
 from harness.search import mutants, suites
@@ -72,12 +71,11 @@ def imported_by(path: Path) -> set[str]:
 
 
 def test_no_module_is_dead() -> None:
-    """Each is imported by another one, is a command or an engine, is run as a module, or is a documented part of the
+    """Each is imported by another one, is a command, is run as a module, or is a documented part of the
     library that the checkers are.
     """
     sources = [path for path in tracked() if path.suffix == ".py"]
     alive = {f"harness.commands.{name}" for name in COMMANDS}
-    alive |= {f"checkers.linearizability.{name.replace('-', '_')}" for name in ENGINES}
     for path in sources:
         if path.parts[0] in PACKAGES:
             alive |= imported_by(path) - {module_name(path)}

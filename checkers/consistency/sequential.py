@@ -30,7 +30,7 @@ from operator import ge
 from typing import Any, Final
 
 from checkers.history import INF, History, show
-from checkers.linearizability.checker import check as check_linearizable
+from checkers.linearizability.front.checker import check as check_linearizable
 from checkers.models import named
 from checkers.verdict import Anomaly, Verdict
 

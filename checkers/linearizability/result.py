@@ -33,10 +33,10 @@ class LinearizabilityResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of one engine on one object's operations.
 
     `certain` is the index of the completion at which the violation became certain, where the engine knows it exactly;
-    `blocked` the operation that cannot be placed; `swept` says that an order got past every earlier completion, so that
-    the violation did not become certain before the return of `blocked`. `culprits` are the few operations that suffice
-    to see why (may be empty).
-    `order` is a witness: the operations in an order in which they could have taken effect, where one was asked for.
+    `blocked` the operation that cannot be placed; `is_lower_bound` says that an order got past every earlier
+    completion, so that the violation did not become certain before the return of `blocked`. `culprits` are the few
+    operations that suffice to see why (may be empty). `order` is a witness: the operations in an order in which they
+    could have taken effect, where one was asked for.
     """
 
     validity: Validity
@@ -45,7 +45,7 @@ class LinearizabilityResult(msgspec.Struct, frozen=True, kw_only=True):
     states: int = 0
     certain: int | None = None
     blocked: Operation | None = None
-    swept: bool = False
+    is_lower_bound: bool = False
     culprits: tuple[Operation, ...] = ()
     order: tuple[Operation, ...] | None = None
     reason: str = ""

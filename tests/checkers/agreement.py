@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from checkers.history import Conventions, History
-from checkers.linearizability import jit, wgl
-from checkers.linearizability.checker import decide
-from checkers.linearizability.failing import certain_index
+from checkers.linearizability.failing_prefix import certain_index
+from checkers.linearizability.front.checker import decide
 from checkers.linearizability.partition import Part, admit, split
-from checkers.linearizability.witness import is_witness
+from checkers.linearizability.search import jit, wgl
+from checkers.linearizability.search.witness import is_witness
 from checkers.models import Model, named
 from tests.checkers import brute
 from tests.checkers.objects import OBJECTS, damaged, record

@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 from checkers.history import INF, Operation
-from checkers.linearizability import counters, deltas, multisets, mutexes, queues, registers, sets
+from checkers.linearizability.fast import counters, counters_general, mutexes, pending_sums, queues, registers, sets
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.models import CAS_REGISTER, COUNTER, MAP, MUTEX, QUEUE, SET, Model
 from tests.checkers import brute
@@ -234,7 +234,7 @@ REGISTER_PATH = Path(
 )
 
 
-def _draw_refusals(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
+def _draw_failed_cas(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
     """Few writes, fewer reads, and refused cas of any value that may ever have been there."""
     crash = rng.choice((0.1, 0.3, 0.6))
     setters, looks, refused = rng.randint(1, 5), rng.choice((0, 0, 1, 2)), rng.randint(1, 5)
@@ -251,7 +251,7 @@ def _draw_refusals(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
     return answers
 
 
-REFUSAL_PATH = replace(REGISTER_PATH, name="register-refusals", draw_answers=_draw_refusals)
+FAILED_CAS_PATH = replace(REGISTER_PATH, name="register-failed-cas", draw_answers=_draw_failed_cas)
 
 
 def _draw_map(rng: random.Random) -> Draw:
@@ -299,9 +299,9 @@ MAP_PATH = Path(
 # -- counters ---------------------------------------------------------------------------------------------------------
 
 
-def _draw_counter(*alphabets: tuple[int, ...]) -> Callable[[random.Random], Draw]:
+def _draw_counter(*delta_sets: tuple[int, ...]) -> Callable[[random.Random], Draw]:
     def start(rng: random.Random) -> Draw:
-        deltas = rng.choice(alphabets)
+        deltas = rng.choice(delta_sets)
         weights = rng.choice(((3, 3, 3), (4, 5, 0), (3, 0, 5), (2, 6, 1), (5, 3, 1)))
 
         def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
@@ -328,11 +328,11 @@ def _other_counter_answer(rng: random.Random, victim: Operation, operations: lis
     return victim.type, victim.result
 
 
-def _counter_path(name: str, *alphabets: tuple[int, ...]) -> Path:
+def _counter_path(name: str, *delta_sets: tuple[int, ...]) -> Path:
     return Path(
         name=name,
         model=COUNTER,
-        draw=_draw_counter(*alphabets),
+        draw=_draw_counter(*delta_sets),
         run=_run_counter,
         check=counters.check_operations,
         other_answer=_other_counter_answer,
@@ -457,12 +457,12 @@ MUTEX_PATH = Path(
 )
 
 
-def _draw_sums(*alphabets: tuple[int, ...]) -> Callable[[random.Random], list[tuple[str, Any, str, Any]]]:
+def _draw_sums(*delta_sets: tuple[int, ...]) -> Callable[[random.Random], list[tuple[str, Any, str, Any]]]:
     """Adds, mostly blind, and answers that are the sum of some of them."""
 
     def draw(rng: random.Random) -> list[tuple[str, Any, str, Any]]:
-        alphabet, crash = rng.choice(alphabets), rng.choice((0, 0.2, 0.5))
-        added = [rng.choice(alphabet) for _ in range(rng.randint(2, 6))]
+        encoding, crash = rng.choice(delta_sets), rng.choice((0, 0.2, 0.5))
+        added = [rng.choice(encoding) for _ in range(rng.randint(2, 6))]
         answers: list[tuple[str, Any, str, Any]] = []
         for delta in added:
             if rng.random() < crash:
@@ -494,10 +494,10 @@ LARGE_SUMS_PATH = replace(
 
 def _check_cramped(operations: Sequence[Operation], model: Model) -> LinearizabilityResult:
     """Check a counter with so little room that small histories get stuck and go back, as long ones do."""
-    efforts = ((1, 0), (2, 2), (deltas.CONFIGURATIONS_MAX, INF))
+    efforts = ((1, 0), (2, 2), (counters_general.CONFIGURATIONS_MAX, INF))
     with (
-        mock.patch.multiple(deltas, EFFORTS=efforts, STRIDE=2),
-        mock.patch.multiple(multisets, TABLE_CRASHED_MAX=1, THOROUGH_EFFORT=2),
+        mock.patch.multiple(counters_general, EFFORTS=efforts, STRIDE=2),
+        mock.patch.multiple(pending_sums, TABLE_CRASHED_MAX=1, THOROUGH_EFFORT=2),
     ):
         return counters.check_operations(operations, model)
 
@@ -509,7 +509,7 @@ PATHS = {
     path.name: path
     for path in (
         REGISTER_PATH,
-        REFUSAL_PATH,
+        FAILED_CAS_PATH,
         MAP_PATH,
         COUNTER_ONE_PATH,
         COUNTER_SMALL_PATH,

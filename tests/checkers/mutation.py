@@ -9,14 +9,16 @@ one takes far longer than it should. Survivors are printed with their line.
 
 Those looked at so far (2,000 to 3,000 examples a path) are of five sorts:
 
-* Applicability and evidence (`isinstance(columns, str)`, `culprits`): the named tests of `test_fast_*.py` hold them.
-* The order of probes in `prefixes`, widths, strides and budgets in `deltas`, what is cached or pruned: they cost time
-  and change no verdict, which is the point of them. `test_fast_long.py` bounds the probes.
-* Shortcuts whose long way is exact too: a weaker filter in `refusals.open_demands` leaves more to the walk, `counters`
-  agrees with itself when everything goes to `deltas`, a free move in `refusals` is also found as one of many.
+* Applicability and evidence (`isinstance(columns, str)`, `culprits`): the named tests of
+  `tests/checkers/linearizability/fast` hold them.
+* The order of probes in `failing_prefix`, widths, strides and budgets in `counters_general`, what is cached or pruned:
+  they cost time and change no verdict, which is the point of them. `test_long.py` bounds the probes.
+* Shortcuts whose long way is exact too: a weaker filter in `failed_cas.open_demands` leaves more to the walk,
+  `counters` agrees with itself when everything goes to `counters_general`, a free move in `failed_cas` is also found as
+  one of many.
 * Conditions that others imply: a block that is due can always run up to what is due, since its order was checked.
 * Gaps of the campaign. Those that were found became named tests: which write makes room first, a value entered early
-  and still to be seen, one large add against two small ones. `REFUSAL_PATH` and the scattered paths came of them.
+  and still to be seen, one large add against two small ones. `FAILED_CAS_PATH` and the scattered paths came of them.
 """
 
 from __future__ import annotations
@@ -39,16 +41,26 @@ from typing import Any
 from tests.checkers.campaign import PATHS, campaign
 
 PATHS_OF = {
-    "registers": ("register", "map", "register-refusals"),
-    "zones": ("register", "map", "register-refusals"),
-    "refusals": ("register-refusals", "register"),
-    "counters": ("counter-one-delta", "counter-small"),
-    "deltas": ("counter-small-scattered", "counter-large-scattered", "counter-small-cramped", "counter-small"),
-    "multisets": ("counter-small-scattered", "counter-large-scattered", "counter-large-cramped", "counter-large"),
-    "sets": ("set",),
-    "queues": ("queue-scattered", "queue"),
-    "mutexes": ("mutex",),
-    "prefixes": ("register", "counter-one-delta", "counter-small"),
+    "fast.registers": ("register", "map", "register-failed-cas"),
+    "fast.zones": ("register", "map", "register-failed-cas"),
+    "fast.failed_cas": ("register-failed-cas", "register"),
+    "fast.counters": ("counter-one-delta", "counter-small"),
+    "fast.counters_general": (
+        "counter-small-scattered",
+        "counter-large-scattered",
+        "counter-small-cramped",
+        "counter-small",
+    ),
+    "fast.pending_sums": (
+        "counter-small-scattered",
+        "counter-large-scattered",
+        "counter-large-cramped",
+        "counter-large",
+    ),
+    "fast.sets": ("set",),
+    "fast.queues": ("queue-scattered", "queue"),
+    "fast.mutexes": ("mutex",),
+    "failing_prefix": ("register", "counter-one-delta", "counter-small"),
 }
 """Module -> the paths of the campaign that go through it."""
 

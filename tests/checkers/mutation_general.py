@@ -1,6 +1,6 @@
 """Mutation testing of the general engines: change one thing in a module, and see whether the ordinary tests notice.
 
-    python -m tests.checkers.mutation_general sweep alphabet [--every 1] [--timeout 120]
+    python -m tests.checkers.mutation_general search.frontier search.encoding [--every 1] [--timeout 120]
 
 Each mutant exchanges a comparison, an arithmetic or a boolean operator, drops a `not`, shifts a small number, or leaves
 out a statement that changes control flow or state. The tests of the general engine run against it in a process of its
@@ -30,7 +30,13 @@ VARIABLE = "CHECKERS_MUTANT"
 UNCHANGED = -1
 """The number of the mutant that is none: the tests must pass with it."""
 
-TESTS = ("jit", "linearizability", "explain", "agreement", "streaming")
+TESTS = (
+    "linearizability/search/test_jit",
+    "linearizability/front/test_checker",
+    "linearizability/explain/test_explain",
+    "linearizability/search/test_agreement",
+    "test_streaming",
+)
 
 EXCHANGE: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
@@ -129,10 +135,14 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.tree, f"mutant of {self.name}", "exec"), module.__dict__)
 
 
+def _file_of(module: str) -> Path:
+    return FOLDER.joinpath(*module.split(".")).with_suffix(".py")
+
+
 def install() -> None:
     """Become the mutant that the environment names."""
     module, number = os.environ[VARIABLE].split(":")
-    source = (FOLDER / f"{module}.py").read_text()
+    source = _file_of(module).read_text()
     tree = ast.parse(source) if int(number) == UNCHANGED else list(mutants(source))[int(number)][2]
     sys.meta_path.insert(0, _Finder(module, tree))
 
@@ -140,7 +150,7 @@ def install() -> None:
 def survives(module: str, number: int, timeout_s: float) -> bool:
     """Run the tests against one mutant."""
     folder = Path(__file__).parent
-    files = [str(folder / f"test_{name}.py") for name in TESTS]
+    files = [str(folder / f"{name}.py") for name in TESTS]
     command = (
         "import sys, tests.checkers.mutation_general as mutation; mutation.install(); "
         "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
@@ -167,7 +177,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--timeout", type=float, default=120.0)
     options = parser.parse_args(arguments)
     for module in options.modules:
-        found = [(line, what) for line, what, _ in mutants((FOLDER / f"{module}.py").read_text())]
+        found = [(line, what) for line, what, _ in mutants(_file_of(module).read_text())]
         if not survives(module, UNCHANGED, options.timeout):
             print(f"{module}: the tests fail without a mutant", file=sys.stderr)
             return 1

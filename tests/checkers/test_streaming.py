@@ -21,8 +21,8 @@ STREAMED = ["cas-register", "counter", "map-by-key", "set", "queue", "mutex"]
 def test_a_stream_gets_the_verdict_of_the_whole_history(
     name: str, alphabet_limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a small alphabet limit everything is forgotten and made anew all the time."""
-    monkeypatch.setattr(streaming, "ALPHABET_LIMIT", alphabet_limit)
+    """With a small encoding limit everything is forgotten and made anew all the time."""
+    monkeypatch.setattr(streaming, "ENCODING_LIMIT", alphabet_limit)
     for seed in range(60):
         rng = random.Random(seed)
         lines = record(rng, name, count=25, processes=4, values=3, crash=0.05, void=0.05)
@@ -62,11 +62,11 @@ def test_memory_is_bounded_by_the_window() -> None:
             index += 1
         waiting = max(waiting, checker.waiting)
         thing = checker._objects[None]
-        size = max(size, len(thing.alphabet.states) + len(thing.alphabet.sorts) + len(thing.window))
+        size = max(size, len(thing.encoding.states) + len(thing.encoding.sorts) + len(thing.window))
 
     assert checker.finish().validity == "valid"
     assert waiting <= 2
-    assert size <= streaming.ALPHABET_LIMIT + 10
+    assert size <= streaming.ENCODING_LIMIT + 10
 
 
 def test_an_operation_without_answer_holds_the_stream_back_until_it_is_known_lost() -> None:

@@ -1,0 +1,93 @@
+"""Every configuration of a small history: those that were left before it failed, and all of them as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from checkers.history import INF, Operation
+from checkers.models import ILLEGAL, Model
+
+CONFIGURATIONS: Final = 2_000
+"""More configurations than this before the failure are too many for a person; then only their number is told."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The operation at whose return no configuration was left, and the configurations before it by state."""
+
+    blocked: Operation
+    states: list[tuple[Any, tuple[Operation, ...]]]
+    complete: bool
+
+
+def enumerate_failure(operations: Sequence[Operation], model: Model, starts: Sequence[Any]) -> Failure:
+    """Follow every possible order of a small failing history to the return at which none is left."""
+    frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]] = {(frozenset(), s): () for s in starts}
+    returning = sorted((operation for operation in operations if operation.ret != INF), key=lambda o: o.ret)
+    for target in returning:
+        called = [operation for operation in operations if operation.call < target.ret]
+        closure, complete = _closure(frontier, called, model)
+        after = {config: order for config, order in closure.items() if target.call in config[0]}
+        if not after or not complete:
+            states: dict[Any, tuple[Operation, ...]] = {}
+            for (placed, state), order in closure.items():
+                if target.call not in placed and (state not in states or len(order) < len(states[state])):
+                    states[state] = order
+            return Failure(target, list(states.items()), complete)
+        frontier = after
+    return Failure(returning[-1], [], False)
+
+
+def _closure(
+    frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]], called: Sequence[Operation], model: Model
+) -> tuple[dict[tuple[frozenset[int], Any], tuple[Operation, ...]], bool]:
+    """Place called operations in every way, breadth first; say whether that was all."""
+    found = dict(frontier)
+    todo = list(frontier)
+    for config in todo:
+        placed, state = config
+        for operation in called:
+            if operation.call in placed:
+                continue
+            after = model.step(state, operation)
+            successor = (placed | {operation.call}, after)
+            if after is ILLEGAL or successor in found:
+                continue
+            if len(found) >= CONFIGURATIONS:
+                return found, False
+            found[successor] = (*found[config], operation)
+            todo.append(successor)
+    return found, True
+
+
+def configuration_graph(operations: Sequence[Operation], model: Model) -> Any:
+    """Draw every configuration of a small history as a networkx.DiGraph: nodes are states, edges the operations placed.
+
+    Nodes carry `state` and `placed` (indexes of calls), edges `operation` and `call`. At most `CONFIGURATIONS` nodes.
+    """
+    import networkx as nx
+
+    graph: Any = nx.DiGraph()
+    start: tuple[frozenset[int], Any] = (frozenset(), model.init)
+    numbers = {start: 0}
+    graph.add_node(0, state=model.describe_state(model.init), placed=[])
+    todo = [start]
+    for config in todo:
+        placed, state = config
+        open_returns = [o.ret for o in operations if o.call not in placed]
+        for operation in operations:
+            if operation.call in placed or any(ret < operation.call for ret in open_returns):
+                continue
+            after = model.step(state, operation)
+            successor = (placed | {operation.call}, after)
+            if after is ILLEGAL or (successor not in numbers and len(numbers) >= CONFIGURATIONS):
+                continue
+            if successor not in numbers:
+                numbers[successor] = len(numbers)
+                graph.add_node(numbers[successor], state=model.describe_state(after), placed=sorted(successor[0]))
+                todo.append(successor)
+            label = model.describe(operation)
+            graph.add_edge(numbers[config], numbers[successor], operation=label, call=operation.call)
+    return graph

@@ -1,0 +1,1 @@
+"""Exact checks of one kind of object each, near linear in its operations."""

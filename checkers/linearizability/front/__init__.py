@@ -1,0 +1,1 @@
+"""`check`: it divides a history into objects, chooses an engine for each, and makes the verdict."""

@@ -1,0 +1,360 @@
+"""The facade of linearizability: take a history and a model, choose an engine for each object, say what was found.
+
+Each independent object is given to the fast engine for its model, if there is one. That looks for its preconditions
+while it reads the operations, and says where they do not hold; the general engine decides any.
+The verdict says which ones ran and why others did not. An engine that stops at a limit, or crashes, makes the verdict
+`unknown` with the reason; a violation of another object still makes it `invalid`.
+
+The signature of a violation is `linearizability/nonlinearizable/MODEL/F`: F is the function of the operation at whose
+completion the violation became certain. Both words come from closed lists (`models.MODELS`, `Model.functions`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any, Final, Literal
+
+import msgspec
+
+from checkers.history import Conventions, History, MalformedHistory, Op, Operation, show
+from checkers.linearizability.explain.explain import Explanation, explain
+from checkers.linearizability.fast import counters, lists, mutexes, queues, registers, sets
+from checkers.linearizability.partition import Part, admit, split
+from checkers.linearizability.result import Limits, LinearizabilityResult
+from checkers.linearizability.search import jit, wgl
+from checkers.models import Model, named
+from checkers.verdict import Anomaly, Validity, Verdict
+
+CHECKER: Final = "linearizability"
+NONLINEARIZABLE: Final = "nonlinearizable"
+
+GENERAL: Final = "jit"
+"""The engine that decides every model."""
+
+REFERENCE: Final = "wgl"
+"""The engine that `cross_check` compares with."""
+
+FAST: Final = {
+    "register": "registers",
+    "cas-register": "registers",
+    "map": "registers",
+    "counter": "counters",
+    "set": "sets",
+    "queue": "queues",
+    "list": "lists",
+    "mutex": "mutexes",
+}
+"""Model -> the exact engine for such objects. Each looks for its preconditions, and says where they do not hold."""
+
+_MODULES: Final = {
+    "registers": registers,
+    "counters": counters,
+    "sets": sets,
+    "queues": queues,
+    "lists": lists,
+    "mutexes": mutexes,
+    GENERAL: jit,
+    REFERENCE: wgl,
+}
+
+ENGINES: Final = tuple(_MODULES)
+
+FIRST_TURN_STEPS: Final = 100_000
+FIRST_TURN_STEPS_PER_OPERATION: Final = 100
+"""What the general engine may spend before the other one has a turn: a fraction of a second, or what it needs at most
+for nearly all valid histories of registers, whichever is more."""
+
+TURN_GROWTH: Final = 8
+"""Each turn is so many times longer, so that starting again costs little in the end."""
+
+CROSS_CHECK_STEPS: Final = 2_000_000
+"""What the reference engine may spend on each object where it only confirms: some seconds."""
+
+EXPLAINED: Final = 5
+"""So many violated objects are explained in full; one explanation is usually all that anybody reads."""
+
+FAILED_CAS: Final = {
+    "by-error": "a failed cas constrains where its error is an answer of the object",
+    "constraint": "a failed cas says that the state was not the expected one",
+    "nothing": "a failed cas says nothing",
+}
+NIL_READ: Final = {"absent": "a read of null saw nothing there", "anything": "a read of null says nothing"}
+
+FailedCas = Literal["auto", "constraint", "nothing"]
+NilRead = Literal["auto", "absent", "anything"]
+
+
+class EnginesDisagree(Exception):
+    """Two exact engines gave opposite answers: one of them is wrong, and no verdict can be trusted."""
+
+    def __init__(self, first: LinearizabilityResult, second: LinearizabilityResult, part: str) -> None:
+        self.first = first
+        self.second = second
+        where = f" on key {part}" if part else ""
+        super().__init__(f"engine {first.engine} says {first.validity}, {second.engine} says {second.validity}{where}")
+
+
+def check(
+    history: History | Iterable[Op],
+    model: Model | str,
+    *,
+    algorithm: str = "auto",
+    initial: Any = None,
+    failed_cas: FailedCas = "auto",
+    nil_read: NilRead = "auto",
+    step_limit: int | None = None,
+    state_limit: int | None = None,
+    time_limit_s: float | None = None,
+    memory_limit_bytes: int | None = None,
+    cross_check: bool = False,
+    explain: bool = True,
+    witness: bool = False,
+) -> Verdict:
+    """Decide whether a history is linearizable.
+
+    `algorithm` names an engine of `ENGINES`, or leaves the choice to the checker. `initial` is the state at the start
+    where it is not the model's own. `failed_cas` and `nil_read` are those of `Conventions`; "auto" takes the history's
+    own. Limits in steps and states give the same verdict on every machine. `witness` asks for an order in which the
+    operations of each object could have taken effect.
+
+    Raises `MalformedHistory` for operations that are none of this model's, and `EnginesDisagree` under `cross_check`.
+    """
+    if not isinstance(history, History):
+        history = History(history)
+    limits = Limits(steps=step_limit, states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes)
+    conventions = _conventions(history, failed_cas, nil_read)
+    return _Check(history, _model(model, initial), conventions, limits, algorithm).run(
+        cross_check=cross_check, explained=explain, witness=witness
+    )
+
+
+def _model(model: Model | str, initial: Any) -> Model:
+    found = named(model) if isinstance(model, str) else model
+    return found if initial is None else found.starting_at_json(initial)
+
+
+def _conventions(history: History, failed_cas: FailedCas, nil_read: NilRead) -> Conventions:
+    chosen = history.conventions
+    if failed_cas != "auto":
+        chosen = msgspec.structs.replace(chosen, failed_cas=failed_cas)
+    if nil_read != "auto":
+        chosen = msgspec.structs.replace(chosen, nil_read=nil_read)
+    return chosen
+
+
+def engine_module(name: str) -> ModuleType:
+    """Return the module of an engine: it offers `applicable` and `check_operations`."""
+    if name not in ENGINES:
+        raise MalformedHistory(f"algorithm {name!r}", f"auto or one of {', '.join(ENGINES)}", "--algorithm")
+    return _MODULES[name]
+
+
+def decide(
+    operations: Sequence[Operation], model: Model, limits: Limits, algorithm: str = "auto"
+) -> tuple[LinearizabilityResult, list[str]]:
+    """Decide one object with the best engine, or the one that was named; also say why others were passed over."""
+    if algorithm != "auto":
+        return run_engine(algorithm, operations, model, limits), []
+    passed: list[str] = []
+    if fast := FAST.get(model.name):
+        result = run_engine(fast, operations, model, limits)
+        if result.validity != "unknown":
+            return result, passed
+        passed.append(f"{fast}: {result.reason}")
+    return _run_general(operations, model, limits), passed
+
+
+def _run_general(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    """Let the two general engines take turns with growing budgets: each is quick where the other drowns.
+
+    The general engine keeps every possibility, the depth-first one guesses. Queues and lists, whose order shows long
+    after it was made, are kinder to guessing. Budgets are steps, so the turns are equal on every machine.
+    """
+    started = time.monotonic()
+    budget = max(FIRST_TURN_STEPS, FIRST_TURN_STEPS_PER_OPERATION * len(operations))
+    spent = 0
+    while True:
+        for name in (GENERAL, REFERENCE):
+            left = None if limits.steps is None else max(1, limits.steps - spent)
+            steps = budget if left is None else min(budget, left)
+            turn = msgspec.structs.replace(_left(limits, started), steps=steps)
+            result = run_engine(name, operations, model, turn)
+            spent += result.steps
+            out_of_turn = result.validity == "unknown" and result.steps >= steps and not result.machine_dependent
+            if not out_of_turn or steps == left:
+                return msgspec.structs.replace(result, steps=spent)
+        budget *= TURN_GROWTH
+
+
+def run_engine(name: str, operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    """Run one engine; where it crashes it has no opinion, and says so."""
+    check_operations = engine_module(name).check_operations
+    try:
+        result: LinearizabilityResult = check_operations(operations, model, limits)
+    except MemoryError:
+        return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
+    except Exception as error:
+        reason = f"engine {name} crashed: {type(error).__name__}: {error}"
+        return LinearizabilityResult(validity="unknown", engine=name, reason=reason)
+    return result
+
+
+def _left(limits: Limits, started: float) -> Limits:
+    """Return the limits with the seconds that are left of them."""
+    if limits.seconds is None:
+        return limits
+    return msgspec.structs.replace(limits, seconds=max(0.0, limits.seconds - (time.monotonic() - started)))
+
+
+class _Check:
+    """One call of `check`: what was given, and what has been spent."""
+
+    def __init__(
+        self, history: History, model: Model, conventions: Conventions, limits: Limits, algorithm: str
+    ) -> None:
+        self.started = time.monotonic()
+        self.history = history
+        self.conventions = conventions
+        self.limits = limits
+        self.algorithm = algorithm
+        operations = history.operations(with_void=True)
+        self.model = model.adapt(model, operations)
+        self.operations, self.notes = admit(operations, self.model, conventions, history.where_index)
+        self.parts = split(self.operations, self.model)
+        self.results: list[tuple[Part, LinearizabilityResult]] = []
+        self.passed: dict[str, int] = {}
+        self.steps = 0
+
+    def run(self, *, cross_check: bool, explained: bool, witness: bool) -> Verdict:
+        for part in self.parts:
+            result, passed = decide(part.operations, self.model_of(part), self.remaining(), self.algorithm)
+            if cross_check:
+                self.confirm(part, result)
+            if witness and result.validity == "valid" and result.order is None:
+                result = self.with_witness(part, result)
+            self.steps += result.steps
+            self.results.append((part, result))
+            for why in passed:
+                self.passed[why] = self.passed.get(why, 0) + 1
+        anomalies = self.anomalies(explained)
+        return self.verdict(anomalies, witness)
+
+    def model_of(self, part: Part) -> Model:
+        return self.model if part.has_all_keys else self.model.within(part.keys)
+
+    def remaining(self) -> Limits:
+        steps = None if self.limits.steps is None else max(1, self.limits.steps - self.steps)
+        return msgspec.structs.replace(_left(self.limits, self.started), steps=steps)
+
+    def confirm(self, part: Part, result: LinearizabilityResult) -> None:
+        """Ask a second engine, and raise where it says the opposite."""
+        other = GENERAL if result.engine == REFERENCE else REFERENCE
+        limits = msgspec.structs.replace(self.remaining(), steps=CROSS_CHECK_STEPS)
+        second, _ = decide(part.operations, self.model_of(part), limits, other)
+        if {result.validity, second.validity} == {"valid", "invalid"}:
+            raise EnginesDisagree(result, second, part.name)
+        if second.validity == "unknown":
+            self.notes.append(f"cross-check by {other} did not finish{_of(part)}: {second.reason}")
+
+    def with_witness(self, part: Part, result: LinearizabilityResult) -> LinearizabilityResult:
+        """Ask the general engine for an order, where the engine that decided does not make one."""
+        found = jit.check_operations(part.operations, self.model_of(part), self.remaining(), witness=True)
+        if found.order is None:
+            self.notes.append(f"no witness order{_of(part)}: {found.reason}")
+            return result
+        return msgspec.structs.replace(result, order=found.order)
+
+    def anomalies(self, explained: bool) -> tuple[Anomaly, ...]:
+        found: list[Anomaly] = []
+        for part, result in self.results:
+            if result.validity == "invalid":
+                full = explained and len(found) < EXPLAINED
+                model = self.model_of(part)
+                explanation = explain(part, model, result, self.decide_quickly, full=full)
+                found.append(self.anomaly(explanation))
+        return tuple(sorted(found, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
+
+    def decide_quickly(self, model: Model, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
+        """Decide a prefix or a sub-history on the way to an explanation."""
+        bounded = msgspec.structs.replace(limits, seconds=self.limits.seconds, bytes=self.limits.bytes)
+        result, _ = decide(operations, model, bounded)
+        return result
+
+    def anomaly(self, explanation: Explanation) -> Anomaly:
+        return Anomaly(
+            checker=CHECKER,
+            kind=NONLINEARIZABLE,
+            detail=f"{self.model.name}/{explanation.f}",
+            index=explanation.index,
+            message=explanation.message,
+            evidence=explanation.evidence,
+        )
+
+    def verdict(self, anomalies: tuple[Anomaly, ...], witness: bool) -> Verdict:
+        unknown = [(part, result) for part, result in self.results if result.validity == "unknown"]
+        validity: Validity = "invalid" if anomalies else "unknown" if unknown else "valid"
+        engines: dict[str, int] = {}
+        for _, result in self.results:
+            engines[result.engine] = engines.get(result.engine, 0) + 1
+        return Verdict(
+            validity=validity,
+            checker=CHECKER,
+            engine="+".join(engines),
+            model=self.model.name,
+            ops=len(self.history.operations(with_void=True)),
+            anomalies=anomalies,
+            reason=self.reason(unknown) if validity == "unknown" else "",
+            steps=self.steps,
+            seconds=time.monotonic() - self.started,
+            machine_dependent=validity == "unknown" and any(result.machine_dependent for _, result in unknown),
+            notes=(self.conventions_note(), *self.engine_notes(engines), *self.notes),
+            details=self.details(engines, witness),
+        )
+
+    def reason(self, unknown: list[tuple[Part, LinearizabilityResult]]) -> str:
+        part, result = unknown[0]
+        decided = len(self.results) - len(unknown)
+        return f"{result.reason}{_of(part)}; {decided} of {len(self.results)} objects decided"
+
+    def conventions_note(self) -> str:
+        """Say how the source was read: what differs between tools, and changes verdicts."""
+        failed_cas, nil_read = FAILED_CAS[self.conventions.failed_cas], NIL_READ[self.conventions.nil_read]
+        initial = self.model.describe_state(self.model.init)
+        return f"read as {self.conventions.source}: {failed_cas}; {nil_read}; the initial state is {initial}"
+
+    def engine_notes(self, engines: dict[str, int]) -> list[str]:
+        """Say which engines decided how many objects, and why the fast one did not where it did not."""
+        counts = ", ".join(f"{name} decided {count}" for name, count in engines.items())
+        objects = "object" if len(self.parts) == 1 else "objects"
+        notes = [f"of {len(self.parts)} {objects} {counts}"] if engines else []
+        return notes + [f"passed over {why} ({count} x)" for why, count in self.passed.items()]
+
+    def details(self, engines: dict[str, int], witness: bool) -> dict[str, Any]:
+        details: dict[str, Any] = {
+            "conventions": {
+                "source": self.conventions.source,
+                "failed_cas": self.conventions.failed_cas,
+                "nil_read": self.conventions.nil_read,
+                "initial": self.model.describe_state(self.model.init),
+            },
+            "objects": len(self.parts),
+            "engines": engines,
+            "passed_over": self.passed,
+            "states": max((result.states for _, result in self.results), default=0),
+        }
+        if witness:
+            details["witness"] = {
+                part.name: [operation.call for operation in result.order]
+                for part, result in self.results
+                if result.order is not None
+            }
+        return details
+
+
+def _of(part: Part) -> str:
+    return f" (key {part.name})" if part.name else ""
+
+
+__all__ = ["ENGINES", "EnginesDisagree", "check", "decide", "engine_module", "show"]
