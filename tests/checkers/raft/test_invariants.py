@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from checkers.raft.invariants import VOTE_GRACE_FSYNCS, Invariants
+from checkers.raft.invariants import Invariants
+from checkers.raft.rules.durability import VOTE_GRACE_FSYNCS
 
 Trace = Any
 Story = Callable[[Trace], Any]
@@ -257,23 +258,6 @@ def test_a_durable_vote_binds_across_restarts(trace: Trace) -> None:
     trace.note("term", "a", 1).vote("a", 1, "b").sync("a", 0, 1, "b").restart("a", 1).vote("a", 1, "c")
 
     assert trace.found == ["durable-ack/vote", "vote-once/across-restart"]
-
-
-def test_a_vote_that_left_the_node_binds_even_if_it_was_not_durable(trace: Trace) -> None:
-    trace.note("term", "a", 1).vote("a", 1, "b")
-    trace.invariants.acknowledged(trace.index, "a", "g0", 1, candidate="b")
-    trace.restart("a", 1).vote("a", 1, "c")
-
-    assert trace.found == ["durable-ack/vote", "vote-once/across-restart"]
-
-
-def test_an_acknowledged_entry_must_be_durable(trace: Trace) -> None:
-    trace.note("term", "a", 1).append("a", 1, "1x 1y").sync("a", 1, 1)
-
-    trace.invariants.acknowledged(trace.index, "a", "g0", 1, last=1)
-    assert trace.found == []
-    trace.invariants.acknowledged(trace.index, "a", "g0", 1, last=2)
-    assert trace.found == ["durable-ack/log"]
 
 
 def test_a_recovered_entry_with_another_payload_is_not_the_durable_one(trace: Trace) -> None:

@@ -189,7 +189,7 @@ def incremental(rows: list[tuple[Any, ...]]) -> dict[str, int]:
     terms = dict.fromkeys(ACTORS, 0)
     for actor in ACTORS:
         invariants.observe(-1, (0, "role", actor, "g0", "follower", 0))
-        invariants._close_recovery(-1, invariants._replicas["g0", actor])
+        invariants._durability.close_recovery(-1, invariants._replicas["g0", actor])
     for index, (kind, actor, *fields) in enumerate(rows):
         log, time_ns = logs[actor], index + 1
         if kind == "log-append":

@@ -158,7 +158,7 @@ def test_values_that_nobody_reads_are_one_state() -> None:
 
 
 def test_a_frontier_keeps_only_what_nothing_dominates() -> None:
-    """Less burden and fewer crashed ones used is better; another state or other changes done cannot be compared."""
+    """Fewer obligations and fewer crashed ones used are better; other states or changes done cannot be compared."""
     guards = 1 << COUNT_BITS - 1 | 1 << 2 * COUNT_BITS - 1
     one, other = 1, 1 << COUNT_BITS
     frontier = Frontier(guards)

@@ -1,0 +1,278 @@
+"""The ledger of the Raft rules: what the trace told so far of each group, each replica's log and each replica's disk.
+
+It records and compares, and judges nothing; the rules are in `rules/`.
+
+How one event costs O(1)
+------------------------
+Every log entry is interned: (identity of the entry before it, term, payload digest) -> a small integer. Two logs are
+equal up to an index exactly if they hold the same integer there, so a comparison of whole prefixes is a comparison of
+two integers, exactly and without hashing chains. A second table, (index, term) -> first integer seen there, turns Log
+Matching and payload re-use into one look-up when an entry is seen for the first time in its place.
+
+Per group there is one list of committed integers. A commit that any replica reports must agree with it or extend it.
+Leader Completeness is one comparison at election. It must count only what was committed in *earlier* terms: a node may
+learn late that it won term 3, when the leader of term 4 has already committed more (section 5.4.3 speaks of leaders of
+higher terms only), so each extension is remembered with the term of its reporter.
+
+`Disk` is the model of what is durable: a view of the replica's log, plus the tail that memory has truncated and the
+disk has not yet.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+GENESIS: Final = 0
+"""Identity of the empty log: what stands at index 0 of every log."""
+
+SWALLOWED: Final = -1
+"""Stands for an entry that a snapshot covers, whose identity is no longer known."""
+
+
+class Config:
+    """Who votes from `index` on; `outgoing` is non-empty in a joint configuration."""
+
+    __slots__ = ("index", "outgoing", "voters")
+
+    def __init__(self, index: int, voters: tuple[str, ...], outgoing: tuple[str, ...] = ()) -> None:
+        self.index = index
+        self.voters = voters
+        self.outgoing = outgoing
+
+
+class Group:
+    """What is known of a group as a whole: every entry ever seen, what is committed, who led which term."""
+
+    __slots__ = (
+        "applied",
+        "committed",
+        "digest_of",
+        "first_config",
+        "interned",
+        "judged",
+        "leader_of",
+        "leaders",
+        "marks",
+        "name",
+        "reports_votes",
+        "seen",
+        "term_of",
+    )
+
+    def __init__(self, name: str, voters: tuple[str, ...]) -> None:
+        self.name = name
+        self.first_config = Config(0, voters)
+        self.judged = self.first_config  # under which the last extension of `committed` was judged
+        self.interned: dict[tuple[int, int, bytes], int] = {}
+        self.seen: dict[tuple[int, int], int] = {(0, 0): GENESIS}  # (index, term) -> first identity seen there
+        self.term_of: list[int] = [0]
+        self.digest_of: list[bytes] = [b""]
+        self.committed: list[int] = [GENESIS]
+        self.marks: list[tuple[int, int]] = []  # (term, last index committed in it), both increasing
+        self.applied: dict[int, tuple[bytes, bytes]] = {}  # index -> (command, state)
+        self.leader_of: dict[int, tuple[str, int]] = {}  # term -> (actor, its incarnation)
+        self.leaders: dict[str, Replica] = {}
+        self.reports_votes = False  # whether the disk model has ever reported a vote
+
+    def new_identity(self, at: int, previous: int, term: int, digest: bytes) -> int:
+        """Name an entry that was never seen after `previous`."""
+        identity = len(self.term_of)
+        self.interned[previous, term, digest] = identity
+        self.seen.setdefault((at, term), identity)
+        self.term_of.append(term)
+        self.digest_of.append(digest)
+        return identity
+
+    def unknown(self, at: int, term: int = 0) -> int:
+        """Name an entry at `at` that nobody was seen to append; it agrees with nothing."""
+        identity = len(self.term_of)
+        self.term_of.append(term)
+        self.digest_of.append(b"")
+        if term:
+            self.seen.setdefault((at, term), identity)
+        return identity
+
+    def mark_committed(self, term: int, commit: int) -> None:
+        """Remember that `commit` was committed in `term` at the latest."""
+        marks = self.marks
+        while marks and marks[-1][0] >= term:
+            marks.pop()
+        marks.append((term, commit))
+
+    def committed_before(self, term: int) -> int:
+        """Return the last index known to be committed in a term lower than `term`."""
+        position = bisect_left(self.marks, (term, 0))
+        return self.marks[position - 1][1] if position else 0
+
+
+class Log:
+    """Identities of the entries from `base` on; `chain[0]` is that of `base`, which a snapshot covers (or 0)."""
+
+    __slots__ = ("base", "chain")
+
+    def __init__(self) -> None:
+        self.base = 0
+        self.chain = [GENESIS]
+
+    @property
+    def last(self) -> int:
+        return self.base + len(self.chain) - 1
+
+    def holds(self, index: int, identity: int) -> bool:
+        """Whether the log up to `index` is the one that ends in `identity`; below `base` a snapshot vouches for it."""
+        position = index - self.base
+        return position < len(self.chain) and (position < 0 or self.chain[position] == identity)
+
+
+class Disk:
+    """What is durable of a replica: its log up to `last` with `tail` in place of what memory has truncated since."""
+
+    __slots__ = ("last", "log", "tail", "tail_first", "term", "vote")
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.last = 0
+        self.tail: list[int] | None = None
+        self.tail_first = 0
+        self.term = 0
+        self.vote: str | None = None
+
+    @property
+    def required(self) -> int:
+        """The last index that a crash cannot take away."""
+        return self.last if self.tail is None else min(self.last, self.tail_first - 1)
+
+    def identity(self, index: int) -> int:
+        """Return the identity at `index <= last`, or `SWALLOWED`."""
+        if self.tail is not None and index >= self.tail_first:
+            return self.tail[index - self.tail_first]
+        position = index - self.log.base
+        return self.log.chain[position] if position >= 0 else SWALLOWED
+
+    def holds(self, index: int, identity: int) -> bool:
+        """Whether the durable log up to `index` is the one that ends in `identity`."""
+        return index <= self.last and self.identity(index) in (identity, SWALLOWED)
+
+    def keep_tail(self, first: int) -> None:
+        """Keep the durable entries from `first` on, which the log in memory is about to lose."""
+        if first > self.last or (self.tail is not None and first >= self.tail_first):
+            return
+        end = self.last + 1 if self.tail is None else self.tail_first
+        lost = self.log.chain[first - self.log.base : end - self.log.base]
+        self.tail = lost + (self.tail or [])
+        self.tail_first = first
+
+    def advance(self, last: int, last_term: int | None, term_of: Sequence[int]) -> None:
+        """Take a report of the disk; without `last_term`, what memory holds is taken to be what was synced."""
+        if self.tail is not None and not self._is_old(last, last_term, term_of):
+            self.tail = None
+        end = self.log.last if self.tail is None else self.tail_first + len(self.tail) - 1
+        self.last = min(last, end)
+
+    def was_replaced(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
+        """Whether memory holds another entry at `last` than the one that was synced: it was replaced meanwhile.
+
+        Then nothing above what was durable before is known to be on the disk *and* in the log.
+        """
+        position = last - self.log.base
+        if last_term is None or not 0 < position < len(self.log.chain):
+            return False
+        return term_of[self.log.chain[position]] != last_term
+
+    def _is_old(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
+        """Whether a report speaks of the entries before the truncation, which had not reached the disk yet."""
+        if self.tail is None or last_term is None or not self.tail_first <= last < self.tail_first + len(self.tail):
+            return False
+        position = last - self.log.base
+        is_in_memory = 0 <= position < len(self.log.chain) and term_of[self.log.chain[position]] == last_term
+        return not is_in_memory and term_of[self.tail[last - self.tail_first]] == last_term
+
+
+class Replicas(dict[tuple[str, str], "Replica"]):
+    """All replicas by (group, actor); one that was not heard of before is made when it is asked for."""
+
+    def __init__(self, groups: Mapping[str, Group]) -> None:
+        super().__init__()
+        self._groups = groups
+        self._of: dict[str, list[Replica]] = {}
+
+    def __missing__(self, key: tuple[str, str]) -> Replica:
+        group, actor = key
+        replica = self[key] = Replica(actor, self._groups[group])
+        self._of.setdefault(actor, []).append(replica)
+        return replica
+
+    def of(self, actor: str) -> Sequence[Replica]:
+        """The replicas of one actor."""
+        return self._of.get(actor, ())
+
+
+class Replica:
+    """One actor's replica of one group, as its notes and its disk describe it."""
+
+    __slots__ = (
+        "applied",
+        "commit",
+        "configs",
+        "disk",
+        "firm",
+        "group",
+        "incarnation",
+        "log",
+        "name",
+        "recovered_at",
+        "recovering",
+        "reported",
+        "role",
+        "snapshot",
+        "state",
+        "term",
+        "unsynced_vote",
+        "unsynced_vote_behind",
+        "unsynced_vote_fsyncs",
+        "votes",
+    )
+
+    def __init__(self, name: str, group: Group) -> None:
+        self.name = name
+        self.group = group
+        self.incarnation = 0
+        self.log = Log()
+        self.disk = Disk(self.log)
+        self.reported: tuple[int, int, str | None] | None = None  # of the disk, since the crash: (last, term, vote)
+        self.firm: dict[int, str] = {}  # durable votes, which bind beyond this incarnation
+        self._begin()
+
+    def restart(self) -> None:
+        """Forget what was volatile; the disk keeps its view of the former log until the recovery is over."""
+        self.incarnation += 1
+        self.log = Log()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.role = "follower"
+        self.term = 0
+        self.votes: dict[int, str] = {}  # term -> candidate, of this incarnation
+        self.commit = 0
+        self.applied = 0
+        self.state = b""  # the digest of its machine, when it has applied that
+        self.snapshot = (0, 0)  # (index, term) on which this incarnation's state rests
+        self.configs = [self.group.first_config]
+        self.unsynced_vote: tuple[int, str] | None = None
+        self.unsynced_vote_behind = 0  # where the log ended when it was cast
+        self.unsynced_vote_fsyncs = 0
+        self.recovering = True
+        self.recovered_at: int | None = None  # the instant of its recovery notes
+
+    def rest_on_snapshot(self, at: int, term: int) -> None:
+        """Let the log begin at the snapshot, unless it holds the snapshot's last entry (section 7, rule 6)."""
+        log, group = self.log, self.group
+        if log.base <= at <= log.last and group.term_of[log.chain[at - log.base]] == term:
+            return
+        if not self.recovering:
+            self.disk.keep_tail(log.base + 1)
+        identity = group.seen.get((at, term))
+        log.base = at
+        log.chain = [group.unknown(at, term) if identity is None else identity]

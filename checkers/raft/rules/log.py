@@ -1,0 +1,137 @@
+"""Rules of what stands in a log: `log-matching`, `payload-reuse`, `leader-append-only`, `one-config`, snapshots of what
+was committed, and `term-monotone` along the entries.
+"""
+
+from __future__ import annotations
+
+from checkers.raft.findings import Findings
+from checkers.raft.ledger import Config, Replica, Replicas
+from checkers.trace import Row
+
+from .durability import Durability
+
+
+class LogRules:
+    """Judges appends, truncations, configurations and snapshots."""
+
+    def __init__(self, replicas: Replicas, findings: Findings, durability: Durability) -> None:
+        self._replicas = replicas
+        self._report = findings.report
+        self._in_recovery = durability.in_recovery
+        self._close_recovery = durability.close_recovery
+
+    def on_log_append(self, index: int, row: Row) -> None:
+        time_ns, _, actor, name, first, entries = row
+        replica = self._replicas[name, actor]
+        if replica.recovering:
+            self._in_recovery(index, replica, time_ns)
+        log = replica.log
+        if first != log.base + len(log.chain):
+            self._make_contiguous(index, replica, first)
+        chain = log.chain
+        group = replica.group
+        interned, previous, term = group.interned, chain[-1], replica.term
+        leads = replica.role == "leader"
+        for entry_term, digest in entries:
+            identity = interned.get((previous, entry_term, digest))
+            if identity is None:
+                identity = self._intern(index, replica, log.base + len(chain), previous, entry_term, digest)
+            if leads and entry_term != term:
+                what = f"appended an entry of term {entry_term} while leading term {term}"
+                self._report(index, replica, "leader-append-only", "foreign-term", what, term=term)
+            chain.append(identity)
+            previous = identity
+        if group.term_of[previous] > term and not replica.recovering:
+            what = f"holds an entry of term {group.term_of[previous]} in term {term}"
+            self._report(index, replica, "term-monotone", "log", what, term=term)
+
+    def _intern(self, index: int, replica: Replica, at: int, previous: int, term: int, digest: bytes) -> int:
+        """Give the entry its identity, and judge it against whatever was seen at (index, term) before."""
+        group = replica.group
+        other = group.seen.get((at, term))
+        identity = group.new_identity(at, previous, term, digest)
+        if other is not None:
+            if group.digest_of[other] != digest:
+                kind, what = "payload-reuse", f"index {at} of term {term} was seen with another payload"
+            else:
+                kind, what = "log-matching", f"index {at} of term {term} was seen after other entries"
+            self._report(index, replica, kind, "", what, log_index=at, term=term)
+        if term < group.term_of[previous]:
+            what = f"index {at} has term {term}, after an entry of term {group.term_of[previous]}"
+            self._report(index, replica, "term-monotone", "log", what, log_index=at, term=term)
+        return identity
+
+    def _make_contiguous(self, index: int, replica: Replica, first: int) -> None:
+        """Cope with an append that does not continue the log: judge it, and leave the log ending before `first`."""
+        log, committed = replica.log, replica.group.committed
+        if first > log.last + 1:
+            what = f"appended index {first} after index {log.last}"
+            self._report(index, replica, "log-matching", "gap", what, log_index=first)
+        if not replica.recovering:
+            if log.base < first <= log.last:
+                self._truncate(index, replica, first, "overwrite")
+                return
+            replica.disk.keep_tail(log.base + 1)
+        # A recovered log may begin below the recovered snapshot: entries that were kept for slow followers.
+        log.base = first - 1
+        log.chain = [committed[first - 1] if first - 1 < len(committed) else replica.group.unknown(first - 1)]
+
+    def on_log_truncate(self, index: int, row: Row) -> None:
+        replica = self._replicas[row[3], row[2]]
+        self._close_recovery(index, replica)
+        self._truncate(index, replica, row[4], "truncate")
+
+    def _truncate(self, index: int, replica: Replica, first: int, detail: str) -> None:
+        log = replica.log
+        if first > log.last:
+            return
+        if replica.role == "leader":
+            what = f"cut its own log from index {first} while leading term {replica.term}"
+            self._report(index, replica, "leader-append-only", detail, what, log_index=first, term=replica.term)
+        if first <= replica.commit:
+            what = f"cut its log from index {first}, committed up to {replica.commit}"
+            self._report(index, replica, "commit-monotone", "truncate", what, log_index=first)
+        first = max(first, log.base + 1)
+        replica.disk.keep_tail(first)
+        del log.chain[first - log.base :]
+        configs = replica.configs
+        while len(configs) > 1 and configs[-1].index >= first:
+            configs.pop()
+
+    def on_config(self, index: int, row: Row) -> None:
+        time_ns, _, actor, name, at, voters, outgoing, _learners = row
+        replica = self._replicas[name, actor]
+        if replica.recovering:
+            self._in_recovery(index, replica, time_ns)
+        configs, committed = replica.configs, replica.group.committed
+        while len(configs) > 1 and configs[-1].index >= at:
+            configs.pop()
+        before = configs[-1].index
+        known = replica.log.base <= before <= replica.log.last
+        is_committed = before < len(committed) and (not known or replica.log.holds(before, committed[before]))
+        # Followers copy a leader's log and learn of commits late: only the leader that appends can break the rule.
+        if before < at and not is_committed and replica.role == "leader":
+            what = f"put a configuration at index {at} while that of index {before} is not committed"
+            self._report(index, replica, "one-config", "", what, log_index=at)
+        configs.append(Config(at, tuple(voters), tuple(outgoing)))
+
+    def on_snapshot(self, index: int, row: Row) -> None:
+        time_ns, _, actor, name, how, at, term, state = row
+        replica = self._replicas[name, actor]
+        if replica.recovering:
+            self._in_recovery(index, replica, time_ns)
+        group = replica.group
+        committed = group.committed
+        if at >= len(committed) or group.term_of[committed[at]] != term:
+            what = f"has a snapshot of index {at}, term {term}, which is not committed"
+            self._report(index, replica, "state-machine-safety", "snapshot", what, log_index=at, term=term)
+        first = group.applied.get(at)
+        if state and first is not None and first[1] != state:
+            what = f"has a snapshot of index {at} with another state than was reached there"
+            self._report(index, replica, "state-digest", "snapshot", what, log_index=at)
+        if how == "taken":
+            return
+        replica.snapshot = (at, term)
+        replica.rest_on_snapshot(at, term)
+        replica.commit = max(replica.commit, at)
+        replica.applied, replica.state = at, state
