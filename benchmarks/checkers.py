@@ -41,7 +41,7 @@ from benchmarks.histories import (
 )
 from checkers.history import INF
 from checkers.linearizability.fast import counters, registers, zones
-from checkers.linearizability.front.checker import decide
+from checkers.linearizability.front.engines import decide
 from checkers.linearizability.result import Limits
 from checkers.linearizability.search.encoding import EncodedOperations
 from checkers.linearizability.search.read_from import find_refutation
@@ -75,7 +75,7 @@ class Row:
 def _check_registers(given: tuple[list[Any], zones.Columns]) -> str:
     keys, columns = given
     parts = [columns] if keys[0] is None else list(columns.by_key(keys).values())
-    found = {registers.check_columns(part).validity for part in parts}
+    found = {registers.REGISTERS.decide_rows(part).validity for part in parts}
     return "valid" if found == {"valid"} else "invalid" if "invalid" in found else "unknown"
 
 
@@ -94,7 +94,7 @@ def _counter(name: str, functions: dict[str, int], draw: Callable[[random.Random
         name=name,
         machine=lambda: Counter(functions, draw),
         prepare=lambda made: made.counter(),
-        check=lambda columns: counters.check_columns(columns).validity,
+        check=lambda columns: counters.COUNTERS.decide_rows(columns).validity,
         **fields,
     )
 

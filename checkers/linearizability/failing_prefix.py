@@ -33,11 +33,15 @@ GUESSES: Final = 8
 
 
 class Bounds(NamedTuple):
-    """No prefix that ends before `lower` fails, the prefix that ends at `upper` does, and `guess` may be the first."""
+    """No prefix that ends before `lower` fails, the prefix that ends at `upper` does, and `guess` may be the first.
+
+    `evidence` is what the check knows of the failure, for itself.
+    """
 
     lower: int
     upper: int
     guess: int
+    evidence: object = None
 
 
 def first_certain(check: Callable[[int], Bounds | None], found: Bounds) -> int:
@@ -46,7 +50,7 @@ def first_certain(check: Callable[[int], Bounds | None], found: Bounds) -> int:
     `check(end)` decides that prefix: None if it is linearizable, else bounds within it. `found` are the bounds within
     the whole history.
     """
-    lower, upper, guess = found
+    lower, upper, guess, _ = found
     probes, step = 0, 1
     while lower < upper:
         if probes >= GUESSES:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from checkers.history import Conventions, History
 from checkers.linearizability.failing_prefix import certain_index
-from checkers.linearizability.front.checker import decide
+from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, admit, split
 from checkers.linearizability.search import jit, wgl
 from checkers.linearizability.search.witness import is_witness

@@ -229,7 +229,7 @@ REGISTER_PATH = Path(
     model=CAS_REGISTER,
     draw=_draw_register,
     run=_run_register,
-    check=registers.check_operations,
+    check=registers.REGISTERS.decide,
     other_answer=_other_register_answer,
 )
 
@@ -290,7 +290,7 @@ MAP_PATH = Path(
     model=MAP,
     draw=_draw_map,
     run=_run_map,
-    check=registers.check_operations,
+    check=registers.REGISTERS.decide,
     other_answer=_other_map_answer,
     key="k",
     may_pass=True,
@@ -334,7 +334,7 @@ def _counter_path(name: str, *delta_sets: tuple[int, ...]) -> Path:
         model=COUNTER,
         draw=_draw_counter(*delta_sets),
         run=_run_counter,
-        check=counters.check_operations,
+        check=counters.COUNTERS.decide,
         other_answer=_other_counter_answer,
     )
 
@@ -375,7 +375,7 @@ def _other_set_answer(rng: random.Random, victim: Operation, operations: list[Op
 
 
 SET_PATH = Path(
-    name="set", model=SET, draw=_draw_set, run=_run_set, check=sets.check_operations, other_answer=_other_set_answer
+    name="set", model=SET, draw=_draw_set, run=_run_set, check=sets.SETS.decide, other_answer=_other_set_answer
 )
 
 
@@ -403,7 +403,7 @@ QUEUE_PATH = Path(
     model=QUEUE,
     draw=_draw_queue,
     run=_run_queue,
-    check=queues.check_operations,
+    check=queues.QUEUES.decide,
     other_answer=_other_queue_answer,
     may_pass=True,
 )
@@ -452,7 +452,7 @@ MUTEX_PATH = Path(
     model=MUTEX,
     draw=_draw_mutex,
     run=_run_mutex,
-    check=mutexes.check_operations,
+    check=mutexes.MUTEXES.decide,
     other_answer=_other_mutex_answer,
 )
 
@@ -499,7 +499,7 @@ def _check_cramped(operations: Sequence[Operation], model: Model) -> Linearizabi
         mock.patch.multiple(counters_general, EFFORTS=efforts, STRIDE=2),
         mock.patch.multiple(pending_sums, TABLE_CRASHED_MAX=1, THOROUGH_EFFORT=2),
     ):
-        return counters.check_operations(operations, model)
+        return counters.COUNTERS.decide(operations, model)
 
 
 COUNTER_SMALL_CRAMPED_PATH = replace(SMALL_SUMS_PATH, name="counter-small-cramped", check=_check_cramped)

@@ -9,7 +9,7 @@ one takes far longer than it should. Survivors are printed with their line.
 
 Those looked at so far (2,000 to 3,000 examples a path) are of five sorts:
 
-* Applicability and evidence (`isinstance(columns, str)`, `culprits`): the named tests of
+* Applicability and evidence (`rows_of`, `culprits`): the named tests of
   `tests/checkers/linearizability/fast` hold them.
 * The order of probes in `failing_prefix`, widths, strides and budgets in `counters_general`, what is cached or pruned:
   they cost time and change no verdict, which is the point of them. `test_long.py` bounds the probes.

@@ -8,7 +8,7 @@ import pytest
 
 from checkers import MODELS, check
 from checkers.importers import FORMATS
-from checkers.linearizability.front.checker import ENGINES
+from checkers.linearizability.front.engines import ENGINES
 from tests.checkers.golden import told
 from tests.checkers.mini import history
 

@@ -31,15 +31,11 @@ from typing import Final
 
 from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
-from checkers.linearizability.result import Limits, LinearizabilityResult, Meter
+from checkers.linearizability.result import Meter
 from checkers.models import Model, counters
 
 from . import counters_general
-from .fast_path import decide
-
-ENGINE: Final = "counters"
-
-NO_LIMITS: Final = Limits()
+from .fast_path import FastPath
 
 READ: Final = 0
 ADD: Final = 1
@@ -131,30 +127,6 @@ def _row(operation: Operation) -> tuple[int, int, int] | str | None:
     return (GET if delta else READ), delta, value
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None where this check applies, else why not."""
-    columns = Columns.of(operations, model)
-    return columns if isinstance(columns, str) else None
-
-
-def check_operations(
-    operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
-) -> LinearizabilityResult:
-    """Decide the operations of one counter, or say unknown with the reason why this check does not apply."""
-    columns = Columns.of(operations, model)
-    if isinstance(columns, str):
-        return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=columns)
-    return check_columns(columns, limits, operations)
-
-
-def check_columns(
-    columns: Columns, limits: Limits = NO_LIMITS, operations: Sequence[Operation] = ()
-) -> LinearizabilityResult:
-    """Decide columns; `operations` are those that `columns.rows` count, for naming the one that cannot be placed."""
-    steps = len(columns.calls)
-    return decide(columns, _failure, Columns.prefix, engine=ENGINE, steps=steps, limits=limits, operations=operations)
-
-
 def _failure(columns: Columns, meter: Meter) -> Bounds | None:
     """Decide columns; where they are not linearizable, say between which events that became certain."""
     meter.check(len(columns.calls), 1)
@@ -221,3 +193,12 @@ def _ranks(columns: Columns, delta: int) -> list[int]:
     if initial == 0 and delta == 1:
         return list(columns.values)
     return [(value - initial) // delta if (value - initial) % delta == 0 else -1 for value in columns.values]
+
+
+COUNTERS: Final = FastPath(
+    name="counters",
+    rows_of=Columns.of,
+    size=lambda columns: len(columns.calls),
+    failure=_failure,
+    prefix=Columns.prefix,
+)

@@ -22,14 +22,10 @@ from typing import Any, Final, NamedTuple
 
 from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
-from checkers.linearizability.result import Limits, LinearizabilityResult, Meter
+from checkers.linearizability.result import Meter
 from checkers.models import Model, containers
 
-from .fast_path import decide
-
-ENGINE: Final = "lists"
-
-NO_LIMITS: Final = Limits()
+from .fast_path import FastPath
 
 LAST: Final = INF
 """The place of an append that nobody read."""
@@ -82,24 +78,7 @@ def rows_of(operations: Sequence[Operation], model: Model) -> Rows | str:
     return rows
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None where this check applies, else why not."""
-    rows = rows_of(operations, model)
-    return rows if isinstance(rows, str) else None
-
-
-def check_operations(
-    operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
-) -> LinearizabilityResult:
-    """Decide the operations of one list, or say unknown with the reason why this check does not apply."""
-    rows = rows_of(operations, model)
-    if isinstance(rows, str):
-        return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=rows)
-    steps = len(rows.appends) + len(rows.reads)
-    return decide(rows, failure, Rows.prefix, engine=ENGINE, steps=steps, limits=limits, operations=operations)
-
-
-def failure(rows: Rows, meter: Meter) -> Bounds | None:
+def _failure(rows: Rows, meter: Meter) -> Bounds | None:
     """Return bounds on where the rows fail, or None if they are linearizable."""
     meter.check(len(rows.appends) + len(rows.reads), len(rows.appends))
     longest = max(rows.reads, key=lambda read: len(read.elements), default=None)
@@ -142,3 +121,12 @@ def _out_of_order(placed: list[tuple[int, int, int]]) -> Bounds | None:
             return Bounds(0, last, min(ret, last))
         group_return = min(group_return, ret)
     return None
+
+
+LISTS: Final = FastPath(
+    name="lists",
+    rows_of=rows_of,
+    size=lambda rows: len(rows.appends) + len(rows.reads),
+    failure=_failure,
+    prefix=Rows.prefix,
+)

@@ -23,14 +23,10 @@ from typing import Final
 
 from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
-from checkers.linearizability.result import Limits, LinearizabilityResult, Meter
+from checkers.linearizability.result import Meter
 from checkers.models import Model, mutexes
 
-from .fast_path import decide
-
-ENGINE: Final = "mutexes"
-
-NO_LIMITS: Final = Limits()
+from .fast_path import FastPath
 
 ACQUIRE: Final = 0
 RELEASE: Final = 1
@@ -79,30 +75,6 @@ class Columns:
         return Columns(self.calls[:size], returns, kinds, starts_held=self.starts_held)
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None where this check applies, else why not."""
-    columns = Columns.of(operations, model)
-    return columns if isinstance(columns, str) else None
-
-
-def check_operations(
-    operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
-) -> LinearizabilityResult:
-    """Decide the operations of one lock, or say unknown with the reason why this check does not apply."""
-    columns = Columns.of(operations, model)
-    if isinstance(columns, str):
-        return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=columns)
-    return check_columns(columns, limits, operations)
-
-
-def check_columns(
-    columns: Columns, limits: Limits = NO_LIMITS, operations: Sequence[Operation] = ()
-) -> LinearizabilityResult:
-    """Decide columns; `operations` are those of the columns, for naming the one that cannot be placed."""
-    steps = len(columns.calls)
-    return decide(columns, _failure, Columns.prefix, engine=ENGINE, steps=steps, limits=limits, operations=operations)
-
-
 def _failure(columns: Columns, meter: Meter) -> Bounds | None:
     """Decide columns; where they are not linearizable, say between which events that became certain."""
     meter.check(len(columns.calls), 1)
@@ -145,3 +117,12 @@ def _walk(columns: Columns) -> int | None:
                 placed[refusal] = 1
             waiting = []
     return None
+
+
+MUTEXES: Final = FastPath(
+    name="mutexes",
+    rows_of=Columns.of,
+    size=lambda columns: len(columns.calls),
+    failure=_failure,
+    prefix=Columns.prefix,
+)

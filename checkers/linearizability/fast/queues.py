@@ -27,13 +27,11 @@ from collections.abc import Hashable, Sequence
 from typing import Final, NamedTuple
 
 from checkers.history import INF, Operation
-from checkers.linearizability.failing_prefix import Bounds, first_certain
-from checkers.linearizability.result import LimitReached, Limits, LinearizabilityResult, Meter
+from checkers.linearizability.failing_prefix import Bounds
+from checkers.linearizability.result import Meter
 from checkers.models import Model, containers
 
-ENGINE: Final = "queues"
-
-NO_LIMITS: Final = Limits()
+from .fast_path import FastPath, Undecided
 
 
 class Enqueue(NamedTuple):
@@ -87,10 +85,6 @@ class Rows(NamedTuple):
         )
 
 
-class Undecided(Exception):
-    """A crashed dequeue may or may not have taken the value that makes the difference."""
-
-
 def rows_of(operations: Sequence[Operation], model: Model) -> Rows | str:
     """Make the rows of one queue's operations, or say why this check does not apply to them."""
     if model.step is not containers.step_queue:
@@ -118,57 +112,8 @@ def rows_of(operations: Sequence[Operation], model: Model) -> Rows | str:
     return Rows(enqueues, dequeues, empties, crashed)
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None where this check applies, else why not."""
-    rows = rows_of(operations, model)
-    return rows if isinstance(rows, str) else None
-
-
-def check_operations(
-    operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
-) -> LinearizabilityResult:
-    """Decide the operations of one queue, or say unknown with the reason why this check does not apply."""
-    rows = rows_of(operations, model)
-    if isinstance(rows, str):
-        return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=rows)
-    meter = Meter(limits)
-    certain: int | None = None
-    try:
-        bound = failure(rows, meter)
-        if bound is not None:
-            certain = _certain(rows, bound, meter)
-    except (Undecided, LimitReached) as limit:
-        return LinearizabilityResult(
-            validity="unknown",
-            engine=ENGINE,
-            steps=len(operations),
-            reason=str(limit),
-            machine_dependent=isinstance(limit, LimitReached) and limit.machine_dependent,
-        )
-    blocked = next((operation for operation in operations if operation.ret == certain), None)
-    return LinearizabilityResult(
-        validity="valid" if bound is None else "invalid",
-        engine=ENGINE,
-        steps=len(operations),
-        certain=certain,
-        blocked=blocked,
-        culprits=() if blocked is None else (blocked,),
-    )
-
-
-def _certain(rows: Rows, bound: int, meter: Meter) -> int | None:
-    def check(end: int) -> Bounds | None:
-        earlier = failure(rows.prefix(end), meter)
-        return None if earlier is None else Bounds(0, earlier, earlier)
-
-    try:
-        return first_certain(check, Bounds(0, bound, bound))
-    except Undecided:
-        return None
-
-
-def failure(rows: Rows, meter: Meter) -> int | None:
-    """Decide rows: None if they are linearizable, else an event by which it is certain that they are not.
+def _failure(rows: Rows, meter: Meter) -> Bounds | None:
+    """Decide rows; where they are not linearizable, say by which event that was certain.
 
     Raises `Undecided` where it turns on what a crashed dequeue took.
     """
@@ -181,7 +126,7 @@ def failure(rows: Rows, meter: Meter) -> int | None:
             bounds.append(one.ret)
         taken.setdefault(one.value, one)
     if bounds:
-        return min(bounds)
+        return _by(min(bounds))
     crashed = sorted(one.call for one in rows.crashed)
     kept = [one for one in rows.enqueues if one.ret < INF and one.value not in taken]
     pairs = [(enqueued[value], one) for value, one in taken.items()]
@@ -189,10 +134,14 @@ def failure(rows: Rows, meter: Meter) -> int | None:
     bounds.extend(_left_behind(kept, pairs, crashed))
     if not bounds and rows.empties:
         bounds.extend(_not_empty(rows, pairs, kept, crashed))
-    return _settled(min(bounds), rows) if bounds else None
+    return _by(_all_answered(min(bounds), rows)) if bounds else None
 
 
-def _settled(bound: int, rows: Rows) -> int:
+def _by(event: int) -> Bounds:
+    return Bounds(0, event, event)
+
+
+def _all_answered(bound: int, rows: Rows) -> int:
     """Return when all dequeues called before `bound` had been answered: until then they may have taken anything."""
     return max([bound, *(one.ret for kind in (rows.dequeues, rows.empties) for one in kind if one.call < bound)])
 
@@ -265,3 +214,12 @@ def _union(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def _covers(joined: list[tuple[int, int]], interval: Interval) -> bool:
     before = bisect_left(joined, (interval.call, -INF)) - 1
     return before >= 0 and joined[before][1] > interval.ret
+
+
+QUEUES: Final = FastPath(
+    name="queues",
+    rows_of=rows_of,
+    size=lambda rows: len(rows.enqueues) + len(rows.dequeues) + len(rows.empties) + len(rows.crashed),
+    failure=_failure,
+    prefix=Rows.prefix,
+)

@@ -2,7 +2,7 @@
 
 This module turns operations into rows, says where that cannot be done (a value written twice, above all), and finds the
 completion at which a violation became certain. Rows are columns of plain values, so that a million operations need no
-million objects: `check_columns` takes them directly.
+million objects: `REGISTERS.decide_rows` takes them directly.
 
 Maps come here key by key: put-if-absent is a cas from null, and so is replace from what it replaced.
 """
@@ -13,92 +13,29 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Any, Final
 
 from checkers.history import Operation
-from checkers.linearizability.failing_prefix import Bounds, first_certain
-from checkers.linearizability.result import LimitReached, Limits, LinearizabilityResult, Meter
+from checkers.linearizability.failing_prefix import Bounds
+from checkers.linearizability.result import Meter
 from checkers.models import Model, maps, registers
 
-from .zones import CAS, READ, REFUSED, WRITE, Columns, NotUnique, Violation, find_violation
-
-ENGINE: Final = "registers"
-
-NO_LIMITS: Final = Limits()
+from .fast_path import FastPath
+from .zones import CAS, READ, REFUSED, WRITE, Columns, Violation, find_violation
 
 _DEPENDENT: Final = ("replace", "remove")
 """Functions whose effect is not known before their answer is."""
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None where this check applies, else why not."""
-    columns = columns_of(operations, model)
-    return columns if isinstance(columns, str) else None
+def _failure(columns: Columns, meter: Meter) -> Bounds | None:
+    """Decide columns; where they are not linearizable, say between which events that became certain."""
+    violation = find_violation(columns, meter)
+    return None if violation is None else violation.bounds
 
 
-def check_operations(
-    operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
-) -> LinearizabilityResult:
-    """Decide the operations of one register, or say unknown with the reason why this check does not apply."""
-    columns = columns_of(operations, model)
-    if isinstance(columns, str):
-        return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=columns)
-    return check_columns(columns, limits, operations)
-
-
-def check_columns(
-    columns: Columns, limits: Limits = NO_LIMITS, operations: Sequence[Operation] = ()
-) -> LinearizabilityResult:
-    """Decide columns; `operations` are those that `columns.rows` count, for naming the culprits."""
-    meter = Meter(limits)
-    certain: int | None = None
-    culprits: list[Operation] = []
-    try:
-        violation = find_violation(columns, meter)
-        if violation is not None:
-            certain, violation = _shortest(columns, violation, meter)
-            culprits = [operations[row] for row in _rows_of(columns, violation)] if operations else []
-    except LimitReached as limit:
-        return LinearizabilityResult(
-            validity="unknown",
-            engine=ENGINE,
-            steps=len(columns.calls),
-            reason=limit.reason,
-            machine_dependent=limit.machine_dependent,
-        )
-    return LinearizabilityResult(
-        validity="valid" if violation is None else "invalid",
-        engine=ENGINE,
-        steps=len(columns.calls),
-        certain=certain,
-        blocked=next((operation for operation in operations if operation.ret == certain), None),
-        culprits=tuple(culprits),
-    )
-
-
-def _shortest(columns: Columns, violation: Violation, meter: Meter) -> tuple[int | None, Violation]:
-    """Find the shortest failing prefix, where prefixes can be told, and what is wrong with it."""
-    found = {violation.upper: violation}
-
-    def check(end: int) -> Bounds | None:
-        earlier = find_violation(columns.prefix(end), meter)
-        if earlier is None:
-            return None
-        found[min(earlier.upper, end)] = earlier
-        return earlier.bounds
-
-    if not columns.has_exact_prefixes or columns.has_rivals():
-        return None, violation
-    try:
-        certain = first_certain(check, violation.bounds)
-    except NotUnique:
-        return None, violation
-    return certain, found[certain]
-
-
-def _rows_of(columns: Columns, violation: Violation) -> Iterator[int]:
-    """Yield the rows of the operations that suffice to see a violation."""
+def _culprits(columns: Columns, violation: Violation, operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield the operations that suffice to see a violation."""
     values, returns = set(violation.values), set(violation.returns)
     for row, kind, new, ret in zip(columns.rows, columns.kinds, columns.news, columns.returns):
         if ret in returns or (kind in (WRITE, CAS) and new in values):
-            yield row
+            yield operations[row]
 
 
 def columns_of(operations: Sequence[Operation], model: Model) -> Columns | str:
@@ -182,3 +119,14 @@ def _row(operation: Operation) -> tuple[int, Any, Any] | str | None:
     if old == new:
         return (READ, old, None) if outcome == "ok" else None
     return CAS, old, new
+
+
+REGISTERS: Final = FastPath(
+    name="registers",
+    rows_of=columns_of,
+    size=lambda columns: len(columns.calls),
+    failure=_failure,
+    prefix=Columns.prefix,
+    has_prefixes=lambda columns: columns.has_exact_prefixes and not columns.has_rivals(),
+    culprits=_culprits,
+)

@@ -28,14 +28,10 @@ from typing import Final, NamedTuple
 
 from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
-from checkers.linearizability.result import Limits, LinearizabilityResult, Meter
+from checkers.linearizability.result import Meter
 from checkers.models import Model, containers
 
-from .fast_path import decide
-
-ENGINE: Final = "sets"
-
-NO_LIMITS: Final = Limits()
+from .fast_path import FastPath
 
 
 class Add(NamedTuple):
@@ -89,23 +85,6 @@ def rows_of(operations: Sequence[Operation], model: Model) -> Rows | str:
     return Rows(adds, reads, model.init)
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None where this check applies, else why not."""
-    rows = rows_of(operations, model)
-    return rows if isinstance(rows, str) else None
-
-
-def check_operations(
-    operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
-) -> LinearizabilityResult:
-    """Decide the operations of one set, or say unknown with the reason why this check does not apply."""
-    rows = rows_of(operations, model)
-    if isinstance(rows, str):
-        return LinearizabilityResult(validity="unknown", engine=ENGINE, reason=rows)
-    steps = len(rows.adds) + sum(len(read.elements) for read in rows.reads)
-    return decide(rows, failure, Rows.prefix, engine=ENGINE, steps=steps, limits=limits, operations=operations)
-
-
 class _Placed(NamedTuple):
     """An operation at its position (gap n is 2n - 1, group n is 2n): there, or there or later if it `is_loose`."""
 
@@ -116,7 +95,7 @@ class _Placed(NamedTuple):
     shown: int  # the event by which its position was known
 
 
-def failure(rows: Rows, meter: Meter) -> Bounds | None:
+def _failure(rows: Rows, meter: Meter) -> Bounds | None:
     """Decide rows; where they are not linearizable, say by which event that was certain."""
     meter.check(len(rows.adds), len(rows.reads))
     reads = sorted(rows.reads, key=lambda read: len(read.elements))
@@ -187,3 +166,12 @@ class _Chain:
         for element, gap in self.gaps.items():
             if gap >= 0 and element not in first:
                 self.bound = min(self.bound, max(self.shown[gap], denied.get(element, -INF)))
+
+
+SETS: Final = FastPath(
+    name="sets",
+    rows_of=rows_of,
+    size=lambda rows: len(rows.adds) + sum(len(read.elements) for read in rows.reads),
+    failure=_failure,
+    prefix=Rows.prefix,
+)

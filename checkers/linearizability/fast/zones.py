@@ -40,6 +40,7 @@ from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 
 from . import failed_cas
+from .fast_path import Undecided
 
 READ: Final = 0
 WRITE: Final = 1
@@ -55,13 +56,6 @@ BEFORE: Final = -INF
 
 NOWHERE: Final = -2
 """The source of a cas that expected a value which nobody ever wrote."""
-
-
-class NotUnique(ValueError):
-    """A value is written twice (or the initial value is written): a read does not name its write.
-
-    It can happen in a prefix alone, where a cas has not been refused yet.
-    """
 
 
 class Columns:
@@ -159,7 +153,7 @@ class Violation(NamedTuple):
     @property
     def bounds(self) -> Bounds:
         """The violation became certain between these events."""
-        return Bounds(0, self.upper, self.guess)
+        return Bounds(0, self.upper, self.guess, self)
 
 
 def find_violation(columns: Columns, meter: Meter) -> Violation | None:
@@ -192,7 +186,8 @@ class Clusters:
         self.values = columns.written()
         self.number = dict(zip(self.values, range(len(self.values))))
         if len(self.number) < len(self.values):
-            raise NotUnique
+            # In a prefix alone too, where a cas has not been refused yet.
+            raise Undecided("a value is written twice")
         self.call = [BEFORE, *compress(columns.calls, sets)]
         self.due = [BEFORE, *compress(columns.returns, sets)]
         self.last = self.call.copy()

@@ -13,61 +13,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from types import ModuleType
 from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory, Op, Operation, show
+from checkers.history import Conventions, History, Op, Operation
 from checkers.linearizability.explain.explain import Explanation, explain
-from checkers.linearizability.fast import counters, lists, mutexes, queues, registers, sets
 from checkers.linearizability.partition import Part, admit, split
 from checkers.linearizability.result import Limits, LinearizabilityResult
-from checkers.linearizability.search import jit, wgl
+from checkers.linearizability.search import jit
 from checkers.models import Model, named
 from checkers.verdict import Anomaly, Validity, Verdict
 
+from .engines import GENERAL, REFERENCE, decide, time_left
+
 CHECKER: Final = "linearizability"
 NONLINEARIZABLE: Final = "nonlinearizable"
-
-GENERAL: Final = "jit"
-"""The engine that decides every model."""
-
-REFERENCE: Final = "wgl"
-"""The engine that `cross_check` compares with."""
-
-FAST: Final = {
-    "register": "registers",
-    "cas-register": "registers",
-    "map": "registers",
-    "counter": "counters",
-    "set": "sets",
-    "queue": "queues",
-    "list": "lists",
-    "mutex": "mutexes",
-}
-"""Model -> the exact engine for such objects. Each looks for its preconditions, and says where they do not hold."""
-
-_MODULES: Final = {
-    "registers": registers,
-    "counters": counters,
-    "sets": sets,
-    "queues": queues,
-    "lists": lists,
-    "mutexes": mutexes,
-    GENERAL: jit,
-    REFERENCE: wgl,
-}
-
-ENGINES: Final = tuple(_MODULES)
-
-FIRST_TURN_STEPS: Final = 100_000
-FIRST_TURN_STEPS_PER_OPERATION: Final = 100
-"""What the general engine may spend before the other one has a turn: a fraction of a second, or what it needs at most
-for nearly all valid histories of registers, whichever is more."""
-
-TURN_GROWTH: Final = 8
-"""Each turn is so many times longer, so that starting again costs little in the end."""
 
 CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
@@ -144,70 +105,6 @@ def _conventions(history: History, failed_cas: FailedCas, nil_read: NilRead) -> 
     return chosen
 
 
-def engine_module(name: str) -> ModuleType:
-    """Return the module of an engine: it offers `applicable` and `check_operations`."""
-    if name not in ENGINES:
-        raise MalformedHistory(f"algorithm {name!r}", f"auto or one of {', '.join(ENGINES)}", "--algorithm")
-    return _MODULES[name]
-
-
-def decide(
-    operations: Sequence[Operation], model: Model, limits: Limits, algorithm: str = "auto"
-) -> tuple[LinearizabilityResult, list[str]]:
-    """Decide one object with the best engine, or the one that was named; also say why others were passed over."""
-    if algorithm != "auto":
-        return run_engine(algorithm, operations, model, limits), []
-    passed: list[str] = []
-    if fast := FAST.get(model.name):
-        result = run_engine(fast, operations, model, limits)
-        if result.validity != "unknown":
-            return result, passed
-        passed.append(f"{fast}: {result.reason}")
-    return _run_general(operations, model, limits), passed
-
-
-def _run_general(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
-    """Let the two general engines take turns with growing budgets: each is quick where the other drowns.
-
-    The general engine keeps every possibility, the depth-first one guesses. Queues and lists, whose order shows long
-    after it was made, are kinder to guessing. Budgets are steps, so the turns are equal on every machine.
-    """
-    started = time.monotonic()
-    budget = max(FIRST_TURN_STEPS, FIRST_TURN_STEPS_PER_OPERATION * len(operations))
-    spent = 0
-    while True:
-        for name in (GENERAL, REFERENCE):
-            left = None if limits.steps is None else max(1, limits.steps - spent)
-            steps = budget if left is None else min(budget, left)
-            turn = msgspec.structs.replace(_left(limits, started), steps=steps)
-            result = run_engine(name, operations, model, turn)
-            spent += result.steps
-            out_of_turn = result.validity == "unknown" and result.steps >= steps and not result.machine_dependent
-            if not out_of_turn or steps == left:
-                return msgspec.structs.replace(result, steps=spent)
-        budget *= TURN_GROWTH
-
-
-def run_engine(name: str, operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
-    """Run one engine; where it crashes it has no opinion, and says so."""
-    check_operations = engine_module(name).check_operations
-    try:
-        result: LinearizabilityResult = check_operations(operations, model, limits)
-    except MemoryError:
-        return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
-    except Exception as error:
-        reason = f"engine {name} crashed: {type(error).__name__}: {error}"
-        return LinearizabilityResult(validity="unknown", engine=name, reason=reason)
-    return result
-
-
-def _left(limits: Limits, started: float) -> Limits:
-    """Return the limits with the seconds that are left of them."""
-    if limits.seconds is None:
-        return limits
-    return msgspec.structs.replace(limits, seconds=max(0.0, limits.seconds - (time.monotonic() - started)))
-
-
 class _Check:
     """One call of `check`: what was given, and what has been spent."""
 
@@ -246,7 +143,7 @@ class _Check:
 
     def remaining(self) -> Limits:
         steps = None if self.limits.steps is None else max(1, self.limits.steps - self.steps)
-        return msgspec.structs.replace(_left(self.limits, self.started), steps=steps)
+        return msgspec.structs.replace(time_left(self.limits, self.started), steps=steps)
 
     def confirm(self, part: Part, result: LinearizabilityResult) -> None:
         """Ask a second engine, and raise where it says the opposite."""
@@ -355,6 +252,3 @@ class _Check:
 
 def _of(part: Part) -> str:
     return f" (key {part.name})" if part.name else ""
-
-
-__all__ = ["ENGINES", "EnginesDisagree", "check", "decide", "engine_module", "show"]

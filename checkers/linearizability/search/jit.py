@@ -38,11 +38,6 @@ WIDENING: Final = 4
 """Each time the beam dies it becomes so many times wider, and goes back twice as far."""
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None: every model will do."""
-    return None
-
-
 def check_operations(
     operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS, *, witness: bool = False
 ) -> LinearizabilityResult:

@@ -31,11 +31,6 @@ ENGINE: Final = "wgl"
 NO_LIMITS: Final = Limits()
 
 
-def applicable(operations: Sequence[Operation], model: Model) -> str | None:
-    """Return None: every model will do."""
-    return None
-
-
 def check_operations(
     operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS
 ) -> LinearizabilityResult:

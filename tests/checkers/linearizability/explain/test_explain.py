@@ -14,7 +14,7 @@ from checkers.history import INF, Operation
 from checkers.linearizability.explain.configurations import configuration_graph
 from checkers.linearizability.explain.explain import explain
 from checkers.linearizability.explain.reduction import late_stories, reduce
-from checkers.linearizability.front.checker import decide
+from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, pending
 from checkers.models import ILLEGAL, Model, named
 from tests.checkers import agreement, brute, golden

@@ -8,7 +8,7 @@ from checkers.linearizability.fast import mutexes, queues, sets
 from checkers.models import MUTEX, OWNED_MUTEX, QUEUE, SET
 from tests.checkers.mini import history
 
-ENGINES = {"set": (sets, SET), "queue": (queues, QUEUE), "mutex": (mutexes, MUTEX)}
+ENGINES = {"set": (sets.SETS, SET), "queue": (queues.QUEUES, QUEUE), "mutex": (mutexes.MUTEXES, MUTEX)}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ ENGINES = {"set": (sets, SET), "queue": (queues, QUEUE), "mutex": (mutexes, MUTE
 def test_is_linearizable(name: str, text: str) -> None:
     engine, model = ENGINES[name]
 
-    assert engine.check_operations(history(text).operations(), model).validity == "valid"
+    assert engine.decide(history(text).operations(), model).validity == "valid"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_is_linearizable(name: str, text: str) -> None:
 def test_is_not_linearizable_from_that_completion_on(name: str, text: str, certain: int) -> None:
     engine, model = ENGINES[name]
 
-    result = engine.check_operations(history(text).operations(), model)
+    result = engine.decide(history(text).operations(), model)
 
     assert result.validity == "invalid"
     assert result.certain == certain
@@ -74,15 +74,15 @@ def test_is_not_linearizable_from_that_completion_on(name: str, text: str, certa
 def test_says_why_it_does_not_apply(name: str, text: str, reason: str) -> None:
     engine, model = ENGINES[name]
 
-    assert reason == engine.applicable(history(text).operations(), model)
+    assert reason == engine.rows_of(history(text).operations(), model)
 
 
 def test_a_crashed_dequeue_that_decides_about_empty_is_left_to_another_engine() -> None:
-    result = queues.check_operations(history("0:e1 0' 1:d 1? 2:d 2!").operations(), QUEUE)
+    result = queues.QUEUES.decide(history("0:e1 0' 1:d 1? 2:d 2!").operations(), QUEUE)
 
     assert result.validity == "unknown"
     assert "crashed dequeue" in result.reason
 
 
 def test_a_lock_that_knows_its_owner_is_left_to_another_engine() -> None:
-    assert mutexes.applicable(history("0:L 0'").operations(), OWNED_MUTEX) is not None
+    assert isinstance(mutexes.MUTEXES.rows_of(history("0:L 0'").operations(), OWNED_MUTEX), str)

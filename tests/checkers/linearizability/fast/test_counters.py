@@ -33,7 +33,7 @@ def operations_of(text: str) -> list[Operation]:
     ],
 )
 def test_is_linearizable(text: str) -> None:
-    result = counters.check_operations(operations_of(text), COUNTER)
+    result = counters.COUNTERS.decide(operations_of(text), COUNTER)
 
     assert result.validity == "valid"
 
@@ -54,7 +54,7 @@ def test_is_linearizable(text: str) -> None:
 def test_is_not_linearizable_from_that_completion_on(text: str, certain: int) -> None:
     operations = operations_of(text)
 
-    result = counters.check_operations(operations, COUNTER)
+    result = counters.COUNTERS.decide(operations, COUNTER)
 
     assert result.validity == "invalid"
     assert result.certain == certain
@@ -70,35 +70,35 @@ def test_is_not_linearizable_from_that_completion_on(text: str, certain: int) ->
     ],
 )
 def test_says_why_it_does_not_apply(text: str, reason: str) -> None:
-    assert reason == counters.applicable(operations_of(text), COUNTER)
+    assert reason == counters.COUNTERS.rows_of(operations_of(text), COUNTER)
 
 
 def test_an_answer_for_another_delta_is_left_to_another_engine() -> None:
     (operation,) = operations_of("0:@1 0'1")
     strange = Operation(0, "add-and-get", None, 1, (2, 2), "ok", None, operation.call, operation.ret)
 
-    assert counters.check_operations([strange], COUNTER).reason == "an add that answered for another delta"
+    assert counters.COUNTERS.decide([strange], COUNTER).reason == "an add that answered for another delta"
 
 
 def test_a_counter_that_may_be_missing_is_left_to_another_engine() -> None:
     operations = operations_of("0:+1 0'")
 
-    assert counters.applicable(operations, COUNTER.starting_at(None)) == "the counter may be missing"
-    assert counters.applicable(operations, CAS_REGISTER) == "model cas-register is no counter"
+    assert counters.COUNTERS.rows_of(operations, COUNTER.starting_at(None)) == "the counter may be missing"
+    assert counters.COUNTERS.rows_of(operations, CAS_REGISTER) == "model cas-register is no counter"
 
 
 def test_a_counter_starts_where_the_model_says() -> None:
     operations = operations_of("0:+2 0' 1:r 1'12")
 
-    assert counters.check_operations(operations, COUNTER.starting_at(10)).validity == "valid"
-    assert counters.check_operations(operations, COUNTER.starting_at(9)).validity == "invalid"
+    assert counters.COUNTERS.decide(operations, COUNTER.starting_at(10)).validity == "valid"
+    assert counters.COUNTERS.decide(operations, COUNTER.starting_at(9)).validity == "invalid"
 
 
 def test_too_many_crashed_adds_make_an_invalid_history_unknown_and_never_invalid() -> None:
     """No set of three or more of them is tried, so that nothing is known where only such a set could help."""
     crashed = " ".join(f"{n}:+{1000 + 7**n % 9973} {n}?" for n in range(30))
 
-    result = counters.check_operations(operations_of(f"{crashed} 50:+17 50' 51:r 51'6000"), COUNTER)
+    result = counters.COUNTERS.decide(operations_of(f"{crashed} 50:+17 50' 51:r 51'6000"), COUNTER)
 
     assert result.validity == "unknown"
     assert "crashed adds" in result.reason
@@ -112,6 +112,6 @@ def test_many_pending_adds_are_no_reason_to_try_all_their_orders(deltas: tuple[i
     calls = " ".join(f"{n}:+{delta}" for n, delta in enumerate(added))
     returns = " ".join(f"{n}'" for n in reversed(range(count)))
 
-    result = counters.check_operations(operations_of(f"{calls} 99:r 99'{deltas[0]} {returns}"), COUNTER)
+    result = counters.COUNTERS.decide(operations_of(f"{calls} 99:r 99'{deltas[0]} {returns}"), COUNTER)
 
     assert result.validity == "valid"

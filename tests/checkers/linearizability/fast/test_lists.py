@@ -40,7 +40,7 @@ def unique_lists(draw: st.DrawFn) -> list[Operation]:
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(unique_lists())
 def test_lists_agree_with_brute_force_on_whatever_hypothesis_makes(drawn: list[Operation]) -> None:
-    result = lists.check_operations(drawn, LIST)
+    result = lists.LISTS.decide(drawn, LIST)
 
     assert result.validity == ("valid" if brute.is_linearizable(drawn, LIST) else "invalid")
     assert result.certain == brute.first_certain(drawn, LIST)
@@ -49,7 +49,7 @@ def test_lists_agree_with_brute_force_on_whatever_hypothesis_makes(drawn: list[O
 def test_lists_agree_with_brute_force_on_recorded_and_spoiled_histories() -> None:
     tally = {"valid": 0, "invalid": 0}
     for seed, model, part in agreement.examples("unique-list", 1, 1500):
-        result = lists.check_operations(part.operations, model)
+        result = lists.LISTS.decide(part.operations, model)
 
         assert (seed, result.validity == "valid") == (seed, brute.is_linearizable(part.operations, model))
         tally[result.validity] += 1

@@ -31,8 +31,8 @@ def test_a_long_register_history_is_linearizable_from_columns_and_from_operation
 
     _, columns = made.registers()
 
-    assert registers.check_columns(columns).validity == "valid"
-    assert registers.check_operations(made.operations(), CAS_REGISTER).validity == "valid"
+    assert registers.REGISTERS.decide_rows(columns).validity == "valid"
+    assert registers.REGISTERS.decide(made.operations(), CAS_REGISTER).validity == "valid"
 
 
 def test_one_stale_read_in_a_long_history_is_found_and_placed() -> None:
@@ -40,13 +40,13 @@ def test_one_stale_read_in_a_long_history_is_found_and_placed() -> None:
     make_stale(made)
     operations = made.operations()
 
-    result = registers.check_operations(operations, CAS_REGISTER)
+    result = registers.REGISTERS.decide(operations, CAS_REGISTER)
 
     assert result.validity == "invalid"
     assert result.certain is not None
     _, columns = made.registers()
-    assert registers.check_columns(columns.prefix(result.certain)).validity == "invalid"
-    assert registers.check_columns(columns.prefix(result.certain - 1)).validity == "valid"
+    assert registers.REGISTERS.decide_rows(columns.prefix(result.certain)).validity == "invalid"
+    assert registers.REGISTERS.decide_rows(columns.prefix(result.certain - 1)).validity == "valid"
 
 
 def test_columns_of_a_map_are_split_by_key() -> None:
@@ -57,9 +57,9 @@ def test_columns_of_a_map_are_split_by_key() -> None:
 
     assert set(parts) == {f"k{number}" for number in range(7)}
     assert sum(len(part.calls) for part in parts.values()) == len(columns.calls)
-    assert {registers.check_columns(part).validity for part in parts.values()} == {"valid"}
+    assert {registers.REGISTERS.decide_rows(part).validity for part in parts.values()} == {"valid"}
     one = [operation for operation in made.operations() if operation.key == "k3"]
-    assert registers.check_operations(one, MAP).validity == "valid"
+    assert registers.REGISTERS.decide(one, MAP).validity == "valid"
 
 
 @pytest.mark.parametrize("encoding", [(1,), (-2,), (1, -1), (-3, -2, -1, 1, 2, 3)], ids=str)
@@ -69,14 +69,14 @@ def test_a_long_counter_history_is_linearizable_until_a_read_is_spoiled(encoding
 
     functions = {"read": 3, "add": 4, "add-and-get": 3}
     made = record(Counter(functions, draw), SIZE // 2, concurrency=5, crashed=0.01)
-    assert counters.check_columns(made.counter()).validity == "valid"
+    assert counters.COUNTERS.decide_rows(made.counter()).validity == "valid"
 
     row = next(
         row for row, f in enumerate(made.functions) if row > SIZE // 4 and f == "read" and made.outcomes[row] == "ok"
     )
     made.told[row] += 1_000
     operations = made.operations()
-    result = counters.check_operations(operations, COUNTER)
+    result = counters.COUNTERS.decide(operations, COUNTER)
 
     assert result.validity == "invalid"
     assert result.blocked == operations[row]

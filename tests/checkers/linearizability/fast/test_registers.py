@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from checkers.linearizability.fast import registers
+from checkers.linearizability.fast.fast_path import NO_LIMITS
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.models import CAS_REGISTER, MAP
 from tests.checkers.mini import history
 
 
-def check(text: str, limits: Limits = registers.NO_LIMITS) -> LinearizabilityResult:
+def check(text: str, limits: Limits = NO_LIMITS) -> LinearizabilityResult:
     """Check a one-line history of one register."""
-    return registers.check_operations(history(text).operations(), CAS_REGISTER, limits)
+    return registers.REGISTERS.decide(history(text).operations(), CAS_REGISTER, limits)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +84,11 @@ def test_a_value_that_a_refused_cas_would_have_written_may_be_written_by_another
 def test_a_violation_names_the_operations_that_suffice_to_see_it() -> None:
     operations = history("0:w1 0' 1:w2 1' 2:w3 2' 3:r 3'1").operations()
 
-    result = registers.check_operations(operations, CAS_REGISTER)
+    result = registers.REGISTERS.decide(operations, CAS_REGISTER)
 
     assert result.blocked == operations[3]
     assert operations[0] in result.culprits
-    assert registers.check_operations(result.culprits, CAS_REGISTER).validity == "invalid"
+    assert registers.REGISTERS.decide(result.culprits, CAS_REGISTER).validity == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_violation_names_the_operations_that_suffice_to_see_it() -> None:
 def test_says_why_it_does_not_apply(text: str, reason: str) -> None:
     operations = history(text).operations()
 
-    assert reason == registers.applicable(operations, CAS_REGISTER)
+    assert reason == registers.REGISTERS.rows_of(operations, CAS_REGISTER)
     assert check(text).validity == "unknown"
     assert check(text).reason == reason
 
@@ -117,7 +118,7 @@ def test_says_why_it_does_not_apply(text: str, reason: str) -> None:
     ],
 )
 def test_keys_of_maps_are_registers(text: str, validity: str) -> None:
-    assert validity == registers.check_operations(history(text).operations(), MAP).validity
+    assert validity == registers.REGISTERS.decide(history(text).operations(), MAP).validity
 
 
 def test_a_refusal_does_not_make_long_histories_slow() -> None:

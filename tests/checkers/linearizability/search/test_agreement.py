@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from checkers import ILLEGAL, MODELS, EnginesDisagree, Model, check
 from checkers.history import History, Operation
-from checkers.linearizability.front import checker
+from checkers.linearizability.front.engines import ENGINES
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
 from checkers.linearizability.search.witness import is_witness
@@ -102,7 +102,7 @@ def test_cross_check_reports_a_disagreement_as_an_error(monkeypatch: pytest.Monk
     def lie(*_: object, **__: object) -> LinearizabilityResult:
         return LinearizabilityResult(validity="invalid", engine="registers")
 
-    monkeypatch.setattr(checker.engine_module("registers"), "check_operations", lie)
+    monkeypatch.setitem(ENGINES, "registers", lie)
 
     with pytest.raises(EnginesDisagree, match="registers says invalid, wgl says valid"):
         check(history("0:w1 0' 1:r 1'1"), "register", cross_check=True)

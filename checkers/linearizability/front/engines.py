@@ -1,0 +1,116 @@
+"""The choice among engines: the fast path of the model if there is one, else the two general ones in turns.
+
+An engine decides the operations of one object. A fast path looks for its preconditions while it reads the operations,
+and says where they do not hold; the general engines decide any object.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from checkers.history import MalformedHistory, Operation
+from checkers.linearizability.fast.counters import COUNTERS
+from checkers.linearizability.fast.fast_path import FastPath
+from checkers.linearizability.fast.lists import LISTS
+from checkers.linearizability.fast.mutexes import MUTEXES
+from checkers.linearizability.fast.queues import QUEUES
+from checkers.linearizability.fast.registers import REGISTERS
+from checkers.linearizability.fast.sets import SETS
+from checkers.linearizability.result import Limits, LinearizabilityResult
+from checkers.linearizability.search import jit, wgl
+from checkers.models import Model
+
+Engine = Callable[[Sequence[Operation], Model, Limits], LinearizabilityResult]
+
+GENERAL: Final = "jit"
+"""The engine that decides every model."""
+
+REFERENCE: Final = "wgl"
+"""The engine that `cross_check` compares with."""
+
+FAST_PATHS: Final[dict[str, FastPath[Any]]] = {
+    "register": REGISTERS,
+    "cas-register": REGISTERS,
+    "map": REGISTERS,
+    "counter": COUNTERS,
+    "set": SETS,
+    "queue": QUEUES,
+    "list": LISTS,
+    "mutex": MUTEXES,
+}
+"""Model -> the exact check of such objects. Each looks for its preconditions, and says where they do not hold."""
+
+ENGINES: Final[dict[str, Engine]] = {
+    **{path.name: path.decide for path in FAST_PATHS.values()},
+    GENERAL: jit.check_operations,
+    REFERENCE: wgl.check_operations,
+}
+
+FIRST_TURN_STEPS: Final = 100_000
+FIRST_TURN_STEPS_PER_OPERATION: Final = 100
+"""What the general engine may spend before the other one has a turn: a fraction of a second, or what it needs at most
+for nearly all valid histories of registers, whichever is more."""
+
+TURN_GROWTH: Final = 8
+"""Each turn is so many times longer, so that starting again costs little in the end."""
+
+
+def decide(
+    operations: Sequence[Operation], model: Model, limits: Limits, algorithm: str = "auto"
+) -> tuple[LinearizabilityResult, list[str]]:
+    """Decide one object with the best engine, or the one that was named; also say why others were passed over."""
+    if algorithm != "auto":
+        return run_engine(algorithm, operations, model, limits), []
+    passed: list[str] = []
+    if fast := FAST_PATHS.get(model.name):
+        result = run_engine(fast.name, operations, model, limits)
+        if result.validity != "unknown":
+            return result, passed
+        passed.append(f"{fast.name}: {result.reason}")
+    return _run_general(operations, model, limits), passed
+
+
+def _run_general(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    """Let the two general engines take turns with growing budgets: each is quick where the other drowns.
+
+    The general engine keeps every possibility, the depth-first one guesses. Queues and lists, whose order shows long
+    after it was made, are kinder to guessing. Budgets are steps, so the turns are equal on every machine.
+    """
+    started = time.monotonic()
+    budget = max(FIRST_TURN_STEPS, FIRST_TURN_STEPS_PER_OPERATION * len(operations))
+    spent = 0
+    while True:
+        for name in (GENERAL, REFERENCE):
+            left = None if limits.steps is None else max(1, limits.steps - spent)
+            steps = budget if left is None else min(budget, left)
+            turn = msgspec.structs.replace(time_left(limits, started), steps=steps)
+            result = run_engine(name, operations, model, turn)
+            spent += result.steps
+            out_of_turn = result.validity == "unknown" and result.steps >= steps and not result.machine_dependent
+            if not out_of_turn or steps == left:
+                return msgspec.structs.replace(result, steps=spent)
+        budget *= TURN_GROWTH
+
+
+def run_engine(name: str, operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    """Run one engine; where it crashes it has no opinion, and says so."""
+    if name not in ENGINES:
+        raise MalformedHistory(f"algorithm {name!r}", f"auto or one of {', '.join(ENGINES)}", "--algorithm")
+    try:
+        return ENGINES[name](operations, model, limits)
+    except MemoryError:
+        return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
+    except Exception as error:
+        reason = f"engine {name} crashed: {type(error).__name__}: {error}"
+        return LinearizabilityResult(validity="unknown", engine=name, reason=reason)
+
+
+def time_left(limits: Limits, started: float) -> Limits:
+    """Return the limits with the seconds that are left of them."""
+    if limits.seconds is None:
+        return limits
+    return msgspec.structs.replace(limits, seconds=max(0.0, limits.seconds - (time.monotonic() - started)))
