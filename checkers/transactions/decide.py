@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any
 
 import msgspec
 
 from checkers.verdict import Anomaly, Verdict
 
 from . import explain
+from .analysis import Analysis
 from .anomalies import judge, require_models
-from .graph import Graph
 from .nodes import Transactions
 
 
@@ -20,25 +20,10 @@ class NotUnique(Exception):
     """Something was written to a key twice: nobody can say which of the writes a read shows."""
 
 
-class Inference(explain.Analysis, Protocol):
-    """What an analysis found: anomalies that are no cycles, and edges with their evidence."""
-
-    anomalies: dict[str, Anomaly]
-    notes: list[str]
-
-    def name(self, cycle: str) -> str:
-        """Name a cycle of this class more cautiously, where the edges rest on more than what was read."""
-        ...
-
-    def add_edges(self, graph: Graph) -> None:
-        """Add the dependencies that the reads reveal."""
-        ...
-
-
 def decide(
     checker: str,
     transactions: Transactions,
-    infer: Callable[[Transactions], Inference],
+    infer: Callable[[Transactions], Analysis[Any]],
     expect: Sequence[str],
     *,
     process: bool,
@@ -59,7 +44,7 @@ def decide(
 def _decide(
     checker: str,
     transactions: Transactions,
-    analysis: Inference,
+    analysis: Analysis[Any],
     expect: Sequence[str],
     process: bool,
     realtime: bool,

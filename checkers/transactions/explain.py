@@ -11,30 +11,16 @@ later".
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from checkers.verdict import Anomaly
 
+from .analysis import Analysis
 from .graph import DEPENDENCIES, KINDS, PROCESS, REALTIME, RW, WR, WW, Cycle, Step, classify
 from .nodes import Transactions, micro
 
 
-class Analysis(Protocol):
-    """What knows the evidence of the edges that it made."""
-
-    transactions: Transactions
-
-    def why(self, kind: int, source: int, target: int) -> dict[str, Any] | None:
-        """Find why `source` comes before `target`, as data: at least `key`. Neighbours in the order of versions are
-        best, others will do."""
-        ...
-
-    def say(self, evidence: dict[str, Any]) -> str:
-        """Put evidence into words; the evidence holds the names of the two transactions."""
-        ...
-
-
-def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: Analysis) -> Anomaly:
+def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: Analysis[Any]) -> Anomaly:
     """Make the anomaly of a cycle, with its transactions and the reason of each of its steps."""
     transactions = analysis.transactions
     cycle = shorten(cycle, analysis)
@@ -53,7 +39,7 @@ def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: A
     )
 
 
-def shorten(cycle: Cycle, analysis: Analysis) -> Cycle:
+def shorten(cycle: Cycle, analysis: Analysis[Any]) -> Cycle:
     """Replace walks over neighbouring versions by single steps, as long as the cycle keeps its name."""
     steps = list(cycle.steps)
     position = 0
@@ -64,7 +50,7 @@ def shorten(cycle: Cycle, analysis: Analysis) -> Cycle:
     return shorter if classify(shorter) == classify(cycle) else cycle
 
 
-def _jump(steps: list[Step], position: int, analysis: Analysis) -> None:
+def _jump(steps: list[Step], position: int, analysis: Analysis[Any]) -> None:
     """Join as many steps from `position` on as one dependency says together."""
     source, first = steps[position]
     end = position + 1
@@ -83,7 +69,7 @@ def _jump(steps: list[Step], position: int, analysis: Analysis) -> None:
                 return
 
 
-def _step(kind: int, source: int, target: int, analysis: Analysis) -> dict[str, Any]:
+def _step(kind: int, source: int, target: int, analysis: Analysis[Any]) -> dict[str, Any]:
     transactions = analysis.transactions
     before, after = transactions.operations[source], transactions.operations[target]
     step: dict[str, Any] = {

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 WW: Final = 1
 WR: Final = 2
@@ -474,13 +474,3 @@ def _cycle(adjacency: Adjacency, nodes: Sequence[int], fixed: Sequence[int], siz
 
 def _first_bit(kinds: int) -> int:
     return kinds & -kinds
-
-
-def to_networkx(cycle: Cycle, name: Callable[[int], str] = str) -> Any:
-    """Make the networkx graph of a cycle, for pictures: nodes are named, edges carry `kind`."""
-    import networkx as nx
-
-    picture: Any = nx.DiGraph()
-    for source, kind, target in cycle.edges():
-        picture.add_edge(name(source), name(target), kind=KINDS[kind])
-    return picture

@@ -31,11 +31,12 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 from checkers.history import History, show
-from checkers.verdict import Anomaly, Verdict
+from checkers.verdict import Verdict
 
+from .analysis import Analysis, Key
 from .decide import NotUnique, decide
 from .graph import EDGE_BUDGET, RW, WR, WW, Graph
-from .nodes import Transactions, brief, describe, micro
+from .nodes import Transactions, brief, describe
 
 CHECKER: Final = "list-append"
 
@@ -62,32 +63,25 @@ def check(
     )
 
 
-class _Key:
-    """All that happened to one list."""
+class _List(Key):
+    """All that happened to one list; its values are elements."""
 
-    __slots__ = ("_read", "_written", "aborted", "name", "order", "position", "reads", "usable", "writers")
+    __slots__ = ("_read", "order", "position", "reads")
 
     def __init__(self, name: Hashable) -> None:
-        self.name = name
-        self.writers: dict[Hashable, int] = {}  # element -> 2 * transaction, + 1 if it is the last one it appended here
-        self.aborted: dict[Hashable, int] = {}  # element -> position in Transactions.aborted
+        super().__init__(name)
         self.reads: list[tuple[int, tuple[Any, ...]]] = []  # (transaction, what it read before its own appends)
         self.order: tuple[Any, ...] = ()
         self.position: dict[Hashable, int] = {}
-        self.usable = True  # whether `order` is beyond doubt
-        self._written: dict[int, list[Any]] = {}
         self._read: dict[int, tuple[Any, ...]] = {}
 
-    def place(self, element: Hashable) -> int:
-        """Return where an element stands; what nobody read comes after everything else."""
-        return self.position.get(element, len(self.order))
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        return self.order
 
-    def written_by(self, transaction: int) -> list[Any]:
-        """List what a transaction appended here."""
-        if not self._written:
-            for element, entry in self.writers.items():
-                self._written.setdefault(entry >> 1, []).append(element)
-        return self._written.get(transaction, [])
+    def place(self, element: Hashable) -> int:
+        """Return where an element stands; what no read shows comes after everything else."""
+        return self.position.get(element, len(self.order))
 
     def read_of(self, transaction: int) -> tuple[Any, ...] | None:
         """Return what a transaction read here."""
@@ -96,31 +90,24 @@ class _Key:
         return self._read.get(transaction)
 
 
-class ListAppend:
+class ListAppend(Analysis[_List]):
     """The version order of each list, the anomalies that are no cycles, and the evidence of edges."""
 
+    CHECKER = CHECKER
+    WRITE = "append"
+
     def __init__(self, transactions: Transactions) -> None:
-        self.transactions = transactions
-        self.anomalies: dict[str, Anomaly] = {}
-        self.notes: list[str] = []
-        self.keys: dict[Hashable, _Key] = {}
-        for number, operation in enumerate(transactions.aborted):
-            for f, key, element in operation.value:
-                if f == "append":
-                    self._key(key).aborted[element] = number
+        super().__init__(transactions)
         for transaction, done in enumerate(transactions.done):
             self._take(transaction, done, committed=transactions.committed[transaction])
         for key in self.keys.values():
             self._order(key)
-        self.happened = self._find_happened()
+        self.happened = self.find_happened()
 
     # -- what each transaction did --------------------------------------------------------------------------------
 
-    def _key(self, name: Hashable) -> _Key:
-        key = self.keys.get(name)
-        if key is None:
-            key = self.keys[name] = _Key(name)
-        return key
+    def new_key(self, name: Hashable) -> _List:
+        return _List(name)
 
     def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
         own: dict[Hashable, list[Any]] = {}
@@ -128,7 +115,7 @@ class ListAppend:
         for f, name, value in done:
             if f == "append":
                 appended = own.setdefault(name, [])
-                key = self._key(name)
+                key = self.key(name)
                 if value in key.writers or value in key.aborted:
                     raise NotUnique(f"element {show(value)} was appended to key {show(name)} twice")
                 key.writers[value] = 2 * transaction
@@ -149,20 +136,20 @@ class ListAppend:
         if own:
             if value[-len(own) :] != tuple(own):
                 what = f"read {show(name)} = {brief(value)} after it had appended {show(own)}"
-                self._found("internal", what, [transaction], key=name, read=value, expected_end=own)
+                self.found("internal", what, [transaction], key=name, read=value, expected_end=own)
                 return
             value = value[: -len(own)]
         known = seen.get(name)
         if known is None:
             seen[name] = value
-            self._key(name).reads.append((transaction, value))
+            self.key(name).reads.append((transaction, value))
         elif known != value:
             what = f"read {show(name)} = {brief(known)} and then, without its own appends, {brief(value)}"
-            self._found("internal", what, [transaction], key=name, read=value, expected=known)
+            self.found("internal", what, [transaction], key=name, read=value, expected=known)
 
     # -- the order of each list -----------------------------------------------------------------------------------
 
-    def _order(self, key: _Key) -> None:
+    def _order(self, key: _List) -> None:
         longest_reader, longest = max(key.reads, key=lambda read: len(read[1]), default=(-1, ()))
         key.order = longest
         key.position = {element: position for position, element in enumerate(longest)}
@@ -180,37 +167,26 @@ class ListAppend:
             self._find_intermediate(key)
             self._find_lost_updates(key)
 
-    def _find_happened(self) -> list[bool]:
-        """Say of each transaction whether it certainly took effect."""
-        happened = list(self.transactions.committed)
-        if not all(happened):
-            for key in self.keys.values():
-                for element in key.order:
-                    entry = key.writers.get(element)
-                    if entry is not None:
-                        happened[entry >> 1] = True
-        return happened
-
-    def _found_duplicate(self, key: _Key, reader: int, read: tuple[Any, ...]) -> None:
+    def _found_duplicate(self, key: _List, reader: int, read: tuple[Any, ...]) -> None:
         key.usable = False
         twice = next(element for position, element in enumerate(read) if key.position[element] != position)
         what = f"read {show(key.name)} = {brief(read)}, which holds {show(twice)} twice"
-        self._found("duplicate-elements", what, [reader], key=key.name, read=read, element=twice)
+        self.found("duplicate-elements", what, [reader], key=key.name, read=read, element=twice)
 
-    def _found_incompatible(self, key: _Key, reader: int, read: tuple[Any, ...], longest_reader: int) -> None:
+    def _found_incompatible(self, key: _List, reader: int, read: tuple[Any, ...], longest_reader: int) -> None:
         other = self.transactions.name(longest_reader)
         what = f"read {show(key.name)} = {brief(read)}, {other} read {brief(key.order)}: neither grew into the other"
-        self._found("incompatible-order", what, [reader, longest_reader], key=key.name, read=read, other=key.order)
+        self.found("incompatible-order", what, [reader, longest_reader], key=key.name, read=read, other=key.order)
 
-    def _find_unwritten(self, key: _Key, reader: int) -> None:
+    def _find_unwritten(self, key: _List, reader: int) -> None:
         for element in key.order:
             if element not in key.writers and element not in key.aborted:
                 key.usable = False
                 what = f"read {show(key.name)} = {brief(key.order)}; nobody appended {show(element)}"
-                self._found("garbage-read", what, [reader], key=key.name, read=key.order, element=element)
+                self.found("garbage-read", what, [reader], key=key.name, read=key.order, element=element)
                 return
 
-    def _find_aborted(self, key: _Key) -> None:
+    def _find_aborted(self, key: _List) -> None:
         if not key.aborted:
             return
         shown = [position for position, element in enumerate(key.order) if element in key.aborted]
@@ -222,16 +198,16 @@ class ListAppend:
         reader, read = min((r for r in key.reads if len(r[1]) > first), key=lambda r: r[0])
         what = f"read {show(key.name)} = {brief(read)}; {show(element)} was appended by T{writer.call}, which aborted"
         extra = {"key": key.name, "read": read, "element": element, "writer": describe(writer)}
-        self._found("G1a", what, [reader], **extra)
+        self.found("G1a", what, [reader], **extra)
         for after in key.order[first + 1 :]:
             entry = key.writers.get(after)
             if entry is not None and self.transactions.committed[entry >> 1]:
                 under = f"{show(element)} of T{writer.call}, which aborted"
                 what = f"appended {show(after)} to {show(key.name)} on top of {under}"
-                self._found("dirty-update", what, [entry >> 1], **extra)
+                self.found("dirty-update", what, [entry >> 1], **extra)
                 return
 
-    def _find_scrambled(self, key: _Key) -> None:
+    def _find_scrambled(self, key: _List) -> None:
         """What one transaction appended stands in the order in which it appended it, and none of it is left out."""
         latest: dict[int, tuple[int, Any]] = {}
         unread = len(key.order)
@@ -242,22 +218,22 @@ class ListAppend:
                 what = (
                     f"appended {show(before[1])} and then {show(element)}, but {show(key.name)} was {brief(key.order)}"
                 )
-                self._found("cyclic-versions", what, [entry >> 1], key=key.name, read=key.order, element=element)
+                self.found("cyclic-versions", what, [entry >> 1], key=key.name, read=key.order, element=element)
                 key.usable = False
                 return
             latest[entry >> 1] = (position, element)
 
-    def _find_intermediate(self, key: _Key) -> None:
+    def _find_intermediate(self, key: _List) -> None:
         for reader, read in key.reads:
             if read:
                 entry = key.writers.get(read[-1], 1)
                 if not entry & 1 and entry >> 1 != reader:
                     writer = self.transactions.name(entry >> 1)
                     what = f"read {show(key.name)} = {brief(read)}; {writer} appended {show(read[-1])} and then more"
-                    self._found("G1b", what, [reader, entry >> 1], key=key.name, read=read, element=read[-1])
+                    self.found("G1b", what, [reader, entry >> 1], key=key.name, read=read, element=read[-1])
                     return
 
-    def _find_lost_updates(self, key: _Key) -> None:
+    def _find_lost_updates(self, key: _List) -> None:
         """Committed transactions that read one version and appended to it; and reads of what was appended later."""
         wrote: dict[int, Any] = {}
         for element, entry in key.writers.items():
@@ -268,29 +244,12 @@ class ListAppend:
                 continue
             if key.position.get(wrote[reader], len(read)) < len(read):
                 what = f"read {show(key.name)} = {brief(read)} before it appended {show(wrote[reader])}"
-                self._found("internal", what, [reader], key=key.name, read=read, element=wrote[reader])
+                self.found("internal", what, [reader], key=key.name, read=read, element=wrote[reader])
             rival = at_version.setdefault(len(read), reader)
             if rival != reader:
                 so_did = f"and so did {self.transactions.name(rival)}"
                 what = f"read {show(key.name)} = {brief(read)} and appended to it, {so_did}"
-                self._found("lost-update", what, [reader, rival], key=key.name, read=read)
-
-    def _found(self, kind: str, what: str, who: Sequence[int], **evidence: Any) -> None:
-        if kind in self.anomalies:
-            return
-        transactions = self.transactions
-        first = transactions.name(who[0])
-        self.anomalies[kind] = Anomaly(
-            checker=CHECKER,
-            kind=kind,
-            index=transactions.certain_at(who),
-            message=f"{kind}: {first} ({micro(transactions.done[who[0]])}) {what}",
-            evidence={**evidence, "transactions": [transactions.describe(transaction) for transaction in who]},
-        )
-
-    def name(self, cycle: str) -> str:
-        """Keep the name: what reads of lists show is no inference."""
-        return cycle
+                self.found("lost-update", what, [reader, rival], key=key.name, read=read)
 
     # -- edges ----------------------------------------------------------------------------------------------------
 
@@ -302,7 +261,7 @@ class ListAppend:
             else:
                 self._add_reads_from(graph, key)
 
-    def _add_key(self, graph: Graph, key: _Key) -> None:
+    def _add_key(self, graph: Graph, key: _List) -> None:
         order, writers, add = key.order, key.writers, graph.add
         following: list[int] = [-1] * (len(order) + 1)  # position -> the next writer at or after it
         for position in range(len(order) - 1, -1, -1):
@@ -323,12 +282,12 @@ class ListAppend:
                 add(reader, following[size], RW)
         self._add_unread(graph, key, before)
 
-    def _unread(self, key: _Key) -> list[int]:
+    def _unread(self, key: _List) -> list[int]:
         """List the transactions that took effect and whose appends to this key nobody read."""
         unread = (entry >> 1 for element, entry in key.writers.items() if element not in key.position)
         return [writer for writer in dict.fromkeys(unread) if self.happened[writer]]
 
-    def _add_unread(self, graph: Graph, key: _Key, last_writer: int) -> None:
+    def _add_unread(self, graph: Graph, key: _List, last_writer: int) -> None:
         unread = self._unread(key)
         if not unread:
             return
@@ -343,7 +302,7 @@ class ListAppend:
             for writer in unread:
                 graph.add(reader, writer, RW)
 
-    def _add_reads_from(self, graph: Graph, key: _Key) -> None:
+    def _add_reads_from(self, graph: Graph, key: _List) -> None:
         """Where the order of a list is in doubt, what was read still came from somebody."""
         for reader, read in key.reads:
             if read and (entry := key.writers.get(read[-1])) is not None:
@@ -351,16 +310,12 @@ class ListAppend:
 
     # -- evidence -------------------------------------------------------------------------------------------------
 
-    def why(self, kind: int, source: int, target: int) -> dict[str, Any] | None:
-        """Find a list that orders two transactions, at best by elements that stand next to each other."""
-        best: dict[str, Any] | None = None
-        for name in dict.fromkeys(name for _, name, _ in self.transactions.done[source]):
-            evidence = self._why_key(kind, source, target, self._key(name))
-            if evidence is not None and (best is None or evidence["how"] == "next"):
-                best = {"key": name, **evidence}
-        return best
+    def evidence(self, kind: int, source: int, target: int, key: _List) -> list[dict[str, Any]]:
+        """Find what orders two transactions by this list, at best elements that stand next to each other."""
+        found = self._evidence(kind, source, target, key)
+        return [] if found is None else [found]
 
-    def _why_key(self, kind: int, source: int, target: int, key: _Key) -> dict[str, Any] | None:
+    def _evidence(self, kind: int, source: int, target: int, key: _List) -> dict[str, Any] | None:
         if kind == WR:
             read = key.read_of(target)
             shown = [e for e in key.written_by(source) if e in read] if read else []
@@ -378,7 +333,7 @@ class ListAppend:
         following = next((e for e in key.order[len(read) :] if e in key.writers), None)
         return {"read": read, "next": unseen[0], "how": _how(following, unseen[0], key)}
 
-    def _why_ww(self, source: int, target: int, key: _Key) -> dict[str, Any] | None:
+    def _why_ww(self, source: int, target: int, key: _List) -> dict[str, Any] | None:
         """Choose the closest two elements, the source's before the target's."""
         known = [element for element in key.written_by(source) if element in key.position]
         pairs = [
@@ -413,7 +368,7 @@ class ListAppend:
 _WHEN: Final = {"next": "right after that", "later": "later", "unread": "after all that anybody read"}
 
 
-def _how(following: Any, element: Any, key: _Key) -> str:
+def _how(following: Any, element: Any, key: _List) -> str:
     if element not in key.position:
         return "unread"
     return "next" if following == element else "later"

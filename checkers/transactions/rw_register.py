@@ -26,7 +26,7 @@ less complete than `list_append`: blind writes that nothing relates stay unorder
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -35,12 +35,13 @@ from typing import Any, Final
 import msgspec
 
 from checkers.history import INF, History, show
-from checkers.verdict import Anomaly, Verdict
+from checkers.verdict import Verdict
 
+from .analysis import Analysis, Key
 from .anomalies import forbidden, require_models
 from .decide import NotUnique, decide
 from .graph import EDGE_BUDGET, RW, WR, WW, Graph, strong_components
-from .nodes import Transactions, describe, micro
+from .nodes import Transactions, describe
 
 CHECKER: Final = "rw-register"
 
@@ -96,32 +97,20 @@ def check(
     return msgspec.structs.replace(telling, steps=steps, seconds=seconds)
 
 
-class _Key:
+class _Register(Key):
     """All that happened to one register."""
 
-    __slots__ = ("_written", "aborted", "later", "name", "reads", "touched", "usable", "writers")
+    __slots__ = ("later", "reads", "touched")
 
     def __init__(self, name: Hashable) -> None:
-        self.name = name
-        self.writers: dict[Hashable, int] = {}  # value -> 2 * transaction, + 1 if it is the last one it wrote here
-        self.aborted: dict[Hashable, int] = {}  # value -> position in Transactions.aborted
+        super().__init__(name)
         self.reads: dict[Hashable, list[int]] = {}  # value -> who read it before writing here
         self.touched: list[tuple[int, Any, Any]] = []  # (transaction, first version met, last version met)
         self.later: dict[Hashable, dict[Hashable, Reason]] = {}  # value -> values that replaced it -> why
-        self.usable = True  # whether `later` is an order
-        self._written: dict[int, list[Any]] = {}
 
     @property
-    def writing(self) -> dict[int, list[Any]]:
-        """What each transaction wrote here."""
-        if not self._written:
-            for value, entry in self.writers.items():
-                self._written.setdefault(entry >> 1, []).append(value)
-        return self._written
-
-    def written_by(self, transaction: int) -> list[Any]:
-        """List what a transaction wrote here."""
-        return self.writing.get(transaction, [])
+    def shown(self) -> Iterable[Hashable]:
+        return self.reads
 
     def infer(self, before: Hashable, after: Hashable, reason: Reason) -> None:
         """Say that one version precedes another."""
@@ -129,23 +118,19 @@ class _Key:
             self.later.setdefault(before, {}).setdefault(after, reason)
 
 
-class RwRegister:
+class RwRegister(Analysis[_Register]):
     """What is known of the versions of each register, the anomalies that are no cycles, and the evidence of edges."""
+
+    CHECKER = CHECKER
+    WRITE = "w"
 
     def __init__(self, transactions: Transactions, suffix: str = "") -> None:
         """Infer the versions' orders; `suffix` says with which inference beyond what was read."""
-        self.transactions = transactions
+        super().__init__(transactions)
         self.suffix = suffix
-        self.anomalies: dict[str, Anomaly] = {}
-        self.notes: list[str] = []
-        self.keys: dict[Hashable, _Key] = {}
-        for number, operation in enumerate(transactions.aborted):
-            for f, key, value in operation.value:
-                if f == "w":
-                    self._key(key).aborted[value] = number
         for transaction, done in enumerate(transactions.done):
             self._take(transaction, done, committed=transactions.committed[transaction])
-        self.happened = self._find_happened()
+        self.happened = self.find_happened()
         for key in self.keys.values():
             self._judge_reads(key)
             self._order(key)
@@ -157,11 +142,8 @@ class RwRegister:
 
     # -- what each transaction did --------------------------------------------------------------------------------
 
-    def _key(self, name: Hashable) -> _Key:
-        key = self.keys.get(name)
-        if key is None:
-            key = self.keys[name] = _Key(name)
-        return key
+    def new_key(self, name: Hashable) -> _Register:
+        return _Register(name)
 
     def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
         met: dict[Hashable, list[Any]] = {}  # versions that the transaction met, in order
@@ -176,41 +158,30 @@ class RwRegister:
                 continue
             elif versions is None:
                 met[name] = [value]
-                self._key(name).reads.setdefault(value, []).append(transaction)
+                self.key(name).reads.setdefault(value, []).append(transaction)
             elif versions[-1] != value:
                 what = f"read {show(name)} = {show(value)} after it had read or written {show(versions[-1])}"
-                self._found("internal", what, [transaction], key=name, read=value, expected=versions[-1])
+                self.found("internal", what, [transaction], key=name, read=value, expected=versions[-1])
         for name, value in wrote.items():
             self.keys[name].writers[value] |= 1
         for name, versions in met.items():
-            key = self._key(name)
+            key = self.key(name)
             key.touched.append((transaction, versions[0], versions[-1]))
             for before, after in pairwise(versions):
                 how = "written-over" if before in key.writers and key.writers[before] >> 1 == transaction else _READ
                 key.infer(before, after, Reason(how, transaction, transaction))
 
     def _take_write(self, transaction: int, name: Hashable, value: Any) -> None:
-        key = self._key(name)
+        key = self.key(name)
         if value is None:
             raise NotUnique(f"null was written to key {show(name)}, which reads as its initial value")
         if value in key.writers or value in key.aborted:
             raise NotUnique(f"value {show(value)} was written to key {show(name)} twice")
         key.writers[value] = 2 * transaction
 
-    def _find_happened(self) -> list[bool]:
-        """Say of each transaction whether it certainly took effect."""
-        happened = list(self.transactions.committed)
-        if not all(happened):
-            for key in self.keys.values():
-                for value in key.reads:
-                    entry = key.writers.get(value)
-                    if entry is not None:
-                        happened[entry >> 1] = True
-        return happened
-
     # -- anomalies that are no cycles -----------------------------------------------------------------------------
 
-    def _judge_reads(self, key: _Key) -> None:
+    def _judge_reads(self, key: _Register) -> None:
         for value, readers in key.reads.items():
             self._judge_read(key, value, readers)
             wrote = [reader for reader in readers if reader in key.writing]
@@ -218,9 +189,9 @@ class RwRegister:
                 first, second = wrote[:2]
                 so_did = f"and so did {self.transactions.name(first)}"
                 what = f"read {show(key.name)} = {show(value)} and wrote it, {so_did}"
-                self._found("lost-update", what, [second, first], key=key.name, read=value)
+                self.found("lost-update", what, [second, first], key=key.name, read=value)
 
-    def _judge_read(self, key: _Key, value: Any, readers: list[int]) -> None:
+    def _judge_read(self, key: _Register, value: Any, readers: list[int]) -> None:
         entry = key.writers.get(value)
         if value is None:
             return
@@ -228,43 +199,30 @@ class RwRegister:
         if entry is None:
             number = key.aborted.get(value)
             if number is None:
-                self._found("garbage-read", f"{said}, which nobody wrote", readers[:1], key=key.name, read=value)
+                self.found("garbage-read", f"{said}, which nobody wrote", readers[:1], key=key.name, read=value)
                 return
             writer = self.transactions.aborted[number]
             what = f"{said}, which T{writer.call} wrote, and that aborted"
-            self._found("G1a", what, readers[:1], key=key.name, read=value, writer=describe(writer))
+            self.found("G1a", what, readers[:1], key=key.name, read=value, writer=describe(writer))
             self._judge_update(key, value, readers, f"T{writer.call}")
             return
         others = [reader for reader in readers if reader != entry >> 1]
         if len(others) < len(readers):
-            self._found("internal", f"{said} before it wrote it", [entry >> 1], key=key.name, read=value)
+            self.found("internal", f"{said} before it wrote it", [entry >> 1], key=key.name, read=value)
         if not entry & 1 and others:
             what = f"{said}; {self.transactions.name(entry >> 1)} wrote that and then wrote over it"
-            self._found("G1b", what, [others[0], entry >> 1], key=key.name, read=value)
+            self.found("G1b", what, [others[0], entry >> 1], key=key.name, read=value)
 
-    def _judge_update(self, key: _Key, value: Any, readers: list[int], writer: str) -> None:
+    def _judge_update(self, key: _Register, value: Any, readers: list[int], writer: str) -> None:
         for reader in readers:
             if reader in key.writing:
                 what = f"wrote {show(key.name)} on top of {show(value)} of {writer}, which aborted"
-                self._found("dirty-update", what, [reader], key=key.name, read=value)
+                self.found("dirty-update", what, [reader], key=key.name, read=value)
                 return
-
-    def _found(self, kind: str, what: str, who: Sequence[int], **evidence: Any) -> None:
-        if kind in self.anomalies:
-            return
-        transactions = self.transactions
-        first = transactions.name(who[0])
-        self.anomalies[kind] = Anomaly(
-            checker=CHECKER,
-            kind=kind,
-            index=transactions.certain_at(who),
-            message=f"{kind}: {first} ({micro(transactions.done[who[0]])}) {what}",
-            evidence={**evidence, "transactions": [transactions.describe(transaction) for transaction in who]},
-        )
 
     # -- the versions of each register ----------------------------------------------------------------------------
 
-    def _order(self, key: _Key) -> None:
+    def _order(self, key: _Register) -> None:
         if self.suffix == "-process":
             self._infer_from_sessions(key)
         elif self.suffix == "-realtime":
@@ -279,7 +237,7 @@ class RwRegister:
             if value not in replaced and self.happened[entry >> 1]:
                 key.infer(None, value, Reason("initial"))
 
-    def _infer_from_sessions(self, key: _Key) -> None:
+    def _infer_from_sessions(self, key: _Register) -> None:
         latest: dict[int, tuple[int, Any]] = {}
         for transaction, first, last in key.touched:
             if not self.happened[transaction]:
@@ -290,7 +248,7 @@ class RwRegister:
                 key.infer(version, first, Reason("process", before, transaction))
             latest[process] = (transaction, last)
 
-    def _infer_from_time(self, key: _Key) -> None:
+    def _infer_from_time(self, key: _Register) -> None:
         """Relate each transaction to those that completed before it and after which no other did: the rest follows."""
         operations = self.transactions.operations
         running: list[tuple[int, int, int, Any]] = []  # (return, call, transaction, last version)
@@ -310,13 +268,13 @@ class RwRegister:
             if operation.ret != INF:
                 heappush(running, (operation.ret, operation.call, transaction, last))
 
-    def _found_circle(self, key: _Key, circle: list[Any]) -> None:
+    def _found_circle(self, key: _Register, circle: list[Any]) -> None:
         reasons = [key.later[before][after] for before, after in pairwise([*circle, circle[0]])]
         who = [who for reason in reasons for who in (reason.before, reason.after) if who >= 0]
         order = " < ".join(show(value) for value in [*circle, circle[0]])
         what = f"is in a circle of versions of {show(key.name)}: {order}"
         steps = [msgspec.to_builtins(reason) for reason in reasons]
-        self._found(
+        self.found(
             "cyclic-versions" + self.suffix, what, list(dict.fromkeys(who)), key=key.name, versions=circle, steps=steps
         )
 
@@ -333,7 +291,7 @@ class RwRegister:
             if key.usable:
                 self._add_versions(graph, key)
 
-    def _add_versions(self, graph: Graph, key: _Key) -> None:
+    def _add_versions(self, graph: Graph, key: _Register) -> None:
         for value, laters in key.later.items():
             writer = key.writers.get(value)
             readers = key.reads.get(value, [])
@@ -351,14 +309,8 @@ class RwRegister:
 
     # -- evidence -------------------------------------------------------------------------------------------------
 
-    def why(self, kind: int, source: int, target: int) -> dict[str, Any] | None:
-        """Find the register and the versions that order two transactions."""
-        for name in dict.fromkeys(name for _, name, _ in self.transactions.done[source]):
-            for evidence in self._evidence(kind, source, target, self._key(name)):
-                return {"key": name, **evidence}
-        return None
-
-    def _evidence(self, kind: int, source: int, target: int, key: _Key) -> Iterator[dict[str, Any]]:
+    def evidence(self, kind: int, source: int, target: int, key: _Register) -> Iterator[dict[str, Any]]:
+        """Find the versions of this register that order two transactions."""
         if kind == WR:
             for value in key.written_by(source):
                 if target in key.reads.get(value, ()):
@@ -402,7 +354,7 @@ class RwRegister:
 _READ: Final = "read-then-written"
 
 
-def _circle(key: _Key) -> list[Any] | None:
+def _circle(key: _Register) -> list[Any] | None:
     """Return versions each of which precedes the next, in a circle, if there are any."""
     values = list(dict.fromkeys([*key.later, *(after for laters in key.later.values() for after in laters)]))
     number = {value: position for position, value in enumerate(values)}
