@@ -188,7 +188,7 @@ class _Object:
         return "" if self.key is None else f" (key {show(self.key)})"
 
     def advance(self) -> Iterator[Anomaly]:
-        """FrontierSearch over every event whose outcome is known, up to the first that is not."""
+        """Take every event whose outcome is known, up to the first that is not."""
         while self.queue and self.queue[0][1].is_known:
             index, call, is_return = self.queue.popleft()
             operation = call.operation
