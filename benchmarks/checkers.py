@@ -122,7 +122,7 @@ def _list_append(name: str, **fields: Any) -> Row:
     )
 
 
-def _through_the_facade(name: str, weights: tuple[int, int, int], **fields: Any) -> Row:
+def _through_the_library(name: str, weights: tuple[int, int, int], **fields: Any) -> Row:
     return Row(
         name=name,
         machine=lambda: Registers(weights),
@@ -201,7 +201,7 @@ ROWS = (
     _register("register, unique values, one stale read", READS_AND_WRITES, **STALE, aim="2 s, 1 GB"),
     _register("cas-register, unique values, a quarter refused", UNIQUE),
     _register("cas-register, unique values, one stale read", UNIQUE, **STALE),
-    _through_the_facade("cas-register, unique values, by checkers.check", UNIQUE),
+    _through_the_library("cas-register, unique values, by checkers.check", UNIQUE),
     _register("map, 20 keys, unique values", READS_AND_WRITES, keys=20, aim="3.5 s"),
     _register("map, 20 keys, unique values and cas", UNIQUE, keys=20, aim="3.5 s"),
     _counter("counter, add-and-get +1", {"add-and-get": 6, "read": 4}, lambda rng: 1, aim="2.5 s"),

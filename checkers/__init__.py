@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from checkers.linearizability.front.checker import EnginesDisagree
 
-from .facade import check
+from .api import check
 from .history import History, MalformedHistory, Op, Operation
 from .models import ILLEGAL, MODELS, Model
 from .verdict import Anomaly, Verdict, merge

@@ -164,14 +164,6 @@ class History(Sequence[Op]):
             groups.setdefault(operation.key, []).append(operation)
         return groups
 
-    def client_ops(self) -> list[Op]:
-        """List the lines of clients."""
-        return [op for op in self._ops if op.process != NEMESIS]
-
-    def nemesis_ops(self) -> list[Op]:
-        """List the lines of the nemesis."""
-        return [op for op in self._ops if op.process == NEMESIS]
-
     def counts(self) -> dict[str, int]:
         """Count the operations by outcome."""
         tally = Counter(operation.type for operation in self._paired)
@@ -240,43 +232,65 @@ def _decode_lines(data: bytes, source: str, lenient: bool) -> tuple[list[Op], Se
     """Decode the lines that are not blank, with their numbers."""
     ops: list[Op] = []
     lines: list[int] = []
-    rows = data.split(b"\n")
-    last = max((number for number, row in enumerate(rows, 1) if row.strip()), default=0)
-    for number, row in enumerate(rows, 1):
-        if not row.strip():
-            continue
-        try:
-            op = _decoder.decode(row)
-            if op.extra is not None:
-                op = _decode_foreign(row, f"{source}:{number}")
-        except msgspec.DecodeError as error:
-            try:
-                op = _decode_foreign(row, f"{source}:{number}", torn=number == last, cause=error)
-            except MalformedHistory:
-                if lenient and number == last:
-                    break
-                raise
+    for number, op in read_lines(data.split(b"\n"), source=source, lenient=lenient):
         ops.append(op)
         lines.append(number)
     return ops, range(1, len(lines) + 1) if not lines or lines[-1] == len(lines) else lines
 
 
+def read_lines(rows: Iterable[bytes], *, source: str, lenient: bool = False) -> Iterator[tuple[int, Op]]:
+    """Decode JSON lines one by one, as they come, each with its number; blank ones are left out.
+
+    A line without `index` gets the one after that of the line before, and one without `time` the same time.
+    """
+    numbered = ((number, row) for number, row in enumerate(rows, 1) if row.strip())
+    index, time = -1, 0
+    for number, row in numbered:
+        try:
+            op = _decoder.decode(row)
+            if op.extra is not None:
+                op = _decode_foreign(row, f"{source}:{number}", index + 1, time)
+        except msgspec.DecodeError as error:
+            try:
+                op = _decode_foreign(row, f"{source}:{number}", index + 1, time, cause=error)
+            except _NotJson as broken:
+                is_last = next(numbered, None) is None
+                if lenient and is_last:
+                    return
+                raise broken.named(cut_off=is_last) from None
+        index, time = op.index, op.time
+        yield number, op
+
+
+class _NotJson(Exception):
+    """A line that is not JSON, perhaps because the file ends in the middle of it."""
+
+    def __init__(self, error: Exception, where: str) -> None:
+        super().__init__(str(error))
+        self.where = where
+
+    def named(self, *, cut_off: bool) -> MalformedHistory:
+        what = "a line that is cut off" if cut_off else "a line that is not JSON"
+        return MalformedHistory(f"{what} ({self})", "one JSON object a line", self.where)
+
+
 _KNOWN = tuple(name for name in Op.__struct_fields__ if name != "extra")
 
 
-def _decode_foreign(row: bytes, where: str, *, torn: bool = False, cause: Exception | None = None) -> Op:
-    """Decode a line that the fast decoder refused: it has fields of other tools, or it is wrong; say exactly how."""
+def _decode_foreign(row: bytes, where: str, index: int, time: int, *, cause: Exception | None = None) -> Op:
+    """Decode a line that the fast decoder refused: it has fields of other tools or lacks some, or it is wrong."""
     try:
         fields = msgspec.json.decode(row)
     except msgspec.DecodeError as error:
-        what = "a line that is cut off" if torn else "a line that is not JSON"
-        raise MalformedHistory(f"{what} ({error})", "one JSON object a line", where) from cause
+        raise _NotJson(error, where) from cause
     if not isinstance(fields, dict):
         raise MalformedHistory(f"JSON {type(fields).__name__}", "one JSON object a line", where)
     known = {name: fields.pop(name) for name in _KNOWN if name in fields}
-    for name in ("index", "time", "process", "type", "f"):
+    for name in ("process", "type", "f"):
         if name not in known:
-            raise MalformedHistory(f"no field {name!r}", "index, time, process, type and f", where)
+            raise MalformedHistory(f"no field {name!r}", "process, type and f", where)
+    known.setdefault("index", index)
+    known.setdefault("time", time)
     try:
         op = msgspec.convert(known, Op)
     except msgspec.ValidationError as error:

@@ -77,22 +77,23 @@ class StreamingChecker:
         self._index = -1
         self._started = time.monotonic()
 
-    def feed(self, op: Op) -> list[Anomaly]:
-        """Take one line; return what became certain by it."""
+    def feed(self, op: Op, where: str | None = None) -> list[Anomaly]:
+        """Take one line; return what became certain by it. `where` names the line in messages."""
+        where = where or f"op {op.index}"
         if op.index <= self._index:
-            raise MalformedHistory(f"index {op.index} after {self._index}", "indexes that increase", "stream")
+            raise MalformedHistory(f"index {op.index} after {self._index}", "indexes that increase", where)
         self._index = op.index
         process = op.process
         if process == NEMESIS or type(process) is not int:
             return []
         if op.type == "invoke":
-            self._call(op, process)
+            self._call(op, process, where)
             return []
         if process not in self._open:
             found = f"a completion ({op.type}) of process {process} without invoke"
-            raise MalformedHistory(found, "an invoke of the same process before each completion", f"op {op.index}")
+            raise MalformedHistory(found, "an invoke of the same process before each completion", where)
         thing, call = self._open.pop(process)
-        self._complete(call, op)
+        self._complete(call, op, where)
         return self._advance(thing)
 
     def finish(self) -> Verdict:
@@ -126,10 +127,10 @@ class StreamingChecker:
         """How many events wait for an outcome: the window that is held in memory."""
         return sum(len(thing.queue) for thing in self._objects.values())
 
-    def _call(self, op: Op, process: int) -> None:
+    def _call(self, op: Op, process: int, where: str) -> None:
         if process in self._open:
             found = f"an invoke of process {process} whose last invoke has no completion"
-            raise MalformedHistory(found, "one completion between two invokes of a process", f"op {op.index}")
+            raise MalformedHistory(found, "one completion between two invokes of a process", where)
         key = freeze(op.key) if self.independent else None
         thing = self._objects.get(key)
         if thing is None:
@@ -140,9 +141,9 @@ class StreamingChecker:
         self._open[process] = (thing, call)
         self.ops += 1
 
-    def _complete(self, call: _Call, op: Op) -> None:
+    def _complete(self, call: _Call, op: Op, where: str) -> None:
         operation = pair(call.invoke, op)
-        admitted, _ = admit([operation], self.model, self.conventions, lambda index: f"op {index}")
+        admitted, _ = admit([operation], self.model, self.conventions, lambda _: where)
         call.operation = admitted[0] if admitted and not admitted[0].is_void else None
         call.is_known = True
 

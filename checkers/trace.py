@@ -13,7 +13,7 @@ The list of kinds is closed. Digests are 8 bytes (16 hexadecimal digits in JSON)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 Row = tuple[Any, ...]
@@ -60,11 +60,6 @@ def as_event(index: int, row: Row) -> dict[str, Any]:
     event: dict[str, Any] = {"index": index, "time": time_ns, "actor": actor, "kind": kind}
     event.update(zip(FIELDS[kind], map(_plain, fields), strict=True))
     return event
-
-
-def events(rows: Iterable[Row], first: int = 0) -> list[dict[str, Any]]:
-    """Name the fields of consecutive rows that begin at index `first`."""
-    return [as_event(index, row) for index, row in enumerate(rows, first)]
 
 
 def _plain(value: Any) -> Any:

@@ -14,9 +14,6 @@ import msgspec
 
 Validity = Literal["valid", "invalid", "unknown"]
 
-SIGNATURE_VERSION: Final = 1
-"""Bumped when the vocabulary of signatures changes, so that old baselines are not compared with new words."""
-
 _PRIORITY: Final[dict[str, int]] = {"valid": 0, "unknown": 1, "invalid": 2}
 
 

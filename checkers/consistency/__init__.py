@@ -1,1 +1,45 @@
-"""Checks other than linearizability: sequential consistency, stale reads, lost elements, counters out of bounds."""
+"""Conditions other than linearizability: sequential consistency, stale reads, lost elements, counters out of bounds.
+
+`CONDITIONS` has each by its name on the command line, with the models of the objects that it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from checkers.history import History, MalformedHistory
+from checkers.verdict import Verdict
+
+from . import counter_bounds, sequential, set_full, staleness
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A weaker promise than linearizability, or a measure of how badly that is broken."""
+
+    models: tuple[str, ...]
+    judge: Callable[[History, Any], Verdict]
+
+
+def _set_full(history: History, initial: Any) -> Verdict:
+    if initial is not None:
+        raise MalformedHistory("an initial state", "none: a set begins empty", "--initial")
+    return set_full.check(history)
+
+
+CONDITIONS: Final[dict[str, Condition]] = {
+    "sequential": Condition(
+        ("register", "cas-register"), lambda history, initial: sequential.check(history, initial=initial)
+    ),
+    "staleness": Condition(
+        ("register", "cas-register"), lambda history, initial: staleness.check(history, initial=initial)
+    ),
+    "set-full": Condition(("set",), _set_full),
+    "counter-bounds": Condition(
+        ("counter",), lambda history, initial: counter_bounds.check(history, initial=0 if initial is None else initial)
+    ),
+}
+
+__all__ = ["CONDITIONS", "Condition"]

@@ -30,8 +30,9 @@ from operator import ge
 from typing import Any, Final
 
 from checkers.history import INF, History, show
-from checkers.linearizability.front.checker import check as check_linearizable
+from checkers.linearizability.front.checker import check_linearizable
 from checkers.models import named
+from checkers.models.registers import CAS_REGISTER
 from checkers.verdict import Anomaly, Verdict
 
 from .registers import NOTHING, Event, Processes, processes_of, values_are_unique
@@ -83,7 +84,7 @@ def check(history: History, *, initial: Any = None, state_limit: int = STATE_LIM
 
 def _is_linearizable(history: History, initial: Any) -> bool:
     verdict = check_linearizable(
-        history, "cas-register", initial=initial, step_limit=LINEARIZABLE_STEPS, state_limit=STATE_LIMIT, explain=False
+        history, CAS_REGISTER, initial=initial, step_limit=LINEARIZABLE_STEPS, state_limit=STATE_LIMIT, explain=False
     )
     return verdict.validity == "valid"
 

@@ -45,7 +45,7 @@ def check(history: History, *, linearizable: bool = True) -> Verdict:
     return Verdict(
         validity=validity,
         checker=CHECKER,
-        engine="element by element",
+        engine="elements",
         model="set",
         ops=len(history.operations()),
         anomalies=_first_of_each_kind(anomalies),

@@ -18,7 +18,14 @@ from checkers.history import History, MalformedHistory
 
 from . import jepsen, maelstrom, porcupine
 
-FORMATS: Final = ("jsonl", "edn", "jepsen-log", "porcupine", "maelstrom")
+FORMATS: Final = {
+    "jsonl": "one JSON object a line, our own",
+    "edn": "Jepsen's history.edn",
+    "jepsen-log": "Jepsen's history.txt, and its logs",
+    "porcupine": "key-value logs, or operations as JSON",
+    "maelstrom": "messages, one JSON object a line",
+}
+"""Name -> what it is."""
 
 
 def load(

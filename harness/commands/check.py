@@ -1,27 +1,49 @@
-"""`foreshock check`: any stored history, also of other tools."""
+"""`foreshock check`: any stored history, also of other tools, or one that is still being written."""
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import click
 import msgspec
 
 from harness import quantities
-from harness.errors import BadInput, Exit
+from harness.errors import BadInput, Exit, one_of
 
-from .arguments import json_option, quantity
+from .arguments import json_option, quantity, typed
 from .printing import print_json
 from .run import print_verdict
 
-EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
+EXITS: Final = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
+
+STANDARD_INPUT: Final = "standard input"
+
+_SEARCH_ONLY: Final = ("cross_check", "time_limit", "memory_limit", "failed_cas", "nil_read")
+"""Options of the search for an order, which other conditions do not know."""
+
+_STREAM_REFUSES: Final = ("consistency", "lenient", *_SEARCH_ONLY)
 
 
 @click.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", required=True, metavar="M", help="What the object is: register, cas-register, counter, ...")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--model",
+    default="auto",
+    show_default=True,
+    metavar="M",
+    help="What the object is: register, cas-register, counter, ...; auto chooses by what the history contains.",
+)
+@click.option(
+    "--consistency",
+    type=click.Choice(["linearizable", "sequential", "staleness", "set-full", "counter-bounds"]),
+    default="linearizable",
+    show_default=True,
+    help="What is asked of the history. Registers: sequential, staleness; sets: set-full; counters: counter-bounds.",
+)
 @click.option("--initial", metavar="JSON", help="The state at the start, where it is not the model's own.")
 @click.option(
     "--format",
@@ -29,7 +51,8 @@ EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
     type=click.Choice(["auto", "jsonl", "edn", "jepsen-log", "porcupine", "maelstrom"]),
     default="auto",
     show_default=True,
-    help="How the file is written.",
+    help="How the file is written: our own JSON lines, Jepsen's history.edn or history.txt, Porcupine's logs, "
+    "Maelstrom's messages.",
 )
 @click.option(
     "--failed-cas",
@@ -46,6 +69,9 @@ EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
     help="What a read of nil says of the state.",
 )
 @click.option("--lenient", is_flag=True, help="Read a malformed history in its widest sense.")
+@click.option(
+    "--stream", is_flag=True, help="Judge JSON lines as they arrive; end at the first violation. Needs --model."
+)
 @click.option("--cross-check", is_flag=True, help="Ask two independent engines; exit 255 when they disagree.")
 @click.option(
     "--time-limit", type=quantity(quantities.duration), metavar="TIME", help="Say unknown after this time, such as 60s."
@@ -57,46 +83,83 @@ EXITS = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
 def command(
     file: Path,
     model: str,
+    consistency: str,
     initial: str | None,
     form: str,
     failed_cas: Literal["auto", "constraint", "nothing"],
     nil_read: Literal["auto", "absent", "anything"],
     lenient: bool,
+    stream: bool,
     cross_check: bool,
     time_limit: int | None,
     memory_limit: int | None,
     as_json: bool,
 ) -> int:
-    """Decide whether a history is linearizable, and show why not."""
+    """Decide whether a history is linearizable, or keeps another condition, and show why not.
+
+    FILE is a history in any of the formats, or - for standard input.
+    """
     import checkers
     from checkers import importers
 
-    if model not in checkers.MODELS:
-        raise BadInput(f"model {model!r}", "one of " + ", ".join(checkers.MODELS), "--model")
+    if model not in ("auto", *checkers.MODELS):
+        raise BadInput(f"model {model!r}", one_of(["auto", *checkers.MODELS]), "--model")
     state = _json(initial)
     began = time.perf_counter()
-    history = importers.load(file, format=form, lenient=lenient)
-    verdict = checkers.check(
-        history,
-        model,
-        initial=state,
-        failed_cas=failed_cas,
-        nil_read=nil_read,
-        time_limit_s=None if time_limit is None else time_limit / 1e9,
-        memory_limit_bytes=memory_limit,
-        cross_check=cross_check,
-    )
+    if stream:
+        _refuse_beside(_STREAM_REFUSES, "--stream")
+        verdict = _judge_stream(file, model, state, form)
+    else:
+        options: dict[str, Any] = {}
+        if consistency == "linearizable":
+            options = {
+                "failed_cas": failed_cas,
+                "nil_read": nil_read,
+                "time_limit_s": None if time_limit is None else time_limit / 1e9,
+                "memory_limit_bytes": memory_limit,
+                "cross_check": cross_check,
+            }
+        else:
+            _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
+        if str(file) == "-":
+            history = importers.load(sys.stdin.buffer.read(), format=form, source=STANDARD_INPUT, lenient=lenient)
+        else:
+            history = importers.load(file, format=form, lenient=lenient)
+        verdict = checkers.check(history, model, consistency=consistency, initial=state, **options)
     document = verdict_document(verdict, time.perf_counter() - began)
     if as_json:
         print_json(document)
     else:
-        print_verdict(document)
-        click.echo(
-            f"history   {document['ops']} ops of {model}, checked by {document['engine']}, {document['seconds']} s"
-        )
-        for note in document["notes"]:
-            click.echo(f"note      {note}")
+        _print(document, consistency)
     return EXITS[verdict.validity]
+
+
+def _refuse_beside(names: Iterable[str], option: str) -> None:
+    """What the other way of checking does not know would silently do nothing."""
+    both = [name for name in names if typed(name)]
+    if both:
+        raise BadInput(f"--{both[0].replace('_', '-')} beside {option}", "one of both", "foreshock check")
+
+
+def _judge_stream(file: Path, model: str, initial: Any, form: str) -> Any:
+    """Judge a history line by line, up to the first violation or the end."""
+    from checkers.history import read_lines
+    from checkers.streaming import StreamingChecker
+
+    if model == "auto":
+        raise BadInput("no model", "the name of one: what has not arrived cannot be looked at", "--model")
+    if form not in ("auto", "jsonl"):
+        raise BadInput(f"--format {form} beside --stream", "jsonl, which is read line by line", "--format")
+    checker = StreamingChecker(model, initial=initial)
+    source = STANDARD_INPUT if str(file) == "-" else str(file)
+    try:
+        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
+            for number, op in read_lines(lines, source=source):
+                if checker.feed(op, f"{source}:{number}"):
+                    break
+    except OSError as error:
+        raise BadInput(error.strerror or "an unreadable file", "a history", source) from None
+    return checker.finish()
 
 
 def _json(text: str | None) -> Any:
@@ -106,6 +169,24 @@ def _json(text: str | None) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         raise BadInput(repr(text), 'JSON, such as 0, null or "a"', "--initial") from None
+
+
+def _print(document: dict[str, Any], consistency: str) -> None:
+    print_verdict(document)
+    asked = "" if consistency == "linearizable" else f" for {consistency}"
+    by = f"checked{asked} by {document['engine']}, {document['seconds']} s"
+    click.echo(f"history   {document['ops']} ops of {document['model']}, {by}")
+    if consistency != "linearizable":
+        for name, value in document["details"].items():
+            click.echo(f"measured  {name.replace('_', ' ')}: {_plain(value)}")
+    for note in document["notes"]:
+        click.echo(f"note      {note}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def verdict_document(verdict: Any, seconds: float) -> dict[str, Any]:
@@ -132,4 +213,5 @@ def verdict_document(verdict: Any, seconds: float) -> dict[str, Any]:
         "steps": verdict.steps,
         "machine_dependent": verdict.machine_dependent,
         "notes": list(verdict.notes),
+        "details": verdict.details,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers import History, MalformedHistory, Op
-from checkers.history import INF, freeze, show
+from checkers.history import INF, freeze, read_lines, show
 from tests.checkers.mini import history
 
 LINE = '{"index":%d,"time":%d,"process":%s,"type":"%s","f":"read"}'
@@ -42,6 +43,29 @@ def test_a_negative_answer_is_an_observation_and_any_other_failure_never_happene
     assert [o.f for o in paired.operations()] == ["cas"]
 
 
+def test_lines_need_neither_index_nor_time() -> None:
+    rows = [
+        b'{"process":0,"type":"invoke","f":"write","value":1}',
+        b"",
+        b'{"process":0,"type":"ok","f":"write","value":1,"time":7}',
+        b'{"index":9,"process":1,"type":"invoke","f":"read","node":"n1"}',
+        b'{"process":1,"type":"info","f":"read"}',
+    ]
+
+    found = History.from_jsonl(b"\n".join(rows))
+
+    assert [(op.index, op.time) for op in found] == [(0, 0), (1, 7), (9, 7), (10, 7)]
+    assert found[2].extra == {"node": "n1"}
+
+
+def test_lines_are_decoded_as_they_come() -> None:
+    def arriving() -> Iterator[bytes]:
+        yield b'{"process":0,"type":"invoke","f":"read"}\n'
+        pytest.fail("read on before the first line was used")
+
+    assert next(read_lines(arriving(), source="pipe"))[1].f == "read"
+
+
 def test_lines_of_the_nemesis_are_kept_and_constrain_nothing() -> None:
     lines = [
         Op(index=0, time=0, process="nemesis", type="info", f="partition", value=["n1"]),
@@ -51,7 +75,7 @@ def test_lines_of_the_nemesis_are_kept_and_constrain_nothing() -> None:
 
     found = History(lines)
 
-    assert (len(found.nemesis_ops()), len(found.client_ops()), len(found.operations())) == (2, 1, 1)
+    assert (len(found), len(found.operations())) == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +91,7 @@ def test_lines_of_the_nemesis_are_kept_and_constrain_nothing() -> None:
         (jsonl((0, 5, "1", "invoke"), (1, 4, "1", "ok")), "f:2: found time 4 after 5; expected times that never"),
         (jsonl((0, 0, '"n1"', "invoke")), "f:1: found process 'n1'; expected an integer or \"nemesis\""),
         (jsonl((0, 0, "1", "done")), "f:1: found Invalid enum value 'done'"),
-        (b'{"index":0,"time":0,"process":1,"type":"invoke"}', "f:1: found no field 'f'; expected index, time"),
+        (b'{"index":0,"time":0,"process":1,"type":"invoke"}', "f:1: found no field 'f'; expected process, type and f"),
         (jsonl((0, 0, "1", "invoke"))[:-9] + b"\n\n", "f:1: found a line that is cut off"),
         (b"\n[1]\n", "f:2: found JSON list; expected one JSON object a line"),
         (b"nonsense\n" + jsonl((0, 0, "1", "invoke")), "f:1: found a line that is not JSON"),

@@ -35,6 +35,14 @@ SAW_FREE: Final = 3
 
 _CHANGES: Final = (ACQUIRE, RELEASE)
 
+_KINDS: Final = {
+    ("acquire", False): ACQUIRE,
+    ("release", False): RELEASE,
+    ("acquire", True): SAW_HELD,
+    ("release", True): SAW_FREE,
+}
+"""(function, whether it was refused) -> kind; a kind without its second bit is what was asked."""
+
 
 class Columns:
     """The operations of one lock as columns, in the order of their calls.
@@ -61,8 +69,7 @@ class Columns:
         for operation in in_order:
             if operation.f not in ("acquire", "release"):
                 return f"{operation.f} is neither acquire nor release"
-            kind = ACQUIRE if operation.f == "acquire" else RELEASE
-            kinds.append(kind + 2 if operation.type == "fail" else kind)
+            kinds.append(_KINDS[operation.f, operation.type == "fail"])
         calls = [operation.call for operation in in_order]
         returns = [operation.ret for operation in in_order]
         return cls(calls, returns, bytes(kinds), starts_held=model.init == mutexes.HELD)

@@ -1,4 +1,4 @@
-"""The facade of linearizability: take a history and a model, choose an engine for each object, say what was found.
+"""Linearizability of a history: divide it into objects, have each decided, say what was found.
 
 Each independent object is given to the fast engine for its model, if there is one. That looks for its preconditions
 while it reads the operations, and says where they do not hold; the general engine decides any.
@@ -12,17 +12,17 @@ completion the violation became certain. Both words come from closed lists (`mod
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.history import Conventions, History, Op, Operation
+from checkers.history import Conventions, History, Operation
 from checkers.linearizability.explain.explain import Explanation, explain
 from checkers.linearizability.partition import Part, admit, split
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.linearizability.search import jit
-from checkers.models import Model, named
+from checkers.models import Model
 from checkers.verdict import Anomaly, Validity, Verdict
 
 from .engines import GENERAL, REFERENCE, decide, time_left
@@ -57,9 +57,9 @@ class EnginesDisagree(Exception):
         super().__init__(f"engine {first.engine} says {first.validity}, {second.engine} says {second.validity}{where}")
 
 
-def check(
-    history: History | Iterable[Op],
-    model: Model | str,
+def check_linearizable(
+    history: History,
+    model: Model,
     *,
     algorithm: str = "auto",
     initial: Any = None,
@@ -82,18 +82,12 @@ def check(
 
     Raises `MalformedHistory` for operations that are none of this model's, and `EnginesDisagree` under `cross_check`.
     """
-    if not isinstance(history, History):
-        history = History(history)
     limits = Limits(steps=step_limit, states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes)
     conventions = _conventions(history, failed_cas, nil_read)
-    return _Check(history, _model(model, initial), conventions, limits, algorithm).run(
+    model = model if initial is None else model.starting_at_json(initial)
+    return _Check(history, model, conventions, limits, algorithm).run(
         cross_check=cross_check, explained=explain, witness=witness
     )
-
-
-def _model(model: Model | str, initial: Any) -> Model:
-    found = named(model) if isinstance(model, str) else model
-    return found if initial is None else found.starting_at_json(initial)
 
 
 def _conventions(history: History, failed_cas: FailedCas, nil_read: NilRead) -> Conventions:

@@ -34,7 +34,7 @@ BAD_ARGUMENTS = [
     (("replay", "nothing"), "no run or plan file 'nothing'"),
     (("check", "nowhere.jsonl", "--model", "register"), "No such file"),
     (("check", "nowhere.jsonl", "--model", "register", "--initial", "{"), "'{'"),
-    (("check", "nowhere.jsonl"), "no model"),
+    (("check", "nowhere.jsonl"), "No such file"),
     (("check", "nowhere.jsonl", "--model", "abacus"), "model 'abacus'"),
     (("suite", "nightmare"), "suite 'nightmare'"),
     (("suite", "--seeds", "9..1"), "'9..1' is no range of seeds"),

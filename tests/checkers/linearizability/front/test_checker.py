@@ -1,4 +1,4 @@
-"""The facade: what is linearizable, what is not, and what is said about it."""
+"""Linearizability of whole histories: what is linearizable, what is not, and what is said about it."""
 
 from __future__ import annotations
 

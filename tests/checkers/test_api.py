@@ -1,4 +1,4 @@
-"""The one door: who decides what, and that nothing is called valid by a checker that may overlook things."""
+"""`checkers.check`: which checker decides what, and that none says valid where it may overlook things."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""The model that fits what a history contains, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers import History, MalformedHistory, Op, check
+from checkers.history import Conventions
+from checkers.models import MODELS
+from checkers.models.choice import PREFERENCE, choose
+
+
+def history(*operations: tuple[str, Any, Any], source: str = "jsonl", nil_read: Any = "absent") -> History:
+    """Operations one after the other: (f, what was asked, what was told or the word with which it failed)."""
+    ops = []
+    for f, value, told in operations:
+        failed = isinstance(told, str) and told.startswith("!")
+        index = len(ops)
+        ops.append(Op(index=index, time=0, process=0, type="invoke", f=f, value=value))
+        error = told[1:] if failed else None
+        kind: Any = "fail" if failed else "ok"
+        ops.append(Op(index=index + 1, time=0, process=0, type=kind, f=f, value=value if failed else told, error=error))
+    return History(ops, conventions=Conventions(source=source, nil_read=nil_read))
+
+
+@pytest.mark.parametrize(
+    ("operations", "model"),
+    [
+        ([("write", 1, 1), ("read", None, 1)], "register"),
+        ([("write", 1, 1), ("cas", [1, 2], [1, 2])], "cas-register"),
+        ([("add", 1, 1), ("read", None, 1)], "counter"),
+        ([("add", 1, 1), ("read", None, [1])], "set"),
+        ([("add", 1, 1), ("add", 1, "!exists")], "set"),
+        ([("enqueue", 1, 1), ("dequeue", None, 1)], "queue"),
+        ([("append", 1, 1), ("read", None, [1])], "list"),
+        ([("append", "a", "a"), ("read", None, "a")], "kv"),
+        ([("acquire", None, None), ("release", None, None)], "mutex"),
+        ([("write", 1, 1), ("remove", None, 1)], "map"),
+        ([("txn", [["w", "x", 1]], [["w", "x", 1]]), ("txn", [["r", "x", None]], [["r", "x", 1]])], "rw-register"),
+        ([("txn", [["append", "x", 1]], [["append", "x", 1]])], "list-append"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_plainest_model_that_fits_is_chosen(operations: list[tuple[str, Any, Any]], model: str) -> None:
+    found = choose(history(*operations))
+
+    assert found.model is MODELS[model]
+    assert f"model {model}, chosen because" in found.note
+
+
+def test_key_value_texts_of_porcupine_are_no_registers() -> None:
+    """There a missing key reads as empty, which a register never is."""
+    seen = [("write", "a", "a"), ("read", None, "")]
+
+    assert choose(history(*seen, source="porcupine")).model.name == "kv"
+    assert choose(history(*seen)).model.name == "register"
+
+
+def test_a_read_of_nil_that_says_nothing_rules_no_model_out() -> None:
+    seen = [("add", 1, 1), ("read", None, None)]
+
+    assert choose(history(*seen, nil_read="anything")).model.name == "counter"
+
+
+def test_the_note_says_what_did_not_fit_and_what_would_fit_too() -> None:
+    assert "not counter (read answered [1])" in choose(history(("add", 1, 1), ("read", None, [1]))).note
+    assert "cas-register, map would fit too" in choose(history(("write", 1, 1), ("read", None, 1))).note
+
+
+@pytest.mark.parametrize(
+    ("operations", "found"),
+    [([], "a history without operations"), ([("fly", None, None)], "a history of fly")],
+    ids=["empty", "unknown function"],
+)
+def test_a_history_that_no_model_fits_is_refused(operations: list[tuple[str, Any, Any]], found: str) -> None:
+    with pytest.raises(MalformedHistory, match=found):
+        choose(history(*operations))
+
+
+def test_the_library_chooses_too_and_says_so() -> None:
+    verdict = check(history(("write", 1, 1), ("read", None, 2)))
+
+    assert (verdict.model, verdict.validity) == ("register", "invalid")
+    assert verdict.notes[0].startswith("model register, chosen because")
+
+
+def test_every_model_can_be_chosen() -> None:
+    assert sorted(PREFERENCE) == sorted(MODELS)
