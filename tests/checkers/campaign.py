@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -36,6 +37,19 @@ Draw = Callable[[random.Random, Any, int], tuple[str, Any]]
 
 Run = Callable[[Any, str, Any], tuple[Any, str, Any]]
 """(state, f, value) -> the next state, the type of the answer, and its result or error."""
+
+
+Check = Callable[[Sequence[Operation], Model], LinearizabilityResult]
+
+
+def _engine(module: ModuleType, name: str) -> Check:
+    """Look the fast path up at each call, so that mutation testing can put another module in this one's place."""
+
+    def check(operations: Sequence[Operation], model: Model) -> LinearizabilityResult:
+        result: LinearizabilityResult = getattr(module, name).decide(operations, model)
+        return result
+
+    return check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +243,7 @@ REGISTER_PATH = Path(
     model=CAS_REGISTER,
     draw=_draw_register,
     run=_run_register,
-    check=registers.REGISTERS.decide,
+    check=_engine(registers, "REGISTERS"),
     other_answer=_other_register_answer,
 )
 
@@ -290,7 +304,7 @@ MAP_PATH = Path(
     model=MAP,
     draw=_draw_map,
     run=_run_map,
-    check=registers.REGISTERS.decide,
+    check=_engine(registers, "REGISTERS"),
     other_answer=_other_map_answer,
     key="k",
     may_pass=True,
@@ -334,7 +348,7 @@ def _counter_path(name: str, *delta_sets: tuple[int, ...]) -> Path:
         model=COUNTER,
         draw=_draw_counter(*delta_sets),
         run=_run_counter,
-        check=counters.COUNTERS.decide,
+        check=_engine(counters, "COUNTERS"),
         other_answer=_other_counter_answer,
     )
 
@@ -375,7 +389,12 @@ def _other_set_answer(rng: random.Random, victim: Operation, operations: list[Op
 
 
 SET_PATH = Path(
-    name="set", model=SET, draw=_draw_set, run=_run_set, check=sets.SETS.decide, other_answer=_other_set_answer
+    name="set",
+    model=SET,
+    draw=_draw_set,
+    run=_run_set,
+    check=_engine(sets, "SETS"),
+    other_answer=_other_set_answer,
 )
 
 
@@ -403,7 +422,7 @@ QUEUE_PATH = Path(
     model=QUEUE,
     draw=_draw_queue,
     run=_run_queue,
-    check=queues.QUEUES.decide,
+    check=_engine(queues, "QUEUES"),
     other_answer=_other_queue_answer,
     may_pass=True,
 )
@@ -452,7 +471,7 @@ MUTEX_PATH = Path(
     model=MUTEX,
     draw=_draw_mutex,
     run=_run_mutex,
-    check=mutexes.MUTEXES.decide,
+    check=_engine(mutexes, "MUTEXES"),
     other_answer=_other_mutex_answer,
 )
 

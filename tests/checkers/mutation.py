@@ -163,14 +163,15 @@ def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
 
 def is_killed(module: ModuleType, tree: ast.Module, examples: int) -> bool:
     """Run the campaign with the mutant in the place of the module."""
-    name = module.__name__.rpartition(".")[2]
+    name = module.__name__.removeprefix("checkers.linearizability.")
+    paths = [PATHS[path] for path in PATHS_OF[name]]
     kept = dict(vars(module))
     signal.setitimer(signal.ITIMER_REAL, SECONDS_A_MUTANT)
     try:
         exec(compile(tree, module.__file__ or name, "exec"), vars(module))
         with _in_place_of(kept, vars(module)) as renewed:
-            for path in PATHS_OF[name]:
-                campaign(replace(PATHS[path], check=renewed(PATHS[path].check)), range(examples))
+            for path in paths:
+                campaign(replace(path, check=renewed(path.check)), range(examples))
     except Exception:
         return True
     finally:

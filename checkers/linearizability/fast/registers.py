@@ -126,7 +126,7 @@ REGISTERS: Final = FastPath(
     rows_of=columns_of,
     size=lambda columns: len(columns.calls),
     failure=_failure,
-    prefix=Columns.prefix,
+    prefix=lambda columns, end: columns.prefix(end),
     has_prefixes=lambda columns: columns.has_exact_prefixes and not columns.has_rivals(),
     culprits=_culprits,
 )
