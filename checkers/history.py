@@ -59,7 +59,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
     """An invoke with its completion: what a client asked, what it was told, and between which two lines.
 
     `value` is what was asked, `result` what an `ok` completion carried. `call` and `ret` are indexes of lines; `ret` is
-    `INF` for an operation whose outcome nobody knows.
+    `INF` for an operation whose outcome is unknown.
     """
 
     process: int
@@ -81,7 +81,7 @@ class Operation(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_void(self) -> bool:
-        """It certainly did not happen, and nobody looked: as if never invoked."""
+        """It certainly did not happen, and told nothing: as if never invoked."""
         return self.type == "fail" and not self.is_negative
 
     @property

@@ -63,7 +63,7 @@ class StreamingChecker:
     ) -> None:
         """Check against a model. `independent`: keys are objects of their own; None: where the model says so.
 
-        A counter that somebody creates later must be told to begin as missing, by a model of its own.
+        A counter that is created later must be told to begin as missing, by a model of its own.
         """
         found = named(model) if isinstance(model, str) else model
         self.model = found if initial is None else found.starting_at_json(initial)
@@ -97,7 +97,7 @@ class StreamingChecker:
         return self._advance(thing)
 
     def finish(self) -> Verdict:
-        """End the stream: whoever has not returned never does. Return the verdict on all that was fed."""
+        """End the stream: operations that have not returned never do. Return the verdict on all that was fed."""
         for thing, call in self._open.values():
             call.operation = pair(call.invoke, None)
             call.is_known = True

@@ -1,7 +1,7 @@
 """Operations on registers as what they read and write, for the order of processes.
 
 An event needs a value to be there, or refuses one, and writes one, each or not. Reads of unknown outcome say nothing.
-A write of unknown outcome is `optional`, unless somebody read a value that only it writes; if nothing needs it, it is
+A write of unknown outcome is `optional`, unless a value was read that only it writes; if nothing needs it, it is
 left out.
 """
 
@@ -49,7 +49,7 @@ def processes_of(history: History, initial: Any) -> list[list[Event]]:
 
 
 def _with_certain(events: list[Event], initial: Any) -> list[Event]:
-    """Make certain what somebody certainly read, to the fixed point: a crashed cas may feed another one."""
+    """Make certain what was certainly read, to the fixed point: a crashed cas may feed another one."""
     written = Counter((event.key, event.writes) for event in events if not event.only_reads)
     while True:
         seen = {(event.key, event.needs) for event in events if event.needs is not NOTHING and not event.optional}

@@ -174,7 +174,7 @@ class _Search:
         return [(following, after) for _, _, following, after in choices]
 
     def _is_awaited(self, event: Event, process: int, positions: tuple[int, ...], values: dict[Hashable, Any]) -> bool:
-        """Say whether somebody else has still to read the value that this write would replace."""
+        """Say whether another process has still to read the value that this write would replace."""
         present = (event.key, values.get(event.key, self.initial))
         return any(
             position >= positions[number] and (number, position) != (process, positions[process])

@@ -10,7 +10,7 @@ their invokes, and counting as missing it only those invoked after the add was,
 * stale: stable, but a read that began after it was known missed it, so it appeared late;
 * never-read: nothing is known of it, or no read could have it.
 
-`lost` is a violation, whatever the store promises. So are elements that nobody added, `phantom`, those whose add
+`lost` is a violation, whatever the store promises. So are elements that were never added, `phantom`, those whose add
 failed, `revived`, and those that one read returns twice, `duplicate`. `stale` is one if the set is to be linearizable.
 
 After the checker `set-full` of Jepsen, with order by lines instead of times.

@@ -12,8 +12,8 @@ Both are lower bounds: what overlaps is given the benefit of the doubt, and wher
 read is taken to have seen the latest write that it can have seen. The bound 0 therefore accepts all linearizable
 histories, and some that are not; the exact check is `check(history, "register")`.
 
-Two more findings have no degree: `phantom-read`, a value that nobody wrote, and `future-read`, one whose write began
-after the read had completed.
+Two more findings have no degree: `phantom-read`, a value that was never written, and `future-read`, one whose write
+began after the read had completed.
 
 Operations: `write` v, `read` -> v (null: the initial value), `cas` [old, new], which reads old and writes new.
 

@@ -14,7 +14,7 @@ from checkers.history import Op
 
 
 class Interval(NamedTuple):
-    """An operation between two instants; `ret` None: nobody knows that it returned."""
+    """An operation between two instants; `ret` None: it is not known to have returned."""
 
     client: int
     f: str

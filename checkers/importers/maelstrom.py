@@ -93,7 +93,7 @@ class _Import:
             return
         process = self.processes.get(client)
         if process is None or process in self.busy:
-            # The client gave up on its last request, whose outcome nobody knows: a new process goes on in its place.
+            # The client gave up on its last request, whose outcome is unknown: a new process goes on in its place.
             if process is not None:
                 self.asked.pop(self.busy[process], None)
             process = self.processes[client] = self.fresh

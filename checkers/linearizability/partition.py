@@ -27,7 +27,7 @@ UNKNOWN_ANSWER = "precondition-failed"
 class Part:
     """The operations of one independent object, in the order of their calls.
 
-    `voids` are those that did not happen; while they were pending nobody could know that, so they matter to the
+    `voids` are those that did not happen; while they were pending that was not known, so they matter to the
     question when a violation became certain, and to nothing else.
     """
 
@@ -46,7 +46,7 @@ class Part:
         return sorted(operation.ret for operation in (*self.operations, *self.voids) if operation.ret != INF)
 
     def prefix(self, index: int, model: Model) -> list[Operation]:
-        """List the operations as somebody saw them who has read the history up to and including this index."""
+        """List the operations as they are known from the history up to and including this index."""
         seen = [as_of(operation, index) for operation in self.operations if operation.call <= index]
         seen += [pending(operation) for operation in self.voids if operation.call <= index < operation.ret]
         seen.sort(key=attrgetter("call"))

@@ -17,7 +17,7 @@ from checkers.history import Operation
 from checkers.verdict import Validity
 
 CHECK_EVERY: Final = 1024
-"""Engines look at their limits once in so many steps: often enough to stop within a millisecond or two."""
+"""How many steps lie between two looks at the limits: often enough to stop within a millisecond or two."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Counters: an integer that starts at 0, or is missing until somebody creates it.
+"""Counters: an integer that starts at 0, or is missing until it is created.
 
 A history with a `create` (whatever came of it) starts without a counter, and then every function but `create` is
 refused with `absent`. Deltas may be negative.
@@ -26,7 +26,7 @@ from .model import (
 )
 
 MISSING: Final = None
-"""The state of a counter that nobody has created."""
+"""The state of a counter that was not created."""
 
 _ABSENT = frozenset({"absent"})
 _DELTA_AND_VALUE = Shape(

@@ -28,7 +28,7 @@ def step_mutex(state: Any, operation: Operation) -> Any:
 
 
 def step_owned_mutex(state: Any, operation: Operation) -> Any:
-    """Step a lock that only its owner releases; for anybody else it is not there to release."""
+    """Step a lock that only its owner releases; for any other process it is not there to release."""
     if operation.f == "release" and state is not FREE and state != operation.process:
         return state if operation.type == "info" or operation.error == "absent" else ILLEGAL
     return _step(state, operation, operation.process)

@@ -86,7 +86,7 @@ class Group:
         return identity
 
     def unknown(self, at: int, term: int = 0) -> int:
-        """Name an entry at `at` that nobody was seen to append; it agrees with nothing."""
+        """Name an entry at `at` that no replica was seen to append; it agrees with nothing."""
         identity = len(self.term_of)
         self.term_of.append(term)
         self.digest_of.append(b"")

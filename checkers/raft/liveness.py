@@ -1,7 +1,7 @@
 """Raft's promise after the heal: a leader, progress, one state, quiet terms, each within a bound.
 
 Safety can be broken at one event; liveness only by waiting. So time is judged here, true time, in units of the largest
-election timeout, and only after the heal of a plan whose faults allow it (`tolerable`): whoever calls decides that.
+election timeout, and only after the heal of a plan whose faults allow it (`tolerable`): the caller decides that.
 The healed set is the set of replicas that can reach each other after the heal and hold a majority of every
 configuration.
 

@@ -19,7 +19,7 @@ Others
     duplicate-elements   a list holds an element twice that was appended once
     incompatible-order   two reads of one list, neither a prefix of the other
     cyclic-versions      what is known of the versions of an object has no order (also -process, -realtime)
-    garbage-read         read what nobody wrote
+    garbage-read         read what was never written
     lost-update          two transactions read one version of an object, wrote it, and both committed
     dirty-update         a committed transaction wrote on top of an aborted one's write
 

@@ -17,7 +17,7 @@ from .nodes import Transactions
 
 
 class NotUnique(Exception):
-    """Something was written to a key twice: nobody can say which of the writes a read shows."""
+    """Something was written to a key twice: which of the writes a read shows cannot be said."""
 
 
 def decide(

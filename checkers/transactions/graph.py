@@ -7,7 +7,7 @@ any order that explains the history, and its kind says why (Adya, "Weak Consiste
     wr        b read a version that a installed
     rw        b installed the version that follows one that a read (anti-dependency)
     process   the same client invoked b after a
-    realtime  a completed before b was invoked, whoever ran them
+    realtime  a completed before b was invoked, on any process
 
 A history is as good as some isolation level exactly if certain kinds of cycles are absent (`anomalies`).
 
@@ -54,7 +54,7 @@ EDGE_BUDGET: Final = 20_000_000
 """Edges that the search for cycles may visit: some ten seconds."""
 
 COMPONENTS_A_CLASS: Final = 16
-"""A class of cycles is searched in so many components; more examples of the same tell nobody more."""
+"""A class of cycles is searched in this many components; more examples of the same say nothing new."""
 
 Adjacency = dict[int, dict[int, int]]
 

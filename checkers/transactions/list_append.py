@@ -14,9 +14,9 @@ For each key the longest read gives the order of elements; every other read must
 An element that a committed transaction appended and no read shows comes after the longest read: its writer follows the
 writer of the last element (ww) and every reader of the longest version (rw).
 
-A transaction's own appends are taken off the end of its reads, since it sees its own writes before anybody does; what
+A transaction's own appends are taken off the end of its reads, since it sees its own writes before any other does; what
 is left must agree among its reads of one key (`internal`). A transaction of unknown outcome counts as committed once
-somebody has read one of its appends.
+one of its appends was read.
 
 What it assumes
 ---------------
@@ -41,7 +41,7 @@ from .nodes import Transactions, brief, describe
 CHECKER: Final = "list-append"
 
 UNREAD_PAIRS_MAX: Final = 10_000
-"""Edges a key from readers of the longest version to writers of elements that nobody read. They are as many as the
+"""Edges a key from readers of the longest version to writers of elements that were never read. They are as many as the
 product of both, and a key that is hardly ever read would have millions that say nothing new."""
 
 
@@ -283,7 +283,7 @@ class ListAppend(Analysis[_List]):
         self._add_unread(graph, key, before)
 
     def _unread(self, key: _List) -> list[int]:
-        """List the transactions that took effect and whose appends to this key nobody read."""
+        """List the transactions that took effect and whose appends to this key were never read."""
         unread = (entry >> 1 for element, entry in key.writers.items() if element not in key.position)
         return [writer for writer in dict.fromkeys(unread) if self.happened[writer]]
 
@@ -303,7 +303,7 @@ class ListAppend(Analysis[_List]):
                 graph.add(reader, writer, RW)
 
     def _add_reads_from(self, graph: Graph, key: _List) -> None:
-        """Where the order of a list is in doubt, what was read still came from somebody."""
+        """Where the order of a list is in doubt, what was read still came from a writer."""
         for reader, read in key.reads:
             if read and (entry := key.writers.get(read[-1])) is not None:
                 graph.add(entry >> 1, reader, WR)

@@ -2,7 +2,7 @@
 
 A transaction is an operation `txn` whose value is a list of micro-operations ["r", key, value], ["append", key,
 element] or ["w", key, value]; what was read is filled in when it is `ok`. Aborted transactions (`fail`) are kept apart:
-nobody may see their writes. A transaction of unknown outcome (`info`) may have written; what it read is unknown.
+their writes must not be seen. A transaction of unknown outcome (`info`) may have written; what it read is unknown.
 """
 
 from __future__ import annotations

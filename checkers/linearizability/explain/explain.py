@@ -4,7 +4,7 @@ Four things are found, each exactly:
 
 1. *When it became certain*: the shortest prefix of the history that no order explains (`failing_prefix`). An operation
    still pending at its end counts as one of unknown outcome, even where a later line tells more; so this is the first
-   line at which somebody reading along would have known.
+   line at which a reader of the history would have known.
 2. *A 1-minimal failing sub-history* (`reduction`), and whether that was shown within the budget.
 3. *The operation that cannot be placed*, and the last one that could.
 4. *The states before it*, each with the shortest order that leads there, and that the operation is impossible in each.
@@ -27,7 +27,7 @@ from .configurations import CONFIGURATIONS, Failure, enumerate_failure
 from .reduction import Reduction, reduce
 
 SHOWN: Final = 8
-"""So many states and operations stand in the message; the evidence has all."""
+"""How many states and operations stand in the message; the evidence has all."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ whenever they took effect. The result is 1-minimal if freeing any one more leave
 
 Where values repeat, that proof can be long, for every write of the value that was seen has to stay. Then the story may
 begin later: at some instant a complete frontier says which states were possible, and from each of them the operations
-called afterwards fail. Whoever was pending there is free. That is a proof too, and most often a short one.
+called afterwards fail. Operations pending there are free. That is a proof too, and most often a short one.
 
 References: A. Zeller and R. Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE 28 (2002), for
 greedy reduction by large pieces first.
@@ -52,10 +52,10 @@ TELLING: Final = 3
 """A proof of fewer operations leaves the reader to believe the states it begins with."""
 
 LATE_STORIES: Final = 5
-"""So many later beginnings are tried."""
+"""How many later beginnings are tried."""
 
 SELF_CONTAINED: Final = 40
-"""A history of so few operations is told from its beginning if that can be done readably."""
+"""A history of at most this many operations is told from its beginning if that can be done readably."""
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):

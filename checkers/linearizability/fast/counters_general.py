@@ -55,10 +55,10 @@ matters only where the walk gets stuck; the last effort gives up nothing, and st
 
 STEPS_PER_ROW_MAX: Final = 500
 STEPS_MIN: Final = 200_000
-"""A walk that takes so many steps, and so many for each operation, is taken off: the general engine may have a try."""
+"""A walk that takes this many steps, and this many for each operation, is given up, for the general engine to try."""
 
 STRIDE: Final = 12
-"""So many returns lie between places that the walk can go back to."""
+"""How many returns lie between places that the walk can go back to."""
 
 PLACES_KEPT: Final = 40
 """Of those places, the last ones are kept, and the last one before which nothing had been given up."""

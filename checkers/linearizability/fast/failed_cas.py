@@ -19,11 +19,11 @@ change not yet made can still be made. Something happens only at two kinds of ev
 * The interval of an open demand on the current value **closes**, and that value was in force from its begin. One change
   must be made now: to the next value of the block; else to a crashed cas from the current value; else to a block that
   may begin, of the single plain values the one that is due first (they can be exchanged); else to a crashed write that
-  nobody read, of which only the count matters.
+  was never read, of which only the count matters.
 
 A block is entered once, and each crashed write is used once. Where nothing can be done the configuration dies; when all
 have died, the register is not linearizable. Configurations that another one dominates are dropped: one that has used
-less, or whose current value nobody will ask about, can do whatever the other can.
+less, or whose current value no operation will ask about, can do whatever the other can.
 
 Notes: with no open demand this costs O(log n) for each refused cas. The walk costs O(n log n) times the number of
 configurations, which is one or two nearly always. An exchange argument stands behind each of the choices left out; the
@@ -44,7 +44,7 @@ CONFIGURATIONS_MAX: Final = 20_000
 """More than this at one instant, and the general engine is as good."""
 
 ANONYMOUS: Final = -1
-"""The current value is one of a crashed write that nobody observed and nobody asks about."""
+"""The current value is one of a crashed write that is neither observed nor asked about."""
 
 _CALL, _DUE, _CLOSE, _WILD, _WRITE, _MOVE, _RETIRE = range(7)
 
@@ -231,7 +231,7 @@ class _Walk:
         return events
 
     def _plan_crashed(self, cluster: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield when a crashed operation that nobody observed can be made use of, if it ever can."""
+        """Yield when a crashed operation that was not observed can be made use of, if it ever can."""
         zones, source, concern = self.zones, self.zones.source[cluster], self.concern[cluster]
         call = zones.call[cluster]
         if source >= 0:
@@ -347,7 +347,7 @@ class _Walk:
         moves = self.moves.get(current, ())
         for move in moves:
             if self.concern[move] < time:
-                # Free: nobody asks for its value, and no other value can make use of it.
+                # Free: its value is not asked for, and no other value can make use of it.
                 yield _Configuration(ANONYMOUS, time, early, wild)
                 return
         for move in moves:

@@ -5,12 +5,12 @@ each operation its place in that order:
 
 * a read of k elements: place 2k;
 * the append of the k-th element: place 2k - 1;
-* a completed append that nobody read: after everything else, in any order among themselves. Whoever read later than
+* a completed append that was never read: after everything else, in any order among themselves. A read later than
   its return should have seen it, and whatever was appended later would have been seen after it.
 
-A history is linearizable iff the reads agree, every element read was appended by somebody, and no operation returned
-before another one of a smaller place was called. A crashed append whose element nobody read is left out; one that was
-read returns at infinity.
+A history is linearizable iff the reads agree, every element read was appended, and no operation returned before another
+one of a smaller place was called. A crashed append whose element was never read is left out; one that was read returns
+at infinity.
 
 Where an element is appended twice (or stood in the list at the beginning), this check does not apply.
 """
@@ -28,7 +28,7 @@ from checkers.models import Model, containers
 from .fast_path import FastPath
 
 LAST: Final = INF
-"""The place of an append that nobody read."""
+"""The place of an append that was never read."""
 
 
 class Append(NamedTuple):

@@ -1,6 +1,6 @@
 """Which multisets of pending blind adds bring a counter from one value to another.
 
-Of one delta, the adds that return first are taken first, and crashed ones last: nobody can tell them apart, and so that
+Of one delta, the adds that return first are taken first, and crashed ones last: they cannot be told apart, and so that
 choice is never worse. Of the multisets with a given sum only the minimal ones matter, those that contain no other one;
 but all of them do.
 
@@ -29,16 +29,16 @@ SMALL_DELTA_MAX: Final = 16
 """Up to this size of all deltas, minimal multisets are enumerated by walking; beyond it, by subset sums."""
 
 WALKS_KEPT: Final = 50_000
-"""So many answers are remembered of what minimal multisets there are."""
+"""How many answers are remembered of what minimal multisets there are."""
 
 LIVE_SETS_MAX: Final = 1 << 16
-"""So many sets of live adds are tried for one sum, at most."""
+"""How many sets of live adds are tried for one sum, at most."""
 
 TABLE_CRASHED_MAX: Final = 14
 """The table of sums of crashed adds has two to this power of entries, at most."""
 
 FEW_CRASHED: Final = 2
-"""With more crashed adds than that, the table has the sets with up to so many of them."""
+"""With more crashed adds than that, the table has the sets with up to this many of them."""
 
 THOROUGH_EFFORT: Final = 3
 """From this effort on, all sets of crashed adds are looked at: before, single ones, and then pairs."""
@@ -135,7 +135,7 @@ class Pending:
         return found
 
     def _place(self, more: Counts, ahead: Adds) -> Adds:
-        """Put so many adds of each class ahead: those that return first."""
+        """Put this many adds of each class ahead: those that return first."""
         added = list(ahead)
         for delta, count in more:
             waiting = [ret for ret in self.live.get(delta, ()) if (delta, ret) not in ahead][:count]

@@ -4,14 +4,14 @@ When no value is enqueued twice, each dequeue names the enqueue that it took its
 crashed dequeues is linearizable iff it has none of these (Henzinger, Sezgin and Vafeiadis, theorem 1; the patterns of
 Bouajjani, Emmi, Enea and Hamza):
 
-* **fresh**: a value is dequeued that nobody enqueued, or that was enqueued only after the dequeue returned;
+* **fresh**: a value is dequeued that was not enqueued, or that was enqueued only after the dequeue returned;
 * **repeated**: a value is dequeued twice;
 * **out of order**: enqueue(a) returned before enqueue(b) was called, and b was dequeued, but a never was, or only by a
   dequeue that was called after that of b returned;
 * **not empty**: a dequeue was answered with "empty", and at each instant of its interval some value was certainly in
   the queue: its enqueue had returned, and its dequeue had not been called.
 
-A crashed enqueue whose value nobody dequeued is left out; one whose value was dequeued returns at infinity. A crashed
+A crashed enqueue whose value was not dequeued is left out; one whose value was dequeued returns at infinity. A crashed
 dequeue may have taken any value, or none. Left out, it can only make things worse: so if none of the patterns is there
 without it, the history is linearizable. If only patterns are there that need that some value was never dequeued, this
 check does not know, and says so.

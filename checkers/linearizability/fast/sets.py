@@ -12,8 +12,8 @@ in the gap before the first group that lists it. That gives positions,
 * any other add of it, and an add that was answered with "exists": at that gap or later, anywhere; the latter after
   the first add.
 
-An order exists iff no operation returned before the call of one at a lower position. A crashed add of what nobody saw
-is left out.
+An order exists iff no operation returned before the call of one at a lower position. A crashed add of what was never
+read is left out.
 
 Notes: cost is the total length of all reads, plus sorting. Elements that are there at the start are in gap 0.
 

@@ -14,13 +14,13 @@ those of Golab, Li and Shah, section 3.2).
 * **A successful cas(a, b)** makes the cluster of b follow that of a directly. Clusters joined so form a **block**,
   whose inner order is given; it must agree with real time, and then the block has one zone (smallest f, largest s).
   Two successful cas from one value are a violation.
-* **A crashed operation** that nobody observed is left out. A crashed write or cas whose value was observed must have
+* **A crashed operation** that was not observed is left out. A crashed write or cas whose value was observed must have
   happened, at any time after its call (its return is infinite); and so must what a crashed cas of that kind expected,
   until nothing changes (a crashed cas may be needed by another crashed cas alone).
 * **A refused cas(a, _)** says that the state was not a, at some instant of its interval. It never moves the state, so
   it does not matter for the zones, and most are settled by them: another value was certainly the state meanwhile. What
   zones leave open goes to `failed_cas`, which is exact too. With refused cas in the history, a crashed write that
-  nobody read may matter after all, since it can end the time of another value.
+  was never read may matter after all, since it can end the time of another value.
 
 Notes: O(n log n), whatever the concurrency.
 
@@ -55,7 +55,7 @@ BEFORE: Final = -INF
 """When the initial value was set: before every call (those of a lenient history may be negative)."""
 
 NOWHERE: Final = -2
-"""The source of a cas that expected a value which nobody ever wrote."""
+"""The source of a cas that expected a value which was never written."""
 
 
 class Columns:
@@ -108,7 +108,7 @@ class Columns:
         }
 
     def written(self) -> list[Any]:
-        """List the initial value and every value that somebody wrote or may have written."""
+        """List the initial value and every value that was or may have been written."""
         return [self.initial, *compress(self.news, self.kinds.translate(_IS_SETTER))]
 
     def has_rivals(self) -> bool:
@@ -166,7 +166,7 @@ def find_violation(columns: Columns, meter: Meter) -> Violation | None:
     is_refused = columns.kinds.translate(_IS_REFUSED)
     wanted = map(clusters.number.get, compress(columns.olds, is_refused), repeat(-1))
     intervals = compress(columns.calls, is_refused), compress(columns.returns, is_refused)
-    refused = (row for row in zip(wanted, *intervals) if row[0] >= 0)  # nobody wrote the others: they were right
+    refused = (row for row in zip(wanted, *intervals) if row[0] >= 0)  # the others were never written: they were right
     failed = failed_cas.first_failure(clusters, refused, meter)
     return None if failed is None else Violation(max(ret for ret in columns.returns if ret < INF), failed)
 
@@ -176,7 +176,7 @@ class Clusters:
 
     Number 0 is the initial value. Per cluster: `call` of its setter, `due` (the smallest return: the value was set by
     then), `last` (the largest call: the value was still there then), `shown` (the return of the operation that was
-    called last), `source` (the cluster that a cas expected; -1 for a write). A cluster that nobody observed and whose
+    called last), `source` (the cluster that a cas expected; -1 for a write). A cluster that was not observed and whose
     setter crashed has an infinite due, and stays out of everything here.
     """
 
@@ -201,7 +201,7 @@ class Clusters:
                 if kind == REFUSED:
                     self.refused_until[new] = max(ret, self.refused_until.get(new, BEFORE))
         self.has_cas = CAS in kinds
-        self.nowhere_until: dict[int, int] = {}  # cluster whose cas expected what nobody wrote -> when that was sure
+        self.nowhere_until: dict[int, int] = {}  # cluster whose cas expected an unwritten value -> when that was sure
         if self.has_cas:
             setters = compress(zip(kinds, columns.olds), sets)
             for cluster, (kind, old) in enumerate(setters, 1):

@@ -34,7 +34,7 @@ CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
 
 EXPLAINED: Final = 5
-"""So many violated objects are explained in full; one explanation is usually all that anybody reads."""
+"""How many violated objects are explained in full; usually one explanation is read."""
 
 FAILED_CAS: Final = {
     "by-error": "a failed cas constrains where its error is an answer of the object",

@@ -56,7 +56,7 @@ FIRST_TURN_STEPS_PER_OPERATION: Final = 100
 for nearly all valid histories of registers, whichever is more."""
 
 TURN_GROWTH: Final = 8
-"""Each turn is so many times longer, so that starting again costs little in the end."""
+"""Each turn is longer by this factor, so that starting again costs little in the end."""
 
 
 def decide(

@@ -8,8 +8,8 @@ classes by what they do to a state:
 * `CHANGE` is everything else: cas, add, dequeue.
 
 Where every operation says which state it needs and which it leaves (`Model.access`), the model is not asked at all, and
-states that no operation of this history can tell apart are one (`REST`): a value that nobody read or compared with is
-as good as any other such value. That matters where many writes are of unknown outcome.
+states that no operation of this history can tell apart are one (`REST`): a value that was never read or compared with
+is as good as any other such value. That matters where many writes are of unknown outcome.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ it can do all that the other can. Only undominated ones are kept.
 **Blind writes** are either *exposed* (the state becomes their value) or *hidden* directly before another exposed write
 inside their interval. Exposing one write therefore meets the obligation of all that are pending, and writing the value
 that is already there meets it for free. A write that is met can still be exposed, until it returns: its return is the
-last chance, and the search branches there, unless nobody later needs its value. Exposing a write that nobody observes
-before the next one is never worth it, so moves are made only towards somebody who looks. Of one class the operation
-that returns first is taken first, and a crashed one last: any order that does otherwise still holds when the two are
-exchanged. docs/checkers.md argues each of these.
+last chance, and the search branches there, unless no later operation needs its value. Exposing a write that is not
+observed before the next one is never worth it, so moves are made only towards an observation. Of one class the
+operation that returns first is taken first, and a crashed one last: any order that does otherwise still holds when the
+two are exchanged. docs/checkers.md argues each of these.
 
 Notes: a step is one move. With `width` set, a search keeps no more configurations than that, and remembers in
 `complete` whether it ever had to choose.
@@ -257,7 +257,7 @@ class FrontierSearch:
         self._replace_frontier(result)
 
     def _force_write(self, kind: int, bit: int, ret: int) -> None:
-        """A write that is met may go; one that is not exposed has its last chance to be, if anybody needs its value."""
+        """A write that is met may go; one that is not exposed has its last chance to be, if its value is needed."""
         exposed = bit << 1
         result = Frontier(self.guards)
         todo = []
@@ -374,7 +374,7 @@ class FrontierSearch:
             found.append((after, done, left, used + (1 << shift), self._longer(path, kind, -1)))
 
     def _is_useful(self, target: int, done: int, obligations: int, used: int) -> bool:
-        """Whether somebody pending and not yet placed looks at this state: a looker, or a change legal there."""
+        """Whether a pending operation, not yet placed, needs this state: a read, or a change legal there."""
         if obligations & self._satisfied_by(target) & ~self.pending.write_bits:
             return True
         step = self.encoding.step

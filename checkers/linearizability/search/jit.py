@@ -35,7 +35,7 @@ FIRST_WIDTH: Final = 1
 """Configurations that the first, greedy beam keeps. Measured: on valid histories 1 beats 2 and 4 at any concurrency."""
 
 WIDENING: Final = 4
-"""Each time the beam dies it becomes so many times wider, and goes back twice as far."""
+"""Each time the beam dies it becomes wider by this factor, and goes back twice as far."""
 
 
 def check_operations(

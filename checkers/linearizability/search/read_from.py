@@ -27,7 +27,7 @@ from checkers.history import INF, Operation
 from .encoding import CHANGE, ILLEGAL_STATE, LOOK, EncodedOperations
 
 CULPRITS: Final = 400
-"""More sources than this are not handed on: an explanation made of them would be slow, and nobody would read it."""
+"""More sources than this are not handed on: an explanation made of them would be slow, and too long to read."""
 
 
 class Refutation(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ def find_refutation(encoding: EncodedOperations) -> Refutation | None:
 
 
 class _Sources:
-    """Who leaves which state, by call, and the latest return among the first so many of them."""
+    """The operations that leave each state, by call, and the latest return among the first n of them."""
 
     def __init__(self, encoding: EncodedOperations) -> None:
         self.start = encoding.start

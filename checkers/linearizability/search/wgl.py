@@ -58,7 +58,7 @@ class _Search:
         self.steps = 0
         self.seen: set[tuple[int, int, int, Any]] = set()
         self.order: list[Operation] = []
-        self.blocked: Operation | None = None  # whose return nobody got past, of those the one that returned last
+        self.blocked: Operation | None = None  # whose return no order got past; of those, the one that returned last
 
     def run(self) -> bool:
         first = (0, 0, 0, self.model.init)

@@ -79,7 +79,7 @@ class _Replay:
         self.lift()
 
     def lift(self) -> None:
-        """Place whoever waits for the state that is there."""
+        """Place the operations that wait for the state that is there."""
         encoding = self.encoding
         for number in list(self.waiting):
             kind = encoding.classes[number]

@@ -21,7 +21,7 @@ from checkers.trace import Row
 VOTE_GRACE_FSYNCS: Final = 4
 """Reports of a group's durable state that may lack a vote already cast, beside those that tell of writes from before
 the vote. One may have begun before the vote was written, and the files of a log rotation are synced one by one; after
-so many, the vote was never written."""
+this many, the vote was never written."""
 
 
 class Durability:
