@@ -8,7 +8,8 @@ Programs are drawn, not generated while running: per thread a list of ops with d
 `{"last-read": "x"}` stands for what this thread's latest successful read of x returned (null before the first).
 
 `FORMAT` is the version of this shape; plans of older formats are rewritten when they are read (see migrations).
-`DRAW_VERSION` is the version of the way from a seed to a plan: a seed means a plan only together with its draw version.
+`DRAW_VERSION` is the version of the way from a seed to a plan: a seed means a plan only together with its draw version,
+and a test fails when drawn plans change without a new one.
 Canonical JSON (sorted keys, no spaces) is what `plan_sha256` covers.
 """
 

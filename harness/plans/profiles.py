@@ -1,6 +1,7 @@
 """Profiles: what a seed may draw. A versioned table of the harness, never read from the code under test.
 
-A change of this table changes what a seed means; it comes with a new `DRAW_VERSION`.
+A change of this table changes what a seed means, so it comes with a new `DRAW_VERSION`: a test keeps a digest of drawn
+plans beside the version (tests/harness/plans/test_draw_version.py).
 
 Profiles other than `beyond-*` draw plans that a correct system must survive; `beyond-*` break an assumption on purpose,
 and show that the harness sees it.
