@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = {"unit": 200, "small": 120, "distinct": 160}
@@ -26,10 +26,10 @@ _Delta = Callable[[Context, int], int]
 """(context, number of the call) -> what to add."""
 
 
-def _generator(variant: str, chance: Chance) -> Generator:
+def _generator(variant: str, stream: Stream) -> Generator:
     """Draw the number of keys, the weights and the signs, then the traffic."""
-    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY[variant])
-    down_ppm = chance.choice((0, 200_000, 500_000))
+    keys = Keys(stream.between(1, 3), _CALLS_PER_KEY[variant])
+    down_ppm = stream.choice((0, 200_000, 500_000))
     delta = {"unit": _unit(down_ppm), "small": _small, "distinct": _distinct}[variant]
 
     def read(context: Context) -> Call:
@@ -43,23 +43,23 @@ def _generator(variant: str, chance: Chance) -> Generator:
         return step
 
     return mix(
-        (chance.between(2, 5), calls(read)),
-        (chance.between(1, 4), calls(change("add"))),
-        (chance.between(1, 4), calls(change("add-and-get"))),
+        (stream.between(2, 5), calls(read)),
+        (stream.between(1, 4), calls(change("add"))),
+        (stream.between(1, 4), calls(change("add-and-get"))),
     )
 
 
 def _unit(down_ppm: int) -> _Delta:
-    return lambda context, number: -1 if context.chance.chance_ppm(down_ppm) else 1
+    return lambda context, number: -1 if context.stream.chance_ppm(down_ppm) else 1
 
 
 def _small(context: Context, number: int) -> int:
-    return context.chance.choice((-3, -2, -1, 1, 2, 3))
+    return context.stream.choice((-3, -2, -1, 1, 2, 3))
 
 
 def _distinct(context: Context, number: int) -> int:
-    magnitude = context.chance.below(1 << _DRAWN_BITS) << _NUMBERED_BITS | number % (1 << _NUMBERED_BITS)
-    return -magnitude if context.chance.chance_ppm(500_000) else magnitude
+    magnitude = context.stream.below(1 << _DRAWN_BITS) << _NUMBERED_BITS | number % (1 << _NUMBERED_BITS)
+    return -magnitude if context.stream.chance_ppm(500_000) else magnitude
 
 
 COUNTER: Final = Workload(

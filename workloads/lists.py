@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import LETTERS, Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 60
 _MICRO_OPERATIONS: Final = 4
 
 
-def _appends(variant: str, chance: Chance) -> Generator:
+def _appends(variant: str, stream: Stream) -> Generator:
     """Draw the number of lists and how much is read: enough to tell early in which order they grew."""
-    keys = Keys(chance.between(2, 4), _CALLS_PER_KEY)
+    keys = Keys(stream.between(2, 4), _CALLS_PER_KEY)
 
     def append(context: Context) -> Call:
         number = context.fresh()
@@ -27,16 +27,16 @@ def _appends(variant: str, chance: Chance) -> Generator:
     def read(context: Context) -> Call:
         return Call(f="read", key=keys.draw(context, context.fresh()))
 
-    return mix((3, calls(append)), (chance.between(2, 5), calls(read)))
+    return mix((3, calls(append)), (stream.between(2, 5), calls(read)))
 
 
-def _transactions(variant: str, chance: Chance) -> Generator:
+def _transactions(variant: str, stream: Stream) -> Generator:
     """Draw how much is read, then transactions of some appends and reads over a few lists that grow and are retired."""
-    live = chance.between(2, 4)
-    read_ppm = chance.between(300_000, 700_000)
+    live = stream.between(2, 4)
+    read_ppm = stream.between(300_000, 700_000)
 
     def transaction(context: Context) -> Call:
-        draw = context.chance
+        draw = context.stream
         done: list[Any] = []
         for _ in range(draw.between(1, _MICRO_OPERATIONS)):
             number = context.fresh()

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 120
 
 
-def _generator(variant: str, chance: Chance) -> Generator:
+def _generator(variant: str, stream: Stream) -> Generator:
     """Draw the number of locks and how often one is released late, then the traffic."""
-    keys = Keys(chance.between(1, 2), _CALLS_PER_KEY)
+    keys = Keys(stream.between(1, 2), _CALLS_PER_KEY)
 
     def hold(context: Context) -> tuple[Call, ...]:
         key = keys.draw(context, context.fresh())
         return Call(f="acquire", key=key), Call(f="release", key=key)
 
     def one(context: Context) -> Call:
-        f = context.chance.choice(("acquire", "release"))
+        f = context.stream.choice(("acquire", "release"))
         return Call(f=f, key=keys.draw(context, context.fresh()))
 
-    return mix((chance.between(2, 5), calls(hold)), (chance.between(1, 3), calls(one)))
+    return mix((stream.between(2, 5), calls(hold)), (stream.between(1, 3), calls(one)))
 
 
 LOCK: Final = Workload(

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 150
 _FOR_EVER: Final = 1 << 40
 
 
-def _generator(variant: str, chance: Chance) -> Generator:
+def _generator(variant: str, stream: Stream) -> Generator:
     """Draw the number of keys and the weights, then the traffic. Values are unique."""
     sized = variant == "sized"
-    keys = Keys(2, _FOR_EVER) if sized else Keys(chance.between(1, 4), _CALLS_PER_KEY)
+    keys = Keys(2, _FOR_EVER) if sized else Keys(stream.between(1, 4), _CALLS_PER_KEY)
 
     def plain(f: str) -> Callable[[Context], Call]:
         return lambda context: Call(f=f, key=keys.draw(context, context.fresh()))
@@ -33,12 +33,12 @@ def _generator(variant: str, chance: Chance) -> Generator:
         return step
 
     return mix(
-        (chance.between(2, 6), calls(plain("read"))),
-        (chance.between(1, 3), calls(valued("write"))),
-        (chance.between(1, 4), calls(valued("put-if-absent"))),
-        (chance.between(1, 3), calls(valued("replace"))),
-        (chance.between(1, 4), calls(plain("remove"))),
-        (chance.between(1, 2) if sized else 0, calls(lambda context: Call(f="size"))),
+        (stream.between(2, 6), calls(plain("read"))),
+        (stream.between(1, 3), calls(valued("write"))),
+        (stream.between(1, 4), calls(valued("put-if-absent"))),
+        (stream.between(1, 3), calls(valued("replace"))),
+        (stream.between(1, 4), calls(plain("remove"))),
+        (stream.between(1, 2) if sized else 0, calls(lambda context: Call(f="size"))),
     )
 
 

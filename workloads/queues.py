@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 40
 
 
-def _generator(variant: str, chance: Chance) -> Generator:
+def _generator(variant: str, stream: Stream) -> Generator:
     """Draw the number of queues and the balance, then the traffic."""
-    keys = Keys(chance.between(2, 4), _CALLS_PER_KEY)
+    keys = Keys(stream.between(2, 4), _CALLS_PER_KEY)
 
     def enqueue(context: Context) -> Call:
         number = context.fresh()
@@ -27,7 +27,7 @@ def _generator(variant: str, chance: Chance) -> Generator:
     def dequeue(context: Context) -> Call:
         return Call(f="dequeue", key=keys.draw(context, context.fresh()))
 
-    return mix((3, calls(enqueue)), (chance.between(3, 6), calls(dequeue)))
+    return mix((3, calls(enqueue)), (stream.between(3, 6), calls(dequeue)))
 
 
 QUEUE: Final = Workload(

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import Keys, Variant, Workload
 
 FEW: Final = 5
@@ -21,9 +21,9 @@ _LIVE_KEYS: Final = ((1, 7), (2, 5), (3, 4), (5, 4))
 _CALLS_PER_KEY: Final = {"unique": 400, "few-values": 120}
 
 
-def _generator(variant: str, chance: Chance) -> Generator:
+def _generator(variant: str, stream: Stream) -> Generator:
     """Draw the number of keys and the weights of the functions, then the traffic."""
-    keys = Keys(chance.weighted(_LIVE_KEYS), _CALLS_PER_KEY[variant])
+    keys = Keys(stream.weighted(_LIVE_KEYS), _CALLS_PER_KEY[variant])
     unique = variant == "unique"
 
     def read(context: Context) -> Call:
@@ -31,24 +31,24 @@ def _generator(variant: str, chance: Chance) -> Generator:
 
     def write(context: Context) -> Call:
         number = context.fresh()
-        return Call(f="write", key=keys.draw(context, number), value=number if unique else context.chance.below(FEW))
+        return Call(f="write", key=keys.draw(context, number), value=number if unique else context.stream.below(FEW))
 
     def cas(context: Context) -> Call | tuple[Call, ...]:
         number = context.fresh()
         key = keys.draw(context, number)
         if not unique:
-            return Call(f="cas", key=key, value=_two_of_few(context.chance))
+            return Call(f="cas", key=key, value=_two_of_few(context.stream))
         swap = Call(f="cas", key=key, value=[{"last-read": key}, number])
-        return (Call(f="read", key=key), swap) if context.chance.chance_ppm(700_000) else swap
+        return (Call(f="read", key=key), swap) if context.stream.chance_ppm(700_000) else swap
 
     return mix(
-        (chance.between(1, 4), calls(read)), (chance.between(2, 5), calls(write)), (chance.between(1, 3), calls(cas))
+        (stream.between(1, 4), calls(read)), (stream.between(2, 5), calls(write)), (stream.between(1, 3), calls(cas))
     )
 
 
-def _two_of_few(chance: Chance) -> list[Any]:
-    old = chance.below(FEW)
-    return [old, (old + chance.between(1, FEW - 1)) % FEW]
+def _two_of_few(stream: Stream) -> list[Any]:
+    old = stream.below(FEW)
+    return [old, (old + stream.between(1, FEW - 1)) % FEW]
 
 
 REGISTER: Final = Workload(

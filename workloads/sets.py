@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from .chance import Chance
 from .generator import Call, Context, Generator, calls, mix
+from .streams import Stream
 from .workload import Keys, Variant, Workload
 
 _CALLS_PER_KEY: Final = 120
 
 
-def _generator(variant: str, chance: Chance) -> Generator:
+def _generator(variant: str, stream: Stream) -> Generator:
     """Draw the number of sets and how much is read, then the traffic."""
-    keys = Keys(chance.between(1, 3), _CALLS_PER_KEY)
+    keys = Keys(stream.between(1, 3), _CALLS_PER_KEY)
 
     def add(context: Context) -> Call:
         number = context.fresh()
@@ -26,7 +26,7 @@ def _generator(variant: str, chance: Chance) -> Generator:
     def read(context: Context) -> Call:
         return Call(f="read", key=keys.draw(context, context.fresh()))
 
-    return mix((chance.between(2, 6), calls(add)), (chance.between(1, 3), calls(read)))
+    return mix((stream.between(2, 6), calls(add)), (stream.between(1, 3), calls(read)))
 
 
 SET: Final = Workload(

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from .chance import Chance
 from .generator import Call, Context, Generator
+from .streams import Stream
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A workload as a value.
 
     `machine` names the replicated state machine of the group, `model` the sequential model of the checker,
-    `functions` all that clients may ask. `generator(variant, chance)` draws the endless traffic of the run; pace and
+    `functions` all that clients may ask. `generator(variant, stream)` draws the endless traffic of the run; pace and
     length are given by whoever draws the plan. `recovery(thread)` is the fresh call of the recovery phase, which a
     thread repeats until it is ok: on a key of its own, and where values must be unique with `{"fresh": n}` (n, then n
     + 1, ...). `final(key)` is the read with which the last phase looks at a key that was used, where looking is
@@ -41,7 +41,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     functions: tuple[str, ...]
     variants: tuple[Variant, ...]
-    generator: Callable[[str, Chance], Generator]
+    generator: Callable[[str, Stream], Generator]
     recovery: Callable[[int], Call]
     final: Callable[[str], Call] | None = None
 
@@ -62,6 +62,6 @@ class Keys(msgspec.Struct, frozen=True):
 
     def draw(self, context: Context, number: int) -> str:
         """The key of the call with this number of the run."""
-        letter = LETTERS[context.chance.below(self.live)]
+        letter = LETTERS[context.stream.below(self.live)]
         generation = number // (self.live * self.calls_per_key)
         return f"{letter}{generation}" if generation else letter

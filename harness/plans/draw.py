@@ -390,7 +390,7 @@ def _programs(
     stream = open_stream("program")
     traffic = work.generator(variant, stream)
     paced: Generator = time_limit(phases.heal_ns - timeout_ns, stagger(max(1, round(SECOND / rate)), traffic))
-    events = evaluate(paced, threads=len(cast.clients), chance=stream, start_ns=timeout_ns)
+    events = evaluate(paced, threads=len(cast.clients), stream=stream, start_ns=timeout_ns)
     ops = _planned(events, len(cast.clients))
     healed = frozenset(phases.healed or cast.clients)
     able = tuple(thread for thread, client in enumerate(cast.clients) if client in healed)

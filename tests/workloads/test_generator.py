@@ -17,23 +17,12 @@ from workloads.generator import (
     Call,
     Context,
     Generator,
-    any_of,
     calls,
     concat,
-    delay,
-    each_thread,
     evaluate,
-    filter_calls,
-    flip_flop,
     limit,
-    map_calls,
     mix,
-    on_threads,
     once,
-    phases,
-    repeat,
-    reserve,
-    rest,
     stagger,
     time_limit,
 )
@@ -47,7 +36,7 @@ def say(word: str) -> Generator:
 
 
 def keep_saying(word: str) -> Generator:
-    """The call of this name, for ever."""
+    """The call of this name, without end."""
     return calls(lambda context: Call(f=word))
 
 
@@ -62,7 +51,7 @@ def times(made: Generator, threads: int = 3, start_ns: int = 0) -> list[tuple[in
 
 
 def schedule(made: Generator, threads: int = 3, seed: int = 1, start_ns: int = 0) -> tuple[generator.Event, ...]:
-    return evaluate(made, threads=threads, chance=Stream(seed, "test"), start_ns=start_ns)
+    return evaluate(made, threads=threads, stream=Stream(seed, "test"), start_ns=start_ns)
 
 
 @pytest.mark.parametrize(
@@ -72,17 +61,10 @@ def schedule(made: Generator, threads: int = 3, seed: int = 1, start_ns: int = 0
         (say("a"), "a"),
         (once(Call(f="a"), Call(f="b")), "ab"),
         (concat(say("a"), concat(), say("b")), "ab"),
-        (phases(limit(2, keep_saying("a")), say("b")), "aab"),
+        (concat(limit(2, keep_saying("a")), say("b")), "aab"),
         (limit(3, keep_saying("a")), "aaa"),
         (limit(0, keep_saying("a")), ""),
         (limit(5, say("a")), "a"),
-        (repeat(3, concat(say("a"), say("b"))), "ababab"),
-        (repeat(0, say("a")), ""),
-        (repeat(None, concat()), ""),
-        (limit(3, repeat(None, say("a"))), "aaa"),
-        (flip_flop(keep_saying("a"), limit(2, keep_saying("b"))), "ababa"),
-        (map_calls(lambda call: Call(f=call.f.upper()), concat(say("a"), say("b"))), "AB"),
-        (filter_calls(lambda call: call.f != "a", concat(say("a"), say("b"))), "b"),
         (mix((1, say("a")), (0, say("b"))), "a"),
         (mix(), ""),
     ],
@@ -91,38 +73,27 @@ def test_what_is_called(made: Generator, expected: str) -> None:
     assert expected == words(made)
 
 
-@pytest.mark.parametrize(
-    ("made", "expected"),
-    [
-        (delay(10, limit(3, keep_saying("a"))), [(0, "a"), (10, "a"), (20, "a")]),
-        (concat(say("a"), rest(5), say("b")), [(0, "a"), (5, "b")]),
-        (time_limit(25, delay(10, keep_saying("a"))), [(0, "a"), (10, "a"), (20, "a")]),
-        (time_limit(20, delay(10, keep_saying("a"))), [(0, "a"), (10, "a")]),
-        (
-            concat(time_limit(10, delay(5, keep_saying("a"))), time_limit(10, delay(5, keep_saying("b")))),
-            [(0, "a"), (5, "a"), (5, "b"), (10, "b")],
-        ),
-        (
-            any_of(delay(20, limit(2, keep_saying("a"))), concat(rest(5), say("b"))),
-            [(0, "a"), (5, "b"), (20, "a")],
-        ),
-        (delay(10, concat(say("a"), rest(100), say("b"))), [(0, "a"), (110, "b")]),
-    ],
-)
-def test_when_it_is_due(made: Generator, expected: list[tuple[int, str]]) -> None:
-    assert expected == times(made)
+def test_without_pacing_all_is_due_at_once() -> None:
+    assert times(concat(say("a"), say("b"))) == [(0, "a"), (0, "b")]
 
 
-def test_time_starts_where_it_is_told_to() -> None:
-    assert times(time_limit(15, delay(10, keep_saying("a"))), start_ns=7) == [(7, "a"), (17, "a")]
+@pytest.mark.parametrize("start_ns", [0, 7])
+def test_a_time_limit_counts_from_when_it_is_first_asked_and_excludes_its_end(start_ns: int) -> None:
+    unlimited = times(limit(50, stagger(10, keep_saying("a"))), start_ns=start_ns)
+
+    limited = times(time_limit(unlimited[20][0] - start_ns, stagger(10, keep_saying("a"))), start_ns=start_ns)
+
+    assert limited == [call for call in unlimited if call[0] < unlimited[20][0]]
+    assert limited[0] == (start_ns, "a")
 
 
 def test_a_burst_is_one_event_of_one_thread_and_has_the_gaps_of_all_its_calls() -> None:
     burst = calls(lambda context: (Call(f="a"), Call(f="b")))
 
-    events = schedule(limit(2, delay(10, burst)))
+    events = schedule(limit(2_000, stagger(10, burst)))
 
-    assert [(event.due_ns, "".join(call.f for call in event.calls)) for event in events] == [(0, "ab"), (20, "ab")]
+    assert {"".join(call.f for call in event.calls) for event in events} == {"ab"}
+    assert pytest.approx(events[-1].due_ns / len(events), rel=0.05) == 2 * 9.5
 
 
 def test_stagger_keeps_the_total_rate_with_gaps_up_to_twice_the_mean() -> None:
@@ -143,37 +114,15 @@ def test_mix_goes_on_until_every_branch_is_exhausted() -> None:
     assert Counter("aaabb") == Counter(words(mix((1, limit(3, keep_saying("a"))), (9, limit(2, keep_saying("b"))))))
 
 
-def test_each_thread_gets_a_copy_at_its_own_pace() -> None:
-    events = schedule(each_thread(delay(10, limit(2, keep_saying("a")))), threads=3)
-
-    assert [(event.due_ns, event.thread) for event in events] == [(0, 0), (0, 1), (0, 2), (10, 0), (10, 1), (10, 2)]
-
-
-def test_reserve_gives_threads_to_generators_and_the_others_to_the_rest() -> None:
-    made = reserve((2, keep_saying("a")), (1, keep_saying("b")), rest=keep_saying("c"))
-
-    owners = {(event.calls[0].f, event.thread) for event in schedule(limit(200, stagger(5, made)), threads=5)}
-
-    assert {("a", 0), ("a", 1)} >= {owner for owner in owners if owner[0] == "a"}
-    assert {thread for word, thread in owners if word == "b"} <= {2}
-    assert {thread for word, thread in owners if word == "c"} <= {3, 4}
-
-
-def test_on_threads_uses_only_the_chosen_ones() -> None:
-    made = on_threads(lambda thread: thread % 2 == 1, limit(50, keep_saying("a")))
-
-    assert {1, 3} == {event.thread for event in schedule(made, threads=5)}
-
-
 def test_all_threads_take_part() -> None:
     assert set(range(5)) == {event.thread for event in schedule(limit(100, keep_saying("a")), threads=5)}
 
 
-def test_fresh_numbers_are_unique_also_when_answers_are_kept_for_later() -> None:
+def test_fresh_numbers_are_unique_in_a_schedule() -> None:
     def numbered(context: Context) -> Call:
         return Call(f="write", value=context.fresh())
 
-    made = limit(60, each_thread(stagger(10, calls(numbered))))
+    made = limit(60, mix((1, stagger(10, calls(numbered))), (1, calls(numbered))))
 
     values = [event.calls[0].value for event in schedule(made, threads=4)]
 
@@ -194,14 +143,10 @@ def _grown(smaller: st.SearchStrategy[Generator]) -> st.SearchStrategy[Generator
     few: st.SearchStrategy[Sequence[Generator]] = st.lists(smaller, min_size=1, max_size=3)
     return (
         few.map(lambda parts: concat(*parts))
-        | few.map(lambda parts: any_of(*parts))
         | few.map(lambda parts: mix(*((place + 1, part) for place, part in enumerate(parts))))
-        | smaller.map(each_thread)
         | st.tuples(st.integers(0, 4), smaller).map(lambda pair: limit(*pair))
         | st.tuples(st.integers(1, 50), smaller).map(lambda pair: stagger(*pair))
         | st.tuples(st.integers(0, 50), smaller).map(lambda pair: time_limit(*pair))
-        | st.tuples(smaller, smaller).map(lambda pair: flip_flop(*pair))
-        | st.tuples(smaller, smaller).map(lambda pair: reserve((1, pair[0]), rest=pair[1]))
     )
 
 

@@ -21,7 +21,7 @@ def drawn(workload: str, variant: str, seed: int, count: int = 600) -> list[Call
     """The first calls of a workload."""
     stream = Stream(seed, "program")
     made = WORKLOADS[workload].generator(variant, stream)
-    return [call for event in evaluate(limit(count, made), threads=4, chance=stream) for call in event.calls]
+    return [call for event in evaluate(limit(count, made), threads=4, stream=stream) for call in event.calls]
 
 
 @pytest.mark.parametrize("name", tuple(WORKLOADS))

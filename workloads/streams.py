@@ -1,6 +1,7 @@
-"""Chance: what a workload needs of the stream that it is drawn from.
+"""The random stream that a workload is drawn from, as far as workloads need it.
 
-Workloads stand below the harness and never import it; the harness's streams (harness.plans.rng) satisfy this protocol.
+Workloads stand below the harness and never import it; the streams of the harness (harness.plans.rng) satisfy this
+protocol.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Chance(Protocol):
+class Stream(Protocol):
     """Reproducible random integers, and what is made of them."""
 
     def below(self, bound: int) -> int:
