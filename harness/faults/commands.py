@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
+
+import msgspec
 
 from .fault import Fault, FaultState
 from .world import FaultWorld
@@ -48,6 +51,10 @@ class NodeCommand(Command, frozen=True, kw_only=True):
     def aimed_at(self) -> tuple[str, ...]:
         """Its targets."""
         return self.targets
+
+    def with_named_target(self, nodes: Sequence[str]) -> Fault:
+        """The same fault of the first of these nodes."""
+        return msgspec.structs.replace(self, targets=tuple(nodes[:1]))
 
     def begin(self, world: FaultWorld, state: FaultState) -> bool:
         """Ask all targets that are up until one takes it now, the others each in an event of its own at this instant.

@@ -23,6 +23,7 @@ class Crash(NodeFault, frozen=True, kw_only=True, tag="crash"):
     power: bool = True
     code: str | None = None
 
+    halts_targets: ClassVar[bool] = True
     effective_when: ClassVar[str] = "it killed a process"
 
     def begin_at(self, world: FaultWorld, state: FaultState, name: str) -> None:

@@ -87,6 +87,15 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_
         return ()
 
     @property
+    def targets_role(self) -> bool:
+        """Whether a role stands among what it is aimed at."""
+        return any(name in ROLES for name in self.aimed_at)
+
+    def with_named_target(self, nodes: Sequence[str]) -> Fault:
+        """The same fault, aimed by name: at the first of these nodes, with the others behind it where order counts."""
+        return self
+
+    @property
     def needs_leader_of(self) -> str | None:
         """The group without whose leader it has no target, if that is known beforehand."""
         return "g0" if self.aimed_at == ("@leader",) else None

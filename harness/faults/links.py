@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+import msgspec
 
 from .fault import Fault, FaultState
 from .world import Edge, FaultWorld
@@ -17,6 +19,10 @@ class LinkFault(Fault, frozen=True, kw_only=True):
     def aimed_at(self) -> tuple[str, ...]:
         """Its targets."""
         return self.targets
+
+    def with_named_target(self, nodes: Sequence[str]) -> Fault:
+        """The same fault of the first of these nodes."""
+        return msgspec.structs.replace(self, targets=tuple(nodes[:1]))
 
     def begin(self, world: FaultWorld, state: FaultState) -> bool:
         """Bring it about on the links of its targets."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
+import msgspec
+
 from .fault import ROLES, Fault, FaultState
 from .world import FaultWorld
 
@@ -17,10 +19,17 @@ class NodeFault(Fault, frozen=True, kw_only=True):
     waits_for_node: ClassVar[bool] = False
     """Whether it waits until the heal for a named target that is down, and keeps half of its time."""
 
+    halts_targets: ClassVar[bool] = False
+    """Whether its targets do nothing while it lasts, so that meanwhile a second such fault would find nothing to do."""
+
     @property
     def aimed_at(self) -> tuple[str, ...]:
         """Its targets."""
         return self.targets
+
+    def with_named_target(self, nodes: Sequence[str]) -> Fault:
+        """The same fault of the first of these nodes."""
+        return msgspec.structs.replace(self, targets=tuple(nodes[:1]))
 
     @property
     def waits_until_heal(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal
 
+import msgspec
+
 from .fault import ROLES, Fault, FaultState
 from .links import mend
 from .topologies import edges
@@ -31,6 +33,10 @@ class Partition(Fault, frozen=True, kw_only=True, tag="partition"):
     def aimed_at(self) -> tuple[str, ...]:
         """Who stands first in the order: all shapes but the symmetric ones are about that node."""
         return self.order[:1]
+
+    def with_named_target(self, nodes: Sequence[str]) -> Fault:
+        """The same shape, in this order."""
+        return msgspec.structs.replace(self, order=tuple(nodes))
 
     def begin(self, world: FaultWorld, state: FaultState) -> bool:
         """Cut the edges of the shape, in the order of those who hold the roles now."""

@@ -18,6 +18,7 @@ class Pause(NodeFault, frozen=True, kw_only=True, tag="pause"):
 
     clock: Literal["runs", "stops"] = "runs"
 
+    halts_targets: ClassVar[bool] = True
     waits_for_node: ClassVar[bool] = True
     effective_when: ClassVar[str] = "it held a delivery, a timer or a disk completion"
 

@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 
 from harness.faults.fault import Fault
-from harness.faults.membership import Membership
 
 from .draws import Draws
 from .patterns import FaultContext, lasting
@@ -85,7 +84,7 @@ def _healed_nodes(stream: Stream, who: Participants, faults: Sequence[Fault]) ->
     healed = set(order[:count])
     if not who.reached(tuple(healed)):
         healed.add(who.home(0))
-    configurations = [fault.voters for fault in faults if isinstance(fault, Membership)]
+    configurations = [voters for fault in faults for voters in fault.configurations]
     for name in order[count:]:
         if all(2 * len(healed.intersection(voters)) > len(voters) for voters in configurations):
             break

@@ -20,10 +20,8 @@ from typing import Final
 
 import msgspec
 
-from harness.faults.crashes import Crash
-from harness.faults.fault import ROLES, Fault
-from harness.faults.partitions import Partition
-from harness.faults.pauses import Pause
+from harness.faults.fault import Fault
+from harness.faults.nodes import NodeFault
 
 from .patterns import PATTERNS, FaultContext, Pattern
 from .rng import Streams
@@ -97,13 +95,13 @@ def _occurrences(streams: Streams, context: FaultContext, pattern: Pattern, paci
 
 
 def without_overlaps(faults: Iterable[Fault]) -> list[Fault]:
-    """Sort by begin, and remove crashes and pauses of targets that another crash or pause still holds."""
+    """Sort by begin, and remove faults that halt targets which another such fault halts already."""
     kept: list[Fault] = []
     busy_until: dict[str, int] = {}
     for fault in sorted(map(_in_milliseconds, faults), key=lambda fault: (fault.begin_ns, fault.end_ns, fault.kind)):
         if fault.end_ns <= fault.begin_ns:
             continue
-        if isinstance(fault, Crash | Pause):
+        if isinstance(fault, NodeFault) and fault.halts_targets:
             free = tuple(name for name in fault.targets if busy_until.get(name, 0) <= fault.begin_ns)
             if not free:
                 continue
@@ -119,7 +117,7 @@ def ensure_hit(streams: Streams, context: FaultContext, faults: Sequence[Fault])
     result = list(faults)
     last_of: dict[str, int] = {}
     for place, fault in enumerate(faults):
-        last_of[fault.kind] = -1 if last_of.get(fault.kind) == -1 or not _targets_role(fault) else place
+        last_of[fault.kind] = -1 if last_of.get(fault.kind) == -1 or not fault.targets_role else place
     for kind, place in last_of.items():
         if place >= 0:
             fault = faults[place]
@@ -127,22 +125,15 @@ def ensure_hit(streams: Streams, context: FaultContext, faults: Sequence[Fault])
             free = [name for name in order if not _is_down(name, fault, result)]
             if not free:
                 continue
-            field = "order" if isinstance(fault, Partition) else "targets"
-            named = (free[0], *(name for name in order if name != free[0])) if field == "order" else (free[0],)
-            result[place] = msgspec.structs.replace(fault, **{field: named})
+            result[place] = fault.with_named_target((free[0], *(name for name in order if name != free[0])))
     return result
-
-
-def _targets_role(fault: Fault) -> bool:
-    aim = fault.order[:1] if isinstance(fault, Partition) else getattr(fault, "targets", ())
-    return any(name in ROLES for name in aim)
 
 
 def _is_down(name: str, when: Fault, faults: Iterable[Fault]) -> bool:
     return any(
         name in fault.targets and fault.begin_ns < when.end_ns and when.begin_ns < fault.end_ns
         for fault in faults
-        if isinstance(fault, Crash | Pause)
+        if isinstance(fault, NodeFault) and fault.halts_targets
     )
 
 

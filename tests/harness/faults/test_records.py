@@ -223,3 +223,21 @@ def test_who_may_be_cut_off_is_whom_it_names_and_all_actors_where_that_is_open(
 )
 def test_commands_and_conditions_of_named_nodes_may_be_put_off_until_the_heal(fault: Fault, patient: bool) -> None:
     assert fault.waits_until_heal == patient
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        (Crash(**WHEN, targets=("@leader",)), Crash(**WHEN, targets=("n2",))),
+        (Loss(**WHEN, targets=("@voter",), loss_ppm=5), Loss(**WHEN, targets=("n2",), loss_ppm=5)),
+        (Compact(**WHEN, targets=("@leader",)), Compact(**WHEN, targets=("n2",))),
+        (
+            Partition(**WHEN, shape="halves", order=("@leader", "n1", "n2")),
+            Partition(**WHEN, shape="halves", order=("n2", "n3", "n1")),
+        ),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_fault_of_a_role_can_be_aimed_at_a_node_by_name(fault: Fault, named: Fault) -> None:
+    assert fault.with_named_target(("n2", "n3", "n1")) == named
+    assert (fault.targets_role, named.targets_role) == (True, False)
