@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|Users|work|mnt)/\w")
 REGISTRY = re.compile(r"(index-url|find-links|https?://[\w.-]*(artifactory|nexus|devpi|pypi)[\w.-]*)", re.IGNORECASE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 LIBRARY = re.compile(r"\bcheckers(?:\.\w+)+")
+FRAGMENT = re.compile(r"(\+[\w-]+|\d+)\.(added|changed|fixed|removed)(\.\d+)?\.md")
+REQUIREMENT = re.compile(r"[\w-]+")
 RUN_AS_MODULE = re.compile(r"python -m ([\w.]+)")
 
 
@@ -165,8 +168,22 @@ def test_the_license_stands() -> None:
     assert "Apache-2.0" in text_of(Path("pyproject.toml"))
 
 
-def test_changelog_fragments_are_sentences_of_their_own() -> None:
-    fragments = [path for path in tracked() if path.parts[:2] == ("docs", "changelog.d")]
+def test_changelog_fragments_are_sentences_under_a_name_that_towncrier_reads() -> None:
+    """`+WHAT.KIND.md` or `NUMBER.KIND.md`: towncrier leaves out a file of any other name, and says nothing."""
+    folder = Path("docs/changelog.d")
+    fragments = [path for path in tracked() if path.parent == folder and path.name != "README.md"]
 
-    assert fragments
+    assert [str(path) for path in fragments if not FRAGMENT.fullmatch(path.name)] == []
     assert [str(path) for path in fragments if not text_of(path).strip().endswith(".")] == []
+
+
+def test_every_dependency_is_imported_by_the_product() -> None:
+    """What an installation pulls in is used; only `dev` may hold what tests and tools need."""
+    project = tomllib.loads(text_of(Path("pyproject.toml")))["project"]
+    extras = [line for name, lines in project["optional-dependencies"].items() if name != "dev" for line in lines]
+    names = {REQUIREMENT.match(line).group() for line in (*project["dependencies"], *extras)} - {project["name"]}  # type: ignore[union-attr]
+    sources = [path for path in tracked() if path.suffix == ".py" and path.parts[0] in PACKAGES]
+    imported = {name.partition(".")[0] for path in sources for name in imported_by(path)}
+
+    assert {"trio", "click"} <= names
+    assert sorted(names - imported) == []

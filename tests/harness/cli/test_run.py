@@ -159,7 +159,6 @@ def test_check_explains_a_history_that_no_order_explains(foreshock: Foreshock, t
 
 
 def test_check_reads_histories_of_other_tools(foreshock: Foreshock, tmp_path: Path) -> None:
-    pytest.importorskip("edn_format")
     lines = [
         "{:process 0, :type :invoke, :f :write, :value 1}",
         "{:process 0, :type :ok, :f :write, :value 1}",

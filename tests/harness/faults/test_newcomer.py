@@ -1,4 +1,4 @@
-"""A newcomer adds a fault: one file, in a package beside Foreshock. This is the example of docs/contributing.md."""
+"""A newcomer adds a fault: one file, in a package beside Foreshock. This is the example of CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.systems.checkouts import Checkouts
 from harness.systems.versions import systems
 
 ROOT = Path(__file__).parents[3]
-(FILE,) = re.findall(r"```python\n# flapping\.py\n(.*?)```", (ROOT / "docs/contributing.md").read_text(), re.DOTALL)
+(FILE,) = re.findall(r"```python\n# flapping\.py\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
 FLAP = {
     "kind": "flap",
     "id": "f1",
