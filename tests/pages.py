@@ -1,0 +1,120 @@
+"""Pages that show commands with their output: how the examples are found, run and compared.
+
+A `console` block holds commands after `$ ` and what each prints. A `python` block is a program, and the `text` block
+behind it is what that prints. In expected output `...` stands for anything within a line, and a line `...` for any
+number of lines. All blocks of a page run in one folder, in order.
+
+`python -m tests.pages README.md` writes the outputs of a page anew, with `...` for what differs from run to run; review
+the diff.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+NEEDED: Final = ("raft_impl", "harness/canary", "tests/mutants", "docs/examples")
+"""What the commands of a page may read: copied, so that a page can write beside it."""
+
+_BLOCK: Final = re.compile(r"^```(console|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SECONDS_MAX: Final = 60
+_VARYING: Final = (
+    (re.compile(r"\d{8}T\d{6}Z(-[\w-]+)-s(\d+)-\w+"), r"...\1-s\2-..."),
+    (re.compile(r" in [\d.]+ s \(\d+ times real time\)"), " in ... s (... times real time)"),
+    (re.compile(r"(?m)^(fingerprint +|print +)\w{64}$"), r"\1..."),
+    (re.compile(r"(?m) +\d+ +[\d.]+$(?=\n1 of 1 found)"), " ..."),
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command, or a program, and the output that the page shows, which stands at `start` to `end` of the page."""
+
+    command: list[str]
+    expected: str
+    start: int
+    end: int
+
+
+def examples(page: str) -> Iterator[Example]:
+    """Find the examples of a page, in order."""
+    program: str | None = None
+    for block in _BLOCK.finditer(page):
+        kind, content = block.groups()
+        if kind == "python":
+            program = content
+        elif kind == "text" and program is not None:
+            yield Example([sys.executable, "-c", program], content, *block.span(2))
+            program = None
+        elif kind == "console":
+            commands = list(re.finditer(r"^\$ (.*)\n", content, re.MULTILINE))
+            for command, following in zip(commands, [*commands[1:], None], strict=True):
+                start, end = command.end(), following.start() if following else len(content)
+                line = ["bash", "-euo", "pipefail", "-c", command[1]]
+                yield Example(line, content[start:end], block.start(2) + start, block.start(2) + end)
+
+
+def run(example: Example, folder: Path) -> str:
+    """Run an example and return what it printed. A usage error or a crash is an AssertionError."""
+    done = subprocess.run(
+        example.command,
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "FORESHOCK_RESULTS"},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "COLUMNS": "80",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_SECONDS_MAX,
+        check=False,
+    )
+    assert done.returncode in (0, 1, 2), f"{example.command[-1]}: exit {done.returncode}\n{done.stdout}"
+    return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+
+
+def fits(expected: str, actual: str) -> bool:
+    """Whether an output is the expected one, `...` standing for anything."""
+    lines = []
+    for line in expected.splitlines():
+        if line == "...":
+            lines.append(r"(?:.*\n)*?")
+        else:
+            lines.append(".*?".join(re.escape(part) for part in line.split("...")) + r"\n")
+    return re.fullmatch("".join(lines), actual) is not None
+
+
+def lay_out(folder: Path) -> Path:
+    """Copy what the commands of pages read into a folder."""
+    for name in NEEDED:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def rewrite(page: str) -> str:
+    """The page with outputs of today; where a shown output still fits, it stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        laid = lay_out(Path(folder))
+        outputs = [(example, run(example, laid)) for example in examples(page)]
+    for example, output in reversed(outputs):
+        if not fits(example.expected, output):
+            for pattern, replacement in _VARYING:
+                output = pattern.sub(replacement, output)
+            page = page[: example.start] + output + page[example.end :]
+    return page
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(rewrite(path.read_text(encoding="utf-8")), encoding="utf-8")
