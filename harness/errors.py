@@ -22,6 +22,8 @@ class Exit(enum.IntEnum):
     VALID = 0
     INVALID = 1
     UNKNOWN = 2
+    INTERRUPTED = 130
+    CLOSED_PIPE = 141
     BAD_INPUT = 254
     INTERNAL = 255
 

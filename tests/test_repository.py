@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import COMMANDS
+from harness.commands.group import COMMANDS
 from harness.faults.catalog import KINDS
 from harness.search import mutants, suites
 from workloads.catalog import WORKLOADS

@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from harness.cli import COMMANDS, cli
+from harness.commands.group import COMMANDS, cli
 from harness.search import suites
 
 _HEAD: Final = """\

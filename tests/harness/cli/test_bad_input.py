@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness.commands.group import COMMANDS
 from tests.harness.cli.conftest import SHORT, Foreshock
 
 BAD_ARGUMENTS = [
     ((), "no arguments"),
-    (("rum",), "No such command 'rum'"),
+    (("rum",), "command 'rum'"),
     (("run", "--sede", "1"), "option --sede"),
     (("run", "--seed", "one"), "'one' is not a valid"),
     (("run", "--seed", "-1"), "-1 is not in the range"),
@@ -162,7 +162,7 @@ def test_help_is_quick_and_imports_no_part_that_runs_anything() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
-    assert all(name in done.stdout for name in cli.COMMANDS)
+    assert all(name in done.stdout for name in COMMANDS)
 
 
 def test_a_run_imports_no_hypothesis() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli import COMMANDS
+from harness.commands.group import COMMANDS
 from harness.commands.reference import reference
 from tests.harness.conftest import ROOT
 
