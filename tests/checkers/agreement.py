@@ -22,7 +22,6 @@ from checkers.linearizability.failing_prefix import certain_index
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, admit, split
 from checkers.linearizability.search import jit, wgl
-from checkers.linearizability.search.witness import is_witness
 from checkers.models import Model, named
 from tests.checkers import brute
 from tests.checkers.objects import OBJECTS, damaged, record
@@ -64,7 +63,7 @@ def disagreement(model: Model, part: Part) -> str | None:
     for result in (fast, slow):
         if result.validity != truth:
             return f"{result.engine} says {result.validity}, brute force {truth}"
-        if truth == "valid" and (result.order is None or not is_witness(result.order, part.operations, model)):
+        if truth == "valid" and (result.order is None or not brute.is_witness(result.order, part.operations, model)):
             return f"the witness of {result.engine} is none: {result.order}"
         if truth == "invalid":
             index = certain_index(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0])

@@ -53,3 +53,21 @@ def first_certain(operations: Sequence[Operation], model: Model) -> int | None:
         if not is_linearizable(prefix(operations, end), model):
             return end
     return None
+
+
+def is_witness(order: Sequence[Operation], operations: Sequence[Operation], model: Model) -> bool:
+    """Whether an order has every completed operation once, respects real time, and is what one copy would do."""
+    calls = [operation.call for operation in order]
+    completed = {operation.call for operation in operations if operation.ret != INF}
+    if len(set(calls)) != len(calls) or not completed <= set(calls):
+        return False
+    state: Any = model.init
+    latest_call = -INF
+    for operation in order:
+        if operation.ret < latest_call:
+            return False
+        latest_call = max(latest_call, operation.call)
+        state = model.step(state, operation)
+        if state is ILLEGAL:
+            return False
+    return True

@@ -1,4 +1,4 @@
-"""A witness: an order in which the operations could have taken effect, and the test that it is one.
+"""A witness: an order in which the operations could have taken effect.
 
 The just-in-time engine remembers only its moves: which writes it exposed and which changes it placed, and at which
 event. Everything else follows. Replaying the events in order, a looking operation is placed in the first state that
@@ -9,10 +9,8 @@ already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from checkers.history import INF, Operation
-from checkers.models import ILLEGAL, Model
 
 from .encoding import CHANGE, ILLEGAL_STATE, LOOK, EncodedOperations
 from .frontier import Move
@@ -93,21 +91,3 @@ class _Replay:
     def place(self, number: int) -> None:
         del self.waiting[number]
         self.order.append(number)
-
-
-def is_witness(order: Sequence[Operation], operations: Sequence[Operation], model: Model) -> bool:
-    """Whether an order has every completed operation once, respects real time, and is what one copy would do."""
-    calls = [operation.call for operation in order]
-    completed = {operation.call for operation in operations if operation.ret != INF}
-    if len(set(calls)) != len(calls) or not completed <= set(calls):
-        return False
-    state: Any = model.init
-    latest_call = -INF
-    for operation in order:
-        if operation.ret < latest_call:
-            return False
-        latest_call = max(latest_call, operation.call)
-        state = model.step(state, operation)
-        if state is ILLEGAL:
-            return False
-    return True

@@ -13,7 +13,6 @@ from checkers.history import History, Operation
 from checkers.linearizability.front.engines import ENGINES
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
-from checkers.linearizability.search.witness import is_witness
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
 from tests.checkers import agreement, brute
 from tests.checkers.mini import history
@@ -34,7 +33,7 @@ def test_engines_agree_with_brute_force_on_whatever_hypothesis_makes(name: str) 
         found = jit.check_operations(drawn, model, witness=True)
 
         assert [found.validity, wgl.check_operations(drawn, model).validity] == [expected, expected]
-        assert found.order is None or is_witness(found.order, drawn, model)
+        assert found.order is None or brute.is_witness(found.order, drawn, model)
 
     agree()
 
