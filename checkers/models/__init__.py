@@ -1,11 +1,14 @@
 """Sequential models: what one client alone would see of each kind of object.
 
-`MODELS` is the catalogue that the command line offers; `named` looks one up. `model.py` says what a model is and how to
-write one's own.
+`MODELS` holds the models of this package; `named` looks one up, and `names` lists what can be looked up. `model.py`
+says what a model is and how to write one's own. A package beside Foreshock adds its own by an entry point of the group
+`foreshock.models`, one for each `Model`; they are loaded when a name is not one of `MODELS`.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Final
 
 from checkers.history import MalformedHistory
@@ -39,11 +42,33 @@ MODELS: Final[dict[str, Model]] = {
 }
 
 
+ENTRY_POINTS: Final = "foreshock.models"
+
+
 def named(name: str) -> Model:
     """Return the model of this name, or raise `MalformedHistory` with the names there are."""
-    if name not in MODELS:
-        raise MalformedHistory(f"model {name!r}", f"one of {', '.join(MODELS)}", "--model")
-    return MODELS[name]
+    model = MODELS.get(name) or _plugged_in().get(name)
+    if model is None:
+        raise MalformedHistory(f"model {name!r}", f"one of {', '.join(names())}", "--model")
+    return model
+
+
+def names() -> tuple[str, ...]:
+    """The names of all models, those of other packages last."""
+    return (*MODELS, *_plugged_in())
+
+
+@cache
+def _plugged_in() -> dict[str, Model]:
+    found: dict[str, Model] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value)):
+        model = entry.load()
+        if not isinstance(model, Model):
+            raise TypeError(f"entry point {entry.name!r} of {ENTRY_POINTS} is {entry.value}, which is no Model")
+        if model.name in MODELS or model.name in found:
+            raise TypeError(f"two models are called {model.name!r}; expected one of each name")
+        found[model.name] = model
+    return found
 
 
 __all__ = [
@@ -55,4 +80,5 @@ __all__ = [
     "State",
     "describe",
     "named",
+    "names",
 ]

@@ -100,10 +100,10 @@ def command(
     FILE is a history in any of the formats, or - for standard input.
     """
     import checkers
-    from checkers import importers
+    from checkers import importers, models
 
-    if model not in ("auto", *checkers.MODELS):
-        raise BadInput(f"model {model!r}", one_of(["auto", *checkers.MODELS]), "--model")
+    if model not in ("auto", *checkers.MODELS) and model not in models.names():
+        raise BadInput(f"model {model!r}", one_of(["auto", *models.names()]), "--model")
     state = _json(initial)
     began = time.perf_counter()
     if stream:

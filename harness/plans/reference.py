@@ -19,7 +19,7 @@ import msgspec
 from harness.faults import fault, topologies
 from harness.faults.catalog import BUILT_IN
 from harness.faults.fault import Fault
-from workloads.catalog import WORKLOADS
+from workloads.catalog import BUILT_IN as WORKLOADS
 
 from . import classify, patterns
 from .patterns import PATTERNS
@@ -55,7 +55,7 @@ def faults_page() -> str:
 def workloads_page() -> str:
     """docs/workloads.md: what clients do, and by which model it is judged."""
     parts = ["# Workloads", _GENERATED.format("workloads")]
-    for workload in WORKLOADS.values():
+    for workload in WORKLOADS:
         parts += [
             f"## {workload.name}",
             _prose(inspect.getmodule(workload.generator)),

@@ -65,8 +65,9 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
         """Draw the plan of a seed for a system with these abilities. Raises BadInput."""
         from harness.plans.draw import draw  # workloads and profiles: slow to import, needed by no `--help`
 
-        if self.workload not in abilities.workloads:
-            raise BadInput(f"workload {self.workload!r}", one_of(abilities.workloads), "--workload")
+        runnable = _runnable(abilities)
+        if self.workload not in runnable:
+            raise BadInput(f"workload {self.workload!r}", one_of(runnable), "--workload")
         plan = draw(
             seed=seed,
             profile=self.profile,
@@ -95,6 +96,15 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
         for name, text in self.explicit.items():
             words += ["-o", f"{name}={text}"]
         return shlex.join(words)
+
+
+def _runnable(abilities: Abilities) -> tuple[str, ...]:
+    """The workloads that a system with these abilities can run: those that it names, and others on their machines."""
+    from workloads.catalog import WORKLOADS
+
+    machines = {WORKLOADS[name].machine for name in abilities.workloads if name in WORKLOADS}
+    others = (name for name, work in WORKLOADS.items() if work.machine in machines)
+    return tuple(dict.fromkeys((*abilities.workloads, *others)))
 
 
 def parse_explicit(explicit: Mapping[str, str], options: Sequence[OptionSpec]) -> dict[str, Any]:

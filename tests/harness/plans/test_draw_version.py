@@ -9,7 +9,9 @@ from harness.plans.draw import draw
 from harness.plans.plan import DRAW_VERSION, FORMAT, Plan
 from harness.plans.profiles import PROFILES
 from harness.systems.system import OptionSpec
-from workloads.catalog import WORKLOADS
+from workloads.catalog import BUILT_IN
+
+WORKLOADS = tuple(workload.name for workload in BUILT_IN)
 
 DIGEST_OF = {(2, 2): "1a0d8f84c27cbc59c59d7a73a295a95cc42cd2f30962fce29a36c521bccd26e5"}
 """The digest of the sample by (format, draw version)."""
