@@ -26,6 +26,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|Users|work|mnt)/\w")
 REGISTRY = re.compile(r"(index-url|find-links|https?://[\w.-]*(artifactory|nexus|devpi|pypi)[\w.-]*)", re.IGNORECASE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 LIBRARY = re.compile(r"\bcheckers(?:\.\w+)+")
+IN_CODE = re.compile(r"`([^`\n]+)`")
 FRAGMENT = re.compile(r"(\+[\w-]+|\d+)\.(added|changed|fixed|removed)(\.\d+)?\.md")
 REQUIREMENT = re.compile(r"[\w-]+")
 RUN_AS_MODULE = re.compile(r"python -m ([\w.]+)")
@@ -140,6 +141,26 @@ def test_no_page_of_docs_is_an_island() -> None:
     ]
 
     assert islands == []
+
+
+def test_the_tour_names_every_module() -> None:
+    """By its path, or by its name under a heading, or in a line, that names its folder first."""
+    named: set[str] = set()
+    for section in re.split(r"^## ", text_of(Path("docs/tour.md")), flags=re.MULTILINE):
+        heading, _, walk = section.partition("\n")
+        folder = (IN_CODE.findall(heading) or [""])[0]
+        for line in walk.splitlines():
+            names = IN_CODE.findall(line)
+            room = names[0] if names and names[0].endswith("/") else ""
+            named |= {folder + room + name for name in names if name.endswith(".py")}
+    modules = {
+        path.as_posix()
+        for path in tracked()
+        if path.suffix == ".py" and path.parts[0] in PACKAGES and path.name != "__init__.py"
+    }
+
+    assert sorted(modules - named) == []
+    assert sorted(name for name in named if name.startswith(PACKAGES) and name not in modules) == []
 
 
 def test_every_patch_says_what_it_plants() -> None:
