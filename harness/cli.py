@@ -16,9 +16,9 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from .errors import Exit
+from .errors import BadInput, Exit
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -95,9 +95,8 @@ def _report(error: BaseException, as_json: bool) -> int:
         sys.unraisablehook = lambda _: None
         print("interrupted", file=sys.stderr)
         return Exit.INTERRUPTED
-    if all(hasattr(error, name) for name in ("found", "expected", "where")):
-        parts: Any = error
-        return _refuse(str(parts.found), str(parts.expected), str(parts.where), as_json)
+    if isinstance(error, BadInput):
+        return _refuse(error.found, error.expected, error.where, as_json)
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return _refuse(
             f"an error of the file system ({error.strerror})", "room to write", error.filename or "stdout", as_json

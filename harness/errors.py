@@ -6,8 +6,8 @@
         └── ForbiddenInSimulation   code under test reached for real time, entropy, environment or threads
 
 A violation found in the system under test is no error: it is a verdict. A checker that gave up is no error either: its
-verdict is `unknown`. `checkers` and `harness.plans` raise their own ValueErrors with the same three attributes; the
-command line treats whatever has `found`, `expected` and `where` as bad input.
+verdict is `unknown`. The checkers are a library of their own, whose `MalformedHistory` says the same three things; the
+commands that read histories turn it into BadInput (`harness.commands.check`).
 """
 
 from __future__ import annotations

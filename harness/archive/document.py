@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.run.outcome import JudgedAnomaly, Outcome
+from harness.outcome import JudgedAnomaly, Outcome
 
 from .provenance import Provenance
 

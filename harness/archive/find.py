@@ -23,7 +23,7 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(text: str, results: Path) -> StoredRun:
-    """Read the run or plan file that a person named. Raises BadInput, or BadPlan for a plan that cannot be run."""
+    """Read the run or plan file that a person named. Raises BadInput."""
     path = Path(text)
     if path.is_file():
         return StoredRun(plan=_load(path), run=None, folder=None, document=None)

@@ -32,8 +32,8 @@ import msgspec
 from checkers.history import encode_op
 from checkers.trace import Row, as_event
 from harness.errors import BadInput
+from harness.outcome import Outcome
 from harness.plans.plan import Plan
-from harness.run.outcome import Outcome
 
 from .document import evidence_document, run_document
 from .provenance import Provenance

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.run.outcome import Outcome
+from harness.outcome import Outcome
 
 from .index import Index
 from .layout import prepare, write_run

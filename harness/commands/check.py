@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -106,26 +107,27 @@ def command(
         raise BadInput(f"model {model!r}", one_of(["auto", *models.names()]), "--model")
     state = _json(initial)
     began = time.perf_counter()
-    if stream:
-        _refuse_beside(_STREAM_REFUSES, "--stream")
-        verdict = _judge_stream(file, model, state, form)
-    else:
-        options: dict[str, Any] = {}
-        if consistency == "linearizable":
-            options = {
-                "failed_cas": failed_cas,
-                "nil_read": nil_read,
-                "time_limit_s": None if time_limit is None else time_limit / 1e9,
-                "memory_limit_bytes": memory_limit,
-                "cross_check": cross_check,
-            }
+    with malformed_is_bad_input():
+        if stream:
+            _refuse_beside(_STREAM_REFUSES, "--stream")
+            verdict = _judge_stream(file, model, state, form)
         else:
-            _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
-        if str(file) == "-":
-            history = importers.load(sys.stdin.buffer.read(), format=form, source=STANDARD_INPUT, lenient=lenient)
-        else:
-            history = importers.load(file, format=form, lenient=lenient)
-        verdict = checkers.check(history, model, consistency=consistency, initial=state, **options)
+            options: dict[str, Any] = {}
+            if consistency == "linearizable":
+                options = {
+                    "failed_cas": failed_cas,
+                    "nil_read": nil_read,
+                    "time_limit_s": None if time_limit is None else time_limit / 1e9,
+                    "memory_limit_bytes": memory_limit,
+                    "cross_check": cross_check,
+                }
+            else:
+                _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
+            if str(file) == "-":
+                history = importers.load(sys.stdin.buffer.read(), format=form, source=STANDARD_INPUT, lenient=lenient)
+            else:
+                history = importers.load(file, format=form, lenient=lenient)
+            verdict = checkers.check(history, model, consistency=consistency, initial=state, **options)
     document = verdict_document(verdict, time.perf_counter() - began)
     if as_json:
         print_json(document)
@@ -187,6 +189,17 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def malformed_is_bad_input() -> Iterator[None]:
+    """Turn the checkers' own exception into the harness's: a history from outside is input."""
+    from checkers import MalformedHistory
+
+    try:
+        yield
+    except MalformedHistory as error:
+        raise BadInput(error.found, error.expected, error.where) from error
 
 
 def verdict_document(verdict: Any, seconds: float) -> dict[str, Any]:

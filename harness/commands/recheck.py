@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from .arguments import json_option, results_option
-from .check import EXITS, verdict_document
+from .check import EXITS, malformed_is_bad_input, verdict_document
 from .printing import coloured, print_json
 from .run import print_verdict
 
@@ -31,9 +31,10 @@ def command(run: str, results: Path, as_json: bool) -> int:
     if stored.folder is None or stored.document is None:
         raise BadInput("a plan file", "a stored run, which has a history", run)
     began = time.perf_counter()
-    history = checkers.History.from_jsonl(read_history(stored.folder), source=str(stored.folder / "history.jsonl"))
     limits = stored.plan.check
-    verdict = checkers.check(history, limits.model, step_limit=limits.step_limit, state_limit=limits.state_limit)
+    with malformed_is_bad_input():
+        history = checkers.History.from_jsonl(read_history(stored.folder), source=str(stored.folder / "history.jsonl"))
+        verdict = checkers.check(history, limits.model, step_limit=limits.step_limit, state_limit=limits.state_limit)
     document = verdict_document(verdict, time.perf_counter() - began)
     plan_class = classify(stored.plan)
     for anomaly in document["anomalies"]:

@@ -18,7 +18,7 @@ import msgspec
 
 from harness.errors import BadInput, one_of
 from harness.faults.catalog import KINDS
-from harness.systems.system import OptionSpec
+from harness.options import OptionSpec
 from workloads.catalog import WORKLOADS
 from workloads.workload import Workload
 

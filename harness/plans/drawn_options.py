@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.errors import BadInput, one_of
-from harness.systems.system import OptionSpec
+from harness.options import OptionSpec, find
 
 from .draws import Draws
 from .profiles import MILLISECOND
@@ -71,14 +70,13 @@ def draw_options(draws: Draws, specs: Sequence[OptionSpec], explicit: Mapping[st
     unknown.
     """
     known = tuple(spec.name for spec in specs)
-    for name in explicit:
-        if name not in known:
-            raise BadInput(f"option {name!r}", one_of(sorted(known)), f"-o {name}={explicit[name]}")
+    for name, value in explicit.items():
+        find(name, value, specs)
     table = draws.profile.options
     drawn: Values = {}
     for spec in specs:
         if spec.name in table:
-            possible = [(value, weight) for value, weight in table[spec.name].values if _fits(spec, value)]
+            possible = [(value, weight) for value, weight in table[spec.name].values if spec.accepts(value)]
             if possible:
                 drawn[spec.name] = draws.streams(f"options/{spec.name}").weighted(possible)
         elif spec.name == "heartbeat_ms" and "election_timeout_ms" in table:
@@ -95,14 +93,6 @@ def longest_election_timeout_ns(options: Mapping[str, Any]) -> int:
 def client_timeout_ns(options: Mapping[str, Any]) -> int:
     """How long a client waits for an answer."""
     return int(options.get("client_timeout_ms", _ASSUMED_CLIENT_TIMEOUT_MS)) * MILLISECOND
-
-
-def _fits(spec: OptionSpec, value: Any) -> bool:
-    if spec.words and isinstance(value, str):
-        return value in spec.words
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return True
-    return (spec.minimum is None or value >= spec.minimum) and (spec.maximum is None or value <= spec.maximum)
 
 
 def _corrections(options: Values, partial_heal: bool, is_slow: bool) -> Values:

@@ -21,20 +21,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from harness.errors import BadInput
 from harness.faults.catalog import AnyFault
 
 from .migrations import migrate
 
 FORMAT: Final = 2
 DRAW_VERSION: Final = 2
-
-
-class BadPlan(ValueError):
-    """A plan file that cannot be run: one line saying what was found, what was expected, and where."""
-
-    def __init__(self, found: str, expected: str, where: str) -> None:
-        super().__init__(f"{where}: {found}; expected {expected}")
-        self.found, self.expected, self.where = found, expected, where
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -260,27 +253,27 @@ class Plan(_Value, frozen=True, kw_only=True):
 
 
 def decode(data: bytes, where: str) -> Plan:
-    """Read a plan. Raises BadPlan with one line for anything that cannot be run."""
+    """Read a plan. Raises BadInput with one line for anything that cannot be run."""
     try:
         head = msgspec.json.decode(data)
     except msgspec.DecodeError as error:
-        raise BadPlan(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
+        raise BadInput(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
     if not isinstance(head, dict) or not isinstance(head.get("format"), int):
-        raise BadPlan("no integer field `format`", f"a plan of format {FORMAT}", where)
+        raise BadInput("no integer field `format`", f"a plan of format {FORMAT}", where)
     migrate(head, FORMAT)
     if head["format"] != FORMAT:
-        raise BadPlan(f"format {head['format']}", f"a format from 1 to {FORMAT}", f"{where}: $.format")
+        raise BadInput(f"format {head['format']}", f"a format from 1 to {FORMAT}", f"{where}: $.format")
     try:
         plan = msgspec.convert(head, Plan)
     except msgspec.ValidationError as error:
-        raise BadPlan(str(error), f"a plan of format {FORMAT}", where) from None
+        raise BadInput(str(error), f"a plan of format {FORMAT}", where) from None
     if plan.drawn.draw_version > DRAW_VERSION:
-        raise BadPlan(
+        raise BadInput(
             f"draw_version {plan.drawn.draw_version}", f"at most {DRAW_VERSION}", f"{where}: $.drawn.draw_version"
         )
     return plan
 
 
 def load(path: Path) -> Plan:
-    """Read a plan file. Raises BadPlan; OSError when the file cannot be read."""
+    """Read a plan file. Raises BadInput; OSError when the file cannot be read."""
     return decode(path.read_bytes(), str(path))

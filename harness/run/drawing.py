@@ -7,19 +7,17 @@ over many seeds. A drawing knows the command line that repeats it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable
 
 import msgspec
 
+from harness import options
 from harness.errors import BadInput, one_of
 from harness.faults.catalog import kinds_for
+from harness.options import OptionSpec
 from harness.plans.plan import Plan, decode
 from harness.quantities import duration_text
-from harness.systems.system import OptionSpec, System
-
-_TRUE: Final = ("true", "on", "yes", "1")
-_FALSE: Final = ("false", "off", "no", "0")
+from harness.systems.system import System
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +71,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
             profile=self.profile,
             workload=self.workload,
             options=abilities.options,
-            explicit=parse_explicit(self.explicit, abilities.options),
+            explicit=options.parse(self.explicit, abilities.options),
             nodes=self.nodes,
             concurrency=self.concurrency,
             rate=self.rate,
@@ -105,47 +103,3 @@ def _runnable(abilities: Abilities) -> tuple[str, ...]:
     machines = {WORKLOADS[name].machine for name in abilities.workloads if name in WORKLOADS}
     others = (name for name, work in WORKLOADS.items() if work.machine in machines)
     return tuple(dict.fromkeys((*abilities.workloads, *others)))
-
-
-def parse_explicit(explicit: Mapping[str, str], options: Sequence[OptionSpec]) -> dict[str, Any]:
-    """Read the texts of `-o key=value` by the options' types. Raises BadInput."""
-    by_name = {option.name: option for option in options}
-    unknown = [name for name in explicit if name not in by_name]
-    if unknown:
-        raise BadInput(f"option {unknown[0]!r}", one_of(sorted(by_name)), f"-o {unknown[0]}={explicit[unknown[0]]}")
-    return {name: _parse(text, by_name[name]) for name, text in explicit.items()}
-
-
-def _parse(text: str, option: OptionSpec) -> Any:
-    where = f"-o {option.name}={text}"
-    try:
-        value = _PARSERS[option.type](text)
-    except (KeyError, ValueError):
-        raise BadInput(repr(text), _expected(option), where) from None
-    if option.words and value not in option.words:
-        raise BadInput(repr(text), _expected(option), where)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = option.minimum, option.maximum
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise BadInput(text, _expected(option), where)
-    return value
-
-
-def _expected(option: OptionSpec) -> str:
-    if option.words:
-        return one_of(option.words)
-    unit = f" in {option.unit}" if option.unit else ""
-    low = f" from {option.minimum:g}" if option.minimum is not None else ""
-    high = f" to {option.maximum:g}" if option.maximum is not None else ""
-    return f"{option.type}{unit}{low}{high}"
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError(text)
-
-
-_PARSERS: Final[dict[str, Any]] = {"int": int, "decimal": float, "bool": _boolean, "word": str}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from checkers.history import MalformedHistory
 from harness.errors import BadInput, InternalError
+from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.systems.binding import Binding
 from harness.systems.versions import systems
 
 from . import runner
-from .outcome import Outcome
 
 
 def execute(

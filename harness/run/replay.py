@@ -19,10 +19,10 @@ from checkers.trace import as_event
 from harness.archive.find import StoredRun, read_history
 from harness.archive.layout import read_trace
 from harness.archive.provenance import Provenance, provenance
+from harness.outcome import Outcome
 from harness.systems.binding import Binding
 
 from .execution import execute
-from .outcome import Outcome
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

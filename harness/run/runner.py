@@ -20,6 +20,7 @@ from checkers.raft.liveness import Bound, Standing
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.faults.fault import OUTCOMES
+from harness.outcome import JudgedAnomaly, Outcome
 from harness.plans.classify import Classification, classify
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
@@ -30,7 +31,6 @@ from harness.systems.versions import systems
 
 from . import gates as gate
 from .interpreter import Thread
-from .outcome import JudgedAnomaly, Outcome
 
 _LOOK_NS: Final = 20_000_000
 """How often, after the heal, the runner looks whether the run is over."""

@@ -25,11 +25,11 @@ from harness.archive.document import run_document
 from harness.archive.layout import encode_trace, write_run
 from harness.archive.provenance import provenance
 from harness.errors import Exit
+from harness.options import OptionSpec
 from harness.plans.plan import Plan, decode
 from harness.run.drawing import Abilities, Drawing, abilities_of
 from harness.run.execution import execute
 from harness.systems.binding import Binding
-from harness.systems.system import OptionSpec
 from harness.systems.versions import systems
 
 from .executors import Pool, default_jobs

@@ -247,9 +247,8 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
 
 
 def _explain(error: Exception) -> tuple[str, Any]:
-    if all(hasattr(error, name) for name in ("found", "expected", "where")):
-        parts: Any = error
-        return "refused", (str(parts.found), str(parts.expected), str(parts.where))
+    if isinstance(error, BadInput):
+        return "refused", (error.found, error.expected, error.where)
     return "failed", "".join(traceback.format_exception(error))
 
 

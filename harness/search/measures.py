@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from checkers import History
-from harness.run.outcome import Outcome
+from harness.outcome import Outcome
 
 from .statistics import binomial_p, median, quantile
 

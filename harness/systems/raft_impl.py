@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.options import OptionSpec
 from harness.plans.plan import Actor, Group
 
-from .system import Completion, DurableReader, OptionSpec, Refusal, SystemClient, SystemServer
+from .system import Completion, DurableReader, Refusal, SystemClient, SystemServer
 
 WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "list-append", "lock")
 

@@ -6,26 +6,13 @@ Its code part may come from any git ref: the loader gives it the package to use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from harness.options import OptionSpec
 from harness.plans.plan import Actor, Group
-
-
-class OptionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One option of a system. `neutral` is the value under which code that lacks the option behaves."""
-
-    name: str
-    type: str
-    default: Any
-    neutral: Any
-    words: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    unit: str = ""
-    help: str = ""
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -143,6 +130,3 @@ class System(Protocol):
     async def prepare_disk(self, disk: Any, group: str, *, term: int, vote: str | None, terms: Sequence[int]) -> None:
         """Write a given log and hard state to a disk, as a server would have. Awaits nothing but the disk."""
         ...
-
-
-SystemFactory = Callable[[], System]

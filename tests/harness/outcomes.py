@@ -7,8 +7,8 @@ from typing import Any
 from checkers.history import Op
 from checkers.trace import Row
 from checkers.verdict import Validity, Verdict
+from harness.outcome import JudgedAnomaly, Outcome
 from harness.plans import plan as plans
-from harness.run.outcome import JudgedAnomaly, Outcome
 
 MS = 1_000_000
 

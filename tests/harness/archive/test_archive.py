@@ -14,7 +14,6 @@ from harness.archive import find, layout, migrations
 from harness.archive.index import FILE, Index
 from harness.archive.provenance import Provenance, provenance
 from harness.errors import BadInput
-from harness.plans.plan import BadPlan
 from tests.harness.outcomes import make_history, make_outcome, make_plan, make_rows
 
 HERE = Provenance(harness="a", python="CPython 3.11", trio="0.35")
@@ -234,7 +233,7 @@ def test_a_name_that_fits_no_run_or_several_is_bad_input(tmp_path: Path) -> None
 def test_a_damaged_plan_is_one_line(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(damage)
 
-    with pytest.raises(BadPlan) as caught:
+    with pytest.raises(BadInput) as caught:
         find.find(str(tmp_path / "plan.json"), tmp_path)
 
     assert "\n" not in str(caught.value)

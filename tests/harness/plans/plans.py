@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.fault import Fault
+from harness.options import OptionSpec
 from harness.plans.draw import draw
 from harness.plans.plan import (
     Actor,
@@ -20,7 +21,6 @@ from harness.plans.plan import (
     Plan,
     Schedule,
 )
-from harness.systems.system import OptionSpec
 
 SECOND = 1_000_000_000
 NODES = ("n1", "n2", "n3", "n4", "n5")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness.plans.plan import FORMAT, BadPlan, decode, load
+from harness.errors import BadInput
+from harness.plans.plan import FORMAT, decode, load
 
 STORED = sorted((Path(__file__).parents[2] / "regressions").glob("*.json"))
 
@@ -96,18 +97,18 @@ def test_the_handling_delays_of_format_1_are_processing_delays() -> None:
 
 
 def test_a_plan_of_a_newer_format_is_refused() -> None:
-    with pytest.raises(BadPlan, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
+    with pytest.raises(BadInput, match=rf"format {FORMAT + 1}; expected .* 1 to {FORMAT}"):
         decoded({**stored(), "format": FORMAT + 1})
 
 
 @pytest.mark.parametrize("number", [0, -1])
 def test_a_plan_of_a_format_that_never_was_is_refused(number: int) -> None:
-    with pytest.raises(BadPlan, match=f"format {number}"):
+    with pytest.raises(BadInput, match=f"format {number}"):
         decoded({**stored(), "format": number})
 
 
 @pytest.mark.parametrize("field", ["actors", "programs", "phases", "faults", "links", "schedule", "drawn"])
 @pytest.mark.parametrize("damage", [None, 3, "text", [1], {"x": 1}])
 def test_a_damaged_plan_of_an_older_format_is_refused_by_name_and_not_with_a_traceback(field: str, damage: Any) -> None:
-    with pytest.raises(BadPlan, match=rf"\$\.{field}|missing required field"):
+    with pytest.raises(BadInput, match=rf"\$\.{field}|missing required field"):
         decoded({**stored(), field: damage})

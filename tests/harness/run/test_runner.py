@@ -12,8 +12,8 @@ from harness.faults.clocks import ClockStep
 from harness.faults.crashes import Crash
 from harness.faults.leadership import ForcedElection
 from harness.faults.packets import Loss
+from harness.outcome import JudgedAnomaly
 from harness.plans.plan import Check, Gates, Plan
-from harness.run.outcome import JudgedAnomaly
 from harness.run.runner import primary
 from harness.systems.system import Completion
 from tests.harness.run.scripted import ScriptedSystem, op, plan, run

@@ -10,12 +10,12 @@ from checkers.verdict import Validity
 from harness.archive.document import run_document
 from harness.archive.provenance import Provenance
 from harness.errors import Exit
+from harness.options import OptionSpec
 from harness.run.drawing import Abilities, Drawing
 from harness.search import compare
 from harness.search.compare import Comparison, Pair
 from harness.search.measures import measure
 from harness.systems.binding import Binding, Code
-from harness.systems.system import OptionSpec
 from tests.harness.outcomes import make_outcome, make_plan
 
 STALE, ELECTION = "linearizability/nonlinearizable/register/read", "raft/election-safety"

@@ -13,6 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from harness.faults.fault import Fault
+from harness.options import OptionSpec
 from harness.plans.plan import (
     Actor,
     Check,
@@ -31,7 +32,7 @@ from harness.plans.plan import (
     Schedule,
 )
 from harness.run.runner import Simulation
-from harness.systems.system import Completion, OptionSpec
+from harness.systems.system import Completion
 
 MS = 1_000_000
 TICK_NS = 20 * MS
