@@ -47,7 +47,7 @@ def fingerprints(
 ) -> Iterator[dict[str, Any]]:
     """Draw and run plans (`workload:seed`) one after the other, and give what must not depend on the process."""
     from harness.run.drawing import Drawing, abilities_of
-    from harness.run.runner import run
+    from harness.run.runner import RunOptions, run
     from harness.systems.catalog import bind
     from harness.systems.checkouts import Checkouts
     from harness.systems.versions import systems
@@ -60,7 +60,7 @@ def fingerprints(
             drawing = Drawing(workload=workload, profile=profile, duration_ns=duration_ns)
             plan = drawing.plan(int(seed), abilities)
             try:
-                outcome = run(plan, binding, fast=fast, keep_rows=rows is not None)
+                outcome = run(plan, binding, RunOptions(keep_rows=rows is not None), fast=fast)
             except Exception as error:  # a finding of its own; here it counts that it is the same everywhere
                 yield {"plan": name, "plan_sha256": plan.sha256, "error": f"{type(error).__name__}: {error}"}
                 continue

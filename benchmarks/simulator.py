@@ -84,7 +84,7 @@ from harness.plans.plan import (
     Program,
     Schedule,
 )
-from harness.run.runner import Simulation
+from harness.run.runner import RunOptions, Simulation
 from harness.sim.kernel.draws import Counter
 from harness.systems.catalog import bind
 from harness.systems.checkouts import Checkouts
@@ -190,10 +190,10 @@ def measure(plans: Iterable[Plan], system: System, *, check: bool = False) -> di
     speeds, seeds, wall, passes, pops, delivered, ops = [], 0, 0.0, 0, 0, 0, 0
     for plan in plans:
         began = time.perf_counter()
-        simulation = Simulation(plan, {"default": system})
+        simulation = Simulation(plan, {"default": system}, RunOptions(gates=False))
         simulation.run()
         if check:
-            simulation.judge(gates=False, liveness=False)
+            simulation.judge()
         took = time.perf_counter() - began
         world = simulation.world
         seeds, wall = seeds + 1, wall + took

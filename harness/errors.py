@@ -27,6 +27,11 @@ class Exit(enum.IntEnum):
     BAD_INPUT = 254
     INTERNAL = 255
 
+    @classmethod
+    def of(cls, validity: str) -> Exit:
+        """The exit code of a verdict: valid, invalid or unknown."""
+        return cls[validity.upper()]
+
 
 class HarnessError(Exception):
     """Anything that stops the harness itself."""

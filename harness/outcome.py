@@ -1,4 +1,4 @@
-"""The outcome of a run: plan, binding, what happened, and what it means."""
+"""The outcome of a run: the plan, what happened, and what it means."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import msgspec
 
 from checkers.history import Op
 from checkers.trace import Row
-from checkers.verdict import Verdict
+from checkers.verdict import Anomaly, Verdict
+from harness.errors import Exit
 from harness.plans.plan import Plan
+from harness.systems.binding import RecordedBinding
 
 
 class JudgedAnomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """An anomaly with its place in the class of the plan: `allowed` when the broken assumption explains it."""
+    """An anomaly with its place in the class of the plan: `allowed` when the broken assumption explains it.
+
+    `evidence` is absent from what `run --json` prints; `verdict.json` and `check --json` have it.
+    """
 
     kind: str
     signature: str
@@ -21,14 +26,57 @@ class JudgedAnomaly(msgspec.Struct, frozen=True, kw_only=True):
     index: int | None
     allowed: bool
     message: str = ""
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+def judged(anomaly: Anomaly, *, allowed: bool) -> JudgedAnomaly:
+    """Give an anomaly of a checker its place."""
+    return JudgedAnomaly(
+        kind=anomaly.kind,
+        signature=anomaly.signature,
+        checker=anomaly.checker,
+        index=anomaly.index,
+        allowed=allowed,
+        message=anomaly.message,
+        evidence=anomaly.evidence,
+    )
+
+
+class OpCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Completed operations by how they ended."""
+
+    ok: int = 0
+    fail: int = 0
+    info: int = 0
+
+
+class FaultCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Faults of the plan by what became of them."""
+
+    planned: int = 0
+    effective: int = 0
+    no_target: int = 0
+    no_effect: int = 0
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Figures of one run. `state` is what each node said of itself when a run was stopped early."""
+
+    events: int
+    passes: int
+    delivered: int
+    rows: int
+    elections: int
+    messages_per_op: float | None
+    converged_ms: float | None
+    violations: dict[str, int]
+    state: dict[str, Any] = {}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one run left. `rows` is None when the trace was not kept; a replay makes it again."""
 
     plan: Plan
-    binding: dict[str, Any]
     plan_sha256: str
     fingerprint: str
     history_sha256: str
@@ -38,21 +86,22 @@ class Outcome(msgspec.Struct, kw_only=True):
     plan_class: str
     anomalies: tuple[JudgedAnomaly, ...]
     primary: str | None
-    ops: dict[str, int]
-    faults: dict[str, int]
+    ops: OpCounts
+    faults: FaultCounts
     fault_outcomes: dict[str, str]
     messages: int
     simulated_ns: int
-    wall_seconds: float
-    check_seconds: float
     recovery_ms: float | None
     resolved_options: dict[str, Any]
-    code_digest: str
     marks: dict[str, int]
-    metrics: dict[str, Any]
+    metrics: Metrics
     stopped: str
+    binding: RecordedBinding = RecordedBinding(codes={})
+    code_digest: str = ""
+    wall_seconds: float = 0.0
+    check_seconds: float = 0.0
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> Exit:
         """0 valid, 1 invalid, 2 unknown."""
-        return {"valid": 0, "invalid": 1, "unknown": 2}[self.verdict.validity]
+        return Exit.of(self.verdict.validity)

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from harness.errors import BadInput
 from harness.plans import plan as plans
+from harness.record import RunRecord
 
+from .documents import read_record
 from .layout import HISTORY, LATEST, PLAN, VERDICT
 
 
 class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run folder, read. `document` is None for a lone plan file, which never ran here."""
+    """A run folder, read. `record` is None for a lone plan file, which never ran here."""
 
     plan: plans.Plan
     run: str | None
     folder: Path | None
-    document: dict[str, Any] | None
+    record: RunRecord | None
 
 
 def find(text: str, results: Path) -> StoredRun:
     """Read the run or plan file that a person named. Raises BadInput."""
     path = Path(text)
     if path.is_file():
-        return StoredRun(plan=_load(path), run=None, folder=None, document=None)
+        return StoredRun(plan=_load(path), run=None, folder=None, record=None)
     folder = _folder(text, results)
-    document = _document(folder / VERDICT)
-    return StoredRun(plan=_load(folder / PLAN), run=folder.resolve().name, folder=folder, document=document)
+    record = _record(folder / VERDICT)
+    return StoredRun(plan=_load(folder / PLAN), run=folder.resolve().name, folder=folder, record=record)
 
 
 def read_history(folder: Path) -> bytes:
@@ -57,11 +58,11 @@ def _load(path: Path) -> plans.Plan:
     return plans.decode(_read(path), str(path))
 
 
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(_read(path), type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise BadInput(f"a damaged file ({error})", "the document of a run", str(path)) from None
+def _record(path: Path) -> RunRecord:
+    record = read_record(_read(path), str(path))
+    if not isinstance(record, RunRecord):
+        raise BadInput("the record of an internal error", "the record of a run", str(path))
+    return record
 
 
 def _read(path: Path) -> bytes:

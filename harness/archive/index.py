@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from harness.errors import BadInput
+from harness.record import Record, RunRecord
 
+from .documents import encode, read_record
 from .migrations import migrate
 
 FILE: Final = "foreshock.db"
@@ -46,7 +48,7 @@ _COLUMNS: Final = [
 
 
 class IndexedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the index. `document` is what `run --json` printed."""
+    """One row of the index. `document` is what `run --json` printed, as text: most questions need the columns only."""
 
     number: int
     run: str | None
@@ -61,18 +63,22 @@ class IndexedRun(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     signature: str | None
     allowed: bool
-    document: dict[str, Any]
+    document: str
+
+    def record(self) -> Record:
+        """Read the document. Raises BadInput."""
+        return read_record(self.document, f"row {self.number} of {FILE}")
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution of a suite."""
+    """One execution of a suite. `settings` and `summary` are JSON, whose types belong to `harness.search.campaign`."""
 
     id: str
     started: str
     finished: str | None
     suite: str
-    settings: dict[str, Any]
-    summary: dict[str, Any] | None
+    settings: str
+    summary: str | None
 
 
 class Index:
@@ -100,28 +106,27 @@ class Index:
     ) -> None:
         self._db.close()
 
-    def record(self, document: Mapping[str, Any], *, campaign: str | None = None, cell: int | None = None) -> None:
-        """Add a run by its document (or the document of a run that ended in an internal error)."""
-        anomalies = document.get("anomalies", ())
-        codes = document.get("binding", {}).get("codes", {})
+    def add(self, record: Record, *, campaign: str | None = None, cell: int | None = None) -> None:
+        """Add a run by its record."""
+        ran = record if isinstance(record, RunRecord) else None
         row = {
-            "run": document.get("run"),
-            "path": document.get("path"),
+            "run": record.run,
+            "path": record.path,
             "recorded": utc_now(),
             "campaign": campaign,
             "cell": cell,
-            "seed": document["seed"],
-            "workload": document["workload"],
-            "profile": document["profile"],
-            "system": " ".join(code["spec"] for code in codes.values()),
-            "verdict": document["verdict"],
-            "class": document.get("class", ""),
-            "signature": document.get("primary"),
-            "allowed": bool(anomalies) and all(anomaly["allowed"] for anomaly in anomalies),
-            "plan_sha256": document.get("plan_sha256"),
-            "fingerprint": document.get("fingerprint"),
-            "code_digest": document.get("code_digest"),
-            "document": msgspec.json.encode(document, enc_hook=repr).decode(),
+            "seed": record.seed,
+            "workload": record.workload,
+            "profile": record.profile,
+            "system": record.binding.system,
+            "verdict": record.verdict,
+            "class": ran.plan_class if ran else "",
+            "signature": ran.primary if ran else None,
+            "allowed": bool(ran and ran.is_allowed),
+            "plan_sha256": ran and ran.plan_sha256,
+            "fingerprint": ran and ran.fingerprint,
+            "code_digest": record.code_digest,
+            "document": encode(record).decode(),
         }
         marks = ", ".join(f":{column}" for column in _COLUMNS)
         with self._errors():
@@ -173,22 +178,24 @@ class Index:
         with self._errors():
             self._db.executemany("DELETE FROM runs WHERE number = ?", [(run.number,) for run in runs])
 
-    def begin_campaign(self, id: str, suite: str, settings: Mapping[str, Any]) -> Campaign:
+    def begin_campaign(self, id: str, suite: str, settings: msgspec.Struct) -> Campaign:
         """Add a campaign that has begun."""
-        campaign = Campaign(id=id, started=utc_now(), finished=None, suite=suite, settings=dict(settings), summary=None)
+        campaign = Campaign(
+            id=id, started=utc_now(), finished=None, suite=suite, settings=encode(settings).decode(), summary=None
+        )
         with self._errors():
             self._db.execute(
                 "INSERT INTO campaigns (id, started, suite, settings) VALUES (?, ?, ?, ?)",
-                (id, campaign.started, suite, msgspec.json.encode(settings).decode()),
+                (id, campaign.started, suite, campaign.settings),
             )
         return campaign
 
-    def finish_campaign(self, id: str, summary: Mapping[str, Any]) -> None:
+    def finish_campaign(self, id: str, summary: msgspec.Struct) -> None:
         """Store what a campaign found; it is no longer resumable."""
         with self._errors():
             self._db.execute(
                 "UPDATE campaigns SET finished = ?, summary = ? WHERE id = ?",
-                (utc_now(), msgspec.json.encode(summary, enc_hook=repr).decode(), id),
+                (utc_now(), encode(summary).decode(), id),
             )
 
     def campaign(self, id: str) -> Campaign:
@@ -203,15 +210,13 @@ class Index:
             raise BadInput(
                 f"no campaign {id!r}", f"one of {', '.join(known)}" if known else "a finished suite", str(self.path)
             )
-        summary = None if row["summary"] is None else msgspec.json.decode(row["summary"])
-        settings = msgspec.json.decode(row["settings"])
         return Campaign(
             id=row["id"],
             started=row["started"],
             finished=row["finished"],
             suite=row["suite"],
-            settings=settings,
-            summary=summary,
+            settings=row["settings"],
+            summary=row["summary"],
         )
 
     @contextlib.contextmanager
@@ -232,4 +237,9 @@ def utc_now(*, ago_ns: int = 0) -> str:
 
 def _run(row: sqlite3.Row) -> IndexedRun:
     values = {name: row[name] for name in IndexedRun.__struct_fields__}
-    return IndexedRun(**{**values, "allowed": bool(row["allowed"]), "document": msgspec.json.decode(row["document"])})
+    return IndexedRun(
+        **{
+            **values,
+            "allowed": bool(row["allowed"]),
+        }
+    )

@@ -34,9 +34,12 @@ from checkers.trace import Row, as_event
 from harness.errors import BadInput
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
+from harness.record import RunRecord
 
-from .document import evidence_document, run_document
-from .provenance import Provenance
+from .documents import encode, run_record, with_evidence
+
+Event = dict[str, Any]
+"""A line of a history or trace, as JSON reads it."""
 
 PLAN: Final = "plan.json"
 HISTORY: Final = "history.jsonl"
@@ -57,8 +60,8 @@ def run_id(plan: Plan, now: datetime.datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{plan.drawn.workload}-s{plan.drawn.seed}-{plan.sha256[:4]}"
 
 
-def write_run(results: Path, outcome: Outcome, provenance: Provenance) -> dict[str, Any]:
-    """Write the folder of a run and point `latest` at it. Returns the run's document. Raises BadInput."""
+def write_run(results: Path, outcome: Outcome) -> RunRecord:
+    """Write the folder of a run and point `latest` at it. Returns the run's record. Raises BadInput."""
     with writable(results):
         temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=results))
         try:
@@ -67,20 +70,20 @@ def write_run(results: Path, outcome: Outcome, provenance: Provenance) -> dict[s
             if outcome.rows is not None:
                 _write_trace(temporary, outcome.rows)
             os.chmod(temporary, 0o755)  # mkdtemp makes it private; results are for others to read
-            return _name_and_place(results, temporary, outcome, provenance)
+            return _name_and_place(results, temporary, outcome)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
 
 
-def _name_and_place(results: Path, temporary: Path, outcome: Outcome, provenance: Provenance) -> dict[str, Any]:
+def _name_and_place(results: Path, temporary: Path, outcome: Outcome) -> RunRecord:
     """Rename to the first free name; two runs of one plan within a second get a counter."""
     stem = run_id(outcome.plan, datetime.datetime.now(datetime.UTC))
     for run in _candidates(stem):
         folder = results / run
-        document = run_document(outcome, run=run, path=str(folder), provenance=provenance)
-        stored = evidence_document(document, outcome)
-        (temporary / VERDICT).write_bytes(msgspec.json.format(msgspec.json.encode(stored, enc_hook=repr), indent=2))
+        record = run_record(outcome, run=run, path=str(folder))
+        stored = encode(with_evidence(record, outcome))
+        (temporary / VERDICT).write_bytes(msgspec.json.format(stored, indent=2))
         try:
             os.rename(temporary, folder)
         except OSError as error:
@@ -88,7 +91,7 @@ def _name_and_place(results: Path, temporary: Path, outcome: Outcome, provenance
                 continue
             raise
         _point_latest(results, run)
-        return document
+        return record
     raise AssertionError("an endless sequence of names ended")
 
 
@@ -113,7 +116,7 @@ def prepare(results: Path) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def read_trace(folder: Path) -> Iterator[dict[str, Any]] | None:
+def read_trace(folder: Path) -> Iterator[Event] | None:
     """Read the stored trace event by event; None when none was kept."""
     plain, compressed = folder / TRACE, folder / TRACE_COMPRESSED
     if plain.is_file():
@@ -149,8 +152,8 @@ def _write_trace(folder: Path, rows: list[Row]) -> None:
         (folder / TRACE_COMPRESSED).write_bytes(gzip.compress(data, compresslevel=3, mtime=0))
 
 
-def _lines(data: bytes) -> Iterator[dict[str, Any]]:
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
+def _lines(data: bytes) -> Iterator[Event]:
+    decode = msgspec.json.Decoder(Event).decode
     return (decode(line) for line in data.splitlines())
 
 

@@ -13,23 +13,10 @@ import platform
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from harness.loader import code_digest
+from harness.record import Provenance
 
 _OURS: Final = ("checkers", "harness", "workloads")
-
-
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Versions behind a run. `harness` digests the harness's own code, `python` and `trio` are version strings."""
-
-    harness: str
-    python: str
-    trio: str
-
-    def differences(self, other: Provenance) -> list[str]:
-        """Name what differs, in words for a report."""
-        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
 
 
 @functools.cache

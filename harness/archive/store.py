@@ -1,16 +1,15 @@
-"""The archive: run folders and index behind one door."""
+"""The archive: run folders and index in one object."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from harness.outcome import Outcome
+from harness.record import RunRecord
 
 from .index import Index
 from .layout import prepare, write_run
-from .provenance import provenance
 
 
 class Archive:
@@ -29,8 +28,8 @@ class Archive:
     ) -> None:
         self.index.__exit__(kind, error, traceback)
 
-    def keep(self, outcome: Outcome) -> dict[str, Any]:
-        """Write the folder of a run and its row. Returns the run's document."""
-        document = write_run(self.results, outcome, provenance())
-        self.index.record(document)
-        return document
+    def keep(self, outcome: Outcome) -> RunRecord:
+        """Write the folder of a run and its row. Returns the run's record."""
+        record = write_run(self.results, outcome)
+        self.index.add(record)
+        return record

@@ -5,21 +5,21 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import click
 import msgspec
 
+from checkers.verdict import Verdict
 from harness import quantities
 from harness.errors import BadInput, Exit, one_of
+from harness.outcome import JudgedAnomaly, judged
 
 from .arguments import json_option, quantity, typed
 from .printing import print_json
 from .run import print_verdict
-
-EXITS: Final = {"valid": Exit.VALID, "invalid": Exit.INVALID, "unknown": Exit.UNKNOWN}
 
 STANDARD_INPUT: Final = "standard input"
 
@@ -128,12 +128,12 @@ def command(
             else:
                 history = importers.load(file, format=form, lenient=lenient)
             verdict = checkers.check(history, model, consistency=consistency, initial=state, **options)
-    document = verdict_document(verdict, time.perf_counter() - began)
+    found = report(verdict, time.perf_counter() - began)
     if as_json:
-        print_json(document)
+        print_json(found)
     else:
-        _print(document, consistency)
-    return EXITS[verdict.validity]
+        _print(found, consistency)
+    return Exit.of(verdict.validity)
 
 
 def _refuse_beside(names: Iterable[str], option: str) -> None:
@@ -173,15 +173,15 @@ def _json(text: str | None) -> Any:
         raise BadInput(repr(text), 'JSON, such as 0, null or "a"', "--initial") from None
 
 
-def _print(document: dict[str, Any], consistency: str) -> None:
-    print_verdict(document)
+def _print(found: Report, consistency: str) -> None:
+    print_verdict(found)
     asked = "" if consistency == "linearizable" else f" for {consistency}"
-    by = f"checked{asked} by {document['engine']}, {document['seconds']} s"
-    click.echo(f"history   {document['ops']} ops of {document['model']}, {by}")
+    by = f"checked{asked} by {found.engine}, {found.seconds} s"
+    click.echo(f"history   {found.ops} ops of {found.model}, {by}")
     if consistency != "linearizable":
-        for name, value in document["details"].items():
+        for name, value in found.details.items():
             click.echo(f"measured  {name.replace('_', ' ')}: {_plain(value)}")
-    for note in document["notes"]:
+    for note in found.notes:
         click.echo(f"note      {note}")
 
 
@@ -202,29 +202,34 @@ def malformed_is_bad_input() -> Iterator[None]:
         raise BadInput(error.found, error.expected, error.where) from error
 
 
-def verdict_document(verdict: Any, seconds: float) -> dict[str, Any]:
-    """Describe a verdict, as `check --json` prints it."""
-    return {
-        "verdict": verdict.validity,
-        "model": verdict.model,
-        "ops": verdict.ops,
-        "engine": verdict.engine,
-        "anomalies": [
-            {
-                "kind": anomaly.kind,
-                "signature": anomaly.signature,
-                "checker": anomaly.checker,
-                "index": anomaly.index,
-                "allowed": False,
-                "message": anomaly.message,
-                "evidence": anomaly.evidence,
-            }
-            for anomaly in verdict.anomalies
-        ],
-        "seconds": round(seconds, 6),
-        "reason": verdict.reason,
-        "steps": verdict.steps,
-        "machine_dependent": verdict.machine_dependent,
-        "notes": list(verdict.notes),
-        "details": verdict.details,
-    }
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict on a history, as `check --json` prints it."""
+
+    verdict: str
+    model: str
+    ops: int
+    engine: str
+    anomalies: tuple[JudgedAnomaly, ...]
+    seconds: float
+    reason: str
+    steps: int
+    machine_dependent: bool
+    notes: tuple[str, ...]
+    details: dict[str, Any]
+
+
+def report(verdict: Verdict, seconds: float, allows: Callable[[str], bool] = lambda _: False) -> Report:
+    """Describe a verdict; `allows` says which signatures a broken assumption explains."""
+    return Report(
+        verdict=verdict.validity,
+        model=verdict.model,
+        ops=verdict.ops,
+        engine=verdict.engine,
+        anomalies=tuple(judged(anomaly, allowed=allows(anomaly.signature)) for anomaly in verdict.anomalies),
+        seconds=round(seconds, 6),
+        reason=verdict.reason,
+        steps=verdict.steps,
+        machine_dependent=verdict.machine_dependent,
+        notes=verdict.notes,
+        details=verdict.details,
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from harness import quantities
 from harness.errors import BadInput
 from harness.run.drawing import Drawing
+from harness.search.compare import ComparedPair, Comparison, Summary
+from harness.search.measures import Change
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import coloured, print_json, print_table, progress
@@ -49,7 +52,6 @@ def command(
     A version is a git ref, a folder that holds raft_impl, or path:DIR. Only raft_impl comes from it.
     """
     from harness.archive.store import Archive
-    from harness.search.compare import Comparison
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
@@ -70,51 +72,51 @@ def command(
     return comparison.exit_code()
 
 
-def _print_summary(summary: dict[str, Any]) -> None:
-    for side in ("a", "b"):
-        version = summary[side]
-        commit = f" (commit {version['commit'][:12]})" if version["commit"] else ""
-        click.echo(f"{side.upper()}         {version['spec']}{commit}")
-    pairs = len(summary["pairs"])
+def _print_summary(summary: Summary) -> None:
+    for side, version in (("A", summary.a), ("B", summary.b)):
+        commit = f" (commit {version.commit[:12]})" if version.commit else ""
+        click.echo(f"{side}         {version.spec}{commit}")
     click.echo(
-        f"pairs     {pairs} comparable, {summary['identical']} identical, {len(summary['incomparable'])} incomparable"
+        f"pairs     {len(summary.pairs)} comparable, {summary.identical} identical, "
+        f"{len(summary.incomparable)} incomparable"
     )
-    rows = [(*verdicts.split("/"), number) for verdicts, number in summary["verdicts"]["pairs"].items()]
+    rows = [(*verdicts.split("/"), number) for verdicts, number in summary.verdicts.pairs.items()]
     print_table(("A", "B", "pairs"), rows)
-    only = f"only B failed in {summary['worse']} pairs, only A in {summary['better']}"
-    click.echo(f"{only}: p = {summary['p_value']:.3g} (exact McNemar)")
-    _print_metrics(summary["metrics"])
-    for new in summary["new_signatures"]:
-        click.echo(f"\nnew in B: {coloured('invalid')} {new['signature']}, seed {new['seed']}")
-        for line in new["message"].splitlines():
+    only = f"only B failed in {summary.worse} pairs, only A in {summary.better}"
+    click.echo(f"{only}: p = {summary.p_value:.3g} (exact McNemar)")
+    _print_metrics(summary.metrics)
+    for new in summary.new_signatures:
+        click.echo(f"\nnew in B: {coloured('invalid')} {new.signature}, seed {new.seed}")
+        for line in new.message.splitlines():
             click.echo(f"    {line}".rstrip())
-        click.echo(f"    again: {new['reproduce']}")
-    for signature in summary["gone_signatures"]:
+        click.echo(f"    again: {new.reproduce}")
+    for signature in summary.gone_signatures:
         click.echo(f"no longer in B: {signature}")
-    for lacking in summary["incomparable"][:5]:
-        options = ", ".join(f"{name}={value}" for name, value in lacking["options"].items())
-        click.echo(f"incomparable: seed {lacking['seed']}, {lacking['side'].upper()} has no {options}")
-    _print_divergence(summary["pairs"])
+    for lacking in summary.incomparable[:5]:
+        options = ", ".join(f"{name}={value}" for name, value in lacking.options.items())
+        click.echo(f"incomparable: seed {lacking.seed}, {lacking.side.upper()} has no {options}")
+    _print_divergence(summary.pairs)
     words = {0: "nothing speaks against B", 1: "B is worse", 2: "undecided"}
-    click.echo(f"verdict   {words[summary['exit']]}")
+    click.echo(f"verdict   {words[summary.exit]}")
 
 
-def _print_metrics(metrics: dict[str, Any]) -> None:
+def _print_metrics(metrics: Mapping[str, Change]) -> None:
     click.echo()
     rows = [
-        (name, metric["a"], metric["b"], metric["better"], metric["worse"], float(f"{metric['p_value']:.2g}"))
+        (name, metric.a, metric.b, metric.better, metric.worse, float(f"{metric.p_value:.2g}"))
         for name, metric in metrics.items()
     ]
     print_table(("median of", "A", "B", "better", "worse", "p"), rows)
 
 
-def _print_divergence(pairs: list[dict[str, Any]]) -> None:
-    diverging = [pair for pair in pairs if pair["first_divergence"] is not None]
+def _print_divergence(pairs: Sequence[ComparedPair]) -> None:
+    diverging = [pair for pair in pairs if pair.first_divergence is not None]
     if not diverging:
         return
-    first = min(diverging, key=lambda pair: (pair["a"] == pair["b"], pair["seed"]))
-    where = first["first_divergence"]
-    click.echo(f"\nfirst divergence of seed {first['seed']}: index {where['index']}, {where['time_ns'] / 1e6:.3f} ms")
-    for side in ("a", "b"):
-        line = "(the run had ended)" if where[side] is None else msgspec.json.encode(where[side]).decode()
-        click.echo(f"    {side.upper()} {line}")
+    first = min(diverging, key=lambda pair: (pair.a == pair.b, pair.seed))
+    where = first.first_divergence
+    assert where is not None
+    click.echo(f"\nfirst divergence of seed {first.seed}: index {where.index}, {where.time_ns / 1e6:.3f} ms")
+    for side, event in (("A", where.a), ("B", where.b)):
+        line = "(the run had ended)" if event is None else msgspec.json.encode(event).decode()
+        click.echo(f"    {side} {line}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from harness.run.drawing import Drawing
+from harness.search.mutants import MutantReport
 
 from .arguments import drawing_options, jobs_option, json_option
 from .printing import print_json, print_table, progress
@@ -69,20 +70,20 @@ def command(
     return mutants.exit_code(reports)
 
 
-def _print(reports: list[dict[str, Any]]) -> None:
+def _print(reports: Sequence[MutantReport]) -> None:
     rows = [
         (
-            entry["name"],
-            "yes" if entry["found"] else "NO",
-            entry["seeds_tried"],
-            entry["workload"],
-            entry["signature"],
-            "" if entry["as_expected"] or not entry["found"] else f"expected {entry['expect']}",
-            round(entry["simulated_seconds"]),
-            round(entry["wall_seconds"], 1),
+            entry.name,
+            "yes" if entry.found else "NO",
+            entry.seeds_tried,
+            entry.workload,
+            entry.signature,
+            "" if entry.as_expected or not entry.found else f"expected {entry.expect}",
+            round(entry.simulated_seconds),
+            round(entry.wall_seconds, 1),
         )
         for entry in reports
     ]
     print_table(("mutant", "found", "seeds", "workload", "signature", "", "simulated s", "wall s"), rows)
-    found = sum(entry["found"] for entry in reports)
+    found = sum(entry.found for entry in reports)
     click.echo(f"{found} of {len(reports)} found")

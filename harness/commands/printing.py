@@ -21,8 +21,10 @@ PLAIN_PROGRESS_SECONDS: Final = 10
 _COLOURS: Final = {"valid": "green", "invalid": "red", "unknown": "yellow", "error": "magenta"}
 
 
-def print_json(document: Any) -> None:
-    """Print the one JSON document of a command."""
+def print_json(document: Any, **more: Any) -> None:
+    """Print the one JSON document of a command; `more` are fields that the command adds to a record."""
+    if more:
+        document = {**msgspec.to_builtins(document, enc_hook=repr, str_keys=True), **more}
     click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=repr), indent=2).decode())
 
 

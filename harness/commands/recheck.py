@@ -7,10 +7,20 @@ from pathlib import Path
 
 import click
 
+from harness.errors import BadInput, Exit
+
 from .arguments import json_option, results_option
-from .check import EXITS, malformed_is_bad_input, verdict_document
+from .check import Report, malformed_is_bad_input, report
 from .printing import coloured, print_json
 from .run import print_verdict
+
+
+class Recheck(Report, frozen=True, kw_only=True):
+    """A verdict on the history of a stored run, beside the signatures that were found when it ran."""
+
+    run: str | None
+    before: tuple[str, ...]
+    changed: bool
 
 
 @click.command("recheck")
@@ -24,29 +34,24 @@ def command(run: str, results: Path, as_json: bool) -> int:
     """
     import checkers
     from harness.archive.find import find, read_history
-    from harness.errors import BadInput
     from harness.plans.classify import classify
 
     stored = find(run, results)
-    if stored.folder is None or stored.document is None:
+    if stored.folder is None or stored.record is None:
         raise BadInput("a plan file", "a stored run, which has a history", run)
     began = time.perf_counter()
     limits = stored.plan.check
     with malformed_is_bad_input():
         history = checkers.History.from_jsonl(read_history(stored.folder), source=str(stored.folder / "history.jsonl"))
         verdict = checkers.check(history, limits.model, step_limit=limits.step_limit, state_limit=limits.state_limit)
-    document = verdict_document(verdict, time.perf_counter() - began)
     plan_class = classify(stored.plan)
-    for anomaly in document["anomalies"]:
-        anomaly["allowed"] = plan_class.allows(anomaly["signature"])
-    before = sorted(a["signature"] for a in stored.document["anomalies"] if a["checker"] == verdict.checker)
-    now = sorted(anomaly["signature"] for anomaly in document["anomalies"])
-    document = {"run": stored.run, "before": before, "changed": before != now, **document}
+    found = report(verdict, time.perf_counter() - began, plan_class.allows)
+    before = sorted(anomaly.signature for anomaly in stored.record.anomalies if anomaly.checker == verdict.checker)
+    changed = before != sorted(anomaly.signature for anomaly in found.anomalies)
     if as_json:
-        print_json(document)
+        values = {name: getattr(found, name) for name in Report.__struct_fields__}
+        print_json(Recheck(run=stored.run, before=tuple(before), changed=changed, **values))
     else:
-        print_verdict(document)
-        click.echo(
-            f"before    {', '.join(before) or coloured('valid')} ({'changed' if before != now else 'unchanged'})"
-        )
-    return EXITS[verdict.validity]
+        print_verdict(found)
+        click.echo(f"before    {', '.join(before) or coloured('valid')} ({'changed' if changed else 'unchanged'})")
+    return Exit.of(verdict.validity)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import click
 
 from harness.errors import BadInput
-from harness.faults.fault import OUTCOMES
+from harness.outcome import JudgedAnomaly
 from harness.quantities import SEED_MAX
+from harness.record import RunRecord
 from harness.run.drawing import Drawing, abilities_of
 
 from .arguments import drawing_options, json_option, results_option, typed
@@ -45,6 +46,7 @@ def command(
     from harness.plans import describe
     from harness.plans.plan import load
     from harness.run.execution import execute
+    from harness.run.runner import RunOptions
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
     from harness.systems.versions import systems
@@ -61,50 +63,62 @@ def command(
             for line in describe.lines(plan):
                 click.echo(line)
         where = "the drawn plan" if plan_file is None else str(plan_file)
-        outcome = execute(plan, binding, where=where, keep_rows=True, stop_at_first=stop_at_first)
-        document = archive.keep(outcome)
-    again = f"foreshock replay {document['run']}" if plan_file is not None or seed is None else drawing.command(seed)
+        outcome = execute(plan, binding, RunOptions(keep_rows=True, stop_at_first=stop_at_first), where=where)
+        record = archive.keep(outcome)
+    again = f"foreshock replay {record.run}" if plan_file is not None or seed is None else drawing.command(seed)
     if as_json:
-        print_json({**document, "reproduce": again})
+        print_json(record, reproduce=again)
     else:
-        print_outcome(document, again)
+        print_outcome(record, again)
     return outcome.exit_code
 
 
-def print_outcome(document: dict[str, Any], again: str) -> None:
+def print_outcome(record: RunRecord, again: str) -> None:
     """Print what a run means, for people."""
     click.echo()
-    print_verdict(document)
-    ops, faults = document["ops"], document["faults"]
-    click.echo(f"ops       {ops['ok']} ok, {ops['fail']} fail, {ops['info']} unknown; {document['messages']} messages")
-    if faults["planned"]:
-        bit = ", ".join(f"{faults[word.replace('-', '_')]} {word}" for word in OUTCOMES)
-        click.echo(f"faults    {faults['planned']} planned: {bit}")
-    if document["recovery_ms"] is not None:
-        click.echo(f"recovery  first ok op {document['recovery_ms']:.0f} ms after the heal")
-    simulated, wall = document["simulated_seconds"], document["wall_seconds"]
+    print_verdict(record, plan_class=record.plan_class)
+    ops, faults = record.ops, record.faults
+    click.echo(f"ops       {ops.ok} ok, {ops.fail} fail, {ops.info} unknown; {record.messages} messages")
+    if faults.planned:
+        bit = f"{faults.effective} effective, {faults.no_target} no-target, {faults.no_effect} no-effect"
+        click.echo(f"faults    {faults.planned} planned: {bit}")
+    if record.recovery_ms is not None:
+        click.echo(f"recovery  first ok op {record.recovery_ms:.0f} ms after the heal")
+    simulated, wall = record.simulated_seconds, record.wall_seconds
     click.echo(
         f"time      {simulated:.2f} s simulated in {wall:.2f} s ({simulated / max(wall, 1e-9):.0f} times real time)"
     )
-    click.echo(f"print     {document['fingerprint']}")
-    if document["path"] is not None:
-        click.echo(f"run       {document['path']}")
+    click.echo(f"print     {record.fingerprint}")
+    if record.path is not None:
+        click.echo(f"run       {record.path}")
     click.echo(f"again     {again}")
 
 
-def print_verdict(document: dict[str, Any]) -> None:
+class Judged(Protocol):
+    """What has a verdict: the record of a run, or the report on a history."""
+
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def anomalies(self) -> tuple[JudgedAnomaly, ...]: ...
+
+
+def print_verdict(judged: Judged, *, plan_class: str = "") -> None:
     """Print the verdict with every anomaly's counterexample."""
-    plan_class = f" ({document['class']} plan)" if document.get("class") else ""
-    click.echo(f"verdict   {coloured(document['verdict'])}{plan_class}")
-    if document["reason"]:
-        click.echo(f"          {document['reason']}")
-    for anomaly in document["anomalies"]:
-        allowed = ", allowed: a broken assumption of this plan explains it" if anomaly["allowed"] else ""
-        where = "" if anomaly["index"] is None else f" at index {anomaly['index']}"
-        click.echo(f"\n{coloured('invalid')}: {anomaly['signature']}{where}{allowed}")
-        for line in anomaly["message"].splitlines():
+    click.echo(f"verdict   {coloured(judged.verdict)}{f' ({plan_class} plan)' if plan_class else ''}")
+    if judged.reason:
+        click.echo(f"          {judged.reason}")
+    for anomaly in judged.anomalies:
+        allowed = ", allowed: a broken assumption of this plan explains it" if anomaly.allowed else ""
+        where = "" if anomaly.index is None else f" at index {anomaly.index}"
+        click.echo(f"\n{coloured('invalid')}: {anomaly.signature}{where}{allowed}")
+        for line in anomaly.message.splitlines():
             click.echo(f"    {line}".rstrip())
-    if document["anomalies"]:
+    if judged.anomalies:
         click.echo()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
@@ -13,6 +13,8 @@ import msgspec
 from harness import quantities
 from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
+from harness.search.campaign import Failure, Summary
+from harness.search.mutants import MutantReport
 from harness.search.suites import Suite
 from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts
@@ -88,8 +90,8 @@ def command(
         before = None if baseline is None else index.campaign(baseline)
         if resume is not None:
             stored = index.campaign(resume)
-            binding = catalog.bind(stored.settings["system"], checkouts)
-            settings = campaigns.settings_of(stored, binding)
+            binding = catalog.bind(campaigns.read_settings(stored).system, checkouts)
+            settings = campaigns.resumable(stored, binding)
             campaign = stored.id
         else:
             binding = catalog.bind(system, checkouts)
@@ -106,7 +108,7 @@ def command(
                 stop_at_first=stop_at_first,
             )
             campaign = campaigns.new_id(suite.name)
-            index.begin_campaign(campaign, suite.name, msgspec.to_builtins(settings))
+            index.begin_campaign(campaign, suite.name, settings)
         canary = _Canary(settings.suite, binding, checkouts) if settings.suite.canary is not None else None
         execution = campaigns.Execution(campaign, settings, binding, index, results, known=known.load(), jobs=jobs)
         if resume is not None:
@@ -122,21 +124,20 @@ def command(
         allowed_unknown = settings.suite.max_unknown if max_unknown is None else max_unknown
         exit_code = execution.tally.exit_code(allowed_unknown)
         sung = None if canary is None else canary.search(jobs)
-        if sung is not None and not sung["found"] and exit_code == Exit.VALID:
+        if sung is not None and not sung.found and exit_code == Exit.VALID:
             exit_code = Exit.UNKNOWN
-        summary = {
-            "campaign": campaign,
-            "suite": settings.suite.name,
-            "exit": int(exit_code),
-            **execution.tally.summary(),
-            "canary": sung,
-            "wall_seconds": round(time.monotonic() - began, 3),
-        }
-        if before is not None:
-            summary["baseline"] = campaigns.against_baseline(summary, before)
+        summary = campaigns.summary(
+            execution.tally.findings(),
+            campaign=campaign,
+            suite=settings.suite.name,
+            exit=exit_code,
+            wall_seconds=time.monotonic() - began,
+            canary=sung,
+            baseline=before,
+        )
         index.finish_campaign(campaign, summary)
         if junit is not None:
-            exports.write(junit, exports.junit(summary, index.runs(campaign=campaign)))
+            exports.write(junit, exports.junit(summary.suite, index.runs(campaign=campaign)))
         if markdown is not None:
             exports.write(markdown, exports.markdown(summary).encode())
     if as_json:
@@ -158,7 +159,7 @@ class _Canary:
         (code,) = binding.codes.values()
         self._binding = mutants.plant(self._mutant, code.path, checkouts)
 
-    def search(self, jobs: int | None) -> dict[str, Any]:
+    def search(self, jobs: int | None) -> MutantReport:
         """Let the suite's own cells search the bug."""
         from harness.search import mutants
 
@@ -190,55 +191,55 @@ def _range(seeds: range | None, count: int | None, default: int, time_budget: in
     return _FIRST_SEED, _FIRST_SEED + (count or default) - 1
 
 
-def _print_summary(summary: dict[str, Any]) -> None:
-    runs = summary["runs"]
+def _print_summary(summary: Summary) -> None:
+    runs = summary.runs
     click.echo("runs      " + ", ".join(f"{runs[word]} {coloured(word)}" for word in runs if runs[word]))
-    if summary["allowed"]:
-        click.echo(f"          {summary['allowed']} of the invalid ones are allowed: a broken assumption explains them")
-    wall = max(summary["wall_seconds"], 1e-9)
+    if summary.allowed:
+        click.echo(f"          {summary.allowed} of the invalid ones are allowed: a broken assumption explains them")
+    wall = max(summary.wall_seconds, 1e-9)
     total = sum(runs.values())
     click.echo(
-        f"time      {wall:.1f} s, {total / wall:.1f} seeds a second, {summary['simulated_seconds']:.0f} s simulated, "
-        f"{summary['simulated_seconds'] / wall:.0f} times real time"
+        f"time      {wall:.1f} s, {total / wall:.1f} seeds a second, {summary.simulated_seconds:.0f} s simulated, "
+        f"{summary.simulated_seconds / wall:.0f} times real time"
     )
-    if summary["canary"] is not None:
-        canary = summary["canary"]
-        outcome = f"found at seed {canary['seed']}" if canary["found"] else f"MISSED in {canary['seeds_tried']} seeds"
-        click.echo(f"canary    {canary['name']}: {outcome}")
-    if summary["marks_never_hit"]:
-        click.echo(f"never     {', '.join(summary['marks_never_hit'])}")
-    _print_failures(summary["failures"])
-    for unknown in summary["unknown"]:
-        click.echo(f"\nunknown, {unknown['runs']} runs: {unknown['reason']}\n    {unknown['reproduce']}")
-    for error in summary["errors"]:
-        click.echo(f"\ninternal error, seed {error['seed']}: {_last_line(error['error'])}\n    {error['reproduce']}")
-    if "baseline" in summary:
-        click.echo(f"\nsince {summary['baseline']['campaign']}:")
-        for word in ("new", "still", "fixed"):
-            for signature in summary["baseline"][word]:
+    if summary.canary is not None:
+        canary = summary.canary
+        outcome = f"found at seed {canary.seed}" if canary.found else f"MISSED in {canary.seeds_tried} seeds"
+        click.echo(f"canary    {canary.name}: {outcome}")
+    if summary.marks_never_hit:
+        click.echo(f"never     {', '.join(summary.marks_never_hit)}")
+    _print_failures(summary.failures)
+    for unknown in summary.unknown:
+        click.echo(f"\nunknown, {unknown.runs} runs: {unknown.reason}\n    {unknown.reproduce}")
+    for error in summary.errors:
+        click.echo(f"\ninternal error, seed {error.seed}: {_last_line(error.error)}\n    {error.reproduce}")
+    if summary.baseline is not msgspec.UNSET:
+        changes = summary.baseline
+        click.echo(f"\nsince {changes.campaign}:")
+        for word, signatures in (("new", changes.new), ("still", changes.still), ("fixed", changes.fixed)):
+            for signature in signatures:
                 click.echo(f"    {word:<6} {signature}")
 
 
-def _print_failures(failures: Sequence[dict[str, Any]]) -> None:
+def _print_failures(failures: Sequence[Failure]) -> None:
     if not failures:
         return
     click.echo()
     rows = [
-        (failure["signature"], failure["runs"], _status(failure), ", ".join(map(str, failure["seeds"])))
-        for failure in failures
+        (failure.signature, failure.runs, _status(failure), ", ".join(map(str, failure.seeds))) for failure in failures
     ]
     print_table(("signature", "runs", "", "seeds"), rows)
     for failure in failures:
-        click.echo(f"\n{failure['signature']} ({_status(failure)}), seed {failure['seed']}:")
-        for line in failure["message"].splitlines():
+        click.echo(f"\n{failure.signature} ({_status(failure)}), seed {failure.seed}:")
+        for line in failure.message.splitlines():
             click.echo(f"    {line}".rstrip())
-        click.echo(f"    again: {failure['reproduce']}")
+        click.echo(f"    again: {failure.reproduce}")
 
 
-def _status(failure: dict[str, Any]) -> str:
-    if failure["allowed"]:
+def _status(failure: Failure) -> str:
+    if failure.allowed:
         return "allowed"
-    return f"known: {failure['known']}" if failure["known"] else "failure"
+    return f"known: {failure.known}" if failure.known else "failure"
 
 
 def _last_line(text: str) -> str:

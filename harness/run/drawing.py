@@ -29,18 +29,25 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def abilities_of(systems: Iterable[System]) -> Abilities:
-    """What all of these versions can be asked together: any option of theirs, and what every one supports."""
-    listed = list(systems)
-    options: dict[str, OptionSpec] = {}
-    for system in listed:
-        for option in system.options:
-            options.setdefault(option.name, option)
+    """What all of these versions can be asked together."""
+    return together(
+        Abilities(workloads=system.workloads, fault_kinds=kinds_for(system.capabilities), options=system.options)
+        for system in systems
+    )
+
+
+def together(able: Iterable[Abilities]) -> Abilities:
+    """What every one supports, and any option of theirs; where several have an option, as the first describes it."""
+    listed = list(able)
+    specs: dict[str, OptionSpec] = {}
+    for one in listed:
+        for option in one.options:
+            specs.setdefault(option.name, option)
     first = listed[0]
-    kinds = [kinds_for(system.capabilities) for system in listed]
     return Abilities(
-        workloads=tuple(name for name in first.workloads if all(name in system.workloads for system in listed)),
-        fault_kinds=tuple(kind for kind in kinds[0] if all(kind in others for others in kinds)),
-        options=tuple(options.values()),
+        workloads=tuple(name for name in first.workloads if all(name in one.workloads for one in listed)),
+        fault_kinds=tuple(kind for kind in first.fault_kinds if all(kind in one.fault_kinds for one in listed)),
+        options=tuple(specs.values()),
     )
 
 

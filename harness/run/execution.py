@@ -13,20 +13,10 @@ from harness.plans.plan import Plan
 from harness.systems.binding import Binding
 from harness.systems.versions import systems
 
-from . import runner
+from .runner import WHOLE, RunOptions, run
 
 
-def execute(
-    plan: Plan,
-    binding: Binding,
-    *,
-    where: str = "the plan",
-    keep_rows: bool = False,
-    stop_at_first: bool = False,
-    gates: bool = True,
-    until_ns: int | None = None,
-    until_index: int | None = None,
-) -> Outcome:
+def execute(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, where: str = "the plan") -> Outcome:
     """Run a plan. Raises BadInput for a plan that this code cannot run, InternalError for a bug of ours."""
     bound = systems(binding)
     unbound = sorted({actor.code for actor in plan.actors.values()} - set(bound))
@@ -39,14 +29,6 @@ def execute(
             code = binding.codes[label].spec
             raise BadInput(" ".join(str(error).split()), f"options that {code} understands", where) from error
     try:
-        return runner.run(
-            plan,
-            binding,
-            keep_rows=keep_rows,
-            stop_at_first=stop_at_first,
-            gates=gates,
-            until_ns=until_ns,
-            until_index=until_index,
-        )
+        return run(plan, binding, options)
     except MalformedHistory as error:
         raise InternalError(f"the recorder wrote a malformed history: {error}") from error

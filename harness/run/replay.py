@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import Any
+from typing import Final
 
 import msgspec
 
 from checkers.history import encode_op
 from checkers.trace import as_event
 from harness.archive.find import StoredRun, read_history
-from harness.archive.layout import read_trace
-from harness.archive.provenance import Provenance, provenance
+from harness.archive.layout import Event, read_trace
+from harness.archive.provenance import provenance
 from harness.outcome import Outcome
+from harness.record import RunRecord
 from harness.systems.binding import Binding
 
 from .execution import execute
+from .runner import RunOptions
+
+KEPT: Final = RunOptions(keep_rows=True)
+"""A whole run with its trace, so that the first difference can be found in it."""
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +36,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
     index: int
     time_ns: int
-    before: dict[str, Any] | None
-    now: dict[str, Any] | None
+    before: Event | None
+    now: Event | None
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,22 +57,22 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
         return self.identical is False and not self.differs
 
 
-def replay(stored: StoredRun, binding: Binding, *, stop_at_first: bool = False) -> Replayed:
+def replay(stored: StoredRun, binding: Binding, options: RunOptions = KEPT) -> Replayed:
     """Run a stored plan again and compare it with what was stored."""
     where = str(stored.folder or "the plan file")
-    outcome = execute(stored.plan, binding, where=where, keep_rows=True, stop_at_first=stop_at_first)
-    if stored.document is None:
+    outcome = execute(stored.plan, binding, options, where=where)
+    if stored.record is None:
         return Replayed(outcome=outcome, identical=None, differs=[], first_difference=None)
-    identical = outcome.fingerprint == stored.document["fingerprint"]
+    identical = outcome.fingerprint == stored.record.fingerprint
     return Replayed(
         outcome=outcome,
         identical=identical,
-        differs=_differs(stored.document, binding),
+        differs=_differs(stored.record, binding),
         first_difference=None if identical else _first_difference(stored, outcome),
     )
 
 
-def first_difference(stream: str, before: Iterable[dict[str, Any]], now: Iterable[dict[str, Any]]) -> Difference | None:
+def first_difference(stream: str, before: Iterable[Event], now: Iterable[Event]) -> Difference | None:
     """Lay two streams of events side by side; None when they are equal."""
     for old, new in zip_longest(before, now):
         if old != new:
@@ -77,16 +82,16 @@ def first_difference(stream: str, before: Iterable[dict[str, Any]], now: Iterabl
     return None
 
 
-def trace_events(outcome: Outcome) -> Iterator[dict[str, Any]]:
+def trace_events(outcome: Outcome) -> Iterator[Event]:
     """Give the trace of an outcome as its stored lines read: JSON values only."""
-    encode, decode = msgspec.json.encode, msgspec.json.Decoder(dict[str, Any]).decode
+    encode, decode = msgspec.json.encode, msgspec.json.Decoder(Event).decode
     for index, row in enumerate(outcome.rows or ()):
         yield decode(encode(as_event(index, row)))
 
 
-def history_events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+def history_events(lines: Iterable[bytes]) -> Iterator[Event]:
     """Give the lines of a history as JSON values."""
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    decode = msgspec.json.Decoder(Event).decode
     return (decode(line) for line in lines if line.strip())
 
 
@@ -101,7 +106,6 @@ def _first_difference(stored: StoredRun, outcome: Outcome) -> Difference | None:
     return first_difference("history", history_events(read_history(stored.folder).splitlines()), now)
 
 
-def _differs(document: dict[str, Any], binding: Binding) -> list[str]:
-    before = msgspec.convert(document["provenance"], Provenance)
-    code = [] if document["code_digest"] == binding.code_digest else ["code"]
-    return code + before.differences(provenance())
+def _differs(record: RunRecord, binding: Binding) -> list[str]:
+    code = [] if record.code_digest == binding.code_digest else ["code"]
+    return code + record.provenance.differences(provenance())

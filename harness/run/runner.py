@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from checkers import History, check
 from checkers.raft.liveness import Bound, Standing
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
-from harness.faults.fault import OUTCOMES
-from harness.outcome import JudgedAnomaly, Outcome
+from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome, judged
 from harness.plans.classify import Classification, classify
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
@@ -36,61 +37,69 @@ _LOOK_NS: Final = 20_000_000
 """How often, after the heal, the runner looks whether the run is over."""
 
 
-def run(
-    plan: Plan,
-    binding: Binding,
-    *,
-    keep_rows: bool = False,
-    stop_at_first: bool = False,
-    gates: bool = True,
-    until_ns: int | None = None,
-    until_index: int | None = None,
-    fast: bool = True,
-) -> Outcome:
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run is made and judged. None of it changes what happens up to the instant at which the run ends."""
+
+    keep_rows: bool = False
+    stop_at_first: bool = False
+    """End at the first broken invariant."""
+    gates: bool = True
+    until_ns: int | None = None
+    until_index: int | None = None
+    """Stop at this instant, or soon after this index of the trace, and keep the state of every node."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the run stops early: gates and liveness say nothing about a part of a run."""
+        return self.until_ns is not None or self.until_index is not None
+
+
+WHOLE: Final = RunOptions()
+"""A run to its end, judged in every respect, without its trace."""
+
+
+def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, fast: bool = True) -> Outcome:
     """Run a plan in the simulated world and judge it. Raises ValueError for options that the code does not know."""
     began = time.perf_counter()
-    simulation = Simulation(plan, systems(binding), keep_rows=keep_rows, stop_at_first=stop_at_first, fast=fast)
-    simulation.run(until_ns=until_ns, until_index=until_index)
+    simulation = Simulation(plan, systems(binding), options, fast=fast)
+    simulation.run()
     ran = time.perf_counter()
-    partial = until_ns is not None or until_index is not None
-    outcome = simulation.judge(gates=gates and not partial, liveness=not partial)
-    outcome.binding = binding.recorded()
-    outcome.code_digest = binding.code_digest
-    outcome.check_seconds = time.perf_counter() - ran
-    outcome.wall_seconds = time.perf_counter() - began
-    return outcome
+    outcome = simulation.judge()
+    ended = time.perf_counter()
+    return msgspec.structs.replace(
+        outcome,
+        binding=binding.recorded(),
+        code_digest=binding.code_digest,
+        check_seconds=ended - ran,
+        wall_seconds=ended - began,
+    )
 
 
 class Simulation:
     """A world with its threads, run once."""
 
     def __init__(
-        self,
-        plan: Plan,
-        systems: Mapping[str, System],
-        *,
-        keep_rows: bool = False,
-        stop_at_first: bool = False,
-        fast: bool = True,
+        self, plan: Plan, systems: Mapping[str, System], options: RunOptions = WHOLE, *, fast: bool = True
     ) -> None:
         self.plan = plan
         self.systems = systems
         self.capabilities = frozenset(word for system in systems.values() for word in system.capabilities)
+        self.options = options
         self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
-        self.world = SimWorld(plan, systems, keep_rows=keep_rows, fast=fast, stop_at_first=stop_at_first)
+        self.world = SimWorld(
+            plan, systems, keep_rows=options.keep_rows, fast=fast, stop_at_first=options.stop_at_first
+        )
         self.threads: list[Thread] = []
         self.converged_ns: int | None = None
         self.classification: Classification = classify(plan)
-        self._until_index: int | None = None
         self._heal_index = 0
         self._state: dict[str, Any] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
         self._attach_programs()
 
-    def run(self, *, until_ns: int | None = None, until_index: int | None = None) -> None:
-        """Run to the end, or to an instant or an index of the trace."""
-        kernel, plan = self.world.kernel, self.plan
-        self._until_index = until_index
+    def run(self) -> None:
+        """Run to the end, or to where the options say."""
+        kernel, plan, until_ns = self.world.kernel, self.plan, self.options.until_ns
 
         def begin() -> None:
             self.world.nemesis.schedule()
@@ -98,7 +107,7 @@ class Simulation:
             kernel.exactly(plan.phases.horizon_ns, lambda _: kernel.stop("horizon"))
             if until_ns is not None:
                 kernel.exactly(until_ns, self._stop_until)
-            if until_index is not None:
+            if self.options.until_index is not None:
                 kernel.exactly(0, self._watch_index)
 
         self.world.run(begin)
@@ -190,17 +199,17 @@ class Simulation:
 
     def _watch_index(self, _: None) -> None:
         kernel = self.world.kernel
-        assert self._until_index is not None
-        if self.world.log.index > self._until_index:
+        assert self.options.until_index is not None
+        if self.world.log.index > self.options.until_index:
             self._stop_until(None)
         else:
             kernel.exactly(kernel.now + 100_000, self._watch_index)
 
     # -- afterwards -----------------------------------------------------------------------------------------------
 
-    def judge(self, *, gates: bool = True, liveness: bool = True) -> Outcome:
+    def judge(self) -> Outcome:
         """Check what happened, and say it."""
-        plan, world = self.plan, self.world
+        plan, world, options = self.plan, self.world, self.options
         fingerprint = world.log.close()
         world.invariants.finish(world.log.index)
         outcomes = world.nemesis.finish()
@@ -210,16 +219,18 @@ class Simulation:
             _verdict("raft", world.violations),
             _verdict("node", world.node_anomalies),
         ]
-        if liveness and plan.check.liveness and self.classification.plan_class == "tolerable":
+        if not options.is_partial and plan.check.liveness and self.classification.plan_class == "tolerable":
             verdicts.append(self._judge_liveness())
-        if gates:
+        if options.gates and not options.is_partial:
             verdicts.append(gate.judge(plan, history, outcomes, self.capabilities))
         verdict = merge(verdicts)
-        judged = tuple(self._judged(anomaly) for anomaly in verdict.anomalies)
+        anomalies = tuple(
+            judged(anomaly, allowed=self.classification.allows(anomaly.signature)) for anomaly in verdict.anomalies
+        )
+        bit = Counter(outcomes.values())
         ops = Counter(op.type for op in history if op.type != "invoke")
         return Outcome(
             plan=plan,
-            binding={},
             plan_sha256=plan.sha256,
             fingerprint=fingerprint,
             history_sha256=hashlib.sha256(history.to_jsonl()).hexdigest(),
@@ -227,21 +238,20 @@ class Simulation:
             rows=world.log.kept if world.log.kept_from == 0 else None,
             verdict=verdict,
             plan_class=self.classification.plan_class,
-            anomalies=judged,
-            primary=primary(judged),
-            ops={kind: ops[kind] for kind in ("ok", "fail", "info")},
-            faults={
-                "planned": len(outcomes),
-                **{word.replace("-", "_"): sum(1 for value in outcomes.values() if value == word) for word in OUTCOMES},
-            },
+            anomalies=anomalies,
+            primary=primary(anomalies),
+            ops=OpCounts(ok=ops["ok"], fail=ops["fail"], info=ops["info"]),
+            faults=FaultCounts(
+                planned=len(outcomes),
+                effective=bit["effective"],
+                no_target=bit["no-target"],
+                no_effect=bit["no-effect"],
+            ),
             fault_outcomes=outcomes,
             messages=world.network.messages,
             simulated_ns=world.kernel.now,
-            wall_seconds=0.0,
-            check_seconds=0.0,
             recovery_ms=self._recovery_ms(),
             resolved_options=self.resolved[next(iter(self.resolved))],
-            code_digest="",
             marks=dict(sorted(world.recorder.marks.items())),
             metrics=self._metrics(ops["ok"]),
             stopped=world.kernel.why,
@@ -269,36 +279,25 @@ class Simulation:
         resolved = self.resolved[next(iter(self.resolved))]
         return 2 * int(resolved.get("election_timeout_ms", 150)) * 1_000_000
 
-    def _judged(self, anomaly: Anomaly) -> JudgedAnomaly:
-        return JudgedAnomaly(
-            kind=anomaly.kind,
-            signature=anomaly.signature,
-            checker=anomaly.checker,
-            index=anomaly.index,
-            allowed=self.classification.allows(anomaly.signature),
-            message=anomaly.message,
-            evidence=anomaly.evidence,
-        )
-
     def _recovery_ms(self) -> float | None:
         """From the heal to the first ok completion of an op that began after it."""
         times = [t.first_ok_after_heal_ns for t in self.threads if t.first_ok_after_heal_ns is not None]
         return (min(times) - self.plan.phases.heal_ns) / 1e6 if times else None
 
-    def _metrics(self, ok: int) -> dict[str, Any]:
+    def _metrics(self, ok: int) -> Metrics:
         kernel, network = self.world.kernel, self.world.network
         counts = self.world.invariants.counts if self.world.violations else {}
-        return {
-            "events": kernel.pops,
-            "passes": kernel.passes,
-            "delivered": network.delivered,
-            "rows": self.world.log.base,
-            **({"state": self._state} if self._state else {}),
-            "elections": self.world.observer.elections,
-            "messages_per_op": round(network.messages / ok, 3) if ok else None,
-            "converged_ms": (self.converged_ns - self.plan.phases.heal_ns) / 1e6 if self.converged_ns else None,
-            "violations": {f"{g}/{kind}": n for (g, kind), n in sorted(counts.items())},
-        }
+        return Metrics(
+            events=kernel.pops,
+            passes=kernel.passes,
+            delivered=network.delivered,
+            rows=self.world.log.base,
+            elections=self.world.observer.elections,
+            messages_per_op=round(network.messages / ok, 3) if ok else None,
+            converged_ms=(self.converged_ns - self.plan.phases.heal_ns) / 1e6 if self.converged_ns else None,
+            violations={f"{group}/{kind}": number for (group, kind), number in sorted(counts.items())},
+            state=self._state,
+        )
 
 
 def primary(anomalies: tuple[JudgedAnomaly, ...]) -> str | None:

@@ -1,6 +1,6 @@
 """A campaign: one execution of a suite, and what it found.
 
-`Tally` takes the documents of runs one by one, in any order, and says at any time what they amount to: failures grouped
+`Tally` takes the records of runs one by one, in any order, and says at any time what they amount to: failures grouped
 by signature, each with a line that reproduces it; how many runs are unknown, and why; what a baseline saw. It holds no
 run in memory beyond those lines, so that a campaign may have a hundred thousand of them.
 
@@ -18,20 +18,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
+from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.sim.world import MARKS
 from harness.systems.binding import Binding
 from harness.systems.versions import systems
 
 from .executors import Pool
-from .jobs import PROVES_EVERY, Job, failure_signature, is_allowed, perform
+from .jobs import PROVES_EVERY, Job, perform
 from .known import Known
+from .mutants import MutantReport
 from .suites import Suite
 
 _SEEDS_SHOWN: Final = 10
@@ -61,15 +63,113 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.last is None else self.last - self.first + 1
 
 
-class _Group(msgspec.Struct):
-    """Failures of one signature."""
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """The failures of one signature, with the smallest seed as the example."""
 
     signature: str
-    runs: int = 0
-    allowed: bool = True
-    known: str | None = None
-    seeds: list[int] = []
-    example: dict[str, Any] = {}
+    runs: int
+    allowed: bool
+    known: str | None
+    seed: int
+    seeds: tuple[int, ...]
+    workload: str
+    profile: str
+    message: str
+    run: str | None
+    reproduce: str
+
+
+class Unclear(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs that are unknown for one reason."""
+
+    reason: str
+    runs: int
+    seeds: tuple[int, ...]
+    run: str | None
+    reproduce: str
+
+
+class RunError(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that ended in an internal error."""
+
+    seed: int
+    error: str
+    reproduce: str
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a number of runs amount to."""
+
+    runs: dict[str, int]
+    allowed: int
+    failures: tuple[Failure, ...]
+    unknown: tuple[Unclear, ...]
+    errors: tuple[RunError, ...]
+    simulated_seconds: float
+    run_seconds: float
+    messages: int
+    marks: dict[str, int]
+    marks_never_hit: tuple[str, ...]
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """Signatures that are new, still there and no longer seen since a finished campaign."""
+
+    campaign: str
+    new: tuple[str, ...]
+    still: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+
+class Summary(Findings, frozen=True, kw_only=True):
+    """What `suite --json` prints, and what a finished campaign keeps."""
+
+    campaign: str
+    suite: str
+    exit: int
+    canary: MutantReport | None
+    wall_seconds: float
+    baseline: Changes | msgspec.UnsetType = msgspec.UNSET
+
+
+def summary(
+    findings: Findings,
+    *,
+    campaign: str,
+    suite: str,
+    exit: int,
+    wall_seconds: float,
+    canary: MutantReport | None = None,
+    baseline: Campaign | None = None,
+) -> Summary:
+    """Say what a campaign found; with a baseline, also what has changed since."""
+    return Summary(
+        **{name: getattr(findings, name) for name in Findings.__struct_fields__},
+        campaign=campaign,
+        suite=suite,
+        exit=exit,
+        canary=canary,
+        wall_seconds=round(wall_seconds, 3),
+        baseline=msgspec.UNSET if baseline is None else against_baseline(findings, baseline),
+    )
+
+
+class _Group:
+    """Failures of one signature, while they are counted."""
+
+    def __init__(self, example: RunRecord) -> None:
+        self.example = example
+        self.allowed = True
+        self.known: str | None = None
+        self.seeds: list[int] = []
+
+    def add(self, record: RunRecord, known: str | None) -> None:
+        # One run that no entry covers is news, and so is its group.
+        self.known = known if not self.seeds or self.known is not None else None
+        self.allowed = self.allowed and record.is_allowed
+        self.seeds.append(record.seed)
+        if record.seed < self.example.seed:
+            self.example = record
 
 
 class Tally:
@@ -81,34 +181,30 @@ class Tally:
         self._possible_marks = frozenset(marks)
         self._known = known
         self._groups: dict[str, _Group] = {}
-        self._unknown: dict[str, list[dict[str, Any]]] = {}
-        self._errors: list[dict[str, Any]] = []
+        self._unknown: dict[str, list[RunRecord]] = {}
+        self._errors: list[RunError] = []
         self._marks: Counter[str] = Counter()
-        self._fault_kinds: Counter[str] = Counter()
         self.verdicts = {"valid": 0, "invalid": 0, "unknown": 0, "error": 0}
         self.allowed = 0
         self.simulated_seconds = 0.0
         self.run_seconds = 0.0
         self.messages = 0
 
-    def add(self, document: dict[str, Any]) -> None:
-        """Count one run by its document."""
-        verdict = document["verdict"]
-        self.verdicts[verdict] += 1
-        if verdict == "error":
-            self._errors.append(
-                {"seed": document["seed"], "error": document["error"], "reproduce": document["reproduce"]}
-            )
+    def add(self, record: Record) -> None:
+        """Count one run."""
+        self.verdicts[record.verdict] += 1
+        if isinstance(record, ErrorRecord):
+            self._errors.append(RunError(seed=record.seed, error=record.error, reproduce=record.reproduce))
             return
-        self.simulated_seconds += document["simulated_seconds"]
-        self.run_seconds += document["wall_seconds"]
-        self.messages += document["messages"]
-        self._marks.update(document["marks"])
-        if verdict == "invalid":
-            self._add_failure(document)
-        elif verdict == "unknown":
+        self.simulated_seconds += record.simulated_seconds
+        self.run_seconds += record.wall_seconds
+        self.messages += record.messages
+        self._marks.update(record.marks)
+        if record.verdict == "invalid":
+            self._add_failure(record)
+        elif record.verdict == "unknown":
             # Reasons that differ in their numbers only are one reason.
-            self._unknown.setdefault(re.sub(r"\d+", "N", document["reason"].split(";")[0]), []).append(document)
+            self._unknown.setdefault(re.sub(r"\d+", "N", record.reason.split(";")[0]), []).append(record)
 
     @property
     def total(self) -> int:
@@ -118,7 +214,7 @@ class Tally:
     @property
     def unexplained(self) -> int:
         """Runs whose failure is neither allowed nor known."""
-        return sum(group.runs for group in self._groups.values() if not group.allowed and group.known is None)
+        return sum(len(group.seeds) for group in self._groups.values() if not group.allowed and group.known is None)
 
     def exit_code(self, max_unknown: float) -> Exit:
         """Decide in the order that the contract fixes: violations, our own bugs, too little said."""
@@ -130,73 +226,58 @@ class Tally:
             return Exit.UNKNOWN
         return Exit.VALID
 
-    def summary(self) -> dict[str, Any]:
-        """Describe the runs so far, as `suite --json` prints it."""
-        return {
-            "runs": dict(self.verdicts),
-            "allowed": self.allowed,
-            "failures": [self._failure(group) for group in self._ordered()],
-            "unknown": [
-                self._unclear(sorted(documents, key=lambda document: int(document["seed"])))
-                for _, documents in sorted(self._unknown.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-            ],
-            "errors": self._errors,
-            "simulated_seconds": round(self.simulated_seconds, 3),
-            "run_seconds": round(self.run_seconds, 3),
-            "messages": self.messages,
-            "marks": dict(sorted(self._marks.items())),
-            "marks_never_hit": sorted(self._possible_marks - set(self._marks)),
-        }
-
-    def _add_failure(self, document: dict[str, Any]) -> None:
-        signature = failure_signature(document) or "unnamed"
-        allowed = is_allowed(document)
-        self.allowed += allowed
-        group = self._groups.setdefault(signature, _Group(signature=signature, seeds=[]))
-        group.runs += 1
-        group.allowed = group.allowed and allowed
-        known = [
-            entry.reason for entry in self._known if entry.covers(signature, document["workload"], document["profile"])
-        ]
-        # One run that no entry covers makes the whole group news.
-        group.known = (known[0] if known else None) if group.runs == 1 or group.known is not None else None
-        group.seeds.append(document["seed"])
-        if not group.example or document["seed"] < group.example["seed"]:
-            group.example = document
-
-    def _ordered(self) -> list[_Group]:
-        return sorted(
-            self._groups.values(), key=lambda group: (group.allowed, group.known is not None, group.signature)
+    def findings(self) -> Findings:
+        """Describe the runs so far."""
+        unknown = sorted(self._unknown.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        return Findings(
+            runs=dict(self.verdicts),
+            allowed=self.allowed,
+            failures=tuple(self._failure(signature, group) for signature, group in self._ordered()),
+            unknown=tuple(self._unclear(sorted(records, key=lambda record: record.seed)) for _, records in unknown),
+            errors=tuple(self._errors),
+            simulated_seconds=round(self.simulated_seconds, 3),
+            run_seconds=round(self.run_seconds, 3),
+            messages=self.messages,
+            marks=dict(sorted(self._marks.items())),
+            marks_never_hit=tuple(sorted(self._possible_marks - set(self._marks))),
         )
 
-    def _failure(self, group: _Group) -> dict[str, Any]:
+    def _add_failure(self, record: RunRecord) -> None:
+        signature = record.failure_signature or "unnamed"
+        self.allowed += record.is_allowed
+        known = [entry.reason for entry in self._known if entry.covers(signature, record.workload, record.profile)]
+        self._groups.setdefault(signature, _Group(record)).add(record, known[0] if known else None)
+
+    def _ordered(self) -> list[tuple[str, _Group]]:
+        return sorted(self._groups.items(), key=lambda item: (item[1].allowed, item[1].known is not None, item[0]))
+
+    def _failure(self, signature: str, group: _Group) -> Failure:
         example = group.example
-        anomalies = [anomaly for anomaly in example["anomalies"] if anomaly["signature"] == group.signature]
-        return {
-            "signature": group.signature,
-            "runs": group.runs,
-            "allowed": group.allowed,
-            "known": group.known,
-            "seed": example["seed"],
-            "seeds": sorted(group.seeds)[:_SEEDS_SHOWN],
-            "workload": example["workload"],
-            "profile": example["profile"],
-            "message": anomalies[0]["message"] if anomalies else "",
-            "run": example["run"],
-            "reproduce": self._command(example),
-        }
+        return Failure(
+            signature=signature,
+            runs=len(group.seeds),
+            allowed=group.allowed,
+            known=group.known,
+            seed=example.seed,
+            seeds=tuple(sorted(group.seeds)[:_SEEDS_SHOWN]),
+            workload=example.workload,
+            profile=example.profile,
+            message=example.message_of(signature),
+            run=example.run,
+            reproduce=self._command(example),
+        )
 
-    def _unclear(self, documents: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "reason": documents[0]["reason"],
-            "runs": len(documents),
-            "seeds": [document["seed"] for document in documents][:_SEEDS_SHOWN],
-            "run": documents[0]["run"],
-            "reproduce": self._command(documents[0]),
-        }
+    def _unclear(self, records: Sequence[RunRecord]) -> Unclear:
+        return Unclear(
+            reason=records[0].reason,
+            runs=len(records),
+            seeds=tuple(record.seed for record in records[:_SEEDS_SHOWN]),
+            run=records[0].run,
+            reproduce=self._command(records[0]),
+        )
 
-    def _command(self, document: dict[str, Any]) -> str:
-        return self._suite.cells[self._suite.cell_of(document["seed"])].command(document["seed"])
+    def _command(self, record: RunRecord) -> str:
+        return self._suite.cells[self._suite.cell_of(record.seed)].command(record.seed)
 
 
 class Execution:
@@ -223,14 +304,14 @@ class Execution:
         self._jobs = jobs
         self._done: set[int] = set()
         self._fingerprints: dict[int, str] = {}  # of seeds that are run twice, until the other one answers
-        self._waiting: list[tuple[dict[str, Any], int]] = []
+        self._waiting: list[tuple[Record, int]] = []
         self._flushed = time.monotonic()
 
     def resume(self) -> None:
         """Take over what the index already has of this campaign."""
         for run in self._index.runs(campaign=self.campaign):
             self._done.add(run.seed)
-            self.tally.add(run.document)
+            self.tally.add(run.record())
 
     def run(self, advance: Callable[[str], None]) -> None:
         """Run all seeds; call `advance` with a word on the state after each."""
@@ -240,9 +321,9 @@ class Execution:
                     if done.item.purpose == "prove":
                         self._prove(done.item, done.result, done.error)
                         continue
-                    document = done.result if done.result is not None else self._error(done.item, done.error)
-                    self.tally.add(document)
-                    self._keep(document, done.item.cell)
+                    record = done.result if done.result is not None else self._error(done.item, done.error)
+                    self.tally.add(record)
+                    self._keep(record, done.item.cell)
                     if done.result is not None and done.item.seed % PROVES_EVERY == 0:
                         self._prove(done.item, done.result, "")
                     advance(self._state())
@@ -269,42 +350,35 @@ class Execution:
             if seed % PROVES_EVERY == 0:
                 yield msgspec.structs.replace(job, purpose="prove")
 
-    def _prove(self, job: Job, document: dict[str, Any] | None, error: str) -> None:
+    def _prove(self, job: Job, record: RunRecord | None, error: str) -> None:
         """Compare the two fingerprints of a seed as soon as both are there."""
-        if document is not None:
-            first = self._fingerprints.setdefault(job.seed, document["fingerprint"])
-            if first == document["fingerprint"]:
+        if record is not None:
+            first = self._fingerprints.setdefault(job.seed, record.fingerprint)
+            if first == record.fingerprint:
                 return
-            error = f"not deterministic: two runs have the fingerprints {first} and {document['fingerprint']}"
+            error = f"not deterministic: two runs have the fingerprints {first} and {record.fingerprint}"
         failed = self._error(job, error)
         self.tally.add(failed)
         self._keep(failed, job.cell)
 
-    def _error(self, job: Job, error: str) -> dict[str, Any]:
-        """Describe a run that ended in an internal error, in the terms of a run's document."""
-        code = {label: {"spec": code.spec, "digest": code.digest} for label, code in self._binding.codes.items()}
-        return {
-            "run": None,
-            "path": None,
-            "seed": job.seed,
-            "workload": job.drawing.workload,
-            "profile": job.drawing.profile,
-            "verdict": "error",
-            "class": "",
-            "primary": None,
-            "anomalies": [],
-            "error": error,
-            "binding": {"world": self._binding.world, "codes": code},
-            "code_digest": self._binding.code_digest,
-            "reproduce": job.drawing.command(job.seed),
-        }
+    def _error(self, job: Job, error: str) -> ErrorRecord:
+        """Describe a run that ended in an internal error."""
+        return ErrorRecord(
+            seed=job.seed,
+            workload=job.drawing.workload,
+            profile=job.drawing.profile,
+            error=error,
+            binding=self._binding.recorded(),
+            code_digest=self._binding.code_digest,
+            reproduce=job.drawing.command(job.seed),
+        )
 
     def _state(self) -> str:
         words = {word: number for word, number in self.tally.verdicts.items() if number and word != "valid"}
         return ", ".join(f"{number} {word}" for word, number in words.items())
 
-    def _keep(self, document: dict[str, Any], cell: int) -> None:
-        self._waiting.append((document, cell))
+    def _keep(self, record: Record, cell: int) -> None:
+        self._waiting.append((record, cell))
         if len(self._waiting) >= _FLUSH_RUNS or time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self._flush()
 
@@ -312,8 +386,8 @@ class Execution:
         waiting, self._waiting = self._waiting, []
         if waiting:
             with self._index.batch():
-                for document, cell in waiting:
-                    self._index.record(document, campaign=self.campaign, cell=cell)
+                for record, cell in waiting:
+                    self._index.add(record, campaign=self.campaign, cell=cell)
         self._flushed = time.monotonic()
 
 
@@ -322,30 +396,50 @@ def new_id(suite: str) -> str:
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{suite}-{secrets.token_hex(2)}"
 
 
-def settings_of(campaign: Campaign, binding: Binding) -> Settings:
-    """Read the settings of a stored campaign that shall be resumed. Raises BadInput when the code has changed since."""
+def read_settings(campaign: Campaign) -> Settings:
+    """Read the settings of a stored campaign. Raises BadInput for those of an earlier version."""
+    try:
+        return msgspec.json.decode(campaign.settings, type=Settings)
+    except msgspec.MsgspecError as error:
+        found = f"settings that this version cannot read ({error})"
+        raise BadInput(found, "a campaign of this version", f"campaign {campaign.id}") from None
+
+
+def resumable(campaign: Campaign, binding: Binding) -> Settings:
+    """Read the settings of a stored campaign that is to be resumed. Raises BadInput when the code has changed since."""
     if campaign.finished is not None:
         raise BadInput(f"campaign {campaign.id}, which is finished", "one that was interrupted", "--resume")
-    settings = msgspec.convert(campaign.settings, Settings)
+    settings = read_settings(campaign)
     if settings.code_digest != binding.code_digest:
         raise BadInput("code that changed since", "the code that the campaign began with", f"--resume {campaign.id}")
     return settings
 
 
-def against_baseline(summary: dict[str, Any], baseline: Campaign) -> dict[str, Any]:
+class _SeenFailure(msgspec.Struct, frozen=True):
+    signature: str
+    allowed: bool
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """The part of a summary that a later campaign is compared with: alike in summaries of every version."""
+
+    failures: tuple[_SeenFailure, ...] = ()
+
+
+def against_baseline(findings: Findings, baseline: Campaign) -> Changes:
     """Sort the failures into new, still there, and no longer seen since a finished campaign."""
-    before = _signatures((baseline.summary or {}).get("failures", ()))
-    now = _signatures(summary["failures"])
-    return {
-        "campaign": baseline.id,
-        "new": [signature for signature in now if signature not in before],
-        "still": [signature for signature in now if signature in before],
-        "fixed": [signature for signature in before if signature not in now],
-    }
+    before = _signatures(msgspec.json.decode(baseline.summary or "{}", type=_Seen).failures)
+    now = _signatures(findings.failures)
+    return Changes(
+        campaign=baseline.id,
+        new=tuple(signature for signature in now if signature not in before),
+        still=tuple(signature for signature in now if signature in before),
+        fixed=tuple(signature for signature in before if signature not in now),
+    )
 
 
-def _signatures(failures: Iterable[dict[str, Any]]) -> list[str]:
-    return sorted(failure["signature"] for failure in failures if not failure["allowed"])
+def _signatures(failures: Iterable[Failure | _SeenFailure]) -> list[str]:
+    return sorted(failure.signature for failure in failures if not failure.allowed)
 
 
 def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:

@@ -14,27 +14,26 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from harness.archive.document import run_document
-from harness.archive.layout import encode_trace, write_run
-from harness.archive.provenance import provenance
-from harness.errors import Exit
-from harness.options import OptionSpec
+from harness.archive.documents import run_record
+from harness.archive.layout import Event, encode_trace, write_run
+from harness.errors import Exit, InternalError
 from harness.plans.plan import Plan, decode
-from harness.run.drawing import Abilities, Drawing, abilities_of
+from harness.record import RunRecord
+from harness.run.drawing import Abilities, Drawing, abilities_of, together
 from harness.run.execution import execute
-from harness.systems.binding import Binding
+from harness.run.runner import RunOptions
+from harness.systems.binding import Binding, RecordedCode
 from harness.systems.versions import systems
 
-from .executors import Pool, default_jobs
-from .jobs import failure_signature, is_allowed
-from .measures import changes, measure
+from .executors import Done, Pool, default_jobs
+from .measures import Change, Measures, changes, measure
 from .statistics import binomial_p
 
 SIGNIFICANT: Final = 0.05
@@ -44,56 +43,152 @@ DIVERGENCES: Final = 10
 """Pairs whose first different event is looked up, which costs two more runs each."""
 
 Side = Literal["a", "b"]
+SIDES: Final[tuple[Side, ...]] = ("a", "b")
+Word = Literal["valid", "invalid", "unknown", "error"]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What one worker is asked: its side's abilities, or a run of a plan, perhaps with its trace in a file."""
+    """One run of a plan that one side is asked for, perhaps with its trace in a file."""
 
     binding: Binding
-    seed: int = 0
-    plan: bytes = b""
+    seed: int
+    plan: bytes
     results: str | None = None
     trace: str | None = None
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a side made of a plan. Without a record it gave no verdict, and `error` says why."""
+
+    record: RunRecord | None = None
+    measures: Measures = {}
+    error: str = ""
+
+    @property
+    def verdict(self) -> Word:
+        """The verdict, or `error`."""
+        return "error" if self.record is None else self.record.verdict
+
+    @property
+    def reason(self) -> str:
+        """Why there is no verdict, or why it is unknown."""
+        return self.error if self.record is None else self.record.reason
+
+    @property
+    def failure(self) -> str | None:
+        """The signature of a failure that nothing explains."""
+        if self.record is None or not self.record.is_failure:
+            return None
+        return self.record.failure_signature or "unnamed"
+
+
+class Divergence(msgspec.Struct, frozen=True, kw_only=True):
+    """The first event in which two runs of one plan differ. A side is None when its run had ended."""
+
+    index: int
+    time_ns: int
+    a: Event | None
+    b: Event | None
+
+
 class Pair(msgspec.Struct, kw_only=True):
-    """One plan on both sides. `a` and `b` are verdicts, or `error` when the side gave none."""
+    """One plan on both sides."""
 
     seed: int
     drawing: Drawing
     plan: Plan
-    documents: dict[str, dict[str, Any]] = {}
-    first_divergence: dict[str, Any] | None = None
+    answers: dict[Side, Answer] = {}
+    first_divergence: Divergence | None = None
 
-    def verdict(self, side: Side) -> str:
-        """What a side's run came to."""
-        word: str = self.documents[side]["verdict"]
-        return word
+    @property
+    def verdicts(self) -> tuple[Word, Word]:
+        """What the runs of A and B came to."""
+        return self.answers["a"].verdict, self.answers["b"].verdict
 
     @property
     def identical(self) -> bool:
         """Whether everything happened alike on both sides."""
-        a, b = self.documents["a"], self.documents["b"]
-        if "fingerprint" not in a or "fingerprint" not in b:
+        a, b = self.answers["a"].record, self.answers["b"].record
+        if a is None or b is None:
             return False
         # The fingerprint covers the plan, and a side that lacks an option ran the plan without its neutral value.
-        same = "fingerprint" if a["plan_sha256"] == b["plan_sha256"] else "history_sha256"
-        return bool(a[same] == b[same])
+        if a.plan_sha256 != b.plan_sha256:
+            return a.history_sha256 == b.history_sha256
+        return a.fingerprint == b.fingerprint
 
 
-def perform(task: Task) -> dict[str, Any]:
+class Incomparable(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that one side cannot run as it stands: the options that it lacks, with the values they would need."""
+
+    seed: int
+    side: Side
+    options: dict[str, Any]
+
+
+class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
+    """Verdicts of each side, and of both together as `a/b`."""
+
+    a: dict[str, int]
+    b: dict[str, int]
+    pairs: dict[str, int]
+
+
+class NewSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """A failure that only B shows, with the line that reproduces it."""
+
+    signature: str
+    seed: int
+    message: str
+    reproduce: str
+
+
+class ComparedPair(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair, as the summary lists it."""
+
+    seed: int
+    workload: str
+    a: Word
+    b: Word
+    signatures: dict[Side, str]
+    reasons: dict[Side, str]
+    identical: bool
+    first_divergence: Divergence | None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What `compare --json` prints."""
+
+    a: RecordedCode
+    b: RecordedCode
+    exit: int
+    verdicts: Verdicts
+    identical: int
+    worse: int
+    better: int
+    p_value: float
+    new_signatures: tuple[NewSignature, ...]
+    gone_signatures: tuple[str, ...]
+    incomparable: tuple[Incomparable, ...]
+    metrics: dict[str, Change]
+    pairs: tuple[ComparedPair, ...]
+
+
+def ask(binding: Binding) -> Abilities:
+    """Say, in a worker of one side, what that side can be asked."""
+    return abilities_of(systems(binding).values())
+
+
+def perform(task: Task) -> Answer:
     """Do a task in a worker of one side."""
-    if not task.plan:
-        return {"abilities": msgspec.json.encode(abilities_of(systems(task.binding).values()))}
     plan = decode(task.plan, f"the plan of seed {task.seed}")
-    outcome = execute(plan, task.binding, keep_rows=task.trace is not None)
+    outcome = execute(plan, task.binding, RunOptions(keep_rows=task.trace is not None))
     if task.trace is not None:
         Path(task.trace).write_bytes(encode_trace(outcome.rows or ()))
     if task.results is not None and outcome.verdict.validity != "valid":
-        document = write_run(Path(task.results), execute(plan, task.binding, keep_rows=True), provenance())
+        record = write_run(Path(task.results), execute(plan, task.binding, RunOptions(keep_rows=True)))
     else:
-        document = run_document(outcome, run=None, path=None, provenance=provenance())
-    return {**document, "measures": measure(outcome)}
+        record = run_record(outcome)
+    return Answer(record=record, measures=measure(outcome))
 
 
 class Comparison:
@@ -104,50 +199,50 @@ class Comparison:
         self._results = None if results is None else str(results)
         self._jobs = max(1, (jobs or default_jobs()) // 2)
         self.pairs: list[Pair] = []
-        self.incomparable: list[dict[str, Any]] = []
+        self.incomparable: list[Incomparable] = []
 
     def run(self, cells: Sequence[Drawing], seeds: Sequence[int], advance: Callable[[str], None]) -> None:
         """Run all pairs; call `advance` once a pair."""
+        able = {side: self._abilities(side) for side in SIDES}
         with Pool(perform, jobs=self._jobs) as a, Pool(perform, jobs=self._jobs) as b:
-            pools: dict[Side, Pool[Task, dict[str, Any]]] = {"a": a, "b": b}
-            able = {side: self._abilities(side, pool) for side, pool in pools.items()}
+            pools: dict[Side, Pool[Task, Answer]] = {"a": a, "b": b}
             drawn = [self._draw(cells[seed % len(cells)], seed, able) for seed in seeds]
             self.pairs = [pair for pair in drawn if pair is not None]
             both = [pool.map(self._tasks(side, able)) for side, pool in pools.items()]
             self._gather(both, advance)
             self._diverge(pools, able)
 
-    def summary(self) -> dict[str, Any]:
-        """Describe the comparison, as `compare --json` prints it."""
-        table = Counter((pair.verdict("a"), pair.verdict("b")) for pair in self.pairs)
-        new = self._new_signatures()
+    def summary(self) -> Summary:
+        """Describe the comparison."""
+        table = Counter(pair.verdicts for pair in self.pairs)
         worse, better = self._disagreements()
-        measured = [pair for pair in self.pairs if all("measures" in pair.documents[side] for side in ("a", "b"))]
-        return {
-            **{side: self._version(side) for side in ("a", "b")},
-            "exit": int(self.exit_code()),
-            "verdicts": {
-                "a": dict(Counter(pair.verdict("a") for pair in self.pairs)),
-                "b": dict(Counter(pair.verdict("b") for pair in self.pairs)),
-                "pairs": {f"{a}/{b}": number for (a, b), number in sorted(table.items())},
-            },
-            "identical": sum(pair.identical for pair in self.pairs),
-            "worse": worse,
-            "better": better,
-            "p_value": float(binomial_p(worse, better)),
-            "new_signatures": new,
-            "gone_signatures": sorted(set(self._signatures("a")) - set(self._signatures("b"))),
-            "incomparable": self.incomparable,
-            "metrics": changes(*([pair.documents[side]["measures"] for pair in measured] for side in ("a", "b"))),
-            "pairs": [self._pair(pair) for pair in self.pairs],
-        }
+        measured = [pair for pair in self.pairs if "error" not in pair.verdicts]
+        return Summary(
+            a=self._version("a"),
+            b=self._version("b"),
+            exit=self.exit_code(),
+            verdicts=Verdicts(
+                a=dict(Counter(a for a, _ in table.elements())),
+                b=dict(Counter(b for _, b in table.elements())),
+                pairs={f"{a}/{b}": number for (a, b), number in sorted(table.items())},
+            ),
+            identical=sum(pair.identical for pair in self.pairs),
+            worse=worse,
+            better=better,
+            p_value=float(binomial_p(worse, better)),
+            new_signatures=self._new_signatures(),
+            gone_signatures=tuple(sorted(set(self._signatures("a")) - set(self._signatures("b")))),
+            incomparable=tuple(self.incomparable),
+            metrics=changes(*([pair.answers[side].measures for pair in measured] for side in SIDES)),
+            pairs=tuple(_compared(pair) for pair in self.pairs),
+        )
 
     def exit_code(self) -> Exit:
         """1: B is worse. 2: undecided, or too little to decide from. 0: nothing speaks against B."""
         worse, better = self._disagreements()
         if self._new_signatures() or (worse > better and binomial_p(worse, better) < SIGNIFICANT):
             return Exit.INVALID
-        decided = sum(1 for pair in self.pairs if {pair.verdict("a"), pair.verdict("b")} <= {"valid", "invalid"})
+        decided = sum(1 for pair in self.pairs if set(pair.verdicts) <= {"valid", "invalid"})
         total = len(self.pairs) + len(self.incomparable)
         if worse > better or decided < COMPARABLE_MIN * total or not decided:
             return Exit.UNKNOWN
@@ -155,51 +250,53 @@ class Comparison:
 
     # -- running ----------------------------------------------------------------------------------------------------
 
-    def _abilities(self, side: Side, pool: Pool[Task, dict[str, Any]]) -> Abilities:
-        (done,) = pool.map([Task(binding=self._bindings[side])])
+    def _abilities(self, side: Side) -> Abilities:
+        with Pool(ask, jobs=1) as pool:
+            (done,) = pool.map([self._bindings[side]])
         if done.result is None:
-            raise RuntimeError(f"side {side} cannot be asked what it can do: {done.error}")
-        return msgspec.json.decode(done.result["abilities"], type=Abilities)
+            raise InternalError(f"side {side} cannot be asked what it can do: {done.error}")
+        return done.result
 
-    def _draw(self, drawing: Drawing, seed: int, able: dict[Side, Abilities]) -> Pair | None:
+    def _draw(self, drawing: Drawing, seed: int, able: Mapping[Side, Abilities]) -> Pair | None:
         """Draw the plan of a pair; None, and counted, when a side lacks an option that matters in it."""
-        plan = drawing.plan(seed, _together(able))
-        missing = {side: _missing(plan, able[side], _specs(able)) for side in able}
-        for side, names in missing.items():
-            if names:
-                lacks = {"seed": seed, "side": side, "options": {name: plan.options[name] for name in names}}
-                self.incomparable.append(lacks)
+        both = together(able.values())
+        plan = drawing.plan(seed, both)
+        for side in SIDES:
+            lacking = _missing(plan, able[side], both)
+            if lacking:
+                options = {name: plan.options[name] for name in lacking}
+                self.incomparable.append(Incomparable(seed=seed, side=side, options=options))
                 return None
-        return Pair(seed=seed, drawing=drawing, plan=plan, documents={})
+        return Pair(seed=seed, drawing=drawing, plan=plan, answers={})
 
-    def _tasks(self, side: Side, able: dict[Side, Abilities]) -> Iterator[Task]:
+    def _tasks(self, side: Side, able: Mapping[Side, Abilities]) -> Iterator[Task]:
         for pair in self.pairs:
             yield self._task(side, pair, able)
 
-    def _task(self, side: Side, pair: Pair, able: dict[Side, Abilities], trace: str | None = None) -> Task:
+    def _task(self, side: Side, pair: Pair, able: Mapping[Side, Abilities], trace: str | None = None) -> Task:
         results = None if trace is not None else self._results
         plan = _without_absent(pair.plan, able, side).to_json()
         return Task(binding=self._bindings[side], seed=pair.seed, plan=plan, results=results, trace=trace)
 
-    def _gather(self, both: Sequence[Iterator[Any]], advance: Callable[[str], None]) -> None:
+    def _gather(self, both: Sequence[Iterator[Done[Task, Answer]]], advance: Callable[[str], None]) -> None:
         """Take the answers of both sides in turn, so that both keep working."""
         by_seed = {pair.seed: pair for pair in self.pairs}
         for answers in zip_longest(*both):
-            for side, done in zip(("a", "b"), answers, strict=True):
+            for side, done in zip(SIDES, answers, strict=True):
                 if done is None:
                     continue
                 pair = by_seed[done.item.seed]
-                pair.documents[side] = done.result or {"verdict": "error", "reason": done.error, "anomalies": []}
-                if len(pair.documents) == 2:
-                    advance(f"{pair.verdict('a')} / {pair.verdict('b')}")
+                pair.answers[side] = done.result or Answer(error=done.error)
+                if len(pair.answers) == len(SIDES):
+                    advance(" / ".join(pair.verdicts))
 
-    def _diverge(self, pools: dict[Side, Pool[Task, dict[str, Any]]], able: dict[Side, Abilities]) -> None:
+    def _diverge(self, pools: Mapping[Side, Pool[Task, Answer]], able: Mapping[Side, Abilities]) -> None:
         """Find the first different event of the pairs that differ most: in their verdicts, then in anything."""
-        differing = [pair for pair in self.pairs if not pair.identical and "error" not in _verdicts(pair)]
-        differing.sort(key=lambda pair: (pair.verdict("a") == pair.verdict("b"), pair.seed))
+        differing = [pair for pair in self.pairs if not pair.identical and "error" not in pair.verdicts]
+        differing.sort(key=lambda pair: (len(set(pair.verdicts)) == 1, pair.seed))
         for pair in differing[:DIVERGENCES]:
             with tempfile.TemporaryDirectory(prefix="foreshock-") as folder:
-                paths: dict[Side, Path] = {side: Path(folder, side) for side in pools}
+                paths = {side: Path(folder, side) for side in SIDES}
                 for side, pool in pools.items():
                     list(pool.map([self._task(side, pair, able, trace=str(paths[side]))]))
                 pair.first_divergence = _first_line_that_differs(paths["a"], paths["b"])
@@ -208,115 +305,86 @@ class Comparison:
 
     def _disagreements(self) -> tuple[int, int]:
         """Pairs of which only B, or only A, is invalid without an allowance."""
-        wrong = [(_is_wrong(pair.documents["a"]), _is_wrong(pair.documents["b"])) for pair in self.pairs]
-        return sum(1 for a, b in wrong if b and not a), sum(1 for a, b in wrong if a and not b)
+        failures = [(pair.answers["a"].failure, pair.answers["b"].failure) for pair in self.pairs]
+        return sum(1 for a, b in failures if b and not a), sum(1 for a, b in failures if a and not b)
 
-    def _signatures(self, side: Side) -> dict[str, int]:
-        """Signatures of a side's failures, each with its smallest seed."""
-        seeds: dict[str, int] = {}
+    def _signatures(self, side: Side) -> dict[str, Pair]:
+        """Signatures of a side's failures, each with the pair of the smallest seed."""
+        first: dict[str, Pair] = {}
         for pair in sorted(self.pairs, key=lambda pair: pair.seed):
-            document = pair.documents[side]
-            if _is_wrong(document):
-                seeds.setdefault(failure_signature(document) or "unnamed", pair.seed)
-        return seeds
+            signature = pair.answers[side].failure
+            if signature is not None:
+                first.setdefault(signature, pair)
+        return first
 
-    def _new_signatures(self) -> list[dict[str, Any]]:
+    def _new_signatures(self) -> tuple[NewSignature, ...]:
         before = self._signatures("a")
-        by_seed = {pair.seed: pair for pair in self.pairs}
-        new = []
-        for signature, seed in sorted(self._signatures("b").items()):
-            if signature not in before:
-                pair = by_seed[seed]
-                drawing = msgspec.structs.replace(pair.drawing, system=_spec(self._bindings["b"]))
-                messages = [
-                    anomaly["message"]
-                    for anomaly in pair.documents["b"]["anomalies"]
-                    if anomaly["signature"] == signature
-                ]
-                new.append(
-                    {
-                        "signature": signature,
-                        "seed": seed,
-                        "message": messages[0] if messages else "",
-                        "reproduce": drawing.command(seed),
-                    }
-                )
-        return new
+        return tuple(
+            self._new(signature, pair)
+            for signature, pair in sorted(self._signatures("b").items(), key=lambda item: item[0])
+            if signature not in before
+        )
 
-    def _version(self, side: Side) -> dict[str, Any]:
-        (code,) = self._bindings[side].codes.values()
-        return {"spec": code.spec, "commit": code.commit, "digest": code.digest}
+    def _new(self, signature: str, pair: Pair) -> NewSignature:
+        record = pair.answers["b"].record
+        assert record is not None
+        drawing = msgspec.structs.replace(pair.drawing, system=self._bindings["b"].recorded().system)
+        return NewSignature(
+            signature=signature,
+            seed=pair.seed,
+            message=record.message_of(signature),
+            reproduce=drawing.command(pair.seed),
+        )
 
-    def _pair(self, pair: Pair) -> dict[str, Any]:
-        return {
-            "seed": pair.seed,
-            "workload": pair.drawing.workload,
-            "a": pair.verdict("a"),
-            "b": pair.verdict("b"),
-            "signatures": {
-                side: failure_signature(pair.documents[side]) for side in ("a", "b") if _is_wrong(pair.documents[side])
-            },
-            "reasons": {side: pair.documents[side]["reason"] for side in ("a", "b") if pair.documents[side]["reason"]},
-            "identical": pair.identical,
-            "first_divergence": pair.first_divergence,
-        }
+    def _version(self, side: Side) -> RecordedCode:
+        (code,) = self._bindings[side].recorded().codes.values()
+        return code
 
 
-def _verdicts(pair: Pair) -> tuple[str, str]:
-    return pair.verdict("a"), pair.verdict("b")
-
-
-def _is_wrong(document: dict[str, Any]) -> bool:
-    return document["verdict"] == "invalid" and not is_allowed(document)
-
-
-def _spec(binding: Binding) -> str:
-    (code,) = binding.codes.values()
-    return code.spec
-
-
-def _together(able: dict[Side, Abilities]) -> Abilities:
-    a, b = able["a"], able["b"]
-    return Abilities(
-        workloads=tuple(name for name in a.workloads if name in b.workloads),
-        fault_kinds=tuple(kind for kind in a.fault_kinds if kind in b.fault_kinds),
-        options=tuple(_specs(able).values()),
+def _compared(pair: Pair) -> ComparedPair:
+    a, b = pair.verdicts
+    failures = {side: pair.answers[side].failure for side in SIDES}
+    return ComparedPair(
+        seed=pair.seed,
+        workload=pair.drawing.workload,
+        a=a,
+        b=b,
+        signatures={side: signature for side, signature in failures.items() if signature is not None},
+        reasons={side: pair.answers[side].reason for side in SIDES if pair.answers[side].reason},
+        identical=pair.identical,
+        first_divergence=pair.first_divergence,
     )
 
 
-def _specs(able: dict[Side, Abilities]) -> dict[str, OptionSpec]:
-    """Every option that a side has; where both have it, A's description."""
-    return {option.name: option for side in ("b", "a") for option in able[side].options}
-
-
-def _missing(plan: Plan, able: Abilities, specs: dict[str, OptionSpec]) -> list[str]:
+def _missing(plan: Plan, able: Abilities, both: Abilities) -> list[str]:
     """Options of the plan that a side lacks and that do not have their neutral value."""
     known = {option.name for option in able.options}
-    return [name for name, value in plan.options.items() if name not in known and specs[name].neutral != value]
+    neutral = {option.name: option.neutral for option in both.options}
+    return [name for name, value in plan.options.items() if name not in known and neutral[name] != value]
 
 
-def _without_absent(plan: Plan, able: dict[Side, Abilities], side: Side) -> Plan:
+def _without_absent(plan: Plan, able: Mapping[Side, Abilities], side: Side) -> Plan:
     """Leave out options that a side lacks (their value is neutral), for both sides where that changes nothing.
 
     When the other side's default is the neutral value too, the plan without the option means the same to both, and
     both run the very same plan, so that their fingerprints can be equal.
     """
     known = {name: {option.name for option in able[name].options} for name in able}
-    specs = _specs(able)
+    defaults = {option.name: option.default for option in together(able.values()).options}
     options = {
         name: value
         for name, value in plan.options.items()
-        if name in known[side] and (all(name in names for names in known.values()) or specs[name].default != value)
+        if name in known[side] and (all(name in names for names in known.values()) or defaults[name] != value)
     }
     return msgspec.structs.replace(plan, options=options) if options != plan.options else plan
 
 
-def _first_line_that_differs(a: Path, b: Path) -> dict[str, Any] | None:
-    decode_line = msgspec.json.Decoder(dict[str, Any]).decode
+def _first_line_that_differs(a: Path, b: Path) -> Divergence | None:
+    decode_line = msgspec.json.Decoder(Event).decode
     with a.open("rb") as left, b.open("rb") as right:
         for line_a, line_b in zip_longest(left, right):
             if line_a != line_b:
                 event_a, event_b = (None if line is None else decode_line(line) for line in (line_a, line_b))
                 some = event_a or event_b or {}
-                return {"index": some["index"], "time_ns": some["time"], "a": event_a, "b": event_b}
+                return Divergence(index=some["index"], time_ns=some["time"], a=event_a, b=event_b)
     return None

@@ -6,29 +6,36 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.archive.index import IndexedRun
 from harness.errors import BadInput
+from harness.record import ErrorRecord, RunRecord
+
+from .campaign import Failure, Summary
 
 
-def junit(summary: dict[str, Any], runs: Iterable[IndexedRun]) -> bytes:
+def junit(suite_name: str, runs: Iterable[IndexedRun]) -> bytes:
     """Write a test case a seed: failure for a violation, error for our own bug, skipped for unknown and allowed."""
     try:
         from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
     except ImportError:
         raise BadInput("no package junitparser", "pip install 'foreshock[ci]'", "--junit") from None
 
-    suite = TestSuite(f"foreshock {summary['suite']}")
+    suite = TestSuite(f"foreshock {suite_name}")
     for run in sorted(runs, key=lambda run: run.seed):
-        case = TestCase(f"seed {run.seed}", f"{run.workload}.{run.profile}", run.document.get("wall_seconds", 0.0))
-        messages = [anomaly["message"] for anomaly in run.document["anomalies"]]
-        text = "\n\n".join([*messages, run.document.get("error", ""), run.path or ""]).strip()
-        if run.verdict == "error":
-            case.result = [_result(Error, "internal error", text)]
-        elif run.verdict == "invalid" and not run.allowed:
-            case.result = [_result(Failure, run.signature or "invalid", text)]
-        elif run.verdict != "valid":
-            word = f"allowed: {run.signature}" if run.allowed else f"unknown: {run.document['reason']}"
-            case.result = [_result(Skipped, word, text)]
+        record = run.record()
+        seconds = record.wall_seconds if isinstance(record, RunRecord) else 0.0
+        case = TestCase(f"seed {run.seed}", f"{run.workload}.{run.profile}", seconds)
+        if isinstance(record, ErrorRecord):
+            case.result = [_result(Error, "internal error", record.error)]
+        else:
+            text = "\n\n".join([*(anomaly.message for anomaly in record.anomalies), run.path or ""]).strip()
+            if record.is_failure:
+                case.result = [_result(Failure, run.signature or "invalid", text)]
+            elif record.verdict != "valid":
+                word = f"allowed: {run.signature}" if run.allowed else f"unknown: {record.reason}"
+                case.result = [_result(Skipped, word, text)]
         suite.add_testcase(case)
     report = JUnitXml()
     report.add_testsuite(suite)
@@ -36,31 +43,32 @@ def junit(summary: dict[str, Any], runs: Iterable[IndexedRun]) -> bytes:
     return content
 
 
-def markdown(summary: dict[str, Any]) -> str:
+def markdown(summary: Summary) -> str:
     """Write what a pull request should say."""
-    runs = summary["runs"]
-    verdicts = ", ".join(f"{number} {word}" for word, number in runs.items() if number)
+    verdicts = ", ".join(f"{number} {word}" for word, number in summary.runs.items() if number)
     lines = [
-        f"## Foreshock: {summary['suite']}",
+        f"## Foreshock: {summary.suite}",
         "",
-        f"{sum(runs.values())} runs: {verdicts}. {summary['simulated_seconds']:.0f} s simulated in "
-        f"{summary['wall_seconds']:.0f} s. Campaign `{summary['campaign']}`.",
+        f"{sum(summary.runs.values())} runs: {verdicts}. {summary.simulated_seconds:.0f} s simulated in "
+        f"{summary.wall_seconds:.0f} s. Campaign `{summary.campaign}`.",
     ]
-    if summary["failures"]:
+    if summary.failures:
         lines += ["", "| signature | runs | | again |", "| --- | ---: | --- | --- |"]
         lines += [
-            f"| `{failure['signature']}` | {failure['runs']} | {_status(failure)} | `{_cell(failure['reproduce'])}` |"
-            for failure in summary["failures"]
+            f"| `{failure.signature}` | {failure.runs} | {_status(failure)} | `{_cell(failure.reproduce)}` |"
+            for failure in summary.failures
         ]
-    for word, entries in (("Unknown", summary["unknown"]), ("Internal errors", summary["errors"])):
-        if entries:
-            lines += ["", f"### {word}", ""]
-            lines += [
-                f"- {_cell(entry.get('reason') or _last(entry['error']))}: `{entry['reproduce']}`" for entry in entries
-            ]
-    if "baseline" in summary:
-        lines += ["", f"### Since `{summary['baseline']['campaign']}`", ""]
-        lines += [f"- {word}: `{name}`" for word in ("new", "still", "fixed") for name in summary["baseline"][word]]
+    if summary.unknown:
+        lines += ["", "### Unknown", ""]
+        lines += [f"- {_cell(unknown.reason)}: `{unknown.reproduce}`" for unknown in summary.unknown]
+    if summary.errors:
+        lines += ["", "### Internal errors", ""]
+        lines += [f"- {_cell(_last(error.error))}: `{error.reproduce}`" for error in summary.errors]
+    if summary.baseline is not msgspec.UNSET:
+        changes = summary.baseline
+        lines += ["", f"### Since `{changes.campaign}`", ""]
+        for word, signatures in (("new", changes.new), ("still", changes.still), ("fixed", changes.fixed)):
+            lines += [f"- {word}: `{signature}`" for signature in signatures]
     return "\n".join(lines) + "\n"
 
 
@@ -78,10 +86,10 @@ def _result(kind: Any, message: str, text: str) -> Any:
     return result
 
 
-def _status(failure: dict[str, Any]) -> str:
-    if failure["allowed"]:
+def _status(failure: Failure) -> str:
+    if failure.allowed:
         return "allowed"
-    return f"known: {_cell(failure['known'])}" if failure["known"] else "**failure**"
+    return f"known: {_cell(failure.known)}" if failure.known else "**failure**"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Jobs: one run as an item for worker processes, and its document as the result.
+"""Jobs: one run as an item for worker processes, and its record as the result.
 
 A failing or unknown run is run once more with its trace kept, and its folder is written by the worker itself, so that a
 hundred thousand trace rows never cross a pipe. That second run is also a free test of determinism.
@@ -7,16 +7,17 @@ hundred thousand trace rows never cross a pipe. That second run is also a free t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from harness.archive.document import run_document
+from harness.archive.documents import run_record
 from harness.archive.layout import write_run
-from harness.archive.provenance import provenance
 from harness.errors import InternalError
+from harness.record import RunRecord
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.execution import execute
+from harness.run.runner import RunOptions
 from harness.systems.binding import Binding
 from harness.systems.versions import systems
 
@@ -39,16 +40,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     stop_at_first: bool = False
 
 
-def perform(job: Job) -> dict[str, Any]:
-    """Run a job in this process. Returns the document of the run."""
+def perform(job: Job) -> RunRecord:
+    """Run a job in this process. Returns the record of the run."""
     plan = job.drawing.plan(job.seed, abilities_of(systems(job.binding).values()))
-    outcome = execute(plan, job.binding, stop_at_first=job.stop_at_first)
+    options = RunOptions(stop_at_first=job.stop_at_first)
+    outcome = execute(plan, job.binding, options)
     if job.purpose == "prove" or job.results is None or outcome.verdict.validity == "valid":
-        return run_document(outcome, run=None, path=None, provenance=provenance())
-    again = execute(plan, job.binding, keep_rows=True, stop_at_first=job.stop_at_first)
+        return run_record(outcome)
+    again = execute(plan, job.binding, msgspec.structs.replace(options, keep_rows=True))
     require_equal(outcome.fingerprint, again.fingerprint, job)
-    document = write_run(Path(job.results), again, provenance())
-    return {**document, "wall_seconds": round(outcome.wall_seconds, 6)}
+    record = write_run(Path(job.results), again)
+    return msgspec.structs.replace(record, wall_seconds=round(outcome.wall_seconds, 6))
 
 
 def require_equal(first: str, second: str, job: Job) -> None:
@@ -56,23 +58,3 @@ def require_equal(first: str, second: str, job: Job) -> None:
     if first != second:
         command = job.drawing.command(job.seed)
         raise InternalError(f"not deterministic: two runs of `{command}` have the fingerprints {first} and {second}")
-
-
-def failure_signature(document: dict[str, Any]) -> str | None:
-    """The signature under which a failing run is grouped: its primary one, unless that alone is allowed.
-
-    An anomaly that nothing explains must not hide behind an earlier one that a broken assumption of the plan explains.
-    """
-    anomalies = document["anomalies"]
-    unexplained = [anomaly for anomaly in anomalies if not anomaly["allowed"]]
-    primary: str | None = document["primary"]
-    if not unexplained or any(anomaly["signature"] == primary for anomaly in unexplained):
-        return primary
-    first = min(unexplained, key=lambda a: (a["index"] is None, a["index"] or 0, a["signature"]))
-    signature: str = first["signature"]
-    return signature
-
-
-def is_allowed(document: dict[str, Any]) -> bool:
-    """True when every anomaly of an invalid run is explained by a broken assumption of its plan."""
-    return document["verdict"] == "invalid" and all(anomaly["allowed"] for anomaly in document["anomalies"])

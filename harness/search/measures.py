@@ -7,7 +7,10 @@ rest (coordinated omission). Ops without an ok answer have no latency; they coun
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from checkers import History
 from harness.outcome import Outcome
@@ -24,10 +27,24 @@ LOWER_IS_BETTER: Final = {
 """Every measure, with its direction."""
 
 
-def measure(outcome: Outcome) -> dict[str, float | None]:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One measure of paired runs: medians, how often B is better or worse, and the sign test's p-value."""
+
+    a: float | None
+    b: float | None
+    pairs: int
+    better: int
+    worse: int
+    p_value: float
+
+
+Measures = dict[str, float | None]
+
+
+def measure(outcome: Outcome) -> Measures:
     """Measure a run. None where there is nothing to measure."""
     latencies_ms, planned = _latencies_ms(outcome)
-    ok = outcome.ops["ok"]
+    ok = outcome.ops.ok
     return {
         "availability": len(latencies_ms) / planned if planned else None,
         "latency_p50_ms": quantile(latencies_ms, 500_000),
@@ -55,22 +72,23 @@ def _latencies_ms(outcome: Outcome) -> tuple[list[float], int]:
     return latencies, sum(len(program.ops) for program in programs)
 
 
-def changes(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def changes(a: Sequence[Measures], b: Sequence[Measures]) -> dict[str, Change]:
     """Compare the measures of paired runs: medians, how often B is better or worse, and the sign test's p-value."""
-    result: dict[str, dict[str, Any]] = {}
+    result: dict[str, Change] = {}
     for name, lower in LOWER_IS_BETTER.items():
-        pairs = [(x[name], y[name]) for x, y in zip(a, b, strict=True) if x[name] is not None and y[name] is not None]
+        both = [(x[name], y[name]) for x, y in zip(a, b, strict=True)]
+        pairs = [(x, y) for x, y in both if x is not None and y is not None]
         less = sum(1 for x, y in pairs if y < x)
         more = sum(1 for x, y in pairs if y > x)
         better, worse = (less, more) if lower else (more, less)
-        result[name] = {
-            "a": _rounded(median([x for x, _ in pairs])),
-            "b": _rounded(median([y for _, y in pairs])),
-            "pairs": len(pairs),
-            "better": better,
-            "worse": worse,
-            "p_value": float(binomial_p(less, more)),
-        }
+        result[name] = Change(
+            a=_rounded(median([x for x, _ in pairs])),
+            b=_rounded(median([y for _, y in pairs])),
+            pairs=len(pairs),
+            better=better,
+            worse=worse,
+            p_value=float(binomial_p(less, more)),
+        )
     return result
 
 

@@ -18,18 +18,19 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from harness.errors import BadInput, Exit
 from harness.loader import code_digest, load_package, unload
+from harness.record import RunRecord
 from harness.run.drawing import Drawing
 from harness.systems.binding import DEFAULT_LABEL, Binding, Code
 from harness.systems.checkouts import PACKAGE, Checkouts, copy_package
 
 from .executors import Pool
-from .jobs import Job, failure_signature, is_allowed, perform
+from .jobs import Job, perform
 
 HEADERS: Final = ("Name", "Source", "Expect")
 _APPLY_SECONDS_MAX: Final = 60
@@ -44,12 +45,29 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     patch: Path
 
 
+class MutantReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How the search for one mutant went, as `mutants --json` prints it."""
+
+    name: str
+    source: str
+    expect: str
+    found: bool
+    seed: int | None
+    workload: str | None
+    seeds_tried: int
+    signature: str | None
+    as_expected: bool
+    internal_errors: int
+    simulated_seconds: float
+    wall_seconds: float
+
+
 class Search(msgspec.Struct, kw_only=True):
     """How far the search for one mutant is."""
 
     mutant: Mutant
     binding: Binding
-    answers: dict[int, dict[str, Any]] = {}
+    answers: dict[int, RunRecord] = {}
     errors: dict[int, str] = {}
     first_failure: int | None = None
 
@@ -112,7 +130,7 @@ def plant(mutant: Mutant, source: Path, checkouts: Checkouts) -> Binding:
 
 def search_one(
     mutant: Mutant, binding: Binding, cells: Sequence[Drawing], count: int, *, jobs: int | None = None
-) -> dict[str, Any]:
+) -> MutantReport:
     """Search one planted bug, such as a suite's canary. Returns its report."""
     searched = Search(mutant=mutant, binding=binding, answers={}, errors={})
     seeds = range(1, count + 1)
@@ -150,38 +168,39 @@ def search(
                 found.errors[done.item.seed] = done.error
             else:
                 found.answers[done.item.seed] = done.result
-                if done.result["verdict"] == "invalid" and not is_allowed(done.result):
+                if done.result.is_failure:
                     if found.first_failure is None:
-                        tell(f"{found.mutant.name}: {failure_signature(done.result)}, seed {done.item.seed}")
+                        tell(f"{found.mutant.name}: {done.result.failure_signature}, seed {done.item.seed}")
                     found.first_failure = min(done.item.seed, found.first_failure or done.item.seed)
             advance(f"{sum(s.first_failure is not None for s in searches)} of {len(searches)} found")
 
 
-def report(search: Search, seeds: range) -> dict[str, Any]:
-    """Describe one search, as `mutants --json` prints it. Seconds are those of the seeds up to the failing one."""
+def report(search: Search, seeds: range) -> MutantReport:
+    """Describe one search. Seconds are those of the seeds up to the failing one."""
     seed, mutant = search.first_failure, search.mutant
     last = seeds[-1] if seed is None else seed
     tried = [search.answers[number] for number in seeds if number <= last and number in search.answers]
-    signature = None if seed is None else failure_signature(search.answers[seed])
-    return {
-        "name": mutant.name,
-        "source": mutant.source,
-        "expect": mutant.expect,
-        "found": seed is not None,
-        "seed": seed,
-        "workload": None if seed is None else search.answers[seed]["workload"],
-        "seeds_tried": sum(1 for number in (*search.answers, *search.errors) if number <= last),
-        "signature": signature,
-        "as_expected": signature is not None and begins(signature, mutant.expect),
-        "internal_errors": len(search.errors),
-        "simulated_seconds": round(sum(document["simulated_seconds"] for document in tried), 3),
-        "wall_seconds": round(sum(document["wall_seconds"] for document in tried), 3),
-    }
+    failure = None if seed is None else search.answers[seed]
+    signature = None if failure is None else failure.failure_signature
+    return MutantReport(
+        name=mutant.name,
+        source=mutant.source,
+        expect=mutant.expect,
+        found=failure is not None,
+        seed=seed,
+        workload=None if failure is None else failure.workload,
+        seeds_tried=sum(1 for number in (*search.answers, *search.errors) if number <= last),
+        signature=signature,
+        as_expected=signature is not None and begins(signature, mutant.expect),
+        internal_errors=len(search.errors),
+        simulated_seconds=round(sum(record.simulated_seconds for record in tried), 3),
+        wall_seconds=round(sum(record.wall_seconds for record in tried), 3),
+    )
 
 
-def exit_code(reports: Sequence[dict[str, Any]]) -> Exit:
+def exit_code(reports: Sequence[MutantReport]) -> Exit:
     """0 when all were found."""
-    return Exit.VALID if all(entry["found"] for entry in reports) else Exit.INVALID
+    return Exit.VALID if all(entry.found for entry in reports) else Exit.INVALID
 
 
 def begins(signature: str, expected: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -47,10 +47,30 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
         lines = "".join(f"{label} {code.digest}\n" for label, code in sorted(self.codes.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
-    def recorded(self) -> dict[str, Any]:
-        """What an outcome stores: no folder of this machine, so that the same run reads the same anywhere."""
+    def recorded(self) -> RecordedBinding:
+        """What a record of a run holds: no folder of this machine, so that the same run reads the same anywhere."""
         codes = {
-            label: {"spec": code.spec, "digest": code.digest, **({"commit": code.commit} if code.commit else {})}
+            label: RecordedCode(spec=code.spec, digest=code.digest, commit=code.commit)
             for label, code in sorted(self.codes.items())
         }
-        return {"world": self.world, "codes": codes}
+        return RecordedBinding(world=self.world, codes=codes)
+
+
+class RecordedCode(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of the code under test, as a record names it."""
+
+    spec: str
+    digest: str
+    commit: str = ""
+
+
+class RecordedBinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A binding, as a record names it."""
+
+    world: World = "sim"
+    codes: dict[str, RecordedCode]
+
+    @property
+    def system(self) -> str:
+        """The specs of all labels, as one text."""
+        return " ".join(code.spec for code in self.codes.values())

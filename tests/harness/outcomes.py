@@ -7,8 +7,9 @@ from typing import Any
 from checkers.history import Op
 from checkers.trace import Row
 from checkers.verdict import Validity, Verdict
-from harness.outcome import JudgedAnomaly, Outcome
+from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome
 from harness.plans import plan as plans
+from harness.systems.binding import RecordedBinding, RecordedCode
 
 MS = 1_000_000
 
@@ -67,7 +68,7 @@ def make_outcome(
     )
     values: dict[str, Any] = {
         "plan": plan,
-        "binding": {"world": "sim", "codes": {"default": {"spec": "raft_impl", "digest": "d" * 64}}},
+        "binding": RecordedBinding(codes={"default": RecordedCode(spec="raft_impl", digest="d" * 64)}),
         "plan_sha256": plan.sha256,
         "fingerprint": f"{seed:064x}",
         "history_sha256": "b" * 64,
@@ -77,8 +78,8 @@ def make_outcome(
         "plan_class": "tolerable",
         "anomalies": anomalies,
         "primary": signatures[0] if signatures else None,
-        "ops": {"ok": 1, "fail": 0, "info": 0},
-        "faults": {"planned": 0, "effective": 0, "no_target": 0, "no_effect": 0},
+        "ops": OpCounts(ok=1),
+        "faults": FaultCounts(),
         "fault_outcomes": {},
         "messages": 12,
         "simulated_ns": 5_000 * MS,
@@ -88,7 +89,16 @@ def make_outcome(
         "resolved_options": {"reads": "quorum"},
         "code_digest": "d" * 64,
         "marks": {},
-        "metrics": {},
+        "metrics": Metrics(
+            events=9,
+            passes=9,
+            delivered=12,
+            rows=2,
+            elections=1,
+            messages_per_op=12.0,
+            converged_ms=None,
+            violations={},
+        ),
         "stopped": "horizon",
     }
     return Outcome(**{**values, **changes})

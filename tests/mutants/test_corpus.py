@@ -18,7 +18,7 @@ from harness.faults.partitions import Partition
 from harness.plans.draw import draw
 from harness.plans.plan import Disks, DiskSpec, Plan
 from harness.run.drawing import abilities_of
-from harness.run.runner import run
+from harness.run.runner import RunOptions, run
 from harness.search import mutants
 from harness.systems.catalog import bind, own_package
 from harness.systems.checkouts import Checkouts
@@ -115,8 +115,8 @@ def test_an_invariant_beyond_the_classic_five_sees_a_bug_that_nothing_else_sees(
     plan = quiet(*faults)
     plan = msgspec.structs.replace(plan, options={**plan.options, **options})
 
-    healthy = run(plan, bind("raft_impl", checkouts), gates=False)
-    outcome = run(plan, mutants.plant(mutant, own_package(), checkouts), gates=False)
+    healthy = run(plan, bind("raft_impl", checkouts), RunOptions(gates=False))
+    outcome = run(plan, mutants.plant(mutant, own_package(), checkouts), RunOptions(gates=False))
 
     assert healthy.anomalies == ()
     assert {(anomaly.checker, anomaly.kind) for anomaly in outcome.anomalies} == {("raft", kind)}

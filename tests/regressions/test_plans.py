@@ -30,7 +30,7 @@ from pathlib import Path
 import pytest
 
 from harness.plans.plan import load
-from harness.run.runner import run
+from harness.run.runner import RunOptions, run
 from harness.systems.catalog import bind
 from harness.systems.checkouts import Checkouts
 
@@ -39,7 +39,7 @@ PLANS = sorted(Path(__file__).parent.glob("*.json"))
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_plan_that_once_failed_is_valid_now(path: Path) -> None:
-    outcome = run(load(path), bind("raft_impl", Checkouts()), gates=False)
+    outcome = run(load(path), bind("raft_impl", Checkouts()), RunOptions(gates=False))
 
     assert outcome.anomalies == ()
     assert outcome.verdict.validity == "valid"

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.archive import find, layout, migrations
+from harness.archive import documents, find, layout, migrations
 from harness.archive.index import FILE, Index
-from harness.archive.provenance import Provenance, provenance
+from harness.archive.provenance import provenance
 from harness.errors import BadInput
+from harness.record import ErrorRecord, Provenance, RunRecord
+from harness.search.known import Known
+from harness.systems.binding import RecordedBinding
 from tests.harness.outcomes import make_history, make_outcome, make_plan, make_rows
 
 HERE = Provenance(harness="a", python="CPython 3.11", trio="0.35")
@@ -26,23 +29,26 @@ def names(folder: Path) -> list[str]:
 def test_a_run_folder_holds_plan_history_trace_and_verdict(tmp_path: Path) -> None:
     outcome = make_outcome(7, "invalid", "linearizability/nonlinearizable", rows=make_rows(2))
 
-    document = layout.write_run(tmp_path, outcome, HERE)
+    record = layout.write_run(tmp_path, outcome)
 
-    folder = Path(document["path"])
+    folder = Path(record.path or "")
     assert names(folder) == ["history.jsonl", "plan.json", "trace.jsonl", "verdict.json"]
     assert (folder / "plan.json").read_bytes() == outcome.plan.to_json()
     assert [json.loads(line)["actor"] for line in (folder / "trace.jsonl").read_text().splitlines()] == ["n0", "n0"]
     assert json.loads((folder / "history.jsonl").read_text().splitlines()[1])["node"] == "n1"
     stored = json.loads((folder / "verdict.json").read_text())
     assert stored["anomalies"][0]["evidence"] == {"prefix": 4}
-    assert "evidence" not in document["anomalies"][0]
-    assert {key: stored[key] for key in document if key != "anomalies"} == {
-        key: value for key, value in json.loads(json.dumps(document)).items() if key != "anomalies"
+    printed = json.loads(documents.encode(record))
+    assert "evidence" not in printed["anomalies"][0]
+    assert {key: stored[key] for key in printed if key != "anomalies"} == {
+        key: value for key, value in printed.items() if key != "anomalies"
     }
 
 
 def test_the_document_has_the_keys_that_scripts_depend_on(tmp_path: Path) -> None:
-    document = layout.write_run(tmp_path, make_outcome(1, "invalid", "liveness/no-leader"), HERE)
+    document = json.loads(
+        documents.encode(layout.write_run(tmp_path, make_outcome(1, "invalid", "liveness/no-leader")))
+    )
 
     promised = (
         "run path seed plan_sha256 fingerprint history_sha256 verdict class anomalies ops faults messages "
@@ -56,7 +62,7 @@ def test_the_document_has_the_keys_that_scripts_depend_on(tmp_path: Path) -> Non
 def test_a_large_trace_is_compressed_and_reads_back_alike(tmp_path: Path) -> None:
     rows = make_rows(20_000)
 
-    folder = Path(layout.write_run(tmp_path, make_outcome(rows=rows), HERE)["path"])
+    folder = Path(layout.write_run(tmp_path, make_outcome(rows=rows)).path or "")
 
     assert "trace.jsonl.gz" in names(folder)
     assert gzip.decompress((folder / "trace.jsonl.gz").read_bytes()) == layout.encode_trace(rows)
@@ -66,25 +72,25 @@ def test_a_large_trace_is_compressed_and_reads_back_alike(tmp_path: Path) -> Non
 
 
 def test_a_trace_that_was_not_kept_is_absent(tmp_path: Path) -> None:
-    folder = Path(layout.write_run(tmp_path, make_outcome(), HERE)["path"])
+    folder = Path(layout.write_run(tmp_path, make_outcome()).path or "")
 
     assert layout.read_trace(folder) is None
 
 
 def test_runs_of_one_plan_within_a_second_get_different_names(tmp_path: Path) -> None:
-    runs = {layout.write_run(tmp_path, make_outcome(3), HERE)["run"] for _ in range(4)}
+    runs = {layout.write_run(tmp_path, make_outcome(3)).run for _ in range(4)}
 
     assert len(runs) == 4
     assert all("-register-s3-" in run for run in runs)
 
 
 def test_latest_links_the_newest_run(tmp_path: Path) -> None:
-    layout.write_run(tmp_path, make_outcome(1), HERE)
+    layout.write_run(tmp_path, make_outcome(1))
 
-    newest = layout.write_run(tmp_path, make_outcome(2), HERE)
+    newest = layout.write_run(tmp_path, make_outcome(2))
 
-    assert os.readlink(tmp_path / "latest") == newest["run"]
-    assert find.find("latest", tmp_path).run == newest["run"]
+    assert os.readlink(tmp_path / "latest") == newest.run
+    assert find.find("latest", tmp_path).run == newest.run
 
 
 def test_a_failure_while_writing_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +100,7 @@ def test_a_failure_while_writing_leaves_no_folder(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(layout, "_write_trace", full)
 
     with pytest.raises(BadInput, match="No space left on device"):
-        layout.write_run(tmp_path, make_outcome(rows=make_rows()), HERE)
+        layout.write_run(tmp_path, make_outcome(rows=make_rows()))
     assert names(tmp_path) == []
 
 
@@ -123,29 +129,30 @@ def test_what_a_killed_process_left_is_cleared_away_later(tmp_path: Path) -> Non
 def test_the_index_lists_runs_newest_first_and_filters(tmp_path: Path) -> None:
     with Index(tmp_path) as index:
         for seed in (1, 2):
-            index.record(layout.write_run(tmp_path, make_outcome(seed), HERE))
-        index.record(layout.write_run(tmp_path, make_outcome(3, "invalid", "raft/log-matching/leader"), HERE))
+            index.add(layout.write_run(tmp_path, make_outcome(seed)))
+        failing = layout.write_run(tmp_path, make_outcome(3, "invalid", "raft/log-matching/leader"))
+        index.add(failing)
 
     with Index(tmp_path) as index:
         assert [run.seed for run in index.runs()] == [3, 2, 1]
         assert [run.seed for run in index.runs(verdict="valid", limit=1)] == [2]
         assert [run.seed for run in index.runs(signature="raft")] == [3]
         assert [run.seed for run in index.runs(signature="raft/log")] == []
-        assert index.runs(seed=3)[0].document["anomalies"][0]["signature"] == "raft/log-matching/leader"
+        assert index.runs(seed=3)[0].record() == failing
         index.delete(index.runs(seed=1))
         assert [run.seed for run in index.runs()] == [3, 2]
 
 
 def test_a_batch_that_fails_records_nothing(tmp_path: Path) -> None:
-    document = layout.write_run(tmp_path, make_outcome(1), HERE)
+    record = layout.write_run(tmp_path, make_outcome(1))
 
     def record_two(index: Index) -> None:
         with index.batch():
-            index.record(document)
-            index.record({"seed": 2})
+            index.add(record)
+            index.add(record)
 
     with Index(tmp_path) as index:
-        with pytest.raises(KeyError):
+        with pytest.raises(BadInput, match="UNIQUE"):
             record_two(index)
 
         assert index.runs() == []
@@ -154,12 +161,12 @@ def test_a_batch_that_fails_records_nothing(tmp_path: Path) -> None:
 def test_a_campaign_is_found_by_id_and_as_latest_when_finished(tmp_path: Path) -> None:
     with Index(tmp_path) as index:
         for name in ("one", "two", "three"):
-            index.begin_campaign(name, "default", {"count": 3})
-        index.finish_campaign("one", {"runs": {}})
-        index.finish_campaign("two", {"runs": {"valid": 3}})
+            index.begin_campaign(name, "default", Known(signature=name, reason="settings"))
+        index.finish_campaign("one", Known(signature="one", reason="summary"))
+        index.finish_campaign("two", Known(signature="two", reason="summary"))
 
         assert index.campaign("three").finished is None
-        assert index.campaign("latest").summary == {"runs": {"valid": 3}}
+        assert json.loads(index.campaign("latest").summary or "")["signature"] == "two"
         with pytest.raises(BadInput, match="found no campaign 'four'; expected one of three, two, one"):
             index.campaign("four")
 
@@ -199,14 +206,14 @@ def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("form", ["id", "beginning", "folder"])
 def test_a_stored_run_is_found_by(tmp_path: Path, form: str) -> None:
-    document = layout.write_run(tmp_path, make_outcome(5), HERE)
-    text = {"id": document["run"], "beginning": document["run"][:-2], "folder": document["path"]}[form]
+    record = layout.write_run(tmp_path, make_outcome(5))
+    text = {"id": record.run, "beginning": (record.run or "")[:-2], "folder": record.path}[form] or ""
 
     stored = find.find(text, tmp_path)
 
     assert stored.plan == make_plan(5)
-    assert stored.document is not None
-    assert stored.document["fingerprint"] == document["fingerprint"]
+    assert stored.record is not None
+    assert stored.record.fingerprint == record.fingerprint
     assert stored.folder is not None
     assert find.read_history(stored.folder).count(b"\n") == len(make_history())
 
@@ -216,12 +223,12 @@ def test_a_plan_file_is_a_run_that_never_ran(tmp_path: Path) -> None:
 
     stored = find.find(str(tmp_path / "my.json"), tmp_path)
 
-    assert (stored.plan.drawn.seed, stored.run, stored.document) == (9, None, None)
+    assert (stored.plan.drawn.seed, stored.run, stored.record) == (9, None, None)
 
 
 def test_a_name_that_fits_no_run_or_several_is_bad_input(tmp_path: Path) -> None:
     for seed in (1, 2):
-        layout.write_run(tmp_path, make_outcome(seed), HERE)
+        layout.write_run(tmp_path, make_outcome(seed))
 
     with pytest.raises(BadInput, match="no run or plan file 'nothing'"):
         find.find("nothing", tmp_path)
@@ -245,3 +252,60 @@ def test_provenance_tells_what_differs() -> None:
     assert here.differences(here) == []
     assert HERE.differences(Provenance(harness="a", python="CPython 3.13", trio="0.35")) == ["python"]
     assert len(here.harness) == 64
+
+
+def test_a_record_with_its_evidence_reads_back_as_it_was_written() -> None:
+    outcome = make_outcome(7, "invalid", "linearizability/nonlinearizable")
+    record = documents.with_evidence(documents.run_record(outcome), outcome)
+
+    assert documents.read_record(documents.encode(record), "here") == record
+
+
+def test_the_record_of_an_internal_error_reads_back_as_it_was_written() -> None:
+    record = ErrorRecord(
+        seed=1,
+        workload="register",
+        profile="swarm",
+        error="boom",
+        binding=RecordedBinding(codes={}),
+        code_digest="",
+        reproduce="foreshock run --seed 1",
+    )
+
+    assert documents.read_record(documents.encode(record), "here") == record
+
+
+def test_a_document_of_version_1_is_read_in_todays_words() -> None:
+    old = json.loads(documents.encode(documents.run_record(make_outcome(7))))
+    old["document"] = 1
+    del old["marks"]
+    old["probes"] = {"torn-tail": 2}
+    old["flavour"] = old.pop("variant")
+    old["fault_outcomes"] = {"f1": "moot", "f2": "effective"}
+    old["faults"] = {"planned": 3, "effective": 1, "moot": 2, "idle": 0}
+
+    record = documents.read_record(json.dumps(old), "here")
+
+    assert isinstance(record, RunRecord)
+    assert record.variant == "unique"
+    assert record.fault_outcomes == {"f1": "no-target", "f2": "effective"}
+    assert record.marks == {"torn-tail": 2}
+    assert (record.faults.effective, record.faults.no_target) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ('{"document": 99}', "document version 99"),
+        ("[]", "a damaged document"),
+        ("", "a damaged document"),
+        ('{"document": 2}', "a damaged document"),
+        ('{"document": "two"}', "document version two"),
+    ],
+)
+def test_a_document_that_cannot_be_read_is_one_line(data: str, found: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        documents.read_record(data, "here")
+
+    assert caught.value.found.startswith(found)
+    assert "\n" not in str(caught.value)

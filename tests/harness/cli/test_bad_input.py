@@ -143,7 +143,7 @@ def test_a_bug_of_ours_is_255_with_its_traceback_on_stderr(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("harness.run.runner.run", broken)
+    monkeypatch.setattr("harness.run.execution.run", broken)
 
     ran = foreshock("run", "--seed", "1", *SHORT, "--json")
 

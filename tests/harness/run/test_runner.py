@@ -12,9 +12,9 @@ from harness.faults.clocks import ClockStep
 from harness.faults.crashes import Crash
 from harness.faults.leadership import ForcedElection
 from harness.faults.packets import Loss
-from harness.outcome import JudgedAnomaly
+from harness.outcome import FaultCounts, JudgedAnomaly, OpCounts
 from harness.plans.plan import Check, Gates, Plan
-from harness.run.runner import primary
+from harness.run.runner import RunOptions, primary
 from harness.systems.system import Completion
 from tests.harness.run.scripted import ScriptedSystem, op, plan, run
 from tests.harness.sim import chaos, toy
@@ -59,8 +59,8 @@ def test_an_outcome_says_what_happened() -> None:
     simulation = run(planned, ScriptedSystem(answers))
     outcome = simulation.judge()
 
-    assert outcome.ops == {"ok": 2, "fail": 1, "info": 1}
-    assert outcome.faults == {"planned": 3, "effective": 1, "no_target": 1, "no_effect": 1}
+    assert outcome.ops == OpCounts(ok=2, fail=1, info=1)
+    assert outcome.faults == FaultCounts(planned=3, effective=1, no_target=1, no_effect=1)
     assert outcome.fault_outcomes == {"f1": "effective", "f2": "no-target", "f3": "no-effect"}
     assert outcome.plan_sha256 == planned.sha256
     assert outcome.fingerprint == simulation.world.log.close()
@@ -70,7 +70,7 @@ def test_an_outcome_says_what_happened() -> None:
     assert (outcome.verdict.validity, outcome.exit_code, outcome.primary) == ("valid", 0, None)
     assert len(outcome.history) == 8
     assert outcome.rows is not None
-    assert outcome.metrics["rows"] == len(outcome.rows)
+    assert outcome.metrics.rows == len(outcome.rows)
 
 
 def test_rows_are_left_out_when_they_were_not_asked_for() -> None:
@@ -108,7 +108,7 @@ def test_a_run_that_never_converges_ends_at_its_horizon() -> None:
     outcome = simulation.judge()
 
     assert (outcome.stopped, outcome.simulated_ns) == ("horizon", planned.phases.horizon_ns)
-    assert outcome.metrics["converged_ms"] is None
+    assert outcome.metrics.converged_ms is None
 
 
 # -- part of a run --------------------------------------------------------------------------------------------------
@@ -119,10 +119,10 @@ def test_a_run_until_a_time_is_the_begin_of_the_whole_run(seed: int) -> None:
     planned = chaos.plan(seed)
     whole = toy.simulate(planned).world.log.kept
     systems: dict[str, Any] = {"default": toy.ToySystem()}
-    part = toy.ToySimulation(planned, systems, keep_rows=True)
+    part = toy.ToySimulation(planned, systems, RunOptions(keep_rows=True, until_ns=700 * MS))
 
-    part.run(until_ns=700 * MS)
-    outcome = part.judge(gates=False, liveness=False)
+    part.run()
+    outcome = part.judge()
 
     rows = part.world.log.kept
     assert rows == whole[: len(rows)]
@@ -134,10 +134,10 @@ def test_a_run_until_a_time_is_the_begin_of_the_whole_run(seed: int) -> None:
 def test_a_run_until_an_index_ends_soon_after_it(index: int) -> None:
     whole = toy.simulate(toy.plan()).world.log.kept
     systems: dict[str, Any] = {"default": toy.ToySystem()}
-    part = toy.ToySimulation(toy.plan(), systems, keep_rows=True)
+    part = toy.ToySimulation(toy.plan(), systems, RunOptions(keep_rows=True, until_index=index))
 
-    part.run(until_index=index)
-    part.judge(gates=False, liveness=False)
+    part.run()
+    part.judge()
 
     rows = part.world.log.kept
     assert rows == whole[: len(rows)]
@@ -146,14 +146,11 @@ def test_a_run_until_an_index_ends_soon_after_it(index: int) -> None:
 
 
 def test_a_run_that_ended_before_the_heal_says_nothing_of_liveness() -> None:
-    planned = msgspec.structs.replace(toy.plan(), check=Check(model="register", liveness=True))
-    systems: dict[str, Any] = {"default": toy.ToySystem()}
-    part = toy.ToySimulation(planned, systems)
-    part.run(until_ns=300 * MS)
+    planned = msgspec.structs.replace(two_leaders(), check=Check(model="register", liveness=True))
 
-    verdict = part.judge(gates=False).verdict
+    verdict = toy.simulate(planned, system=TwoLeaders(), stop_at_first=True).judge().verdict
 
-    assert (verdict.validity, verdict.reason) == ("unknown", "liveness: the run ended before the heal")
+    assert "liveness: the run ended before the heal" in verdict.reason
 
 
 def test_invalid_outranks_vacuous() -> None:
@@ -192,7 +189,7 @@ def test_a_violation_does_not_end_a_run_unless_asked_to() -> None:
 
     assert whole.world.kernel.why == "done"
     assert (cut.world.kernel.why, cut.world.kernel.now) == ("violation", 400 * MS)
-    first, second = whole.judge(), cut.judge(gates=False, liveness=False)
+    first, second = whole.judge(), cut.judge()
     assert first.primary == second.primary
     assert first.primary is not None
     assert first.primary.startswith("raft/election-safety")

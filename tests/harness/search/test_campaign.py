@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
 from checkers.verdict import Validity
-from harness.archive.document import run_document
+from harness.archive import documents
+from harness.archive.documents import run_record
 from harness.archive.index import Campaign
-from harness.archive.provenance import Provenance
 from harness.errors import BadInput, Exit
+from harness.record import ErrorRecord, Provenance, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.search import campaign as campaigns
 from harness.search import exports, known, suites
-from harness.search.campaign import Tally
-from harness.search.jobs import failure_signature, is_allowed
+from harness.search.campaign import Changes, Tally
 from harness.search.known import Known
 from harness.search.suites import Suite
+from harness.systems.binding import RecordedBinding
 from tests.harness.outcomes import make_outcome
 
 SUITE = Suite(name="test", cells=(Drawing(workload="register"), Drawing(workload="counter")))
@@ -30,19 +31,25 @@ STALE, ELECTION, LIVENESS = (
 )
 
 
-def document(seed: int, validity: Validity = "valid", *signatures: str, allowed: bool = False) -> dict[str, Any]:
-    outcome = make_outcome(seed, validity, *signatures, allowed=allowed)
-    return run_document(outcome, run=None, path=None, provenance=HERE)
+def document(seed: int, validity: Validity = "valid", *signatures: str, allowed: bool = False) -> RunRecord:
+    return run_record(make_outcome(seed, validity, *signatures, allowed=allowed), made_by=HERE)
 
 
-def error(seed: int) -> dict[str, Any]:
-    words = {"workload": "register", "profile": "swarm", "reproduce": f"foreshock run --seed {seed}"}
-    return {"seed": seed, "verdict": "error", "error": "Traceback\nboom", "anomalies": [], "primary": None, **words}
+def error(seed: int) -> ErrorRecord:
+    return ErrorRecord(
+        seed=seed,
+        workload="register",
+        profile="swarm",
+        error="Traceback\nboom",
+        binding=RecordedBinding(codes={}),
+        code_digest="",
+        reproduce=f"foreshock run --seed {seed}",
+    )
 
 
-def tally(*documents: dict[str, Any], known: tuple[Known, ...] = ()) -> Tally:
+def tally(*records: Record, known: tuple[Known, ...] = ()) -> Tally:
     counted = Tally(SUITE, known)
-    for one in documents:
+    for one in records:
         counted.add(one)
     return counted
 
@@ -69,7 +76,7 @@ KNOWN = (Known(signature=STALE, reason="issue 1"),)
     ids=str,
 )
 def test_the_exit_code_follows_the_order_of_the_contract(
-    documents: list[dict[str, Any]], known: tuple[Known, ...], max_unknown: float, code: Exit
+    documents: list[Record], known: tuple[Known, ...], max_unknown: float, code: Exit
 ) -> None:
     assert tally(*documents, known=known).exit_code(max_unknown) == code
 
@@ -77,49 +84,50 @@ def test_the_exit_code_follows_the_order_of_the_contract(
 def test_marks_are_counted_and_those_that_no_run_hit_are_listed() -> None:
     counted = Tally(SUITE, marks=("rare", "rarer", "rarest"))
     for hits in ({"rare": 2}, {"rare": 1, "rarer": 1}, {}):
-        counted.add({**document(1), "marks": hits})
+        counted.add(msgspec.structs.replace(document(1), marks=hits))
 
-    summary = counted.summary()
+    summary = counted.findings()
 
-    assert summary["marks"] == {"rare": 3, "rarer": 1}
-    assert summary["marks_never_hit"] == ["rarest"]
+    assert summary.marks == {"rare": 3, "rarer": 1}
+    assert summary.marks_never_hit == ("rarest",)
 
 
 def test_failures_are_grouped_by_signature_with_the_smallest_seed_as_the_example() -> None:
     summary = tally(
         document(9, "invalid", STALE), document(4, "invalid", STALE), document(7, "invalid", ELECTION), *VALID
-    ).summary()
+    ).findings()
 
-    assert [(group["signature"], group["runs"], group["seed"], group["seeds"]) for group in summary["failures"]] == [
-        (STALE, 2, 4, [4, 9]),
-        (ELECTION, 1, 7, [7]),
+    assert [(group.signature, group.runs, group.seed, group.seeds) for group in summary.failures] == [
+        (STALE, 2, 4, (4, 9)),
+        (ELECTION, 1, 7, (7,)),
     ]
-    assert summary["failures"][0]["reproduce"] == "foreshock run --seed 4 --workload register --profile swarm"
-    assert summary["failures"][1]["reproduce"] == "foreshock run --seed 7 --workload counter --profile swarm"
-    assert summary["runs"] == {"valid": 99, "invalid": 3, "unknown": 0, "error": 0}
+    assert summary.failures[0].reproduce == "foreshock run --seed 4 --workload register --profile swarm"
+    assert summary.failures[1].reproduce == "foreshock run --seed 7 --workload counter --profile swarm"
+    assert summary.runs == {"valid": 99, "invalid": 3, "unknown": 0, "error": 0}
 
 
 def test_the_order_in_which_workers_answer_changes_nothing() -> None:
     documents = [document(9, "invalid", STALE), document(4, "invalid", STALE), document(3, "unknown"), *VALID[:3]]
 
-    assert tally(*documents).summary() == tally(*reversed(documents)).summary()
+    assert tally(*documents).findings() == tally(*reversed(documents)).findings()
 
 
 def test_an_allowed_failure_is_counted_apart() -> None:
     counted = tally(document(1, "invalid", STALE, allowed=True), *VALID)
 
     assert counted.unexplained == 0
-    assert counted.summary()["allowed"] == 1
-    assert counted.summary()["failures"][0]["allowed"] is True
+    assert counted.findings().allowed == 1
+    assert counted.findings().failures[0].allowed is True
 
 
 def test_an_unexplained_anomaly_does_not_hide_behind_an_allowed_one() -> None:
     one = document(1, "invalid", STALE, ELECTION)
-    one["anomalies"][0]["allowed"] = True
+    explained = msgspec.structs.replace(one.anomalies[0], allowed=True)
+    one = msgspec.structs.replace(one, anomalies=(explained, *one.anomalies[1:]))
 
-    assert one["primary"] == STALE
-    assert failure_signature(one) == ELECTION
-    assert not is_allowed(one)
+    assert one.primary == STALE
+    assert one.failure_signature == ELECTION
+    assert not one.is_allowed
 
 
 def test_a_known_failure_covers_only_where_it_says() -> None:
@@ -130,20 +138,22 @@ def test_a_known_failure_covers_only_where_it_says() -> None:
 
 def test_one_uncovered_run_makes_the_whole_group_news() -> None:
     entry = (Known(signature=STALE, reason="issue 1", workload="register"),)
-    other = {**document(2, "invalid", STALE), "workload": "counter"}
+    other = msgspec.structs.replace(document(2, "invalid", STALE), workload="counter")
 
     for order in ((document(1, "invalid", STALE), other), (other, document(1, "invalid", STALE))):
-        assert tally(*order, known=entry).summary()["failures"][0]["known"] is None
+        assert tally(*order, known=entry).findings().failures[0].known is None
 
 
 def test_a_baseline_tells_new_still_and_fixed() -> None:
-    before = tally(document(1, "invalid", STALE), document(2, "invalid", LIVENESS)).summary()
-    after = tally(document(1, "invalid", STALE), document(3, "invalid", ELECTION)).summary()
-    baseline = Campaign(id="old", started="", finished="", suite="test", settings={}, summary=before)
+    before = tally(document(1, "invalid", STALE), document(2, "invalid", LIVENESS)).findings()
+    after = tally(document(1, "invalid", STALE), document(3, "invalid", ELECTION)).findings()
+    baseline = Campaign(
+        id="old", started="", finished="", suite="test", settings="", summary=documents.encode(before).decode()
+    )
 
     changes = campaigns.against_baseline(after, baseline)
 
-    assert changes == {"campaign": "old", "new": [ELECTION], "still": [STALE], "fixed": [LIVENESS]}
+    assert changes == Changes(campaign="old", new=(ELECTION,), still=(STALE,), fixed=(LIVENESS,))
 
 
 @pytest.mark.parametrize("name", suites.named())
@@ -201,7 +211,7 @@ def test_known_failures_are_read_and_refused_when_malformed(tmp_path: Path) -> N
 
 def test_markdown_names_failures_unknowns_and_errors() -> None:
     counted = tally(document(1, "invalid", STALE), document(2, "unknown"), error(3), *VALID)
-    summary = {"suite": "test", "campaign": "id", "wall_seconds": 1.0, **counted.summary()}
+    summary = campaigns.summary(counted.findings(), campaign="id", suite="test", exit=1, wall_seconds=1.0)
 
     text = exports.markdown(summary)
 

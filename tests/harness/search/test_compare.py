@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from checkers.verdict import Validity
-from harness.archive.document import run_document
-from harness.archive.provenance import Provenance
+from harness.archive.documents import run_record
 from harness.errors import Exit
 from harness.options import OptionSpec
-from harness.run.drawing import Abilities, Drawing
+from harness.record import Provenance
+from harness.run.drawing import Abilities, Drawing, together
 from harness.search import compare
-from harness.search.compare import Comparison, Pair
+from harness.search.compare import Answer, Comparison, Incomparable, Pair
 from harness.search.measures import measure
 from harness.systems.binding import Binding, Code
 from tests.harness.outcomes import make_outcome, make_plan
@@ -22,22 +22,22 @@ STALE, ELECTION = "linearizability/nonlinearizable/register/read", "raft/electio
 HERE = Provenance(harness="a", python="b", trio="c")
 
 
-def side(seed: int, what: str) -> dict[str, Any]:
-    """A document: `valid`, `unknown`, `error`, or a signature; `~` before it: allowed."""
+def answer(seed: int, what: str) -> Answer:
+    """An answer: `valid`, `unknown`, `error`, or a signature; `~` before it: allowed."""
     if what == "error":
-        return {"verdict": "error", "reason": "killed", "anomalies": []}
+        return Answer(error="killed")
     signatures = [what.lstrip("~")] if "/" in what else []
     validity: Validity = "invalid" if signatures else what  # type: ignore[assignment]  # the tests write these words
     outcome = make_outcome(seed, validity, *signatures, allowed=what.startswith("~"))
-    return {**run_document(outcome, run=None, path=None, provenance=HERE), "measures": measure(outcome)}
+    return Answer(record=run_record(outcome, made_by=HERE), measures=measure(outcome))
 
 
 def comparison(*verdicts: tuple[str, str]) -> Comparison:
     codes = [Code(spec=spec, directory="", digest=spec) for spec in ("raft_impl@a", "raft_impl@b")]
     compared = Comparison(*(Binding(codes={"default": code}) for code in codes))
     for seed, (a, b) in enumerate(verdicts, 1):
-        documents = {"a": side(seed, a), "b": side(seed, b)}
-        compared.pairs.append(Pair(seed=seed, drawing=Drawing(), plan=make_plan(seed), documents=documents))
+        answers: dict[compare.Side, Answer] = {"a": answer(seed, a), "b": answer(seed, b)}
+        compared.pairs.append(Pair(seed=seed, drawing=Drawing(), plan=make_plan(seed), answers=answers))
     return compared
 
 
@@ -67,7 +67,7 @@ def test_the_exit_code_says_worse_undecided_or_nothing_against_b(verdicts: list[
 
 def test_incomparable_pairs_count_against_a_decision() -> None:
     compared = comparison(("valid", "valid"), ("valid", "valid"))
-    compared.incomparable = [{"seed": seed, "side": "a", "options": {}} for seed in range(3)]
+    compared.incomparable = [Incomparable(seed=seed, side="a", options={}) for seed in range(3)]
 
     assert compared.exit_code() == Exit.UNKNOWN
 
@@ -75,26 +75,28 @@ def test_incomparable_pairs_count_against_a_decision() -> None:
 def test_a_new_signature_comes_with_a_line_that_reproduces_it() -> None:
     summary = comparison(*GOOD, (STALE, STALE), ("valid", ELECTION)).summary()
 
-    (new,) = summary["new_signatures"]
-    assert new["signature"] == ELECTION
-    assert new["reproduce"] == "foreshock run --seed 22 --workload register --profile swarm --system raft_impl@b"
-    assert new["message"] == f"what is wrong: {ELECTION}"
-    assert summary["gone_signatures"] == []
+    (new,) = summary.new_signatures
+    assert new.signature == ELECTION
+    assert new.reproduce == "foreshock run --seed 22 --workload register --profile swarm --system raft_impl@b"
+    assert new.message == f"what is wrong: {ELECTION}"
+    assert summary.gone_signatures == ()
 
 
 def test_the_summary_has_the_promised_keys_and_counts() -> None:
     summary = comparison(*GOOD, ("valid", STALE), (STALE, "valid"), ("unknown", "valid")).summary()
 
-    assert {"a", "b", "pairs", "verdicts", "new_signatures", "incomparable", "p_value", "metrics"} <= set(summary)
-    assert summary["verdicts"]["pairs"] == {
+    assert {"a", "b", "pairs", "verdicts", "new_signatures", "incomparable", "p_value", "metrics"} <= set(
+        summary.__struct_fields__
+    )
+    assert summary.verdicts.pairs == {
         "invalid/valid": 1,
         "unknown/valid": 1,
         "valid/invalid": 1,
         "valid/valid": 20,
     }
-    assert (summary["worse"], summary["better"], summary["p_value"]) == (1, 1, 1.0)
-    assert set(summary["pairs"][0]) >= {"seed", "a", "b", "identical", "first_divergence"}
-    assert all(pair["identical"] for pair in summary["pairs"])
+    assert (summary.worse, summary.better, summary.p_value) == (1, 1, 1.0)
+    assert set(summary.pairs[0].__struct_fields__) >= {"seed", "a", "b", "identical", "first_divergence"}
+    assert all(pair.identical for pair in summary.pairs)
 
 
 def option(name: str, default: Any, neutral: Any) -> OptionSpec:
@@ -120,8 +122,9 @@ def test_code_that_lacks_an_option_runs_its_neutral_value_only(
     sides: dict[compare.Side, Abilities] = {"a": able(option("cache", default, "off")), "b": able()}
     plan = make_plan(1, options={"cache": value})
 
-    assert compare._missing(plan, sides["b"], compare._specs(sides)) == missing
-    assert compare._missing(plan, sides["a"], compare._specs(sides)) == []
+    both = together(sides.values())
+    assert compare._missing(plan, sides["b"], both) == missing
+    assert compare._missing(plan, sides["a"], both) == []
     if not missing:
         assert compare._without_absent(plan, sides, "a").options == options_a
         assert compare._without_absent(plan, sides, "b").options == options_b

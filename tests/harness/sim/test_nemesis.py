@@ -16,7 +16,7 @@ from harness.faults.fault import FOREVER, Fault
 from harness.faults.leadership import ForcedElection, Transfer
 from harness.faults.membership import Membership
 from harness.plans.plan import Clocks, ClockSpec, LinkSpec, Phases, Plan
-from harness.run.runner import Simulation
+from harness.run.runner import RunOptions, Simulation
 from harness.sim.world import SimWorld
 from tests.harness.sim import toy
 from tests.harness.sim.toy import MS
@@ -109,7 +109,7 @@ def world_offset(world: SimWorld, name: str) -> int:
 def watched(plan: Plan, *looks: tuple[int, Callable[[SimWorld], Any]], **more: Any) -> tuple[SimWorld, list[Any]]:
     """Run a plan, and look at the world at some instants, after the faults of these instants."""
     systems: dict[str, Any] = {"default": toy.ToySystem()}
-    simulation = Lasting(plan, systems, keep_rows=True, **more)
+    simulation = Lasting(plan, systems, RunOptions(keep_rows=True), **more)
     seen: list[Any] = []
     for time_ns, look in looks:
         simulation.world.kernel.exactly(time_ns + 1, lambda look: seen.append(look(simulation.world)), look)

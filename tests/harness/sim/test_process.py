@@ -10,6 +10,7 @@ import trio
 
 from harness.faults.pauses import Pause
 from harness.plans.plan import DiskSpec, LinkSpec, Schedule
+from harness.run.runner import RunOptions
 from harness.sim.process import SimProcess
 from harness.sim.world import Zombie
 from tests.harness.sim import toy
@@ -385,7 +386,7 @@ def test_a_bug_in_a_servers_step_is_a_crash_of_that_server_and_an_anomaly(fast: 
 def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(fast: bool) -> None:
     taken = []
     planned = toy.plan(ops=0, schedule=Schedule(seed=1, policy="fifo"))
-    simulation = toy.ToySimulation(planned, {"default": toy.ToySystem()}, fast=fast, keep_rows=True)  # type: ignore[dict-item]
+    simulation = toy.ToySimulation(planned, {"default": toy.ToySystem()}, RunOptions(until_ns=500 * MS), fast=fast)  # type: ignore[dict-item]
     world = simulation.world
 
     def command(_: str) -> None:
@@ -399,6 +400,6 @@ def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(fast: bool
     world.kernel.exactly(302 * MS, lambda _: world.hosts["n1"].unpause("p"))
     world.kernel.exactly(400 * MS, lambda _: world.crash("n1", power=False, reason="kill"))
     world.kernel.exactly(401 * MS, command, "down")
-    simulation.run(until_ns=500 * MS)
+    simulation.run()
 
     assert taken == [True, False, True, False, False]

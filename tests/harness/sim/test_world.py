@@ -10,6 +10,7 @@ import pytest
 from checkers.history import Op
 from harness.faults.crashes import Crash
 from harness.plans.plan import LinkSpec, Plan, PlannedOp, Program, Schedule
+from harness.run.runner import RunOptions
 from harness.sim.kernel.fingerprint import Row
 from harness.systems.system import Refusal
 from tests.harness.sim import chaos, toy
@@ -76,7 +77,7 @@ def test_a_replica_that_refuses_to_start_stays_down() -> None:
 def test_a_crash_may_restart_another_version() -> None:
     crash = Crash(id="f1", begin_ns=500 * MS, end_ns=600 * MS, targets=("n1",), code="B")
     systems: dict[str, Any] = {"default": toy.ToySystem(), "B": toy.ToySystem()}
-    simulation = toy.ToySimulation(toy.plan(faults=(crash,)), systems, keep_rows=True)
+    simulation = toy.ToySimulation(toy.plan(faults=(crash,)), systems, RunOptions(keep_rows=True))
     simulation.run()
     simulation.world.log.close()
 
@@ -122,7 +123,7 @@ def test_a_whole_cluster_loses_power_and_comes_back_in_one_instant() -> None:
     assert [row[2] for row in rows_of(simulation, "start")] == [*sorted(everybody), *everybody]
     outcome = simulation.judge()
     assert outcome.verdict.validity == "valid"
-    assert outcome.ops["ok"] > 100
+    assert outcome.ops.ok > 100
 
 
 # -- one index for history and trace --------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from harness.plans.plan import (
     Program,
     Schedule,
 )
-from harness.run.runner import Simulation
+from harness.run.runner import RunOptions, Simulation
 from harness.systems.system import Completion
 
 MS = 1_000_000
@@ -205,10 +205,10 @@ class ToySimulation(Simulation):
         return True
 
 
-def simulate(planned: Plan, *, system: Any = None, **arguments: Any) -> ToySimulation:
+def simulate(planned: Plan, *, system: Any = None, stop_at_first: bool = False, **arguments: Any) -> ToySimulation:
     """Run a plan to its end, with all rows kept."""
     systems: dict[str, Any] = {"default": system or ToySystem()}
-    simulation = ToySimulation(planned, systems, keep_rows=True, **arguments)
+    simulation = ToySimulation(planned, systems, RunOptions(keep_rows=True, stop_at_first=stop_at_first), **arguments)
     simulation.run()
     simulation.world.log.close()
     return simulation

@@ -1,0 +1,98 @@
+"""Documents: the record of a run made from its outcome, and read again from a file or a row.
+
+A document of an earlier version is brought to today's fields by the migrations below, in order; one of a later version
+is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from harness.errors import BadInput
+from harness.outcome import Outcome
+from harness.record import RECORD_VERSION, ErrorRecord, Provenance, Record, RunRecord
+
+from .provenance import provenance
+
+_Fields = dict[str, Any]
+
+
+def run_record(
+    outcome: Outcome, *, run: str | None = None, path: str | None = None, made_by: Provenance | None = None
+) -> RunRecord:
+    """Describe an outcome. `run` and `path` are None when the run has no folder; `made_by` None: this process."""
+    drawn = outcome.plan.drawn
+    return RunRecord(
+        run=run,
+        path=path,
+        seed=drawn.seed,
+        workload=drawn.workload,
+        variant=drawn.variant,
+        profile=drawn.profile,
+        plan_sha256=outcome.plan_sha256,
+        fingerprint=outcome.fingerprint,
+        history_sha256=outcome.history_sha256,
+        verdict=outcome.verdict.validity,
+        reason=outcome.verdict.reason,
+        plan_class=outcome.plan_class,
+        primary=outcome.primary,
+        anomalies=tuple(msgspec.structs.replace(one, evidence=msgspec.UNSET) for one in outcome.anomalies),
+        ops=outcome.ops,
+        faults=outcome.faults,
+        fault_outcomes=outcome.fault_outcomes,
+        messages=outcome.messages,
+        simulated_seconds=outcome.simulated_ns / 1e9,
+        wall_seconds=round(outcome.wall_seconds, 6),
+        check_seconds=round(outcome.check_seconds, 6),
+        recovery_ms=outcome.recovery_ms,
+        stopped=outcome.stopped,
+        resolved_options=outcome.resolved_options,
+        binding=outcome.binding,
+        code_digest=outcome.code_digest,
+        provenance=made_by or provenance(),
+        marks=outcome.marks,
+        metrics=outcome.metrics,
+    )
+
+
+def with_evidence(record: RunRecord, outcome: Outcome) -> RunRecord:
+    """Extend the record of a run by what its checkers found: the content of `verdict.json`."""
+    return msgspec.structs.replace(record, anomalies=outcome.anomalies, verdict_details=outcome.verdict)
+
+
+def encode(document: msgspec.Struct) -> bytes:
+    """Write a document as JSON. Evidence may hold values that JSON has no form for: they are written as text."""
+    return msgspec.json.encode(document, enc_hook=repr)
+
+
+def read_record(data: bytes | str, where: str) -> Record:
+    """Read the record of a run, of this version or an earlier one. Raises BadInput."""
+    try:
+        fields = msgspec.json.decode(data, type=_Fields)
+        version = fields.get("document", 1)
+        if version not in range(1, RECORD_VERSION + 1):
+            raise BadInput(f"document version {version}", f"at most {RECORD_VERSION}; update foreshock", where)
+        for migrate in _MIGRATIONS[version - 1 :]:
+            migrate(fields)
+        fields["document"] = RECORD_VERSION
+        if fields.get("verdict") == "error":
+            return msgspec.convert(fields, ErrorRecord)
+        return msgspec.convert(fields, RunRecord)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"a damaged document ({error})", "the record of a run", where) from None
+
+
+def _from_1(fields: _Fields) -> None:
+    """Version 2 took over the field's words: variants, coverage marks, and faults without a target or an effect."""
+    fields["variant"] = fields.pop("flavour", "")
+    fields["marks"] = fields.pop("probes", {})
+    fields["faults"] = {_FAULT_WORDS.get(word, word): count for word, count in fields.pop("faults", {}).items()}
+    outcomes = fields.pop("fault_outcomes", {})
+    fields["fault_outcomes"] = {id: _FAULT_WORDS.get(word, word).replace("_", "-") for id, word in outcomes.items()}
+
+
+_FAULT_WORDS: Final = {"moot": "no_target", "idle": "no_effect"}
+_MIGRATIONS: Final[tuple[Callable[[_Fields], None], ...]] = (_from_1,)
