@@ -48,13 +48,12 @@ def fingerprints(
     """Draw and run plans (`workload:seed`) one after the other, and give what must not depend on the process."""
     from harness.run.drawing import Drawing, abilities_of
     from harness.run.runner import RunOptions, run
-    from harness.systems.catalog import bind
+    from harness.systems.catalog import bind, load_systems
     from harness.systems.checkouts import Checkouts
-    from harness.systems.versions import systems
 
     with Checkouts() as checkouts:
         binding = bind("raft_impl", checkouts)
-        abilities = abilities_of(systems(binding).values())
+        abilities = abilities_of(load_systems(binding).values())
         for name in plans:
             workload, _, seed = name.partition(":")
             drawing = Drawing(workload=workload, profile=profile, duration_ns=duration_ns)

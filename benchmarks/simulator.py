@@ -86,10 +86,9 @@ from harness.plans.plan import (
 )
 from harness.run.runner import RunOptions, Simulation
 from harness.sim.kernel.draws import Counter
-from harness.systems.catalog import bind
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.system import System
-from harness.systems.versions import systems
 
 MS = 1_000_000
 BOUNDS = {
@@ -265,7 +264,7 @@ def main() -> int:
     parser.add_argument("--gate", action="store_true", help="exit 1 when a counter is above its bound")
     parser.add_argument("--bytecodes", type=int, metavar="N", help="show the N functions that execute most bytecodes")
     arguments = parser.parse_args()
-    system = systems(bind("raft_impl", Checkouts()))["default"]
+    system = load_systems(bind("raft_impl", Checkouts()))["default"]
     if arguments.bytecodes:
         show_bytecodes(arguments.bytecodes, system)
         return 0

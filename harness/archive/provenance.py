@@ -13,8 +13,8 @@ import platform
 from pathlib import Path
 from typing import Final
 
-from harness.loader import code_digest
 from harness.record import Provenance
+from harness.systems.loader import code_digest
 
 _OURS: Final = ("checkers", "harness", "workloads")
 

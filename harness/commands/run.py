@@ -48,8 +48,8 @@ def command(
     from harness.run.execution import execute
     from harness.run.runner import RunOptions
     from harness.systems import catalog
+    from harness.systems.catalog import load_systems
     from harness.systems.checkouts import Checkouts
-    from harness.systems.versions import systems
 
     with Archive(results) as archive, Checkouts() as checkouts:
         binding = catalog.bind(system, checkouts, world=world)
@@ -58,7 +58,7 @@ def command(
             plan = _read(load, plan_file)
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
-            plan = drawing.plan(seed, abilities_of(systems(binding).values()))
+            plan = drawing.plan(seed, abilities_of(load_systems(binding).values()))
         if not as_json:
             for line in describe.lines(plan):
                 click.echo(line)

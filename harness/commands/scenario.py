@@ -44,12 +44,12 @@ def _run(path: Path, spec: str, rewrite: bool, as_json: bool) -> int:
     from harness.scenarios import library
     from harness.scenarios.language import render
     from harness.scenarios.stage import perform
-    from harness.systems import catalog, versions
+    from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
     script = library.read(path)
     with Checkouts() as checkouts:
-        result = perform(script, versions.systems(catalog.bind(spec, checkouts))["default"])
+        result = perform(script, catalog.load_systems(catalog.bind(spec, checkouts))["default"])
     before, after = path.read_text(encoding="utf-8"), render(script, result.transcripts)
     if rewrite and before != after:
         path.write_text(after, encoding="utf-8")

@@ -83,8 +83,8 @@ def _trio() -> Finding:
 def _determinism() -> Finding:
     """Run one seed twice."""
     from harness.systems import catalog
+    from harness.systems.catalog import load_systems
     from harness.systems.checkouts import Checkouts
-    from harness.systems.versions import systems
 
     from . import runner
     from .drawing import Drawing, abilities_of
@@ -93,7 +93,7 @@ def _determinism() -> Finding:
         with Checkouts() as checkouts:
             binding = catalog.bind("raft_impl", checkouts)
             drawing = Drawing(profile="calm", duration_ns=2 * 10**9)
-            plan = drawing.plan(1, abilities_of(systems(binding).values()))
+            plan = drawing.plan(1, abilities_of(load_systems(binding).values()))
             first, second = (runner.run(plan, binding) for _ in range(2))
     except Exception as error:
         return Finding(name="determinism", state="broken", detail=f"a run failed: {type(error).__name__}: {error}")

@@ -11,14 +11,14 @@ from harness.errors import BadInput, InternalError
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.systems.binding import Binding
-from harness.systems.versions import systems
+from harness.systems.catalog import load_systems
 
 from .runner import WHOLE, RunOptions, run
 
 
 def execute(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, where: str = "the plan") -> Outcome:
     """Run a plan. Raises BadInput for a plan that this code cannot run, InternalError for a bug of ours."""
-    bound = systems(binding)
+    bound = load_systems(binding)
     unbound = sorted({actor.code for actor in plan.actors.values()} - set(bound))
     if unbound:
         raise BadInput(f"code label {unbound[0]!r}", f"labels that are bound: {', '.join(bound)}", where)

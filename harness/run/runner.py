@@ -27,8 +27,8 @@ from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
 from harness.systems.binding import Binding
+from harness.systems.catalog import load_systems
 from harness.systems.system import System
-from harness.systems.versions import systems
 
 from . import gates as gate
 from .interpreter import Thread
@@ -61,7 +61,7 @@ WHOLE: Final = RunOptions()
 def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, fast: bool = True) -> Outcome:
     """Run a plan in the simulated world and judge it. Raises ValueError for options that the code does not know."""
     began = time.perf_counter()
-    simulation = Simulation(plan, systems(binding), options, fast=fast)
+    simulation = Simulation(plan, load_systems(binding), options, fast=fast)
     simulation.run()
     ran = time.perf_counter()
     outcome = simulation.judge()

@@ -28,7 +28,7 @@ from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.sim.world import MARKS
 from harness.systems.binding import Binding
-from harness.systems.versions import systems
+from harness.systems.catalog import load_systems
 
 from .executors import Pool
 from .jobs import PROVES_EVERY, Job, perform
@@ -296,7 +296,7 @@ class Execution:
     ) -> None:
         self.campaign = campaign
         self.settings = settings
-        possible = [mark for system in systems(binding).values() for mark in system.marks]
+        possible = [mark for system in load_systems(binding).values() for mark in system.marks]
         self.tally = Tally(settings.suite, known, [*MARKS, *possible])
         self._binding = binding
         self._index = index

@@ -30,7 +30,7 @@ from harness.run.drawing import Abilities, Drawing, abilities_of, together
 from harness.run.execution import execute
 from harness.run.runner import RunOptions
 from harness.systems.binding import Binding, RecordedCode
-from harness.systems.versions import systems
+from harness.systems.catalog import load_systems
 
 from .executors import Done, Pool, default_jobs
 from .measures import Change, Measures, changes, measure
@@ -175,7 +175,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask(binding: Binding) -> Abilities:
     """Say, in a worker of one side, what that side can be asked."""
-    return abilities_of(systems(binding).values())
+    return abilities_of(load_systems(binding).values())
 
 
 def perform(task: Task) -> Answer:

@@ -19,7 +19,7 @@ from harness.run.drawing import Drawing, abilities_of
 from harness.run.execution import execute
 from harness.run.runner import RunOptions
 from harness.systems.binding import Binding
-from harness.systems.versions import systems
+from harness.systems.catalog import load_systems
 
 PROVES_EVERY: Final = 50
 """One seed in so many is run a second time, in whichever worker is free, and must leave the same fingerprint."""
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def perform(job: Job) -> RunRecord:
     """Run a job in this process. Returns the record of the run."""
-    plan = job.drawing.plan(job.seed, abilities_of(systems(job.binding).values()))
+    plan = job.drawing.plan(job.seed, abilities_of(load_systems(job.binding).values()))
     options = RunOptions(stop_at_first=job.stop_at_first)
     outcome = execute(plan, job.binding, options)
     if job.purpose == "prove" or job.results is None or outcome.verdict.validity == "valid":

@@ -23,11 +23,11 @@ from typing import Final
 import msgspec
 
 from harness.errors import BadInput, Exit
-from harness.loader import code_digest, load_package, unload
 from harness.record import RunRecord
 from harness.run.drawing import Drawing
 from harness.systems.binding import DEFAULT_LABEL, Binding, Code
 from harness.systems.checkouts import PACKAGE, Checkouts, copy_package
+from harness.systems.loader import code_digest, load_package, unload
 
 from .executors import Pool
 from .jobs import Job, perform

@@ -91,7 +91,7 @@ def load(name: str) -> Suite:
 
 def canary_patch(canary: str) -> Path:
     """Find the patch of a canary. Raises BadInput."""
-    known = _folder("canary")
+    known = _folder("suites") / "canaries"
     for path in (Path(canary), known / f"{canary}.patch"):
         if path.is_file():
             return path

@@ -18,9 +18,8 @@ import pytest
 
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.runner import run
-from harness.systems.catalog import bind
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANS = ("register:1", "counter:2", "register:3", "counter:4", "register:5", "counter:6")
@@ -78,7 +77,7 @@ def test_a_run_in_this_process_is_the_run_of_a_fresh_one(found: dict[str, dict[s
     reference = found["hash seed 0"]
     with Checkouts() as checkouts:
         binding = bind("raft_impl", checkouts)
-        abilities = abilities_of(systems(binding).values())
+        abilities = abilities_of(load_systems(binding).values())
 
         again = {}
         for name in PLANS[:2]:

@@ -8,15 +8,14 @@ from harness.faults.catalog import kinds_for
 from harness.plans.draw import draw
 from harness.run.runner import run
 from harness.sim.world import MARKS
-from harness.systems.catalog import bind
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_mark_of_a_run_is_one_that_was_declared(seed: int) -> None:
     binding = bind("raft_impl", Checkouts())
-    system = systems(binding)["default"]
+    system = load_systems(binding)["default"]
     plan = draw(
         seed=seed,
         profile="swarm",
@@ -32,6 +31,6 @@ def test_every_mark_of_a_run_is_one_that_was_declared(seed: int) -> None:
 
 
 def test_marks_have_names_of_their_own() -> None:
-    (system,) = systems(bind("raft_impl", Checkouts())).values()
+    (system,) = load_systems(bind("raft_impl", Checkouts())).values()
 
     assert len({*system.marks, *MARKS}) == len(system.marks) + len(MARKS)

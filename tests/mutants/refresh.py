@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (ROOT / "tests" / "mutants", ROOT / "harness" / "canary")
+FOLDERS = (ROOT / "tests" / "mutants", ROOT / "harness" / "suites" / "canaries")
 
 Hunk = list[str]
 """Lines of a hunk with their first letters: a space, a minus or a plus."""

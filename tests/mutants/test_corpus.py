@@ -20,9 +20,8 @@ from harness.plans.plan import Disks, DiskSpec, Plan
 from harness.run.drawing import abilities_of
 from harness.run.runner import RunOptions, run
 from harness.search import mutants
-from harness.systems.catalog import bind, own_package
+from harness.systems.catalog import bind, load_systems, own_package
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 from tests.mutants.refresh import refreshed
 
 FOLDER = Path(__file__).parent
@@ -87,7 +86,7 @@ UNEVEN_DISKS = Disks(default=DiskSpec(fsync_min_ns=MILLISECOND_NS // 10, fsync_m
 def quiet(*faults: Fault) -> Plan:
     """A plan in which nothing happens but these faults, so that a bug shows where it is and not in what follows."""
     with Checkouts() as checkouts:
-        able = abilities_of(systems(bind("raft_impl", checkouts)).values())
+        able = abilities_of(load_systems(bind("raft_impl", checkouts)).values())
     plan = draw(
         seed=2, profile="calm", workload="register", options=able.options, duration_ns=4_000 * MILLISECOND_NS, rate=200
     )

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from harness.plans.draw import draw
-from harness.systems.catalog import bind
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 
 ROOT = Path(__file__).parents[3]
 (FILE,) = re.findall(r"```python\n# flapping\.py\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
@@ -43,7 +42,7 @@ def package(folder: Path, source: str = FILE, entry: str = "flap = flapping:Flap
 def plan_with(fault: dict[str, Any], file: Path) -> Path:
     """A calm plan in which this fault happens."""
     with Checkouts() as checkouts:
-        options = systems(bind("raft_impl", checkouts))["default"].options
+        options = load_systems(bind("raft_impl", checkouts))["default"].options
     plan = json.loads(draw(seed=1, profile="calm", workload="register", options=options, duration_ns=10**10).to_json())
     plan["faults"] = [fault]
     file.write_text(json.dumps(plan))

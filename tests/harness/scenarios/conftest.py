@@ -8,10 +8,9 @@ import pytest
 
 from harness.scenarios.language import parse
 from harness.scenarios.stage import Result, perform
-from harness.systems.catalog import bind
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.system import System
-from harness.systems.versions import systems
 
 Play = Callable[[str], Result]
 
@@ -19,7 +18,7 @@ Play = Callable[[str], Result]
 @pytest.fixture(scope="session")
 def own_system() -> System:
     """The Raft of this checkout."""
-    return systems(bind("raft_impl", Checkouts()))["default"]
+    return load_systems(bind("raft_impl", Checkouts()))["default"]
 
 
 @pytest.fixture

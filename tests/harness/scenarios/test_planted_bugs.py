@@ -14,9 +14,8 @@ import pytest
 from harness.scenarios import library
 from harness.scenarios.stage import perform
 from harness.search.mutants import begins, plant, read
-from harness.systems.catalog import own_package
+from harness.systems.catalog import load_systems, own_package
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 
 CORPUS = Path(__file__).parents[2] / "mutants"
 
@@ -66,7 +65,7 @@ def test_a_planted_bug_makes_its_scenario_end_otherwise(
     bug: str, name: str, signature: str, checkouts: Checkouts
 ) -> None:
     script = library.read(library.find(name))
-    patched = systems(plant(read(CORPUS / f"{bug}.patch"), own_package(), checkouts))["default"]
+    patched = load_systems(plant(read(CORPUS / f"{bug}.patch"), own_package(), checkouts))["default"]
 
     result = perform(script, patched)
 

@@ -5,14 +5,6 @@ package imports itself relatively only, so it works under any name: `load_packag
 it into `sys.modules` under that alias, and never under its own name. A finder of ours, asked before all others, serves
 exactly the aliases that were loaded; the rest of the process does not notice it.
 
-**The guard.** A simulated run is a function of (plan, binding) alone, so code under test must not read real time,
-entropy or the environment, nor start threads. The guard works by caller: each module of a guarded package gets its own
-`__builtins__`, whose `__import__` hands out *shadows* of the modules in `_ALLOWED`. A shadow can be imported and its
-names can be bound (`from time import monotonic`); calling one, making an instance of one or looking into one raises
-`ForbiddenInSimulation`. Harmless names (`os.path.join`, `threading.Lock`) are the real ones, and everybody else in the
-process keeps the real modules. The guard is a net for honest mistakes, not a prison: `sys.modules["time"]` walks around
-it, and so does a third-party library that reads the clock; the determinism tests are the second net.
-
 **Bytecode.** Python trusts a cached `.pyc` when whole-second mtime and size of the source agree, so an edit within the
 second in which the cache was written goes unseen. A harness that compares versions must not run the wrong one: such a
 cache is removed first (the same reasoning as git's "racy" index entries).
@@ -20,41 +12,26 @@ cache is removed first (the same reasoning as git's "racy" index entries).
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import functools
 import hashlib
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import CodeType, MappingProxyType, ModuleType
-from typing import Any, Final, NoReturn
+from types import CodeType, ModuleType
+from typing import Final
 
-from .errors import BadInput, ForbiddenInSimulation
+from harness.errors import BadInput
+
+from .guard import guarded_builtins
 
 SURFACE_VERSION: Final = 2
 """The version of `raft_impl.surface` that the adapter speaks."""
 
 _SURFACE_NAMES: Final = ("OPTIONS", "kind_of", "make_client", "make_server", "resolve")
-
-_ALLOWED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "time": "struct_time",
-        "random": "",
-        "os": "PathLike altsep curdir devnull error extsep fsdecode fsencode fspath linesep name pardir pathsep sep "
-        "SEEK_SET SEEK_CUR SEEK_END",
-        "os.path": "altsep basename commonpath commonprefix curdir devnull dirname extsep isabs join normcase normpath "
-        "pardir pathsep sep split splitext",
-        "secrets": "compare_digest",
-        "uuid": "NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500 SafeUUID UUID uuid3 uuid5",
-        "threading": "Lock RLock TIMEOUT_MAX ThreadError local",
-    }
-)
-"""Shadowed modules, with the names that depend on nothing outside the run."""
 
 
 def load_package(directory: Path, alias: str, *, guard: bool = True) -> ModuleType:
@@ -144,7 +121,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         if self.guard:
-            module.__dict__["__builtins__"] = _guarded_builtins()
+            module.__dict__["__builtins__"] = guarded_builtins()
         super().exec_module(module)
 
 
@@ -181,67 +158,3 @@ def _drop_racy_cache(source: str) -> None:
         cache = Path(importlib.util.cache_from_source(source))
         if int(cache.stat().st_mtime) <= int(Path(source).stat().st_mtime):
             cache.unlink()
-
-
-@functools.cache
-def _guarded_builtins() -> dict[str, Any]:
-    guarded = dict(vars(builtins))
-    guarded["__import__"] = _guarded_import
-    return guarded
-
-
-def _guarded_import(
-    name: str,
-    globals: Mapping[str, object] | None = None,
-    locals: Mapping[str, object] | None = None,
-    fromlist: Sequence[str] = (),
-    level: int = 0,
-) -> ModuleType:
-    """Import as usual, but hand out shadows: `import os.path` binds `os`, `from os.path import x` reads `os.path`."""
-    if level == 0:
-        shadowed = name if fromlist else name.partition(".")[0]
-        if shadowed in _ALLOWED:
-            return _shadow(shadowed)
-    return builtins.__import__(name, globals, locals, fromlist, level)
-
-
-@functools.cache
-def _shadow(name: str) -> ModuleType:
-    real = importlib.import_module(name)
-    allowed = _ALLOWED[name].split()
-    shadow = ModuleType(name, f"The guard's shadow of `{name}`.")
-    for attribute in sorted(set(dir(real))):
-        if attribute.startswith("__"):
-            continue
-        submodule = f"{name}.{attribute}"
-        value = getattr(real, attribute)
-        if submodule in _ALLOWED:
-            value = _shadow(submodule)
-        elif attribute not in allowed:
-            value = _forbidden(submodule, value)
-        setattr(shadow, attribute, value)
-    return shadow
-
-
-def _forbidden(name: str, real: object) -> object:
-    """Stand in for something that can be bound but not used."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise ForbiddenInSimulation(
-            f"code under test used {name}, which is not a function of (plan, binding); use the environment it was given"
-        )
-
-    if isinstance(real, type) and issubclass(real, BaseException):
-        return real
-    if isinstance(real, type):
-        return type(real.__name__, (), {"__new__": refuse, "__module__": name.rpartition(".")[0]})
-    if callable(real):
-        with contextlib.suppress(AttributeError, TypeError):
-            functools.update_wrapper(refuse, real)
-        return refuse
-    methods: dict[str, Any] = {f"__{name}__": refuse for name in _LOOKING_INTO.split()}
-    return type("Forbidden", (), {**methods, "__hash__": object.__hash__})()
-
-
-_LOOKING_INTO: Final = "getattr getitem setitem delitem contains iter len bool eq lt le gt ge add sub int call"
-"""Operations of a value, such as `os.environ` or `time.timezone`, by which its content could be learned."""

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from harness.errors import BadInput
-from harness.loader import code_digest
 from harness.systems import catalog
 from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts
+from harness.systems.loader import code_digest
 
 
 @pytest.fixture

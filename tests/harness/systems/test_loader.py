@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from harness import loader
 from harness.errors import BadInput, ForbiddenInSimulation
+from harness.systems import loader
 
 SURFACE = """
 from .core import VALUE
