@@ -13,6 +13,9 @@ import msgspec
 
 from .errors import BadInput, one_of
 
+OptionValues = dict[str, Any]
+"""Options by name: whole numbers, words, truth values, and decimals of at most six places."""
+
 _TRUE: Final = ("true", "on", "yes", "1")
 _FALSE: Final = ("false", "off", "no", "0")
 
@@ -67,7 +70,7 @@ def find(name: str, value: object, specs: Sequence[OptionSpec]) -> OptionSpec:
     return by_name[name]
 
 
-def parse(texts: Mapping[str, str], specs: Sequence[OptionSpec]) -> dict[str, Any]:
+def parse(texts: Mapping[str, str], specs: Sequence[OptionSpec]) -> OptionValues:
     """Read the texts of `-o key=value`. Raises BadInput."""
     return {name: find(name, text, specs).parse(text) for name, text in texts.items()}
 

@@ -10,6 +10,7 @@ from checkers.history import Op
 from checkers.trace import Row
 from checkers.verdict import Anomaly, Verdict
 from harness.errors import Exit
+from harness.options import OptionValues
 from harness.plans.plan import Plan
 from harness.systems.binding import RecordedBinding
 
@@ -92,7 +93,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     simulated_ns: int
     recovery_ms: float | None
-    resolved_options: dict[str, Any]
+    resolved_options: OptionValues
     marks: dict[str, int]
     metrics: Metrics
     stopped: str

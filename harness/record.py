@@ -6,11 +6,12 @@ Scripts depend on the names of its fields. Fields are added freely; one that is 
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from checkers.verdict import Validity, Verdict
+from harness.options import OptionValues
 from harness.systems.binding import RecordedBinding
 
 from .outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts
@@ -57,7 +58,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     check_seconds: float
     recovery_ms: float | None
     stopped: str
-    resolved_options: dict[str, Any]
+    resolved_options: OptionValues
     binding: RecordedBinding
     code_digest: str
     provenance: Provenance

@@ -27,7 +27,6 @@ _DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", 
 @drawing_options()
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Which plan.  [default: a new one]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="Run this plan instead.")
-@click.option("--world", default="sim", show_default=True, help="sim: virtual time in this process.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
 @results_option
 @json_option
@@ -36,7 +35,6 @@ def command(
     system: str,
     seed: int | None,
     plan_file: Path | None,
-    world: str,
     stop_at_first: bool,
     results: Path,
     as_json: bool,
@@ -52,7 +50,7 @@ def command(
     from harness.systems.checkouts import Checkouts
 
     with Archive(results) as archive, Checkouts() as checkouts:
-        binding = catalog.bind(system, checkouts, world=world)
+        binding = catalog.bind(system, checkouts)
         if plan_file is not None:
             _refuse_both()
             plan = _read(load, plan_file)

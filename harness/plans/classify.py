@@ -26,12 +26,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from harness.faults.clocks import is_within
 from harness.faults.fault import FOREVER, Assumptions, Fault
+from harness.options import OptionValues
 
 from .plan import LinkSpec, Plan
 
@@ -104,7 +105,7 @@ def _hindrances(plan: Plan) -> Iterable[str]:
         yield "clients: none is healed"
 
 
-def drift_bound(options: dict[str, Any]) -> Fraction:
+def drift_bound(options: OptionValues) -> Fraction:
     """The bound b on clock rates that the options state; 1 when they state none."""
     return Fraction(str(options.get("lease_drift_bound", 1)))
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.options import OptionSpec, find
+from harness.options import OptionSpec, OptionValues, find
 
 from .draws import Draws
 from .profiles import MILLISECOND
@@ -22,8 +22,6 @@ _ENTRY_BYTES: Final = 64
 _WINDOW: Final = 8
 """The window that replaces one of a single append where that would be too slow."""
 
-Values = dict[str, Any]
-
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a plan, as drawn and as they are when the explicit ones have replaced their draws.
@@ -31,12 +29,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     Other draws look at `drawn` only, so that an explicit option changes no draw but its own.
     """
 
-    drawn: Values
-    explicit: Values
+    drawn: OptionValues
+    explicit: OptionValues
     known: tuple[str, ...]
 
     @property
-    def effective(self) -> Values:
+    def effective(self) -> OptionValues:
         """What runs. A drawn heartbeat is shortened where it does not fit under an explicit election timeout."""
         values = {**self.drawn, **self.explicit}
         effective = {name: values[name] for name in self.known if name in values}
@@ -51,7 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """The drawn election timeout: the scale of faults and links."""
         return int(self.drawn.get("election_timeout_ms", _ASSUMED_TIMEOUT_MS)) * MILLISECOND
 
-    def consistent(self, *, partial_heal: bool, is_slow: bool) -> Values:
+    def consistent(self, *, partial_heal: bool, is_slow: bool) -> OptionValues:
         """The effective options, with draws undone that do not go with the others; explicit ones stay as they are.
 
         After a partial heal, a node outside that is heard but cannot hear leads without end unless there is
@@ -73,7 +71,7 @@ def draw_options(draws: Draws, specs: Sequence[OptionSpec], explicit: Mapping[st
     for name, value in explicit.items():
         find(name, value, specs)
     table = draws.profile.options
-    drawn: Values = {}
+    drawn: OptionValues = {}
     for spec in specs:
         if spec.name in table:
             possible = [(value, weight) for value, weight in table[spec.name].values if spec.accepts(value)]
@@ -95,8 +93,8 @@ def client_timeout_ns(options: Mapping[str, Any]) -> int:
     return int(options.get("client_timeout_ms", _ASSUMED_CLIENT_TIMEOUT_MS)) * MILLISECOND
 
 
-def _corrections(options: Values, partial_heal: bool, is_slow: bool) -> Values:
-    corrections: Values = {}
+def _corrections(options: OptionValues, partial_heal: bool, is_slow: bool) -> OptionValues:
+    corrections: OptionValues = {}
     if partial_heal:
         corrections["pre_vote"] = True
     if partial_heal or options.get("reads") == "lease":

@@ -23,6 +23,7 @@ import msgspec
 
 from harness.errors import BadInput
 from harness.faults.catalog import AnyFault
+from harness.options import OptionValues
 
 from .migrations import migrate
 
@@ -42,7 +43,7 @@ class Drawn(_Value, frozen=True, kw_only=True):
     workload: str
     variant: str
     draw_version: int = DRAW_VERSION
-    explicit: dict[str, Any] = {}
+    explicit: OptionValues = {}
 
 
 class Group(_Value, frozen=True, kw_only=True):
@@ -220,7 +221,7 @@ class Plan(_Value, frozen=True, kw_only=True):
     drawn: Drawn
     groups: dict[str, Group]
     actors: dict[str, Actor]
-    options: dict[str, Any]
+    options: OptionValues
     programs: tuple[Program, ...]
     faults: tuple[AnyFault, ...] = ()
     phases: Phases

@@ -17,13 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from harness.archive.documents import run_record
 from harness.archive.layout import Event, encode_trace, write_run
 from harness.errors import Exit, InternalError
+from harness.options import OptionValues
 from harness.plans.plan import Plan, decode
 from harness.record import RunRecord
 from harness.run.drawing import Abilities, Drawing, abilities_of, together
@@ -122,7 +123,7 @@ class Incomparable(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     side: Side
-    options: dict[str, Any]
+    options: OptionValues
 
 
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.errors import BadInput, one_of
+from harness.options import OptionValues
 from harness.quantities import duration, share
 from harness.run.drawing import Drawing
 
@@ -57,7 +58,7 @@ class _Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     concurrency: int | None = None
     rate: float | None = None
     duration: str | None = None
-    options: dict[str, Any] = {}
+    options: OptionValues = {}
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The binding: what each code label of a plan is, and in which world the plan runs.
+"""The binding: what each code label of a plan is.
 
 A run is a pure function of (plan, binding). The plan names labels ("default", "A", "B"); the binding says which code
 each label stands for: a spec that a person typed (`raft_impl`, `raft_impl@v1.2`, `path:DIR`), the folder that the spec
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-World = Literal["sim", "live"]
 DEFAULT_LABEL = "default"
 
 
@@ -36,10 +34,9 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """World, and code by label."""
+    """The code of each label."""
 
     codes: dict[str, Code]
-    world: World = "sim"
 
     @property
     def code_digest(self) -> str:
@@ -53,7 +50,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
             label: RecordedCode(spec=code.spec, digest=code.digest, commit=code.commit)
             for label, code in sorted(self.codes.items())
         }
-        return RecordedBinding(world=self.world, codes=codes)
+        return RecordedBinding(codes=codes)
 
 
 class RecordedCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +64,6 @@ class RecordedCode(msgspec.Struct, frozen=True, kw_only=True):
 class RecordedBinding(msgspec.Struct, frozen=True, kw_only=True):
     """A binding, as a record names it."""
 
-    world: World = "sim"
     codes: dict[str, RecordedCode]
 
     @property

@@ -10,29 +10,26 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from harness.errors import BadInput, one_of
 
-from .binding import DEFAULT_LABEL, Binding, Code, World
+from .binding import DEFAULT_LABEL, Binding, Code
 from .checkouts import PACKAGE, Checkouts
 from .loader import code_digest, load_package
 from .raft_impl import RaftImpl
 from .system import System
 
-_loaded: Final[dict[tuple[str, bool], System]] = {}
+_loaded: Final[dict[str, System]] = {}
 
 FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR")
-WORLDS: Final = ("sim",)
 
 
-def bind(specs: str | Mapping[str, str], checkouts: Checkouts, *, world: str = "sim") -> Binding:
+def bind(specs: str | Mapping[str, str], checkouts: Checkouts) -> Binding:
     """Resolve the spec of each label (one spec: that of the label "default"). Raises BadInput."""
-    if world not in WORLDS:
-        raise BadInput(f"world {world!r}", one_of(WORLDS), "--world")
     if isinstance(specs, str):
         specs = {DEFAULT_LABEL: specs}
-    return Binding(world=cast(World, world), codes={label: code(spec, checkouts) for label, spec in specs.items()})
+    return Binding(codes={label: code(spec, checkouts) for label, spec in specs.items()})
 
 
 def code(spec: str, checkouts: Checkouts) -> Code:
@@ -51,7 +48,7 @@ def code(spec: str, checkouts: Checkouts) -> Code:
 
 def load_systems(binding: Binding) -> dict[str, System]:
     """Load the system of each code label. Raises BadInput when a folder holds no usable package."""
-    return {label: _load(code, guard=binding.world == "sim") for label, code in binding.codes.items()}
+    return {label: _load(code) for label, code in binding.codes.items()}
 
 
 def spec_of_version(text: str) -> str:
@@ -71,12 +68,11 @@ def own_package() -> Path:
     return Path(spec.origin).parent
 
 
-def _load(code: Code, *, guard: bool) -> System:
-    key = (code.digest, guard)
-    system = _loaded.get(key)
+def _load(code: Code) -> System:
+    system = _loaded.get(code.digest)
     if system is None:
-        alias = f"_foreshock_{'code' if guard else 'live'}_{code.digest[:12]}"
-        system = _loaded[key] = RaftImpl(load_package(code.path, alias, guard=guard))
+        package = load_package(code.path, f"_foreshock_code_{code.digest[:12]}")
+        system = _loaded[code.digest] = RaftImpl(package)
     return system
 
 

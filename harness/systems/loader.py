@@ -34,7 +34,7 @@ SURFACE_VERSION: Final = 2
 _SURFACE_NAMES: Final = ("OPTIONS", "kind_of", "make_client", "make_server", "resolve")
 
 
-def load_package(directory: Path, alias: str, *, guard: bool = True) -> ModuleType:
+def load_package(directory: Path, alias: str) -> ModuleType:
     """Import the package in `directory` (the folder of its `__init__.py`) under the name `alias`, with its `surface`.
 
     The same directory may be loaded under any number of aliases. Raises BadInput when there is no such package, when
@@ -44,13 +44,13 @@ def load_package(directory: Path, alias: str, *, guard: bool = True) -> ModuleTy
     if not (directory / "__init__.py").is_file():
         raise BadInput("no __init__.py", "the folder of a raft_impl package", str(directory))
     known = _finder.packages.get(alias)
-    if known == (directory, guard) and alias in sys.modules:
+    if known == directory and alias in sys.modules:
         return sys.modules[alias]
     if known is not None or alias in sys.modules:
         raise ValueError(f"the alias {alias!r} is taken; unload it first")
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
-    _finder.packages[alias] = (directory, guard)
+    _finder.packages[alias] = directory
     try:
         package = importlib.import_module(alias)
         _check_surface(alias, directory)
@@ -109,19 +109,14 @@ def _describe(error: Exception, directory: Path) -> str:
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Loads one module of an aliased package, with guarded builtins if asked."""
-
-    def __init__(self, fullname: str, path: str, guard: bool) -> None:
-        super().__init__(fullname, path)
-        self.guard = guard
+    """Loads one module of an aliased package, with guarded builtins."""
 
     def get_code(self, fullname: str) -> CodeType | None:
         _drop_racy_cache(self.path)
         return super().get_code(fullname)
 
     def exec_module(self, module: ModuleType) -> None:
-        if self.guard:
-            module.__dict__["__builtins__"] = guarded_builtins()
+        module.__dict__["__builtins__"] = guarded_builtins()
         super().exec_module(module)
 
 
@@ -129,7 +124,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Finds the modules of the packages that `load_package` registered, and nothing else."""
 
     def __init__(self) -> None:
-        self.packages: dict[str, tuple[Path, bool]] = {}
+        self.packages: dict[str, Path] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -137,13 +132,13 @@ class _Finder(importlib.abc.MetaPathFinder):
         alias, *parts = fullname.split(".")
         if alias not in self.packages:
             return None
-        directory, guard = self.packages[alias]
+        directory = self.packages[alias]
         stem = directory.joinpath(*parts)
         package = stem / "__init__.py"
         file = package if package.is_file() else stem.with_name(stem.name + ".py")
         if not file.is_file():
             return None
-        loader = _Loader(fullname, str(file), guard)
+        loader = _Loader(fullname, str(file))
         folders = [str(stem)] if file == package else None
         return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=folders)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.options import OptionSpec
+from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor, Group
 
 from .system import Completion, DurableReader, Refusal, SystemClient, SystemServer
@@ -24,7 +24,6 @@ class RaftImpl:
     """One version of raft_impl as a system under test."""
 
     name: str = "raft_impl"
-    worlds: tuple[str, ...] = ("sim",)
     workloads: tuple[str, ...] = WORKLOADS
     capabilities: tuple[str, ...] = ("leader", "membership", "snapshots")
     """No version reads a wall clock."""
@@ -41,7 +40,7 @@ class RaftImpl:
         self.kind_of = self._surface.kind_of
         """The kind of a message, from its header; bound as it is, because every message asks."""
 
-    def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises ValueError with one line."""
         return dict(self._surface.resolve(options))  # a plain one: it goes to other processes, which lack this version
 
@@ -110,7 +109,7 @@ class _Client:
         self._errors = errors
 
     async def open(self) -> str | None:
-        """Open a session; None, or the error word."""
+        """Open a session; None, or the error code."""
         try:
             await self._client.open()
         except self._errors.NoClient:

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from harness.options import OptionSpec
+from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor, Group
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """How an op ended: `ok` with a value, `fail` or `info` with an error word."""
+    """How an op ended: `ok` with a value, `fail` or `info` with an error code."""
 
     type: str
     value: Any = None
@@ -30,7 +30,7 @@ class SystemClient(Protocol):
     """
 
     async def open(self) -> str | None:
-        """Open a session. Returns None when it is open, else the error word of the op that needed it."""
+        """Open a session. Returns None when it is open, else the error code of the op that needed it."""
         ...
 
     async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
@@ -81,14 +81,13 @@ class DurableReader(Protocol):
 
 
 class Refusal(Exception):
-    """A replica refuses to start, for a reason given as a word."""
+    """A replica refuses to start, for a reason given as an error code."""
 
 
 class System(Protocol):
     """A system under test, bound to one version of its code."""
 
     name: str
-    worlds: tuple[str, ...]
     workloads: tuple[str, ...]
     capabilities: tuple[str, ...]
     """What it offers to faults beyond running on nodes that exchange messages: `leader`, `membership`, `snapshots`,
@@ -97,7 +96,7 @@ class System(Protocol):
     marks: tuple[str, ...]
     """Coverage marks: the rare events that its servers note when they happen."""
 
-    def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises ValueError with one line."""
         ...
 

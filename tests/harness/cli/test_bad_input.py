@@ -22,7 +22,6 @@ BAD_ARGUMENTS = [
     (("run", "--profile", "sworm"), "profile 'sworm'"),
     (("run", "--nodes", "0"), "0 is not in the range"),
     (("run", "--duration", "soon"), "'soon' is no duration"),
-    (("run", "--world", "moon"), "world 'moon'"),
     (("run", "--system", "path:nowhere"), "no raft_impl package in nowhere"),
     (("run", "--system", "raft_impl@no-such-ref"), "no commit 'no-such-ref'"),
     (("run", "-o", "reads"), "'reads' is not of the form key=value"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from harness.systems.versions import systems
 
 from harness.run.drawing import Abilities, Drawing, abilities_of
 from harness.run.runner import Simulation
 from harness.systems.binding import Binding
 from harness.systems.catalog import bind
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 
 WALL_CLOCK = {"clock-step", "clock-strobe"}
 

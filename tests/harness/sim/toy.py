@@ -161,7 +161,6 @@ class ToySystem:
     """The adapter."""
 
     name = "toy"
-    worlds = ("sim",)
     workloads = ("register",)
     capabilities: tuple[str, ...] = ("leader", "snapshots", "wall-clock")
     options: tuple[OptionSpec, ...] = ()

@@ -32,11 +32,11 @@ def load(tmp_path: Path) -> Iterator[Loading]:
     """Write a package with the given extra files, load it under a fresh alias, and unload all at the end."""
     aliases: list[str] = []
 
-    def write_and_load(files: dict[str, str] | None = None, *, guard: bool = True) -> ModuleType:
+    def write_and_load(files: dict[str, str] | None = None) -> ModuleType:
         alias = f"_loader_test_{len(aliases)}"
         aliases.append(alias)
         directory = write(tmp_path / alias, files or {})
-        return loader.load_package(directory, alias, guard=guard)
+        return loader.load_package(directory, alias)
 
     yield write_and_load
     for alias in aliases:
@@ -127,12 +127,6 @@ def test_only_the_loaded_code_meets_the_guard(load: Loading) -> None:
 
     assert mine is time
     assert mine.monotonic() > 0
-
-
-def test_without_the_guard_the_real_modules_are_used(load: Loading) -> None:
-    package = load({"core.py": "import time; VALUE = time.monotonic()"}, guard=False)
-
-    assert package.surface.make_server(None, groups={}, options={}) > 0
 
 
 @pytest.mark.parametrize(
