@@ -2,6 +2,7 @@
 
     HarnessError
     ├── BadInput               fix your call or your file: found, expected, where (one line, exit 254)
+    │   └── NotKept            the results folder failed after the run; it carries the verdict (`harness.archive.store`)
     └── InternalError          our own bug, or a machine that failed us (exit 255)
         └── ForbiddenInSimulation   code under test reached for real time, entropy, environment or threads
 
@@ -43,6 +44,11 @@ class BadInput(HarnessError, ValueError):
     def __init__(self, found: str, expected: str, where: str) -> None:
         super().__init__(f"found {found}; expected {expected}; in {where}")
         self.found, self.expected, self.where = found, expected, where
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The three parts by name, as `--json` prints them."""
+        return {"found": self.found, "expected": self.expected, "where": self.where}
 
     def __reduce__(self) -> tuple[type[BadInput], tuple[str, str, str]]:
         return type(self), (self.found, self.expected, self.where)

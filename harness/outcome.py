@@ -97,6 +97,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     marks: dict[str, int]
     metrics: Metrics
     stopped: str
+    tracebacks: tuple[str, ...] = ()
+    """Where the code of a node raised, once for each place."""
     binding: RecordedBinding = RecordedBinding(codes={})
     code_digest: str = ""
     wall_seconds: float = 0.0

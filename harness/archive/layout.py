@@ -8,6 +8,7 @@
         history.jsonl                   what clients saw
         trace.jsonl  or  trace.jsonl.gz what actors did (compressed when large), absent when it was not kept
         verdict.json                    what it means, with the evidence
+        tracebacks.txt                  where the code of a node raised, absent when it did not
 
 A run id begins with the UTC time, so that names sort by age, and ends with the first digits of the plan's hash, so that
 people recognise two runs of one plan.
@@ -46,6 +47,7 @@ HISTORY: Final = "history.jsonl"
 TRACE: Final = "trace.jsonl"
 TRACE_COMPRESSED: Final = "trace.jsonl.gz"
 VERDICT: Final = "verdict.json"
+TRACEBACKS: Final = "tracebacks.txt"
 LATEST: Final = "latest"
 
 TRACE_PLAIN_BYTES_MAX: Final = 1 << 20
@@ -69,6 +71,8 @@ def write_run(results: Path, outcome: Outcome) -> RunRecord:
             (temporary / HISTORY).write_bytes(b"".join(encode_op(op) + b"\n" for op in outcome.history))
             if outcome.rows is not None:
                 _write_trace(temporary, outcome.rows)
+            if outcome.tracebacks:
+                (temporary / TRACEBACKS).write_text("\n".join(outcome.tracebacks), encoding="utf-8")
             os.chmod(temporary, 0o755)  # mkdtemp makes it private; results are for others to read
             return _name_and_place(results, temporary, outcome)
         except BaseException:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
+from harness.errors import BadInput
 from harness.outcome import Outcome
 from harness.record import RunRecord
 
+from .documents import run_record
 from .index import Index
 from .layout import prepare, write_run
+
+
+class NotKept(BadInput):
+    """A run that ended, but could not be stored whole. Its record holds the verdict that was reached."""
+
+    def __init__(self, why: BadInput, record: RunRecord) -> None:
+        super().__init__(why.found, why.expected, why.where)
+        self.record = record
 
 
 class Archive:
@@ -29,7 +39,13 @@ class Archive:
         self.index.__exit__(kind, error, traceback)
 
     def keep(self, outcome: Outcome) -> RunRecord:
-        """Write the folder of a run and its row. Returns the run's record."""
-        record = write_run(self.results, outcome)
-        self.index.add(record)
+        """Write the folder of a run and its row. Returns the run's record. Raises NotKept, which has the record too."""
+        try:
+            record = write_run(self.results, outcome)
+        except BadInput as error:
+            raise NotKept(error, run_record(outcome)) from error
+        try:
+            self.index.add(record)
+        except BadInput as error:
+            raise NotKept(error, record) from error
         return record

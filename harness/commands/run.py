@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import click
 
-from harness.errors import BadInput
+from harness.errors import BadInput, Exit
 from harness.outcome import JudgedAnomaly
 from harness.quantities import SEED_MAX
 from harness.record import RunRecord
@@ -40,7 +40,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Draw one plan and run it: the plan, the verdict, where the run is, and the line that reproduces it."""
-    from harness.archive.store import Archive
+    from harness.archive.store import Archive, NotKept
     from harness.plans import describe
     from harness.plans.plan import load
     from harness.run.execution import execute
@@ -62,12 +62,23 @@ def command(
                 click.echo(line)
         where = "the drawn plan" if plan_file is None else str(plan_file)
         outcome = execute(plan, binding, RunOptions(keep_rows=True, stop_at_first=stop_at_first), where=where)
-        record = archive.keep(outcome)
-    again = f"foreshock replay {record.run}" if plan_file is not None or seed is None else drawing.command(seed)
+        failure: NotKept | None = None
+        try:
+            record = archive.keep(outcome)
+        except NotKept as error:  # the verdict was reached: it is said first
+            failure, record = error, error.record
+    if plan_file is None and seed is not None:
+        again = drawing.command(seed)
+    else:
+        again = f"foreshock replay {record.run or plan_file}"
     if as_json:
-        print_json(record, reproduce=again)
+        told = {} if failure is None else {"error": failure.parts}
+        print_json(record, reproduce=again, **told)
     else:
         print_outcome(record, again)
+    if failure is not None:
+        click.echo(f"error: {failure}", err=True)
+        return Exit.BAD_INPUT
     return outcome.exit_code
 
 

@@ -30,6 +30,7 @@ from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 from harness.systems.system import System
 
+from . import exceptions
 from . import gates as gate
 from .interpreter import Thread
 
@@ -214,10 +215,11 @@ class Simulation:
         world.invariants.finish(world.log.index)
         outcomes = world.nemesis.finish()
         history = History(tuple(world.recorder.history))
+        raised, tracebacks = exceptions.summarize(world.node_anomalies)
         verdicts = [
             check(history, plan.check.model, step_limit=plan.check.step_limit, state_limit=plan.check.state_limit),
             _verdict("raft", world.violations),
-            _verdict("node", world.node_anomalies),
+            _verdict("node", raised),
         ]
         if not options.is_partial and plan.check.liveness and self.classification.plan_class == "tolerable":
             verdicts.append(self._judge_liveness())
@@ -255,6 +257,7 @@ class Simulation:
             marks=dict(sorted(world.recorder.marks.items())),
             metrics=self._metrics(ops["ok"]),
             stopped=world.kernel.why,
+            tracebacks=tracebacks,
         )
 
     def _judge_liveness(self) -> Verdict:

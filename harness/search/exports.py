@@ -1,4 +1,7 @@
-"""Exports of a campaign: JUnit for continuous integration, Markdown for people."""
+"""Exports of a campaign: JUnit for continuous integration, Markdown for people.
+
+JUnit has dialects and no standard; junitparser writes the counters and the order of elements that readers expect.
+"""
 
 from __future__ import annotations
 

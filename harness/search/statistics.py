@@ -3,7 +3,8 @@
 Both sides of a comparison run the same plans, so what counts are the pairs that disagree. Under the hypothesis that the
 sides are equally good, each of n disagreements is a fair coin. McNemar's test on verdicts and the sign test on metrics
 are this one binomial test; computed exactly it holds for the few disagreements that a good implementation leaves, where
-the usual chi-squared approximation does not.
+the usual chi-squared approximation does not. `scipy.stats.binomtest` gives the same number in floating point; for these
+ten lines of integers it would bring 200 MB of packages.
 
 References: McNemar 1947; Fagerland, Lydersen, Laake 2013 (why exact for small counts).
 """

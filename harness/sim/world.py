@@ -8,9 +8,11 @@ clients from the interpreter.
 from __future__ import annotations
 
 import contextvars
+import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
+import msgspec
 import trio
 
 from checkers.raft.invariants import Invariants
@@ -229,7 +231,9 @@ class SimWorld:
         kind = type(error).__name__
         if not isinstance(error, OSError):
             message = f"{host.name}: the replica's code raised {kind}: {error}"
-            self.node_anomalies.append(self._anomaly("node", "exception", kind, message))
+            anomaly = self._anomaly("node", "exception", kind, message)
+            evidence = {"traceback": "".join(traceback.format_exception(error))}
+            self.node_anomalies.append(msgspec.structs.replace(anomaly, evidence=evidence))
         self.recorder.row("crash", host.name, host.incarnation, kind)
         self._leave(host)
         self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, host.name)

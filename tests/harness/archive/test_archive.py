@@ -13,6 +13,7 @@ import pytest
 from harness.archive import documents, find, layout, migrations
 from harness.archive.index import FILE, Index
 from harness.archive.provenance import provenance
+from harness.archive.store import Archive, NotKept
 from harness.errors import BadInput
 from harness.record import ErrorRecord, Provenance, RunRecord
 from harness.search.known import Known
@@ -102,6 +103,31 @@ def test_a_failure_while_writing_leaves_no_folder(tmp_path: Path, monkeypatch: p
     with pytest.raises(BadInput, match="No space left on device"):
         layout.write_run(tmp_path, make_outcome(rows=make_rows()))
     assert names(tmp_path) == []
+
+
+def test_the_tracebacks_of_nodes_lie_in_the_run_folder_and_not_in_the_record(tmp_path: Path) -> None:
+    outcome = make_outcome(1, "invalid", "node/exception/KeyError", tracebacks=("Traceback: one\n", "Traceback: two\n"))
+
+    folder = Path(layout.write_run(tmp_path, outcome).path or "")
+
+    assert (folder / "tracebacks.txt").read_text() == "Traceback: one\n\nTraceback: two\n"
+    assert "Traceback" not in (folder / "verdict.json").read_text()
+
+
+@pytest.mark.parametrize("broken", ["_write_trace", "_point_latest"])
+def test_a_results_folder_that_fails_after_the_run_does_not_take_the_verdict_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Archive(tmp_path) as archive:
+        monkeypatch.setattr(layout, broken, full)
+        with pytest.raises(NotKept, match="No space left on device") as caught:
+            archive.keep(make_outcome(1, "invalid", "liveness/no-leader", rows=make_rows()))
+
+    assert caught.value.record.verdict == "invalid"
+    assert caught.value.record.primary == "liveness/no-leader"
 
 
 @pytest.mark.parametrize("below", ["", "deeper/still"])
