@@ -74,35 +74,40 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: dict[str, Any] = {}
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one run left. `rows` is None when the trace was not kept; a replay makes it again."""
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the outcome and the record of a run have in common."""
 
-    plan: Plan
     plan_sha256: str
     fingerprint: str
     history_sha256: str
-    history: tuple[Op, ...]
-    rows: list[Row] | None
-    verdict: Verdict
-    plan_class: str
-    anomalies: tuple[JudgedAnomaly, ...]
+    plan_class: str = msgspec.field(name="class")
     primary: str | None
+    anomalies: tuple[JudgedAnomaly, ...]
     ops: OpCounts
     faults: FaultCounts
     fault_outcomes: dict[str, str]
     messages: int
-    simulated_ns: int
     recovery_ms: float | None
+    stopped: str
     resolved_options: OptionValues
     marks: dict[str, int]
     metrics: Metrics
-    stopped: str
-    tracebacks: tuple[str, ...] = ()
-    """Where the code of a node raised, once for each place."""
     binding: RecordedBinding = RecordedBinding(codes={})
     code_digest: str = ""
     wall_seconds: float = 0.0
     check_seconds: float = 0.0
+
+
+class Outcome(RunFacts, frozen=True, kw_only=True):
+    """Everything that one run left. `rows` is None when the trace was not kept; a replay makes it again."""
+
+    plan: Plan
+    history: tuple[Op, ...]
+    rows: list[Row] | None
+    verdict: Verdict
+    simulated_ns: int
+    tracebacks: tuple[str, ...] = ()
+    """Where the code of a node raised, once for each place."""
 
     @property
     def exit_code(self) -> Exit:

@@ -11,10 +11,9 @@ from typing import Final, Literal
 import msgspec
 
 from checkers.verdict import Validity, Verdict
-from harness.options import OptionValues
 from harness.systems.binding import RecordedBinding
 
-from .outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts
+from .outcome import RunFacts
 
 RECORD_VERSION: Final = 2
 
@@ -31,7 +30,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
 
 
-class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+class RunRecord(RunFacts, frozen=True, kw_only=True):
     """One run. `run` and `path` are None when it has no folder."""
 
     document: int = RECORD_VERSION
@@ -41,29 +40,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     variant: str
     profile: str
-    plan_sha256: str
-    fingerprint: str
-    history_sha256: str
     verdict: Validity
     reason: str
-    plan_class: str = msgspec.field(name="class")
-    primary: str | None
-    anomalies: tuple[JudgedAnomaly, ...]
-    ops: OpCounts
-    faults: FaultCounts
-    fault_outcomes: dict[str, str]
-    messages: int
     simulated_seconds: float
-    wall_seconds: float
-    check_seconds: float
-    recovery_ms: float | None
-    stopped: str
-    resolved_options: OptionValues
-    binding: RecordedBinding
-    code_digest: str
     provenance: Provenance
-    marks: dict[str, int]
-    metrics: Metrics
     verdict_details: Verdict | msgspec.UnsetType = msgspec.UNSET
     """The merged verdict of all checkers; in `verdict.json` only."""
 

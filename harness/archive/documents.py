@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from harness.errors import BadInput
-from harness.outcome import Outcome
+from harness.outcome import Outcome, RunFacts
 from harness.record import RECORD_VERSION, ErrorRecord, Provenance, Record, RunRecord
 
 from .provenance import provenance
@@ -25,36 +25,20 @@ def run_record(
 ) -> RunRecord:
     """Describe an outcome. `run` and `path` are None when the run has no folder; `made_by` None: this process."""
     drawn = outcome.plan.drawn
+    facts = {name: getattr(outcome, name) for name in RunFacts.__struct_fields__}
+    facts["anomalies"] = tuple(msgspec.structs.replace(one, evidence=msgspec.UNSET) for one in outcome.anomalies)
     return RunRecord(
+        **facts,
         run=run,
         path=path,
         seed=drawn.seed,
         workload=drawn.workload,
         variant=drawn.variant,
         profile=drawn.profile,
-        plan_sha256=outcome.plan_sha256,
-        fingerprint=outcome.fingerprint,
-        history_sha256=outcome.history_sha256,
         verdict=outcome.verdict.validity,
         reason=outcome.verdict.reason,
-        plan_class=outcome.plan_class,
-        primary=outcome.primary,
-        anomalies=tuple(msgspec.structs.replace(one, evidence=msgspec.UNSET) for one in outcome.anomalies),
-        ops=outcome.ops,
-        faults=outcome.faults,
-        fault_outcomes=outcome.fault_outcomes,
-        messages=outcome.messages,
         simulated_seconds=outcome.simulated_ns / 1e9,
-        wall_seconds=round(outcome.wall_seconds, 6),
-        check_seconds=round(outcome.check_seconds, 6),
-        recovery_ms=outcome.recovery_ms,
-        stopped=outcome.stopped,
-        resolved_options=outcome.resolved_options,
-        binding=outcome.binding,
-        code_digest=outcome.code_digest,
         provenance=made_by or provenance(),
-        marks=outcome.marks,
-        metrics=outcome.metrics,
     )
 
 

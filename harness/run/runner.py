@@ -71,8 +71,8 @@ def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, fast: bool
         outcome,
         binding=binding.recorded(),
         code_digest=binding.code_digest,
-        check_seconds=ended - ran,
-        wall_seconds=ended - began,
+        check_seconds=round(ended - ran, 6),
+        wall_seconds=round(ended - began, 6),
     )
 
 

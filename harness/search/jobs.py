@@ -50,7 +50,7 @@ def perform(job: Job) -> RunRecord:
     again = execute(plan, job.binding, msgspec.structs.replace(options, keep_rows=True))
     require_equal(outcome.fingerprint, again.fingerprint, job)
     record = write_run(Path(job.results), again)
-    return msgspec.structs.replace(record, wall_seconds=round(outcome.wall_seconds, 6))
+    return msgspec.structs.replace(record, wall_seconds=outcome.wall_seconds)
 
 
 def require_equal(first: str, second: str, job: Job) -> None:

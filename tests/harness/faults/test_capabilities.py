@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from harness.systems.versions import systems
 
 from harness.run.drawing import Abilities, Drawing, abilities_of
 from harness.run.runner import Simulation
 from harness.systems.binding import Binding
-from harness.systems.catalog import bind
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 
 WALL_CLOCK = {"clock-step", "clock-strobe"}
@@ -24,7 +23,7 @@ def raft() -> Iterator[Binding]:
 
 @pytest.fixture(scope="module")
 def able(raft: Binding) -> Abilities:
-    return abilities_of(systems(raft).values())
+    return abilities_of(load_systems(raft).values())
 
 
 def test_no_wall_clock_fault_is_drawn_for_a_system_that_reads_no_wall_clock(able: Abilities) -> None:
@@ -35,10 +34,10 @@ def test_no_wall_clock_fault_is_drawn_for_a_system_that_reads_no_wall_clock(able
 
 
 def test_raft_impl_reads_no_wall_clock_as_it_declares(raft: Binding, able: Abilities) -> None:
-    simulation = Simulation(Drawing(profile="swarm", duration_ns=2 * 10**9).plan(1, able), systems(raft))
+    simulation = Simulation(Drawing(profile="swarm", duration_ns=2 * 10**9).plan(1, able), load_systems(raft))
 
     simulation.run()
 
-    assert "wall-clock" not in systems(raft)["default"].capabilities
+    assert "wall-clock" not in load_systems(raft)["default"].capabilities
     assert {host.clock.wall_reads for host in simulation.world.hosts.values()} == {0}
     assert simulation.world.network.delivered > 100
