@@ -2,13 +2,12 @@
 
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.execution import execute
-from harness.systems import catalog
+from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
-from harness.systems.versions import systems
 
 with Checkouts() as checkouts:
-    binding = catalog.bind("raft_impl", checkouts)
-    abilities = abilities_of(systems(binding).values())
+    binding = bind("raft_impl", checkouts)
+    abilities = abilities_of(load_systems(binding).values())
     for seed in (1, 2, 3):
         plan = Drawing(workload="counter", profile="calm").plan(seed, abilities)
         outcome = execute(plan, binding)
