@@ -22,14 +22,14 @@ the states that were possible there.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Final
 
+from checkers.admission import NOTHING_JUDGED, admit
 from checkers.history import INF, NEMESIS, Conventions, MalformedHistory, Op, Operation, freeze, pair, show
 from checkers.linearizability.explain.explain import as_data
 from checkers.linearizability.front.checker import CHECKER, NONLINEARIZABLE
-from checkers.linearizability.partition import admit
 from checkers.linearizability.result import LimitReached, Limits, Meter
 from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch
@@ -75,6 +75,8 @@ class StreamingChecker:
         self._objects: dict[Any, _Object] = {}
         self._open: dict[int, tuple[_Object, _Call]] = {}  # process -> its call without completion
         self._index = -1
+        self._judges_something = False
+        self._counted: Counter[str] = Counter()
         self._started = time.monotonic()
 
     def feed(self, op: Op, where: str | None = None) -> list[Anomaly]:
@@ -106,14 +108,16 @@ class StreamingChecker:
         for thing in self._objects.values():
             self._advance(thing)
         lost = [thing for thing in self._objects.values() if thing.lost]
+        reason = lost[0].lost + lost[0].of() if lost else "" if self._judges_something else NOTHING_JUDGED
         return Verdict(
-            validity="invalid" if self.anomalies else "unknown" if lost else "valid",
+            validity="invalid" if self.anomalies else "unknown" if reason else "valid",
             checker=CHECKER,
             engine=ENGINE,
             model=self.model.name,
             ops=self.ops,
             anomalies=tuple(self.anomalies),
-            reason="" if self.anomalies or not lost else lost[0].lost + lost[0].of(),
+            reason="" if self.anomalies else reason,
+            notes=tuple(f"{count} x {what}" for what, count in self._counted.items()),
             steps=sum(thing.search.steps for thing in self._objects.values()),
             seconds=time.monotonic() - self._started,
             details={
@@ -143,7 +147,10 @@ class StreamingChecker:
 
     def _complete(self, call: _Call, op: Op, where: str) -> None:
         operation = pair(call.invoke, op)
-        admitted, _ = admit([operation], self.model, self.conventions, lambda _: where)
+        admission = admit([operation], self.model, self.conventions, lambda _: where)
+        admitted = admission.operations
+        self._counted += admission.counted
+        self._judges_something = self._judges_something or admission.judges_something
         call.operation = admitted[0] if admitted and not admitted[0].is_void else None
         call.is_known = True
 

@@ -96,7 +96,7 @@ def _interval(raw: dict[str, Any], where: str) -> Interval:
         key=asked.get("key"),
         value=value,
         type="ok" if known else "info",
-        result=told if f == "read" or told is not None else value,
+        result=told if f == "read" else value,  # what its model answers to a put or an append says nothing
         error=None,
         call=row["call"],
         ret=ret if known else None,

@@ -1,26 +1,23 @@
-"""From a history to the independent objects in it: what counts, under which conventions, split as finely as is sound.
+"""From the operations that count to the independent objects in them, split as finely as is sound.
 
 Linearizability is local (Herlihy and Wing 1990, theorem 1): a history over several objects is linearizable exactly when
 the part of each object is. So operations are split by the keys they touch; one that touches several joins them.
 
-What never constrains anything leaves here: operations that did not happen, and crashed ones that only look.
+What counts was decided before (`checkers.admission`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from checkers.history import INF, Conventions, MalformedHistory, Operation, show
+from checkers.history import INF, Operation, show
 from checkers.models import Model
-from checkers.models.model import ANY, own_key
-
-UNKNOWN_ANSWER = "precondition-failed"
-"""The word for a cas of which the source only says that it failed, where that is a constraint."""
+from checkers.models.model import own_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,63 +107,3 @@ def _split_joined(operations: list[Operation], model: Model) -> list[Part]:
     for key in every:
         members.setdefault(find(key), []).append(key)
     return [_part(tuple(members[name]), group) for name, group in groups.items()]
-
-
-def admit(
-    operations: Sequence[Operation], model: Model, conventions: Conventions, where: Callable[[int], str]
-) -> tuple[list[Operation], list[str]]:
-    """Keep what can constrain, under these conventions; return it with notes on what was read in which way.
-
-    Raises `MalformedHistory` where an operation is none of this model's.
-    """
-    admitted: list[Operation] = []
-    strange: dict[tuple[str, str], int] = {}
-    functions = model.functions
-    wildcard = conventions.nil_read == "anything"
-    for operation in operations:
-        kind = operation.type
-        if functions:
-            function = functions.get(operation.f)
-            if (
-                function is None
-                or (function.value is not ANY and not function.value.fits(operation.value))
-                or (kind == "ok" and function.result is not ANY and not function.result.fits(operation.result))
-            ):
-                if wildcard and kind == "ok" and function is not None and function.only_looks:
-                    continue
-                model.validate(operation, where)
-            if kind == "info" and function is not None and function.only_looks:
-                continue
-        if kind == "ok":
-            if wildcard and operation.result is None and model.only_looks(operation):
-                continue
-        elif kind == "fail":
-            operation = _read_refusal(operation, model, conventions, strange)
-        admitted.append(operation)
-    notes = [
-        f"{count} x {f} failed with {word!r}, which is no answer of a {model.name}: taken as not executed"
-        for (f, word), count in strange.items()
-    ]
-    return admitted, notes
-
-
-def _read_refusal(
-    operation: Operation, model: Model, conventions: Conventions, strange: dict[tuple[str, str], int]
-) -> Operation:
-    if operation.f == "cas":
-        if conventions.failed_cas == "nothing":
-            return _void(operation)
-        if conventions.failed_cas == "constraint" and not operation.is_negative:
-            return msgspec.structs.replace(operation, error=UNKNOWN_ANSWER)
-    if operation.is_negative and not model.answers(operation):
-        name = (operation.f, str(operation.error))
-        strange[name] = strange.get(name, 0) + 1
-        return _void(operation)
-    return operation
-
-
-def _void(operation: Operation) -> Operation:
-    return msgspec.structs.replace(operation, error=None) if operation.is_negative else operation
-
-
-__all__ = ["MalformedHistory", "Part", "admit", "as_of", "pending", "split"]

@@ -6,18 +6,18 @@ from typing import Any, Final
 
 from checkers.history import MalformedHistory, Operation, freeze, show
 
-from .model import ILLEGAL, LIST, NOTHING, Function, Model
+from .model import ILLEGAL, LIST, NOTHING, Function, Model, repeats
 
 SET_FUNCTIONS: Final = {
-    "add": Function(answers=frozenset({"exists"})),
+    "add": Function(answers=frozenset({"exists"}), answers_invoke=repeats),
     "read": Function(value=NOTHING, result=LIST, only_looks=True),
 }
 QUEUE_FUNCTIONS: Final = {
-    "enqueue": Function(),
+    "enqueue": Function(answers_invoke=repeats),
     "dequeue": Function(value=NOTHING, answers=frozenset({"empty"})),
 }
 LIST_FUNCTIONS: Final = {
-    "append": Function(),
+    "append": Function(answers_invoke=repeats),
     "read": Function(value=NOTHING, result=LIST, only_looks=True),
 }
 

@@ -23,6 +23,8 @@ from .model import (
     Model,
     OtherThan,
     Shape,
+    answers_cas,
+    repeats,
 )
 
 MISSING: Final = None
@@ -35,11 +37,16 @@ _DELTA_AND_VALUE = Shape(
 
 FUNCTIONS: Final = {
     "read": Function(value=NOTHING, result=INTEGER, answers=_ABSENT, only_looks=True),
-    "add": Function(value=INTEGER, answers=_ABSENT),
-    "add-and-get": Function(value=INTEGER, result=_DELTA_AND_VALUE, answers=_ABSENT),
-    "set": Function(value=INTEGER, answers=_ABSENT),
-    "cas": Function(value=INTEGERS, answers=frozenset({"absent", "precondition-failed"})),
-    "create": Function(value=INTEGER, answers=frozenset({"exists"})),
+    "add": Function(value=INTEGER, answers=_ABSENT, answers_invoke=repeats),
+    "add-and-get": Function(
+        value=INTEGER,
+        result=_DELTA_AND_VALUE,
+        answers=_ABSENT,
+        answers_invoke=lambda delta, result: bool(result[0] == delta),
+    ),
+    "set": Function(value=INTEGER, answers=_ABSENT, answers_invoke=repeats),
+    "cas": Function(value=INTEGERS, answers=frozenset({"absent", "precondition-failed"}), answers_invoke=answers_cas),
+    "create": Function(value=INTEGER, answers=frozenset({"exists"}), answers_invoke=repeats),
 }
 
 

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ANYTHING, ILLEGAL, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Shape
+from .model import ANYTHING, ILLEGAL, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Shape, repeats
 
 TEXT: Final = Shape("a text", lambda value: type(value) is str)
 
 FUNCTIONS: Final = {
     "read": Function(value=NOTHING, only_looks=True),
-    "write": Function(value=TEXT),
-    "append": Function(value=TEXT),
+    "write": Function(value=TEXT, answers_invoke=repeats),
+    "append": Function(value=TEXT, answers_invoke=repeats),
 }
 
 

@@ -6,7 +6,7 @@ this set has at most one item. A value of null means that the key is missing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
 from checkers.history import MalformedHistory, Operation, freeze, show
@@ -25,11 +25,12 @@ from .model import (
     Model,
     OtherThan,
     Unsaid,
+    repeats,
 )
 
 FUNCTIONS: Final = {
     **registers.FUNCTIONS,
-    "put-if-absent": Function(answers=frozenset({"exists"})),
+    "put-if-absent": Function(answers=frozenset({"exists"}), answers_invoke=repeats),
     "replace": Function(answers=frozenset({"absent"})),
     "remove": Function(value=NOTHING, answers=frozenset({"absent"})),
     "size": Function(value=NOTHING, result=INTEGER, only_looks=True),
@@ -104,10 +105,32 @@ def _keys(operation: Operation) -> tuple[Hashable, ...] | None:
 
 
 def state_of(value: Any) -> frozenset[tuple[Any, Any]]:
-    """Make a map of a JSON object."""
-    if not isinstance(value, dict):
-        raise MalformedHistory(f"initial state {show(value)}", "a JSON object", "--initial")
-    return frozenset((key, freeze(item)) for key, item in value.items() if item is not None)
+    """Make a map of a JSON object, whose keys are texts, or of a list of [key, value] pairs, whose keys are any."""
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list | tuple) and all(isinstance(item, list | tuple) and len(item) == 2 for item in value):
+        items = [(freeze(key), item) for key, item in value]
+    else:
+        expected = "a JSON object, or a list of [key, value] pairs where keys are no texts"
+        raise MalformedHistory(f"initial state {show(value)}", expected, "--initial")
+    keys = [key for key, _ in items]
+    if len(set(keys)) != len(keys):
+        raise MalformedHistory(f"initial state {show(value)}", "each key once", "--initial")
+    return frozenset((key, freeze(item)) for key, item in items if item is not None)
+
+
+def require_keys_of_their_type(state: Any, used: Iterable[Hashable]) -> None:
+    """Refuse a text key of an initial state that is never used where a key of another type with its spelling is.
+
+    A JSON object cannot name the key 1: {"1": 2} is about the text. Whoever writes that of a history with integer keys
+    means the integer, and would be told `invalid` of a right history. Raises `MalformedHistory`.
+    """
+    used = set(used)
+    spelled = {show(key): key for key in used if not isinstance(key, str)}
+    for key, value in sorted(state, key=repr):
+        if isinstance(key, str) and key not in used and key in spelled:
+            found = f"the text {show(key)} as a key of the initial state; the history has {key}, which is no text"
+            raise MalformedHistory(found, f"pairs, such as [[{key}, {show(value)}]]", "--initial")
 
 
 def restrict(state: frozenset[tuple[Any, Any]], keys: tuple[Hashable, ...]) -> frozenset[tuple[Any, Any]]:

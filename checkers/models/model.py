@@ -111,6 +111,18 @@ class Function:
     result: Shape = ANY
     answers: frozenset[str] = frozenset()
     only_looks: bool = False
+    answers_invoke: Callable[[Any, Any], bool] = lambda value, result: True
+    """Whether an ok result can be the answer to what was asked, whatever the state was."""
+
+
+def repeats(value: Any, result: Any) -> bool:
+    """Whether a completion repeats what was asked, or says nothing but that it happened."""
+    return result is None or result is True or bool(result == value)
+
+
+def answers_cas(value: Any, result: Any) -> bool:
+    """Whether a completion can be that of a cas: it repeats [old, new], or tells the new value."""
+    return repeats(value, result) or bool(result == value[1])
 
 
 def unsaid(operation: Operation) -> Access:

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ANY, ANYTHING, ILLEGAL, KEEPS, NOTHING, PAIR, Access, Function, Model, OtherThan
+from .model import ANYTHING, ILLEGAL, KEEPS, NOTHING, PAIR, Access, Function, Model, OtherThan, answers_cas, repeats
 
 FUNCTIONS: Final = {
     "read": Function(value=NOTHING, answers=frozenset({"absent"}), only_looks=True),
-    "write": Function(),
-    "cas": Function(value=PAIR, result=ANY, answers=frozenset({"precondition-failed", "absent"})),
+    "write": Function(answers_invoke=repeats),
+    "cas": Function(value=PAIR, answers=frozenset({"precondition-failed", "absent"}), answers_invoke=answers_cas),
 }
 
 

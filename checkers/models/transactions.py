@@ -10,7 +10,7 @@ as null or [].
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from checkers.history import Operation, show
@@ -28,6 +28,17 @@ def _is_txn(names: tuple[str, ...]) -> Callable[[Any], bool]:
 
 _RW: Final = Shape('[["r", key, null] or ["w", key, value], ...]', _is_txn(("r", "w")))
 _LISTS: Final = Shape('[["r", key, null] or ["append", key, element], ...]', _is_txn(("r", "append")))
+
+
+def answers_transaction(asked: Sequence[Any], told: Sequence[Any]) -> bool:
+    """Whether a completed transaction has the micro-operations that were asked, with nothing but reads filled in.
+
+    A completed history repeats what a read returned in its invoke, so that a read may be asked with its answer.
+    """
+    return len(asked) == len(told) and all(
+        one[0] == other[0] and one[1] == other[1] and (one[2] == other[2] or (one[0] == "r" and one[2] in (None, ())))
+        for one, other in zip(asked, told, strict=True)
+    )
 
 
 def step_registers(state: frozenset[tuple[Any, Any]], operation: Operation) -> Any:
@@ -72,7 +83,7 @@ def _describe(operation: Operation) -> str:
 
 
 def _registers(name: str) -> Model:
-    functions = {"txn": Function(value=_RW, result=_RW)}
+    functions = {"txn": Function(value=_RW, result=_RW, answers_invoke=answers_transaction)}
     return Model(
         name=name,
         init=frozenset(),
@@ -92,7 +103,7 @@ LIST_APPEND: Final = Model(
     name="list-append",
     init=frozenset(),
     step=step_lists,
-    functions={"txn": Function(value=_LISTS, result=_LISTS)},
+    functions={"txn": Function(value=_LISTS, result=_LISTS, answers_invoke=answers_transaction)},
     keys=_keys,
     describe=_describe,
     describe_state=describe_state,

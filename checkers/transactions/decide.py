@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from checkers.admission import NOTHING_JUDGED
 from checkers.verdict import Anomaly, Verdict
 
 from . import explain
@@ -50,6 +51,9 @@ def _decide(
     realtime: bool,
     budget: int,
 ) -> Verdict:
+    if not any(transactions.committed):
+        model = "+".join(expect)
+        return Verdict(validity="unknown", checker=checker, model=model, ops=len(transactions), reason=NOTHING_JUDGED)
     graph = transactions.graph(process=process, realtime=realtime)
     analysis.add_edges(graph)
     found = graph.find_cycles(budget=budget)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from checkers.history import INF, History, MalformedHistory, Operation, show
+from checkers.models.transactions import answers_transaction
 
 from .graph import Graph
 
@@ -95,3 +96,6 @@ def _validate(operation: Operation, write: str, history: History) -> None:
         found = f"{operation.f} {show(value)}"
         expected = f'a txn [["r", key, null] or ["{write}", key, value], ...]'
         raise MalformedHistory(found, expected, history.where_index(operation.call))
+    if operation.type == "ok" and not answers_transaction(operation.value, operation.result):
+        found = f"txn {show(operation.value)} answered as txn {show(operation.result)}"
+        raise MalformedHistory(found, "a completion that answers its invoke", history.where_index(operation.ret))

@@ -17,10 +17,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from checkers.admission import admit
 from checkers.history import Conventions, History
 from checkers.linearizability.failing_prefix import certain_index
 from checkers.linearizability.front.engines import decide
-from checkers.linearizability.partition import Part, admit, split
+from checkers.linearizability.partition import Part, split
 from checkers.linearizability.search import jit, wgl
 from checkers.models import Model, named
 from tests.checkers import brute
@@ -50,7 +51,7 @@ def examples(name: str, seed: int, count: int) -> Iterator[tuple[int, Model, Par
         operations = history.operations(with_void=True)
         model = named(OBJECTS[name][0])
         model = model.adapt(model, operations)
-        admitted, _ = admit(operations, model, Conventions(), history.where_index)
+        admitted = admit(operations, model, Conventions(), history.where_index).operations
         for part in split(admitted, model):
             yield number, model, part
 

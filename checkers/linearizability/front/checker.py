@@ -17,18 +17,20 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.history import Conventions, History, Operation
-from checkers.linearizability.explain.explain import Explanation, explain
-from checkers.linearizability.partition import Part, admit, split
+from checkers.admission import NOTHING_JUDGED, Admission, Mismatched, admit
+from checkers.history import Conventions, History, Operation, show
+from checkers.linearizability.explain.explain import Explanation, as_data, explain
+from checkers.linearizability.partition import Part, split
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.linearizability.search import jit
-from checkers.models import Model
+from checkers.models import Model, maps
 from checkers.verdict import Anomaly, Validity, Verdict
 
 from .engines import GENERAL, REFERENCE, decide, time_left
 
 CHECKER: Final = "linearizability"
 NONLINEARIZABLE: Final = "nonlinearizable"
+MISMATCHED_COMPLETION: Final = "mismatched-completion"
 
 CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
@@ -72,20 +74,28 @@ def check_linearizable(
     cross_check: bool = False,
     explain: bool = True,
     witness: bool = False,
+    mismatched: Mismatched = "refuse",
 ) -> Verdict:
     """Decide whether a history is linearizable.
 
     `algorithm` names an engine of `ENGINES`, or leaves the choice to the checker. `initial` is the state at the start
     where it is not the model's own. `failed_cas` and `nil_read` are those of `Conventions`; "auto" takes the history's
     own. Limits in steps and states give the same verdict on every machine. `witness` asks for an order in which the
-    operations of each object could have taken effect.
+    operations of each object could have taken effect. `mismatched` says what becomes of completions that do not answer
+    their invoke (see `checkers.admission`).
 
     Raises `MalformedHistory` for operations that are none of this model's, and `EnginesDisagree` under `cross_check`.
     """
     limits = Limits(steps=step_limit, states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes)
     conventions = _conventions(history, failed_cas, nil_read)
     model = model if initial is None else model.starting_at_json(initial)
-    return _Check(history, model, conventions, limits, algorithm).run(
+    operations = history.operations(with_void=True)
+    model = model.adapt(model, operations)
+    if initial is not None and model.state_of is maps.state_of:
+        touched = (key for operation in operations for key in model.keys(operation) or ())
+        maps.require_keys_of_their_type(model.init, touched)
+    admission = admit(operations, model, conventions, history.where_index, mismatched=mismatched)
+    return _Check(history, model, admission, conventions, limits, algorithm).run(
         cross_check=cross_check, explained=explain, witness=witness
     )
 
@@ -103,17 +113,23 @@ class _Check:
     """One call of `check`: what was given, and what has been spent."""
 
     def __init__(
-        self, history: History, model: Model, conventions: Conventions, limits: Limits, algorithm: str
+        self,
+        history: History,
+        model: Model,
+        admission: Admission,
+        conventions: Conventions,
+        limits: Limits,
+        algorithm: str,
     ) -> None:
         self.started = time.monotonic()
         self.history = history
         self.conventions = conventions
         self.limits = limits
         self.algorithm = algorithm
-        operations = history.operations(with_void=True)
-        self.model = model.adapt(model, operations)
-        self.operations, self.notes = admit(operations, self.model, conventions, history.where_index)
-        self.parts = split(self.operations, self.model)
+        self.model = model
+        self.admission = admission
+        self.notes = admission.notes
+        self.parts = split(admission.operations, model)
         self.results: list[tuple[Part, LinearizabilityResult]] = []
         self.passed: dict[str, int] = {}
         self.steps = 0
@@ -158,7 +174,7 @@ class _Check:
         return msgspec.structs.replace(result, order=found.order)
 
     def anomalies(self, explained: bool) -> tuple[Anomaly, ...]:
-        found: list[Anomaly] = []
+        found = [self.mismatch(operation) for operation in self.admission.mismatched]
         for part, result in self.results:
             if result.validity == "invalid":
                 full = explained and len(found) < EXPLAINED
@@ -183,9 +199,22 @@ class _Check:
             evidence=explanation.evidence,
         )
 
+    def mismatch(self, operation: Operation) -> Anomaly:
+        """Describe an operation whose completion does not answer its invoke."""
+        f, asked, told = operation.f, show(operation.value), show(operation.result)
+        return Anomaly(
+            checker=CHECKER,
+            kind=MISMATCHED_COMPLETION,
+            detail=f"{self.model.name}/{f}",
+            index=operation.ret,
+            message=f"process {operation.process} asked for {f} {asked} and was answered as {f} {told}",
+            evidence={"operation": as_data(operation, self.model)},
+        )
+
     def verdict(self, anomalies: tuple[Anomaly, ...], witness: bool) -> Verdict:
         unknown = [(part, result) for part, result in self.results if result.validity == "unknown"]
-        validity: Validity = "invalid" if anomalies else "unknown" if unknown else "valid"
+        is_valid = not unknown and self.admission.judges_something
+        validity: Validity = "invalid" if anomalies else "valid" if is_valid else "unknown"
         engines: dict[str, int] = {}
         for _, result in self.results:
             engines[result.engine] = engines.get(result.engine, 0) + 1
@@ -205,6 +234,8 @@ class _Check:
         )
 
     def reason(self, unknown: list[tuple[Part, LinearizabilityResult]]) -> str:
+        if not unknown:
+            return NOTHING_JUDGED
         part, result = unknown[0]
         decided = len(self.results) - len(unknown)
         return f"{result.reason}{_of(part)}; {decided} of {len(self.results)} objects decided"

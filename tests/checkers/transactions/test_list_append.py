@@ -19,7 +19,6 @@ def kinds(history: History, **options: Any) -> list[str]:
 @pytest.mark.parametrize(
     "lines",
     [
-        [],
         ["ax1"],
         ["ax1", "rx"],
         ["ax1", ".", "rx1"],

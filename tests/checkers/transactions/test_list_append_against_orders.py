@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from checkers.admission import NOTHING_JUDGED
 from checkers.history import History, Op, Operation
 from checkers.transactions import list_append
 
@@ -107,4 +108,5 @@ def test_the_graph_agrees_with_every_order(history: History, realtime: bool) -> 
     verdict = list_append.check(history, expect=(expect,), realtime=realtime)
 
     event(verdict.validity)
-    assert (verdict.validity == "valid") == some_order_explains(history, realtime=realtime)
+    assert (verdict.validity != "invalid") == some_order_explains(history, realtime=realtime)
+    assert verdict.validity != "unknown" or verdict.reason == NOTHING_JUDGED

@@ -22,7 +22,6 @@ def check_fixture(history: Callable[..., History]) -> Check:
 @pytest.mark.parametrize(
     "lines",
     [
-        [],
         ["wx1", "rx"],
         ["wx1", ".", "rx1"],
         ["rx wx1 rx1", ".", "rx1 wx2", ".", "rx2"],

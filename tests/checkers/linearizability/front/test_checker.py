@@ -9,12 +9,10 @@ from checkers.models import ILLEGAL
 from tests.checkers.mini import history
 
 VALID = [
-    ("register", ""),
     ("register", "0:r 0'nil"),
     ("register", "0:w1 1:r 1'1 0'"),
     ("register", "0:w1 0' 1:w2 2:r 2'1 3:r 3'2 1'"),
     ("register", "0:w1 0? 1:r 1'nil 1:r 1'1"),
-    ("register", "0:w1"),
     ("cas-register", "0:w1 0' 0:c1,2 0' 1:c1,3 1! 1:r 1'2"),
     ("cas-register", "0:w1 0' 0:c1,2 0? 1:r 1'1 1:r 1'2"),
     ("cas-register", "0:w1 0' 1:c2,3 1~ 0:r 0'1"),
