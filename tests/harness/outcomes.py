@@ -10,27 +10,21 @@ from checkers.verdict import Validity, Verdict
 from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome
 from harness.plans import plan as plans
 from harness.systems.binding import RecordedBinding, RecordedCode
+from tests.harness.hand_built import MS, a_plan
 
-MS = 1_000_000
 
-
-def make_plan(seed: int = 1, workload: str = "register", **changes: Any) -> plans.Plan:
-    """A plan with one replica, one client and one op."""
-    link = plans.LinkSpec(delay_min_ns=MS, delay_max_ns=2 * MS)
-    values: dict[str, Any] = {
-        "drawn": plans.Drawn(seed=seed, profile="calm", workload=workload, variant="unique"),
-        "groups": {"g0": plans.Group(machine="register", voters=("n0",))},
-        "actors": {"n0": plans.Actor(kind="node"), "c0": plans.Actor(kind="client", home="n0")},
-        "options": {},
-        "programs": (plans.Program(thread=0, client="c0", ops=(plans.PlannedOp(id=0, due_ns=0, f="read", key="x"),)),),
-        "phases": plans.Phases(warmup_ns=0, faults_ns=MS, recovery_ns=0, final_ns=0),
-        "links": plans.Links(node=link, client=link),
-        "clocks": plans.Clocks(),
-        "disks": plans.Disks(default=plans.DiskSpec(fsync_min_ns=MS, fsync_max_ns=MS)),
-        "schedule": plans.Schedule(seed=seed),
-        "check": plans.Check(model="cas-register"),
-    }
-    return plans.Plan(**{**values, **changes})
+def make_plan(seed: int = 1, workload: str = "register", **fields: Any) -> plans.Plan:
+    """A plan with one node, one client and one op."""
+    read = plans.PlannedOp(id=0, due_ns=0, f="read", key="x")
+    return a_plan(
+        seed=seed,
+        **{
+            "drawn": plans.Drawn(seed=seed, profile="calm", workload=workload, variant="unique"),
+            "programs": (plans.Program(thread=0, client="c1", ops=(read,)),),
+            "phases": plans.Phases(warmup_ns=0, faults_ns=MS, recovery_ns=0, final_ns=0),
+        }
+        | fields,
+    )
 
 
 def make_history() -> tuple[Op, ...]:
@@ -41,7 +35,7 @@ def make_history() -> tuple[Op, ...]:
 
 def make_rows(count: int = 2) -> list[Row]:
     """Role changes."""
-    return [(index, "role", "n0", "g0", "follower", index) for index in range(count)]
+    return [(index, "role", "n1", "g0", "follower", index) for index in range(count)]
 
 
 def make_outcome(

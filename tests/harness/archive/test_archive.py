@@ -35,7 +35,7 @@ def test_a_run_folder_holds_plan_history_trace_and_verdict(tmp_path: Path) -> No
     folder = Path(record.path or "")
     assert names(folder) == ["history.jsonl", "plan.json", "trace.jsonl", "verdict.json"]
     assert (folder / "plan.json").read_bytes() == outcome.plan.to_json()
-    assert [json.loads(line)["actor"] for line in (folder / "trace.jsonl").read_text().splitlines()] == ["n0", "n0"]
+    assert [json.loads(line)["actor"] for line in (folder / "trace.jsonl").read_text().splitlines()] == ["n1", "n1"]
     assert json.loads((folder / "history.jsonl").read_text().splitlines()[1])["node"] == "n1"
     stored = json.loads((folder / "verdict.json").read_text())
     assert stored["anomalies"][0]["evidence"] == {"prefix": 4}

@@ -7,20 +7,8 @@ from typing import Any
 from harness.faults.fault import Fault
 from harness.options import OptionSpec
 from harness.plans.draw import draw
-from harness.plans.plan import (
-    Actor,
-    Check,
-    Clocks,
-    Disks,
-    DiskSpec,
-    Drawn,
-    Group,
-    Links,
-    LinkSpec,
-    Phases,
-    Plan,
-    Schedule,
-)
+from harness.plans.plan import Clocks, Disks, DiskSpec, LinkSpec, Phases, Plan
+from tests.harness.hand_built import a_plan
 
 SECOND = 1_000_000_000
 NODES = ("n1", "n2", "n3", "n4", "n5")
@@ -59,13 +47,11 @@ def built(
     delay_max_ns: int = 1_000_000,
 ) -> Plan:
     """A plan of five nodes and two clients, by hand; the faults are between 1 s and 11 s."""
-    link = LinkSpec(delay_min_ns=0, delay_max_ns=delay_max_ns)
-    return Plan(
-        drawn=Drawn(seed=0, profile="calm", workload="register", variant="unique"),
-        groups={"g0": Group(machine="register", voters=NODES)},
-        actors={name: Actor(kind="node") for name in NODES} | {name: Actor(kind="client") for name in CLIENTS},
+    return a_plan(
+        nodes=len(NODES),
+        clients=len(CLIENTS),
+        link=LinkSpec(delay_min_ns=0, delay_max_ns=delay_max_ns),
         options=options or {},
-        programs=(),
         faults=faults,
         phases=Phases(
             warmup_ns=SECOND,
@@ -75,9 +61,6 @@ def built(
             heal="partial" if healed else "total",
             healed=healed,
         ),
-        links=Links(node=link, client=link),
         clocks=clocks or Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=0, fsync_max_ns=1_000_000)),
-        schedule=Schedule(seed=0),
-        check=Check(model="cas-register"),
     )

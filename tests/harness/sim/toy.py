@@ -17,13 +17,11 @@ from harness.options import OptionSpec
 from harness.plans.plan import (
     Actor,
     Check,
-    Clocks,
     Disks,
     DiskSpec,
     Drawn,
     Gates,
     Group,
-    Links,
     LinkSpec,
     Phases,
     Plan,
@@ -33,6 +31,7 @@ from harness.plans.plan import (
 )
 from harness.run.runner import RunOptions, Simulation
 from harness.systems.system import Completion
+from tests.harness.hand_built import a_plan
 
 MS = 1_000_000
 TICK_NS = 20 * MS
@@ -227,7 +226,6 @@ def plan(
 ) -> Plan:
     """A plan for the toy: thread i reads and writes server i (mod n) only, so that each server is one register."""
     names = tuple(f"n{i + 1}" for i in range(nodes))
-    link = links or LinkSpec(delay_min_ns=MS, delay_max_ns=5 * MS)
     actors = {name: Actor(kind="node") for name in names}
     programs = []
     for thread in range(threads):
@@ -245,16 +243,16 @@ def plan(
         )
         final = (PlannedOp(id=thread * 1000 + 999, due_ns=0, f="read", key=home),)
         programs.append(Program(thread=thread, client=f"c{thread + 1}", ops=planned, final=final))
-    return Plan(
+    return a_plan(
+        nodes=nodes,
+        seed=seed,
+        link=links or LinkSpec(delay_min_ns=MS, delay_max_ns=5 * MS),
         drawn=Drawn(seed=seed, profile="toy", workload="register", variant="unique"),
-        groups={"g0": Group(machine="register", voters=names)},
         actors=actors,
         options=options or {},
         programs=tuple(programs),
         faults=faults,
         phases=Phases(warmup_ns=100 * MS, faults_ns=faults_ns, recovery_ns=1_000 * MS, final_ns=1_000 * MS),
-        links=Links(node=link, client=link),
-        clocks=Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=MS, fsync_max_ns=3 * MS)),
         schedule=schedule or Schedule(seed=seed),
         gates=Gates(fault_kinds=False),
