@@ -31,7 +31,7 @@ class Machine(Protocol):
 class Registers:
     """`keys` registers. A client that asks for a cas expects the value that it saw or wrote last.
 
-    With `values` unset each written value is new; else values are drawn from so many.
+    With `values` unset each written value is new; else values are drawn from this number.
     """
 
     def __init__(self, weights: tuple[int, int, int], *, keys: int = 1, values: int | None = None) -> None:
@@ -263,7 +263,7 @@ def make_read_skew(made: Recording, at: float = 0.9) -> None:
 
 
 def flip_failed_cas(made: Recording, rng: random.Random, count: int = 1) -> None:
-    """Let so many refused cas have succeeded."""
+    """Let this number of refused cas have succeeded."""
     refused = [row for row, outcome in enumerate(made.outcomes) if outcome == "fail"]
     for row in rng.sample(refused, count):
         made.outcomes[row], made.told[row] = "ok", made.values[row]

@@ -27,6 +27,7 @@ REGISTRY = re.compile(r"(index-url|find-links|https?://[\w.-]*(artifactory|nexus
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 LIBRARY = re.compile(r"\bcheckers(?:\.\w+)+")
 IN_CODE = re.compile(r"`([^`\n]+)`")
+PROSE = (".py", ".md", ".txt", ".toml", ".patch", ".yml")
 FRAGMENT = re.compile(r"(\+[\w-]+|\d+)\.(added|changed|fixed|removed)(\.\d+)?\.md")
 REQUIREMENT = re.compile(r"[\w-]+")
 RUN_AS_MODULE = re.compile(r"python -m ([\w.]+)")
@@ -161,6 +162,28 @@ def test_the_tour_names_every_module() -> None:
 
     assert sorted(modules - named) == []
     assert sorted(name for name in named if name.startswith(PACKAGES) and name not in modules) == []
+
+
+def test_retired_words_are_gone() -> None:
+    """One word for one thing: the glossary's. What was retired is listed with its successor."""
+    listed = Path("tests/retired_words.toml")
+    table = tomllib.loads(text_of(listed))
+    past = [pattern for entry in table["allowed"] for pattern in entry["files"]]
+    texts = {
+        path: text_of(path)
+        for path in tracked()
+        if path.suffix in PROSE and path != listed and not any(path.match(pattern) for pattern in past)
+    }
+    left = [
+        f"{path}: {found.group()!r}; now {successor}"
+        for word, successor in table["words"].items()
+        for pattern in [re.compile(rf"(?<![A-Za-z])({word.replace(' ', chr(92) + 's+')})(?![a-z])", re.IGNORECASE)]
+        for path, text in texts.items()
+        if (found := pattern.search(text))
+    ]
+
+    assert len(texts) > 300
+    assert left == []
 
 
 def test_every_patch_says_what_it_plants() -> None:

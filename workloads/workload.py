@@ -50,7 +50,7 @@ LETTERS: Final = ("x", "y", "z", "u", "v", "w", "s", "t")
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """So many live keys at a time, each retired after about `calls_per_key` calls.
+    """The number of live keys at a time, each retired after about `calls_per_key` calls.
 
     A check costs more than linearly in the length of one object's history once calls of unknown outcome pile up, so
     that a long run is spread over generations of keys: x, y, z, then x1, y1, z1, and so on (Jepsen's `independent`

@@ -23,7 +23,10 @@ from .printing import print_json, print_table
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Only this seed.")
 @click.option("--older-than", type=quantity(quantities.duration), metavar="TIME", help="Only runs older than that: 7d.")
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="At most so many, the newest.  [default: 20, deleting: all]"
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="At most this number, the newest.  [default: 20, deleting: all]",
 )
 @click.option("--delete", is_flag=True, help="Delete what was selected, folders and rows.")
 @click.argument("run", required=False)

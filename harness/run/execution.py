@@ -1,6 +1,6 @@
 """Execution: the runner with its errors sorted into the caller's and ours.
 
-A plan may come from a file that somebody edited, and from code of another version; what the code under test does not
+A plan may come from a file that was edited by hand, and from code of another version; what the code under test does not
 understand in it is bad input. What goes wrong after that is not.
 """
 

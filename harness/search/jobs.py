@@ -22,7 +22,7 @@ from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 
 PROVES_EVERY: Final = 50
-"""One seed in so many is run a second time, in whichever worker is free, and must leave the same fingerprint."""
+"""One seed in this number is run a second time, in whichever worker is free, and must leave the same fingerprint."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Known failures: signatures that somebody looked at, so that a suite is red for news only.
+"""Known failures: signatures that a person looked at, so that a suite is red for news only.
 
 [[known]]
 signature = "linearizability/nonlinearizable/counter/read"

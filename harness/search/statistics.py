@@ -17,7 +17,7 @@ from math import comb
 
 
 def binomial_p(fewer: int, more: int) -> Fraction:
-    """Two-sided exact p-value of so many disagreements one way and the other, each a fair coin."""
+    """Two-sided exact p-value of disagreements counted one way and the other, each a fair coin."""
     count = fewer + more
     tail = sum(comb(count, k) for k in range(min(fewer, more) + 1))
     return min(Fraction(1), Fraction(2 * tail, 2**count))

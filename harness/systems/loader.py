@@ -64,7 +64,7 @@ def load_package(directory: Path, alias: str) -> ModuleType:
 
 
 def unload(alias: str) -> None:
-    """Forget a loaded package. Objects made by its code stay alive as long as somebody holds them."""
+    """Forget a loaded package. Objects made by its code stay alive as long as they are referenced."""
     _finder.packages.pop(alias, None)
     for name in [name for name in sys.modules if name == alias or name.startswith(alias + ".")]:
         del sys.modules[name]

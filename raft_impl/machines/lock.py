@@ -1,4 +1,4 @@
-"""Locks by key: acquire answers `held` when somebody has it, release answers `absent` when the caller has not.
+"""Locks by key: acquire answers `held` when a holder has it, release answers `absent` when the caller has not.
 
 The value of both commands names the owner; null is nobody in particular, and one nobody may release for another.
 """

@@ -173,7 +173,7 @@ def survives(module: str, number: int, timeout_s: float) -> bool:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="+")
-    parser.add_argument("--every", type=int, default=1, help="take every so many mutants only")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth mutant only")
     parser.add_argument("--timeout", type=float, default=120.0)
     options = parser.parse_args(arguments)
     for module in options.modules:

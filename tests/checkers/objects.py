@@ -211,7 +211,7 @@ def ask_list(rng: random.Random, values: int) -> Ask:
 
 
 def ask_unique_list(rng: random.Random, values: int) -> Ask:
-    """Ask for appends of elements of which there are so many that one hardly comes twice."""
+    """Ask for appends of elements from a range in which one hardly comes twice."""
     return ("read", None, None) if rng.random() < 0.5 else ("append", None, rng.randrange(1_000_000))
 
 

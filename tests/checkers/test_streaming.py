@@ -17,12 +17,12 @@ STREAMED = ["cas-register", "counter", "map-by-key", "set", "queue", "mutex"]
 
 
 @pytest.mark.parametrize("name", STREAMED)
-@pytest.mark.parametrize("alphabet_limit", [4096, 3])
+@pytest.mark.parametrize("encoding_limit", [4096, 3])
 def test_a_stream_gets_the_verdict_of_the_whole_history(
-    name: str, alphabet_limit: int, monkeypatch: pytest.MonkeyPatch
+    name: str, encoding_limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a small encoding limit everything is forgotten and made anew all the time."""
-    monkeypatch.setattr(streaming, "ENCODING_LIMIT", alphabet_limit)
+    monkeypatch.setattr(streaming, "ENCODING_LIMIT", encoding_limit)
     for seed in range(60):
         rng = random.Random(seed)
         lines = record(rng, name, count=25, processes=4, values=3, crash=0.05, void=0.05)

@@ -17,7 +17,7 @@ KEYS = ("x", "y")
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Transactions that read any value that somebody writes to the key, with real-time intervals at random."""
+    """Transactions that read any value that a transaction writes to the key, with real-time intervals at random."""
     count = draw(st.integers(1, 5))
     outcomes = [draw(st.sampled_from(["ok", "ok", "ok", "ok", "info", "fail"])) for _ in range(count)]
     written: dict[str, list[int]] = {key: [] for key in KEYS}

@@ -1,4 +1,4 @@
-"""Every scenario still reads as it did when somebody last looked at it, and its verdict is what it means to show."""
+"""Every scenario still reads as it did when it was last reviewed, and its verdict is what it means to show."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_the_transfer_flag_overrides_contact() -> None:
 
 
 def test_a_leader_is_in_contact_with_itself() -> None:
-    """6.2: it steps down by its own quorum check, not because somebody asks."""
+    """6.2: it steps down by its own quorum check, not because a peer asks."""
     cluster = alone()
     elected(cluster, "b")
 

@@ -474,7 +474,7 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     @rule()
     def deliver_up_to_a_chunk(self) -> None:
-        """Begin to send an image, if somebody needs one."""
+        """Begin to send an image, if a follower needs one."""
         self.pass_time(HEARTBEAT_NS)
         self._deliver_until(lambda: any(isinstance(packet[2], SnapshotChunk) for packet in self.cluster.network))
 

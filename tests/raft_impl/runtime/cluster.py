@@ -84,7 +84,7 @@ class Cluster:
         return max(leaders, default=(0, ""))[1]
 
     def elect(self) -> str:
-        """Run until somebody leads."""
+        """Run until a node leads."""
         for _ in range(100):
             self.world.run_for(50)
             if any(server.inspect()["g0"]["role"] == "leader" for server in self.servers.values()):
