@@ -64,7 +64,7 @@ def examples(page: str) -> Iterator[Example]:
 
 
 def run(example: Example, folder: Path) -> str:
-    """Run an example and return what it printed. A usage error or a crash is an AssertionError."""
+    """Run an example and return its standard output. A usage error or a crash is an AssertionError."""
     done = subprocess.run(
         example.command,
         cwd=folder,
@@ -73,13 +73,12 @@ def run(example: Example, folder: Path) -> str:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "80",
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         timeout=_SECONDS_MAX,
         check=False,
     )
-    assert done.returncode in (0, 1, 2), f"{example.command[-1]}: exit {done.returncode}\n{done.stdout}"
+    assert done.returncode in (0, 1, 2), f"{example.command[-1]}: exit {done.returncode}\n{done.stderr}"
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
 
