@@ -9,7 +9,7 @@ draws `count` plans, over the workloads in turn, and runs each
   functions are called in such an order, and nothing else has shown it),
 * in one process, one after the other in shuffled order, and in another order again (caches, counters, class state),
 * in one process with assertions off (`-O`), and in one with the development mode's checks (`-X dev`),
-* in the task lane, the oracle of the fast one,
+* in the task lane of the tests, where every event wakes a Trio task: the oracle of the simulator's drivers,
 * with each other interpreter given, which must have the package's dependencies installed.
 
 It prints one line a way and the first plan that differs, if any; exit code 1 then.
@@ -32,8 +32,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from tests.harness.sim.task_driver import task_lane
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WORKLOADS: Final = ("register", "counter")
@@ -43,7 +46,7 @@ WORKLOADS: Final = ("register", "counter")
 
 
 def fingerprints(
-    plans: Sequence[str], *, profile: str, duration_ns: int | None, fast: bool, rows: Path | None
+    plans: Sequence[str], *, profile: str, duration_ns: int | None, rows: Path | None
 ) -> Iterator[dict[str, Any]]:
     """Draw and run plans (`workload:seed`) one after the other, and give what must not depend on the process."""
     from harness.run.drawing import Drawing, abilities_of
@@ -59,7 +62,7 @@ def fingerprints(
             drawing = Drawing(workload=workload, profile=profile, duration_ns=duration_ns)
             plan = drawing.plan(int(seed), abilities)
             try:
-                outcome = run(plan, binding, RunOptions(keep_rows=rows is not None), fast=fast)
+                outcome = run(plan, binding, RunOptions(keep_rows=rows is not None))
             except Exception as error:  # a finding of its own; here it counts that it is the same everywhere
                 yield {"plan": name, "plan_sha256": plan.sha256, "error": f"{type(error).__name__}: {error}"}
                 continue
@@ -89,7 +92,7 @@ class Way(NamedTuple):
     environment: tuple[tuple[str, str], ...] = ()
     fresh: bool = False
     shuffle: int | None = None
-    fast: bool = True
+    in_tasks: bool = False
 
     def batches(self, plans: Sequence[str], jobs: int) -> list[list[str]]:
         """The plans of each process."""
@@ -103,7 +106,7 @@ class Way(NamedTuple):
 
     def command(self, plans: Sequence[str], profile: str) -> list[str]:
         """The line that runs some plans this way."""
-        lane = [] if self.fast else ["--task-lane"]
+        lane = ["--task-lane"] if self.in_tasks else []
         return [
             self.python,
             *self.flags,
@@ -141,7 +144,7 @@ def ways(interpreters: Sequence[str]) -> list[Way]:
         Way("one process, shuffled otherwise", shuffle=2),
         Way("python -O", flags=("-O",)),
         Way("python -X dev", flags=("-X", "dev")),
-        Way("task lane", fast=False),
+        Way("task lane", in_tasks=True),
         *(Way(_version(python), python=python) for python in interpreters),
         *(
             Way(f"{_version(python)}, malloc", python, environment=(("PYTHONMALLOC", "malloc"),))
@@ -227,11 +230,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.command == "fingerprints":
         duration_ns = given.duration * 1_000_000_000 if given.duration else None
-        lane = not given.task_lane
-        for line in fingerprints(
-            given.plans, profile=given.profile, duration_ns=duration_ns, fast=lane, rows=given.rows
-        ):
-            print(json.dumps(line), flush=True)
+        with task_lane() if given.task_lane else nullcontext():
+            for line in fingerprints(given.plans, profile=given.profile, duration_ns=duration_ns, rows=given.rows):
+                print(json.dumps(line), flush=True)
         return 0
     workloads = given.workloads.split(",")
     return 0 if campaign(given.count, given.first, given.profile, workloads, given.jobs, given.interpreter) else 1

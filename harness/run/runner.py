@@ -59,10 +59,10 @@ WHOLE: Final = RunOptions()
 """A run to its end, judged in every respect, without its trace."""
 
 
-def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, fast: bool = True) -> Outcome:
+def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE) -> Outcome:
     """Run a plan in the simulated world and judge it. Raises ValueError for options that the code does not know."""
     began = time.perf_counter()
-    simulation = Simulation(plan, load_systems(binding), options, fast=fast)
+    simulation = Simulation(plan, load_systems(binding), options)
     simulation.run()
     ran = time.perf_counter()
     outcome = simulation.judge()
@@ -79,17 +79,13 @@ def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, fast: bool
 class Simulation:
     """A world with its threads, run once."""
 
-    def __init__(
-        self, plan: Plan, systems: Mapping[str, System], options: RunOptions = WHOLE, *, fast: bool = True
-    ) -> None:
+    def __init__(self, plan: Plan, systems: Mapping[str, System], options: RunOptions = WHOLE) -> None:
         self.plan = plan
         self.systems = systems
         self.capabilities = frozenset(word for system in systems.values() for word in system.capabilities)
         self.options = options
         self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
-        self.world = SimWorld(
-            plan, systems, keep_rows=options.keep_rows, fast=fast, stop_at_first=options.stop_at_first
-        )
+        self.world = SimWorld(plan, systems, keep_rows=options.keep_rows, stop_at_first=options.stop_at_first)
         self.threads: list[Thread] = []
         self.converged_ns: int | None = None
         self.classification: Classification = classify(plan)

@@ -69,9 +69,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return decided and self.violations == self.script.violations
 
 
-def perform(script: Script, system: System, *, fast: bool = True) -> Result:
-    """Run a scenario, in the fast lane of the world or its slow one. Raises BadInput for a command without sense."""
-    stage = Stage(script, system, fast=fast)
+def perform(script: Script, system: System) -> Result:
+    """Run a scenario. Raises BadInput for a command without sense."""
+    stage = Stage(script, system)
     stage.run()
     return Result(script=script, transcripts=stage.transcripts, scenes=stage.scenes, verdict=stage.verdict())
 
@@ -79,13 +79,13 @@ def perform(script: Script, system: System, *, fast: bool = True) -> Result:
 class Stage:
     """One scenario on its way. A method `_do_x` is the command `x`."""
 
-    def __init__(self, script: Script, system: System, *, fast: bool) -> None:
+    def __init__(self, script: Script, system: System) -> None:
         self.script = script
         self.transcripts: list[list[str]] = [[] for _ in script.steps]
         self.scenes: list[Scene] = []
         self._system = system
         self._plan = plan_of(script, system)
-        self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True, fast=fast)
+        self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True)
         self._transcript = Transcript(self._world, system)
         self._clients = {
             name: ScriptedClient(name, self._plan, system, self._world.recorder) for name in self._plan.clients
@@ -160,7 +160,7 @@ class Stage:
         client = self._clients.get(step.words[0])
         if client is not None:
             client.ask(step.words[1:], self._where(step))
-            environment = self._environment(client.name, self._where(step))
+            environment = self._process(client.name, self._where(step))
             if environment is not None:
                 environment.deliver("script", b"")
             return None
@@ -198,17 +198,18 @@ class Stage:
         host = self._host(words[0], where)
         term, terms = whole(named.get("term", "0"), where), read_terms(named.get("log", ""), where)
         vote = named.get("vote")
-        host.write_now(lambda disk: self._system.prepare_disk(disk, GROUP, term=term, vote=vote, terms=terms))
+        host.device.write_now(lambda disk: self._system.prepare_disk(disk, GROUP, term=term, vote=vote, terms=terms))
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     def _do_timer(self, words: Sequence[str], where: str) -> None:
-        environment = self._environment(words[0], where)
-        if environment is None:
+        process = self._process(words[0], where)
+        if process is None:
             return
-        if environment.deadline_ns >= FAR:
+        deadline_ns = process.timer.deadline_ns
+        if deadline_ns >= FAR:
             raise BadInput(f"{words[0]} waits for no time", "an actor with a timer", where)
-        self._advance(words[0], max(0, environment.deadline_ns - environment.clock.monotonic_ns()), where)
+        self._advance(words[0], max(0, deadline_ns - process.clock.monotonic_ns()), where)
 
     def _do_advance(self, words: Sequence[str], where: str) -> None:
         names = words[0].split(",") if words[0] != "*" else [n for n, host in self._world.hosts.items() if host.is_up]
@@ -216,10 +217,10 @@ class Stage:
             self._advance(name, duration_ns(words[1], where), where)
 
     def _advance(self, name: str, span_ns: int, where: str) -> None:
-        environment = self._environment(name, where)
-        if environment is not None:
+        process = self._process(name, where)
+        if process is not None:
             self._world.hosts[name].clock.advance(span_ns)
-            environment.ring()
+            process.timer.clock_moved()
 
     # -- messages -------------------------------------------------------------------------------------------------
 
@@ -299,14 +300,14 @@ class Stage:
     # -- processes and disks --------------------------------------------------------------------------------------
 
     def _do_crash(self, words: Sequence[str], where: str) -> None:
-        if self._environment(words[0], where) is None:
+        if self._process(words[0], where) is None:
             return
         power = words[1:2] == ("power",)
         self._world.crash(words[0], power=False, reason="power" if power else "kill")
         if power:
             host = self._world.hosts[words[0]]
-            host.disk.cut_power(whole(words[2], where) if len(words) > 2 else 0)
-            host.reread()
+            host.device.disk.cut_power(whole(words[2], where) if len(words) > 2 else 0)
+            host.device.reread()
 
     def _do_restart(self, words: Sequence[str], where: str) -> None:
         host = self._host(words[0], where)
@@ -316,20 +317,20 @@ class Stage:
         self._world.start(words[0])
 
     def _do_hold_disk(self, words: Sequence[str], where: str) -> None:
-        self._host(words[0], where).hold_disk()
+        self._host(words[0], where).device.hold()
 
     def _do_free_disk(self, words: Sequence[str], where: str) -> None:
-        self._host(words[0], where).free_disk(once=words[1:2] == ("once",))
+        self._host(words[0], where).device.release(once=words[1:2] == ("once",))
 
     def _do_flip(self, words: Sequence[str], where: str) -> None:
         name, file, byte = words
         try:
-            self._host(name, where).disk.flip(file, whole(byte, where))
+            self._host(name, where).device.disk.flip(file, whole(byte, where))
         except FileNotFoundError:
             raise BadInput(f"file {file!r}", f"one of those that `files {name}` lists", where) from None
 
     def _do_files(self, words: Sequence[str], where: str) -> None:
-        disk = self._host(words[0], where).disk
+        disk = self._host(words[0], where).device.disk
         for name in disk.names():
             self._transcript.say(f"{words[0]} {name} {len(disk.read(name))} bytes")
 
@@ -353,7 +354,7 @@ class Stage:
         self._command(words[0], "change", where, voters=voters, learners=learners)
 
     def _command(self, node: str, command: str, where: str, **arguments: Any) -> None:
-        if self._environment(node, where) is None:
+        if self._process(node, where) is None:
             return
         if not self._world.command(node, GROUP, command, arguments):
             self._transcript.say(f"{node} refuses to {command}")
@@ -364,7 +365,7 @@ class Stage:
         self._transcript.show()
 
     def _do_progress(self, words: Sequence[str], where: str) -> None:
-        if self._environment(words[0], where) is not None:
+        if self._process(words[0], where) is not None:
             self._transcript.show_progress(words[0])
 
     def _do_expect(self, words: Sequence[str], where: str) -> None:
@@ -382,12 +383,12 @@ class Stage:
             raise BadInput(f"actor {name!r}", "one of " + ", ".join(self._world.hosts), where)
         return host
 
-    def _environment(self, name: str, where: str) -> SimProcess | None:
-        """The environment of an actor; None, said in the transcript, when it is down."""
-        environment = self._host(name, where).environment
-        if environment is None:
+    def _process(self, name: str, where: str) -> SimProcess | None:
+        """The process of an actor; None, said in the transcript, when it is down."""
+        process = self._host(name, where).process
+        if process is None:
             self._transcript.say(f"{name} is down")
-        return environment
+        return process
 
 
 def _is_among(name: str, wanted: str) -> bool:

@@ -13,35 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappush
-from typing import Any, Protocol
 
 from harness.faults.world import MILLION, Effect
 from harness.plans.plan import LinkSpec, Override
 
+from .host import SimHost
 from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
+from .lifetime import Lifetime
 from .links import fate, flip_bit
 
 Record = Callable[..., None]
-
-
-class Receiver(Protocol):
-    """Where a link ends."""
-
-    name: str
-    ordinal: int
-    paused: bool
-    is_up: bool
-
-    receive: Callable[[str, bytes], None]
-
-    def hold(self, callback: Callable[[Any], None], argument: Any) -> None: ...
-
-
-class Mortal(Protocol):
-    """One incarnation of an actor."""
-
-    dead: bool
 
 
 class Channel:
@@ -138,7 +120,7 @@ class Link:
     def __init__(
         self,
         source: str,
-        target: Receiver,
+        target: SimHost,
         base: tuple[Effect, ...],
         *,
         manual: bool = False,
@@ -192,7 +174,7 @@ class Network:
         self._overridden = {(o.source, o.target) for o in overrides}
 
     def connect(
-        self, source: str, target: Receiver, spec: LinkSpec, processing_ns: tuple[int, int], *, manual: bool = False
+        self, source: str, target: SimHost, spec: LinkSpec, processing_ns: tuple[int, int], *, manual: bool = False
     ) -> None:
         """Make one direction between two actors; on a manual link nothing moves unless a script says so."""
         base = []
@@ -205,7 +187,7 @@ class Network:
         self.links.setdefault(source, {})[target.name] = link
         self._specs[source, target.name] = (spec, processing_ns)
 
-    def sender(self, source: str, life: Mortal) -> Callable[[str, bytes], None]:
+    def sender(self, source: str, lifetime: Lifetime) -> Callable[[str, bytes], None]:
         """The function with which one incarnation of `source` sends: the hot path of a run. The dead send nothing."""
         kernel, append, kind_of = self._kernel, self._append, self._kind_of
         links = self.links.setdefault(source, {})
@@ -213,7 +195,7 @@ class Network:
         heap, is_exact = kernel.heap, not kernel.quantum_ns
 
         def send(target: str, data: bytes) -> None:
-            if life.dead:
+            if lifetime.dead:
                 return
             try:
                 link = links[target]
@@ -324,7 +306,7 @@ class Network:
                 self.hits[fault] = self.hits.get(fault, 0) + 1
             link.clogged.append((message, data))
         elif target.paused:
-            target.hold(self._arrive, argument)
+            target.pauses.hold(self._arrive, argument)
         else:
             self.delivered += 1
             self._append((self._kernel.now, "deliver", target.name, message, source))

@@ -1,27 +1,18 @@
 """What an actor sees of the simulated world: its clocks, randomness, network and disk.
 
-Each belongs to one incarnation. Of a dead one no call has any effect.
+Each belongs to one incarnation. Once that is dead, no call has any effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from .disk import SimDisk
 from .kernel.draws import Counter
 from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
-
-
-class Owner(Protocol):
-    """The incarnation to which a disk port belongs."""
-
-    dead: bool
-
-    async def sync(self, name: str | None) -> None:
-        """Await an fsync of a file, or of the directory."""
-        ...
+from .lifetime import Lifetime
 
 
 class SimClock:
@@ -73,10 +64,12 @@ class SimNetworkPort:
 class SimDiskPort:
     """The actor's view of its disk: immediate calls go to the model, syncs take drawn time."""
 
-    __slots__ = ("_disk", "_owner")
+    __slots__ = ("_disk", "_lifetime", "_sync")
 
-    def __init__(self, owner: Owner, disk: SimDisk) -> None:
-        self._owner, self._disk = owner, disk
+    def __init__(
+        self, lifetime: Lifetime, disk: SimDisk, sync: Callable[[str | None], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._lifetime, self._disk, self._sync = lifetime, disk, sync
 
     def names(self) -> list[str]:
         """Names of the files, sorted."""
@@ -88,33 +81,33 @@ class SimDiskPort:
 
     def append(self, name: str, data: bytes) -> None:
         """Add at the end."""
-        if not self._owner.dead:
+        if not self._lifetime.dead:
             self._disk.append(name, data)
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the content."""
-        if not self._owner.dead:
+        if not self._lifetime.dead:
             self._disk.write(name, data)
 
     def truncate(self, name: str, size: int) -> None:
         """Cut the file."""
-        if not self._owner.dead:
+        if not self._lifetime.dead:
             self._disk.truncate(name, size)
 
     def rename(self, source: str, target: str) -> None:
         """Replace `target` by `source`."""
-        if not self._owner.dead:
+        if not self._lifetime.dead:
             self._disk.rename(source, target)
 
     def unlink(self, name: str) -> None:
         """Remove a file."""
-        if not self._owner.dead:
+        if not self._lifetime.dead:
             self._disk.unlink(name)
 
     def fsync(self, name: str) -> Coroutine[Any, Any, None]:
         """Wait until the content is durable."""
-        return self._owner.sync(name)
+        return self._sync(name)
 
     def fsync_directory(self) -> Coroutine[Any, Any, None]:
         """Wait until the names are durable."""
-        return self._owner.sync(None)
+        return self._sync(None)

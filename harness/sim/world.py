@@ -1,15 +1,22 @@
-"""The simulated world: hosts, links, disks and clocks of one plan, and the lives of its actors.
+"""The simulated world: the hosts, links, disks and clocks of one plan, and the processes on them.
 
-The world builds everything from the plan, starts and kills actors, and ends the run. It knows what an actor *is* (a
-entrypoint: an async function of its environment) but not what it does: replicas get theirs from the system's adapter,
-clients from the interpreter.
+Who owns what:
+
+* the world starts, crashes and restarts processes, and ends the run;
+* a `SimHost` (host.py) owns clocks, pauses and power, and the timing of its disk (device.py);
+* a `SimProcess` (process.py) owns the inbox, the timer and the lifetime of one incarnation, and a driver (drivers.py)
+  runs its code;
+* the `Network` owns links and the delays of messages;
+* the nemesis decides when hosts and links go wrong.
+
+The world does not know what an actor does: servers come from the system's adapter, and the code of clients is put into
+`entrypoints`.
 """
 
 from __future__ import annotations
 
-import contextvars
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,18 +26,20 @@ from checkers.raft.invariants import Invariants
 from checkers.trace import Row
 from checkers.verdict import Anomaly
 from harness.plans.plan import DiskSpec, Plan
-from harness.systems.system import Refusal, System
+from harness.systems.system import Refusal, System, SystemServer
 
+from .drivers import ClientDriver, Create, Entrypoint, ServerDriver, Start
 from .fault_world import SimFaultWorld
 from .host import SimHost
 from .kernel import trio_seam
 from .kernel.events import Kernel, Livelock
 from .kernel.fingerprint import Log
 from .kernel.local_clock import LocalClock
+from .lifetime import Lifetime
 from .nemesis import Nemesis
 from .network import Network
 from .observer import Observer
-from .process import SimProcess
+from .process import Driver, SimProcess
 from .recorder import Recorder
 
 WORLD: Final = b"sim/1"
@@ -44,11 +53,6 @@ _MONOTONIC_APART_NS: Final = 1_000_000_000_000
 
 _SUPERVISOR_DELAY_NS: Final = 1_000_000_000
 """A replica whose code raised is started again after this time, as a process supervisor would."""
-
-Entrypoint = Callable[[SimProcess], Coroutine[Any, Any, None]]
-
-current_actor: contextvars.ContextVar[str] = contextvars.ContextVar("current_actor")
-"""The actor whose task is running; set once for each task."""
 
 
 class Zombie(Exception):
@@ -64,7 +68,6 @@ class SimWorld:
         systems: Mapping[str, System],
         *,
         keep_rows: bool = False,
-        fast: bool = True,
         manual: bool = False,
         stop_at_first: bool = False,
     ) -> None:
@@ -93,7 +96,6 @@ class SimWorld:
         self.entrypoints: dict[str, Entrypoint] = {}
         self.on_client_crash: dict[str, Callable[[], None]] = {}
         self._codes = {name: actor.code for name, actor in plan.actors.items()}
-        self._fast = fast
         self._manual = manual  # messages between replicas wait for a script
         self._nursery: trio.Nursery | None = None
         self._build()
@@ -136,7 +138,7 @@ class SimWorld:
         """Broken invariants, if the plan wants to hear of them. They are followed anyway: the observer asks them."""
         return self.invariants.anomalies if self.plan.check.invariants else []
 
-    # -- lives ----------------------------------------------------------------------------------------------------
+    # -- processes ------------------------------------------------------------------------------------------------
 
     def start(self, name: str, code: str | None = None) -> None:
         """Start an actor that is down, with another code label if one is given."""
@@ -146,84 +148,101 @@ class SimWorld:
         if code is not None:
             self._codes[name] = code
         host.incarnation += 1
-        environment = SimProcess(host, kernel=self.kernel, network=self.network, disk=host.disk, fast=self._fast)
-        host.enter(environment)
+        lifetime = Lifetime()
+        process = SimProcess(
+            name,
+            host.ordinal,
+            host.incarnation,
+            kernel=self.kernel,
+            clock=host.clock,
+            pauses=host.pauses,
+            device=host.device,
+            lifetime=lifetime,
+            send=self.network.sender(name, lifetime),
+        )
+        entrypoint = self.entrypoints.get(name)
+        if entrypoint is not None:
+            process.driver = self.client_driver(process, entrypoint)
+        else:
+            system = self.systems[self._codes[name]]
+            process.driver = self.server_driver(process, self._creation_of(host, system), system.start)
+        host.begin(process)
         self.recorder.row("start", name, host.incarnation, self._codes[name])
-        entrypoint = self.entrypoints.get(name) or self._server_entrypoint(host)
-        self.kernel.spawn(self._nursery, self._live, host, environment, entrypoint, name=f"{name}#{host.incarnation}")
+        self.kernel.spawn(self._nursery, self._run_process, host, process, name=f"{name}#{host.incarnation}")
 
     def crash(self, name: str, *, power: bool, reason: str) -> None:
         """Kill an actor; with `power` its disk loses what was not durable, in part."""
         host = self.hosts[name]
-        environment = host.environment
-        if environment is None:
+        process = host.process
+        if process is None:
             return
         self.recorder.row("crash", name, host.incarnation, reason)
         on_crash = self.on_client_crash.get(name)
         if on_crash is not None:
             on_crash()
-        host.leave()
-        environment.kill()
+        host.end()
+        process.kill()
         if power and name not in self.entrypoints:
-            if host.lose_power():
+            if host.device.lose_power():
                 self.recorder.row("mark", name, MARKS[0])
-            host.reread()
-        self.kernel.exactly(self.kernel.now, self._check_gone, environment)
+            host.device.reread()
+        self.kernel.exactly(self.kernel.now, self._check_gone, process)
 
     def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool:
-        """Run an administrator's command on a replica that is up and not paused."""
+        """Run an administrator's command on a server that is up and not paused. True when it was taken."""
         host = self.hosts[actor]
-        if host.server is None or host.environment is None or host.paused:
+        if host.server is None or host.process is None or host.paused:
             return False
         system = self.systems[self._codes[actor]]
-        return host.environment.command(lambda server: system.command(server, group, name, arguments))
+        return host.process.driver.command(lambda server: system.command(server, group, name, arguments))
 
     def when_idle(self, actor: str, call: Callable[[], None]) -> None:
-        """Call when a replica that is busy with its disk takes commands again, if it lives to see that."""
-        environment = self.hosts[actor].environment
-        if environment is not None:
-            environment.when_idle(call)
+        """Call when a server that is busy with its disk takes commands again, if it is not killed before."""
+        process = self.hosts[actor].process
+        if process is not None:
+            process.driver.when_idle(call)
 
-    def _server_entrypoint(self, host: SimHost) -> Entrypoint:
-        plan = self.plan
-        actor = plan.actors[host.name]
-        system = self.systems[self._codes[host.name]]
+    def client_driver(self, process: SimProcess, entrypoint: Entrypoint) -> Driver:
+        """What runs the code of a client."""
+        return ClientDriver(process, entrypoint)
 
-        async def entrypoint(environment: SimProcess) -> None:
+    def server_driver(self, process: SimProcess, create: Create, start: Start) -> Driver:
+        """What runs a server."""
+        return ServerDriver(process, create, start, kernel=self.kernel, recorder=self.recorder)
+
+    def _creation_of(self, host: SimHost, system: System) -> Create:
+        plan, actor = self.plan, self.plan.actors[host.name]
+
+        def create(process: SimProcess) -> SystemServer:
             groups = {group: plan.groups[group] for group in actor.groups}
-            server = system.server(environment, actor, groups, plan.options)
-            host.server = server
-            try:
-                await system.start(server)
-            except Refusal as refusal:
-                if not environment.dead:
-                    self._refuse(host, str(refusal))
-                return
-            await environment.serve(server)
+            host.server = server = system.server(process, actor, groups, plan.options)
+            return server
 
-        return entrypoint
+        return create
 
-    async def _live(self, host: SimHost, environment: SimProcess, entrypoint: Entrypoint) -> None:
-        current_actor.set(host.name)
+    async def _run_process(self, host: SimHost, process: SimProcess) -> None:
+        lifetime = process.lifetime
         try:
-            with environment.scope:
-                if host.name in self.entrypoints:
-                    await environment.live(entrypoint)
-                else:
-                    await entrypoint(environment)
+            with process.scope:
+                if not lifetime.dead:
+                    await process.driver.run()
+        except Refusal as refusal:
+            if not lifetime.dead:
+                self._refuse(host, process, str(refusal))
         except Exception as error:
-            if not environment.dead:
-                self._failed(host, error)
+            if not lifetime.dead:
+                self._fail(host, process, error)
         finally:
-            environment.gone = True
+            lifetime.gone = True
 
-    def _refuse(self, host: SimHost, reason: str) -> None:
+    def _refuse(self, host: SimHost, process: SimProcess, reason: str) -> None:
         self.recorder.row("refuse", host.name, host.incarnation, reason)
         host.refused = reason
-        self._leave(host)
+        host.end()
+        process.end()
 
-    def _failed(self, host: SimHost, error: Exception) -> None:
-        """The code of an actor raised: an anomaly of a replica, an error of ours in a client's program."""
+    def _fail(self, host: SimHost, process: SimProcess, error: Exception) -> None:
+        """The code of an actor raised: an anomaly of a server, an error of ours in a client's program."""
         if host.name in self.entrypoints:
             self.kernel.stop("task", error)
             return
@@ -235,17 +254,13 @@ class SimWorld:
             evidence = {"traceback": "".join(traceback.format_exception(error))}
             self.node_anomalies.append(msgspec.structs.replace(anomaly, evidence=evidence))
         self.recorder.row("crash", host.name, host.incarnation, kind)
-        self._leave(host)
+        host.end()
+        process.end()
         self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, host.name)
 
-    def _leave(self, host: SimHost) -> None:
-        environment = host.leave()
-        if environment is not None:
-            environment.dead = True
-
-    def _check_gone(self, environment: SimProcess) -> None:
-        if not environment.gone:
-            self.kernel.stop("zombie", Zombie(f"the task of {environment.actor} did not end when it was killed"))
+    def _check_gone(self, process: SimProcess) -> None:
+        if not process.lifetime.gone:
+            self.kernel.stop("zombie", Zombie(f"the task of {process.actor} did not end when it was killed"))
 
     def _anomaly(self, checker: str, kind: str, detail: str, message: str) -> Anomaly:
         return Anomaly(checker=checker, kind=kind, detail=detail, index=self.log.index, message=message)
@@ -262,7 +277,7 @@ class SimWorld:
 
     def _build(self) -> None:
         plan = self.plan
-        processing = (plan.schedule.processing_min_ns, plan.schedule.processing_max_ns)
+        processing_ns = (plan.schedule.processing_min_ns, plan.schedule.processing_max_ns)
         for ordinal, (name, actor) in enumerate(sorted(plan.actors.items())):
             spec = plan.clocks.actors.get(name)
             apart_ns = _MONOTONIC_APART_NS * (ordinal + 1)
@@ -279,7 +294,7 @@ class SimWorld:
                 recorder=self.recorder,
                 clock=clock,
                 disk=plan.disks.actors.get(name, plan.disks.default) if is_node else _NO_DISK,
-                processing_ns=processing if is_node else (0, 0),
+                processing_ns=processing_ns if is_node else (0, 0),
                 reader=self.systems[actor.code].durable_reader() if is_node else None,
             )
         for source, source_actor in sorted(plan.actors.items()):
@@ -293,7 +308,7 @@ class SimWorld:
                     source,
                     self.hosts[target],
                     spec_,
-                    processing if to_node else (0, 0),
+                    processing_ns if to_node else (0, 0),
                     manual=self._manual and between_nodes,
                 )
 

@@ -26,7 +26,7 @@ class Completion(msgspec.Struct, frozen=True):
 class SystemClient(Protocol):
     """One client session of the system, used by one thread at a time.
 
-    It awaits nothing but its environment's `recv`: then it can live in the simulator's fast lane, where no task runs.
+    It awaits nothing but its environment's `recv`: the simulator runs it in the callbacks of events.
     """
 
     async def open(self) -> str | None:

@@ -34,8 +34,8 @@ class _Scheduler:
     """Stands in for Trio's `_r`: keeps batches in their order, and counts passes.
 
     Trio sorts a batch by creation before it asks for a shuffle. It is left so: a batch has one task nearly always, the
-    schedule is explored in the heap, and an order that took draws would make the lanes of the environment, which need
-    different numbers of batches for the same events, draw differently ever after.
+    schedule is explored in the heap, and an order that took draws would make a run depend on the number of batches,
+    which the task lane of the tests needs more of for the same events.
     """
 
     def __init__(self, kernel: Kernel) -> None:

@@ -20,6 +20,7 @@ from harness.sim.kernel.fingerprint import Row
 from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
 from tests.harness.sim import toy
+from tests.harness.sim.task_driver import task_lane
 from tests.harness.sim.toy import MS
 
 Entrypoint = Callable[[SimProcess], Awaitable[None]]
@@ -46,7 +47,7 @@ class Stage:
         planned = toy.plan(**({"nodes": 2, "threads": 1, "ops": 0} | (plan or {})))
         planned = msgspec.structs.replace(planned, overrides=overrides, phases=phases or planned.phases)
         systems: dict[str, Any] = {"default": toy.ToySystem()}
-        self.world = SimWorld(planned, systems, keep_rows=True, fast=False, manual=manual)
+        self.world = SimWorld(planned, systems, keep_rows=True, manual=manual)
         for name, actor in planned.actors.items():
             if name in entrypoints or not servers or actor.kind == "client":
                 self.world.entrypoints[name] = entrypoints.get(name, sit_still)
@@ -89,7 +90,8 @@ class Stage:
                 kernel.exactly(time_ns, lambda action: action(), action)
             kernel.exactly(round(until_ms * MS), lambda _: kernel.stop("done"))
 
-        self.world.run(begin)
+        with task_lane():  # an entrypoint of a test may await what it likes
+            self.world.run(begin)
         self.world.log.close()
 
 

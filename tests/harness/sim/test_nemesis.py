@@ -93,7 +93,7 @@ def affected(world: SimWorld, name: str) -> bool:
     return (
         host.paused
         or not host.is_up
-        or bool(host.is_slow or host.armed)
+        or bool(host.slowness.in_force or host.armed)
         or host.clock.rate_ppm != 1_000_000
         or host.clock.wall_offset_ns != world_offset(world, name)
         or any(not link.plain for link in links if name in (link.source, link.target.name))
@@ -283,7 +283,7 @@ def test_an_aimed_crash_falls_between_the_begin_of_an_fsync_and_its_completion()
     world, _ = watched(planned(fault))
     (crash,) = [row for row in world.log.kept if row[1] == "crash"]
 
-    _, busy = watched(planned(fault), (crash[0] - 2, lambda world: world.hosts["n1"].writes_in_flight))
+    _, busy = watched(planned(fault), (crash[0] - 2, lambda world: world.hosts["n1"].device.disk.has_unsynced))
     assert busy == [1]
 
 
@@ -364,7 +364,7 @@ def test_a_partial_heal_heals_the_healed_set(kind: str) -> None:
         within = [link for link in links_within(world, HEALED) if "n1" in (link.source, link.target.name)]
         return (
             host.is_up and not host.paused,
-            not host.is_slow,
+            not host.slowness.in_force,
             host.clock.rate_ppm == 1_000_000,
             all(link.plain for link in within),
         )

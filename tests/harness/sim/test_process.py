@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ from harness.sim.process import SimProcess
 from harness.sim.world import Zombie
 from tests.harness.sim import toy
 from tests.harness.sim.stage import Stage, sender
+from tests.harness.sim.task_driver import task_lane
 from tests.harness.sim.toy import MS
+
+Lane = Callable[[], AbstractContextManager[None]]
 
 EXACT: dict[str, Any] = {"links": LinkSpec(delay_min_ns=10 * MS, delay_max_ns=10 * MS)}
 """Every message takes 10 ms."""
@@ -125,7 +129,7 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
     plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
     stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
     start["n1"] = stage.host("n1").clock.monotonic(0)
-    stage.host("n2")._disk_spec = SLOW_DISK
+    stage.host("n2").device.spec = SLOW_DISK
     stage.play(until_ms=600)
 
     assert sorted(stage.seen, key=lambda seen: (seen[0], seen[1])) == sorted(
@@ -244,14 +248,14 @@ def test_a_crash_inside_an_fsync_ends_it_without_a_trace() -> None:
         stage.note("synced")
 
     stage = Stage(n1=syncer)
-    stage.host("n1")._disk_spec = SLOW_DISK
+    stage.host("n1").device.spec = SLOW_DISK
     stage.at(20, lambda: stage.world.crash("n1", power=False, reason="kill"))
     stage.play(until_ms=500)
 
     assert stage.seen == []
     assert stage.rows_of("fsync", "n1") == []
     assert stage.rows_of("crash", "n1") == [(20, 1, "kill")]
-    assert stage.host("n1").disk.has_unsynced  # the operating system lives on, and has it
+    assert stage.host("n1").device.disk.has_unsynced  # the operating system lives on, and has it
 
 
 def test_a_restart_in_the_instant_of_the_crash_is_another_incarnation() -> None:
@@ -348,7 +352,7 @@ def test_the_dead_leave_no_mark(last_act: Callable[[SimProcess], Awaitable[None]
     else:
         stage.play(until_ms=500)
 
-    disk = stage.host("n1").disk
+    disk = stage.host("n1").device.disk
     assert [row[1] for row in stage.rows if row[2] == "n1"] == ["start", "crash"]
     assert disk.names() == ["file"]
     assert disk.read("file") == b"data"
@@ -365,11 +369,15 @@ def test_what_is_on_its_way_to_the_dead_is_dropped() -> None:
 # -- servers --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fast", [True, False])
+LANES = [nullcontext, task_lane]
+
+
+@pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("storage", ["sync", "async"])
-def test_a_bug_in_a_servers_step_is_a_crash_of_that_server_and_an_anomaly(fast: bool, storage: str) -> None:
+def test_a_bug_in_a_servers_step_is_a_crash_of_that_server_and_an_anomaly(lane: Lane, storage: str) -> None:
     planned = toy.plan(options={"raise_at": 5, "storage": storage})
-    simulation = toy.simulate(planned, fast=fast)
+    with lane():
+        simulation = toy.simulate(planned)
 
     outcome = simulation.judge()
 
@@ -382,11 +390,11 @@ def test_a_bug_in_a_servers_step_is_a_crash_of_that_server_and_an_anomaly(fast: 
     assert starts[1][0] - crashes[0][0] == 1_000 * MS  # a supervisor starts it again
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(fast: bool) -> None:
+@pytest.mark.parametrize("lane", LANES)
+def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(lane: Lane) -> None:
     taken = []
     planned = toy.plan(ops=0, schedule=Schedule(seed=1, policy="fifo"))
-    simulation = toy.ToySimulation(planned, {"default": toy.ToySystem()}, RunOptions(until_ns=500 * MS), fast=fast)  # type: ignore[dict-item]
+    simulation = toy.ToySimulation(planned, {"default": toy.ToySystem()}, RunOptions(until_ns=500 * MS))  # type: ignore[dict-item]
     world = simulation.world
 
     def command(_: str) -> None:
@@ -400,6 +408,7 @@ def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(fast: bool
     world.kernel.exactly(302 * MS, lambda _: world.hosts["n1"].unpause("p"))
     world.kernel.exactly(400 * MS, lambda _: world.crash("n1", power=False, reason="kill"))
     world.kernel.exactly(401 * MS, command, "down")
-    simulation.run()
+    with lane():
+        simulation.run()
 
     assert taken == [True, False, True, False, False]

@@ -1,0 +1,17 @@
+"""The lifetime of one incarnation of an actor, as everything that serves it sees it.
+
+A crash sets `dead` before any task is cancelled. From then on the ports of the incarnation do nothing and its pending
+events are dropped, so clean-up code of the dead task leaves no mark, in whatever order Trio runs it.
+"""
+
+from __future__ import annotations
+
+
+class Lifetime:
+    """Whether one incarnation still runs."""
+
+    __slots__ = ("dead", "gone")
+
+    def __init__(self) -> None:
+        self.dead = False  # it was killed, refused to start, or its code raised
+        self.gone = False  # its task has ended
