@@ -1,8 +1,9 @@
 """The simulated network: datagrams between hosts, over links that can be cut, slowed, and made to lie.
 
-Every message has an id, a send event, and for each copy a deliver or a drop event with its reason. What a link does
-is decided by `harness.sim.links.fate` from the effects in force and from keyed draws by (link, kind of message, ordinal
-of that kind on that link); a healthy link needs one draw, for its delay.
+The network owns what happens to a message between `send` and `receive`: its id, its delay, and for each copy a
+`deliver` row, or a `drop` row with the reason. Delays and the losses of a healthy link come from a `Channel`
+(channel.py); what faults do to a message is decided by `fate` (links.py). When a host is paused, slow or down is the
+host's business: a message to a paused host is given to `host.pauses`, and one to a host that is down is dropped.
 
 A cut is checked when a message is sent and again when it would arrive: a partition also swallows what is in flight.
 
@@ -12,88 +13,17 @@ On a manual link nothing moves unless a script says so: messages wait in `waitin
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappush
 
-from harness.faults.world import MILLION, Effect
+from harness.faults.world import Effect
 from harness.plans.plan import LinkSpec, Override
 
+from .channel import Channel
 from .host import SimHost
-from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
 from .kernel.events import Kernel
 from .lifetime import Lifetime
 from .links import fate, flip_bit
 
 Record = Callable[..., None]
-
-
-class Channel:
-    """The messages of one kind on one link, and what is drawn for the next of them, a block of 16 at a time.
-
-    `delays` holds a delay for each message of the block that is still to come, the next one last. It is negative, the
-    complement of the delay, for a message that a healthy link loses or duplicates; all others need nothing else.
-    """
-
-    __slots__ = ("_block", "base", "delays", "key", "processing_ns", "seed", "spec", "streams", "word")
-
-    def __init__(
-        self,
-        seed: int,
-        key: tuple[str, ...],
-        word: str,
-        spec: LinkSpec,
-        processing_ns: tuple[int, int],
-        base: tuple[Effect, ...],
-    ) -> None:
-        self.seed, self.key, self.word, self.spec, self.processing_ns = seed, key, word, spec, processing_ns
-        self.base = base
-        self._block = -1
-        self.delays: list[int] = []
-        self.streams: dict[str, Draws] = {"": Draws(seed, "delay", *key)}
-
-    @property
-    def ordinal(self) -> int:
-        """Of the message whose delay was taken last: how many of its kind went over this link before it."""
-        return (self._block + 1 << BLOCK_SHIFT) - len(self.delays) - 1
-
-    def refill(self) -> None:
-        """Draw the delays of the next block of messages: the link's own, and the receiver's processing delay."""
-        self._block = block = self._block + 1
-        spec = self.spec
-        low, span = spec.delay_min_ns + self.processing_ns[0], spec.delay_max_ns - spec.delay_min_ns
-        processing_span = self.processing_ns[1] - self.processing_ns[0] + 1
-        values = self.streams[""].block(block)
-        if spec.shape == "uniform":
-            span += 1
-            delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * processing_span >> 32) for v in values]
-        else:
-            # `delay_max_ns` is then the mean of the exponential part plus the minimum
-            delays = [
-                low + span * EXPONENTIAL_MILLIONTHS[v >> 54] // 1_000_000 + ((v & 0xFFFFFFFF) * processing_span >> 32)
-                for v in values
-            ]
-        for slot in {slot for effect in self.base for slot in self._hit_by(effect, block)}:
-            delays[slot] = ~delays[slot]
-        delays.reverse()
-        self.delays[:] = delays  # the same list: the network keeps it at hand
-
-    def _hit_by(self, effect: Effect, block: int) -> list[int]:
-        """The places in a block of messages to which an effect happens: `links.happens` of each one's first draw."""
-        stream = self._stream(effect)
-        firsts = (stream.block(2 * block) + stream.block(2 * block + 1))[::2]
-        bound = -(-(effect.ppm << 64) // MILLION)
-        return [slot for slot, value in enumerate(firsts) if value < bound]
-
-    def draws_for(self, effect: Effect, ordinal: int) -> Callable[[Effect, int], int]:
-        """Keyed draws for one message under one effect (two a message)."""
-        stream = self._stream(effect)
-        return lambda _, which: stream.at(2 * ordinal + which)
-
-    def _stream(self, effect: Effect) -> Draws:
-        name = f"{effect.id} {effect.what}"
-        stream = self.streams.get(name)
-        if stream is None:
-            stream = self.streams[name] = Draws(self.seed, "fate", effect.id, effect.what, *self.key)
-        return stream
 
 
 class Link:
@@ -106,14 +36,14 @@ class Link:
         "clogged",
         "clogs",
         "cuts",
-        "delays",
         "effects",
         "free_ns",
         "manual",
-        "ordinal",
         "overridden",
         "plain",
+        "processing_ns",
         "source",
+        "spec",
         "target",
     )
 
@@ -121,18 +51,19 @@ class Link:
         self,
         source: str,
         target: SimHost,
-        base: tuple[Effect, ...],
+        spec: LinkSpec,
+        processing_ns: tuple[int, int],
         *,
-        manual: bool = False,
-        overridden: bool = False,
+        manual: bool,
+        overridden: bool,
     ) -> None:
         self.source, self.target = source, target
-        self.ordinal = target.ordinal
+        self.spec = spec
+        self.processing_ns = processing_ns  # bounds of the receiver's processing delay
         self.manual = manual  # messages wait for a script
         self.overridden = overridden  # the plan says what becomes of some of its messages
-        self.base = base  # what a healthy link does
-        self.channels: dict[str, Channel] = {}
-        self.delays: dict[str, list[int]] = {}  # those of the channels
+        self.base = _healthy_effects(spec)
+        self.channels: dict[str, Channel] = {}  # by kind of message
         self.cuts: set[str] = set()  # faults that let nothing through
         self.effects: dict[str, Effect] = {}  # by fault id
         self.clogs: set[str] = set()
@@ -169,7 +100,6 @@ class Network:
         self.hits: dict[str, int] = {}  # fault id -> messages it touched
         self.waiting: dict[int, tuple[Link, str, bytes]] = {}  # on manual links, by message id
         self._touched: dict[str, list[Link]] = {}  # fault id -> links that it is on
-        self._specs: dict[tuple[str, str], tuple[LinkSpec, tuple[int, int]]] = {}
         self._overrides = {(o.source, o.target, o.message, o.ordinal): o for o in overrides}
         self._overridden = {(o.source, o.target) for o in overrides}
 
@@ -177,22 +107,15 @@ class Network:
         self, source: str, target: SimHost, spec: LinkSpec, processing_ns: tuple[int, int], *, manual: bool = False
     ) -> None:
         """Make one direction between two actors; on a manual link nothing moves unless a script says so."""
-        base = []
-        if spec.loss_ppm:
-            base.append(Effect(id="link", what="loss", ppm=spec.loss_ppm))
-        if spec.duplicate_ppm:
-            base.append(Effect(id="link", what="duplicate", ppm=spec.duplicate_ppm, span_ns=2 * spec.delay_max_ns))
         overridden = (source, target.name) in self._overridden
-        link = Link(source, target, tuple(base), manual=manual, overridden=overridden)
+        link = Link(source, target, spec, processing_ns, manual=manual, overridden=overridden)
         self.links.setdefault(source, {})[target.name] = link
-        self._specs[source, target.name] = (spec, processing_ns)
 
     def sender(self, source: str, lifetime: Lifetime) -> Callable[[str, bytes], None]:
-        """The function with which one incarnation of `source` sends: the hot path of a run. The dead send nothing."""
+        """The function with which one incarnation of `source` sends: the hot path of a run."""
         kernel, append, kind_of = self._kernel, self._append, self._kind_of
         links = self.links.setdefault(source, {})
         arrive, at = self._arrive, kernel.at
-        heap, is_exact = kernel.heap, not kernel.quantum_ns
 
         def send(target: str, data: bytes) -> None:
             if lifetime.dead:
@@ -202,49 +125,43 @@ class Network:
             except KeyError:
                 self._record("note", source, "", "sent to an unknown actor")
                 return
-            word = kind_of(data)
+            kind = kind_of(data)
             try:
-                delays = link.delays[word]
+                channel = link.channels[kind]
             except KeyError:
-                delays = self._open(link, word)
-            if not delays:
-                link.channels[word].refill()
+                channel = self._open_channel(link, kind)
+            if not channel.delays:
+                channel.refill()
+            delays = channel.delays
             delay_ns = delays.pop()
             self.messages = message = self.messages + 1
             now = kernel.now
-            append((now, "send", source, message, target, word, len(data)))
-            if link.plain and delay_ns >= 0:
-                if is_exact:
-                    kernel.sequence = sequence = kernel.sequence + 1
-                    heappush(heap, (now + delay_ns, 0, sequence, arrive, (link, message, data)))
-                else:
-                    at(now + delay_ns, link.ordinal, arrive, (link, message, data))
+            append((now, "send", source, message, target, kind, len(data)))
+            if link.plain and len(delays) not in channel.affected:
+                at(now + delay_ns, link.target.ordinal, arrive, (link, message, data))
             else:
-                self._decide(link, word, delay_ns if delay_ns >= 0 else ~delay_ns, message, data)
+                self._decide(link, kind, delay_ns, message, data)
 
         return send
 
-    def _open(self, link: Link, word: str) -> list[int]:
-        """Make the channel of a kind of messages that this link has not carried yet. Returns its delays."""
-        source, target = link.source, link.target.name
-        spec, processing_ns = self._specs[source, target]
-        channel = Channel(self._kernel.seed, (source, target, word), word, spec, processing_ns, link.base)
-        link.channels[word] = channel
-        link.delays[word] = channel.delays
-        return channel.delays
+    def _open_channel(self, link: Link, kind: str) -> Channel:
+        """Make the channel of a kind of messages that this link has not carried yet."""
+        key = (link.source, link.target.name, kind)
+        channel = link.channels[kind] = Channel(self._kernel.seed, key, link.spec, link.processing_ns, link.base)
+        return channel
 
-    def _decide(self, link: Link, word: str, delay_ns: int, message: int, data: bytes) -> None:
+    def _decide(self, link: Link, kind: str, delay_ns: int, message: int, data: bytes) -> None:
         """The slow path of sending: something may be wrong with the link."""
         kernel = self._kernel
         if link.manual:
-            self.waiting[message] = (link, word, data)
+            self.waiting[message] = (link, kind, data)
             return
         if link.cuts:
             self._swallow(link, message)
             return
-        channel = link.channels[word]
+        channel = link.channels[kind]
         ordinal = channel.ordinal
-        override = self._overrides.get((link.source, link.target.name, word, ordinal))
+        override = self._overrides.get((link.source, link.target.name, kind, ordinal))
         if override is not None:
             self._obey(override, link, message, data, override.delay_ns or delay_ns)
             return
@@ -254,7 +171,7 @@ class Network:
             self.hits[fault] = self.hits.get(fault, 0) + 1
             delay_ns += link.free_ns - kernel.now
         effects = (*link.base, *link.effects.values())
-        decided = fate(delay_ns, effects, lambda effect, which: channel.draws_for(effect, ordinal)(effect, which))
+        decided = fate(delay_ns, effects, lambda effect, which: channel.draw(effect, ordinal, which))
         for fault in decided.hit:
             self.hits[fault] = self.hits.get(fault, 0) + 1
         if not decided.arrivals:
@@ -292,12 +209,7 @@ class Network:
     def _arrive(self, argument: tuple[Link, int, bytes]) -> None:
         link, message, data = argument
         target, source = link.target, link.source
-        if link.plain and target.is_up and not target.paused:
-            self.delivered += 1
-            append, receive = self._append, target.receive
-            append((self._kernel.now, "deliver", target.name, message, source))
-            receive(source, data)
-        elif link.cuts:
+        if link.cuts:
             self._swallow(link, message)
         elif not target.is_up:
             self._drop(link, message, "down")
@@ -305,7 +217,7 @@ class Network:
             for fault in link.clogs:
                 self.hits[fault] = self.hits.get(fault, 0) + 1
             link.clogged.append((message, data))
-        elif target.paused:
+        elif target.pauses.in_force:
             target.pauses.hold(self._arrive, argument)
         else:
             self.delivered += 1
@@ -377,3 +289,13 @@ class Network:
             return False
         self._drop(entry[0], message, "script")
         return True
+
+
+def _healthy_effects(spec: LinkSpec) -> tuple[Effect, ...]:
+    """What a link does to messages while no fault is on it."""
+    effects = []
+    if spec.loss_ppm:
+        effects.append(Effect(id="link", what="loss", ppm=spec.loss_ppm))
+    if spec.duplicate_ppm:
+        effects.append(Effect(id="link", what="duplicate", ppm=spec.duplicate_ppm, span_ns=2 * spec.delay_max_ns))
+    return tuple(effects)

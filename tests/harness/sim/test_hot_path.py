@@ -6,9 +6,9 @@ import pytest
 
 from harness.faults.world import Effect
 from harness.plans.plan import LinkSpec
+from harness.sim.channel import Channel
 from harness.sim.kernel.draws import BLOCK_MASK, BLOCK_SHIFT, Counter, Draws
 from harness.sim.links import happens
-from harness.sim.network import Channel
 
 MS = 1_000_000
 BLOCKS = 40
@@ -17,7 +17,7 @@ BLOCKS = 40
 def channel(*base: Effect) -> Channel:
     """A channel whose healthy link does what `base` says."""
     spec = LinkSpec(delay_min_ns=MS, delay_max_ns=5 * MS)
-    return Channel(7, ("n1", "n2", "append"), "append", spec, (0, 0), base)
+    return Channel(7, ("n1", "n2", "append"), spec, (0, 0), base)
 
 
 @pytest.mark.parametrize("ppm", [0, 1, 20_000, 333_333, 999_999, 1_000_000])
@@ -34,9 +34,9 @@ def test_a_block_is_judged_as_each_of_its_messages_would_be(ppm: int) -> None:
             ordinal & BLOCK_MASK
             for ordinal in range(block << BLOCK_SHIFT, (block + 1) << BLOCK_SHIFT)
             for effect in (loss, duplicate)
-            if happens(effect, subject.draws_for(effect, ordinal)(effect, 0))
+            if happens(effect, subject.draw(effect, ordinal, 0))
         }
-        assert {slot for slot, delay in enumerate(reversed(subject.delays)) if delay < 0} == expected
+        assert {BLOCK_MASK - left for left in subject.affected} == expected
 
 
 def test_the_draw_that_separates_happening_from_not_is_on_the_right_side() -> None:
