@@ -43,7 +43,7 @@ def command(name: str | None, system: str, rewrite: bool, as_json: bool) -> int:
 def _run(path: Path, spec: str, rewrite: bool, as_json: bool) -> int:
     from harness.scenarios import library
     from harness.scenarios.language import render
-    from harness.scenarios.stage import perform
+    from harness.scenarios.runner import perform
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
@@ -78,9 +78,9 @@ def _document(result: Any) -> dict[str, Any]:
                 "command": step.text,
                 "transcript": transcript,
                 "as_expected": list(step.expected) == transcript,
-                **msgspec.to_builtins(scene),
+                **msgspec.to_builtins(state),
             }
-            for step, transcript, scene in zip(script.steps, result.transcripts, result.scenes, strict=True)
+            for step, transcript, state in zip(script.steps, result.transcripts, result.states, strict=True)
         ],
     }
 

@@ -13,10 +13,10 @@ Lines that begin with `#` are comments (the first one is the title), lines that 
 lines up to the next blank line, comment or command are what happened. `pytest --rewrite-scenarios` writes the
 transcripts anew, to be reviewed as a diff; `foreshock scenario NAME` runs one and says whether it still reads the same.
 
-The rules of the stage: clocks stand still until `timer` or `advance` moves one; messages between replicas wait for
+The rules: clocks stand still until `timer` or `advance` moves one; messages between replicas wait for
 `deliver`, `drop` or `settle`; a client's messages arrive at once; a write is durable at once unless the node's disk
-is held. Every invariant of Raft is judged all the while, and the history of the clients is checked at the end: the
-verdict must be valid, but for the signatures that `expect` names.
+is held. Every invariant of Raft is checked after every event, and the history of the clients is checked at the end: the
+verdict must be valid except for the signatures that `expect` names.
 
 | command | what it does |
 | --- | --- |
@@ -40,7 +40,7 @@ verdict must be valid, but for the signatures that `expect` names.
 | `progress A` | a table of what the leader A knows of its followers |
 | `waiting` | the messages that wait |
 | `expect SIGNATURE...` | the anomalies that the scenario shows; says what is wrong so far |
-| `quietly COMMAND` | the same without its transcript: for openings that were told elsewhere |
+| `quietly COMMAND` | the same without its transcript: for openings that other scenarios show |
 
 In a transcript `A appends 4..5 [2,2]` is what A's log gained (terms in brackets), `A>B ...` a message that left, `t3` a
 term, `(4, t3)` the entry 4 of term 3. A log `[3: 1,1]` begins at index 3; what is before is in a snapshot.

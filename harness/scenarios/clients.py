@@ -1,6 +1,6 @@
-"""The clients on the stage: each performs the ops that the script gives it, one after the other.
+"""The clients of a scenario: each performs the ops that the script gives it, one after the other.
 
-They keep the history's rules: an invoke is recorded before anything leaves, and after an op of unknown outcome the
+They keep the rules of a history: an invoke is recorded before anything is sent, and after an op of unknown outcome the
 client goes on as another process with a new session.
 """
 
@@ -14,14 +14,14 @@ from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
 from harness.systems.system import System, SystemClient
 
-from .cast import GROUP
 from .language import whole
+from .plan import GROUP
 
 Op = tuple[str, str | None, Any]
 
 
 class ScriptedClient:
-    """One client: where it is at home, and the ops that it has still to do."""
+    """One client: the server it asks, and the ops that it still has to do."""
 
     def __init__(self, name: str, plan: Plan, system: System, recorder: Recorder) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class ScriptedClient:
         value: Any = values if f == "cas" else (values[0] if values else None)
         self._ops.append((f, key, value))
 
-    async def live(self, environment: SimProcess) -> None:
+    async def run(self, environment: SimProcess) -> None:
         """The entrypoint of this client's actor."""
         client, home = None, None
         while True:

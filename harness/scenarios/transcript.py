@@ -1,7 +1,7 @@
-"""The transcript: what happened on the stage since one last looked, in lines for people.
+"""The transcript: the trace since the last command, in lines for people.
 
-Rows of one step of a node come as they were recorded, but for one thing: what the node says of itself (a new role, a
-vote, entries) is told before the messages that it sent on account of it.
+The rows of one step of a node keep their order, except that its notes (a new role, a vote, entries) come before the
+messages that it sent because of them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from harness.sim.network import Link
 from harness.sim.world import SimWorld
 from harness.systems.system import System
 
-from .cast import GROUP
 from .language import write_terms
-from .picture import NodePicture, columns, describe_members, table_of
+from .node_state import NodeState, columns, describe_members, table_of
+from .plan import GROUP
 
 _MARKS: Final = ("torn", "repair", "repeated", "read waited", "damaged")
 """Parts of the names of the coverage marks that are printed."""
@@ -29,7 +29,7 @@ _ANSWERED: Final = ("read", "dequeue", "size", "add-and-get", "replace", "remove
 
 
 class _Remembering(dict[int, tuple[Link, str, bytes]]):
-    """The messages that wait, which also remembers what every one of them said."""
+    """The messages that wait, which also keeps the frame of every one of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _Remembering(dict[int, tuple[Link, str, bytes]]):
 
 
 class _Recovery:
-    """What a node says of itself between its start and its first role."""
+    """What a node notes between its start and its first role."""
 
     def __init__(self) -> None:
         self.term = 0
@@ -49,7 +49,7 @@ class _Recovery:
 
 
 class Transcript:
-    """Reads the world's trace, and keeps each node's log as its notes told it."""
+    """Reads the world's trace, and keeps each node's log as its notes describe it."""
 
     def __init__(self, world: SimWorld, system: System) -> None:
         self._world = world
@@ -75,12 +75,12 @@ class Transcript:
         lines, self._lines = self._lines, []
         return lines
 
-    # -- pictures and tables --------------------------------------------------------------------------------------
+    # States and tables.
 
-    def pictures(self) -> list[NodePicture]:
-        """Every replica as it is now."""
+    def node_states(self) -> list[NodeState]:
+        """Every node as it is now."""
         self._catch_up()
-        return [self._picture(name) for name in self._world.plan.nodes]
+        return [self._node_state(name) for name in self._world.plan.nodes]
 
     def waiting(self) -> list[str]:
         """The messages that wait, oldest first."""
@@ -90,8 +90,8 @@ class Transcript:
         ]
 
     def show(self) -> None:
-        """Add a table of all replicas."""
-        self._lines += table_of(self.pictures(), self._world.plan.groups[GROUP].voters)
+        """Add a table of all nodes."""
+        self._lines += table_of(self.node_states(), self._world.plan.groups[GROUP].voters)
 
     def show_progress(self, node: str) -> None:
         """Add a table of what a leader knows of its followers."""
@@ -108,14 +108,14 @@ class Transcript:
         state: dict[str, Any] | None = server.inspect()[GROUP] if server is not None else None
         return state
 
-    def _picture(self, name: str) -> NodePicture:
+    def _node_state(self, name: str) -> NodeState:
         state = self._state(name)
         log = self._logs[name]
-        if state is not None:  # what a snapshot has swallowed leaves the log without a note
+        if state is not None:  # entries that a snapshot replaced leave the log without a note
             for index in [index for index in log if index < state["first"]]:
                 del log[index]
         commit, applied = self._commits.get(name, 0), self._applied.get(name, 0)
-        picture = NodePicture(
+        node = NodeState(
             node=name,
             role="refuses" if self._world.hosts[name].refused else "down",
             first=min(log) if log else applied + 1,
@@ -124,10 +124,10 @@ class Transcript:
             applied=applied,
         )
         if state is None:
-            return picture
+            return node
         voters, outgoing, learners = (tuple(names) for names in state["membership"])
         return msgspec.structs.replace(
-            picture,
+            node,
             role=str(state["role"]),
             term=state["term"],
             vote=state["vote"],
@@ -136,7 +136,7 @@ class Transcript:
             learners=learners,
         )
 
-    # -- from rows to lines ---------------------------------------------------------------------------------------
+    # From rows to lines.
 
     def _catch_up(self) -> None:
         log = self._world.log
@@ -160,10 +160,10 @@ class Transcript:
 
     def _line(self, row: Row) -> str | None:
         kind, actor, fields = row[1], row[2], row[3:]
-        teller = getattr(self, "_tell_" + kind.replace("-", "_"), None)
-        return teller(actor, *fields) if teller is not None else None
+        format_row = getattr(self, "_format_" + kind.replace("-", "_"), None)
+        return format_row(actor, *fields) if format_row is not None else None
 
-    def _tell_start(self, actor: str, incarnation: int, code: str) -> str | None:
+    def _format_start(self, actor: str, incarnation: int, code: str) -> str | None:
         if actor in self._logs:
             self._logs[actor] = {}
             self._commits.pop(actor, None)
@@ -171,40 +171,40 @@ class Transcript:
             self._recoveries[actor] = _Recovery()
         return None
 
-    def _tell_crash(self, actor: str, incarnation: int, reason: str) -> str:
+    def _format_crash(self, actor: str, incarnation: int, reason: str) -> str:
         return f"{actor} crashes ({reason})"
 
-    def _tell_refuse(self, actor: str, incarnation: int, reason: str) -> str:
+    def _format_refuse(self, actor: str, incarnation: int, reason: str) -> str:
         self._recoveries.pop(actor, None)
         return f"{actor} refuses to start: {reason}"
 
-    def _tell_fsync(self, actor: str, files: tuple[str, ...], durable: Sequence[Sequence[Any]]) -> None:
+    def _format_fsync(self, actor: str, files: tuple[str, ...], durable: Sequence[Sequence[Any]]) -> None:
         if files == ("recovered",):  # after a power loss: what the disk still holds
             last = durable[0][1] if durable else 0
             self._cut_log(actor, last + 1)
 
-    def _tell_role(self, actor: str, group: str, role: str, term: int) -> str | None:
+    def _format_role(self, actor: str, group: str, role: str, term: int) -> str | None:
         recovery = self._recoveries.pop(actor, None)
         if recovery is None:
             return f"{actor} {role} t{term}"
         if self._world.hosts[actor].incarnation == 1:
             return None
-        log = self._picture(actor).log_text
+        log = self._node_state(actor).log_text
         return f"{actor} starts again: t{recovery.term}, vote {recovery.vote}, log [{log}]"
 
-    def _tell_term(self, actor: str, group: str, term: int) -> str | None:
+    def _format_term(self, actor: str, group: str, term: int) -> str | None:
         if actor in self._recoveries:
             self._recoveries[actor].term = term
             return None
         return f"{actor} enters t{term}"
 
-    def _tell_vote(self, actor: str, group: str, term: int, candidate: str) -> str | None:
+    def _format_vote(self, actor: str, group: str, term: int, candidate: str) -> str | None:
         if actor in self._recoveries:
             self._recoveries[actor].vote = candidate
             return None
         return f"{actor} votes for {candidate} in t{term}"
 
-    def _tell_log_append(
+    def _format_log_append(
         self, actor: str, group: str, first: int, entries: tuple[tuple[int, bytes], ...]
     ) -> str | None:
         for index, (term, _) in enumerate(entries, first):
@@ -215,26 +215,28 @@ class Transcript:
         last = first + len(entries) - 1
         return f"{actor} appends {first} [{terms}]" if last == first else f"{actor} appends {first}..{last} [{terms}]"
 
-    def _tell_log_truncate(self, actor: str, group: str, first: int) -> str:
+    def _format_log_truncate(self, actor: str, group: str, first: int) -> str:
         self._cut_log(actor, first)
         return f"{actor} truncates from {first}"
 
     def _cut_log(self, actor: str, first: int) -> None:
         self._logs[actor] = {index: term for index, term in self._logs[actor].items() if index < first}
 
-    def _tell_commit(self, actor: str, group: str, index: int) -> str | None:
+    def _format_commit(self, actor: str, group: str, index: int) -> str | None:
         self._commits[actor] = index
         return f"{actor} commits {index}" if actor not in self._recoveries else None
 
-    def _tell_apply(self, actor: str, group: str, index: int, command: bytes, state: bytes) -> None:
+    def _format_apply(self, actor: str, group: str, index: int, command: bytes, state: bytes) -> None:
         self._applied[actor] = index
 
-    def _tell_config(self, actor: str, group: str, index: int, voters: Any, outgoing: Any, learners: Any) -> str | None:
+    def _format_config(
+        self, actor: str, group: str, index: int, voters: Any, outgoing: Any, learners: Any
+    ) -> str | None:
         if actor in self._recoveries:
             return None
         return f"{actor} members {describe_members(voters, outgoing, learners)}"
 
-    def _tell_snapshot(self, actor: str, group: str, how: str, index: int, term: int, state: bytes) -> str | None:
+    def _format_snapshot(self, actor: str, group: str, how: str, index: int, term: int, state: bytes) -> str | None:
         if how != "taken":
             log = self._logs[actor]
             kept = {i: t for i, t in log.items() if i > index} if log.get(index) == term else {}
@@ -242,18 +244,18 @@ class Transcript:
             self._applied[actor] = self._commits[actor] = index
         return f"{actor} snapshot {how} at {index} (t{term})"
 
-    def _tell_send(self, actor: str, message: int, target: str, kind: str, size: int) -> str | None:
+    def _format_send(self, actor: str, message: int, target: str, kind: str, size: int) -> str | None:
         self._sent[message] = f"{actor}>{target} {kind}"
         frame = self._waiting.frames.get(message)
         return f"{actor}>{target} {self._system.describe_frame(frame)}" if frame is not None else None
 
-    def _tell_drop(self, actor: str, message: int, reason: str) -> str | None:
+    def _format_drop(self, actor: str, message: int, reason: str) -> str | None:
         return None if reason == "script" else f"{self._sent[message]} is lost ({reason})"
 
-    def _tell_mark(self, actor: str, name: str, *_: Any) -> str | None:
+    def _format_mark(self, actor: str, name: str, *_: Any) -> str | None:
         return f"{actor} ({name})" if any(word in name for word in _MARKS) else None
 
-    def _tell_op(self, _: str, op: tuple[Any, ...]) -> str | None:
+    def _format_op(self, _: str, op: tuple[Any, ...]) -> str | None:
         process, kind, f, key, value, error = op
         if kind == "invoke":
             return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.scenarios.language import parse
-from harness.scenarios.stage import Result, perform
+from harness.scenarios.runner import Result, perform
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.system import System

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.scenarios import library
-from harness.scenarios.stage import perform
+from harness.scenarios.runner import perform
 from harness.search.mutants import begins, plant, read
 from harness.systems.catalog import load_systems, own_package
 from harness.systems.checkouts import Checkouts

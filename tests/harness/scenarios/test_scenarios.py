@@ -9,7 +9,7 @@ import pytest
 
 from harness.scenarios import library
 from harness.scenarios.language import render
-from harness.scenarios.stage import perform
+from harness.scenarios.runner import perform
 from harness.systems.system import System
 from tests.harness.sim.task_driver import task_lane
 

@@ -1,4 +1,4 @@
-"""The cast of a scenario: the plan that its first commands describe, without programs, faults or delays."""
+"""The plan of a scenario, which its first commands describe: without programs, faults or delays."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from harness.systems.system import System
 from .language import Script
 
 GROUP: Final = "g0"
-"""The one group on the stage."""
+"""The one group of a scenario."""
 
 MODELS: Final = {"register": "cas-register", "lock": "mutex"}
 """Models of the machines whose model has another name."""
 
-_FOREVER_NS: Final = 10**15
+_UNLIMITED_NS: Final = 10**15
 
 
 def plan_of(script: Script, system: System) -> Plan:
@@ -58,7 +58,7 @@ def plan_of(script: Script, system: System) -> Plan:
         | {name: Actor(kind="client") for name in script.clients},
         options=options,
         programs=(),
-        phases=Phases(warmup_ns=0, faults_ns=_FOREVER_NS, recovery_ns=0, final_ns=0),
+        phases=Phases(warmup_ns=0, faults_ns=_UNLIMITED_NS, recovery_ns=0, final_ns=0),
         links=Links(node=link, client=link),
         clocks=Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=0, fsync_max_ns=0)),

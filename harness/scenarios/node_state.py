@@ -1,4 +1,4 @@
-"""A picture of every replica after a step: what `show` prints as a table, and what drives a visual walk-through."""
+"""The state of every node after a step: what `show` prints as a table, and what a visual walk-through draws."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .language import write_terms
 _HEADINGS: Final = ("node", "role", "term", "vote", "log", "commit", "applied")
 
 
-class NodePicture(msgspec.Struct, frozen=True, kw_only=True):
-    """One replica.
+class NodeState(msgspec.Struct, frozen=True, kw_only=True):
+    """One node and the replica on it.
 
     `role` may also be `down` or `refuses`; then there is no term. `first` is the index of the first entry that is still
-    in the log, whose terms follow from there. A node that is down has the log that its disk holds, as far as it told.
+    in the log, whose terms follow from there. The log of a node that is down is what its notes
+    said before.
     """
 
     node: str
@@ -53,20 +54,20 @@ def describe_members(voters: Sequence[str], outgoing: Sequence[str], learners: S
     return ", ".join(parts)
 
 
-def table_of(pictures: Sequence[NodePicture], initial_voters: Sequence[str]) -> list[str]:
-    """A table of all replicas; the members are a column as soon as anybody's configuration is not the first."""
+def table_of(states: Sequence[NodeState], initial_voters: Sequence[str]) -> list[str]:
+    """A table of all nodes; the members are a column once any node's configuration is not the first."""
     initial = " ".join(sorted(initial_voters))
-    changed = any(picture.members not in ("", initial) for picture in pictures)
+    changed = any(state.members not in ("", initial) for state in states)
     table = [[*_HEADINGS, *["members"] * changed]]
-    table += [[*_row(picture), *[picture.members] * changed] for picture in pictures]
+    table += [[*_row(state), *[state.members] * changed] for state in states]
     return columns(table)
 
 
-def _row(picture: NodePicture) -> list[str]:
-    hard_state = ["-", "-"] if picture.term is None else [str(picture.term), picture.vote or "-"]
-    if picture.role == "refuses":
-        return [picture.node, picture.role, *hard_state, "-", "-", "-"]
-    return [picture.node, picture.role, *hard_state, f"[{picture.log_text}]", str(picture.commit), str(picture.applied)]
+def _row(state: NodeState) -> list[str]:
+    hard_state = ["-", "-"] if state.term is None else [str(state.term), state.vote or "-"]
+    if state.role == "refuses":
+        return [state.node, state.role, *hard_state, "-", "-", "-"]
+    return [state.node, state.role, *hard_state, f"[{state.log_text}]", str(state.commit), str(state.applied)]
 
 
 def columns(table: Sequence[Sequence[Any]]) -> list[str]:

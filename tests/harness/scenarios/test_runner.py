@@ -1,4 +1,4 @@
-"""The stage: commands that make no sense are refused with their line, and the rest do what the table says."""
+"""The runner: commands that make no sense are refused with their line, and the rest do what the table says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 import harness.scenarios
 from harness.errors import BadInput
-from harness.scenarios.stage import Stage
+from harness.scenarios.commands import COMMANDS
 from tests.harness.scenarios.conftest import Play
 
 PAIR = "> nodes A B pre_vote=false\n"
@@ -51,7 +51,7 @@ def test_bad_commands_name_their_line(play: Play, command: str, found: str) -> N
 @pytest.mark.parametrize(
     "first", ["nodes A machine=abacus", "nodes A reads=psychic", "nodes A A", "nodes", "nodes A a=1"]
 )
-def test_bad_casts_are_refused(play: Play, first: str) -> None:
+def test_bad_plans_are_refused(play: Play, first: str) -> None:
     with pytest.raises(BadInput) as raised:
         play(f"> {first}\n")
 
@@ -62,9 +62,8 @@ def test_every_command_is_documented_and_every_documented_one_exists() -> None:
     rows = [line for line in (harness.scenarios.__doc__ or "").splitlines() if line.startswith("| `")]
     usages = [usage for row in rows for usage in re.findall("`([^`]+)`", row.removesuffix(" |").rsplit(" | ", 1)[0])]
     documented = {usage.split()[0] for usage in usages}
-    methods = {name.removeprefix("_do_").replace("_", "-") for name in vars(Stage) if name.startswith("_do_")}
 
-    assert documented - {"c1", "quietly"} == methods
+    assert documented - {"c1", "quietly"} == set(COMMANDS)
 
 
 def test_nothing_moves_by_itself(play: Play) -> None:
@@ -95,7 +94,7 @@ def test_settling_some_nodes_leaves_the_others_alone(play: Play) -> None:
     assert result.transcripts[3][0] == "A>C vote t1 last=(0, t0)"
 
 
-def test_what_a_cut_swallows_is_told(play: Play) -> None:
+def test_a_message_lost_in_a_cut_is_printed(play: Play) -> None:
     result = play(PAIR + "> timer A\n> cut A > B\n> deliver all\n> mend\n> timer A\n> deliver A>B\n")
 
     assert result.transcripts[3] == ["A>B vote is lost (cut)"]
@@ -125,7 +124,7 @@ def test_an_fsync_at_a_time_is_freed(play: Play) -> None:
     assert result.transcripts[-2:] == [["B>A append-reply t1 match=2"], ["B>A append-reply t1 match=3"]]
 
 
-def test_the_opening_of_a_quiet_command_is_not_told(play: Play) -> None:
+def test_a_quiet_command_has_no_transcript(play: Play) -> None:
     result = play(LED + "> show\n")
 
     assert result.transcripts[1:3] == [[], []]
@@ -164,8 +163,8 @@ def test_an_expected_violation_that_does_not_show_is_a_failure(play: Play) -> No
     assert not result.is_judged_as_expected
 
 
-def test_nodes_that_talk_for_ever_are_cut_short(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.scenarios.stage._ROUNDS_MAX", 3)
+def test_an_exchange_that_does_not_end_is_stopped(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.scenarios.runner._ROUNDS_MAX", 3)
 
     result = play(PAIR + "> timer A\n> settle\n")
 
