@@ -14,20 +14,27 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Final, NoReturn
 
 from .errors import BadInput, Exit
 
+_INSIST_SECONDS: Final = 5
+"""A command has cleared away what it made long before that."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     code = run(sys.argv[1:])
-    # What is left is the end of the interpreter, which would answer Ctrl-C with a traceback.
+    # What is left is the end of the interpreter, which would answer Ctrl-C with a traceback. And if code in a string
+    # was interrupted (a named tuple being made, say), it would kill itself by SIGINT, whatever the exit code.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == Exit.INTERRUPTED:
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -61,23 +68,25 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     finally:
+        signal.alarm(0)
         signal.signal(signal.SIGINT, before)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    # Wherever this happens to be raised, a finaliser or a callback may swallow it: then it is raised once more.
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.alarm(_INSIST_SECONDS)
     raise KeyboardInterrupt
 
 
-def _is_interrupt(error: BaseException | None) -> bool:
-    """True for Ctrl-C, also where Trio made it the cause of an error or one of a group."""
+def _interrupt_in(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Ctrl-C, also where Trio made it the cause of an error or one of a group."""
     match error:
-        case None:
-            return False
-        case KeyboardInterrupt():
-            return True
+        case None | KeyboardInterrupt():
+            return error
         case BaseExceptionGroup():
-            return any(_is_interrupt(inner) for inner in error.exceptions)
-    return _is_interrupt(error.__cause__)
+            return next(filter(None, map(_interrupt_in, error.exceptions)), None)
+    return _interrupt_in(error.__cause__)
 
 
 def _leave_closed_pipe() -> int:
@@ -90,10 +99,11 @@ def _leave_closed_pipe() -> int:
 
 def _report(error: BaseException, as_json: bool) -> int:
     """Say why a command ended: one line, and for a bug of ours its traceback."""
-    if _is_interrupt(error):
+    if (interrupt := _interrupt_in(error)) is not None:
         # Trio's nurseries were left half-way: what they complain of when they are collected helps no one.
         sys.unraisablehook = lambda _: None
-        print("interrupted", file=sys.stderr)
+        warnings.simplefilter("ignore")
+        print("; ".join(("interrupted", *map(str, interrupt.args))), file=sys.stderr)
         return Exit.INTERRUPTED
     if isinstance(error, BadInput):
         return _refuse(error.found, error.expected, error.where, as_json)

@@ -33,10 +33,16 @@ Scripts may depend on options, exit codes and JSON keys.
 | 1 | invalid; `suite`: a failure that is neither allowed nor known; `compare`: B is worse; `mutants`: some not found; \
 `replay --require-identical`: another run |
 | 2 | unknown; `suite`: more unknown runs than `--max-unknown`; `compare`: undecided, or too few comparable pairs |
-| 254 | bad arguments or a bad input file: one line with what was found, what was expected, and where |
+| 130 | interrupted by Ctrl-C; `suite` says how to go on |
+| 141 | the reader of our output has gone (`foreshock runs \\| head`): a closed pipe is no verdict |
+| 254 | bad arguments, a bad input file, or no room to write: one line with what was found, \
+what was expected, and where |
 | 255 | internal error: a bug of ours; `replay`: another run from the same code, harness and interpreter |
 
 With `--json`, 254 and 255 print `{"error": {"found", "expected", "where"}}`.
+
+Shells complete commands and options after `eval "$(_FORESHOCK_COMPLETE=bash_source foreshock)"` in `~/.bashrc`; \
+`zsh_source` in `~/.zshrc`, and `_FORESHOCK_COMPLETE=fish_source foreshock | source` for fish.
 """
 
 _TAIL: Final = """

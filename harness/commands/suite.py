@@ -119,8 +119,7 @@ def command(
             with progress(settings.total, "seeds") as advance:
                 execution.run(advance)
         except KeyboardInterrupt:
-            click.echo(f"interrupted; go on with: foreshock suite --resume {campaign}", err=True)
-            raise
+            raise KeyboardInterrupt(f"go on with: foreshock suite --resume {campaign}") from None
         allowed_unknown = settings.suite.max_unknown if max_unknown is None else max_unknown
         exit_code = execution.tally.exit_code(allowed_unknown)
         sung = None if canary is None else canary.search(jobs)

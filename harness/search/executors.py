@@ -22,6 +22,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
@@ -69,7 +70,8 @@ class _Worker:
     def __init__(self, context: Any, function: Callable[[Any], Any]) -> None:
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        self.process.start()
+        with _sigint_blocked():
+            self.process.start()
         theirs.close()
         self.tasks: deque[_Task] = deque()
         self.ready = False
@@ -218,6 +220,17 @@ class Pool(Generic[Item, Result]):
         return Done(item=task.item, result=None, error="\n".join(dict.fromkeys(task.failures)))
 
 
+@contextlib.contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Let a child begin with SIGINT blocked: Ctrl-C goes to the whole group, and the parent decides."""
+    resource_tracker.ensure_running()  # starting it later would unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def default_jobs() -> int:
     """One worker a processor that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -225,7 +238,6 @@ def default_jobs() -> int:
 
 def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     """Answer items until the parent hangs up: the life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent decides
     os.dup2(2, 1)  # stdout is the parent's, and may be promised to one JSON document
     sys.addaudithook(_refuse_network)
     connection.send(("ready", None))

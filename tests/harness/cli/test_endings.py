@@ -1,4 +1,4 @@
-"""How a command ends when it is not allowed to finish: Ctrl-C, and a closed pipe."""
+"""How a command ends when it is not let finish: Ctrl-C, a closed pipe, a full disk."""
 
 from __future__ import annotations
 
@@ -11,69 +11,106 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.cli.conftest import SHORT, Foreshock
 from tests.harness.conftest import ROOT
 
-LONG = ("--duration", "600s")
-ENDLESS = {
-    "run": ("run", "--seed", "1", *LONG),
-    "suite": ("suite", "--count", "5000"),
-    "compare": ("compare", "path:.", "path:.", "--seeds", "1..500"),
-    "mutants": ("mutants", "tests/mutants", "--count", "500"),
-    "replay": ("replay", "{plan}", "--repeat", "500"),
-}
+LONG_RUN = ("run", "--seed", "1", "--profile", "calm", "--duration", "3000s")
+STARTED_SECONDS = 1.5
 
 
-def foreshock(*words: str) -> list[str]:
-    return [sys.executable, "-m", "harness", *words]
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Path:
-    subprocess.run(
-        foreshock("run", "--seed", "1", "--duration", "2s", "--results", str(tmp_path / "stored")),
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    return next((tmp_path / "stored").glob("*/plan.json"))
-
-
-@pytest.mark.parametrize("name", ENDLESS)
-def test_ctrl_c_ends_a_command_with_130_and_one_line(name: str, tmp_path: Path, plan: Path) -> None:
-    words = [word.format(plan=plan) for word in ENDLESS[name]]
-    results = tmp_path / "results"
-    process = subprocess.Popen(
-        foreshock(*words, "--results", str(results)) if name not in ("compare", "mutants") else foreshock(*words),
-        cwd=ROOT,
+@pytest.mark.parametrize("wait_seconds", [0.15, STARTED_SECONDS], ids=["importing", "running"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        LONG_RUN,
+        ("suite", "--seeds", "1..100000", "--workload", "register"),
+        ("compare", "path:.", "path:.", "--seeds", "1..10000"),
+        ("mutants", str(ROOT / "tests" / "mutants")),
+        ("replay", "latest", "--repeat", "100000"),
+        ("recheck", "latest"),
+        ("scenario", "long.txt"),
+        ("check", "fifo", "--model", "register"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_ctrl_c_ends_with_130_and_one_line(
+    foreshock: Foreshock, results: Path, tmp_path: Path, words: tuple[str, ...], wait_seconds: float
+) -> None:
+    """A short wait meets the imports of a command, a longer one its work; files that never end hold up the others."""
+    if words[0] in ("replay", "recheck"):
+        foreshock("run", "--seed", "1", *SHORT)
+        if words[0] == "recheck":
+            history = results / "latest" / "history.jsonl"
+            history.unlink()
+            os.mkfifo(history)  # whoever reads it waits
+    if words[0] == "scenario":
+        script = (ROOT / "harness" / "scenarios" / "walkthrough_1_election.txt").read_text()
+        (tmp_path / "long.txt").write_text(script + "> show\n" * 300_000)
+        words = ("scenario", str(tmp_path / "long.txt"))
+    if "fifo" in words:  # it never says anything
+        os.mkfifo(tmp_path / "fifo")
+        words = tuple(str(tmp_path / "fifo") if word == "fifo" else word for word in words)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "harness", *words],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        cwd=ROOT,
         text=True,
         start_new_session=True,
     )
-    try:
-        time.sleep(4)
-        assert process.poll() is None, process.communicate()
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
-        out, err = process.communicate(timeout=20)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+    time.sleep(wait_seconds)
 
-    assert process.returncode == 130, err
-    assert "Traceback" not in err + out
-    assert err.splitlines()[-1].startswith("interrupted")
+    os.killpg(command.pid, signal.SIGINT)  # as a terminal does: worker processes get it too
+    _, err = command.communicate(timeout=30)
+
+    assert (command.returncode, len(err.splitlines())) == (130, 1), err
+    assert "interrupted" in err
 
 
-@pytest.mark.parametrize("words", [("scenario",), ("run", "--seed", "1", "--duration", "2s"), ("doctor",)])
-def test_a_closed_pipe_is_no_verdict(words: tuple[str, ...], tmp_path: Path) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    try:
-        environment = {**os.environ, "FORESHOCK_RESULTS": str(tmp_path)}
-        done = subprocess.run(
-            foreshock(*words), cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, env=environment, check=False
+def test_a_closed_pipe_is_no_verdict(foreshock: Foreshock) -> None:
+    foreshock("run", "--seed", "1", *SHORT)
+    for words in (("run", "--seed", "1", *SHORT), ("runs",), ("doctor",), ("scenario",)):
+        reader, writer = os.pipe()
+        os.close(reader)
+
+        ran = subprocess.run(
+            [sys.executable, "-m", "harness", *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
         )
-    finally:
-        os.close(write)
+        os.close(writer)
 
-    assert (done.returncode, done.stderr) == (141, "")
+        assert (words, ran.returncode, ran.stderr) == (words, 141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_without_room_is_one_line(foreshock: Foreshock) -> None:
+    for words in (("run", "--seed", "1", *SHORT), ("run", "--seed", "1", *SHORT, "--json"), ("--help",)):
+        with open("/dev/full", "w") as full:
+            ran = subprocess.run(
+                [sys.executable, "-m", "harness", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+
+        assert (words, ran.returncode, ran.stderr.count("\n")) == (words, 254, 1)
+        assert "No space left on device" in ran.stderr
+
+
+def test_the_version_is_told(foreshock: Foreshock) -> None:
+    ran = foreshock("--version")
+
+    assert ran.code == 0
+    assert ran.out.startswith("foreshock ")
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("ru", {"run", "runs"}), ("run --work", {"--workload"})])
+def test_a_shell_is_offered_completions(typed: str, offered: set[str]) -> None:
+    words = ("foreshock", *typed.split())
+    environment = {
+        **os.environ,
+        "_FORESHOCK_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+
+    ran = subprocess.run([sys.executable, "-m", "harness"], env=environment, capture_output=True, text=True, check=True)
+
+    assert {line.split(",")[1] for line in ran.stdout.splitlines()} == offered
