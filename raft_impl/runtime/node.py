@@ -3,14 +3,14 @@
 `process` takes a batch of messages and the timers that are due, `sync` makes durable what that wrote, `post` does what
 had to wait for it. Nothing in between awaits: that is what lets a simulator run a step inside an event, and what keeps
 "written" and "acknowledged" in one piece. A batch of several messages goes into each core as one (one append to each
-follower, one fsync); a single message, the common case, takes the short way.
+follower, one fsync).
 
 Requests of clients are taken in the order of their ids and each at most once (see `wire`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ..machines.features import LEVEL
@@ -48,7 +48,6 @@ class Server:
             for name, spec in groups.items()
         }
         self._all = tuple(self._members.values())
-        self._only = self._all[0] if len(self._all) == 1 else None
 
     async def start(self) -> None:
         """Recover every group from disk. Raises Corrupt or DiskFailed."""
@@ -59,25 +58,6 @@ class Server:
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
         now = self._clock.monotonic_ns()
-        only = self._only
-        if only is None or len(messages) > 1:
-            return self._process_batch(now, messages)
-        for source, frame in messages:
-            decoded = decode(frame)
-            if decoded is not None:
-                group, message = decoded
-                if type(message) in PROTOCOL_TYPES and group == only.group:
-                    only.act(now, only.core.step(now, NodeId(source), message))
-                    continue
-            self._handle(now, source, decoded)
-        if only.wake_at_ns <= now:
-            only.wake(now)
-        self.deadline_ns = only.wake_at_ns
-        self.must_sync = must_sync = only.writer.must_sync
-        return must_sync
-
-    def _process_batch(self, now: int, messages: list[tuple[str, bytes]]) -> bool:
-        """Handle several messages as one, or whatever comes for several groups."""
         members = self._all
         if len(messages) > 1:
             for member in members:
@@ -99,11 +79,8 @@ class Server:
         self.must_sync = must_sync
         return must_sync
 
-    def sync(self) -> Coroutine[Any, Any, None]:
-        """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, for ever."""
-        return self._only.sync() if self._only is not None else self._sync_all()
-
-    async def _sync_all(self) -> None:
+    async def sync(self) -> None:
+        """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, and ever after."""
         for member in self._all:
             if member.writer.must_sync:
                 await member.sync()
