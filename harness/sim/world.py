@@ -32,8 +32,9 @@ from .drivers import ClientDriver, Create, Entrypoint, ServerDriver, Start
 from .fault_world import SimFaultWorld
 from .host import SimHost
 from .kernel import trio_seam
-from .kernel.events import Kernel, Livelock
+from .kernel.events import Kernel
 from .kernel.fingerprint import Log
+from .kernel.livelock import Livelock
 from .kernel.local_clock import LocalClock
 from .lifetime import Lifetime
 from .nemesis import Nemesis

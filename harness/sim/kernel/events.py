@@ -41,12 +41,10 @@ import trio
 from .draws import Counter, Draws
 from .fingerprint import Log
 from .forced_teardown import tear_down
+from .livelock import Livelock, LivelockGuard
 
 FAR: Final = 2**63
 """Later than any event."""
-
-_PASSES_AT_ONE_INSTANT_MAX: Final = 5_000
-"""More Trio passes than this without time moving: a task spins (about 20 ms of wall time)."""
 
 _QUESTIONS_AFTER_END_MAX: Final = 1_000
 """How often Trio may ask the time after the end before the tasks that are left are torn down by force."""
@@ -55,9 +53,6 @@ _TEARDOWNS_MAX: Final = 10
 """Tasks nest; a task that survives this many rounds never ends."""
 
 _TASKS_REMAIN: Final = "tasks of the system under test do not end after the run was stopped"
-
-_WINDOW_EVENTS: Final = 4_096
-"""How often, in events, the event budget is looked at."""
 
 _BATCH: Final = range(1_024)
 """How often, in events, the log is hashed."""
@@ -90,23 +85,16 @@ class Kernel(trio.abc.Clock):
         self.closed = False
         self.why = ""  # why the run ended
         self.error: BaseException | None = None
-        self.passes = 0  # passes of Trio's scheduler
-        self.heap: list[_Entry] = []
-        """For `at`; and for the network, which saves the call of it, as no message arrives in the past."""
-        self._ahead: list[_Entry] = []  # those of the heap that are far ahead, earliest last
-        self.sequence = 0
-        """How many entries were ever made."""
+        self._heap: list[_Entry] = []
+        self._ahead: list[_Entry] = []  # entries that are far ahead, earliest last
+        self._sequence = 0  # how many entries were ever made
         self._dropped = 0  # entries left over at the end
         self._woke = False
         self._main: trio.lowlevel.Task | None = None
         self._supervisor: trio.lowlevel.Task | None = None  # the same, while it waits
         self._tie = _tie_policy(policy, seed, depth) if quantum_ns else None
-        self._deadline, self._deadline_ns = math.inf, FAR  # the last conversion of a Trio deadline
         self._questions_after_end = 0
-        self._pass_instant = -1
-        self._passes_at_instant = 0
-        self._events_per_second_max, self._events_max = events_per_second_max, events_max
-        self._window_begin_ns, self._window_begin_pops = 0, 0
+        self._guard = LivelockGuard(events_per_second_max=events_per_second_max, events_max=events_max)
 
     # -- what actors and devices use -----------------------------------------------------------------------------
 
@@ -119,15 +107,15 @@ class Kernel(trio.abc.Clock):
                 tie = self._tie(actor)
         if time_ns < self.now:
             time_ns = self.now
-        self.sequence = sequence = self.sequence + 1
-        heappush(self.heap, (time_ns, tie, sequence, callback, argument))
+        self._sequence = sequence = self._sequence + 1
+        heappush(self._heap, (time_ns, tie, sequence, callback, argument))
 
     def exactly(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
         """Like `at`, without quantum and before everything else of that instant: for faults and phases."""
-        self.sequence = sequence = self.sequence + 1
+        self._sequence = sequence = self._sequence + 1
         entry = (max(time_ns, self.now), -1, sequence, callback, argument)
         if time_ns - self.now < _FAR_AHEAD_NS:
-            heappush(self.heap, entry)
+            heappush(self._heap, entry)
         else:
             insort(self._ahead, entry, key=_earliest_last)
 
@@ -158,8 +146,8 @@ class Kernel(trio.abc.Clock):
         self.closed = True
         self.why, self.error = why, error
         self.log.close()
-        self._dropped = len(self.heap) + len(self._ahead)
-        self.heap.clear()
+        self._dropped = len(self._heap) + len(self._ahead)
+        self._heap.clear()
         self._ahead.clear()
         if self._supervisor is not None:
             supervisor, self._supervisor = self._supervisor, None
@@ -190,11 +178,14 @@ class Kernel(trio.abc.Clock):
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Move the world until a task is runnable, or until Trio's own next deadline. Always answers zero."""
         if self.closed:
-            return self._after_end(deadline)
-        if deadline != self._deadline:
-            self._deadline, self._deadline_ns = deadline, _to_ns(deadline)
-        limit = self._deadline_ns
-        heap, pop = self.heap, heappop
+            self._after_end(deadline)
+        else:
+            self._advance(_to_ns(deadline))
+        return 0.0
+
+    def _advance(self, limit: int) -> None:
+        """Call events until one makes a task runnable, ends the run, or the next one is later than the limit."""
+        heap, pop = self._heap, heappop
         self._woke = False
         try:
             while heap or self._ahead:
@@ -202,29 +193,26 @@ class Kernel(trio.abc.Clock):
                 if heap[0][0] > limit:
                     break
                 self.log.hash_batches()
-                if self.pops - self._window_begin_pops >= _WINDOW_EVENTS:
-                    self._check_budget()
+                self._stop_if(self._guard.check_events(self.now, self.pops))
                 for _ in _BATCH:
                     if not heap or heap[0][0] > until:
                         break
                     self.now, _, _, callback, argument = pop(heap)
                     callback(argument)
                     if self._woke:
-                        return 0.0
+                        return
         except Exception as error:
             self.stop("callback", error)
-            return 0.0
-        if self._is_over():
-            return 0.0
+        if self.closed:
+            return
         if limit == FAR:
             self.stop("deadlock", Deadlock("no task can run, no event is due, and the run is not over"))
         elif limit > self.now:
             self.now = limit
-        return 0.0
 
     def _bring_near(self) -> int:
         """Put into the heap what is no longer far ahead. Returns up to when the heap holds all that will ever come."""
-        heap, ahead = self.heap, self._ahead
+        heap, ahead = self._heap, self._ahead
         first_ns = heap[0][0] if heap else FAR
         if ahead:
             first_ns = min(first_ns, ahead[-1][0])
@@ -236,22 +224,25 @@ class Kernel(trio.abc.Clock):
     @property
     def pops(self) -> int:
         """How many events were taken from the heap."""
-        return self.sequence - len(self.heap) - len(self._ahead) - self._dropped
+        return self._sequence - len(self._heap) - len(self._ahead) - self._dropped
+
+    @property
+    def passes(self) -> int:
+        """How many passes Trio's scheduler has made."""
+        return self._guard.passes
 
     def note_pass(self) -> None:
         """Called once for each pass of Trio's scheduler: counts, and finds tasks that spin."""
-        self.passes += 1
-        if self.now != self._pass_instant:
-            self._pass_instant, self._passes_at_instant = self.now, 0
-            return
-        self._passes_at_instant += 1
-        if self._passes_at_instant > _PASSES_AT_ONE_INSTANT_MAX:
-            if self.closed:
-                raise RuntimeError(_TASKS_REMAIN)
-            self._passes_at_instant = 0  # as many again for whoever is being cancelled
-            self.stop("livelock", Livelock(f"{_PASSES_AT_ONE_INSTANT_MAX} scheduler passes without time moving"))
+        livelock = self._guard.count_pass(self.now)
+        if livelock is not None and self.closed:
+            raise RuntimeError(_TASKS_REMAIN)
+        self._stop_if(livelock)
 
-    def _after_end(self, deadline: float) -> float:
+    def _stop_if(self, livelock: Livelock | None) -> None:
+        if livelock is not None:
+            self.stop("livelock", livelock)
+
+    def _after_end(self, deadline: float) -> None:
         if deadline != math.inf:
             self.now = max(self.now, _to_ns(deadline))  # shielded sleeps of tasks being torn down may end
         self._questions_after_end += 1
@@ -260,20 +251,6 @@ class Kernel(trio.abc.Clock):
             raise RuntimeError(_TASKS_REMAIN)
         if teardowns > 0 and self._main is not None:
             tear_down(self._main)
-        return 0.0
-
-    def _is_over(self) -> bool:
-        """Whether a callback ended the run meanwhile."""
-        return self.closed
-
-    def _check_budget(self) -> None:
-        events = self.pops - self._window_begin_pops
-        if self.pops > self._events_max:
-            self.stop("livelock", Livelock(f"more than {self._events_max} events in one run"))
-        elif self.now - self._window_begin_ns >= 1_000_000_000:
-            self._window_begin_ns, self._window_begin_pops = self.now, self.pops
-        elif events > self._events_per_second_max:
-            self.stop("livelock", Livelock(f"more than {self._events_per_second_max} events in one virtual second"))
 
 
 def _earliest_last(entry: _Entry) -> int:
@@ -282,10 +259,6 @@ def _earliest_last(entry: _Entry) -> int:
 
 class Deadlock(Exception):
     """Nothing can ever happen again, and the run is not over."""
-
-
-class Livelock(Exception):
-    """Events without end while time stands still, or nearly so."""
 
 
 def _to_ns(deadline: float) -> int:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from trio._core import _run
 
 from harness.sim.kernel import trio_seam
-from harness.sim.kernel.events import FAR, Deadlock, Kernel, Livelock, _to_ns
+from harness.sim.kernel.events import FAR, Deadlock, Kernel, _to_ns
 from harness.sim.kernel.fingerprint import Log
+from harness.sim.kernel.livelock import Livelock
 
 MS = 1_000_000
 
@@ -293,8 +294,9 @@ def test_tasks_that_survive_cancellation_do_not_hold_up_the_end(task: Callable[[
 GIVE_UP = """
 import trio
 from harness.sim.kernel import trio_seam
-from harness.sim.kernel.events import Kernel, Livelock
+from harness.sim.kernel.events import Kernel
 from harness.sim.kernel.fingerprint import Log
+from harness.sim.kernel.livelock import Livelock
 
 def run(task):
     kernel = Kernel(seed=1, log=Log(keep=False))
