@@ -4,7 +4,7 @@ The law is that nothing is left out in silence. Each operation is judged; or ref
 is none of the model's; or left out for one of these reasons, each of which is counted in a note:
 
 * it certainly did not happen (a `fail` that is no answer of the object),
-* it only looks, and nobody knows what it saw (its outcome is unknown),
+* nothing is known of what it did or saw (a read, or whatever only looks, of unknown outcome),
 * it only looks, it saw null, and the source says that null says nothing (`nil_read`: Knossos).
 
 A completed history, as Knossos makes it, repeats what a read returned in its invoke. Such an invoke asks for nothing:
@@ -13,6 +13,9 @@ the operation is judged by its answer, and counted too.
 An ok completion must answer its own invoke: a write of 1 that is answered as a write of 2 was recorded wrongly, or the
 system confused two requests. By default it is refused (`mismatched="refuse"`), since what follows from the rest of such
 a file is worth little. With `mismatched="anomaly"` it is an anomaly of its own, `mismatched-completion`.
+
+Every judge of operations asks here first: linearizability, transactions, other conditions, and the streaming checker.
+What an importer passed over is told by the history itself (`History.notes`).
 """
 
 from __future__ import annotations
@@ -27,11 +30,14 @@ import msgspec
 from checkers.history import INF, Conventions, MalformedHistory, Operation, show
 from checkers.models import Model
 from checkers.models.model import ANY, NOTHING, Function
+from checkers.verdict import Anomaly
 
 UNKNOWN_ANSWER: Final = "precondition-failed"
 """The error of a cas of which the source only says that it failed, where that is a constraint."""
 
 NOTHING_JUDGED: Final = "nothing was judged: no operation of the history has a known outcome"
+
+MISMATCHED_COMPLETION: Final = "mismatched-completion"
 
 Mismatched = Literal["refuse", "anomaly"]
 MISMATCHED: Final[tuple[Mismatched, ...]] = ("refuse", "anomaly")
@@ -90,7 +96,7 @@ def admit(
             if kind == "ok":
                 if not function.answers_invoke(operation.value, operation.result):
                     if mismatched == "refuse":
-                        raise _mismatch(operation, where)
+                        raise _refusal(operation, where)
                     admission.mismatched.append(operation)
                     continue
             elif kind == "info" and function.only_looks:
@@ -104,6 +110,19 @@ def admit(
     return admission
 
 
+def mismatch(operation: Operation, model: Model, checker: str) -> Anomaly:
+    """Describe an operation whose completion does not answer its invoke, as an anomaly that this checker found."""
+    f, asked, told = operation.f, show(operation.value), show(operation.result)
+    return Anomaly(
+        checker=checker,
+        kind=MISMATCHED_COMPLETION,
+        detail=f"{model.name}/{f}",
+        index=operation.ret,
+        message=f"process {operation.process} asked for {f} {asked} and was answered as {f} {told}",
+        evidence={"operation": model.as_data(operation)},
+    )
+
+
 def _fits(function: Function, operation: Operation) -> bool:
     if function.value is not ANY and not function.value.fits(operation.value):
         return False
@@ -113,12 +132,12 @@ def _fits(function: Function, operation: Operation) -> bool:
 def _without_value(operation: Operation, where: Callable[[int], str], counted: Counter[str]) -> Operation:
     """Take the value out of the invoke of an operation that asks for nothing; an answer must say the same."""
     if operation.type == "ok" and operation.result != operation.value:
-        raise _mismatch(operation, where)
+        raise _refusal(operation, where)
     counted[f"{operation.f} whose invoke carries a value: judged by its answer"] += 1
     return msgspec.structs.replace(operation, value=None)
 
 
-def _mismatch(operation: Operation, where: Callable[[int], str]) -> MalformedHistory:
+def _refusal(operation: Operation, where: Callable[[int], str]) -> MalformedHistory:
     found = f"{operation.f} {show(operation.value)} answered as {operation.f} {show(operation.result)}"
     return MalformedHistory(found, "a completion that answers its invoke", where(operation.ret))
 
@@ -127,8 +146,7 @@ def _read_refusal(operation: Operation, model: Model, conventions: Conventions, 
     """Decide whether a `fail` says something about the state."""
     if operation.f == "cas":
         if conventions.failed_cas == "nothing":
-            if operation.is_negative:
-                counted["failed cas, which says nothing in this source: taken as not executed"] += 1
+            counted["failed cas, which says nothing in this source: taken as not executed"] += 1
             return _void(operation)
         if conventions.failed_cas == "constraint" and not operation.is_negative:
             return msgspec.structs.replace(operation, error=UNKNOWN_ANSWER)
@@ -137,6 +155,8 @@ def _read_refusal(operation: Operation, model: Model, conventions: Conventions, 
         what = f"{operation.f} failed with {error!r}, which is no answer of a {model.name}: taken as not executed"
         counted[what] += 1
         return _void(operation)
+    if operation.is_void:
+        counted[f"{operation.f} that failed without being executed: as if never asked"] += 1
     return operation
 
 
@@ -144,4 +164,13 @@ def _void(operation: Operation) -> Operation:
     return msgspec.structs.replace(operation, error=None) if operation.is_negative else operation
 
 
-__all__ = ["MISMATCHED", "NOTHING_JUDGED", "UNKNOWN_ANSWER", "Admission", "Mismatched", "admit"]
+__all__ = [
+    "MISMATCHED",
+    "MISMATCHED_COMPLETION",
+    "NOTHING_JUDGED",
+    "UNKNOWN_ANSWER",
+    "Admission",
+    "Mismatched",
+    "admit",
+    "mismatch",
+]

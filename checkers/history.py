@@ -21,6 +21,9 @@ does.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,8 +120,11 @@ class History(Sequence[Op]):
     """A well-formed sequence of ops, paired. Constructing one raises `MalformedHistory` where it is not well-formed.
 
     With `lenient`, what strictness refuses is read in the widest sense: a second invoke makes the first one `info`, an
-    operation of a process after its `info` is one more operation, and a completion without invoke belongs to an
-    operation that was called before the first line.
+    operation of a process after its `info` is one more operation, a completion without invoke belongs to an operation
+    that was called before the first line, and one with another f or key says nothing about what was asked.
+
+    `counted` is what a reader passed over or read in a way that is not plain, in words; it comes back in `notes`, with
+    what is counted here. `gaps` are things left out that could change a verdict: with one, no history is `valid`.
     """
 
     def __init__(
@@ -129,13 +135,17 @@ class History(Sequence[Op]):
         lines: Sequence[int] | None = None,
         lenient: bool = False,
         conventions: Conventions | None = None,
+        counted: Mapping[str, int] | None = None,
+        gaps: Sequence[str] = (),
     ) -> None:
         self._ops = tuple(ops)
         self._lines = lines
         self.source = source
         self.lenient = lenient
         self.conventions = conventions or Conventions()
-        self._paired = _Pairing(self).run()
+        self.gaps = tuple(gaps)
+        self._counted = Counter(counted or {})
+        self._paired = _Pairing(self, self._counted).run()
 
     @classmethod
     def from_jsonl(cls, data: bytes | str | Path, *, source: str | None = None, lenient: bool = False) -> History:
@@ -144,8 +154,21 @@ class History(Sequence[Op]):
             source = source or str(data)
             data = Path(data).read_bytes()
         source = source or "history"
-        ops, lines = _decode_lines(data, source, lenient)
-        return cls(ops, source=source, lines=lines, lenient=lenient)
+        counted: Counter[str] = Counter()
+        ops, lines = _decode_lines(data, source, lenient, counted)
+        return cls(ops, source=source, lines=lines, lenient=lenient, counted=counted)
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[Pair], *, source: str = "history", **options: Any) -> History:
+        """Make a history of operations that were called and returned at some instants, in any order.
+
+        Instants are compared and nothing else is done with them: integers, seconds, datetimes. Intervals are closed,
+        so all invokes of an instant come before its completions.
+
+            History.from_pairs([Pair("write", 1, call=0.0, ret=0.7), Pair("read", result=1, call=0.5, ret=0.9)])
+        """
+        ops, _ = as_lines(list(pairs))
+        return cls(ops, source=source, **options)
 
     def to_jsonl(self) -> bytes:
         """Write JSON lines, the same bytes for the same ops on every machine."""
@@ -169,6 +192,17 @@ class History(Sequence[Op]):
         tally = Counter(operation.type for operation in self._paired)
         return {outcome: tally[outcome] for outcome in ("ok", "fail", "info")}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was passed over or read in a way that is not plain: nothing is left out in silence."""
+        return (*(f"{count} x {what}" for what, count in self._counted.items()), *self.gaps)
+
+    def admitted(self, operations: Iterable[Operation]) -> History:
+        """Return the same history with these operations in the place of its own: what is left to be judged."""
+        twin = copy.copy(self)
+        twin._paired = tuple(operations)
+        return twin
+
     def where(self, position: int) -> str:
         """Name the place of the op at this position, for a message."""
         if self._lines is not None:
@@ -177,9 +211,9 @@ class History(Sequence[Op]):
 
     def where_index(self, index: int) -> str:
         """Name the place of the op with this index, for a message."""
-        for position, op in enumerate(self._ops):
-            if op.index == index:
-                return self.where(position)
+        position = bisect_left(self._ops, index, key=lambda op: op.index)
+        if position < len(self._ops) and self._ops[position].index == index:
+            return self.where(position)
         return self.source
 
     def __len__(self) -> int:
@@ -202,6 +236,69 @@ class History(Sequence[Op]):
 
     def __repr__(self) -> str:
         return f"<History {self.source}: {len(self._ops)} ops>"
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """An operation between two instants: what was asked and what was told.
+
+    `ret` None: it is not known to have returned, or what came of it is not known (`type` is then "info"). Without
+    `process` it is an operation of a process of its own.
+    """
+
+    f: str
+    value: Any = None
+    key: Any = None
+    result: Any = None
+    call: Any = 0
+    ret: Any = None
+    process: int | None = None
+    type: OutcomeType | None = None
+    error: Any = None
+
+    @property
+    def outcome(self) -> OutcomeType:
+        """What came of it: ok where it returned and nothing else is said."""
+        return self.type or ("info" if self.ret is None else "ok")
+
+
+def as_lines(pairs: Sequence[Pair]) -> tuple[list[Op], list[int]]:
+    """Order the ends of intervals as lines, and say which pair each line came from.
+
+    Intervals are closed: an operation that returns at the instant at which another is called may take effect after it.
+    A client whose next call carries the instant of its last return has both open for that instant, so the second one
+    gets a process number of its own; and so does what comes after an operation of unknown outcome.
+    """
+    events = [(pair.call, 0, number) for number, pair in enumerate(pairs)]
+    events += [(pair.ret, 1, number) for number, pair in enumerate(pairs) if pair.ret is not None]
+    events.sort()
+    fresh = max((pair.process for pair in pairs if pair.process is not None), default=-1) + 1
+    busy: set[int] = set()
+    process: dict[int, int] = {}
+    ops: list[Op] = []
+    for index, (instant, is_return, number) in enumerate(events):
+        pair = pairs[number]
+        kind = pair.outcome
+        if not is_return:
+            client = pair.process
+            if client is None or client in busy:
+                client, fresh = fresh, fresh + 1
+            process[number] = client
+            busy.add(client)
+        elif kind != "info":
+            busy.discard(process[number])
+        ops.append(
+            Op(
+                index=index,
+                time=instant if type(instant) is int else index,
+                process=process[number],
+                type=kind if is_return else "invoke",
+                f=pair.f,
+                key=pair.key,
+                value=pair.value if not is_return or kind != "ok" or pair.result is None else pair.result,
+                error=pair.error if is_return else None,
+            )
+        )
+    return ops, [number for _, _, number in events]
 
 
 def freeze(value: Any) -> Any:
@@ -228,20 +325,49 @@ def encode_op(op: Op) -> bytes:
     return known[:-1] + b"," + _encoder.encode(op.extra)[1:]
 
 
-def _decode_lines(data: bytes, source: str, lenient: bool) -> tuple[list[Op], Sequence[int]]:
-    """Decode the lines that are not blank, with their numbers."""
-    ops: list[Op] = []
-    lines: list[int] = []
-    for number, op in read_lines(data.split(b"\n"), source=source, lenient=lenient):
+class _BareLine(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """A line that leaves its index and time to its place in the file."""
+
+    process: int | str
+    type: OpType
+    f: str
+    key: Any = None
+    value: Any = None
+    error: Any = None
+
+
+_bare_decoder = msgspec.json.Decoder(_BareLine)
+
+
+def _decode_lines(data: bytes, source: str, lenient: bool, counted: Counter[str]) -> tuple[list[Op], Sequence[int]]:
+    """Decode the lines that are not blank, with their numbers: all at once if they are plain, else one by one."""
+    count = data.count(b"\n") + (not data.endswith(b"\n"))
+    with contextlib.suppress(msgspec.DecodeError):
+        ops = _decoder.decode_lines(data)
+        if len(ops) == count and all(op.extra is None for op in ops):
+            return ops, range(1, count + 1)
+    with contextlib.suppress(msgspec.DecodeError):
+        bare = _bare_decoder.decode_lines(data)
+        if len(bare) == count:
+            ops = [
+                Op(index=index, time=0, process=b.process, type=b.type, f=b.f, key=b.key, value=b.value, error=b.error)
+                for index, b in enumerate(bare)
+            ]
+            return ops, range(1, count + 1)
+    ops, lines = [], []
+    for number, op in read_lines(data.split(b"\n"), source=source, lenient=lenient, counted=counted):
         ops.append(op)
         lines.append(number)
     return ops, range(1, len(lines) + 1) if not lines or lines[-1] == len(lines) else lines
 
 
-def read_lines(rows: Iterable[bytes], *, source: str, lenient: bool = False) -> Iterator[tuple[int, Op]]:
+def read_lines(
+    rows: Iterable[bytes], *, source: str, lenient: bool = False, counted: Counter[str] | None = None
+) -> Iterator[tuple[int, Op]]:
     """Decode JSON lines one by one, as they come, each with its number; blank ones are left out.
 
-    A line without `index` gets the one after that of the line before, and one without `time` the same time.
+    A line without `index` gets the one after that of the line before, and one without `time` the same time. What is
+    left out of a lenient file is added to `counted`.
     """
     numbered = ((number, row) for number, row in enumerate(rows, 1) if row.strip())
     index, time = -1, 0
@@ -256,6 +382,8 @@ def read_lines(rows: Iterable[bytes], *, source: str, lenient: bool = False) -> 
             except _NotJson as broken:
                 is_last = next(numbered, None) is None
                 if lenient and is_last:
+                    if counted is not None:
+                        counted["last line, cut off: left out"] += 1
                     return
                 raise broken.named(cut_off=is_last) from None
         index, time = op.index, op.time
@@ -301,9 +429,10 @@ def _decode_foreign(row: bytes, where: str, index: int, time: int, *, cause: Exc
 class _Pairing:
     """One pass over the lines that checks their order and pairs invokes with completions."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, counted: Counter[str]) -> None:
         self.history = history
         self.lenient = history.lenient
+        self.counted = counted
         self.paired: list[Operation | None] = []
         self.open: dict[int, tuple[Op, int, int]] = {}  # process -> invoke, position in `paired`, position of its line
         self.ended: dict[int, int] = {}  # process -> position of the line of its info
@@ -317,6 +446,9 @@ class _Pairing:
             if time is not None and op.time < time and not self.lenient:
                 self.refuse(position, f"time {op.time} after {time}", "times that never decrease")
             index, time = op.index, op.time
+            if op.extra:
+                for name in op.extra:
+                    self.counted[f"field {name!r}, which is none of a history's: not judged"] += 1
             process = op.process
             if type(process) is int:
                 if op.type == "invoke":
@@ -342,6 +474,10 @@ class _Pairing:
         elif process in self.open:
             earlier, slot, _ = self.open[process]
             self.paired[slot] = pair(earlier, None)
+            self.counted["invoke without completion before the next one of its process: its outcome is unknown"] += 1
+        elif process in self.ended:
+            del self.ended[process]
+            self.counted["op of a process after its info: taken as an operation of its own"] += 1
         self.open[process] = (op, len(self.paired), position)
         self.paired.append(None)
 
@@ -352,19 +488,30 @@ class _Pairing:
                 found = f"a completion ({op.type}) of process {process} without invoke"
                 self.refuse(position, found, "an invoke of the same process before each completion")
             # Called before the first line: the widest interval that it can have had.
+            self.counted["completion without invoke: called before the first line"] += 1
             start = msgspec.structs.replace(op, index=-1 - len(self.headless), type="invoke", error=None)
             self.headless.append(pair(start, op))
             return
         invoke, slot, _ = entry
-        if not self.lenient and (op.f != invoke.f or (op.key is not None and op.key != invoke.key)):
-            found = f"a completion of {_name(op)} for an invoke of {_name(invoke)}"
-            self.refuse(position, found, "the f and key of the invoke")
+        if found := other_operation(invoke, op):
+            if not self.lenient:
+                self.refuse(position, found, "the f and key of the invoke")
+            self.counted["completion with another f or key than its invoke, whose outcome is unknown"] += 1
+            self.paired[slot] = pair(invoke, None)
+            return
         self.paired[slot] = pair(invoke, op)
         if op.type == "info":
             self.ended[process] = position
 
     def refuse(self, position: int, found: str, expected: str) -> NoReturn:
         raise MalformedHistory(found, expected, self.history.where(position))
+
+
+def other_operation(invoke: Op, completion: Op) -> str:
+    """Say how a completion is one of another operation than this invoke; empty if it is not."""
+    if completion.f == invoke.f and (completion.key is None or completion.key == invoke.key):
+        return ""
+    return f"a completion of {_name(completion)} for an invoke of {_name(invoke)}"
 
 
 def pair(invoke: Op, completion: Op | None) -> Operation:

@@ -26,8 +26,19 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Final
 
-from checkers.admission import NOTHING_JUDGED, admit
-from checkers.history import INF, NEMESIS, Conventions, MalformedHistory, Op, Operation, freeze, pair, show
+from checkers.admission import NOTHING_JUDGED, Mismatched, admit, mismatch
+from checkers.history import (
+    INF,
+    NEMESIS,
+    Conventions,
+    MalformedHistory,
+    Op,
+    Operation,
+    freeze,
+    other_operation,
+    pair,
+    show,
+)
 from checkers.linearizability.explain.explain import as_data
 from checkers.linearizability.front.checker import CHECKER, NONLINEARIZABLE
 from checkers.linearizability.result import LimitReached, Limits, Meter
@@ -60,8 +71,11 @@ class StreamingChecker:
         conventions: Conventions | None = None,
         state_limit: int = STATE_LIMIT,
         independent: bool | None = None,
+        mismatched: Mismatched = "refuse",
     ) -> None:
         """Check against a model. `independent`: keys are objects of their own; None: where the model says so.
+
+        `mismatched` says what becomes of completions that do not answer their invoke (`checkers.admission`).
 
         A counter that is created later must be told to begin as missing, by a model of its own.
         """
@@ -70,10 +84,12 @@ class StreamingChecker:
         self.conventions = conventions or Conventions()
         self.state_limit = state_limit
         self.independent = found.keys is own_key if independent is None else independent
+        self.mismatched = mismatched
         self.anomalies: list[Anomaly] = []
         self.ops = 0
         self._objects: dict[Any, _Object] = {}
         self._open: dict[int, tuple[_Object, _Call]] = {}  # process -> its call without completion
+        self._ended: set[int] = set()  # processes whose last operation is of unknown outcome
         self._index = -1
         self._judges_something = False
         self._counted: Counter[str] = Counter()
@@ -86,8 +102,13 @@ class StreamingChecker:
             raise MalformedHistory(f"index {op.index} after {self._index}", "indexes that increase", where)
         self._index = op.index
         process = op.process
-        if process == NEMESIS or type(process) is not int:
+        if op.extra:
+            for name in op.extra:
+                self._counted[f"field {name!r}, which is none of a history's: not judged"] += 1
+        if process == NEMESIS:
             return []
+        if type(process) is not int:
+            raise MalformedHistory(f"process {process!r}", 'an integer or "nemesis"', where)
         if op.type == "invoke":
             self._call(op, process, where)
             return []
@@ -95,14 +116,17 @@ class StreamingChecker:
             found = f"a completion ({op.type}) of process {process} without invoke"
             raise MalformedHistory(found, "an invoke of the same process before each completion", where)
         thing, call = self._open.pop(process)
-        self._complete(call, op, where)
-        return self._advance(thing)
+        if found := other_operation(call.invoke, op):
+            raise MalformedHistory(found, "the f and key of the invoke", where)
+        if op.type == "info":
+            self._ended.add(process)
+        mismatches = self._complete(call, op, where)
+        return mismatches + self._advance(thing)
 
     def finish(self) -> Verdict:
         """End the stream: operations that have not returned never do. Return the verdict on all that was fed."""
         for thing, call in self._open.values():
-            call.operation = pair(call.invoke, None)
-            call.is_known = True
+            self._complete(call, None, call.where)
             self._advance(thing)
         self._open.clear()
         for thing in self._objects.values():
@@ -135,24 +159,35 @@ class StreamingChecker:
         if process in self._open:
             found = f"an invoke of process {process} whose last invoke has no completion"
             raise MalformedHistory(found, "one completion between two invokes of a process", where)
+        if process in self._ended:
+            found = f"an op of process {process} after its info"
+            raise MalformedHistory(found, "a new process number after an info", where)
         key = freeze(op.key) if self.independent else None
         thing = self._objects.get(key)
         if thing is None:
             model = self.model.within((key,)) if self.independent else self.model
             thing = self._objects[key] = _Object(key, model, self.state_limit, one_key=self.independent)
-        call = _Call(op)
+        call = _Call(op, where)
         thing.queue.append((op.index, call, False))
         self._open[process] = (thing, call)
         self.ops += 1
 
-    def _complete(self, call: _Call, op: Op, where: str) -> None:
-        operation = pair(call.invoke, op)
-        admission = admit([operation], self.model, self.conventions, lambda _: where)
+    def _complete(self, call: _Call, completion: Op | None, where: str) -> list[Anomaly]:
+        """Take what came of a call (None: nothing did); return the anomaly of a completion that does not answer it."""
+        operation = pair(call.invoke, completion)
+
+        def place(index: int) -> str:
+            return call.where if index == operation.call else where
+
+        admission = admit([operation], self.model, self.conventions, place, mismatched=self.mismatched)
         admitted = admission.operations
         self._counted += admission.counted
         self._judges_something = self._judges_something or admission.judges_something
         call.operation = admitted[0] if admitted and not admitted[0].is_void else None
         call.is_known = True
+        found = [mismatch(operation, self.model, CHECKER) for operation in admission.mismatched]
+        self.anomalies += found
+        return found
 
     def _advance(self, thing: _Object) -> list[Anomaly]:
         found = list(thing.advance())
@@ -163,10 +198,11 @@ class StreamingChecker:
 class _Call:
     """A call, and what is known of its outcome: None for one that constrains nothing."""
 
-    __slots__ = ("invoke", "is_known", "kind", "operation", "slot")
+    __slots__ = ("invoke", "is_known", "kind", "operation", "slot", "where")
 
-    def __init__(self, invoke: Op) -> None:
+    def __init__(self, invoke: Op, where: str) -> None:
         self.invoke = invoke
+        self.where = where
         self.operation: Operation | None = None
         self.is_known = False
         self.kind = -1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from checkers.history import History, MalformedHistory
+from checkers.history import History
 from checkers.verdict import Verdict
 
 from . import counter_bounds, sequential, set_full, staleness
@@ -21,12 +21,7 @@ class Condition:
 
     models: tuple[str, ...]
     judge: Callable[[History, Any], Verdict]
-
-
-def _set_full(history: History, initial: Any) -> Verdict:
-    if initial is not None:
-        raise MalformedHistory("an initial state", "none: a set begins empty", "--initial")
-    return set_full.check(history)
+    takes_initial: bool = True
 
 
 CONDITIONS: Final[dict[str, Condition]] = {
@@ -36,7 +31,7 @@ CONDITIONS: Final[dict[str, Condition]] = {
     "staleness": Condition(
         ("register", "cas-register"), lambda history, initial: staleness.check(history, initial=initial)
     ),
-    "set-full": Condition(("set",), _set_full),
+    "set-full": Condition(("set",), lambda history, _: set_full.check(history), takes_initial=False),
     "counter-bounds": Condition(
         ("counter",), lambda history, initial: counter_bounds.check(history, initial=0 if initial is None else initial)
     ),

@@ -17,7 +17,7 @@ from .containers import LIST_MODEL, QUEUE, SET
 from .counters import COUNTER
 from .kv import KV
 from .maps import MAP
-from .model import ALL_KEYS, ILLEGAL, Function, Model, State, describe
+from .model import ALL_KEYS, ILLEGAL, Function, MalformedModel, Model, State, describe
 from .mutexes import MUTEX, OWNED_MUTEX
 from .registers import CAS_REGISTER, REGISTER
 from .transactions import LIST_APPEND, MULTI_REGISTER, RW_REGISTER
@@ -76,6 +76,7 @@ __all__ = [
     "ILLEGAL",
     "MODELS",
     "Function",
+    "MalformedModel",
     "Model",
     "State",
     "describe",

@@ -41,12 +41,11 @@ class Choice(NamedTuple):
     note: str
 
 
-def choose(history: History) -> Choice:
-    """Choose the model of a history; `MalformedHistory` says why none fits."""
+def choose(history: History) -> Choice | None:
+    """Choose the model of a history; `MalformedHistory` says why none fits. None: there is no operation to go by."""
     operations = history.operations(with_void=True)
     if not operations:
-        expected = "operations to choose a model by, or the name of a model"
-        raise MalformedHistory("a history without operations", expected, "--model")
+        return None
     wildcard = history.conventions.nil_read == "anything"
     telling = [operation for operation in operations if not (wildcard and _saw_nothing(operation))]
     functions = list(dict.fromkeys(operation.f for operation in operations))

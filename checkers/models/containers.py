@@ -58,6 +58,8 @@ def _set_of(value: Any) -> frozenset[Any]:
     return frozenset(map(freeze, value))
 
 
-SET: Final = Model(name="set", init=frozenset(), step=step_set, functions=SET_FUNCTIONS, state_of=_set_of)
-QUEUE: Final = Model(name="queue", init=(), step=step_queue, functions=QUEUE_FUNCTIONS)
-LIST_MODEL: Final = Model(name="list", init=(), step=step_list, functions=LIST_FUNCTIONS)
+SET: Final = Model(
+    name="set", init=frozenset(), step=step_set, functions=SET_FUNCTIONS, state_of=_set_of, any_state=True
+)
+QUEUE: Final = Model(name="queue", init=(), step=step_queue, functions=QUEUE_FUNCTIONS, any_state=True)
+LIST_MODEL: Final = Model(name="list", init=(), step=step_list, functions=LIST_FUNCTIONS, any_state=True)

@@ -106,4 +106,6 @@ def _start(model: Model, operations: list[Operation]) -> Model:
     return model
 
 
-COUNTER: Final = Model(name="counter", init=0, step=step, functions=FUNCTIONS, access=access, adapt=_start)
+COUNTER: Final = Model(
+    name="counter", init=0, step=step, functions=FUNCTIONS, access=access, adapt=_start, any_state=True
+)

@@ -35,4 +35,4 @@ def access(operation: Operation) -> Access:
     return (operation.result or "" if operation.type == "ok" else ANYTHING), KEEPS
 
 
-KV: Final = Model(name="kv", init="", step=step, functions=FUNCTIONS, access=access)
+KV: Final = Model(name="kv", init="", step=step, functions=FUNCTIONS, access=access, any_state=True)

@@ -153,4 +153,5 @@ MAP: Final = Model(
     describe_state=describe_state,
     state_of=state_of,
     restrict=restrict,
+    any_state=True,
 )

@@ -1,7 +1,7 @@
 """What a model is: a sequential object, as a record of functions over hashable states.
 
 A model says what one client alone would see. `step(state, operation)` returns the state after the operation, or
-`ILLEGAL` when the operation's outcome cannot have been observed in that state (never None: null is a state).
+`ILLEGAL` when the operation's outcome cannot have been observed in that state (never None or False, see below).
 
 * `ok`: compare `operation.result` with what the object would have answered.
 * `fail` (only negative answers reach a model): legal exactly in the states in which the object would have said no.
@@ -17,6 +17,9 @@ Writing one's own takes a name, an initial state and a step:
         return state[:-1] if state and state[-1] == operation.result else ILLEGAL
 
     stack = Model(name="stack", init=(), step=step)
+
+A step that forgets to return, or returns False, is a slip that would otherwise pass for a state: both are refused as
+`MalformedHistory`, unless the model says with `any_state=True` that None and False are states of it.
 
 The rest makes checking faster or messages better: `functions` validates histories and says which functions only look,
 `keys` says which independent objects an operation touches, `identity` what `step` depends on, and `access` what an
@@ -142,6 +145,28 @@ def describe(operation: Operation) -> str:
     return f"{asked} -> {show(operation.result)}"
 
 
+class MalformedModel(MalformedHistory):
+    """A model's step returned what can be no state. One line, for people."""
+
+
+class _Guarded:
+    """A step that refuses None and False, which a step returns by a slip, instead of taking them for states."""
+
+    __slots__ = ("name", "step")
+
+    def __init__(self, name: str, step: Step) -> None:
+        self.name = name
+        self.step = step
+
+    def __call__(self, state: Any, operation: Operation) -> Any:
+        after = self.step(state, operation)
+        if after is None or after is False:
+            found = f"{after} as the state after {describe(operation)} in state {show(state)}"
+            expected = "a state, or ILLEGAL (any_state=True where None and False are states)"
+            raise MalformedModel(found, expected, f"step of model {self.name}")
+        return after
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """A sequential object. See the head of this module for what `step` must do."""
@@ -165,6 +190,12 @@ class Model:
     adapt: Callable[[Model, list[Operation]], Model] = lambda model, operations: model
     state_of: Callable[[Any], State] = freeze
     restrict: Callable[[Any, tuple[Hashable, ...]], State] = lambda state, keys: state
+    any_state: bool = False
+    """Whether None and False are states, and not slips of whoever wrote `step`."""
+
+    def __post_init__(self) -> None:
+        if not self.any_state and not isinstance(self.step, _Guarded):
+            object.__setattr__(self, "step", _Guarded(self.name, self.step))
 
     def starting_at(self, init: State) -> Model:
         """Return the same model with another initial state."""
@@ -188,6 +219,21 @@ class Model:
         """Whether the error of this negative answer is a word that the object says to this function."""
         function = self.functions.get(operation.f)
         return not self.functions or (function is not None and operation.error in function.answers)
+
+    def as_data(self, operation: Operation) -> dict[str, Any]:
+        """Return an operation as a JSON object, with its sentence."""
+        return {
+            "process": operation.process,
+            "f": operation.f,
+            "key": operation.key,
+            "value": operation.value,
+            "result": operation.result,
+            "type": operation.type,
+            "error": operation.error,
+            "call": operation.call,
+            "ret": None if operation.ret == INF else operation.ret,
+            "text": self.describe(operation),
+        }
 
     def validate(self, operation: Operation, where: Callable[[int], str]) -> None:
         """Raise `MalformedHistory` where the operation is none of this object's."""

@@ -71,6 +71,7 @@ MUTEX: Final = Model(
     access=access,
     describe=_describe,
     describe_state=_describe_state,
+    any_state=True,
 )
 OWNED_MUTEX: Final = Model(
     name="owned-mutex",
@@ -80,4 +81,5 @@ OWNED_MUTEX: Final = Model(
     identity=_owned_identity,
     describe=_describe,
     describe_state=_describe_state,
+    any_state=True,
 )

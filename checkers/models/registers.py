@@ -48,5 +48,7 @@ def access(operation: Operation) -> Access:
     return old, KEEPS if old == new else new
 
 
-REGISTER: Final = Model(name="register", init=None, step=step, functions=FUNCTIONS, access=access)
-CAS_REGISTER: Final = Model(name="cas-register", init=None, step=step, functions=FUNCTIONS, access=access)
+REGISTER: Final = Model(name="register", init=None, step=step, functions=FUNCTIONS, access=access, any_state=True)
+CAS_REGISTER: Final = Model(
+    name="cas-register", init=None, step=step, functions=FUNCTIONS, access=access, any_state=True
+)

@@ -94,6 +94,7 @@ def _registers(name: str) -> Model:
         describe_state=describe_state,
         state_of=state_of,
         restrict=restrict,
+        any_state=True,
     )
 
 
@@ -109,4 +110,5 @@ LIST_APPEND: Final = Model(
     describe_state=describe_state,
     state_of=state_of,
     restrict=restrict,
+    any_state=True,
 )

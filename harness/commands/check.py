@@ -23,10 +23,10 @@ from .run import print_verdict
 
 STANDARD_INPUT: Final = "standard input"
 
-_SEARCH_ONLY: Final = ("cross_check", "time_limit", "memory_limit", "failed_cas", "nil_read")
+_SEARCH_ONLY: Final = ("cross_check", "time_limit", "memory_limit")
 """Options of the search for an order, which other conditions do not know."""
 
-_STREAM_REFUSES: Final = ("consistency", "lenient", *_SEARCH_ONLY)
+_STREAM_REFUSES: Final = ("consistency", "lenient", "failed_cas", "nil_read", *_SEARCH_ONLY)
 
 
 @click.command("check")
@@ -69,6 +69,13 @@ _STREAM_REFUSES: Final = ("consistency", "lenient", *_SEARCH_ONLY)
     show_default=True,
     help="What a read of nil says of the state.",
 )
+@click.option(
+    "--mismatched",
+    type=click.Choice(["refuse", "anomaly"]),
+    default="refuse",
+    show_default=True,
+    help="What becomes of a completion that does not answer its invoke, such as a write of 1 answered as a write of 2.",
+)
 @click.option("--lenient", is_flag=True, help="Read a malformed history in its widest sense.")
 @click.option(
     "--stream", is_flag=True, help="Judge JSON lines as they arrive; end at the first violation. Needs --model."
@@ -89,6 +96,7 @@ def command(
     form: str,
     failed_cas: Literal["auto", "constraint", "nothing"],
     nil_read: Literal["auto", "absent", "anything"],
+    mismatched: Literal["refuse", "anomaly"],
     lenient: bool,
     stream: bool,
     cross_check: bool,
@@ -110,13 +118,11 @@ def command(
     with malformed_is_bad_input():
         if stream:
             _refuse_beside(_STREAM_REFUSES, "--stream")
-            verdict = _judge_stream(file, model, state, form)
+            verdict = _judge_stream(file, model, state, form, mismatched)
         else:
-            options: dict[str, Any] = {}
+            options: dict[str, Any] = {"failed_cas": failed_cas, "nil_read": nil_read, "mismatched": mismatched}
             if consistency == "linearizable":
-                options = {
-                    "failed_cas": failed_cas,
-                    "nil_read": nil_read,
+                options |= {
                     "time_limit_s": None if time_limit is None else time_limit / 1e9,
                     "memory_limit_bytes": memory_limit,
                     "cross_check": cross_check,
@@ -143,7 +149,7 @@ def _refuse_beside(names: Iterable[str], option: str) -> None:
         raise BadInput(f"--{both[0].replace('_', '-')} beside {option}", "one of both", "foreshock check")
 
 
-def _judge_stream(file: Path, model: str, initial: Any, form: str) -> Any:
+def _judge_stream(file: Path, model: str, initial: Any, form: str, mismatched: Literal["refuse", "anomaly"]) -> Any:
     """Judge a history line by line, up to the first violation or the end."""
     from checkers.history import read_lines
     from checkers.streaming import StreamingChecker
@@ -152,7 +158,7 @@ def _judge_stream(file: Path, model: str, initial: Any, form: str) -> Any:
         raise BadInput("no model", "the name of one: what has not arrived cannot be looked at", "--model")
     if form not in ("auto", "jsonl"):
         raise BadInput(f"--format {form} beside --stream", "jsonl, which is read line by line", "--format")
-    checker = StreamingChecker(model, initial=initial)
+    checker = StreamingChecker(model, initial=initial, mismatched=mismatched)
     source = STANDARD_INPUT if str(file) == "-" else str(file)
     try:
         with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from checkers import MalformedHistory, check, importers
+from checkers import MalformedHistory, Model, Op, check, importers
 from checkers.admission import NOTHING_JUDGED
+from checkers.consistency import CONDITIONS
+from checkers.streaming import StreamingChecker
 from checkers.verdict import Verdict
 
 
@@ -15,8 +17,8 @@ def edn(*lines: str) -> Any:
     return importers.load("\n".join(lines).encode(), format="edn", source="h.edn")
 
 
-def judged(model: str, *lines: str, **options: Any) -> Verdict:
-    return check(edn(*lines), model, **options)
+def judged(name: str, *lines: str, model: Model | None = None, **options: Any) -> Verdict:
+    return check(edn(*lines), model or name, **options)
 
 
 WRITE_3 = ("{:process 0 :type :invoke :f :write :value 3}", "{:process 0 :type :ok :f :write :value 3}")
@@ -88,11 +90,131 @@ def test_an_empty_history_is_unknown(model: str) -> None:
     assert (verdict.validity, verdict.reason) == ("unknown", NOTHING_JUDGED)
 
 
+@pytest.mark.parametrize("consistency", [*CONDITIONS, "linearizable"])
+@pytest.mark.parametrize("text", [b"", b'{"process":"nemesis","type":"info","f":"kill"}\n'], ids=["empty", "nemesis"])
+def test_an_empty_history_is_unknown_whatever_is_asked_of_it(consistency: str, text: bytes) -> None:
+    verdict = check(importers.load(text, format="jsonl"), consistency=consistency)
+
+    assert (verdict.validity, bool(verdict.reason)) == ("unknown", True)
+
+
+def test_an_empty_stream_is_unknown() -> None:
+    verdict = StreamingChecker("register").finish()
+
+    assert (verdict.validity, verdict.reason) == ("unknown", NOTHING_JUDGED)
+
+
 @pytest.mark.parametrize("type", ["fail", "info"])
 def test_a_history_without_any_known_outcome_is_unknown(type: str) -> None:
     invoke = "{:process 0 :type :invoke :f :write :value 1}"
 
     assert judged("register", invoke, f"{{:process 0 :type :{type} :f :write :value 1}}").validity == "unknown"
+
+
+MISMATCHES = {
+    "register": (":write :value 1", ":write :value 2"),
+    "list-append": (":txn :value [[:append 6 1]]", ":txn :value [[:append 6 2]]"),
+    "rw-register": (":txn :value [[:w 6 1]]", ":txn :value [[:w 6 2]]"),
+    "multi-register": (":txn :value [[:w 6 1]]", ":txn :value [[:w 6 2]]"),
+}
+
+
+@pytest.mark.parametrize("model", MISMATCHES)
+def test_every_judge_makes_an_anomaly_of_a_mismatched_completion_on_demand(model: str) -> None:
+    asked, told = MISMATCHES[model]
+    history = edn(f"{{:process 0 :type :invoke :f {asked}}}", f"{{:process 0 :type :ok :f {told}}}")
+
+    verdict = check(history, model, mismatched="anomaly")
+
+    assert verdict.validity == "invalid"
+    kinds = [(anomaly.kind, anomaly.detail, anomaly.index) for anomaly in verdict.anomalies]
+    assert kinds == [("mismatched-completion", f"{model}/{history[0].f}", 1)]
+
+
+@pytest.mark.parametrize(
+    ("consistency", "asked", "told"),
+    [
+        ("sequential", ":write :value 1", ":write :value 2"),
+        ("staleness", ":write :value 1", ":write :value 2"),
+        ("set-full", ":add :value 1", ":add :value 2"),
+        ("counter-bounds", ":add :value 1", ":add :value 2"),
+    ],
+)
+def test_other_conditions_admit_as_linearizability_does(consistency: str, asked: str, told: str) -> None:
+    history = edn(f"{{:process 0 :type :invoke :f {asked}}}", f"{{:process 0 :type :ok :f {told}}}")
+
+    with pytest.raises(MalformedHistory, match=r"h\.edn:2.* answered as "):
+        check(history, consistency=consistency)
+    verdict = check(history, consistency=consistency, mismatched="anomaly")
+
+    assert [anomaly.kind for anomaly in verdict.anomalies] == ["mismatched-completion"]
+
+
+def test_other_conditions_count_what_they_leave_out() -> None:
+    read = ("{:process 0 :type :invoke :f :read :value nil}", "{:process 0 :type :ok :f :read :value nil}")
+
+    verdict = check(edn(*WRITE_3, *read), consistency="staleness")
+
+    assert "1 x read that saw null, which says nothing in this source: not judged" in verdict.notes
+
+
+def stream(*rows: tuple[int, str, str, Any], key: Any = None, **options: Any) -> Verdict:
+    checker = StreamingChecker("register", **options)
+    for index, (process, kind, f, value) in enumerate(rows):
+        checker.feed(Op(index=index, time=0, process=process, type=kind, f=f, value=value), f"s:{index + 1}")  # type: ignore[arg-type]
+    return checker.finish()
+
+
+def test_a_stream_admits_as_a_whole_history_does() -> None:
+    rows = ((0, "invoke", "write", 1), (0, "ok", "write", 2))
+
+    with pytest.raises(MalformedHistory, match=r"s:2.*answered as"):
+        stream(*rows)
+    assert [anomaly.kind for anomaly in stream(*rows, mismatched="anomaly").anomalies] == ["mismatched-completion"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (((0, "invoke", "write", 1), (0, "ok", "read", 1)), "s:2: found a completion of read for an invoke of write"),
+        (((0, "invoke", "write", 1), (0, "info", "write", 1), (0, "invoke", "read", None)), "s:3: .* after its info"),
+        ((("x", "invoke", "write", 1),), "s:1: found process 'x'"),
+        (((0, "invoke", "fly", None),), "s:1: found f 'fly'"),
+    ],
+)
+def test_a_stream_refuses_what_a_whole_history_refuses(rows: Any, found: str) -> None:
+    with pytest.raises(MalformedHistory, match=found):
+        stream(*rows)
+
+
+def test_a_stream_compares_the_key_of_a_completion() -> None:
+    checker = StreamingChecker("register")
+    checker.feed(Op(index=0, time=0, process=0, type="invoke", f="read", key="x"))
+
+    with pytest.raises(MalformedHistory, match='read of key "y" for an invoke of read of key "x"'):
+        checker.feed(Op(index=1, time=0, process=0, type="ok", f="read", key="y", value=1))
+
+
+@pytest.mark.parametrize("answer", [None, False])
+@pytest.mark.parametrize("algorithm", ["auto", "jit", "wgl"])
+def test_a_users_step_that_returns_no_state_is_refused_and_not_legal(answer: Any, algorithm: str) -> None:
+    model = Model(name="mine", init=0, step=lambda state, operation: state if operation.f == "write" else answer)
+    read = ("{:process 0 :type :invoke :f :read :value nil}", "{:process 0 :type :ok :f :read :value 4}")
+
+    with pytest.raises(MalformedHistory, match=rf"step of model mine: found {answer} as the state after read -> 4"):
+        judged("mine", *WRITE_3, *read, model=model, algorithm=algorithm)
+
+
+def test_a_model_may_say_that_none_is_a_state() -> None:
+    model = Model(name="mine", init=0, step=lambda state, operation: None, any_state=True)
+
+    assert judged("mine", *WRITE_3, model=model).validity == "valid"
+
+
+def test_fields_that_are_none_of_a_historys_are_counted() -> None:
+    verdict = judged("register", *(line.replace(":value", ":valeu") for line in WRITE_3))
+
+    assert "2 x field 'valeu', which is none of a history's: not judged" in verdict.notes
 
 
 def test_reads_of_nil_that_say_nothing_are_counted_and_alone_judge_nothing() -> None:

@@ -84,18 +84,7 @@ def _last_placed(part: Part, index: int) -> Operation | None:
 
 def as_data(operation: Operation, model: Model) -> dict[str, Any]:
     """Return an operation as a JSON object, with its sentence."""
-    return {
-        "process": operation.process,
-        "f": operation.f,
-        "key": operation.key,
-        "value": operation.value,
-        "result": operation.result,
-        "type": operation.type,
-        "error": operation.error,
-        "call": operation.call,
-        "ret": None if operation.ret == INF else operation.ret,
-        "text": model.describe(operation),
-    }
+    return model.as_data(operation)
 
 
 def _message(

@@ -17,9 +17,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.admission import NOTHING_JUDGED, Admission, Mismatched, admit
-from checkers.history import Conventions, History, Operation, show
-from checkers.linearizability.explain.explain import Explanation, as_data, explain
+from checkers.admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
+from checkers.history import Conventions, History, Operation
+from checkers.linearizability.explain.explain import Explanation, explain
 from checkers.linearizability.partition import Part, split
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.linearizability.search import jit
@@ -30,7 +30,6 @@ from .engines import GENERAL, REFERENCE, decide, time_left
 
 CHECKER: Final = "linearizability"
 NONLINEARIZABLE: Final = "nonlinearizable"
-MISMATCHED_COMPLETION: Final = "mismatched-completion"
 
 CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
@@ -87,7 +86,7 @@ def check_linearizable(
     Raises `MalformedHistory` for operations that are none of this model's, and `EnginesDisagree` under `cross_check`.
     """
     limits = Limits(steps=step_limit, states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes)
-    conventions = _conventions(history, failed_cas, nil_read)
+    conventions = chosen_conventions(history, failed_cas=failed_cas, nil_read=nil_read)
     model = model if initial is None else model.starting_at_json(initial)
     operations = history.operations(with_void=True)
     model = model.adapt(model, operations)
@@ -100,7 +99,8 @@ def check_linearizable(
     )
 
 
-def _conventions(history: History, failed_cas: FailedCas, nil_read: NilRead) -> Conventions:
+def chosen_conventions(history: History, *, failed_cas: FailedCas = "auto", nil_read: NilRead = "auto") -> Conventions:
+    """Return what the source means, or what the caller says that it means."""
     chosen = history.conventions
     if failed_cas != "auto":
         chosen = msgspec.structs.replace(chosen, failed_cas=failed_cas)
@@ -174,7 +174,7 @@ class _Check:
         return msgspec.structs.replace(result, order=found.order)
 
     def anomalies(self, explained: bool) -> tuple[Anomaly, ...]:
-        found = [self.mismatch(operation) for operation in self.admission.mismatched]
+        found = [mismatch(operation, self.model, CHECKER) for operation in self.admission.mismatched]
         for part, result in self.results:
             if result.validity == "invalid":
                 full = explained and len(found) < EXPLAINED
@@ -197,18 +197,6 @@ class _Check:
             index=explanation.index,
             message=explanation.message,
             evidence=explanation.evidence,
-        )
-
-    def mismatch(self, operation: Operation) -> Anomaly:
-        """Describe an operation whose completion does not answer its invoke."""
-        f, asked, told = operation.f, show(operation.value), show(operation.result)
-        return Anomaly(
-            checker=CHECKER,
-            kind=MISMATCHED_COMPLETION,
-            detail=f"{self.model.name}/{f}",
-            index=operation.ret,
-            message=f"process {operation.process} asked for {f} {asked} and was answered as {f} {told}",
-            evidence={"operation": as_data(operation, self.model)},
         )
 
     def verdict(self, anomalies: tuple[Anomaly, ...], witness: bool) -> Verdict:

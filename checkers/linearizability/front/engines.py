@@ -102,6 +102,8 @@ def run_engine(name: str, operations: Sequence[Operation], model: Model, limits:
         raise MalformedHistory(f"algorithm {name!r}", f"auto or one of {', '.join(ENGINES)}", "--algorithm")
     try:
         return ENGINES[name](operations, model, limits)
+    except MalformedHistory:
+        raise  # what was given is wrong, and no engine can do better
     except MemoryError:
         return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
     except Exception as error:
