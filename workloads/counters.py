@@ -1,7 +1,7 @@
 """Counters: add blindly, add and be told the sum, read.
 
 A counter remembers everything that was ever added, so that one lost or doubled addition shows in every later answer.
-What makes a history hard to check is the additions whose sum nobody was told; the variants differ in what they add:
+What makes a history hard to check is the additions whose sum no client was told; the variants differ in what they add:
 
 * `unit`: one up, in part of the runs also one down. Positions can be counted.
 * `small`: -3 to 3, zero left out. Several additions together often look like one other.

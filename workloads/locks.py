@@ -1,7 +1,7 @@
 """Locks: acquire and release, by a few threads that compete for one or two.
 
-The locks have no owner (Knossos's mutex): whoever releases a held lock frees it. That is the claim that stays sound
-when a client whose acquire had an unknown outcome goes on under another process number. A release right after the
+The locks have no owner (Knossos's mutex): any client's release of a held lock frees it. That is the claim that stays
+sound when a client whose acquire had an unknown outcome goes on under another process number. A release right after the
 acquire, by the same thread, keeps a lock free for others in most of the time.
 """
 
@@ -37,7 +37,7 @@ LOCK: Final = Workload(
     machine="lock",
     model="mutex",
     functions=("acquire", "release"),
-    variants=(Variant(name="ownerless", summary="whoever releases a held lock frees it"),),
+    variants=(Variant(name="ownerless", summary="any release of a held lock frees it"),),
     generator=_generator,
     recovery=lambda thread: Call(f="acquire", key=f"recovery-{thread}"),
 )

@@ -29,8 +29,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     `machine` names the replicated state machine of the group, `model` the sequential model of the checker,
     `functions` all that clients may ask. `generator(variant, stream)` draws the endless traffic of the run; pace and
-    length are given by whoever draws the plan. `recovery(thread)` is the fresh call of the recovery phase, which a
-    thread repeats until it is ok: on a key of its own, and where values must be unique with `{"fresh": n}` (n, then n
+    length are given by the code that draws the plan. `recovery(thread)` is the fresh call of the recovery phase, which
+    a thread repeats until it is ok: on a key of its own, and where values must be unique with `{"fresh": n}` (n, then n
     + 1, ...). `final(key)` is the read with which the last phase looks at a key that was used, where looking is
     possible.
     """

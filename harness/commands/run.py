@@ -18,7 +18,7 @@ from .arguments import drawing_options, json_option, results_option, typed
 from .printing import coloured, print_json
 
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
-"""A seed that nobody typed stays short enough to be read aloud."""
+"""A seed that was not typed stays short enough to be read aloud."""
 
 _DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", "rate", "duration", "explicit")
 

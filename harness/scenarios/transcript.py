@@ -101,7 +101,7 @@ class Transcript:
         fields = ("pace", "match", "next", "inflight")
         table = [["follower", *fields]]
         table += [[name, *(str(peers[name][field]) for field in fields)] for name in sorted(peers)]
-        self._lines += columns(table) if peers else [f"{node} leads nobody"]
+        self._lines += columns(table) if peers else [f"{node} leads no other node"]
 
     def _state(self, name: str) -> dict[str, Any] | None:
         server = self._world.hosts[name].server

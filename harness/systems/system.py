@@ -71,7 +71,7 @@ class SystemServer(Protocol):
 
 
 class DurableReader(Protocol):
-    """Reads what became durable on one disk, so that nobody takes a node's word for it."""
+    """Reads what became durable from the bytes on one disk: a node's own report is not evidence."""
 
     def synced(self, name: str, content: bytearray, unchanged: int) -> tuple[tuple[Any, ...], ...]: ...
 
