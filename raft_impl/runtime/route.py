@@ -1,0 +1,54 @@
+"""Which server a client asks: where its requests begin, and where they go when a server does not help.
+
+Three ways: `leader` follows the hints of servers to the leader, `home` asks one server always, `any` asks a random one.
+Only reads may be answered by another server than the leader, so with every way all other requests follow hints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .env import Randomness
+
+
+class Route:
+    """What one client knows of its servers."""
+
+    def __init__(self, servers: Sequence[str], home: str | None, routing: str, randomness: Randomness) -> None:
+        self.leader: str | None = None
+        """Where the latest hint or success pointed."""
+        self._servers = tuple(servers)
+        self._home = home if home is not None else self._servers[0]
+        self._routing = routing
+        self._randomness = randomness
+
+    @property
+    def server_count(self) -> int:
+        """Number of servers."""
+        return len(self._servers)
+
+    def follows_hints(self, *, is_read: bool) -> bool:
+        """Whether a request goes where the leader is said to be."""
+        return self._routing == "leader" or not is_read
+
+    def first(self, *, follows_hints: bool) -> str:
+        """The server for the first attempt of an operation."""
+        if self.leader is not None and follows_hints:
+            return self.leader
+        return self._random() if self._routing == "any" else self._home
+
+    def after(self, server: str) -> str:
+        """The server to try after one that did not help."""
+        if self.leader == server:
+            self.leader = None
+        match self._routing:
+            case "home":
+                return self._home
+            case "any":
+                return self._random()
+            case _:
+                position = self._servers.index(server) if server in self._servers else -1
+                return self._servers[(position + 1) % len(self._servers)]
+
+    def _random(self) -> str:
+        return self._servers[self._randomness.below(len(self._servers), "route")]
