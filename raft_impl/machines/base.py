@@ -18,7 +18,6 @@ costs two additions, and the order in which records were made leaves no mark.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -35,8 +34,6 @@ READS: Final = frozenset({"read", "size"})
 """Commands that change nothing in any machine, and so need not go through the log."""
 
 MASK: Final = (1 << 64) - 1
-
-_DIGESTS_KEPT: Final = 1 << 8
 
 Answer = tuple[str, Any]
 
@@ -79,12 +76,8 @@ class Machine(Protocol):
         ...
 
 
-@lru_cache(maxsize=_DIGESTS_KEPT)
 def record_digest(*parts: bytes) -> int:
-    """The digest of one record. Msgpack values delimit themselves, so joining them is unambiguous.
-
-    The latest are remembered, because in a simulation every replica makes the same record.
-    """
+    """The digest of one record. Msgpack values delimit themselves, so joining them is unambiguous."""
     return int.from_bytes(blake2b(b"".join(parts), digest_size=8).digest())
 
 
