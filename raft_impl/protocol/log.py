@@ -23,8 +23,10 @@ from .state import Entry, Index, Term
 class Log:
     """Entries `first` to `last`, contiguous, with terms that never fall."""
 
-    def __init__(self, base: Index, base_term: Term, entries: Sequence[Entry] = ()) -> None:
-        """Take a recovered log: all of it is durable."""
+    def __init__(
+        self, base: Index, base_term: Term, entries: Sequence[Entry] = (), *, truncate_from: Index | None = None
+    ) -> None:
+        """Take a recovered log: all of it is durable. The first write truncates the disk from `truncate_from` on."""
         self.base = base
         self.base_term = base_term
         self._entries = list(entries)
@@ -32,7 +34,7 @@ class Log:
         self.last_term = self._entries[-1].term if self._entries else base_term
         self.durable = self.last
         self._handed = self.last  # the last index that was given to the driver to write
-        self._truncate_from: Index | None = None  # what the next write must cut off first
+        self._truncate_from = truncate_from  # what the next write must cut off first
         self._writes: deque[list[int]] = deque()  # [token, index up to which it vouches], oldest first
 
     @property

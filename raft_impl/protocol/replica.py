@@ -44,7 +44,7 @@ class Replica:
         self.vote = hard_state.vote
         self.snapshot = snapshot  # the newest durable image: what a follower gets when entries are gone
         meta = snapshot.meta if snapshot is not None else SnapshotMeta(Index(0), Term(0), membership)
-        self.log, self._stale_suffix = _recover(meta, entries)
+        self.log = _recover(meta, entries)
         self.memberships = Memberships(meta.index, meta.membership, self.log.between(self.log.first, self.log.last))
         self.commit = meta.index
         self.handed = max(meta.index, applied)  # the last index given to the driver to apply
@@ -223,8 +223,6 @@ class Replica:
             hard_state = self._hard_handed = self.hard_state
             self._hard_writes.append((self._token, hard_state))
         truncate_from, entries = self.log.hand_out(self._token)
-        if self._stale_suffix is not None:
-            truncate_from, self._stale_suffix = self._stale_suffix, None
         snapshot, self._new_snapshot = self._new_snapshot, None
         if snapshot is not None:
             self.snapshot = snapshot
@@ -252,19 +250,20 @@ class Replica:
         )
 
 
-def _recover(meta: SnapshotMeta, entries: Sequence[Entry]) -> tuple[Log, Index | None]:
-    """Join a snapshot and the entries found beside it: the log, and from where the disk is to be truncated, if at all.
+def _recover(meta: SnapshotMeta, entries: Sequence[Entry]) -> Log:
+    """Join a snapshot and the entries found beside it.
 
     Entries from before the snapshot are kept for followers that are a little behind. A log that ends before the
-    snapshot or contradicts it is what an installation left that was cut short: the snapshot is the truth.
+    snapshot or contradicts it is left over from an installation that a crash interrupted: the snapshot is right, and
+    the first write cuts all of that log off.
     """
     if not entries:
-        return Log(meta.index, meta.term), None
+        return Log(meta.index, meta.term)
     first, last = entries[0].index, entries[-1].index
     if first == meta.index + 1:
-        return Log(meta.index, meta.term, entries), None
+        return Log(meta.index, meta.term, entries)
     if first <= meta.index <= last and entries[meta.index - first].term == meta.term:
-        return Log(first, entries[0].term, entries[1:]), None
+        return Log(first, entries[0].term, entries[1:])
     if first > meta.index:
         raise SafetyError(f"the log begins at {first} but the snapshot ends at {meta.index}")
-    return Log(meta.index, meta.term), Index(1)
+    return Log(meta.index, meta.term, truncate_from=Index(1))
