@@ -40,8 +40,8 @@ class Channel:
         """Of the message whose delay was taken last: how many of its kind went over this link before it."""
         return (self._block + 1 << BLOCK_SHIFT) - len(self.delays) - 1
 
-    def refill(self) -> None:
-        """Draw the delays of the next block of messages: the link's own, and the receiver's processing."""
+    def refill(self) -> list[int]:
+        """Draw and return the delays of the next block of messages: the link's own, and the receiver's processing."""
         self._block = block = self._block + 1
         spec = self._spec
         low, span = spec.delay_min_ns + self._processing_ns[0], spec.delay_max_ns - spec.delay_min_ns
@@ -60,6 +60,7 @@ class Channel:
         self.affected = {last - slot for effect in self.base for slot in self._hit_by(effect, block)}
         delays.reverse()
         self.delays = delays
+        return delays
 
     def draw(self, effect: Effect, ordinal: int, which: int) -> int:
         """The keyed draw of one message under one effect; there are two (`which`)."""

@@ -143,7 +143,7 @@ class ServerDriver(Driver):
 
     def on_input(self) -> None:
         """Step the server, unless it has to wait for its disk."""
-        if self._serves and (self._disk_work is None or self._overlaps):
+        if self._may_step():
             try:
                 self._step_if_due()
             except Exception as error:
@@ -170,7 +170,7 @@ class ServerDriver(Driver):
     def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""
         server, kernel = self._server, self._kernel
-        if not self._serves or (self._disk_work is not None and not self._overlaps):
+        if not self._may_step():
             return False
         try:
             taken = command(server)
@@ -194,7 +194,7 @@ class ServerDriver(Driver):
 
     def _on_commanded(self, _: None) -> None:
         process, server = self._process, self._server
-        if not self._serves or (self._disk_work is not None and not self._overlaps):
+        if not self._may_step():
             return  # the step after the fsync will act on the command
         if process.pauses.in_force:
             process.pauses.hold(self._on_commanded, None)
@@ -212,32 +212,28 @@ class ServerDriver(Driver):
         self._process.timer.arm(self._server.deadline_ns)
         self._step_if_due()
 
-    def _step_if_due(self) -> None:
-        process, server = self._process, self._server
-        if process.inbox or process.clock.monotonic_ns() >= server.deadline_ns:
-            self._step(server)
-        elif self._overlaps and self._disk_work is None and server.must_sync:
-            self._begin_sync(server)
+    def _may_step(self) -> bool:
+        """Whether the server is able to step: it serves, and has not to wait for its disk."""
+        return self._serves and (self._disk_work is None or self._overlaps)
 
-    def _step(self, server: SystemServer) -> None:
+    def _step_if_due(self) -> None:
         """Let the server process what came, and what its timers make of it at this same instant."""
-        process, timer, overlaps = self._process, self._process.timer, self._overlaps
-        while True:
+        process, server = self._process, self._server
+        timer, clock = process.timer, process.clock
+        is_due = process.inbox or clock.monotonic_ns() >= server.deadline_ns
+        while is_due:
             messages, process.inbox = process.inbox, []
             must_sync = server.process(messages)
             if server.notes:
                 self._record_notes(process.actor, server.notes)
-            if overlaps or not must_sync:
+            if not must_sync or self._overlaps:
                 timer.arm(server.deadline_ns)
             if must_sync and self._disk_work is None:
                 self._begin_sync(server)
-                if not self._serves:
+                if not self._may_step():
                     return
-            if self._disk_work is not None and not overlaps:
-                return
-            if self._kernel.now < timer.armed_ns or process.clock.monotonic_ns() < server.deadline_ns:
-                break
-        if overlaps and self._disk_work is None and server.must_sync:
+            is_due = self._kernel.now >= timer.armed_ns and clock.monotonic_ns() >= server.deadline_ns
+        if self._overlaps and self._disk_work is None and server.must_sync:
             self._begin_sync(server)
 
     # -- waits for the disk ---------------------------------------------------------------------------------------

@@ -130,9 +130,7 @@ class Network:
                 channel = link.channels[kind]
             except KeyError:
                 channel = self._open_channel(link, kind)
-            if not channel.delays:
-                channel.refill()
-            delays = channel.delays
+            delays = channel.delays or channel.refill()
             delay_ns = delays.pop()
             self.messages = message = self.messages + 1
             now = kernel.now

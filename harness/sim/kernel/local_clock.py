@@ -25,7 +25,7 @@ class LocalClock:
         self.wall_reads = 0  # how often the wall clock was read
         self.stopped = False
         self.ahead_ns: int | None = None
-        """Monotonic minus virtual time, while it is constant: kept for callers that ask often."""
+        """Monotonic minus virtual time, while it is constant; `SimClock` reads it at every step."""
         self._recompute_ahead()
 
     def monotonic(self, now: int) -> int:
