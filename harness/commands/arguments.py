@@ -54,6 +54,13 @@ def json_option(function: Callable[P, R]) -> Callable[P, R]:
     return click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document on stdout.")(function)
 
 
+def verbose_option(function: Callable[P, R]) -> Callable[P, R]:
+    """`-v`, `--verbose`."""
+    return click.option("-v", "--verbose", is_flag=True, help="Print every fault and every counterexample in full.")(
+        function
+    )
+
+
 def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
     """All options that decide a plan but the seed, gathered into one argument `drawing`."""
     options: list[Decorator] = [

@@ -18,8 +18,8 @@ from harness.errors import BadInput, Exit, one_of
 from harness.outcome import JudgedAnomaly, judged
 
 from .arguments import json_option, quantity, typed
-from .printing import print_json
-from .run import print_verdict
+from .printing import print_json, say
+from .report import print_verdict
 
 STANDARD_INPUT: Final = "standard input"
 
@@ -183,12 +183,12 @@ def _print(found: Report, consistency: str) -> None:
     print_verdict(found)
     asked = "" if consistency == "linearizable" else f" for {consistency}"
     by = f"checked{asked} by {found.engine}, {found.seconds} s"
-    click.echo(f"history   {found.ops} ops of {found.model}, {by}")
+    say("history", f"{found.ops} ops of {found.model}, {by}")
     if consistency != "linearizable":
         for name, value in found.details.items():
-            click.echo(f"measured  {name.replace('_', ' ')}: {_plain(value)}")
+            say("measured", f"{name.replace('_', ' ')}: {_plain(value)}")
     for note in found.notes:
-        click.echo(f"note      {note}")
+        say("note", note)
 
 
 def _plain(value: Any) -> str:

@@ -16,7 +16,7 @@ from harness.search.compare import ComparedPair, Comparison, Summary
 from harness.search.measures import Change
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
-from .printing import coloured, print_json, print_table, progress
+from .printing import coloured, print_json, print_message, print_table, progress, say
 
 _SEEDS: Final = range(1, 101)
 
@@ -75,10 +75,10 @@ def command(
 def _print_summary(summary: Summary) -> None:
     for side, version in (("A", summary.a), ("B", summary.b)):
         commit = f" (commit {version.commit[:12]})" if version.commit else ""
-        click.echo(f"{side}         {version.spec}{commit}")
-    click.echo(
-        f"pairs     {len(summary.pairs)} comparable, {summary.identical} identical, "
-        f"{len(summary.incomparable)} incomparable"
+        say(side, f"{version.spec}{commit}")
+    say(
+        "pairs",
+        f"{len(summary.pairs)} comparable, {summary.identical} identical, {len(summary.incomparable)} incomparable",
     )
     rows = [(*verdicts.split("/"), number) for verdicts, number in summary.verdicts.pairs.items()]
     print_table(("A", "B", "pairs"), rows)
@@ -87,9 +87,8 @@ def _print_summary(summary: Summary) -> None:
     _print_metrics(summary.metrics)
     for new in summary.new_signatures:
         click.echo(f"\nnew in B: {coloured('invalid')} {new.signature}, seed {new.seed}")
-        for line in new.message.splitlines():
-            click.echo(f"    {line}".rstrip())
-        click.echo(f"    again: {new.reproduce}")
+        print_message(new.message)
+        click.echo(f"    reproduce: {new.reproduce}")
     for signature in summary.gone_signatures:
         click.echo(f"no longer in B: {signature}")
     for lacking in summary.incomparable[:5]:
@@ -97,7 +96,7 @@ def _print_summary(summary: Summary) -> None:
         click.echo(f"incomparable: seed {lacking.seed}, {lacking.side.upper()} has no {options}")
     _print_divergence(summary.pairs)
     words = {0: "nothing speaks against B", 1: "B is worse", 2: "undecided"}
-    click.echo(f"verdict   {words[summary.exit]}")
+    say("verdict", words[summary.exit])
 
 
 def _print_metrics(metrics: Mapping[str, Change]) -> None:

@@ -83,6 +83,8 @@ def invoke(arguments: Sequence[str]) -> int:
         return shell_complete(cli, {}, _NAME, _COMPLETION, instruction)
     try:
         with cli.make_context(_NAME, list(arguments)) as context:
+            if os.environ.get("NO_COLOR"):
+                context.color = False
             code = cli.invoke(context)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code

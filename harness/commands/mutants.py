@@ -77,13 +77,13 @@ def _print(reports: Sequence[MutantReport]) -> None:
             "yes" if entry.found else "NO",
             entry.seeds_tried,
             entry.workload,
-            entry.signature,
-            "" if entry.as_expected or not entry.found else f"expected {entry.expect}",
             round(entry.simulated_seconds),
             round(entry.wall_seconds, 1),
+            entry.signature if entry.as_expected or not entry.found else f"{entry.signature}, not {entry.expect}",
         )
         for entry in reports
     ]
-    print_table(("mutant", "found", "seeds", "workload", "signature", "", "simulated s", "wall s"), rows)
+    columns = ("mutant", "found", "seeds", "workload", "simulated s", "wall s", "signature")
+    print_table(columns, rows, droppable=("simulated s", "wall s", "workload"))
     found = sum(entry.found for entry in reports)
     click.echo(f"{found} of {len(reports)} found")

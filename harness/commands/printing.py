@@ -7,7 +7,10 @@ stderr.
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -18,7 +21,15 @@ import msgspec
 PLAIN_PROGRESS_SECONDS: Final = 10
 """How often progress is told where no terminal redraws it: rare enough for a log, often enough to see life."""
 
+LABEL_WIDTH: Final = 11
+"""As long as `fingerprint`."""
+_GAP: Final = "  "
+_LAST_WIDTH_MIN: Final = 24
+"""Narrower than that, a last column goes to lines of its own."""
+_WRAPPING: Final[dict[str, Any]] = {"break_long_words": False, "break_on_hyphens": False}
+
 _COLOURS: Final = {"valid": "green", "invalid": "red", "unknown": "yellow", "error": "magenta"}
+_VERDICT_WORD: Final = re.compile(rf"(?<=  )(?:{'|'.join(_COLOURS)})(?=  |$)")
 
 
 def print_json(document: Any, **more: Any) -> None:
@@ -33,33 +44,78 @@ def coloured(word: str) -> str:
     return click.style(word, fg=_COLOURS.get(word), bold=word != "valid")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows under headings; numbers stand to the right."""
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    numeric = [
+def say(label: str, text: str, *, whole: bool = False) -> None:
+    """Print a labelled line. What is meant to be copied stays `whole`, however long it is."""
+    start = f"{label:<{LABEL_WIDTH}} "
+    width = None if whole else _terminal_width()
+    plain = len(click.unstyle(text))
+    if width is None or len(start) + plain <= width:
+        click.echo((start + text).rstrip())
+        return
+    for line in textwrap.wrap(text, width, initial_indent=start, subsequent_indent=" " * len(start), **_WRAPPING):
+        click.echo(line)
+
+
+def wrapped(line: str, *, indent: str) -> list[str]:
+    """Break a long line of prose at the width of the terminal; elsewhere it stays one line."""
+    width = _terminal_width()
+    if width is None or len(indent) + len(line) <= width:
+        return [indent + line]
+    inner = indent + line[: len(line) - len(line.lstrip())]
+    return textwrap.wrap(line.strip(), width, initial_indent=inner, subsequent_indent=inner + "  ", **_WRAPPING)
+
+
+def clipped(line: str) -> str:
+    """Cut a line at the width of the terminal; elsewhere it stays whole."""
+    width = _terminal_width()
+    return line if width is None or len(line) <= width else line[: width - 4] + " ..."
+
+
+def print_message(message: str) -> None:
+    """Print a counterexample, indented."""
+    for line in message.splitlines():
+        for part in wrapped(line, indent="    "):
+            click.echo(part.rstrip())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, droppable: Sequence[str] = ()) -> None:
+    """Print rows under headings; numbers stand to the right.
+
+    On a terminal that is too narrow, the `droppable` columns go first, in that order; then the last column is broken
+    at spaces, below its own heading. Elsewhere a row is one line with all its columns.
+    """
+    width = _terminal_width()
+    kept = list(range(len(columns)))
+    texts = [list(columns), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[at]) for line in texts) for at in range(len(columns))]
+    for name in droppable:
+        if width is not None and sum(widths[at] + len(_GAP) for at in kept) - len(_GAP) > width:
+            kept.remove(columns.index(name))
+    right = [
         bool(rows) and all(row[at] is None or isinstance(row[at], int | float) for row in rows)
         for at in range(len(columns))
     ]
-    if sys.stdout.isatty():
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+    for line in texts:
+        cells = [line[at].rjust(widths[at]) if right[at] else line[at].ljust(widths[at]) for at in kept[:-1]]
+        start = "".join(cell + _GAP for cell in cells)
+        last = line[kept[-1]].rjust(widths[kept[-1]]) if right[kept[-1]] else line[kept[-1]]
+        _print_row(start, last, width)
 
-        table = Table(box=box.SIMPLE_HEAD)
-        for at, (column, right) in enumerate(zip(columns, numeric, strict=True)):
-            table.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=at == 0)
-        for text in texts:
-            table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in text))
-        Console().print(table)
-        return
-    widths = [max(len(line[at]) for line in [list(columns), *texts]) for at in range(len(columns))]
-    for line in [list(columns), *texts]:
-        cells = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
+
+def _print_row(start: str, last: str, width: int | None) -> None:
+    if width is None or len(start) + len(last) <= width:
+        text = (start + last).rstrip()
+    elif width - len(start) < _LAST_WIDTH_MIN or max(map(len, last.split())) > width - len(start):
+        below = textwrap.fill(last, width, initial_indent=" " * 4, subsequent_indent=" " * 4, **_WRAPPING)
+        text = f"{start.rstrip()}\n{below}"
+    else:
+        text = textwrap.fill(last, width, initial_indent=start, subsequent_indent=" " * len(start), **_WRAPPING)
+    click.echo(_VERDICT_WORD.sub(lambda match: coloured(match[0]), text))
+
+
+def _terminal_width() -> int | None:
+    """Columns of the terminal on stdout; None when something else reads it, and decides itself."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from harness.errors import BadInput, Exit
 
 from .arguments import json_option, results_option
 from .check import Report, malformed_is_bad_input, report
-from .printing import coloured, print_json
-from .run import print_verdict
+from .printing import coloured, print_json, say
+from .report import print_verdict
 
 
 class Recheck(Report, frozen=True, kw_only=True):
@@ -53,5 +53,5 @@ def command(run: str, results: Path, as_json: bool) -> int:
         print_json(Recheck(run=stored.run, before=tuple(before), changed=changed, **values))
     else:
         print_verdict(found)
-        click.echo(f"before    {', '.join(before) or coloured('valid')} ({'changed' if changed else 'unchanged'})")
+        say("before", f"{', '.join(before) or coloured('valid')} ({'changed' if changed else 'unchanged'})")
     return Exit.of(verdict.validity)

@@ -17,9 +17,9 @@ from harness.run.replay import Replayed, replay
 from harness.run.runner import RunOptions
 from harness.systems.binding import Binding
 
-from .arguments import json_option, quantity, results_option
-from .printing import print_json
-from .run import print_outcome
+from .arguments import json_option, quantity, results_option, verbose_option
+from .printing import print_json, say
+from .report import print_run
 
 _EXPECTED: Final = "the same run from the same plan, code, harness and interpreter"
 _SHOWN_EVENTS: Final = 20
@@ -42,6 +42,7 @@ def _until(text: str) -> RunOptions:
 @click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run it N times; all must be the same.")
 @click.option("--require-identical", is_flag=True, help="Exit 1 also when other code explains a difference.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
+@verbose_option
 @results_option
 @json_option
 def command(
@@ -51,6 +52,7 @@ def command(
     repeat: int,
     require_identical: bool,
     stop_at_first: bool,
+    verbose: bool,
     results: Path,
     as_json: bool,
 ) -> int:
@@ -67,7 +69,7 @@ def command(
     with Checkouts() as checkouts:
         binding = catalog.bind(system or _specs(stored.record), checkouts)
         if until is not None:
-            return _show_until(stored.plan, binding, until, as_json)
+            return _show_until(stored.plan, binding, until, as_json, verbose=verbose)
         options = RunOptions(keep_rows=True, stop_at_first=stop_at_first)
         replayed = [replay(stored, binding, options) for _ in range(repeat)]
     fingerprints = list(dict.fromkeys(one.outcome.fingerprint for one in replayed))
@@ -86,7 +88,7 @@ def command(
             **({"error": error} if broken else {}),
         )
     else:
-        print_outcome(record, f"foreshock replay {run}")
+        print_run(chosen.outcome, record, f"foreshock replay {run}", verbose=verbose)
         _print_comparison(chosen)
         if broken:
             click.echo(f"internal error: found {found}; expected {_EXPECTED}; {stored.run or run}", err=True)
@@ -106,12 +108,12 @@ def _specs(record: RunRecord | None) -> str | dict[str, str]:
 
 def _print_comparison(replayed: Replayed) -> None:
     if replayed.identical is None:
-        click.echo("identical nothing to compare with: the plan file has no stored run")
+        say("identical", "nothing to compare with: the plan file has no stored run")
     elif replayed.identical:
-        click.echo("identical yes: every event happened as it did before")
+        say("identical", "yes: every event happened as it did before")
     else:
         explained = ", ".join(replayed.differs) or "nothing else: determinism is broken"
-        click.echo(f"identical no; what else differs: {explained}")
+        say("identical", f"no; what else differs: {explained}")
     difference = replayed.first_difference
     if difference is not None:
         at = f"{difference.time_ns / 1e6:.3f} ms"
@@ -120,7 +122,7 @@ def _print_comparison(replayed: Replayed) -> None:
             click.echo(f"  {side:<7} {'(the run had ended)' if event is None else msgspec.json.encode(event).decode()}")
 
 
-def _show_until(plan: Plan, binding: Binding, options: RunOptions, as_json: bool) -> int:
+def _show_until(plan: Plan, binding: Binding, options: RunOptions, as_json: bool, *, verbose: bool) -> int:
     """Run a prefix and show where everything stands."""
     from harness.archive.documents import run_record
     from harness.run.execution import execute
@@ -140,5 +142,5 @@ def _show_until(plan: Plan, binding: Binding, options: RunOptions, as_json: bool
         )
     for actor, state in outcome.metrics.state.items():
         click.echo(f"{actor}: {msgspec.json.encode(state).decode()}")
-    print_outcome(record, "without --until, for the whole run")
+    print_run(outcome, record, "without --until, for the whole run", verbose=verbose)
     return outcome.exit_code

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import click
 
 from harness.errors import BadInput, Exit
-from harness.outcome import JudgedAnomaly
 from harness.quantities import SEED_MAX
-from harness.record import RunRecord
 from harness.run.drawing import Drawing, abilities_of
 
-from .arguments import drawing_options, json_option, results_option, typed
-from .printing import coloured, print_json
+from .arguments import drawing_options, json_option, results_option, typed, verbose_option
+from .printing import print_json
+from .report import print_plan, print_run
 
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
 """A seed that was not typed stays short enough to be read aloud."""
@@ -28,6 +27,7 @@ _DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", 
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Which plan.  [default: a new one]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="Run this plan instead.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
+@verbose_option
 @results_option
 @json_option
 def command(
@@ -36,12 +36,15 @@ def command(
     seed: int | None,
     plan_file: Path | None,
     stop_at_first: bool,
+    verbose: bool,
     results: Path,
     as_json: bool,
 ) -> int:
-    """Draw one plan and run it: the plan, the verdict, where the run is, and the line that reproduces it."""
+    """Draw one plan and run it: the plan, the verdict, where the run is, and the line that reproduces it.
+
+    Example: foreshock run --seed 3 --workload register -o reads=lease. Exit 0 valid, 1 invalid, 2 unknown.
+    """
     from harness.archive.store import Archive, NotKept
-    from harness.plans import describe
     from harness.plans.plan import load
     from harness.run.execution import execute
     from harness.run.runner import RunOptions
@@ -58,8 +61,7 @@ def command(
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
             plan = drawing.plan(seed, abilities_of(load_systems(binding).values()))
         if not as_json:
-            for line in describe.lines(plan):
-                click.echo(line)
+            print_plan(plan, verbose=verbose)
         where = "the drawn plan" if plan_file is None else str(plan_file)
         outcome = execute(plan, binding, RunOptions(keep_rows=True, stop_at_first=stop_at_first), where=where)
         failure: NotKept | None = None
@@ -75,60 +77,11 @@ def command(
         told = {} if failure is None else {"error": failure.parts}
         print_json(record, reproduce=again, **told)
     else:
-        print_outcome(record, again)
+        print_run(outcome, record, again, verbose=verbose)
     if failure is not None:
         click.echo(f"error: {failure}", err=True)
         return Exit.BAD_INPUT
     return outcome.exit_code
-
-
-def print_outcome(record: RunRecord, again: str) -> None:
-    """Print what a run means, for people."""
-    click.echo()
-    print_verdict(record, plan_class=record.plan_class)
-    ops, faults = record.ops, record.faults
-    click.echo(f"ops       {ops.ok} ok, {ops.fail} fail, {ops.info} unknown; {record.messages} messages")
-    if faults.planned:
-        bit = f"{faults.effective} effective, {faults.no_target} no-target, {faults.no_effect} no-effect"
-        click.echo(f"faults    {faults.planned} planned: {bit}")
-    if record.recovery_ms is not None:
-        click.echo(f"recovery  first ok op {record.recovery_ms:.0f} ms after the heal")
-    simulated, wall = record.simulated_seconds, record.wall_seconds
-    click.echo(
-        f"time      {simulated:.2f} s simulated in {wall:.2f} s ({simulated / max(wall, 1e-9):.0f} times real time)"
-    )
-    click.echo(f"print     {record.fingerprint}")
-    if record.path is not None:
-        click.echo(f"run       {record.path}")
-    click.echo(f"again     {again}")
-
-
-class Judged(Protocol):
-    """What has a verdict: the record of a run, or the report on a history."""
-
-    @property
-    def verdict(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def anomalies(self) -> tuple[JudgedAnomaly, ...]: ...
-
-
-def print_verdict(judged: Judged, *, plan_class: str = "") -> None:
-    """Print the verdict with every anomaly's counterexample."""
-    click.echo(f"verdict   {coloured(judged.verdict)}{f' ({plan_class} plan)' if plan_class else ''}")
-    if judged.reason:
-        click.echo(f"          {judged.reason}")
-    for anomaly in judged.anomalies:
-        allowed = ", allowed: a broken assumption of this plan explains it" if anomaly.allowed else ""
-        where = "" if anomaly.index is None else f" at index {anomaly.index}"
-        click.echo(f"\n{coloured('invalid')}: {anomaly.signature}{where}{allowed}")
-        for line in anomaly.message.splitlines():
-            click.echo(f"    {line}".rstrip())
-    if judged.anomalies:
-        click.echo()
 
 
 def _refuse_both() -> None:

@@ -81,7 +81,8 @@ def command(
     elif delete:
         click.echo(f"deleted {len(found)} runs")
     else:
-        print_table(("run", "seed", "workload", "profile", "system", "verdict", "signature"), rows)
+        columns = ("run", "seed", "workload", "profile", "system", "verdict", "signature")
+        print_table(columns, rows, droppable=("system", "profile"))
     return Exit.VALID
 
 

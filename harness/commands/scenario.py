@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import BadInput, Exit
 
 from .arguments import json_option, system_option
-from .printing import coloured, print_json, print_table
+from .printing import coloured, print_json, print_table, say
 
 
 @click.command("scenario")
@@ -99,16 +99,17 @@ def _print(result: Any, before: str, after: str, *, rewritten: bool) -> None:
             click.echo(click.style(line, fg={"-": "red", "+": "green"}.get(line[:1])))
     wanted = f", as expected ({', '.join(result.script.violations)})" if result.script.violations else ""
     verdict = result.verdict
-    click.echo(f"\nverdict   {coloured(verdict.validity)}{wanted if result.is_judged_as_expected else ''}")
+    click.echo()
+    say("verdict", f"{coloured(verdict.validity)}{wanted if result.is_judged_as_expected else ''}")
     if not result.is_judged_as_expected:
         for anomaly in verdict.anomalies:
             click.echo(f"{anomaly.signature}: {anomaly.message}")
         if not verdict.anomalies and result.script.violations:
-            click.echo(f"expected  {', '.join(result.script.violations)}")
+            say("expected", f"{', '.join(result.script.violations)}")
     if rewritten:
-        click.echo(f"written   {result.script.name}")
+        say("written", f"{result.script.name}")
     else:
-        click.echo(f"reads     {'as expected' if before == after else 'differently than its file expects'}")
+        say("reads", f"{'as expected' if before == after else 'differently than its file expects'}")
 
 
 def _stem(name: str) -> str:

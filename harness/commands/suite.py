@@ -20,7 +20,7 @@ from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
-from .printing import coloured, print_json, print_table, progress
+from .printing import coloured, print_json, print_message, print_table, progress, say
 
 _FIRST_SEED: Final = 1
 _TYPED: Final = {
@@ -114,7 +114,7 @@ def command(
         if resume is not None:
             execution.resume()
         if not as_json:
-            click.echo(f"campaign  {campaign}")
+            say("campaign", campaign)
         try:
             with progress(settings.total, "seeds") as advance:
                 execution.run(advance)
@@ -192,26 +192,27 @@ def _range(seeds: range | None, count: int | None, default: int, time_budget: in
 
 def _print_summary(summary: Summary) -> None:
     runs = summary.runs
-    click.echo("runs      " + ", ".join(f"{runs[word]} {coloured(word)}" for word in runs if runs[word]))
+    say("runs", ", ".join(f"{runs[word]} {coloured(word)}" for word in runs if runs[word]))
     if summary.allowed:
-        click.echo(f"          {summary.allowed} of the invalid ones are allowed: a broken assumption explains them")
+        say("", f"{summary.allowed} of the invalid ones are allowed: a broken assumption explains them")
     wall = max(summary.wall_seconds, 1e-9)
     total = sum(runs.values())
-    click.echo(
-        f"time      {wall:.1f} s, {total / wall:.1f} seeds a second, {summary.simulated_seconds:.0f} s simulated, "
-        f"{summary.simulated_seconds / wall:.0f} times real time"
+    say(
+        "time",
+        f"{wall:.1f} s, {total / wall:.1f} seeds a second, {summary.simulated_seconds:.0f} s simulated, "
+        f"{summary.simulated_seconds / wall:.0f} times real time",
     )
     if summary.canary is not None:
         canary = summary.canary
         outcome = f"found at seed {canary.seed}" if canary.found else f"MISSED in {canary.seeds_tried} seeds"
-        click.echo(f"canary    {canary.name}: {outcome}")
+        say("canary", f"{canary.name}: {outcome}")
     if summary.marks_never_hit:
-        click.echo(f"never     {', '.join(summary.marks_never_hit)}")
+        say("unhit", f"{', '.join(summary.marks_never_hit)}")
     _print_failures(summary.failures)
     for unknown in summary.unknown:
-        click.echo(f"\nunknown, {unknown.runs} runs: {unknown.reason}\n    {unknown.reproduce}")
+        click.echo(f"\nunknown, {unknown.runs} runs: {unknown.reason}\n    reproduce: {unknown.reproduce}")
     for error in summary.errors:
-        click.echo(f"\ninternal error, seed {error.seed}: {_last_line(error.error)}\n    {error.reproduce}")
+        click.echo(f"\ninternal error, seed {error.seed}: {_last_line(error.error)}\n    reproduce: {error.reproduce}")
     if summary.baseline is not msgspec.UNSET:
         changes = summary.baseline
         click.echo(f"\nsince {changes.campaign}:")
@@ -225,14 +226,13 @@ def _print_failures(failures: Sequence[Failure]) -> None:
         return
     click.echo()
     rows = [
-        (failure.signature, failure.runs, _status(failure), ", ".join(map(str, failure.seeds))) for failure in failures
+        (failure.signature, failure.runs, ", ".join(map(str, failure.seeds)), _status(failure)) for failure in failures
     ]
-    print_table(("signature", "runs", "", "seeds"), rows)
+    print_table(("signature", "runs", "seeds", "status"), rows, droppable=("seeds",))
     for failure in failures:
         click.echo(f"\n{failure.signature} ({_status(failure)}), seed {failure.seed}:")
-        for line in failure.message.splitlines():
-            click.echo(f"    {line}".rstrip())
-        click.echo(f"    again: {failure.reproduce}")
+        print_message(failure.message)
+        click.echo(f"    reproduce: {failure.reproduce}")
 
 
 def _status(failure: Failure) -> str:

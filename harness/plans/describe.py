@@ -6,7 +6,7 @@ be found there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from harness.faults.fault import FOREVER, Fault
@@ -15,7 +15,7 @@ from harness.faults.wording import decimal, span
 from .classify import classify
 from .plan import ClockSpec, DiskSpec, LinkSpec, Plan
 
-_LABEL_WIDTH: Final = 9
+_LABEL_WIDTH: Final = 11
 _MILLION: Final = 1_000_000
 
 
@@ -27,7 +27,7 @@ def lines(plan: Plan) -> tuple[str, ...]:
 def settings(plan: Plan) -> tuple[str, ...]:
     """All but the faults."""
     drawn, classification = plan.drawn, classify(plan)
-    labelled = [
+    return _labelled(
         ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.variant})"),
         ("class", "; ".join((classification.plan_class, *classification.reasons))),
         ("actors", _actors(plan)),
@@ -38,25 +38,54 @@ def settings(plan: Plan) -> tuple[str, ...]:
         ("clocks", _deviating("right", ((name, _clock(clock)) for name, clock in plan.clocks.actors.items()))),
         ("schedule", _schedule(plan)),
         ("phases", _phases(plan)),
-    ]
-    return tuple(f"{label:<{_LABEL_WIDTH}} {text}" for label, text in labelled)
+    )
+
+
+def summary(plan: Plan) -> tuple[str, ...]:
+    """The plan in at most six lines, without what is only a number."""
+    drawn, classification, phases = plan.drawn, classify(plan), plan.phases
+    explicit = ", ".join(f"{name}={_value(plan.options[name])}" for name in drawn.explicit if name in plan.options)
+    rest = f"{len(plan.options) - len(drawn.explicit)} drawn"
+    reasons = "; ".join((classification.plan_class, *classification.reasons))
+    return _labelled(
+        ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.variant})"),
+        *([("class", reasons)] if classification.reasons else []),
+        ("actors", _actors(plan)),
+        ("traffic", _traffic(plan)),
+        ("options", f"{explicit}, {rest}" if explicit else rest),
+        (
+            "phases",
+            f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {phases.heal} heal, "
+            f"recovery {span(phases.recovery_ns)}",
+        ),
+    )
 
 
 def timetable(plan: Plan) -> tuple[str, ...]:
     """The faults, one a line: id, begin, how long, kind, and what it does to whom."""
     if not plan.faults:
-        return (f"{'faults':<{_LABEL_WIDTH}} none",)
+        return _labelled(("faults", "none"))
+    kinds = {fault.kind for fault in plan.faults}
+    return (*_labelled(("faults", f"{len(plan.faults)}, of {len(kinds)} kinds")), *table(plan.faults))
+
+
+def table(faults: Sequence[Fault]) -> tuple[str, ...]:
+    """Some faults as aligned lines."""
+    if not faults:
+        return ()
     rows = [
         (fault.id, _instant(fault.begin_ns), _length(fault), fault.kind, " ".join(fault.particulars()))
-        for fault in plan.faults
+        for fault in faults
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    heading = f"{'faults':<{_LABEL_WIDTH}} {len(rows)}, of {len({row[3] for row in rows})} kinds"
-    table = (
+    return tuple(
         f"  {name:<{widths[0]}}  {begin:>{widths[1]}}  {length:>{widths[2]}}  {kind:<{widths[3]}}  {what}".rstrip()
         for name, begin, length, kind, what in rows
     )
-    return (heading, *table)
+
+
+def _labelled(*pairs: tuple[str, str]) -> tuple[str, ...]:
+    return tuple(f"{label:<{_LABEL_WIDTH}} {text}" for label, text in pairs)
 
 
 def _instant(time_ns: int) -> str:

@@ -70,7 +70,7 @@ def test_the_model_is_chosen_by_what_the_history_contains(
     ran = foreshock("check", tmp_path / "history.jsonl")
 
     assert ran.code == 1
-    assert f"note      model {model}, chosen because" in ran.out
+    assert f"note        model {model}, chosen because" in ran.out
     assert because in ran.out
 
 
@@ -125,7 +125,7 @@ def test_a_condition_prints_what_it_measured(foreshock: Foreshock, typed: Any) -
 
     ran = foreshock("check", "-", "--consistency", "staleness")
 
-    assert "measured  stale: 1" in ran.out
+    assert "measured    stale: 1" in ran.out
     assert "checked for staleness" in ran.out
 
 

@@ -19,8 +19,8 @@ def test_a_run_prints_its_plan_its_verdict_where_it_is_and_how_to_repeat_it(
     ran = foreshock(*SHORT_RUN)
 
     assert ran.code == 0
-    assert "plan      seed 1, profile calm, workload register" in ran.out
-    assert "verdict   valid (tolerable plan)" in ran.out
+    assert "plan        seed 1, profile calm, workload register" in ran.out
+    assert "verdict     valid (tolerable plan)" in ran.out
     (folder,) = [line.split()[1] for line in ran.out.splitlines() if line.startswith("run ")]
     assert (results / Path(folder).name / "plan.json").is_file()
 
@@ -103,7 +103,7 @@ def test_replay_with_other_code_shows_the_first_difference(foreshock: Foreshock,
     difference = again.json["first_difference"]
     assert difference["before"] != difference["now"]
     assert required.code == 1
-    assert "identical no; what else differs: code" in required.out
+    assert "identical   no; what else differs: code" in required.out
 
 
 def test_another_run_from_the_same_everything_is_an_internal_error(foreshock: Foreshock) -> None:
@@ -155,7 +155,7 @@ def test_check_explains_a_history_that_no_order_explains(foreshock: Foreshock, t
     assert checked.code == printed.code == 1
     assert checked.json["anomalies"][0]["index"] == 3
     assert checked.json["anomalies"][0]["signature"].startswith("linearizability/")
-    assert "verdict   invalid" in printed.out
+    assert "verdict     invalid" in printed.out
 
 
 def test_check_reads_histories_of_other_tools(foreshock: Foreshock, tmp_path: Path) -> None:

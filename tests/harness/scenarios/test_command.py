@@ -35,7 +35,7 @@ def test_a_scenario_that_reads_as_its_file_is_exit_0(capfd: pytest.CaptureFixtur
     out = capfd.readouterr().out
     assert code == 0
     assert library.find("f05_figure_8_e").read_text() in out
-    assert "verdict   valid\nreads     as expected" in out
+    assert "verdict     valid\nreads       as expected" in out
 
 
 def test_a_difference_is_exit_1_with_a_diff(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +53,7 @@ def test_rewriting_makes_a_file_that_reads_as_expected(file: Path, capfd: pytest
     again = cli.run(["scenario", str(file), "--json"])
 
     document = json.loads(capfd.readouterr().out)
-    assert out.endswith("written   lonely.txt\n")
+    assert out.endswith("written     lonely.txt\n")
     assert (rewritten, again) == (0, 0)
     assert (document["reads_as_expected"], document["as_expected"], document["verdict"]) == (True, True, "valid")
     assert [step["command"] for step in document["steps"]] == ["nodes A pre_vote=false", "timer A", "show"]
@@ -85,7 +85,7 @@ def test_a_violation_that_nobody_expects_is_exit_1_even_when_rewriting(
 
     out = capfd.readouterr().out
     assert code == 1
-    assert "verdict   invalid" in out
+    assert "verdict     invalid" in out
     assert "linearizability/nonlinearizable/cas-register/read" in out
 
 

@@ -1,0 +1,120 @@
+"""What people see: a run on one screen, tables whole at 80 columns, colour only where it is wanted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.commands.printing import print_table
+from tests.harness.cli.conftest import SHORT, Foreshock
+
+SCREEN_LINES = 24
+SCREEN_COLUMNS = 80
+COPIED = ("run ", "reproduce")
+"""Lines that are meant to be copied are never broken."""
+
+
+def on_a_terminal(*words: str | Path, results: Path, **environment: str) -> str:
+    """What a terminal of 80 columns gets of a command."""
+    ours, theirs = pty.openpty()
+    command = subprocess.Popen(
+        [sys.executable, "-m", "harness", *map(str, words)],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "COLUMNS": "80", "FORESHOCK_RESULTS": str(results), "TERM": "xterm", **environment},
+    )
+    os.close(theirs)
+    parts = []
+    try:
+        while part := os.read(ours, 65536):
+            parts.append(part)
+    except OSError:
+        pass  # on Linux the end of a terminal is an error
+    command.wait()
+    os.close(ours)
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+def without_colour(text: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+
+
+@pytest.mark.parametrize("kind", ["valid", "invalid"])
+def test_a_run_fits_on_a_screen(results: Path, stale_copy: Path, kind: str) -> None:
+    for seed in range(1, 15):
+        system = f"path:{stale_copy}" if kind == "invalid" else "raft_impl"
+        screen = on_a_terminal(
+            *("run", "--seed", str(seed), "--profile", "partitions", "--system", system), results=results
+        )
+        lines = without_colour(screen)
+        if f"verdict     {kind} (tolerable plan)" in lines:
+            break
+    else:
+        pytest.fail(f"no {kind} run")
+
+    assert len(lines) <= SCREEN_LINES
+    assert all(len(line) <= SCREEN_COLUMNS or line.startswith(COPIED) for line in lines)
+    labels = [line.split()[0] for line in lines if line and not line.startswith(" ")]
+    assert labels[:6] == ["plan", "actors", "traffic", "options", "phases", "faults"]
+    assert labels[-5:] == ["ops", "time", "fingerprint", "run", "reproduce"]
+    assert ("invalid:" in labels) is (kind == "invalid")
+
+
+def test_verbose_prints_every_fault_and_the_whole_counterexample(foreshock: Foreshock) -> None:
+    words = ("run", "--seed", "3", "--duration", "3s")
+
+    short, full = foreshock(*words), foreshock(*words, "--verbose")
+
+    planned = int(re.search(r"faults +(\d+) planned", short.out)[1])  # type: ignore[index]
+    faults = [line for line in full.out.splitlines() if re.match(r"  f\d+ ", line)]
+    assert len({line.split()[0] for line in faults}) == planned > 3
+    assert sum(1 for line in short.out.splitlines() if re.match(r"  f\d+ ", line)) == 3
+    assert "links " in full.out
+    assert "links " not in short.out
+
+
+@pytest.mark.parametrize("words", [("runs",), ("doctor",), ("scenario",)])
+def test_tables_are_whole_at_80_columns(foreshock: Foreshock, results: Path, words: tuple[str, ...]) -> None:
+    foreshock("run", "--seed", "1", *SHORT)
+
+    lines = without_colour(on_a_terminal(*words, results=results))
+
+    assert lines
+    assert all(len(line) <= SCREEN_COLUMNS or str(results) in line for line in lines)
+
+
+def test_a_table_that_nobody_redraws_has_every_column_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "number", "text"), [("a", 1, "long " * 40), ("b" * 40, 100, None)], droppable=("number",))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert [line.split()[1] for line in lines] == ["number", "1", "100"]
+
+
+def test_a_narrow_terminal_drops_columns_and_breaks_the_last_at_spaces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.commands.printing._terminal_width", lambda: 40)
+
+    print_table(("name", "number", "text"), [("a", 1, "word " * 12), ("b", 2, "x" * 36)], droppable=("number",))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "name  text",
+        "a     word word word word word word word",
+        "      word word word word word",
+        "b",
+        "    " + "x" * 36,
+    ]
+
+
+def test_colour_is_for_terminals_that_want_it(results: Path) -> None:
+    words = ("run", "--seed", "1", *SHORT)
+
+    assert "\x1b[" in on_a_terminal(*words, results=results)
+    assert "\x1b[" not in on_a_terminal(*words, results=results, NO_COLOR="1")
