@@ -2,7 +2,7 @@
 
     protocol/   the rules, pure: inputs and the time in, a `Ready` out
     machines/   what is replicated: sessions, and one deterministic machine a file
-    runtime/    the door to the world (`env`), frames, the log on disk, the driver of the rules, the client
+    runtime/    the interface to the environment (`env`), frames, the log on disk, the driver of the rules, the client
     surface.py  all that a harness may touch
 
 Where to begin: `protocol.ready` says what the rules want of a driver, `runtime.member` is that driver, and

@@ -55,7 +55,7 @@ class TooNew(Corrupt):
 
 
 class DiskFailed(RaftError):
-    """An operation on the disk failed. Never retried: after a failed fsync nobody knows what is durable (fsyncgate)."""
+    """A disk operation failed. Never retried: after a failed fsync it is unknown what is durable (fsyncgate)."""
 
     def __init__(self, operation: str, word: str) -> None:
         super().__init__(word)

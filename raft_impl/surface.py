@@ -1,10 +1,10 @@
-"""The one door through which a harness uses this package, whatever the version behind it.
+"""The interface through which a harness uses this package, the same for every version of it.
 
 `SURFACE_VERSION` is raised when something here changes its meaning; additions leave it. Everything that a caller needs
 is a value of plain types, or an object with the methods named here:
 
 * a *server* satisfies `runtime.env.Served`, and has `await start()`, `command(group, name, arguments)` and `inspect()`;
-  `start` raises `Corrupt` when it rightly refuses, and `DiskFailed` comes out of `start` or `sync`;
+  `start` raises `Corrupt` when the data on disk cannot be trusted, and `DiskFailed` comes out of `start` or `sync`;
 * a *client* has `await open()`, `await call(f, key, value)` and `close()`, with the outcomes of `errors`;
 * notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("mark", name)` with a name
   of `MARKS`.

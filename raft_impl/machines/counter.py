@@ -1,6 +1,6 @@
 """Counters by name: create, read, set, add, add-and-get, cas.
 
-Two variants, chosen when the group is made. Plain: a counter that nobody touched stands at 0. Explicit: a counter has
+Two variants, chosen when the group is made. Plain: a counter that was never changed is 0. Explicit: a counter has
 to be created first, and until then every command but `create` is answered `absent`.
 """
 

@@ -1,6 +1,7 @@
 """Locks by key: acquire answers `held` when a holder has it, release answers `absent` when the caller has not.
 
-The value of both commands names the owner; null is nobody in particular, and one nobody may release for another.
+The value of both commands names the owner; null is the anonymous owner, so one
+anonymous client may release what another acquired.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from .base import MALFORMED, MASK, OK, Answer, Table, pack, since_first_level, u
 
 
 class Queue:
-    """First in, first out. Positions count up for ever, and where a queue stands is part of its state."""
+    """First in, first out. Positions only count up, and the next ones are part of the state."""
 
     commands: Final = since_first_level("enqueue", "dequeue", "read", "size")
 
@@ -47,7 +47,7 @@ class Queue:
                 return MALFORMED, None
 
     def snapshot(self) -> bytes:
-        """All queues, and where each stands."""
+        """All queues, each with its next positions."""
         return pack([[name, head, list(elements)] for name, (head, elements) in sorted(self._queues.items())])
 
     def restore(self, data: bytes) -> None:

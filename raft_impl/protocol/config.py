@@ -51,13 +51,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         if self.lease_drift_bound_ppm < PPM:
             raise ValueError(f"lease_drift_bound_ppm is {self.lease_drift_bound_ppm}; expected at least {PPM} (1.0)")
         if self.reads == "lease" and not self.check_quorum:
-            raise ValueError("reads is 'lease' with check_quorum off; a lease stands on voters that ignore candidates")
+            raise ValueError("reads is 'lease' with check_quorum off; a lease relies on voters that ignore candidates")
 
     @property
     def lease_ns(self) -> int:
         """How long after the send time of a confirmed round a lease lasts on the leader's clock: T / b^2, rounded down.
 
-        A voter that answered the round votes for nobody for T of its own clock, at least T / b of true time; the
+        A voter that answered the round grants no vote for T of its own clock, at least T / b of true time; the
         leader's clock may measure that as little as T / b^2.
         """
         return self.election_timeout_min_ns * PPM * PPM // (self.lease_drift_bound_ppm * self.lease_drift_bound_ppm)

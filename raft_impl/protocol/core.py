@@ -17,7 +17,7 @@ outside a hold return their `Ready` at once.
 *Terms first.* `step` sorts each message by its term before anything looks at its content (section 5.1). A later term is
 adopted, with four exceptions: a pre-vote request asks about a term that has not begun; its grant echoes that; a
 request to vote is ignored, term and all, by a node in contact with a leader (dissertation 4.2.3, 6.2), unless the
-leader itself asked for the election; and answers of nodes that are no members depose nobody. An earlier term is
+leader itself asked for the election; and answers of nodes that are not members depose no leader. An earlier term is
 answered with ours, so that its sender catches up, also when it is a pre-candidate: else a node with the longest log
 but an old term could never win.
 
@@ -86,8 +86,8 @@ class Raft:
     ) -> None:
         """Take up what was recovered from disk; `start` comes next.
 
-        `membership` holds when neither snapshot nor log has a configuration. `applied` is where the machine stands (by
-        default at the snapshot). `incarnation` is any number that differs between lives of this node, say a random one.
+        `membership` holds when neither snapshot nor log has a configuration. `applied` is the last index that
+        the machine has applied (by default the snapshot's). `incarnation` is a number that differs between starts.
         """
         self._config = config
         self._replica = Replica(
@@ -118,10 +118,10 @@ class Raft:
         self._same_term: dict[type, Handler] = self._handlers()
         self._lead_as(None)
 
-    # life
+    # start
 
     def start(self, now: int) -> Ready:
-        """Begin as a follower. The first notes tell of what was recovered."""
+        """Begin as a follower. The first notes report what was recovered."""
         if self._config.reads == "lease":
             self._contact_ns = now
         self._replica.start()
@@ -176,7 +176,7 @@ class Raft:
     def change(self, now: int, tag: Any, change: Change) -> Ready:
         """Change the membership. Answered by Proposed with the entry whose commit decides the change.
 
-        That entry may be an old one, when the wish is fulfilled already (its term is 0 if the log has forgotten it).
+        That entry is an old one if the change is already in force (its term is 0 if the log no longer holds it).
         """
         if self._lead is not None:
             self._lead.change(now, tag, change)
@@ -262,7 +262,7 @@ class Raft:
         return self._replica.commit
 
     def term_at(self, index: Index) -> Term | None:
-        """The term of an entry, None where this log cannot know: tells whether a proposal survived."""
+        """The term of an entry, None where this log cannot know. Shows whether a proposal survived."""
         return self._replica.log.term(index)
 
     def entries(self, first: Index, last: Index) -> list[Entry]:
@@ -272,7 +272,7 @@ class Raft:
         return log.between(first, last) if first <= last else []
 
     def status(self) -> Status:
-        """A frozen picture of this node."""
+        """A frozen copy of the state of this node."""
         replica = self._replica
         log = replica.log
         followers = self._lead.status() if self._lead is not None else {}
@@ -325,7 +325,7 @@ class Raft:
         }
 
     def _lead_as(self, lead: Leader | None) -> None:
-        """Begin or end a leadership: answers of followers are for the leader alone, and nobody else looks at them."""
+        """Begin or end a leadership: answers of followers are for the leader alone."""
         self._lead = lead
         self._same_term |= {
             AppendReply: lead.on_append_reply if lead is not None else _ignore,
@@ -354,7 +354,7 @@ class Raft:
         self._same_term[type(message)](now, source, message)
 
     def _earlier_term(self, now: int, source: NodeId, message: Message) -> None:
-        """Tell the sender that its term is over; answers of an earlier term are worth nothing."""
+        """Tell the sender that its term is over; drop answers of an earlier term."""
         replica = self._replica
         reply: Message
         match message:
@@ -401,7 +401,7 @@ class Raft:
         self._count_vote(now, replica.node, True)
 
     def _become_candidate(self, now: int, *, transfer: bool) -> None:
-        """Enter the next term, vote for oneself, and ask everybody else to (section 5.2)."""
+        """Enter the next term, vote for oneself, and ask all other voters for theirs (section 5.2)."""
         replica = self._replica
         self._election_count += 1
         replica.adopt_term(Term(replica.term + 1))
@@ -502,7 +502,7 @@ class Raft:
     def _is_disruptive(self, now: int, message: Vote) -> bool:
         """Whether to ignore a candidate because there is a leader, which did not ask for this election.
 
-        This holds in whatever term the leader was heard: a lease stands on the promise to elect nobody for a while.
+        This holds in whatever term the leader was heard: a lease relies on the promise to grant no vote for a while.
         """
         return self._config.check_quorum and not message.transfer and self._in_contact(now)
 

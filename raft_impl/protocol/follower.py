@@ -108,7 +108,7 @@ class Follower:
         if message.prev_index <= replica.commit:
             raise SafetyError(
                 f"the leader of term {replica.term} has term {message.prev_term} at committed index "
-                f"{message.prev_index}, where term {found} stands here"
+                f"{message.prev_index}, which has term {found} here"
             )
         return AppendReject(replica.term, message.prev_index, found, replica.log.first_of_term(message.prev_index))
 

@@ -1,7 +1,7 @@
 """What only a leader does: replicate, commit, confirm reads, hand over, change the membership.
 
-A `Leader` lives for one term. It is made when an election is won and dropped when the node steps down, so nothing of it
-can leak into another role or term. It never changes its node's role itself: `resigned` asks the core to.
+A `Leader` exists for one term. It is made when an election is won and dropped when the node steps down, so none of its
+state can leak into another role or term. It never changes its node's role itself: `resigned` asks the core to.
 
 Order within a batch of inputs: requests are only noted in the log; `flush` then sends, once, what came together.
 """
@@ -44,7 +44,7 @@ class _Transfer(msgspec.Struct, gc=False):
     tag: Any
     target: NodeId
     deadline_ns: int
-    told: bool = False
+    is_ordered: bool = False
 
 
 class _Staging(msgspec.Struct, gc=False):
@@ -75,7 +75,7 @@ class Leader:
         self._rounds = Rounds(2 * self._config.election_timeout_min_ns)
         self._reads = PendingReads()
         self._membership_since_ns = now
-        self._lease_spent = False  # a successor was told to campaign: its election ignores our voters' promise
+        self._lease_spent = False  # a successor was ordered to campaign: its election ignores our voters' promise
         self._transfer: _Transfer | None = None
         self._staging: _Staging | None = None
         self._feed_all = True
@@ -92,7 +92,7 @@ class Leader:
     # requests
 
     def propose(self, tag: Any, data: bytes, kind: EntryKind) -> None:
-        """Append a command; its tag is answered with where it stands once that is durable here."""
+        """Append a command; its tag is answered with its index and term once they are durable here."""
         answers = self._replica.out.answer_after
         if self._transfer is not None:
             answers.append(Refused(tag, "transferring", self._transfer.target))
@@ -140,7 +140,7 @@ class Leader:
             replica.out.answer_after.append(Refused(tag, reason, replica.node))
             return
         if goal == current:
-            # A wish may be repeated: it came true with the entry that holds the configuration in force.
+            # The change is already in force: answer with the entry that made it so.
             index = replica.memberships.index
             replica.out.answer_after.append(Proposed(tag, index, replica.log.term(index) or Term(0)))
             return
@@ -197,7 +197,7 @@ class Leader:
             return
         waits = progress.match < self._replica.log.last or progress.pace is not _REPLICATE
         if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
-            # Whatever we sent last left a heartbeat interval before this round did, and has no answer: it is lost.
+            # What was sent last left a heartbeat interval before this round and has no answer: it is lost.
             progress.resend()
             if progress.pace is Pace.SNAPSHOT:
                 self._send_chunk(now, source, progress)
@@ -277,7 +277,7 @@ class Leader:
         self.has_news = bool(self._reads.waiting)
 
     def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
-        """Answer everybody who waits. `deposed` tells a later term from a leadership that was given up."""
+        """Answer all that wait. `deposed`: a later term ended this leadership, it was not given up."""
         if self._transfer is not None:
             tag, successor = self._transfer.tag, self._transfer.target
             self._end_transfer(Transferred(tag, successor) if deposed else Refused(tag, "deposed", leader))
@@ -341,13 +341,13 @@ class Leader:
         everybody_is_prompt = True
         for node, progress in self._peers.items():
             self._feed(now, node, progress, made, number)
-            if len(progress.inflight) != 1:  # this append alone; whoever is probed or gets a snapshot has none
+            if len(progress.inflight) != 1:  # this append alone; a follower in PROBE or SNAPSHOT has none
                 everybody_is_prompt = False
         if everybody_is_prompt:
             self._heartbeat_at_ns = now + self._config.heartbeat_ns
 
     def _make_append(self, first: Index, number: int) -> tuple[Append, int] | None:
-        """The append that begins with `first`, and its bytes; None when our log no longer tells what precedes it."""
+        """The append that begins with `first`, and its bytes; None when our log no longer knows the term before it."""
         replica, config = self._replica, self._config
         previous = Index(first - 1)
         previous_term = replica.log.term(previous)
@@ -405,8 +405,8 @@ class Leader:
     def _hand_over(self, node: NodeId, progress: Progress) -> None:
         transfer = self._transfer
         assert transfer is not None, "only called while a transfer runs"
-        if node == transfer.target and not transfer.told and progress.match == self._replica.log.last:
-            transfer.told = True
+        if node == transfer.target and not transfer.is_ordered and progress.match == self._replica.log.last:
+            transfer.is_ordered = True
             self._lease_spent = True
             self._replica.out.send_now.append((node, TimeoutNow(self._replica.term)))
 
@@ -419,7 +419,7 @@ class Leader:
     def _may_use_lease(self) -> bool:
         """Whether the promise of our voters not to elect another counts.
 
-        A successor that was told to campaign may do so much later, even after the transfer was given up, and its
+        A successor that was ordered to campaign may do so much later, even after the transfer was given up, and its
         election overrides the promise: so telling it spends the lease for the rest of the term.
         """
         return (
@@ -430,7 +430,7 @@ class Leader:
         )
 
     def _has_lease(self, now: int) -> bool:
-        """Whether a quorum took us for its leader so lately that its promise still stands.
+        """Whether a quorum confirmed this leader so recently that its promise still holds.
 
         The quorum is that of the membership in force, and what was confirmed before that came into force is nothing.
         """

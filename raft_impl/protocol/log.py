@@ -1,4 +1,4 @@
-"""The log in memory: entries over a base, where the base is what a snapshot has swallowed.
+"""The log in memory: entries over a base, where the base is what a snapshot replaced.
 
 Index arithmetic lives here and nowhere else. `base` is the last index that is gone (0 in a fresh log), and its term is
 kept, because the first append after it must still be verified against it. `term` of an index that is not known is
@@ -6,8 +6,8 @@ None, never 0: two unknown terms must not compare equal.
 
 The log also knows how much of itself is durable. Writes are handed to the driver and acknowledged later, perhaps after
 a new leader has replaced part of what was written, perhaps even by entries that look the same (the "ABA" of
-asynchronous storage). So each outstanding write remembers up to where it still vouches for the log; a truncation
-lowers that mark in every write that is outstanding.
+asynchronous storage). So each outstanding write remembers up to which index it still makes this log durable; a
+truncation lowers that index in every outstanding write.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Log:
         self.durable = self.last
         self._handed = self.last  # the last index that was given to the driver to write
         self._truncate_from = truncate_from  # what the next write must cut off first
-        self._writes: deque[list[int]] = deque()  # [token, index up to which it vouches], oldest first
+        self._writes: deque[list[int]] = deque()  # [token, index up to which it makes this log durable], oldest first
 
     @property
     def first(self) -> Index:
@@ -97,7 +97,7 @@ class Log:
         self.base_term = term
 
     def restore(self, index: Index, term: Term) -> None:
-        """Begin anew behind a snapshot, here and on disk: only entries that follow on (index, term) are kept.
+        """Restart behind a snapshot, here and on disk: only entries that follow on (index, term) are kept.
 
         Not for entries that were handed out: until they were written again, a crash could lose what was acknowledged.
         """
@@ -144,7 +144,7 @@ class Log:
                 self.durable = Index(index)
 
     def _forget(self, index: Index) -> None:
-        """No write that is on its way, or was done, vouches for anything from `index` on."""
+        """No outstanding or completed write makes anything from `index` on durable."""
         for write in self._writes:
             write[1] = min(write[1], index - 1)
         self.durable = min(self.durable, Index(index - 1))

@@ -20,7 +20,7 @@ from .state import Entry, EntryKind, Index, Membership, NodeId
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """A wish: these nodes shall vote, only listen, or leave. A node may be named once.
+    """A requested change: these nodes become voters, become learners, or leave. A node may be named once.
 
     Adding a node that is not yet a member makes it a learner first, and a voter when it has caught up.
     """
@@ -48,7 +48,7 @@ def normal(membership: Membership) -> Membership:
 
 
 def members(membership: Membership) -> tuple[NodeId, ...]:
-    """Everybody the leader replicates to, sorted."""
+    """Every node that the leader replicates to, sorted."""
     return tuple(sorted({*membership.voters, *membership.outgoing, *membership.learners}))
 
 
@@ -62,7 +62,7 @@ def target(membership: Membership, change: Change) -> Membership:
     voters = (set(membership.voters) | set(change.vote)) - set(change.listen) - set(change.leave)
     learners = (set(membership.learners) | set(change.listen)) - set(change.vote) - set(change.leave)
     if not voters:
-        raise ValueError("nobody would vote")
+        raise ValueError("no voter would be left")
     return Membership(tuple(sorted(voters)), (), tuple(sorted(learners)))
 
 
@@ -74,7 +74,7 @@ def newcomers(membership: Membership, goal: Membership) -> tuple[NodeId, ...]:
 def enter(membership: Membership, goal: Membership) -> Membership:
     """The next configuration on the way to `goal`: C_old,new, or `goal` itself when the voters are the same.
 
-    A voter that shall only listen stands in `outgoing` and in `learners` of C_old,new: the entry itself says how to
+    A voter that becomes a learner is in `outgoing` and in `learners` of C_old,new: the entry itself says how to
     leave it, so that any later leader can.
     """
     if goal.voters == membership.voters:
@@ -113,7 +113,7 @@ class Memberships:
     def may_lead(self, node: NodeId, commit: Index) -> bool:
         """Whether the node votes in the committed configuration or in a later one.
 
-        Who is removed by the configuration in force may still be needed to commit it, when nobody else has it in the
+        A node removed by the configuration in force may still be needed to commit it, when no other has it in the
         log; it may campaign then, though its own vote does not count (dissertation 4.2.2).
         """
         for since, membership in reversed(self._history):

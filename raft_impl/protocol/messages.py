@@ -14,7 +14,7 @@ each reply names what it answers, and every handler is idempotent.
 | read, read-reply | any member, leader | dissertation 6.4 (reads of followers) |
 | timeout-now | leader, its successor | dissertation 3.10 |
 
-The tag of a struct is its kind word: it stands in traces, and fault rules aim at it. A struct is encoded by field
+The tag of a struct is its kind word: traces show it, and fault rules select by it. A struct is encoded by field
 order, so a field is only ever added at the end.
 """
 
@@ -61,7 +61,7 @@ class VoteReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="vot
 class Append(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append"):
     """AppendEntries: `entries` follow directly on (`prev_index`, `prev_term`).
 
-    `round` is that of the heartbeat for which it stands, 0 when it stands for none.
+    `round` is that of the heartbeat that it replaces, 0 when it replaces none.
     """
 
     term: Term
@@ -131,7 +131,7 @@ class SnapshotReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 
 
 class Read(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="read"):
-    """A batch of reads of a follower wants a read index. `context` is unique over all lives of the sender."""
+    """A batch of reads of a follower wants a read index. `context` is unique over all incarnations of the sender."""
 
     term: Term
     context: int

@@ -89,7 +89,7 @@ class Progress:
             self.next = Index(last + 1)
 
     def accepted(self, match: Index, base: Index) -> bool:
-        """The follower holds our log up to `match`, and ours begins after `base`. Returns whether that is news."""
+        """The follower holds our log up to `match`, and ours begins after `base`. Returns whether that is new."""
         inflight = self.inflight
         while inflight and inflight[0][0] <= match:
             self.inflight_bytes -= inflight.popleft()[1]

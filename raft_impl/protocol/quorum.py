@@ -3,7 +3,7 @@
 A joint configuration (C_old,new, section 6 of the paper) decides only what a majority of *both* halves decides. In an
 ordinary configuration the outgoing half is empty and has no say.
 
-All functions are pure and take values by voter; who is not a voter never counts, whoever else has a value.
+All functions are pure and take values by voter; a node that is not a voter never counts, even if it has a value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .state import Membership, NodeId
 
 
 class Tally(enum.Enum):
-    """How a vote stands."""
+    """The state of a vote."""
 
     PENDING = "pending"
     WON = "won"
@@ -24,7 +24,7 @@ class Tally(enum.Enum):
 
 
 def tally(membership: Membership, votes: Mapping[NodeId, bool]) -> Tally:
-    """How an election stands: won by both majorities, lost when one of them can no longer be won."""
+    """The state of an election: won by both majorities, lost when one of them can no longer be won."""
     incoming = _tally_half(membership.voters, votes)
     if not membership.outgoing:
         return incoming
@@ -51,7 +51,7 @@ def agreed(membership: Membership, values: Mapping[NodeId, int]) -> int:
 
 
 def electorate(membership: Membership) -> tuple[NodeId, ...]:
-    """Everybody whose vote counts, each once, sorted."""
+    """Every node whose vote counts, once, sorted."""
     if not membership.outgoing:
         return membership.voters
     return tuple(sorted({*membership.voters, *membership.outgoing}))

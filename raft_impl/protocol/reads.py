@@ -5,7 +5,7 @@ heartbeat round then; once a majority has answered that round (or a later one) i
 can have committed anything before the round began, and the commit index at that moment, the read index, covers every
 write that was acknowledged by anyone. All reads that came in one batch share one round.
 
-Rounds are numbered from 1 within a leadership; with the term that makes them unique for ever, so an answer can only
+Rounds are numbered from 1 within a leadership; with the term that makes them globally unique, so an answer can only
 count for the round it belongs to. Each remembers when it left: leases count from the send time, never from the answer.
 """
 
@@ -74,7 +74,7 @@ class PendingReads:
         return settled
 
     def drain(self) -> list[Asker]:
-        """Everybody who was not answered, in order of arrival."""
+        """Every read that was not answered, in order of arrival."""
         askers = [asker for _, _, batch in self.rounds for asker in batch] + self.waiting
         self.rounds.clear()
         self.waiting = []
@@ -85,8 +85,8 @@ class PendingReads:
 class ForwardedReads:
     """A follower's reads: each batch asks the leader for one read index, under a context that is never used twice.
 
-    An answer to a batch of an earlier life of this node must not be taken for an answer to one of this life: its index
-    may be too old. Hence `incarnation`, any number that differs between lives.
+    An answer to a batch of an earlier incarnation of this node must not be taken for an answer to one of this: its
+    index may be too old. Hence `incarnation`, a number that differs between them.
     """
 
     def __init__(self, incarnation: int, patience_ns: int) -> None:

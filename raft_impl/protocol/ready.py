@@ -6,8 +6,8 @@ Every input of the core (`step`, `propose`, `read`, ...) returns a `Ready`. The 
    heartbeats, refusals, pre-votes).
 2. If `persist` is set: write it (snapshot, truncation, entries, hard state), make it durable, and then call
    `persisted(now, token)` with its token. Writes become durable in the order of their tokens; one call may report
-   several at once, by the last of them. The driver need not look at what a write held: if part of it was truncated
-   meanwhile, the log knows (see `log`). An error while writing is fatal for the node: it never retries.
+   several at once, by the last of them. The driver need not look at what a write held: if part of it has been
+   truncated since, the log knows (see `log`). An error while writing is fatal for the node: it never retries.
 3. `send_after` and `answer_after` leave only when the token of this `Ready` is durable (at once when `persist` is None
    and nothing earlier is outstanding; else with the latest outstanding token).
 4. `restore`, then `apply`: replace the machine, then apply entries in order, each exactly once; report `applied`.

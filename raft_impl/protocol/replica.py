@@ -1,7 +1,7 @@
 """What every node is, whatever its role: term, vote, log, configurations, commit; and the `Ready` being filled.
 
 All changes of durable state go through here, so that exactly one place decides what must be written, in which order,
-and which notes tell of it. Roles (`follower`, `leader`, the elections in `core`) decide; the replica does.
+and which notes report it. Roles (`follower`, `leader`, the elections in `core`) decide; the replica acts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .state import Entry, HardState, Index, Membership, NodeId, Snapshot, Snapsh
 
 
 def payload_digest(kind: int, data: bytes) -> bytes:
-    """Eight bytes that stand for the content of an entry, at whatever index it is."""
+    """Eight bytes that identify the content of an entry, whatever its index."""
     return blake2b(bytes((kind,)) + data, digest_size=8).digest()
 
 
@@ -50,7 +50,7 @@ class Replica:
         self.handed = max(meta.index, applied)  # the last index given to the driver to apply
         self.applied = self.handed  # the last index the driver said it applied
         self.out = Ready()
-        self._noted = self.log.last  # the last index of which notes told
+        self._noted = self.log.last  # the last index that notes reported
         self._token = 0
         self._hard_handed = hard_state  # given to the driver
         self.hard_durable = hard_state  # known to be durable
@@ -139,7 +139,7 @@ class Replica:
 
         If our log has the snapshot's last entry, what follows on it is kept; else all of it is dropped, because nothing
         says that the rest belongs to the same history (section 7). An entry that has not even been handed out to be
-        written is not written any more: the log on disk begins anew behind the snapshot.
+        written is not written any more: the log on disk restarts behind the snapshot.
         """
         meta = snapshot.meta
         self._note_appends()
@@ -238,8 +238,8 @@ class Replica:
         first = Index(self._noted + 1)
         if first <= self.log.last:
             entries = self.log.between(first, self.log.last)
-            told = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in entries])
-            self.out.notes.append(("log-append", first, told))
+            noted = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in entries])
+            self.out.notes.append(("log-append", first, noted))
             self._noted = self.log.last
 
     def _note_membership(self) -> None:

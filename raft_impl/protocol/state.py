@@ -67,7 +67,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where a snapshot stands: the last entry it covers and the membership committed there."""
+    """The position of a snapshot: the last entry it covers and the membership committed there."""
 
     index: Index
     term: Term

@@ -1,4 +1,4 @@
-"""What a core tells of itself to metrics, administrators and tests: frozen copies, no way in."""
+"""The state of a core for metrics, administrators and tests, as frozen copies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """A node at one instant. `peers` is empty but for a leader.
 
-    Elections are counted over this life of the node: how many it began, each in a term of its own (pre-votes begin
+    Elections are counted since the start of the node: how many it began, each in a term of its own (pre-votes begin
     none), and how many of them it won.
     """
 

@@ -47,7 +47,7 @@ class DurableReader:
 
 
 class _Segment:
-    """One segment, as far as it was read. A segment begins with the state it continues, so each stands alone."""
+    """One segment, as far as it was read. A segment begins with the state it continues, so each can be read alone."""
 
     def __init__(self, name: str, group: str) -> None:
         self._group = group

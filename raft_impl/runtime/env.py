@@ -1,11 +1,10 @@
-"""The only door from a node or a client to the world.
+"""The interface between a node or a client and its environment: clock, network, disk, randomness.
 
-The same code runs in the simulator and as an OS process; what differs is who implements these protocols.
+The same code runs in the simulator and as an OS process, which implement these protocols differently.
 Nothing but bytes crosses between actors, or from an actor to its disk. All times are integer nanoseconds.
 
-`recv` and `serve` are the two ways to live behind the door. A client, or any code that awaits on its own, calls
-`recv(deadline)` in a loop. A server hands itself to `serve`, which lets the world choose how to run its synchronous
-steps.
+There are two ways to run. A client, or any code that awaits on its own, calls `recv(deadline)` in a loop. A server
+passes itself to `serve`, so that the environment chooses how to run its synchronous steps.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ class Clock(Protocol):
     """The actor's own clocks, both of which may drift; the wall clock may also jump."""
 
     def monotonic_ns(self) -> int:
-        """Never goes backwards while the actor lives; all timers are on this clock."""
+        """Never goes backwards within one incarnation of the actor; all timers are on this clock."""
         ...
 
     def wall_ns(self) -> int:
@@ -91,7 +90,7 @@ class Served(Protocol):
     deadline_ns: int
     """When, on the monotonic clock, `process` wants to be called even without messages."""
     notes: list[tuple[Any, ...]]
-    """What it has to say of itself since the list was last emptied; drained by whoever serves it."""
+    """Trace rows that it noted since the list was last emptied, which `serve` does."""
 
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
@@ -131,5 +130,5 @@ class Environment(Protocol):
         ...
 
     async def serve(self, server: Served) -> None:
-        """Run a server for ever."""
+        """Run a server until the actor stops."""
         ...

@@ -1,7 +1,7 @@
 """The writes of one replica's core that are not durable yet, and the fsyncs that make them so.
 
 `sync` covers what was written before it began. What is written while it runs belongs to the next one, so it makes no
-difference here whether the core goes on meanwhile (asynchronous storage) or waits.
+difference here whether the core goes on during an fsync (asynchronous storage) or waits.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def groups_on(disk: Disk) -> tuple[str, ...]:
 
 
 def read_log(disk: Disk, group: str) -> LogOnDisk:
-    """Read and judge the files of a group. Raises Corrupt for whatever no crash explains."""
+    """Read and judge the files of a group. Raises Corrupt for anything that no crash explains."""
     names = disk.names()
     numbers = [number for owner, number in filter(None, map(parse_segment_name, names)) if owner == group]
     run = _last_run(numbers)

@@ -93,7 +93,7 @@ class LogShape:
             self._terms.pop()
 
     def reset(self, index: int, term: int) -> None:
-        """The log begins anew after a snapshot that ends at `index`."""
+        """The log restarts after a snapshot that ends at `index`."""
         self._restart(index, term)
 
     def copy(self) -> LogShape:

@@ -80,7 +80,7 @@ class Server:
         return must_sync
 
     async def sync(self) -> None:
-        """Make durable what was written. Raises DiskFailed once anything went wrong with the disk, and ever after."""
+        """Make durable what was written. Raises DiskFailed from the first disk error on."""
         for member in self._all:
             if member.writer.must_sync:
                 await member.sync()
@@ -95,21 +95,21 @@ class Server:
     def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Carry out an administrator's command: campaign, transfer (target), change (vote, listen, leave), compact.
 
-        True when it was taken. Whoever calls this from outside a step then lets the server step: it may be due at once.
+        True when it was taken. A caller outside a step must then let the server step: it may be due at once.
         """
         taken = self._members[group].command(self._clock.monotonic_ns(), name, arguments)
         self._recompute_deadline()
         return taken
 
     def resign(self) -> bool:
-        """Begin to hand over every leadership held here. True while that may help: call it again until it does not."""
+        """Begin to transfer every leadership held here. Returns whether any remains: call it again until none does."""
         now = self._clock.monotonic_ns()
         begun = [member.resign(now) or member.is_leader for member in self._all]
         self._recompute_deadline()
         return any(begun)
 
     def retire(self) -> None:
-        """Answer everyone who waits with "unknown", or "refused" for reads: the last thing before the server goes."""
+        """Answer every pending request: commands with "unknown", reads with "refused". The last step before a stop."""
         for member in self._all:
             member.retire()
 
@@ -150,7 +150,7 @@ class Server:
 
     def _request(self, now: int, source: str, member: Member, request: Request) -> None:
         if request.connection != self._connection:
-            # This life did not take it. The one that it names may have taken another copy of it.
+            # This incarnation did not take it. The one that it names may have taken another copy of it.
             answer = Reply(request.id, Status.UNKNOWN, RECONNECT, self._connection)
             self._env.network.send(source, encode(member.group, answer))
             return

@@ -1,4 +1,4 @@
-"""The options of a cluster, by name: what may be set, to what, and what stands for "as before this option existed".
+"""The options of a cluster, by name: what may be set, to what, and which value means "as before this option existed".
 
 Values are what JSON holds: whole numbers, words, truth values, and decimals of at most six places. Text is taken for
 any of them, as a command line gives it. The same options go to every server and every client of a cluster.
@@ -87,7 +87,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("client_timeout_ms", 2000, 1, _HOUR_MS, "ms", "how long a client works on one operation"),
     _number("client_attempt_timeout_ms", 400, 1, _HOUR_MS, "ms", "how long it waits for one server"),
     _number("session_ttl_ms", 0, 0, 1 << 40, "ms", "log time after which an idle session expires; 0: never"),
-    _choice("storage", ("sync", "async"), "whether messages wait for an fsync under way, or are handled meanwhile"),
+    _choice("storage", ("sync", "async"), "whether messages wait for an fsync under way, or are handled during it"),
     _number("segment_bytes", 1 << 20, 256, _GIBIBYTE, "bytes", "size at which a new segment of the log begins"),
 )
 

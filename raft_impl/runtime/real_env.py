@@ -1,6 +1,6 @@
-"""The door opened on the real machine: real time, real files with real fsyncs, TCP, randomness of the operating system.
+"""The environment of a real process: real time, files with real fsyncs, TCP, randomness of the operating system.
 
-The same servers and clients as in a simulation stand behind it. This is the only module of the package, with
+It runs the same servers and clients as a simulation. This is the only module of the package, with
 `transport`, that touches time, files and sockets; nothing that a simulation loads imports it.
 """
 
@@ -179,7 +179,7 @@ class RealEnvironment:
             await self._keep_stepping(server, flusher.request)
 
     async def _keep_stepping(self, server: Served, sync: Callable[[], Awaitable[bool | None]]) -> None:
-        """Step for ever. After each step that wrote, `sync` waits for the disk, or (True) leaves that to others."""
+        """Step until cancelled. After a step that wrote, `sync` waits for the disk, or (True) leaves that to others."""
         while True:
             if not self._inbox and server.deadline_ns > time.monotonic_ns():
                 await self._wait(server.deadline_ns)

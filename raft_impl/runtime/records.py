@@ -1,4 +1,4 @@
-"""Log records: how they are framed, and how damage is told from a torn write.
+"""Log records: how they are framed, and how damage is distinguished from a torn write.
 
 A log file is a sequence of records, only ever appended to:
 
@@ -13,13 +13,13 @@ A log file is a sequence of records, only ever appended to:
 
 A bad record is **torn** if a crash explains it: it was not yet durable, and something of it is *missing*. Missing means
 that the file ends too early, or that a whole 512-byte sector reads as zeros, which is what an unwritten block of a file
-gives. Any other bad record was whole once and is **corrupt**, wherever it stands, also as the last one: a flipped bit
+gives. Any other bad record was whole once and is **corrupt**, wherever it is, even as the last one: a flipped bit
 leaves no hole. And a hole is corrupt too when a later record says that the place was durable before. Torn records are
 cut off; corrupt ones are never repaired by forgetting them, because a node may have answered for them
 (Alagappan et al., Protocol-Aware Recovery, FAST 2018).
 
-Sectors may reach the disk in any order, so whole records of the same un-synced batch may stand behind a hole; they go
-with it, since nobody was told of them.
+Sectors may reach the disk in any order, so whole records of the same un-synced batch may follow a hole; they are
+removed with it, since none of them was acknowledged.
 """
 
 from __future__ import annotations

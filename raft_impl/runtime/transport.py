@@ -4,7 +4,7 @@
 
 Every actor dials the actors whose address it knows, on its first message to them, and again after each failure with a
 growing pause. An actor without an address (a client) is answered over the connection that it dialled. What cannot be
-sent is dropped: the layers above expect datagrams, and a queue that grows without bound helps nobody. A connection
+sent is dropped: the layers above expect datagrams, and a queue that grows without bound only adds delay. A connection
 carries frames in order, but a new one may overtake an old one, so no more order than that of datagrams is promised.
 """
 

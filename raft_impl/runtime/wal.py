@@ -1,7 +1,7 @@
 """The write-ahead log of one group: hard state, entries and the snapshot, in the files that `logfiles` describes.
 
 **One fsync a batch.** `write` only collects and appends; `sync` makes all of it durable with one fsync of the segment
-(group commit). Hard state stands before the entries of its batch, so a batch that tears leaves no entry of a term that
+(group commit). Hard state precedes the entries of its batch, so a batch that tears leaves no entry of a term that
 the hard state does not know.
 
 **Truncation is a record, not a truncation of the file.** When a leader's entries replace a conflicting suffix, the old
@@ -20,7 +20,7 @@ here and at recovery: it does if it holds the snapshot's last entry (same index,
 **Recovery** reads everything, cuts a torn tail off, refuses what is corrupt (`Corrupt`), and fsyncs what it found
 before anyone relies on it: after a kill without a power loss, what was read may have come from the page cache only.
 
-The first error of any write or fsync is latched: `sync` raises `DiskFailed` then and for ever. What is durable after a
+The first error of any write or fsync is latched: `sync` raises `DiskFailed` from then on. What is durable after a
 failed fsync is unknown, and a second fsync may report success for pages that the kernel dropped (fsyncgate).
 """
 
@@ -76,7 +76,7 @@ class Wal:
         self._snapshot: SnapshotMeta | None = None
         self._snapshot_waits = False  # for its fsync and rename; the buffer waits with it
         self._is_publishing = False  # the snapshot's fsync or rename is under way
-        self._backlog: list[Persist] = []  # what came meanwhile
+        self._backlog: list[Persist] = []  # writes that came while it was
         self._directory_dirty = False
         self._failure: DiskFailed | None = None
 
@@ -103,8 +103,8 @@ class Wal:
         """Make everything written durable. Raises DiskFailed if that, or an earlier write, failed."""
         if self._failure is None:
             try:
-                # Another snapshot may have come meanwhile. Records behind it are framed but not in the file, so an
-                # fsync of the file does not cover them.
+                # Another snapshot may have come since. Records behind it are framed but not in the file, so an fsync of
+                # the file does not cover them.
                 while self._snapshot_waits:
                     await self._publish_snapshot()
                 writer, size = self._writer, self._writer.size
@@ -184,7 +184,7 @@ class Wal:
             self._buffer.clear()
 
     async def _publish_snapshot(self) -> None:
-        """Give the snapshot its name once it is durable. Writes that come meanwhile are kept back until then."""
+        """Give the snapshot its name once it is durable. Writes that come before that are kept back."""
         self._is_publishing = True
         await self._disk.fsync(self._temporary_name)
         self._disk.rename(self._temporary_name, self._snapshot_name)

@@ -3,15 +3,15 @@
     | FORMAT_VERSION 1 | kind 1 | crc 4 | msgpack of [group, message] |
 
 The CRC-32 starts from the kind and covers the rest. A frame that is damaged, of another version or of an unknown kind
-is no message: `decode` gives None and never raises, because anybody may send anything. Kinds below
+is no message: `decode` gives None and never raises, because any sender may send anything. Kinds below
 `_FIRST_DRIVER_KIND` are those of the protocol, in the fixed order of `MESSAGE_TYPES`.
 
 Clients speak over the same datagrams, which the network may lose, delay and duplicate. "Refused" must be definite
 nevertheless: a copy of a refused request that arrives later, perhaps when its receiver has become the leader, must have
-no effect. So a client first says `Hello` and gets a number that names this life of the server, each request carries it,
-and within a life a server takes the requests of a client in the order of their ids, each at most once. What names an
-earlier life is not taken, but that life may have taken a copy before it ended: its fate is unknown. That is what TCP
-would give, with the same handshake.
+no effect. So a client first says `Hello` and gets a number that names this incarnation of the server, and each
+request carries it. Within an incarnation a server takes the requests of a client in the order of their ids, each at
+most once. A request that names an earlier incarnation is not taken, but that one may have taken a copy before it
+ended: its outcome is unknown. TCP gives the same guarantee with the same handshake.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ class Status(enum.IntEnum):
     REFUSED = 1
     """This request has had no effect and will have none; `word` says why, `leader` where to go."""
     UNKNOWN = 2
-    """It was appended, and then the leader lost sight of it; or an earlier life of the server may have taken it."""
+    """It was appended and then lost from this log; or an earlier incarnation of the server may have taken it."""
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="hello"):
-    """A client (named by a random number) asks which life of the server it talks to."""
+    """A client (named by a random number) asks for the number of the server's incarnation."""
 
     client: int
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="welcome"):
-    """This one."""
+    """The answer to `Hello`."""
 
     connection: int
 
@@ -80,7 +80,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reque
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply"):
-    """The answer to the request `id`. With the word `reconnect`, `value` names the server's present life."""
+    """The answer to the request `id`. With the word `reconnect`, `value` names the server's present incarnation."""
 
     id: int
     status: int
