@@ -32,8 +32,8 @@ import trio
 
 from raft_impl import surface
 from raft_impl.machines.base import pack
-from raft_impl.runtime.real_env import RealDisk, RealEnvironment
 from raft_impl.runtime.wire import Action, Hello, Reply, Request, Status, Welcome, decode, encode
+from raft_impl.server.real_env import RealDisk, RealEnvironment
 
 NAMES = ("n1", "n2", "n3")
 OPTIONS = {"election_timeout_ms": 1000, "heartbeat_ms": 100}

@@ -81,6 +81,11 @@ def groups_on(disk: Disk) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def has_segments(disk: Disk, group: str) -> bool:
+    """Whether there is any segment of a group's log."""
+    return any(owner == group for owner, _ in filter(None, map(parse_segment_name, disk.names())))
+
+
 def read_log(disk: Disk, group: str) -> LogOnDisk:
     """Read and judge the files of a group. Raises Corrupt for anything that no crash explains."""
     names = disk.names()

@@ -42,6 +42,16 @@ from .records import RecordType, RecordWriter
 
 _TEMPORARY_SUFFIX: Final = ".tmp"
 
+_DISK_WORDS: Final = {
+    errno.EIO: "io-error",
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EROFS: "read-only",
+    errno.EACCES: "not-permitted",
+    errno.EMFILE: "too-many-open-files",
+    errno.ENFILE: "too-many-open-files",
+}
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -252,4 +262,4 @@ class Wal:
 
 def disk_word(error: OSError) -> str:
     """A word for an error of the disk, fit for a trace."""
-    return {errno.EIO: "io-error", errno.ENOSPC: "disk-full"}.get(error.errno or 0, "disk-error")
+    return _DISK_WORDS.get(error.errno or 0, "disk-error")

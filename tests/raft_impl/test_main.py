@@ -92,18 +92,22 @@ def test_nodes_serve_survive_a_kill_and_leave_in_good_order(processes: Processes
     verified = raft_impl("verify", "--data", str(processes.folder / leaving))
     assert (verified.returncode, verified.stdout) == (0, "sound\n")
     in_use = raft_impl("verify", "--data", str(processes.folder / killed))
-    assert (in_use.returncode, in_use.stderr) == (1, "raft_impl: open: in-use\n")
+    assert (in_use.returncode, in_use.stderr) == (
+        1,
+        "raft_impl: in-use: open: another process uses this data directory\n",
+    )
 
 
 @pytest.mark.slow
 def test_a_node_refuses_a_corrupt_directory_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "g0-00000001.wal").write_bytes(b"this is no log, and no crash explains it" * 3)
 
-    served = raft_impl("serve", "--name", "n1", "--node", "n1=127.0.0.1:0", "--data", str(tmp_path))
+    flags = ("--name", "n1", "--node", "n1=127.0.0.1:0", "--data", str(tmp_path), "--adopt")
+    served = raft_impl("serve", *flags)
     verified = raft_impl("verify", "--data", str(tmp_path))
 
     assert served.returncode == 1
-    assert served.stderr.splitlines()[-1] == "raft_impl: g0-00000001.wal at 0: log-corrupt"
+    assert served.stderr.splitlines()[-1] == "raft_impl: log-corrupt: g0-00000001.wal at 0"
     assert (verified.returncode, verified.stdout) == (1, "g0: log-corrupt: g0-00000001.wal at 0 (fatal)\n")
 
 

@@ -13,8 +13,8 @@ from harness.sim.disk import SimDisk
 from harness.sim.kernel.draws import Counter
 from raft_impl.errors import DiskFailed
 from raft_impl.protocol.state import HardState, NodeId, Term
-from raft_impl.runtime.real_env import RealDisk
 from raft_impl.runtime.wal import Wal
+from raft_impl.server.real_env import RealDisk
 from tests.raft_impl.runtime.fakes import FakeDisk, PowerLoss, run
 from tests.raft_impl.runtime.test_wal import entries, hard, live, open_wal, persist, snapshot, state_of, steps
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 import trio
 
 from raft_impl import surface
-from raft_impl.runtime.real_env import INBOX_BYTES_MAX, RealDisk, RealEnvironment
-from raft_impl.runtime.transport import Address, Transport
+from raft_impl.server.real_env import INBOX_BYTES_MAX, RealDisk, RealEnvironment
+from raft_impl.server.transport import Address, Transport
 
 OPTIONS = {
     "election_timeout_ms": 300,
@@ -217,3 +218,25 @@ def test_a_peer_that_sends_garbage_is_hung_up_on() -> None:
         assert received == []
 
     run(body)
+
+
+def test_files_that_were_finished_do_not_stay_open(tmp_path: Path) -> None:
+    """A log of 1,000 segments holds no more descriptors than one of ten."""
+
+    async def body() -> None:
+        disk = RealDisk(tmp_path)
+        for number in range(100):
+            disk.append(f"segment-{number}", b"x")
+            await disk.fsync(f"segment-{number}")
+        disk.append("segment-0", b"y")
+        await disk.fsync("segment-0")
+        opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)]
+        assert disk.read("segment-0") == b"xy"
+        assert len([path for path in opened if path.startswith(str(tmp_path / "segment"))]) <= 8
+        disk.close()
+
+    run(body)
+
+
+def _is_open(descriptor: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{descriptor}")

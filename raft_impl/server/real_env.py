@@ -18,7 +18,7 @@ from typing import Any, Final
 import trio
 
 from ..errors import DiskFailed
-from .env import Served
+from ..runtime.env import Served
 from .transport import Address, Transport
 
 _LOCK_NAME: Final = ".lock"
@@ -26,6 +26,9 @@ _NANOSECONDS: Final = 1_000_000_000
 _FAR_NS: Final = 1 << 62
 INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for one actor, while its disk is slow, say, before frames to it are dropped."""
+
+_OPEN_FILES_MAX: Final = 8
+"""Files that stay open for appending; a group appends to one at a time."""
 
 Notes = list[tuple[Any, ...]]
 
@@ -57,7 +60,8 @@ class RealDisk:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        self._appending: dict[str, int] = {}  # open descriptors of files that were appended to
+        self._appending: dict[str, int] = {}  # open descriptors of files that were appended to, latest last
+        self._syncing: dict[str, int] = {}  # how many fsyncs of a file are under way
         self._lock_fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,6 +87,7 @@ class RealDisk:
         """Add at the end."""
         descriptor = self._appending.get(name)
         if descriptor is None:
+            self._close_oldest()
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             descriptor = self._appending[name] = os.open(self._directory / name, flags, 0o644)
         _write_all(descriptor, data)
@@ -114,14 +119,31 @@ class RealDisk:
     async def fsync(self, name: str) -> None:
         """Return when the content, and the size that it implies, is durable."""
         descriptor = self._appending.get(name)
-        if descriptor is not None:
-            await trio.to_thread.run_sync(os.fdatasync, descriptor)
-        else:
+        if descriptor is None:
             await trio.to_thread.run_sync(_fsync_path, self._directory / name)
+            return
+        self._syncing[name] = self._syncing.get(name, 0) + 1
+        try:
+            await trio.to_thread.run_sync(os.fdatasync, descriptor)
+        finally:
+            self._syncing[name] -= 1
+            if not self._syncing[name]:
+                del self._syncing[name]
 
     async def fsync_directory(self) -> None:
         """Return when names are durable."""
         await trio.to_thread.run_sync(os.fsync, self._directory_fd)
+
+    def _close_oldest(self) -> None:
+        """Segments are appended to one after the other, each for ever behind the next: keep few of them open.
+
+        A file that comes to be appended to again is opened again. One whose fsync is under way stays open.
+        """
+        if len(self._appending) >= _OPEN_FILES_MAX:
+            for name in list(self._appending):
+                if name not in self._syncing:
+                    self._forget(name)
+                    return
 
     def _forget(self, name: str) -> None:
         descriptor = self._appending.pop(name, None)

@@ -1,0 +1,187 @@
+"""One node as an OS process: what it must know before it starts, how it runs, and how it leaves.
+
+The order at a start is what keeps a mistake from doing harm: arguments are checked before anything is touched, the
+directory says whose it is before the log is read, and the log is read before any peer is heard.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+import trio
+
+from ..errors import DiskFailed
+from ..runtime.wal import disk_word
+from ..surface import GroupSpec, Server, make_server
+from .arguments import BadArguments, check_members
+from .endings import CannotStart, ending_of
+from .identity import Identity, Wanted, adopt, begin_log, first_identity, take_up, write
+from .real_env import Notes, RealDisk, RealEnvironment
+from .transport import Address
+
+_LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "mark"})
+"""Kinds of notes that are worth a line in the log of a live node."""
+_OPEN_FILES_WANTED: Final = 4096
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was typed about one node."""
+
+    wanted: Wanted
+    nodes: Mapping[str, Address]
+    """The address book: this node, and whom it may have to reach."""
+    data: Path
+    options: Mapping[str, Any]
+    joins: bool = False
+    """A cluster that runs already is to take this node in."""
+    adopts: bool = False
+    """The directory is of a release that knew no identities."""
+
+
+def run(settings: Settings) -> None:
+    """Run one node until it is told to stop. Whatever ends it otherwise is raised, after a line in its log."""
+    structlog.configure(
+        processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    logger = structlog.get_logger(node=settings.wanted.node)
+    try:
+        trio.run(_run, settings, logger)
+    except BaseException as error:
+        ending = ending_of(error)
+        logger.error("died", word=ending.word, why=ending.sentence, traceback=ending.traceback)  # noqa: TRY400
+        raise
+
+
+async def _run(settings: Settings, logger: Any) -> None:
+    _raise_file_limit()
+    nodes = dict(settings.nodes)
+    name = settings.wanted.node
+    disk = _open_disk(settings.data)
+    try:
+        identity = await _identity(settings, disk)
+        listener = await _listen(nodes[name])
+        nodes[name] = listener.socket.getsockname()[:2]
+        identity = await begin_log(disk, identity)
+        await _serve(settings, identity, nodes, disk, listener, logger)
+    finally:
+        disk.close()
+
+
+async def _identity(settings: Settings, disk: RealDisk) -> Identity:
+    """Who this node is: as it was, or, in an empty directory, as it was typed."""
+    wanted, nodes = settings.wanted, settings.nodes
+    learners = wanted.learners or ()
+    if settings.joins:
+        first = msgspec.structs.replace(wanted, voters=(), learners=())
+    else:
+        voters = wanted.voters or tuple(node for node in nodes if node not in learners)
+        first = msgspec.structs.replace(wanted, voters=voters, learners=learners)
+    if settings.adopts:
+        return await adopt(disk, first_identity(first, nodes))
+    identity = await take_up(disk, first if settings.joins else wanted)
+    if identity is None:
+        if not settings.joins:
+            _check_beginning(first, nodes)
+        identity = await write(disk, first_identity(first, nodes))
+    return identity
+
+
+def _check_beginning(first: Wanted, nodes: Mapping[str, Address]) -> None:
+    voters, learners = first.voters or (), first.learners or ()
+    check_members(first.node, voters, learners, nodes)
+    if first.node not in voters and first.node not in learners:
+        raise BadArguments(
+            f"--name is {first.node}, which is neither voter nor learner; expected one of them, or --join"
+        )
+
+
+async def _serve(
+    settings: Settings,
+    identity: Identity,
+    nodes: Mapping[str, Address],
+    disk: RealDisk,
+    listener: trio.SocketListener,
+    logger: Any,
+) -> None:
+    def log_notes(notes: Notes) -> None:
+        for kind, *fields in notes:
+            if kind in _LOGGED:
+                logger.info(kind, fields=[_plain(field) for field in fields])
+
+    group = identity.group
+    spec = GroupSpec(machine=identity.machine, voters=identity.voters, learners=identity.learners)
+    env = RealEnvironment(identity.node, nodes, disk, log_notes)
+    server = make_server(env, groups={group: spec}, options=settings.options)
+    await server.start()
+    _check_reachable(server, identity, nodes)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(env.network.run, listener)
+        logger.info("started", address=list(nodes[identity.node]), cluster=identity.cluster, groups=[group])
+        nursery.start_soon(_stop_on_signal, server, settings.options, logger, nursery.cancel_scope)
+        await env.serve(server)
+    logger.info("stopped", **server.inspect())
+
+
+def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Address]) -> None:
+    """A node that cannot reach the members of its group has been started with too few addresses."""
+    membership = server.inspect()[identity.group]["membership"]
+    lost = sorted({member for part in membership for member in part} - nodes.keys())
+    if lost:
+        raise BadArguments(
+            f"{', '.join(lost)}: member of {identity.group} without an address; expected --node {lost[0]}=HOST:PORT"
+        )
+
+
+async def _listen(address: Address) -> trio.SocketListener:
+    host, port = address
+    try:
+        return (await trio.open_tcp_listeners(port, host=host))[0]
+    except socket.gaierror as error:
+        raise BadArguments(f"{host}: {error.strerror}; expected a host name that this machine can resolve") from None
+    except (OSError, BaseExceptionGroup) as error:
+        reason = ending_of(error).sentence
+        raise CannotStart("cannot-listen", f"{host}:{port}: {reason}") from None
+
+
+def _open_disk(directory: Path) -> RealDisk:
+    try:
+        return RealDisk(directory)
+    except OSError as error:
+        raise DiskFailed(f"open {directory}", disk_word(error)) from error
+
+
+def _raise_file_limit() -> None:
+    """Take what this process may have: connections and files come out of one limit, low by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _stop_on_signal(server: Server, options: Mapping[str, Any], logger: Any, scope: trio.CancelScope) -> None:
+    """Leave in good order: hand over leaderships (as long as two election timeouts), answer who waits, go."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            logger.info("stopping", signal=signal.Signals(number).name)
+            break
+        patience_s = 2 * options["election_timeout_ms"] / 1000
+        for _ in range(20):
+            if not server.resign():
+                break
+            await trio.sleep(patience_s / 20)
+        server.retire()
+        await trio.sleep(0.05)  # what was just queued may leave
+        scope.cancel()
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
