@@ -3,7 +3,8 @@
 * Objects go to linearizability, which chooses among its engines.
 * Transactions over lists and registers go to the dependency graph, which takes a hundred thousand of them where a
   search ends with dozens. For lists the graph is exact. For registers it accuses nothing falsely but may overlook an
-  anomaly, so what it finds nothing wrong with is put to the search, which may say `unknown`.
+  anomaly, so what it finds nothing wrong with is put to the search, which may say `unknown`; so are lists to which an
+  element was appended twice, of which there is no graph.
 * Another condition than linearizability goes to its own checker (`consistency.CONDITIONS`).
 
 Whoever judges, the same operations are admitted (`checkers.admission`), and what a reader of the history passed over is
@@ -14,7 +15,7 @@ Naming an algorithm, or asking for a cross-check or a witness order, means a sea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from .history import History, MalformedHistory, Op
 from .linearizability.front.checker import CHECKER, check_linearizable, chosen_conventions
 from .models import MODELS, Model, named
 from .models.choice import choose
+from .transactions import CONSISTENCY_MODELS
 from .transactions import check as check_transactions
 from .verdict import Verdict
 
@@ -32,6 +34,9 @@ LINEARIZABLE: Final = "linearizable"
 
 AUTO: Final = "auto"
 """Stands for the model that `choose` finds."""
+
+STRICT: Final = "strict-serializable"
+"""What is asked of transactions unless something else is: linearizability, of whole transactions."""
 
 TRANSACTIONS: Final = ("list-append", "rw-register")
 """Models whose histories the dependency graph judges by default."""
@@ -44,6 +49,7 @@ def check(
     consistency: str = LINEARIZABLE,
     initial: Any = None,
     mismatched: Mismatched = "refuse",
+    expect: Sequence[str] = (),
     **options: Any,
 ) -> Verdict:
     """Decide whether a history could have come from a correct system.
@@ -51,14 +57,17 @@ def check(
     `model` says what the objects are; "auto" takes the model that fits what the history contains, and says so in
     `notes`. `consistency` is "linearizable" or one of `CONDITIONS`. `initial` is the state at the start where it is
     not the model's own. `mismatched` says what becomes of completions that do not answer their invoke: "refuse", or
-    "anomaly". Further `options` are those of `check_linearizable`; of them, other conditions know `failed_cas` and
-    `nil_read`.
+    "anomaly". `expect` names what a store of transactions promises (`transactions.CONSISTENCY_MODELS`); without it,
+    strict serializability is asked for, which is linearizability of transactions. Further `options` are those of
+    `check_linearizable`; of them, other conditions know `failed_cas` and `nil_read`.
 
     Raises `MalformedHistory` for operations that are none of the model's, and `EnginesDisagree` under `cross_check`.
     """
     if not isinstance(history, History):
         history = History(history)
     notes = history.notes
+    if expect:
+        _require_models(expect, consistency)
     if consistency != LINEARIZABLE:
         verdict = _check_condition(history, model, consistency, initial, mismatched, options)
     else:
@@ -68,7 +77,7 @@ def check(
                 return _nothing_judged(history, notes)
             model, notes = choice.model, (choice.note, *notes)
         named_model = named(model) if isinstance(model, str) else model
-        verdict = _check_order(history, named_model, initial, mismatched, options)
+        verdict = _check_order(history, named_model, initial, mismatched, expect, options)
     verdict = msgspec.structs.replace(verdict, notes=(*notes, *verdict.notes))
     if history.gaps and verdict.validity == "valid":
         return msgspec.structs.replace(verdict, validity="unknown", reason="; ".join(history.gaps))
@@ -80,25 +89,55 @@ def _nothing_judged(history: History, notes: tuple[str, ...]) -> Verdict:
     return Verdict(validity="unknown", checker=CHECKER, ops=ops, reason=NOTHING_JUDGED, notes=notes)
 
 
+def _require_models(expect: Sequence[str], consistency: str) -> None:
+    if consistency != LINEARIZABLE:
+        raise MalformedHistory("an expected model", f"none beside consistency {consistency}", "--expect")
+    if strangers := [name for name in expect if name not in CONSISTENCY_MODELS]:
+        raise MalformedHistory(f"model {strangers[0]!r}", f"one of {', '.join(CONSISTENCY_MODELS)}", "--expect")
+
+
 def _check_order(
-    history: History, model: Model, initial: Any, mismatched: Mismatched, options: dict[str, Any]
+    history: History,
+    model: Model,
+    initial: Any,
+    mismatched: Mismatched,
+    expect: Sequence[str],
+    options: dict[str, Any],
 ) -> Verdict:
     asks_for_order = options.get("algorithm", "auto") != "auto" or options.get("cross_check") or options.get("witness")
     is_ours = model.name in TRANSACTIONS and model is MODELS[model.name]
     if is_ours and not asks_for_order and initial is None:
-        verdict = _check_transactions(history, model, mismatched)
-        if model.name == "list-append" or verdict.validity == "invalid":
-            return verdict
+        return _check_transactions(history, model, mismatched, expect or (STRICT,), options)
+    if any(name != STRICT for name in expect):
+        found = "an order that is asked for" if is_ours else f"model {model.name!r}"
+        raise MalformedHistory(found, f"histories of {' or '.join(TRANSACTIONS)} judged by their graph", "--expect")
     return check_linearizable(history, model, initial=initial, mismatched=mismatched, **options)
 
 
-def _check_transactions(history: History, model: Model, mismatched: Mismatched) -> Verdict:
-    """Ask the dependency graph; it refuses mismatched completions, so others are taken out before."""
+def _check_transactions(
+    history: History, model: Model, mismatched: Mismatched, expect: Sequence[str], options: dict[str, Any]
+) -> Verdict:
+    """Ask the dependency graph, and where it cannot tell, the search for an order."""
+    verdict = _ask_graph(history, model, mismatched, expect)
+    is_exact = model.name == "list-append" and not verdict.details.get("not-unique")
+    if verdict.validity == "invalid" or is_exact:
+        return verdict
+    searched = check_linearizable(history, model, mismatched=mismatched, **options)
+    notes = (*verdict.notes, *((f"decided by a search for an order: {verdict.reason}",) if verdict.reason else ()))
+    searched = msgspec.structs.replace(searched, notes=(*notes, *searched.notes))
+    if STRICT in expect or searched.validity == "valid":  # every other model is weaker
+        return searched
+    why = searched.reason or f"the search found no order for {STRICT}, and it knows no weaker model"
+    return msgspec.structs.replace(searched, validity="unknown", anomalies=(), reason=why)
+
+
+def _ask_graph(history: History, model: Model, mismatched: Mismatched, expect: Sequence[str]) -> Verdict:
+    """The graph refuses mismatched completions, so others are taken out before."""
     if mismatched == "refuse":
-        return check_transactions(history, model.name)
+        return check_transactions(history, model.name, expect=expect)
     operations = history.operations(with_void=True)
     admission = admit(operations, model, history.conventions, history.where_index, mismatched=mismatched)
-    verdict = check_transactions(history.admitted(admission.operations), model.name)
+    verdict = check_transactions(history.admitted(admission.operations), model.name, expect=expect)
     return _with(admission, verdict, model)
 
 

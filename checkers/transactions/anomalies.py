@@ -16,6 +16,7 @@ Others
     G1a                  read what an aborted transaction wrote
     G1b                  read what a transaction wrote and then wrote over
     internal             a transaction contradicts its own reads and writes
+    future-read          read what the transaction itself wrote only later
     duplicate-elements   a list holds an element twice that was appended once
     incompatible-order   two reads of one list, neither a prefix of the other
     cyclic-versions      what is known of the versions of an object has no order (also -process, -realtime)
@@ -47,6 +48,7 @@ OTHERS: Final = (
     "G1a",
     "G1b",
     "internal",
+    "future-read",
     "duplicate-elements",
     "incompatible-order",
     "cyclic-versions",
@@ -74,6 +76,8 @@ IMPLIES: Final[Mapping[str, tuple[str, ...]]] = {
     "G2-item-process": ("G2-item-realtime",),
     "cyclic-versions": ("cyclic-versions-process",),
     "cyclic-versions-process": ("cyclic-versions-realtime",),
+    # It depends on itself: a circle of information of one transaction.
+    "future-read": ("G1c", "internal"),
     # Committed states of one list are prefixes of each other, so one of the two reads saw what did not commit.
     "incompatible-order": ("G1a",),
     # Both read version v; the one whose write came second has an rw edge to the first, and a ww edge from it.
@@ -113,9 +117,10 @@ FORBIDS: Final[Mapping[str, tuple[str, ...]]] = {
         "cyclic-versions-process",
     ),
     "snapshot-isolation": ("G-nonadjacent",),
-    "repeatable-read": ("G2-item",),
-    "consistent-view": ("G-single",),
-    # Adya's histories agree with themselves by definition; to Cerone et al. it is the axiom INT of read atomic.
+    # Adya's histories agree with themselves by definition; to Cerone et al. it is the axiom INT of read atomic. Below
+    # these, two reads of one key may see two committed versions, and the store need not show a transaction its own.
+    "repeatable-read": ("G2-item", "internal"),
+    "consistent-view": ("G-single", "internal"),
     "read-atomic": ("internal",),
     # An update on top of an aborted one is no read, but what it installs contains an aborted write.
     # Where versions go in a circle because transactions wrote what follows from what they read, G1c is certain.

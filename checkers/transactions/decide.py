@@ -38,7 +38,14 @@ def decide(
         verdict = _decide(checker, transactions, infer(transactions), expect, process, realtime, budget)
     except NotUnique as error:
         model = "+".join(expect)
-        verdict = Verdict(validity="unknown", checker=checker, model=model, ops=len(transactions), reason=str(error))
+        verdict = Verdict(
+            validity="unknown",
+            checker=checker,
+            model=model,
+            ops=len(transactions),
+            reason=str(error),
+            details={"not-unique": True},
+        )
     return msgspec.structs.replace(verdict, seconds=time.perf_counter() - begin)
 
 

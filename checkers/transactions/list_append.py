@@ -27,10 +27,11 @@ reveal the order.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any, Final
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
-from checkers.history import History, show
+from checkers.history import History, Operation, show
 from checkers.verdict import Verdict
 
 from .analysis import Analysis, Key
@@ -63,21 +64,32 @@ def check(
     )
 
 
+class _Contested(NamedTuple):
+    """A read that contradicts its own transaction, which had appended `own_count` elements there before."""
+
+    name: Hashable
+    value: tuple[Any, ...]
+    own_count: int
+    what: str
+    evidence: dict[str, Any]
+
+
 class _List(Key):
     """All that happened to one list; its values are elements."""
 
-    __slots__ = ("_read", "order", "position", "reads")
+    __slots__ = ("_read", "contested", "order", "position", "reads")
 
     def __init__(self, name: Hashable) -> None:
         super().__init__(name)
         self.reads: list[tuple[int, tuple[Any, ...]]] = []  # (transaction, what it read before its own appends)
+        self.contested: list[tuple[int, tuple[Any, ...]]] = []  # the same, of transactions that contradict themselves
         self.order: tuple[Any, ...] = ()
         self.position: dict[Hashable, int] = {}
         self._read: dict[int, tuple[Any, ...]] = {}
 
     @property
-    def shown(self) -> tuple[Any, ...]:
-        return self.order
+    def shown(self) -> Iterable[Hashable]:
+        return chain(self.order, *(read for _, read in self.contested))
 
     def place(self, element: Hashable) -> int:
         """Return where an element stands; what no read shows comes after everything else."""
@@ -86,7 +98,7 @@ class _List(Key):
     def read_of(self, transaction: int) -> tuple[Any, ...] | None:
         """Return what a transaction read here."""
         if not self._read:
-            self._read = dict(self.reads)
+            self._read = dict([*self.contested, *self.reads])
         return self._read.get(transaction)
 
 
@@ -112,6 +124,7 @@ class ListAppend(Analysis[_List]):
     def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
         own: dict[Hashable, list[Any]] = {}
         seen: dict[Hashable, tuple[Any, ...]] = {}
+        contested: list[_Contested] = []
         for f, name, value in done:
             if f == "append":
                 appended = own.setdefault(name, [])
@@ -121,9 +134,13 @@ class ListAppend(Analysis[_List]):
                 key.writers[value] = 2 * transaction
                 appended.append(value)
             elif committed:
-                self._take_read(transaction, name, value or (), own.get(name), seen)
+                found = self._take_read(transaction, name, value or (), own.get(name), seen)
+                if found is not None:
+                    contested.append(found)
         for name, appended in own.items():
             self.keys[name].writers[appended[-1]] |= 1
+        for one in contested:
+            self._take_contested(transaction, one, own.get(one.name, []), seen)
 
     def _take_read(
         self,
@@ -132,12 +149,12 @@ class ListAppend(Analysis[_List]):
         value: tuple[Any, ...],
         own: list[Any] | None,
         seen: dict[Hashable, tuple[Any, ...]],
-    ) -> None:
+    ) -> _Contested | None:
+        """Note a read; return it instead if it contradicts what the transaction read or appended before."""
         if own:
             if value[-len(own) :] != tuple(own):
                 what = f"read {show(name)} = {brief(value)} after it had appended {show(own)}"
-                self.found("internal", what, [transaction], key=name, read=value, expected_end=own)
-                return
+                return _Contested(name, value, len(own), what, {"expected_end": list(own)})
             value = value[: -len(own)]
         known = seen.get(name)
         if known is None:
@@ -145,11 +162,33 @@ class ListAppend(Analysis[_List]):
             self.key(name).reads.append((transaction, value))
         elif known != value:
             what = f"read {show(name)} = {brief(known)} and then, without its own appends, {brief(value)}"
-            self.found("internal", what, [transaction], key=name, read=value, expected=known)
+            return _Contested(name, value, len(own or ()), what, {"expected": known})
+        return None
+
+    def _take_contested(
+        self, transaction: int, read: _Contested, own: list[Any], seen: dict[Hashable, tuple[Any, ...]]
+    ) -> None:
+        """Keep a read that contradicts its own transaction: it saw something, and orders nothing."""
+        key = self.key(read.name)
+        if read.name in seen:  # which of its reads is the wrong one cannot be said
+            del seen[read.name]
+            key.contested.append(key.reads.pop())
+        key.contested.append((transaction, read.value))
+        later = next((element for element in own[read.own_count :] if element in read.value), None)
+        if later is None:
+            self.found("internal", read.what, [transaction], key=read.name, read=read.value, **read.evidence)
+        else:
+            self._found_future(key, transaction, read.value, later)
+
+    def _found_future(self, key: _List, reader: int, read: tuple[Any, ...], element: Any) -> None:
+        what = f"read {show(key.name)} = {brief(read)} before it appended {show(element)}"
+        self.found("future-read", what, [reader], key=key.name, read=read, element=element)
 
     # -- the order of each list -----------------------------------------------------------------------------------
 
     def _order(self, key: _List) -> None:
+        self._judge_contested(key)
+        self._drop_future_reads(key)
         longest_reader, longest = max(key.reads, key=lambda read: len(read[1]), default=(-1, ()))
         key.order = longest
         key.position = {element: position for position, element in enumerate(longest)}
@@ -166,6 +205,30 @@ class ListAppend(Analysis[_List]):
             self._find_scrambled(key)
             self._find_intermediate(key)
             self._find_lost_updates(key)
+
+    def _judge_contested(self, key: _List) -> None:
+        for reader, read in key.contested:
+            said = f"read {show(key.name)} = {brief(read)}"
+            for element in read:
+                if element in key.aborted:
+                    self._found_aborted(key, reader, read, element)
+                elif element not in key.writers:
+                    what = f"{said}; nobody appended {show(element)}"
+                    self.found("garbage-read", what, [reader], key=key.name, read=read, element=element)
+            self._judge_last(key, reader, read)
+
+    def _drop_future_reads(self, key: _List) -> None:
+        """Take out reads that show what their own transaction appended only afterwards: they order nothing."""
+        wrote = key.writing
+        future = [
+            (reader, read, element)
+            for reader, read in key.reads
+            if read and reader in wrote and (element := next((e for e in wrote[reader] if e in read), None)) is not None
+        ]
+        for reader, read, element in future:
+            self._found_future(key, reader, read, element)
+            key.reads.remove((reader, read))
+            key.contested.append((reader, read))
 
     def _found_duplicate(self, key: _List, reader: int, read: tuple[Any, ...]) -> None:
         key.usable = False
@@ -194,11 +257,8 @@ class ListAppend(Analysis[_List]):
             return
         first = shown[0]
         element = key.order[first]
-        writer = self.transactions.aborted[key.aborted[element]]
         reader, read = min((r for r in key.reads if len(r[1]) > first), key=lambda r: r[0])
-        what = f"read {show(key.name)} = {brief(read)}; {show(element)} was appended by T{writer.call}, which aborted"
-        extra = {"key": key.name, "read": read, "element": element, "writer": describe(writer)}
-        self.found("G1a", what, [reader], **extra)
+        writer, extra = self._found_aborted(key, reader, read, element)
         for after in key.order[first + 1 :]:
             entry = key.writers.get(after)
             if entry is not None and self.transactions.committed[entry >> 1]:
@@ -206,6 +266,15 @@ class ListAppend(Analysis[_List]):
                 what = f"appended {show(after)} to {show(key.name)} on top of {under}"
                 self.found("dirty-update", what, [entry >> 1], **extra)
                 return
+
+    def _found_aborted(
+        self, key: _List, reader: int, read: tuple[Any, ...], element: Any
+    ) -> tuple[Operation, dict[str, Any]]:
+        writer = self.transactions.aborted[key.aborted[element]]
+        what = f"read {show(key.name)} = {brief(read)}; {show(element)} was appended by T{writer.call}, which aborted"
+        extra = {"key": key.name, "read": read, "element": element, "writer": describe(writer)}
+        self.found("G1a", what, [reader], **extra)
+        return writer, extra
 
     def _find_scrambled(self, key: _List) -> None:
         """What one transaction appended stands in the order in which it appended it, and none of it is left out."""
@@ -225,26 +294,22 @@ class ListAppend(Analysis[_List]):
 
     def _find_intermediate(self, key: _List) -> None:
         for reader, read in key.reads:
-            if read:
-                entry = key.writers.get(read[-1], 1)
-                if not entry & 1 and entry >> 1 != reader:
-                    writer = self.transactions.name(entry >> 1)
-                    what = f"read {show(key.name)} = {brief(read)}; {writer} appended {show(read[-1])} and then more"
-                    self.found("G1b", what, [reader, entry >> 1], key=key.name, read=read, element=read[-1])
-                    return
+            self._judge_last(key, reader, read)
+
+    def _judge_last(self, key: _List, reader: int, read: tuple[Any, ...]) -> None:
+        entry = key.writers.get(read[-1], 1) if read else 1
+        if not entry & 1 and entry >> 1 != reader:
+            writer = self.transactions.name(entry >> 1)
+            what = f"read {show(key.name)} = {brief(read)}; {writer} appended {show(read[-1])} and then more"
+            self.found("G1b", what, [reader, entry >> 1], key=key.name, read=read, element=read[-1])
 
     def _find_lost_updates(self, key: _List) -> None:
-        """Committed transactions that read one version and appended to it; and reads of what was appended later."""
-        wrote: dict[int, Any] = {}
-        for element, entry in key.writers.items():
-            wrote.setdefault(entry >> 1, element)
+        """Committed transactions that read one version and appended to it."""
+        wrote = key.writing
         at_version: dict[int, int] = {}
         for reader, read in key.reads:
             if reader not in wrote:
                 continue
-            if key.position.get(wrote[reader], len(read)) < len(read):
-                what = f"read {show(key.name)} = {brief(read)} before it appended {show(wrote[reader])}"
-                self.found("internal", what, [reader], key=key.name, read=read, element=wrote[reader])
             rival = at_version.setdefault(len(read), reader)
             if rival != reader:
                 so_did = f"and so did {self.transactions.name(rival)}"
@@ -259,7 +324,8 @@ class ListAppend(Analysis[_List]):
             if key.usable:
                 self._add_key(graph, key)
             else:
-                self._add_reads_from(graph, key)
+                self._add_reads_from(graph, key, key.reads)
+            self._add_reads_from(graph, key, key.contested)
 
     def _add_key(self, graph: Graph, key: _List) -> None:
         order, writers, add = key.order, key.writers, graph.add
@@ -302,9 +368,9 @@ class ListAppend(Analysis[_List]):
             for writer in unread:
                 graph.add(reader, writer, RW)
 
-    def _add_reads_from(self, graph: Graph, key: _List) -> None:
+    def _add_reads_from(self, graph: Graph, key: _List, reads: list[tuple[int, tuple[Any, ...]]]) -> None:
         """Where the order of a list is in doubt, what was read still came from a writer."""
-        for reader, read in key.reads:
+        for reader, read in reads:
             if read and (entry := key.writers.get(read[-1])) is not None:
                 graph.add(entry >> 1, reader, WR)
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from heapq import heappop, heappush
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Final
 
 import msgspec
@@ -100,17 +100,18 @@ def check(
 class _Register(Key):
     """All that happened to one register."""
 
-    __slots__ = ("later", "reads", "touched")
+    __slots__ = ("contested", "later", "reads", "touched")
 
     def __init__(self, name: Hashable) -> None:
         super().__init__(name)
         self.reads: dict[Hashable, list[int]] = {}  # value -> who read it before writing here
+        self.contested: dict[Hashable, list[int]] = {}  # value -> who read it, and contradicts itself
         self.touched: list[tuple[int, Any, Any]] = []  # (transaction, first version met, last version met)
         self.later: dict[Hashable, dict[Hashable, Reason]] = {}  # value -> values that replaced it -> why
 
     @property
     def shown(self) -> Iterable[Hashable]:
-        return self.reads
+        return [*self.reads, *self.contested]
 
     def infer(self, before: Hashable, after: Hashable, reason: Reason) -> None:
         """Say that one version precedes another."""
@@ -147,24 +148,49 @@ class RwRegister(Analysis[_Register]):
 
     def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
         met: dict[Hashable, list[Any]] = {}  # versions that the transaction met, in order
-        wrote: dict[Hashable, Any] = {}
+        wrote: dict[Hashable, list[Any]] = {}
+        external: dict[Hashable, Any] = {}  # what it read before it wrote there
+        contested: dict[Hashable, list[Any]] = {}  # reads that contradict its own
+        will_write = [(name, value) for f, name, value in done if f == "w"]
         for f, name, value in done:
             versions = met.get(name)
             if f == "w":
                 self._take_write(transaction, name, value)
                 met.setdefault(name, []).append(value)
-                wrote[name] = value
+                wrote.setdefault(name, []).append(value)
             elif not committed:
                 continue
+            elif will_write and (name, value) in will_write and value not in wrote.get(name, ()):
+                what = f"read {show(name)} = {show(value)} before it wrote it"
+                self.found("future-read", what, [transaction], key=name, read=value)
             elif versions is None:
                 met[name] = [value]
-                self.key(name).reads.setdefault(value, []).append(transaction)
+                external[name] = value
             elif versions[-1] != value:
                 what = f"read {show(name)} = {show(value)} after it had read or written {show(versions[-1])}"
                 self.found("internal", what, [transaction], key=name, read=value, expected=versions[-1])
-        for name, value in wrote.items():
-            self.keys[name].writers[value] |= 1
+                contested.setdefault(name, []).append(value)
+        for name, values in wrote.items():
+            self.keys[name].writers[values[-1]] |= 1
+        for name, value in external.items():
+            if name in contested:
+                contested[name].append(value)
+            else:
+                self.key(name).reads.setdefault(value, []).append(transaction)
+        for name, values in contested.items():
+            self._take_contested(transaction, name, values, wrote.get(name))
         for name, versions in met.items():
+            self._take_versions(transaction, name, wrote.get(name, []) if name in contested else versions)
+
+    def _take_contested(self, transaction: int, name: Hashable, values: list[Any], wrote: list[Any] | None) -> None:
+        """Keep reads that contradict each other or the transaction's writes: they saw something, and order nothing."""
+        key = self.key(name)
+        for value in dict.fromkeys(values):
+            if wrote is None or value not in wrote:
+                key.contested.setdefault(value, []).append(transaction)
+
+    def _take_versions(self, transaction: int, name: Hashable, versions: list[Any]) -> None:
+        if versions:
             key = self.key(name)
             key.touched.append((transaction, versions[0], versions[-1]))
             for before, after in pairwise(versions):
@@ -182,6 +208,8 @@ class RwRegister(Analysis[_Register]):
     # -- anomalies that are no cycles -----------------------------------------------------------------------------
 
     def _judge_reads(self, key: _Register) -> None:
+        for value, readers in key.contested.items():
+            self._judge_read(key, value, readers)
         for value, readers in key.reads.items():
             self._judge_read(key, value, readers)
             wrote = [reader for reader in readers if reader in key.writing]
@@ -206,12 +234,9 @@ class RwRegister(Analysis[_Register]):
             self.found("G1a", what, readers[:1], key=key.name, read=value, writer=describe(writer))
             self._judge_update(key, value, readers, f"T{writer.call}")
             return
-        others = [reader for reader in readers if reader != entry >> 1]
-        if len(others) < len(readers):
-            self.found("internal", f"{said} before it wrote it", [entry >> 1], key=key.name, read=value)
-        if not entry & 1 and others:
+        if not entry & 1:
             what = f"{said}; {self.transactions.name(entry >> 1)} wrote that and then wrote over it"
-            self.found("G1b", what, [others[0], entry >> 1], key=key.name, read=value)
+            self.found("G1b", what, [readers[0], entry >> 1], key=key.name, read=value)
 
     def _judge_update(self, key: _Register, value: Any, readers: list[int], writer: str) -> None:
         for reader in readers:
@@ -283,7 +308,7 @@ class RwRegister(Analysis[_Register]):
     def add_edges(self, graph: Graph) -> None:
         """Add what was read (wr), and what is inferred of versions (ww, rw)."""
         for key in self.keys.values():
-            for value, readers in key.reads.items():
+            for value, readers in chain(key.reads.items(), key.contested.items()):
                 entry = key.writers.get(value)
                 if entry is not None:
                     for reader in readers:
@@ -313,7 +338,7 @@ class RwRegister(Analysis[_Register]):
         """Find the versions of this register that order two transactions."""
         if kind == WR:
             for value in key.written_by(source):
-                if target in key.reads.get(value, ()):
+                if target in key.reads.get(value, ()) or target in key.contested.get(value, ()):
                     yield {"value": value, "how": "read"}
             return
         if not key.usable:

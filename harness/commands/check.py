@@ -26,7 +26,7 @@ STANDARD_INPUT: Final = "standard input"
 _SEARCH_ONLY: Final = ("cross_check", "time_limit", "memory_limit")
 """Options of the search for an order, which other conditions do not know."""
 
-_STREAM_REFUSES: Final = ("consistency", "lenient", "failed_cas", "nil_read", *_SEARCH_ONLY)
+_STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil_read", *_SEARCH_ONLY)
 
 
 @click.command("check")
@@ -44,6 +44,13 @@ _STREAM_REFUSES: Final = ("consistency", "lenient", "failed_cas", "nil_read", *_
     default="linearizable",
     show_default=True,
     help="What is asked of the history. Registers: sequential, staleness; sets: set-full; counters: counter-bounds.",
+)
+@click.option(
+    "--expect",
+    multiple=True,
+    metavar="MODEL",
+    help="What a store of transactions promises: strict-serializable (the default), serializable, snapshot-isolation, "
+    "read-committed, ...; docs/transactions.md has all. May be given more than once.",
 )
 @click.option("--initial", metavar="JSON", help="The state at the start, where it is not the model's own.")
 @click.option(
@@ -92,6 +99,7 @@ def command(
     file: Path,
     model: str,
     consistency: str,
+    expect: tuple[str, ...],
     initial: str | None,
     form: str,
     failed_cas: Literal["auto", "constraint", "nothing"],
@@ -133,7 +141,7 @@ def command(
                 history = importers.load(sys.stdin.buffer.read(), format=form, source=STANDARD_INPUT, lenient=lenient)
             else:
                 history = importers.load(file, format=form, lenient=lenient)
-            verdict = checkers.check(history, model, consistency=consistency, initial=state, **options)
+            verdict = checkers.check(history, model, consistency=consistency, expect=expect, initial=state, **options)
     found = report(verdict, time.perf_counter() - began)
     if as_json:
         print_json(found)

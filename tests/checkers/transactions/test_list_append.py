@@ -75,7 +75,9 @@ def test_cycles_are_named_by_their_edges(history: Any, lines: list[str], expecte
         (["ax1 rx", "rx1"], ["internal"]),
         (["rx1 rx12", "ax1", "ax2"], ["internal"]),
         (["ax1 rx12", "ax2"], ["internal"]),
-        (["rx1 ax1"], ["internal"]),
+        (["rx1 ax1"], ["future-read"]),
+        (["ax1 rx21 ax2"], ["future-read"]),
+        (["ax1 rx2 ax2"], ["future-read"]),
         (["ax1 ax2", "rx21"], ["cyclic-versions"]),
         (["ax1 ax2", "rx2"], ["cyclic-versions"]),
         (["ax1 ax2", "ax3", "rx13"], ["G0"]),
@@ -115,6 +117,23 @@ def test_each_model_forbids_its_own_anomalies(history: Any, lines: list[str], ex
 
     assert verdict.validity == validity
     assert verdict.validity == "invalid" or verdict.notes or len(verdict.anomalies) == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [(["!ax1", "rx rx1"], "G1a"), (["ax1 ax2", "rx rx1"], "G1b"), (["rx rx1 ay1", "ry1 ax1"], "G1c")],
+)
+def test_a_read_that_contradicts_its_transaction_still_saw_something(history: Any, lines: list[str], kind: str) -> None:
+    """Two reads of one list may see two committed versions under read committed, but nothing else."""
+    assert kinds(history(*lines), expect=("read-committed",)) == [kind]
+    assert list_append.check(history("rx rx1", "ax1"), expect=("read-committed",)).validity == "valid"
+
+
+def test_a_future_read_is_not_read_committed(history: Any) -> None:
+    verdict = list_append.check(history("rx1 ax1"))
+
+    assert verdict.details["not"] == ["read-committed"]
+    assert ruled_out(["internal"])[0] == ("repeatable-read", "consistent-view", "read-atomic")
 
 
 def test_a_cycle_is_explained_as_data_and_in_sentences(history: Any) -> None:

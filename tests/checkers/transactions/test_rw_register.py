@@ -58,7 +58,10 @@ def test_what_a_serializable_store_does_is_valid(check: Check, lines: list[str])
         (["wx1 wx2", "rx1"], ["G-single", "G1b"]),
         (["wx1 rx2", "wx2"], ["internal"]),
         (["rx rx1", "wx1"], ["internal"]),
-        (["rx1 wx1"], ["internal"]),
+        (["rx1 wx1"], ["future-read"]),
+        (["wx1 rx2 wx2"], ["future-read"]),
+        (["rx2 wx1 wx2"], ["future-read"]),
+        (["rx1 rx2 wx3", "wx1", "wx2"], ["internal"]),
         (["rx1"], ["garbage-read"]),
         (["rx wx1", "rx wx2"], ["G2-item", "lost-update"]),
     ],
@@ -85,6 +88,16 @@ def test_a_model_is_judged_only_by_inferences_that_it_allows(
     check: Check, lines: list[str], expect: str, validity: str
 ) -> None:
     assert check(lines, expect).validity == validity
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [(["!wx1", "rx rx1"], "G1a"), (["wx1 wx2", "rx rx1"], "G1b"), (["rx rx1 wy1", "ry1 wx1"], "G1c")],
+)
+def test_a_read_that_contradicts_its_transaction_still_saw_something(check: Check, lines: list[str], kind: str) -> None:
+    """Two reads of one key may see two committed versions under read committed, but nothing else."""
+    assert [anomaly.kind for anomaly in check(lines, "read-committed").anomalies] == [kind]
+    assert check(["rx rx1", "wx1"], "read-committed").validity == "valid"
 
 
 def test_the_inference_behind_an_order_of_versions_is_told(check: Check) -> None:
