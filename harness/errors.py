@@ -13,6 +13,7 @@ commands that read histories turn it into BadInput (`harness.commands.check`).
 
 from __future__ import annotations
 
+import difflib
 import enum
 from collections.abc import Iterable
 
@@ -62,7 +63,13 @@ class ForbiddenInSimulation(InternalError):
     """Code under test used something that would make a run depend on more than (plan, binding)."""
 
 
-def one_of(words: Iterable[str]) -> str:
-    """Say which words were possible: `one of a, b, c`."""
+def one_of(words: Iterable[str], *, typed: str = "") -> str:
+    """Say which words were possible, and which of them is near what was typed: `one of a, b, c, perhaps b`."""
     listed = list(words)
-    return listed[0] if len(listed) == 1 else "one of " + ", ".join(listed)
+    return (listed[0] if len(listed) == 1 else "one of " + ", ".join(listed)) + perhaps(typed, listed)
+
+
+def perhaps(typed: str, words: Iterable[str]) -> str:
+    """Name the word that is nearest to what was typed; empty when none is near."""
+    near = difflib.get_close_matches(typed, list(words), n=1)
+    return f", perhaps {near[0]}" if near else ""

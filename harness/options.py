@@ -66,7 +66,7 @@ def find(name: str, value: object, specs: Sequence[OptionSpec]) -> OptionSpec:
     """Find the option that was set to a value. Raises BadInput when the system has none of that name."""
     by_name = {spec.name: spec for spec in specs}
     if name not in by_name:
-        raise BadInput(f"option {name!r}", one_of(sorted(by_name)), f"-o {name}={value}")
+        raise BadInput(f"option {name!r}", one_of(sorted(by_name), typed=name), f"-o {name}={value}")
     return by_name[name]
 
 

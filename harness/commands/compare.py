@@ -50,6 +50,9 @@ def command(
     """Run the same plans on two versions and say whether B is worse.
 
     A version is a git ref, a folder that holds raft_impl, or path:DIR. Only raft_impl comes from it.
+
+    Example: foreshock compare main my-branch --seeds 1..500. Exit 0 when nothing speaks against B, 1 when B is worse,
+    2 when undecided.
     """
     from harness.archive.store import Archive
     from harness.systems import catalog

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Final
 import click
 from click.shell_completion import shell_complete
 
-from harness.errors import BadInput, Exit
+from harness.errors import BadInput, Exit, perhaps
 
 _NAME: Final = "foreshock"
 _COMPLETION: Final = "_FORESHOCK_COMPLETE"
@@ -56,7 +55,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise BadInput(f"command {args[0]!r}", f"a command of `{_NAME} --help`{_near(args[0], COMMANDS)}", _NAME)
+            raise BadInput(f"command {args[0]!r}", f"a command of `{_NAME} --help`{perhaps(args[0], COMMANDS)}", _NAME)
         return super().resolve_command(ctx, args)
 
 
@@ -113,8 +112,3 @@ def _usage(error: click.UsageError) -> BadInput:
         case click.BadParameter() if error.param is not None:
             return BadInput(error.message.rstrip("."), f"a value as `{where} --help` shows it", error.param.opts[-1])
     return BadInput(error.format_message().rstrip("."), f"arguments as `{where} --help` shows them", where)
-
-
-def _near(typed: str, known: Sequence[str] | dict[str, str]) -> str:
-    near = difflib.get_close_matches(typed, list(known), n=1)
-    return f", perhaps {near[0]}" if near else ""

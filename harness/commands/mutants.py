@@ -40,7 +40,10 @@ def command(
     jobs: int | None,
     as_json: bool,
 ) -> int:
-    """Apply each *.patch of DIR to a copy of raft_impl and search seeds until it is found."""
+    """Apply each *.patch of DIR to a copy of raft_impl and search seeds until it is found.
+
+    Example: foreshock mutants tests/mutants --only vote-not-persisted. Exit 0 when all are found, 1 when not.
+    """
     from harness.errors import BadInput, one_of
     from harness.search import mutants
     from harness.systems.catalog import own_package
@@ -49,7 +52,9 @@ def command(
     planted = mutants.read_all(folder)
     unknown = [name for name in only if name not in [mutant.name for mutant in planted]]
     if unknown:
-        raise BadInput(f"mutant {unknown[0]!r}", one_of(mutant.name for mutant in planted), "--only")
+        raise BadInput(
+            f"mutant {unknown[0]!r}", one_of((mutant.name for mutant in planted), typed=unknown[0]), "--only"
+        )
     chosen = [mutant for mutant in planted if not only or mutant.name in only]
     seeds = range(1, count + 1)
     cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads]

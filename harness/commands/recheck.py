@@ -31,6 +31,8 @@ def command(run: str, results: Path, as_json: bool) -> int:
     """Check the history of a stored run again, and say whether the verdict on it has changed.
 
     Invariants, liveness and gates are judged while a run happens; `foreshock replay` judges them again.
+
+    Example: foreshock recheck latest. Exit 0 valid, 1 invalid, 2 unknown.
     """
     import checkers
     from harness.archive.find import find, read_history

@@ -59,6 +59,8 @@ def command(
     """Run a stored plan again and compare it with the stored run, event by event.
 
     RUN is a run id, the beginning of one, a run folder, or `latest`.
+
+    Example: foreshock replay latest --until 1500ms. Exit code of the run; 255 when the same code gives another run.
     """
     from harness.archive.documents import run_record
     from harness.archive.find import find

@@ -45,7 +45,10 @@ def command(
     results: Path,
     as_json: bool,
 ) -> int:
-    """List stored runs, newest first; RUN selects one by its id."""
+    """List stored runs, newest first; RUN selects one by its id.
+
+    Example: foreshock runs --verdict invalid --workload register, or foreshock runs --older-than 7d --delete.
+    """
     from harness.archive.index import FILE, Index, utc_now
 
     if not (results / FILE).is_file():

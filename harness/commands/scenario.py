@@ -25,6 +25,8 @@ def command(name: str | None, system: str, rewrite: bool, as_json: bool) -> int:
 
     Without NAME: list the scenarios that come with foreshock. A unique beginning of a name is enough. Exit code 1 when
     the transcript differs, or when the verdict is another than the scenario means to show.
+
+    Example: foreshock scenario walkthrough_1.
     """
     from harness.scenarios import library
 

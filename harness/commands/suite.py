@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +78,9 @@ def command(
 
     Without NAME: the workloads register and counter under the profile swarm. Options such as --profile replace what
     every cell says.
+
+    Example: foreshock suite nightly --count 500 --junit report.xml. Exit 0 when every failure is allowed or known, 1
+    when one is not, 2 when too many runs are unknown.
     """
     from harness.archive.store import Archive
     from harness.search import campaign as campaigns
@@ -115,14 +119,17 @@ def command(
             execution.resume()
         if not as_json:
             say("campaign", campaign)
+        failures: list[BadInput] = []
         try:
-            with progress(settings.total, "seeds") as advance:
+            with _told_later(failures), progress(settings.total, "seeds") as advance:
                 execution.run(advance)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"go on with: foreshock suite --resume {campaign}") from None
+        if failures and not execution.tally.total:
+            raise failures[0]
         allowed_unknown = settings.suite.max_unknown if max_unknown is None else max_unknown
         exit_code = execution.tally.exit_code(allowed_unknown)
-        sung = None if canary is None else canary.search(jobs)
+        sung = None if canary is None or failures else canary.search(jobs)
         if sung is not None and not sung.found and exit_code == Exit.VALID:
             exit_code = Exit.UNKNOWN
         summary = campaigns.summary(
@@ -134,16 +141,35 @@ def command(
             canary=sung,
             baseline=before,
         )
-        index.finish_campaign(campaign, summary)
-        if junit is not None:
-            exports.write(junit, exports.junit(summary.suite, index.runs(campaign=campaign)))
-        if markdown is not None:
-            exports.write(markdown, exports.markdown(summary).encode())
+        with _told_later(failures):
+            index.finish_campaign(campaign, summary)
+            if junit is not None:
+                exports.write(junit, exports.junit(summary.suite, index.runs(campaign=campaign)))
+            if markdown is not None:
+                exports.write(markdown, exports.markdown(summary).encode())
+    return _tell(summary, failures, as_json)
+
+
+@contextlib.contextmanager
+def _told_later(failures: list[BadInput]) -> Iterator[None]:
+    """Keep an error, mostly a disk without room, until what the suite found has been printed."""
+    try:
+        yield
+    except BadInput as error:
+        failures.append(error)
+
+
+def _tell(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> int:
+    error = failures[0] if failures else None
     if as_json:
-        print_json(summary)
+        parts = {} if error is None else {"found": error.found, "expected": error.expected, "where": error.where}
+        print_json(summary, **({"error": parts} if parts else {}))
     else:
         _print_summary(summary)
-    return exit_code
+    if error is not None:
+        click.echo(f"error: {error}", err=True)
+        return Exit.BAD_INPUT
+    return summary.exit
 
 
 class _Canary:

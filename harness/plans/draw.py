@@ -115,20 +115,20 @@ def draw(
 
 def _profile(name: str) -> Profile:
     if name not in PROFILES:
-        raise BadInput(f"profile {name!r}", one_of(PROFILES), "--profile")
+        raise BadInput(f"profile {name!r}", one_of(PROFILES, typed=name), "--profile")
     return PROFILES[name]
 
 
 def _workload(name: str) -> Workload:
     if name not in WORKLOADS:
-        raise BadInput(f"workload {name!r}", one_of(WORKLOADS), "--workload")
+        raise BadInput(f"workload {name!r}", one_of(WORKLOADS, typed=name), "--workload")
     return WORKLOADS[name]
 
 
 def _variant(draws: Draws, work: Workload, explicit: str | None) -> str:
     names = [variant.name for variant in work.variants]
     if explicit is not None and explicit not in names:
-        raise BadInput(f"variant {explicit!r} of workload {work.name}", one_of(names), "--variant")
+        raise BadInput(f"variant {explicit!r} of workload {work.name}", one_of(names, typed=explicit), "--variant")
     return explicit or draws.streams("variant").weighted([(variant.name, variant.weight) for variant in work.variants])
 
 

@@ -72,7 +72,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
         runnable = _runnable(abilities)
         if self.workload not in runnable:
-            raise BadInput(f"workload {self.workload!r}", one_of(runnable), "--workload")
+            raise BadInput(f"workload {self.workload!r}", one_of(runnable, typed=self.workload), "--workload")
         plan = draw(
             seed=seed,
             profile=self.profile,

@@ -86,7 +86,7 @@ def load(name: str) -> Suite:
         except OSError as error:
             raise BadInput(f"a file that cannot be read ({error.strerror})", "a suite", name) from None
     if name not in named():
-        raise BadInput(f"suite {name!r}", one_of([*named(), "a TOML file"]), "foreshock suite")
+        raise BadInput(f"suite {name!r}", one_of([*named(), "a TOML file"], typed=name), "foreshock suite")
     return _decode((_folder("suites") / f"{name}.toml").read_text(encoding="utf-8"), name)
 
 
@@ -97,7 +97,7 @@ def canary_patch(canary: str) -> Path:
         if path.is_file():
             return path
     names = sorted(path.stem for path in known.glob("*.patch"))
-    raise BadInput(f"canary {canary!r}", one_of([*names, "the file of a patch"]), "the suite")
+    raise BadInput(f"canary {canary!r}", one_of([*names, "the file of a patch"], typed=canary), "the suite")
 
 
 def _folder(name: str) -> Path:

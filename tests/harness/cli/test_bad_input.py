@@ -175,3 +175,52 @@ def test_a_run_imports_no_hypothesis() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+OLD_NAME = "flav" + "our"  # whole, it is a retired word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (("rum",), "perhaps run"),
+        (("run", "--profile", "sworm"), "perhaps swarm"),
+        (("run", "--workload", "regsiter"), "perhaps register"),
+        (("run", "-o", "raeds=local"), "perhaps reads"),
+        (("suite", "nightley"), "perhaps nightly"),
+        (("run", f"--{OLD_NAME}", "unique"), "--variant, its name today"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest(
+    foreshock: Foreshock, arguments: tuple[str, ...], near: str
+) -> None:
+    ran = foreshock(*arguments)
+
+    assert ran.code == 254
+    assert near in ran.err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_suite_whose_report_cannot_be_written_still_says_what_it_found(
+    foreshock: Foreshock, tmp_path: Path, as_json: bool
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    words = ("suite", "--count", "1", *SHORT, "--max-unknown", "100%", "--markdown", tmp_path / "file" / "summary.md")
+
+    ran = foreshock(*words, *(["--json"] if as_json else []))
+
+    assert ran.code == 254
+    assert ran.err.splitlines()[-1].startswith("error: found ")
+    if as_json:
+        assert sum(ran.json["runs"].values()) == 1
+        assert "summary.md" in ran.json["error"]["where"]
+    else:
+        assert "runs        1 " in ran.out
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("node", "client")])
+def test_help_of_a_command_shows_an_example(foreshock: Foreshock, name: str) -> None:
+    ran = foreshock(name, "--help")
+
+    assert ran.code == 0
+    assert f"foreshock {name}" in ran.out.split("Options:")[0].split("\n", 1)[1]
