@@ -90,5 +90,6 @@ class Ready(msgspec.Struct, gc=False):
     restore: Snapshot | None = None
     apply: list[Entry] = []
     notes: list[tuple[Any, ...]] = []
+    """What happened, for a trace, as (kind, *fields); `log-append` holds the entries themselves."""
     wants_timeout: bool = False
     wake_at_ns: int = 0

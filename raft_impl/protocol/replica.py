@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from hashlib import blake2b
 
 from .config import Config
 from .errors import MisuseError, SafetyError
@@ -16,11 +15,6 @@ from .log import Log
 from .membership import Memberships
 from .ready import Persist, Ready
 from .state import Entry, HardState, Index, Membership, NodeId, Snapshot, SnapshotMeta, Term
-
-
-def payload_digest(kind: int, data: bytes) -> bytes:
-    """Eight bytes that identify the content of an entry, whatever its index."""
-    return blake2b(bytes((kind,)) + data, digest_size=8).digest()
 
 
 class Replica:
@@ -237,9 +231,7 @@ class Replica:
     def _note_appends(self) -> None:
         first = Index(self._noted + 1)
         if first <= self.log.last:
-            entries = self.log.between(first, self.log.last)
-            noted = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in entries])
-            self.out.notes.append(("log-append", first, noted))
+            self.out.notes.append(("log-append", first, tuple(self.log.between(first, self.log.last))))
             self._noted = self.log.last
 
     def _note_membership(self) -> None:

@@ -21,7 +21,7 @@ from ..protocol.core import Raft
 from ..protocol.membership import Change
 from ..protocol.ready import Ready
 from ..protocol.state import Index, Membership, NodeId
-from .applier import Applier
+from .applier import Applier, payload_digest
 from .env import Environment
 from .feature_levels import FeatureLevels
 from .log_writer import LogWriter
@@ -222,6 +222,10 @@ class Member:
         group, notes = self.group, self._notes
         for note in ready.notes:
             kind = note[0]
+            if kind == "log-append":
+                digests = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in note[2]])
+                notes.append((kind, group, note[1], digests))
+                continue
             if kind == "snapshot":
                 note = (*note[:-1], self._snapshot_digest(note[1], ready))
                 self._mark(SNAPSHOT[note[1]])

@@ -17,8 +17,8 @@ from hypothesis.stateful import invariant
 
 from checkers.raft.invariants import Invariants
 from raft_impl.protocol.ready import Ready
-from raft_impl.protocol.replica import payload_digest
 from raft_impl.protocol.state import Entry
+from raft_impl.runtime.applier import payload_digest
 from tests.raft_impl.protocol.cluster import Cluster, Node
 from tests.raft_impl.protocol.test_stateful import CoreMachine
 
@@ -46,6 +46,8 @@ class JudgedCluster(Cluster):
     def _obey(self, node: Node, ready: Ready) -> None:
         self._instant += 1
         for word, *fields in ready.notes:
+            if word == "log-append":
+                fields[1] = tuple((entry.term, payload_digest(entry.kind, entry.data)) for entry in fields[1])
             self._row(word, node.name, GROUP, *fields)
         super()._obey(node, ready)
 
