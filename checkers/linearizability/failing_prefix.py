@@ -73,36 +73,57 @@ def first_certain(check: Callable[[int], Bounds | None], found: Bounds) -> int:
     return upper
 
 
-def certain_index(part: Part, model: Model, result: LinearizabilityResult, decide: Decide) -> int:
+class Certain(NamedTuple):
+    """The completion by which a violation was certain; `is_exact`: and it was not certain before."""
+
+    end: int
+    is_exact: bool
+
+
+def certain_index(part: Part, model: Model, result: LinearizabilityResult, decide: Decide) -> Certain:
     """Find the completion that ends the shortest failing prefix.
 
     An engine names the completion at which it gave up. One that got past all earlier ones knows later answers, and
     what never happened, so it can only be too early; any other may be too late. The true one is searched by bisection
-    from there: failing prefixes stay failing. Where a prefix cannot be decided within the budget, it counts as fine.
+    from there: failing prefixes stay failing. Where a prefix cannot be decided within the budget, it counts as fine,
+    and what is found is an upper bound.
     """
     if result.certain is not None and not any(void.call <= result.certain < void.ret for void in part.voids):
-        return result.certain
+        return Certain(result.certain, True)
     ends = part.completions()
+    undecided: list[int] = []
 
     def fails(position: int) -> bool:
         prefix = part.prefix(ends[position], model)
-        return decide(model, prefix, Limits(steps=PREFIX_STEPS)).validity == "invalid"
+        validity = decide(model, prefix, Limits(steps=PREFIX_STEPS)).validity
+        if validity == "unknown":
+            undecided.append(position)
+        return validity == "invalid"
 
     named = result.certain if result.blocked is None else result.blocked.ret
     start = len(ends) - 1 if named is None else bisect_left(ends, named)
     if result.is_lower_bound or result.certain is not None:
-        return ends[_first_failing(fails, start, len(ends) - 1, likely=start)]
-    high = start if fails(start) else len(ends) - 1
-    return ends[_first_failing(fails, 0, high, likely=high - 1) if high > 0 else high]
+        found = _first_failing(fails, start, len(ends) - 1, likely=start)
+    else:
+        high = start if fails(start) else len(ends) - 1
+        found = _first_failing(fails, 0, high, likely=high - 1) if high > 0 else high
+    return Certain(ends[found], not undecided)
 
 
 def _first_failing(fails: Callable[[int], bool], low: int, high: int, likely: int) -> int:
-    """Return the first position that fails; `high` fails, and nothing before `low` does. Try a likely one first."""
+    """Return the first position that fails; `high` fails, and nothing before `low` does.
+
+    Try a likely one first, and from there in steps that double: an engine that knows later answers gives up early, but
+    not by much.
+    """
+    stride = 1
     while low < high:
         middle = min(max(likely, low), high - 1)
         if fails(middle):
             high = middle
+            likely = (low + high) // 2
         else:
             low = middle + 1
-        likely = (low + high) // 2
+            likely = min(low + stride - 1, (low + high) // 2)
+            stride *= 2
     return high

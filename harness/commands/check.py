@@ -19,11 +19,11 @@ from harness.outcome import JudgedAnomaly, judged
 
 from .arguments import json_option, quantity, typed
 from .printing import print_json, say
-from .report import print_verdict
+from .report import print_heading, print_verdict
 
 STANDARD_INPUT: Final = "standard input"
 
-_SEARCH_ONLY: Final = ("cross_check", "time_limit", "memory_limit")
+_SEARCH_ONLY: Final = ("cross_check", "explain", "explain_limit", "time_limit", "memory_limit")
 """Options of the search for an order, which other conditions do not know."""
 
 _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil_read", *_SEARCH_ONLY)
@@ -88,11 +88,30 @@ _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil
     "--stream", is_flag=True, help="Judge JSON lines as they arrive; end at the first violation. Needs --model."
 )
 @click.option("--cross-check", is_flag=True, help="Ask two independent engines; exit 255 when they disagree.")
+@click.option("--explain/--no-explain", default=True, help="Say why a history is invalid, or only by which line it is.")
 @click.option(
-    "--time-limit", type=quantity(quantities.duration), metavar="TIME", help="Say unknown after this time, such as 60s."
+    "--time-limit",
+    type=quantity(quantities.duration),
+    default="5m",
+    show_default=True,
+    metavar="TIME",
+    help="Say unknown after this time.",
 )
 @click.option(
-    "--memory-limit", type=quantity(quantities.size), metavar="SIZE", help="Say unknown above this size, such as 4GiB."
+    "--memory-limit",
+    type=quantity(quantities.size),
+    default="4GiB",
+    show_default=True,
+    metavar="SIZE",
+    help="Say unknown above this size.",
+)
+@click.option(
+    "--explain-limit",
+    type=quantity(quantities.duration),
+    default="10s",
+    show_default=True,
+    metavar="TIME",
+    help="What all explanations may take together, once the verdict is told, within what is left of --time-limit.",
 )
 @json_option
 def command(
@@ -108,8 +127,10 @@ def command(
     lenient: bool,
     stream: bool,
     cross_check: bool,
-    time_limit: int | None,
-    memory_limit: int | None,
+    explain: bool,
+    time_limit: int,
+    memory_limit: int,
+    explain_limit: int,
     as_json: bool,
 ) -> int:
     """Decide whether a history is linearizable, or keeps another condition, and show why not.
@@ -125,6 +146,7 @@ def command(
         raise BadInput(f"model {model!r}", one_of(["auto", *models.names()], typed=model), "--model")
     state = _json(initial)
     began = time.perf_counter()
+    heading = _Heading()
     with malformed_is_bad_input():
         if stream:
             _refuse_beside(_STREAM_REFUSES, "--stream")
@@ -133,9 +155,12 @@ def command(
             options: dict[str, Any] = {"failed_cas": failed_cas, "nil_read": nil_read, "mismatched": mismatched}
             if consistency == "linearizable":
                 options |= {
-                    "time_limit_s": None if time_limit is None else time_limit / 1e9,
+                    "time_limit_s": time_limit / 1e9,
                     "memory_limit_bytes": memory_limit,
                     "cross_check": cross_check,
+                    "explain": explain,
+                    "explain_limit_s": explain_limit / 1e9,
+                    "on_decided": None if as_json else heading.print,
                 }
             else:
                 _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
@@ -148,7 +173,7 @@ def command(
     if as_json:
         print_json(found)
     else:
-        _print(found, consistency)
+        _print(found, consistency, heading)
     return Exit.of(verdict.validity)
 
 
@@ -189,8 +214,22 @@ def _json(text: str | None) -> Any:
         raise BadInput(repr(text), 'JSON, such as 0, null or "a"', "--initial") from None
 
 
-def _print(found: Report, consistency: str) -> None:
-    print_verdict(found)
+class _Heading:
+    """The line with the verdict, which is printed once, as soon as it is known."""
+
+    def __init__(self) -> None:
+        self.is_printed = False
+
+    def print(self, verdict: str) -> None:
+        """Print it before the explanations of a violation are looked for."""
+        if verdict == "invalid":
+            print_heading(verdict)
+            sys.stdout.flush()
+            self.is_printed = True
+
+
+def _print(found: Report, consistency: str, heading: _Heading) -> None:
+    print_verdict(found, headed=not heading.is_printed)
     asked = "" if consistency == "linearizable" else f" for {consistency}"
     by = f"checked{asked} by {found.engine}, {found.seconds} s"
     say("history", f"{found.ops} ops of {found.model}, {by}")

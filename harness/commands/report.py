@@ -71,9 +71,10 @@ def print_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: b
     say("reproduce", reproduce, whole=True)
 
 
-def print_verdict(judged: Judged, *, plan_class: str = "") -> None:
-    """Print the verdict with every anomaly's counterexample."""
-    _print_verdict_line(judged, plan_class)
+def print_verdict(judged: Judged, *, plan_class: str = "", headed: bool = True) -> None:
+    """Print the verdict with every anomaly's counterexample; `headed` unset: its line stands there already."""
+    if headed:
+        _print_verdict_line(judged, plan_class)
     for anomaly in judged.anomalies:
         click.echo()
         _print_anomaly(anomaly, None)
@@ -94,8 +95,13 @@ def _print_short_verdict(record: RunRecord) -> None:
         say("also", "; ".join(listed))
 
 
+def print_heading(verdict: str, plan_class: str = "") -> None:
+    """Print the line that says the verdict."""
+    say("verdict", f"{coloured(verdict)}{f' ({plan_class} plan)' if plan_class else ''}")
+
+
 def _print_verdict_line(judged: Judged, plan_class: str) -> None:
-    say("verdict", f"{coloured(judged.verdict)}{f' ({plan_class} plan)' if plan_class else ''}")
+    print_heading(judged.verdict, plan_class)
     if judged.reason:
         say("", judged.reason)
 

@@ -67,7 +67,7 @@ def disagreement(model: Model, part: Part) -> str | None:
         if truth == "valid" and (result.order is None or not brute.is_witness(result.order, part.operations, model)):
             return f"the witness of {result.engine} is none: {result.order}"
         if truth == "invalid":
-            index = certain_index(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0])
+            index = certain_index(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0]).end
             if index != _first_failing(part, model):
                 return f"{result.engine}: certain at {index}, brute force at {_first_failing(part, model)}"
     return None

@@ -8,7 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from checkers.history import INF, Operation
+from checkers.linearizability.result import LimitReached
 from checkers.models import ILLEGAL, Model
+
+from .budget import Budget
+from .reduction import Reduction
 
 CONFIGURATIONS: Final = 2_000
 """More configurations than this before the failure are too many for a person; then only their number is told."""
@@ -22,13 +26,49 @@ class Failure(msgspec.Struct, frozen=True):
     complete: bool
 
 
-def enumerate_failure(operations: Sequence[Operation], model: Model, starts: Sequence[Any]) -> Failure:
-    """Follow every possible order of a small failing history to the return at which none is left."""
+FAILURE_STEPS: Final = 500_000
+"""What following one history may spend, in attempts to place an operation: half a second."""
+
+
+def enumerate_failure(reduction: Reduction, model: Model, budget: Budget) -> Failure:
+    """Follow every possible order of a reduced failing history to the return at which none is left.
+
+    Where that costs too much, the failure has no states, and the last operation to return is taken for the blocked one.
+    So it is where the helpers are not known: without them there are fewer states than were possible.
+    """
+    last = max((operation for operation in reduction.kept if operation.ret != INF), key=lambda o: o.ret)
+    if reduction.helpers is None:
+        return Failure(last, [], False)
+    spending = _Spending(budget)
+    try:
+        return _follow([*reduction.helpers, *reduction.kept], model, reduction.story.starts, spending)
+    except LimitReached:
+        return Failure(last, [], False)
+    finally:
+        budget.spend(spending.steps)
+
+
+class _Spending:
+    """Counts steps against a budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.meter = budget.meter(FAILURE_STEPS)
+        self.steps = 0
+        self._checked_at = 0
+
+    def add(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps - self._checked_at >= self.meter.interval:
+            self._checked_at = self.steps
+            self.meter.check(self.steps, 0)
+
+
+def _follow(operations: Sequence[Operation], model: Model, starts: Sequence[Any], spending: _Spending) -> Failure:
     frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]] = {(frozenset(), s): () for s in starts}
     returning = sorted((operation for operation in operations if operation.ret != INF), key=lambda o: o.ret)
     for target in returning:
         called = [operation for operation in operations if operation.call < target.ret]
-        closure, complete = _closure(frontier, called, model)
+        closure, complete = _closure(frontier, called, model, spending)
         after = {config: order for config, order in closure.items() if target.call in config[0]}
         if not after or not complete:
             states: dict[Any, tuple[Operation, ...]] = {}
@@ -41,19 +81,25 @@ def enumerate_failure(operations: Sequence[Operation], model: Model, starts: Seq
 
 
 def _closure(
-    frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]], called: Sequence[Operation], model: Model
+    frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]],
+    called: Sequence[Operation],
+    model: Model,
+    spending: _Spending,
 ) -> tuple[dict[tuple[frozenset[int], Any], tuple[Operation, ...]], bool]:
     """Place called operations in every way, breadth first; say whether that was all."""
     found = dict(frontier)
     todo = list(frontier)
     for config in todo:
         placed, state = config
+        spending.add(len(called))
         for operation in called:
             if operation.call in placed:
                 continue
             after = model.step(state, operation)
+            if after is ILLEGAL:
+                continue
             successor = (placed | {operation.call}, after)
-            if after is ILLEGAL or successor in found:
+            if successor in found:
                 continue
             if len(found) >= CONFIGURATIONS:
                 return found, False

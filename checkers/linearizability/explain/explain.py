@@ -12,22 +12,29 @@ Four things are found, each exactly:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 
 from checkers.history import INF, Operation
-from checkers.linearizability.failing_prefix import Decide, certain_index
+from checkers.linearizability.failing_prefix import Certain, certain_index
 from checkers.linearizability.partition import Part
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.models import Model
 
+from .budget import Budget
 from .configurations import CONFIGURATIONS, Failure, enumerate_failure
+from .contradiction import contradiction
 from .reduction import Reduction, reduce
 
 SHOWN: Final = 8
 """How many states and operations stand in the message; the evidence has all."""
+
+
+NO_TIME: Final = "The budget for explanations was spent before fewer operations could be named."
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,29 +47,35 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(
-    part: Part, model: Model, result: LinearizabilityResult, decide: Decide, *, full: bool = True
+    part: Part, model: Model, result: LinearizabilityResult, budget: Budget, *, full: bool = True
 ) -> Explanation:
-    """Explain why the operations of one object have no order; with `full` unset, only tell when that was certain."""
-    index = certain_index(part, model, result, decide)
+    """Explain why the operations of one object have no order; with `full` unset, only tell when that was certain.
+
+    Where the budget ends, the explanation ends with what was found by then.
+    """
+    certain = certain_index(part, model, result, budget.part(2 if full else 1).decide)
+    index = certain.end
     completing = next(operation for operation in (*part.operations, *part.voids) if operation.ret == index)
     evidence: dict[str, Any] = {
         "key": list(part.keys) if len(part.keys) > 1 else part.keys[0],
         "certain_index": index,
+        "certain_exactly": certain.is_exact,
         "prefix_length": sum(operation.call <= index for operation in part.operations),
         "completing": as_data(completing, model),
     }
-    if not full:
-        message = _headline(part, index)
+    if not full or budget.is_spent:
+        message = _headline(part, certain)
+        message += "\n" + NO_TIME if full else ""
         return Explanation(index=index, f=completing.f, message=message, evidence=evidence)
-    reduction = reduce(part.prefix(index, model), model, decide, result.culprits)
-    failure = enumerate_failure([*reduction.helpers, *reduction.kept], model, reduction.story.starts)
+    reduction = reduce(part.prefix(index, model), model, budget, result.culprits)
+    failure = enumerate_failure(reduction, model, budget)
     last = _last_placed(part, failure.blocked.ret)
     evidence |= {
         "since": reduction.story.since,
         "starts": [model.describe_state(state) for state in reduction.story.starts],
         "minimal_history": [as_data(operation, model) for operation in reduction.kept],
         "minimal": reduction.minimal,
-        "helpers": [as_data(operation, model) for operation in reduction.helpers],
+        "helpers": [as_data(operation, model) for operation in reduction.helpers or ()],
         "others": reduction.others,
         "last_placed": None if last is None else as_data(last, model),
         "blocked": as_data(failure.blocked, model),
@@ -72,7 +85,7 @@ def explain(
         ],
         "states_complete": failure.complete,
     }
-    message = _message(part, model, completing, reduction, failure, last)
+    message = _message(part, model, certain, completing, reduction, failure, last)
     return Explanation(index=index, f=completing.f, message=message, evidence=evidence)
 
 
@@ -88,36 +101,47 @@ def as_data(operation: Operation, model: Model) -> dict[str, Any]:
 
 
 def _message(
-    part: Part, model: Model, completing: Operation, reduction: Reduction, failure: Failure, last: Operation | None
+    part: Part,
+    model: Model,
+    certain: Certain,
+    completing: Operation,
+    reduction: Reduction,
+    failure: Failure,
+    last: Operation | None,
 ) -> str:
-    lines = [_headline(part, completing.ret)]
+    lines = [_headline(part, certain, contradiction(part, model, reduction.kept, failure))]
     if completing.is_void:
         lines.append(f"At that index {_named(completing, model)} turned out not to have happened.")
     if reduction.story.since is not None:
         states = " or ".join(model.describe_state(state) for state in reduction.story.starts)
         lines.append(f"At index {reduction.story.since} the state could only be {states}. From there,")
     lines += [_enough(reduction), *_table(reduction.kept, model)]
-    if reduction.helpers:
-        helpers = ", ".join(_asked(operation, model) for operation in reduction.helpers[:SHOWN])
-        more = len(reduction.helpers) - SHOWN
-        helpers += f" and {more} more" if more > 0 else ""
-        lines.append(f"They need others, whenever those took effect: {helpers}.")
+    if reduction.helpers is None:
+        lines.append("They need many others, whenever those took effect.")
+    elif reduction.helpers:
+        lines.append(f"They need others, whenever those took effect: {_counted(reduction.helpers, model)}.")
     lines += _why(model, failure)
     if last is not None:
         lines.append(f"The last operation that could be placed was {_named(last, model)}.")
-    if reduction.others == 1:
+    if reduction.others == 1 and reduction.helpers is not None:
         lines.append("The other operation does not help, whenever it took effect.")
-    elif reduction.others:
+    elif reduction.others and reduction.helpers is not None:
         lines.append(f"The other {reduction.others} do not help, whenever they took effect.")
     return "\n".join(lines)
 
 
-def _headline(part: Part, index: int) -> str:
+def _headline(part: Part, certain: Certain, sentence: str = "the answers contradict each other") -> str:
     subject = f"key {part.name}: " if part.name else ""
-    return (
-        f"{subject}the answers contradict each other. There is no order in which each operation takes effect once, "
-        f"between its call and its return, that gives them. Certain at index {index} of the history."
-    )
+    at = "" if certain.is_exact else ", if not before"
+    return f"{subject}{sentence}. Certain at index {certain.end} of the history{at}."
+
+
+def _counted(operations: Sequence[Operation], model: Model) -> str:
+    """List operations, those of equal words with their number."""
+    counts = Counter(_asked(operation, model) for operation in operations)
+    words = [text if count == 1 else f"{count} x {text}" for text, count in list(counts.items())[:SHOWN]]
+    more = sum(list(counts.values())[SHOWN:])
+    return ", ".join(words) + (f" and {more} more" if more else "")
 
 
 def _enough(reduction: Reduction) -> str:
@@ -143,18 +167,26 @@ def _table(kept: Sequence[Operation], model: Model) -> list[str]:
 
 def _why(model: Model, failure: Failure) -> list[str]:
     blocked = model.describe(failure.blocked)
-    if not failure.states:
+    if not failure.states and failure.complete:
         return [f"When {blocked} returned, no order was left."]
+    if not failure.states:
+        return [f"By the time {blocked} returned, many orders had been possible; none allows all answers."]
     if not failure.complete:
         return [f"When {blocked} returned, more than {CONFIGURATIONS} orders had been possible; none allows it."]
     lines = [f"By these, when {blocked} (process {failure.blocked.process}) returned, the state could only be:"]
     for state, order in failure.states[:SHOWN]:
-        path = ", then ".join(_asked(operation, model) for operation in order[-SHOWN:]) or "nothing has happened"
-        path = "... " + path if len(order) > SHOWN else path
+        path = _path(order, model)
         lines.append(f"  {model.describe_state(state)}  ({path}): there {blocked} is impossible")
     if len(failure.states) > SHOWN:
         lines.append(f"  or one of {len(failure.states) - SHOWN} more, all as impossible")
     return lines
+
+
+def _path(order: Sequence[Operation], model: Model) -> str:
+    """Tell an order, with a number for operations of equal words in a row."""
+    runs = [(text, len(list(run))) for text, run in groupby(_asked(operation, model) for operation in order)]
+    words = [text if count == 1 else f"{count} x {text}" for text, count in runs[-SHOWN:]]
+    return ("... " if len(runs) > SHOWN else "") + (", then ".join(words) or "nothing has happened")
 
 
 def _asked(operation: Operation, model: Model) -> str:

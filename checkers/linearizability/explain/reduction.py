@@ -21,14 +21,15 @@ from typing import Any, Final
 import msgspec
 
 from checkers.history import INF, Operation
-from checkers.linearizability.failing_prefix import Decide
 from checkers.linearizability.partition import pending
-from checkers.linearizability.result import LimitReached, Limits, Meter
+from checkers.linearizability.result import LimitReached, Limits
 from checkers.linearizability.search import jit
 from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch
 from checkers.models import Model
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
+
+from .budget import Budget
 
 REDUCTION_STEPS: Final = 1_000_000
 """What all attempts to free operations may spend together: about a second."""
@@ -74,46 +75,47 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
     """Operations that suffice for a violation, and whether freeing any one more was shown to give an order.
 
     `helpers` are freed operations without which an earlier operation of the kept ones could not be placed either: they
-    belong to the story, at whatever time they took effect. `others` counts those that do not help.
+    belong to the story, at whatever time they took effect; None where they were too many to find. `others` counts those
+    that do not help.
     """
 
     story: Story
     kept: list[Operation]
     minimal: bool
-    helpers: list[Operation]
+    helpers: list[Operation] | None
 
     @property
     def others(self) -> int:
         """How many operations are neither kept nor helpers."""
-        return len(self.story.operations) + len(self.story.free) - len(self.kept) - len(self.helpers)
+        return len(self.story.operations) + len(self.story.free) - len(self.kept) - len(self.helpers or ())
 
 
-def reduce(prefix: Sequence[Operation], model: Model, decide: Decide, culprits: Sequence[Operation] = ()) -> Reduction:
+def reduce(prefix: Sequence[Operation], model: Model, budget: Budget, culprits: Sequence[Operation] = ()) -> Reduction:
     """Reduce a failing prefix, from its beginning or from a later instant, whichever gives the shorter proof."""
     whole = Story(operations=list(prefix), starts=[model.init])
     from_start: Reduction | None = None
     if culprits or len(prefix) <= SELF_CONTAINED:
-        from_start = _Reducer(whole, model, decide).run(culprits)
+        from_start = _Reducer(whole, model, budget).run(culprits)
         if from_start.minimal and len(from_start.kept) <= READABLE:
             return from_start
-    late = _reduce_late(prefix, model, decide, culprits)
+    late = _reduce_late(prefix, model, budget, culprits)
     if late is None:
-        return from_start or _Reducer(whole, model, decide).run(culprits)
+        return from_start or _Reducer(whole, model, budget).run(culprits)
     if from_start is None:
         return late
     return min(late, from_start, key=lambda reduction: (len(reduction.kept), not reduction.minimal))
 
 
 def _reduce_late(
-    prefix: Sequence[Operation], model: Model, decide: Decide, culprits: Sequence[Operation]
+    prefix: Sequence[Operation], model: Model, budget: Budget, culprits: Sequence[Operation]
 ) -> Reduction | None:
     """Begin late, and then earlier until there is something to tell: one operation alone explains little."""
     best: Reduction | None = None
     tried = 0
-    for story in late_stories(prefix, model):
-        if not _fails(story, model, decide):
+    for story in late_stories(prefix, model, budget):
+        if not _fails(story, model, budget):
             continue
-        reduced = _Reducer(story, model, decide).run(culprits)
+        reduced = _Reducer(story, model, budget).run(culprits)
         if best is None or len(reduced.kept) <= READABLE:
             best = reduced
         tried += 1
@@ -122,9 +124,9 @@ def _reduce_late(
     return best
 
 
-def late_stories(prefix: Sequence[Operation], model: Model) -> Iterator[Story]:
+def late_stories(prefix: Sequence[Operation], model: Model, budget: Budget) -> Iterator[Story]:
     """Yield stories that begin at ever earlier completions, in steps that double, with what was possible there."""
-    instants = _possible_states(prefix, model)
+    instants = _possible_states(prefix, model, budget)
     back = 1
     while back <= len(instants):
         since, states = instants[-back]
@@ -147,12 +149,12 @@ def story_since(prefix: Sequence[Operation], model: Model, since: int, states: l
     )
 
 
-def _possible_states(prefix: Sequence[Operation], model: Model) -> list[tuple[int, list[Any]]]:
+def _possible_states(prefix: Sequence[Operation], model: Model, budget: Budget) -> list[tuple[int, list[Any]]]:
     """List the states that were possible at each completion before the failure; nothing if too many to know."""
     encoding = Encoding(model, one_key=len({operation.key for operation in prefix}) <= 1)
     operations = [o for o in prefix if o.ret != INF or not encoding.only_looks(o)]
     events, slots = jit.order_events(operations)
-    search = FrontierSearch(encoding, Meter(Limits(steps=FRONTIER_STEPS)))
+    search = FrontierSearch(encoding, budget.meter(FRONTIER_STEPS))
     found: list[tuple[int, list[Any]]] = []
     try:
         for event in events:
@@ -168,22 +170,26 @@ def _possible_states(prefix: Sequence[Operation], model: Model) -> list[tuple[in
                 found.append((operation.ret, list(states)))
     except LimitReached:
         return []
+    finally:
+        budget.spend(search.steps + len(events))
     return found
 
 
-def _fails(story: Story, model: Model, decide: Decide) -> bool:
+def _fails(story: Story, model: Model, budget: Budget) -> bool:
     operations, limits = story.free + story.operations, Limits(steps=FRONTIER_STEPS)
-    return all(decide(model.starting_at(start), operations, limits).validity == "invalid" for start in story.starts)
+    return all(
+        budget.decide(model.starting_at(start), operations, limits).validity == "invalid" for start in story.starts
+    )
 
 
 class _Reducer:
     """The search for a minimal sub-history. Operations are named by their positions in the story."""
 
-    def __init__(self, story: Story, model: Model, decide: Decide) -> None:
+    def __init__(self, story: Story, model: Model, budget: Budget) -> None:
         self.story = story
         self.operations = story.operations
         self.model = model
-        self.decide = decide
+        self.budget = budget
         self.left = REDUCTION_STEPS
         self.certain = True  # no attempt of this pass was cut short
         first = min((operation.call for operation in (*story.operations, *story.free)), default=0)
@@ -242,7 +248,7 @@ class _Reducer:
             return False
         operations = self.freed(kept) + [self.operations[position] for position in kept]
         for start in self.story.starts:
-            result = self.decide(self.model.starting_at(start), operations, Limits(steps=max(1, self.left)))
+            result = self.budget.decide(self.model.starting_at(start), operations, Limits(steps=max(1, self.left)))
             self.left -= result.steps + len(self.universe)
             if result.validity != "invalid":
                 self.certain = self.certain and result.validity == "valid"
@@ -258,7 +264,7 @@ class _Reducer:
             if position not in held and not self.model.only_looks(self.operations[position])
         ]
 
-    def helpers(self, kept: list[int]) -> list[Operation]:
+    def helpers(self, kept: list[int]) -> list[Operation] | None:
         """Find freed operations that place all kept ones but the last to return, none of them in vain."""
         story = [self.operations[position] for position in kept]
         last = max(story, key=lambda operation: -1 if operation.ret == INF else operation.ret)
@@ -266,20 +272,30 @@ class _Reducer:
         freed = self.freed(kept)
         found: dict[int, Operation] = {}
         for start in self.story.starts:
-            for operation in self.help_from(self.model.starting_at(start), story, freed):
+            helpers = self.help_from(self.model.starting_at(start), story, freed)
+            if helpers is None:
+                return None
+            for operation in helpers:
                 found[operation.call] = operation
         return [found[call] for call in sorted(found)]
 
-    def help_from(self, model: Model, story: list[Operation], freed: list[Operation]) -> list[Operation]:
-        limits = Limits(steps=HELPER_STEPS)
-        order = jit.check_operations(freed + story, model, limits, witness=True).order or ()
+    def help_from(self, model: Model, story: list[Operation], freed: list[Operation]) -> list[Operation] | None:
+        if self.budget.is_spent:
+            return None
+        found = jit.check_operations(freed + story, model, self.budget.limits(HELPER_STEPS), witness=True)
+        self.budget.spend(found.steps + len(freed))
+        if found.validity == "invalid":
+            return []  # what fails is not the last return alone
+        if found.order is None:
+            return None
+        order = found.order
         early = {operation.call for operation in freed}
         used = [operation for operation in order if operation.call in early]
         if len(used) > HELPERS:
-            return []
+            return None
         for operation in list(used):
             fewer = [other for other in used if other is not operation]
-            if jit.check_operations(fewer + story, model, limits).validity == "valid":
+            if self.budget.decide(model, fewer + story, Limits(steps=HELPER_STEPS)).validity == "valid":
                 used = fewer
         return used
 

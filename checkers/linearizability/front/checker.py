@@ -12,13 +12,14 @@ completion the violation became certain. Both words come from closed lists (`mod
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 
 from checkers.admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
 from checkers.history import Conventions, History, Operation
+from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.explain import Explanation, explain
 from checkers.linearizability.partition import Part, split
 from checkers.linearizability.result import Limits, LinearizabilityResult
@@ -72,6 +73,8 @@ def check_linearizable(
     memory_limit_bytes: int | None = None,
     cross_check: bool = False,
     explain: bool = True,
+    explain_limit_s: float | None = None,
+    on_decided: Callable[[Validity], None] | None = None,
     witness: bool = False,
     mismatched: Mismatched = "refuse",
 ) -> Verdict:
@@ -82,6 +85,10 @@ def check_linearizable(
     own. Limits in steps and states give the same verdict on every machine. `witness` asks for an order in which the
     operations of each object could have taken effect. `mismatched` says what becomes of completions that do not answer
     their invoke (see `checkers.admission`).
+
+    Once all is decided, `on_decided` is told the verdict. Then violations are explained, under one budget: the steps of
+    `explain.budget`, at most `explain_limit_s`, and with a time limit what is left of it, or a second. Without
+    `explain` it is only told when they became certain.
 
     Raises `MalformedHistory` for operations that are none of this model's, and `EnginesDisagree` under `cross_check`.
     """
@@ -94,9 +101,11 @@ def check_linearizable(
         touched = (key for operation in operations for key in model.keys(operation) or ())
         maps.require_keys_of_their_type(model.init, touched)
     admission = admit(operations, model, conventions, history.where_index, mismatched=mismatched)
-    return _Check(history, model, admission, conventions, limits, algorithm).run(
-        cross_check=cross_check, explained=explain, witness=witness
-    )
+    checked = _Check(history, model, admission, conventions, limits, algorithm)
+    checked.decide_all(cross_check=cross_check, witness=witness)
+    if on_decided is not None:
+        on_decided(checked.validity())
+    return checked.verdict(checked.anomalies(explained=explain, seconds=explain_limit_s), witness)
 
 
 def chosen_conventions(history: History, *, failed_cas: FailedCas = "auto", nil_read: NilRead = "auto") -> Conventions:
@@ -134,7 +143,8 @@ class _Check:
         self.passed: dict[str, int] = {}
         self.steps = 0
 
-    def run(self, *, cross_check: bool, explained: bool, witness: bool) -> Verdict:
+    def decide_all(self, *, cross_check: bool, witness: bool) -> None:
+        """Have each object decided."""
         for part in self.parts:
             result, passed = decide(part.operations, self.model_of(part), self.remaining(), self.algorithm)
             if cross_check:
@@ -145,8 +155,13 @@ class _Check:
             self.results.append((part, result))
             for why in passed:
                 self.passed[why] = self.passed.get(why, 0) + 1
-        anomalies = self.anomalies(explained)
-        return self.verdict(anomalies, witness)
+
+    def validity(self) -> Validity:
+        """What all of it comes to."""
+        found = {result.validity for _, result in self.results}
+        if "invalid" in found or self.admission.mismatched:
+            return "invalid"
+        return "valid" if "unknown" not in found and self.admission.judges_something else "unknown"
 
     def model_of(self, part: Part) -> Model:
         return self.model if part.has_all_keys else self.model.within(part.keys)
@@ -173,21 +188,28 @@ class _Check:
             return result
         return msgspec.structs.replace(result, order=found.order)
 
-    def anomalies(self, explained: bool) -> tuple[Anomaly, ...]:
+    def anomalies(self, *, explained: bool, seconds: float | None) -> tuple[Anomaly, ...]:
+        """Describe the violations: first, for all, when they became certain; then why, for the first few."""
         found = [mismatch(operation, self.model, CHECKER) for operation in self.admission.mismatched]
-        for part, result in self.results:
-            if result.validity == "invalid":
-                full = explained and len(found) < EXPLAINED
-                model = self.model_of(part)
-                explanation = explain(part, model, result, self.decide_quickly, full=full)
-                found.append(self.anomaly(explanation))
+        violated = [(part, result) for part, result in self.results if result.validity == "invalid"]
+        budget = self.budget(seconds)
+        for number, (part, result) in enumerate(violated):
+            full = explained and number < EXPLAINED
+            share = budget.part(min(len(violated), EXPLAINED) - number if full else len(violated) - number)
+            found.append(self.anomaly(explain(part, self.model_of(part), result, share, full=full)))
         return tuple(sorted(found, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
 
-    def decide_quickly(self, model: Model, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
-        """Decide a prefix or a sub-history on the way to an explanation."""
-        bounded = msgspec.structs.replace(limits, seconds=self.limits.seconds, bytes=self.limits.bytes)
-        result, _ = decide(operations, model, bounded)
-        return result
+    def budget(self, seconds: float | None) -> Budget:
+        """Give explanations what is left of the time limit, or a second; or less, where that was asked for."""
+        left = time_left(self.limits, self.started).seconds
+        if left is not None:
+            left = max(left, 1.0)
+            seconds = left if seconds is None else min(left, seconds)
+
+        def decide_quickly(model: Model, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
+            return decide(operations, model, limits)[0]
+
+        return Budget(decide_quickly, seconds=seconds, bytes_=self.limits.bytes)
 
     def anomaly(self, explanation: Explanation) -> Anomaly:
         return Anomaly(
@@ -201,8 +223,7 @@ class _Check:
 
     def verdict(self, anomalies: tuple[Anomaly, ...], witness: bool) -> Verdict:
         unknown = [(part, result) for part, result in self.results if result.validity == "unknown"]
-        is_valid = not unknown and self.admission.judges_something
-        validity: Validity = "invalid" if anomalies else "valid" if is_valid else "unknown"
+        validity = self.validity()
         engines: dict[str, int] = {}
         for _, result in self.results:
             engines[result.engine] = engines.get(result.engine, 0) + 1
@@ -217,7 +238,7 @@ class _Check:
             steps=self.steps,
             seconds=time.monotonic() - self.started,
             machine_dependent=validity == "unknown" and any(result.machine_dependent for _, result in unknown),
-            notes=(self.conventions_note(), *self.engine_notes(engines), *self.notes),
+            notes=(*self.meaning(), self.conventions_note(), *self.engine_notes(engines), *self.notes),
             details=self.details(engines, witness),
         )
 
@@ -227,6 +248,15 @@ class _Check:
         part, result = unknown[0]
         decided = len(self.results) - len(unknown)
         return f"{result.reason}{_of(part)}; {decided} of {len(self.results)} objects decided"
+
+    def meaning(self) -> list[str]:
+        """Say once what every violation is."""
+        if not any(result.validity == "invalid" for _, result in self.results):
+            return []
+        return [
+            "not linearizable: there is no order in which each operation takes effect once, between its call and its "
+            "return, that gives the answers"
+        ]
 
     def conventions_note(self) -> str:
         """Say how the source was read: what differs between tools, and changes verdicts."""

@@ -153,7 +153,9 @@ def test_a_violation_that_is_not_expected_is_a_failure(play: Play) -> None:
     assert not silent.is_judged_as_expected
     assert silent.violations == (signature,)
     assert open_about_it.is_judged_as_expected
-    assert open_about_it.transcripts[-1] == [f'{signature}: key "x": the answers contradict each other']
+    assert open_about_it.transcripts[-1] == [
+        f'{signature}: key "x": process 1 read null after process 0 had overwritten it with 1'
+    ]
 
 
 def test_an_expected_violation_that_does_not_show_is_a_failure(play: Play) -> None:

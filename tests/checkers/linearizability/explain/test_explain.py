@@ -11,6 +11,7 @@ import pytest
 
 from checkers import History, check
 from checkers.history import INF, Operation
+from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.configurations import configuration_graph
 from checkers.linearizability.explain.explain import explain
 from checkers.linearizability.explain.reduction import late_stories, reduce
@@ -27,6 +28,10 @@ def test_a_golden_history_is_explained_as_before(name: str) -> None:
     assert golden.say(name) == golden.told(name)
 
 
+def budget() -> Budget:
+    return Budget(lambda model, operations, limits: decide(operations, model, limits)[0])
+
+
 def violations(name: str, count: int) -> list[tuple[Model, Part]]:
     return [
         (model, part)
@@ -39,7 +44,7 @@ def violations(name: str, count: int) -> list[tuple[Model, Part]]:
 def test_a_minimal_sub_history_fails_and_no_longer_once_any_operation_is_freed(name: str) -> None:
     """Freed: dropped if it only looks, else at any time or never. By brute force, which knows nothing of engines."""
     for model, part in violations(name, 60)[:8]:
-        reduction = reduce(part.operations, model, lambda m, ops, limits: decide(ops, m, limits)[0])
+        reduction = reduce(part.operations, model, budget())
 
         assert reduction.minimal
         calls = {operation.call for operation in reduction.kept}
@@ -62,7 +67,7 @@ def freed_but(operations: list[Operation], calls: set[int], model: Model) -> lis
 def test_the_blocked_operation_is_impossible_in_every_state_named(name: str) -> None:
     for model, part in violations(name, 60)[:8]:
         result, _ = decide(part.operations, model, agreement.jit.NO_LIMITS)
-        evidence = explain(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0]).evidence
+        evidence = explain(part, model, result, budget()).evidence
         blocked = next(o for o in part.operations if o.call == evidence["blocked"]["call"])
         reachable = states_of(model, part.operations)
 
@@ -126,7 +131,7 @@ def test_a_story_that_begins_late_never_accuses_a_valid_history(name: str) -> No
         operations = History(record(rng, name, count=12, processes=4, values=2, crash=0.1)).operations()
         model = named(OBJECTS[name][0])
 
-        for story in late_stories(operations, model):
+        for story in late_stories(operations, model, budget()):
             after = story.free + story.operations
             assert any(brute.is_linearizable(after, model.starting_at(start)) for start in story.starts)
 

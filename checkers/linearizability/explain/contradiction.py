@@ -1,0 +1,176 @@
+"""The contradiction in one sentence: who was told what, and what had happened before that forbids it.
+
+A sentence is only said where it is true by itself, whatever else the history holds: that a value was never written,
+that its write failed or came later, that it had been overwritten, that a lock was held. Where none of these fits, the
+operation that cannot be placed is named with the states that were possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from checkers.history import INF, Operation, show
+from checkers.linearizability.partition import Part, pending
+from checkers.models import Model
+from checkers.models.model import KEEPS, OtherThan, Unsaid
+
+from .configurations import Failure
+
+STATES: Final = 3
+"""More possible states than this do not fit into one sentence."""
+
+OBSERVED: Final = 60
+"""A longer description of a state is cut."""
+
+
+def contradiction(part: Part, model: Model, kept: Sequence[Operation], failure: Failure) -> str:
+    """Say in one sentence, without its full stop, what contradicts what."""
+    blocked = failure.blocked
+    if len({operation.key for operation in part.operations}) <= 1:
+        for say in (_held, _unfounded, _stale, _dequeued):
+            found = say(part, model, kept, blocked)
+            if found:
+                return found
+    return _impossible(model, failure)
+
+
+def _impossible(model: Model, failure: Failure) -> str:
+    who, what = f"process {failure.blocked.process}", model.describe(failure.blocked)
+    if failure.complete and 0 < len(failure.states) <= STATES:
+        states = " or ".join(_cut(model.describe_state(state)) for state, _ in failure.states)
+        return f"{what} of {who} is impossible: by then the state could only be {states}"
+    return f"{what} of {who} fits no order of what was seen before it"
+
+
+# -- registers, maps, texts: an answer names the one state that it needs ----------------------------------------------
+
+
+def _unfounded(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
+    """A state was seen that nothing had left by then."""
+    needs = model.access(blocked)[0]
+    if not _is_state(needs) or needs == model.init or _sets_in_secret(part, model):
+        return ""
+    sources = [operation for operation in part.operations if model.access(operation)[1] == needs]
+    in_time = [operation for operation in sources if operation.call < blocked.ret and operation is not blocked]
+    if in_time:
+        return ""
+    told = _told(model, blocked)
+    failed = next((void for void in part.voids if model.access(pending(void))[1] == needs), None)
+    if failed is not None:
+        return f"{told}, but the {_asked(failed)} of process {failed.process} failed"
+    if sources:
+        first = min(sources, key=lambda operation: operation.call)
+        return f"{told} before process {first.process} called its {_asked(first)}"
+    return f"{told}, which no operation had left there"
+
+
+def _stale(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
+    """A state was seen after another one that came later."""
+    needs = model.access(blocked)[0]
+    if not _is_state(needs) or _sets_in_secret(part, model):
+        return ""
+    operations = part.operations
+    sources = [operation for operation in operations if model.access(operation)[1] == needs]
+    latest = max((operation.ret for operation in sources if operation.call < blocked.ret), default=-1)
+    if latest == INF:
+        return ""
+    for told_of in (kept, operations):  # what stands in the list below is the better witness
+        before = [operation for operation in told_of if operation.ret < blocked.call]
+        for operation in sorted(before, key=lambda operation: operation.ret, reverse=True):
+            said = _came_later(model, operation, needs, latest, operations)
+            if said:
+                return f"{_told(model, blocked)} after {said}"
+    return ""
+
+
+def _came_later(model: Model, operation: Operation, needs: Any, latest: int, operations: Sequence[Operation]) -> str:
+    """Say how an operation shows that the state was another, and later than all that leave what was seen."""
+    seen, left = model.access(operation)
+    if left is not KEEPS and left != needs and operation.call > latest:
+        return f"process {operation.process} {_overwrote(operation)}"
+    if not _is_state(seen) or seen in (needs, model.init):
+        return ""
+    writes = [other for other in operations if model.access(other)[1] == seen]
+    if writes and min(write.call for write in writes) > latest:
+        return f"{_told(model, operation).replace(' read', ' had read', 1)}, which was written later"
+    return ""
+
+
+def _sets_in_secret(part: Part, model: Model) -> bool:
+    """Whether some operation does not say which state it leaves."""
+    return any(
+        isinstance(left := model.access(operation)[1], Unsaid) and left is not KEEPS and not model.only_looks(operation)
+        for operation in part.operations
+    )
+
+
+def _is_state(needs: Any) -> bool:
+    return not isinstance(needs, Unsaid | OtherThan)
+
+
+def _told(model: Model, operation: Operation) -> str:
+    """Say what a process saw, with its verb."""
+    if operation.f == "read" and operation.type == "ok":
+        return f"process {operation.process} read {_cut(show(operation.result))}"
+    return f"process {operation.process} was answered {_cut(model.describe(operation))}"
+
+
+# -- locks and queues -------------------------------------------------------------------------------------------------
+
+
+def _held(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
+    """A lock was acquired while another process surely held it."""
+    if model.name not in ("mutex", "owned-mutex") or blocked.f != "acquire" or blocked.type != "ok":
+        return ""
+    if any(operation.f == "release" and operation.ret == INF for operation in part.operations):
+        return ""
+    holder = _last(kept, lambda operation: operation.f == "acquire" and operation.ret < blocked.call)
+    if holder is None or any(
+        operation.f == "release"
+        and operation.type == "ok"
+        and holder.call < operation.ret
+        and operation.call < blocked.ret
+        for operation in part.operations
+    ):
+        return ""
+    return f"process {blocked.process} acquired the lock while process {holder.process} held it"
+
+
+def _dequeued(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
+    """A value was dequeued that was never there, or once too often."""
+    if model.name != "queue" or blocked.f != "dequeue" or blocked.type != "ok" or model.init != ():
+        return ""
+    value, who = blocked.result, f"process {blocked.process} dequeued {_cut(show(blocked.result))}"
+    puts = [o for o in part.operations if o.f == "enqueue" and o.value == value and o.call < blocked.ret]
+    if not puts:
+        failed = next((void for void in part.voids if void.f == "enqueue" and void.value == value), None)
+        return (
+            f"{who}, but the enqueue of process {failed.process} failed" if failed else f"{who}, which was never put in"
+        )
+    taken = [o for o in part.operations if o.f == "dequeue" and o.result == value and o.ret < blocked.ret]
+    if len(taken) >= len(puts):
+        return f"{who}, which process {taken[-1].process} had dequeued already"
+    return ""
+
+
+# -- wording ----------------------------------------------------------------------------------------------------------
+
+
+def _last(operations: Sequence[Operation], wanted: Callable[[Operation], bool]) -> Operation | None:
+    return max((o for o in operations if wanted(o)), key=lambda o: o.ret, default=None)
+
+
+def _overwrote(operation: Operation) -> str:
+    if operation.f == "write":
+        return f"had overwritten it with {_cut(show(operation.value))}"
+    return f"had changed it by its {_asked(operation)}"
+
+
+def _asked(operation: Operation) -> str:
+    f = operation.f
+    return f if operation.value is None else f"{f} of {_cut(show(operation.value))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= OBSERVED else text[: OBSERVED - 3] + "..."
