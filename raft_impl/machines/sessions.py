@@ -16,20 +16,22 @@ sessions at other indexes than its peers. How long a session may be idle is fixe
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from ..errors import TooNew
+from ..errors import Corrupt, TooNew
 from .base import MALFORMED, MASK, OK, UNSUPPORTED, Answer, Machine, pack, record_digest, unpack
+from .calls import TOO_LARGE, deeply, read_call
 from .features import FIRST_LEVEL, LEVEL
 
 NO_SESSION: Final = "no-session"
 STALE: Final = "stale"
-WITHOUT_EFFECT: Final = frozenset({NO_SESSION, MALFORMED, UNSUPPORTED})
-"""Words that say: this command was in the log and did nothing, and no earlier copy of it is remembered."""
+WITHOUT_EFFECT: Final = frozenset({NO_SESSION, MALFORMED, UNSUPPORTED, TOO_LARGE})
+"""Words that say: this command did nothing, in the log or before it, and no earlier copy of it is remembered."""
 
 _NEVER: Final = (1 << 63) - 1
 _TIME_FACTOR: Final = 0x9E3779B97F4A7C15
@@ -45,21 +47,24 @@ class Action(enum.IntEnum):
 
 
 _CALL: Final = int(Action.CALL)
+_TIME: Final = msgspec.Meta(ge=0, le=1 << 62)
+"""Log time, and spans of it: 146 years in nanoseconds, so that the sum of two fits 64 bits."""
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The data of a COMMAND entry. `call` is msgpack of (f, key, value); session 0 means: no session, no protection."""
 
     action: Action
-    time_ns: int
+    time_ns: Annotated[int, _TIME]
     session: int = 0
     sequence: int = 0
     call: bytes = b""
-    idle_ns: int = 0
+    idle_ns: Annotated[int, _TIME] = 0
 
 
 encode_command: Final = msgspec.msgpack.Encoder().encode
 decode_command: Final = msgspec.msgpack.Decoder(Command).decode
+decode_level: Final = msgspec.msgpack.Decoder(Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]).decode
 
 
 class Session(msgspec.Struct, array_like=True):
@@ -81,6 +86,9 @@ class _Image(msgspec.Struct, frozen=True, array_like=True):
     level: int = FIRST_LEVEL
 
 
+_decode_image: Final = msgspec.msgpack.Decoder(_Image).decode
+
+
 class SessionedMachine:
     """A machine behind its session table: what a group replicates."""
 
@@ -96,8 +104,14 @@ class SessionedMachine:
         self._next_expiry_ns = _NEVER
 
     def apply(self, index: int, data: bytes) -> Answer:
-        """Execute the command of a committed entry."""
-        command = decode_command(data)
+        """Execute the command of a committed entry. Whatever the bytes are, this gives an answer: see `calls`."""
+        return deeply(self._apply, index, data)  # type: ignore[no-any-return]
+
+    def _apply(self, index: int, data: bytes) -> Answer:
+        try:
+            command = decode_command(data)
+        except (msgspec.MsgspecError, ValueError):
+            return MALFORMED, None
         if command.time_ns > self.time_ns:
             self.time_ns = command.time_ns
             if self.time_ns >= self._next_expiry_ns:
@@ -111,19 +125,20 @@ class SessionedMachine:
 
     def raise_level(self, data: bytes) -> None:
         """Execute a FEATURE entry: the group's level is at least this from now on. Raises TooNew."""
-        self._set_level(max(self.level, unpack(data)))
+        with contextlib.suppress(msgspec.MsgspecError):  # what is no level changes nothing
+            self._set_level(max(self.level, decode_level(data)))
 
     def answered(self, session: int, sequence: int) -> Answer | None:
         """The answer to a command that was applied already, or None. True on any replica, since it was committed."""
         known = self._sessions.get(session)
         if known is None or known.sequence != sequence or not known.answer:
             return None
-        word, value = unpack(known.answer)
+        word, value = deeply(unpack, known.answer)
         return word, value
 
     def read(self, call: bytes) -> Answer:
         """Answer a read from the state as it is."""
-        return self._perform(self._machine.read, call)
+        return deeply(self._perform, self._machine.read, call)  # type: ignore[no-any-return]
 
     @property
     def digest(self) -> bytes:
@@ -145,8 +160,13 @@ class SessionedMachine:
         return pack(_Image(self.time_ns, sessions, self._machine.snapshot(), self.level))
 
     def restore(self, data: bytes) -> None:
-        """Replace the whole state. Raises TooNew."""
-        image = msgspec.msgpack.decode(data, type=_Image)
+        """Replace the whole state. Raises TooNew, or Corrupt for what no `snapshot` gave."""
+        try:
+            self._restore(_decode_image(data))
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+            raise Corrupt("snapshot-format", f"the state in a snapshot: {error}") from None
+
+    def _restore(self, image: _Image) -> None:
         self._set_level(image.level)
         self.time_ns = image.time_ns
         self._sessions = {}
@@ -177,13 +197,16 @@ class SessionedMachine:
         return answer
 
     def _deadline(self, idle_ns: int) -> int:
-        return self.time_ns + idle_ns if idle_ns else _NEVER
+        return min(self.time_ns + idle_ns, _NEVER) if idle_ns else _NEVER
 
     def _perform(self, method: Callable[[str, Any, Any], Answer], call: bytes) -> Answer:
+        found = read_call(call)
+        if found is None:
+            return MALFORMED, None
+        f, key, value = found
         try:
-            f, key, value = unpack(call)
             since = self._machine.commands.get(f, _NEVER)
-        except (msgspec.DecodeError, ValueError, TypeError):
+        except TypeError:  # a list or an object
             return MALFORMED, None
         return method(f, key, value) if since <= self.level else (UNSUPPORTED, None)
 

@@ -35,7 +35,7 @@ With leases on, the start of a node counts as contact: it may have promised a le
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from .config import Config
 from .follower import Follower
@@ -64,6 +64,10 @@ from .ready import FAR_NS, ReadAt, Ready, Refused
 from .replica import Replica
 from .state import Entry, EntryKind, HardState, Index, Membership, NodeId, Role, Snapshot, SnapshotMeta, Term
 from .status import Status, peer_status
+
+TERM_JUMP_MAX: Final = 1 << 32
+"""No node is so far behind: at a hundred elections a second, that many terms take a year and a half. Without a bound,
+one forged or damaged message would use up all terms, for good, on every node that heard of it."""
 
 Handler = Callable[[int, NodeId, Any], None]
 
@@ -336,6 +340,9 @@ class Raft:
 
     def _later_term(self, now: int, source: NodeId, message: Message) -> None:
         leader: NodeId | None = None
+        if message.term - self._replica.term > TERM_JUMP_MAX:
+            self._replica.out.notes.append(("implausible-term", message.term))
+            return
         match message:
             case PreVote():
                 self._on_pre_vote(now, source, message)

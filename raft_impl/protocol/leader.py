@@ -181,7 +181,8 @@ class Leader:
         if progress is None:
             return
         progress.heard_ns = now
-        if progress.refused(message, self._replica.log):
+        log = self._replica.log
+        if message.prev_index <= log.last and progress.refused(message, log):
             self._feed(now, source, progress)
 
     def on_heartbeat_reply(self, now: int, source: NodeId, message: HeartbeatReply) -> None:
@@ -212,6 +213,8 @@ class Leader:
         progress.heard_ns = now
         snapshot = progress.snapshot
         if snapshot is None or snapshot.meta.index != message.index or message.offset != progress.offset:
+            return
+        if message.next_offset > len(snapshot.data):
             return
         progress.offset = message.next_offset
         self._send_chunk(now, source, progress)

@@ -24,37 +24,37 @@ from typing import Final
 
 import msgspec
 
-from .state import Entry, Index, SnapshotMeta, Term
+from .state import BoundedCount, BoundedIndex, BoundedTerm, Entry, SnapshotMeta
 
 
 class PreVote(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="pre-vote"):
     """Would you vote for me in `term`? Asked before the term is raised; changes nothing at the receiver."""
 
-    term: Term
-    last_index: Index
-    last_term: Term
+    term: BoundedTerm
+    last_index: BoundedIndex
+    last_term: BoundedTerm
 
 
 class PreVoteReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="pre-vote-reply"):
     """A grant echoes the asked term; a refusal carries the refuser's own, which the asker adopts if it is higher."""
 
-    term: Term
+    term: BoundedTerm
     granted: bool
 
 
 class Vote(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="vote"):
     """RequestVote. `transfer` says that the leader itself asked for this election, so that it is not disruptive."""
 
-    term: Term
-    last_index: Index
-    last_term: Term
+    term: BoundedTerm
+    last_index: BoundedIndex
+    last_term: BoundedTerm
     transfer: bool = False
 
 
 class VoteReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="vote-reply"):
     """The answer to RequestVote, in the voter's term."""
 
-    term: Term
+    term: BoundedTerm
     granted: bool
 
 
@@ -64,12 +64,12 @@ class Append(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append
     `round` is that of the heartbeat that it replaces, 0 when it replaces none.
     """
 
-    term: Term
-    prev_index: Index
-    prev_term: Term
-    commit: Index
+    term: BoundedTerm
+    prev_index: BoundedIndex
+    prev_term: BoundedTerm
+    commit: BoundedIndex
     entries: tuple[Entry, ...] = ()
-    round: int = 0
+    round: BoundedCount = 0
 
 
 class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append-reply"):
@@ -78,9 +78,9 @@ class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="a
     `round` is the message's.
     """
 
-    term: Term
-    match: Index
-    round: int = 0
+    term: BoundedTerm
+    match: BoundedIndex
+    round: BoundedCount = 0
 
 
 class AppendReject(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append-reject"):
@@ -90,33 +90,33 @@ class AppendReject(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="
     term, or the first index that is absent.
     """
 
-    term: Term
-    prev_index: Index
-    conflict_term: Term
-    conflict_index: Index
+    term: BoundedTerm
+    prev_index: BoundedIndex
+    conflict_term: BoundedTerm
+    conflict_index: BoundedIndex
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="heartbeat"):
     """The leader is alive. `round` is unique in the term; `commit` is capped by what the receiver is known to hold."""
 
-    term: Term
-    round: int
-    commit: Index
+    term: BoundedTerm
+    round: BoundedCount
+    commit: BoundedIndex
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="heartbeat-reply"):
     """I took you for the leader of `term` after you began `round`."""
 
-    term: Term
-    round: int
+    term: BoundedTerm
+    round: BoundedCount
 
 
 class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="snapshot"):
     """InstallSnapshot: bytes of the snapshot `meta` from `offset`; `done` marks the last chunk."""
 
-    term: Term
+    term: BoundedTerm
     meta: SnapshotMeta
-    offset: int
+    offset: BoundedCount
     data: bytes
     done: bool
 
@@ -124,31 +124,31 @@ class SnapshotChunk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=
 class SnapshotReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="snapshot-reply"):
     """The chunk at `offset` of the snapshot at `index` arrived; `next_offset` is wanted now (0: start again)."""
 
-    term: Term
-    index: Index
-    offset: int
-    next_offset: int
+    term: BoundedTerm
+    index: BoundedIndex
+    offset: BoundedCount
+    next_offset: BoundedCount
 
 
 class Read(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="read"):
     """A batch of reads of a follower wants a read index. `context` is unique over all incarnations of the sender."""
 
-    term: Term
-    context: int
+    term: BoundedTerm
+    context: BoundedCount
 
 
 class ReadReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="read-reply"):
     """The read index for `context`, or None: not from me."""
 
-    term: Term
-    context: int
-    index: Index | None
+    term: BoundedTerm
+    context: BoundedCount
+    index: BoundedIndex | None
 
 
 class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="timeout-now"):
     """Campaign at once. Void as soon as the receiver has left `term`: it may arrive long after an aborted transfer."""
 
-    term: Term
+    term: BoundedTerm
 
 
 Message = (

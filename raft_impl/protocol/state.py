@@ -7,13 +7,22 @@ ever added at the end, with a default, and with a new `FORMAT_VERSION` of the st
 from __future__ import annotations
 
 import enum
-from typing import Final, NewType
+from typing import Annotated, Final, NewType
 
 import msgspec
 
 NodeId = NewType("NodeId", str)
 Term = NewType("Term", int)
 Index = NewType("Index", int)
+
+NUMBER_MAX: Final = 1 << 62
+"""No term, index or count that comes from the disk or a peer is larger: so the next one, and any sum of two, fits the
+64 bits in which it is stored and sent. Decoding checks that; what was made here is not checked again."""
+
+_IN_RANGE: Final = msgspec.Meta(ge=0, le=NUMBER_MAX)
+BoundedTerm = Annotated[Term, _IN_RANGE]
+BoundedIndex = Annotated[Index, _IN_RANGE]
+BoundedCount = Annotated[int, _IN_RANGE]
 
 FORMAT_VERSION: Final = 1
 """Version of what is written to disk and sent to peers; the first byte of every frame and of every log file."""
@@ -40,8 +49,8 @@ class EntryKind(enum.IntEnum):
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One slot of the replicated log. `data` is opaque to the core but for CONFIG and FEATURE entries."""
 
-    index: Index
-    term: Term
+    index: BoundedIndex
+    term: BoundedTerm
     kind: EntryKind
     data: bytes = b""
 
@@ -49,7 +58,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class HardState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What must be durable before any message that depends on it leaves: one record, written as one."""
 
-    term: Term
+    term: BoundedTerm
     vote: NodeId | None = None
 
 
@@ -69,8 +78,8 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The position of a snapshot: the last entry it covers and the membership committed there."""
 
-    index: Index
-    term: Term
+    index: BoundedIndex
+    term: BoundedTerm
     membership: Membership
 
 

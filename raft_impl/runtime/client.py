@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import Negative, NoClient, RaftError, Refused, Unknown
-from ..machines.base import NEGATIVE, OK, READS, pack
+from ..machines.base import MALFORMED, NEGATIVE, OK, READS, pack
 from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT
 from .connections import Connections
 from .env import Environment
@@ -74,7 +74,10 @@ class Client:
     async def call(self, f: str, key: Any, value: Any) -> Any:
         """Execute one command. Raises Negative, Refused or Unknown; Refused("no-client") when it has no session."""
         deadline_ns = self._deadline()
-        command = pack((f, key, value))
+        try:
+            command = pack((f, key, value))
+        except (TypeError, ValueError, OverflowError, RecursionError):  # nothing that msgpack can hold
+            raise Refused(MALFORMED) from None
         if f in READS:
             return await self._operation(Action.READ, command, deadline_ns).run()
         if self._uses_sessions:

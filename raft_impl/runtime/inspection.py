@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ..errors import Corrupt
-from ..machines.base import unpack
+from ..machines.calls import deeply, read_call
 from ..machines.sessions import Action, decode_command
 from ..protocol.membership import decode as decode_membership
 from ..protocol.state import Entry, EntryKind, Membership
@@ -69,7 +69,10 @@ def describe(entry: Entry) -> str:
         case EntryKind.NOOP:
             return "no-op"
         case EntryKind.CONFIG:
-            return _describe_membership(decode_membership(entry.data))
+            try:
+                return _describe_membership(decode_membership(entry.data))
+            except (msgspec.MsgspecError, ValueError):
+                return f"unreadable members {entry.data.hex()}"
         case EntryKind.COMMAND:
             return _describe_command(entry.data)
         case _:
@@ -86,18 +89,27 @@ def _describe_membership(membership: Membership) -> str:
 
 
 def _describe_command(data: bytes) -> str:
-    command = decode_command(data)
+    try:
+        command = decode_command(data)
+    except (msgspec.MsgspecError, ValueError):
+        return f"unreadable command {data.hex()}"
     if command.action is Action.OPEN:
         return "open session"
     if command.action is Action.CLOSE:
         return f"close session {command.session}"
-    try:
-        f, key, value = unpack(command.call)
-    except (msgspec.MsgspecError, ValueError, TypeError):
+    found = read_call(command.call)
+    if found is None:
         return f"unreadable call {command.call.hex()}"
+    f, key, value = found
     words = " ".join([str(f), *(_plain(part) for part in (key, value) if part is not None)])
     return f"{words} [session {command.session}, sequence {command.sequence}]" if command.session else words
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        text: bytes = deeply(msgspec.json.encode, value)
+    except (msgspec.MsgspecError, TypeError, ValueError):  # an earlier version took more than JSON can hold
+        return str(deeply(repr, value))
+    return text.decode()

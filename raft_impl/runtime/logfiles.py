@@ -138,7 +138,7 @@ def decode_snapshot(name: str, content: bytes) -> Snapshot:
             if version != FORMAT_VERSION:
                 raise Corrupt("format-version", f"{name}: version {version}; this code reads {FORMAT_VERSION}")
             return _decode_snapshot(body)
-    except (struct.error, msgspec.MsgspecError):
+    except (struct.error, msgspec.MsgspecError, UnicodeDecodeError):
         pass
     raise Corrupt("snapshot-corrupt", name)
 

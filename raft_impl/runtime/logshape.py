@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from ..errors import Corrupt
-from ..protocol.state import FORMAT_VERSION, Entry, HardState, Term
+from ..protocol.state import FORMAT_VERSION, BoundedCount, BoundedIndex, BoundedTerm, Entry, HardState, Term
 from .records import Record, RecordType
 
 
@@ -22,11 +22,11 @@ class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
 
     format_version: int
     group: str
-    number: int
-    previous_chain: int
+    number: BoundedCount
+    previous_chain: BoundedCount
     hard_state: HardState
-    last_index: int
-    last_term: int
+    last_index: BoundedCount
+    last_term: BoundedCount
 
 
 _ENTRY: Final = int(RecordType.ENTRY)
@@ -34,8 +34,8 @@ _ENTRY: Final = int(RecordType.ENTRY)
 decode_entry: Final = msgspec.msgpack.Decoder(Entry).decode
 _decode_head: Final = msgspec.msgpack.Decoder(SegmentHead).decode
 _decode_hard_state: Final = msgspec.msgpack.Decoder(HardState).decode
-decode_index: Final = msgspec.msgpack.Decoder(int).decode
-_decode_position: Final = msgspec.msgpack.Decoder(tuple[int, int]).decode
+decode_index: Final = msgspec.msgpack.Decoder(BoundedIndex).decode
+_decode_position: Final = msgspec.msgpack.Decoder(tuple[BoundedIndex, BoundedTerm]).decode
 
 
 class LogShape:
@@ -122,8 +122,8 @@ def fold(shape: LogShape, record: Record) -> Entry | None:
             case RecordType.RESET:
                 shape.reset(*_decode_position(body))
                 return None
-    except msgspec.MsgspecError:
-        pass
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Corrupt("log-format", f"record of type {kind}: {error}") from None
     raise Corrupt("log-format", f"record of type {kind}")
 
 
@@ -144,7 +144,7 @@ def segment_head(record: Record) -> SegmentHead:
         if kind != RecordType.SEGMENT:
             raise Corrupt("log-format", "a segment without head")
         head = _decode_head(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Corrupt("log-format", "unreadable head of a segment") from None
     if head.format_version != FORMAT_VERSION:
         raise Corrupt("format-version", f"version {head.format_version}; this code reads {FORMAT_VERSION}")

@@ -11,6 +11,7 @@ from typing import Final
 
 DAMAGED_FRAME: Final = "damaged frame dropped"
 DEPOSED_WITH_PROPOSALS: Final = "leader deposed with uncommitted entries"
+IMPLAUSIBLE_TERM: Final = "implausible term refused"
 LEVEL_RAISED: Final = "feature level raised"
 READ_WAITED: Final = "read waited for the machine"
 REPEATED_COMMAND: Final = "repeated command answered from its session"
@@ -24,6 +25,7 @@ SNAPSHOT: Final = {how: f"snapshot {how}" for how in ("taken", "installed", "rec
 MARKS: Final[tuple[str, ...]] = (
     DAMAGED_FRAME,
     DEPOSED_WITH_PROPOSALS,
+    IMPLAUSIBLE_TERM,
     LEVEL_RAISED,
     READ_WAITED,
     REPEATED_COMMAND,

@@ -25,7 +25,7 @@ from .applier import Applier, payload_digest
 from .env import Environment
 from .feature_levels import FeatureLevels
 from .log_writer import LogWriter
-from .marks import DEPOSED_WITH_PROPOSALS, SNAPSHOT
+from .marks import DEPOSED_WITH_PROPOSALS, IMPLAUSIBLE_TERM, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
 from .pending import PendingRequests
 from .requests import AdminCommand, RequestHandler
@@ -229,6 +229,9 @@ class Member:
             if kind == "snapshot":
                 note = (*note[:-1], self._snapshot_digest(note[1], ready))
                 self._mark(SNAPSHOT[note[1]])
+            elif kind == "implausible-term":
+                self._mark(IMPLAUSIBLE_TERM)
+                continue
             elif kind == "role" and self._pending.proposals and note[1] != "leader":
                 self._mark(DEPOSED_WITH_PROPOSALS)
             notes.append((kind, group, *note[1:]))

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ..machines.base import MALFORMED
+from ..machines.calls import objection
 from ..machines.sessions import Action as LogAction
 from ..machines.sessions import Command, encode_command
 from ..protocol.core import Raft
@@ -84,6 +85,10 @@ class RequestHandler:
                 return None
             if core.is_leader and self._pending.attach_retry(attempt, core.term):
                 return None
+        refusal = objection(call)
+        if refusal:
+            self._pending.refuse(attempt, refusal)
+            return None
         command = Command(LogAction.CALL, self._stamp(now, core), attempt.session, attempt.sequence, call)
         return self._propose(now, core, attempt, command)
 

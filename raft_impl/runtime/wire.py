@@ -19,13 +19,15 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from zlib import crc32
 
 import msgspec
 
-from ..protocol.messages import MESSAGE_TYPES, Message
-from ..protocol.state import FORMAT_VERSION
+from ..machines.calls import deeply
+from ..protocol.messages import MESSAGE_TYPES, Append, Message, PreVote, SnapshotChunk, Vote
+from ..protocol.state import FORMAT_VERSION, BoundedCount, BoundedTerm
+from ..protocol.wellformed import is_well_formed_append, is_well_formed_candidacy, is_well_formed_chunk
 
 GARBAGE: Final = "garbage"
 
@@ -55,35 +57,39 @@ class Status(enum.IntEnum):
     """It was appended and then lost from this log; or an earlier incarnation of the server may have taken it."""
 
 
+BoundedRequest = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""Ids of requests begin anywhere below `NUMBER_MAX`, and go on."""
+
+
 class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="hello"):
     """A client (named by a random number) asks for the number of the server's incarnation."""
 
-    client: int
+    client: BoundedCount
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="welcome"):
     """The answer to `Hello`."""
 
-    connection: int
+    connection: BoundedCount
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="request"):
     """One attempt of one operation. `call` is msgpack of (f, key, value)."""
 
-    connection: int
-    client: int
-    id: int
-    action: int
-    session: int = 0
-    sequence: int = 0
+    connection: BoundedCount
+    client: BoundedCount
+    id: BoundedRequest
+    action: BoundedCount
+    session: BoundedCount = 0
+    sequence: BoundedCount = 0
     call: bytes = b""
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply"):
     """The answer to the request `id`. With the word `reconnect`, `value` names the server's present incarnation."""
 
-    id: int
-    status: int
+    id: BoundedRequest
+    status: BoundedCount
     word: str
     value: Any = None
     leader: str | None = None
@@ -92,14 +98,14 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply")
 class LevelAsk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-ask"):
     """A leader asks a member which feature level it knows."""
 
-    term: int
+    term: BoundedTerm
 
 
 class LevelTell(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-tell"):
     """This one. `term` is that of the question."""
 
-    term: int
-    level: int
+    term: BoundedTerm
+    level: BoundedCount
 
 
 PROTOCOL_TYPES: Final[frozenset[type]] = frozenset(MESSAGE_TYPES)
@@ -117,17 +123,41 @@ _WORDS: Final[dict[bytes, str]] = {
     bytes((FORMAT_VERSION, code)): str(message.__struct_config__.tag) for message, code in _CODES.items()
 }
 """Kind words by what frames begin with."""
-_DECODE: Final[dict[int, Callable[[bytes], tuple[str, Any]]]] = {
-    code: msgspec.msgpack.Decoder(tuple[str, message]).decode  # type: ignore[valid-type]
-    for message, code in _CODES.items()
+_WELL_FORMED: Final[dict[type, Callable[[Any], bool]]] = {
+    Append: is_well_formed_append,
+    PreVote: is_well_formed_candidacy,
+    SnapshotChunk: is_well_formed_chunk,
+    Vote: is_well_formed_candidacy,
 }
+
+
+def _decoder(message: type) -> Callable[[bytes], tuple[str, Any]]:
+    """Reads [group, message]; raises a ValidationError for a message that contradicts itself."""
+    decode: Callable[[bytes], tuple[str, Any]] = msgspec.msgpack.Decoder(tuple[str, message]).decode  # type: ignore[valid-type]
+    is_well_formed = _WELL_FORMED.get(message)
+    if is_well_formed is None:
+        return decode
+
+    def checked(body: bytes) -> tuple[str, Any]:
+        found = decode(body)
+        if not is_well_formed(found[1]):
+            raise msgspec.ValidationError("the message contradicts itself")
+        return found
+
+    return checked
+
+
+_DECODE: Final = {code: _decoder(message) for message, code in _CODES.items()}
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def encode(group: str, message: AnyMessage) -> bytes:
     """The frame of a message."""
     code = _CODES[type(message)]
-    body = _encode((group, message))
+    try:
+        body = _encode((group, message))
+    except RecursionError:  # the answer to a command in an old log, see `machines.calls`
+        body = deeply(_encode, (group, message))
     return _pack_header(FORMAT_VERSION, code, crc32(body, code)) + body
 
 
@@ -139,7 +169,7 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         if version != FORMAT_VERSION or crc32(body, code) != expected:
             return None
         return _DECODE[code](body)
-    except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
