@@ -159,6 +159,18 @@ class History(Sequence[Op]):
         return cls(ops, source=source, lines=lines, lenient=lenient, counted=counted)
 
     @classmethod
+    def from_json_rows(cls, rows: Sequence[tuple[bytes, int]], *, source: str, lenient: bool = False) -> History:
+        """Read JSON objects, each with its line: what `from_jsonl` does of lines."""
+        ops: list[Op] = []
+        for text, line in rows:
+            index, time = (ops[-1].index + 1, ops[-1].time) if ops else (0, 0)
+            try:
+                ops.append(_decode_foreign(text, f"{source}:{line}", index, time))
+            except _NotJson as broken:
+                raise broken.named(cut_off=False) from None
+        return cls(ops, source=source, lines=[line for _, line in rows], lenient=lenient)
+
+    @classmethod
     def from_pairs(cls, pairs: Iterable[Pair], *, source: str = "history", **options: Any) -> History:
         """Make a history of operations that were called and returned at some instants, in any order.
 

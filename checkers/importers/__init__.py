@@ -1,31 +1,54 @@
-"""Histories from elsewhere: Jepsen's EDN and text logs, Porcupine's and Maelstrom's shapes, and our own JSON lines.
+"""Histories from elsewhere: Jepsen's EDN and text logs, Porcupine's and Maelstrom's shapes, tables, and our own lines.
 
 `load` finds the format out by looking at the beginning, or is told. Whatever the source, the history that comes out
-obeys the same rules of order, keeps the source's conventions (`History.conventions`), and names file and line where it
-is damaged.
+obeys the same rules of order, keeps the source's conventions (`History.conventions`), names file and line where it is
+damaged, and counts what was passed over (`History.notes`). What was compressed by gzip is read as what it was before.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from checkers.history import History, MalformedHistory
 
-from . import jepsen, maelstrom, porcupine
+from . import elements, jepsen, maelstrom, porcupine, table
+
+
+class Format(NamedTuple):
+    """A way to write a history: what it is, and a line of it."""
+
+    what: str
+    example: str
+
 
 FORMATS: Final = {
-    "jsonl": "one JSON object a line, our own",
-    "edn": "Jepsen's history.edn",
-    "jepsen-log": "Jepsen's history.txt, and its logs",
-    "porcupine": "key-value logs, or operations as JSON",
-    "maelstrom": "messages, one JSON object a line",
+    "jsonl": Format(
+        "our own, one JSON object a line or all in one array; index and time may be left out",
+        '{"process":0,"type":"invoke","f":"write","key":"x","value":1}',
+    ),
+    "edn": Format(
+        "Jepsen's history.edn, and what Knossos and Elle read: maps, or [process type f value]",
+        "{:process 0, :type :invoke, :f :write, :value 1}",
+    ),
+    "jepsen-log": Format("Jepsen's history.txt and jepsen.log", "jepsen worker 0 - jepsen.util 0 :invoke :write 1"),
+    "porcupine": Format(
+        "its Operation values as JSON, one a line or in one array; or its key-value logs",
+        '{"ClientId":0,"Input":{"op":"put","key":"x","value":"1"},"Call":0,"Output":null,"Return":7}',
+    ),
+    "maelstrom": Format(
+        "messages of clients and nodes, one JSON object a line",
+        '{"src":"c1","dest":"n1","body":{"type":"write","key":"x","value":1,"msg_id":1}}',
+    ),
+    "csv": Format("a table with one operation a row", "process,f,key,value,result,call,return"),
 }
-"""Name -> what it is."""
+"""Name -> what it is, with an example."""
 
 
 def load(
@@ -39,28 +62,44 @@ def load(
         except OSError as error:
             raise MalformedHistory(error.strerror or "an unreadable file", "a history", source) from None
     source = source or "history"
+    data = _decompressed(data, source)
     found = detect(data, source) if format == "auto" else format
     if found not in _LOADERS:
         raise MalformedHistory(f"format {found!r}", f"auto or one of {', '.join(FORMATS)}", "--format")
     return _LOADERS[found](data, source, lenient)
 
 
+GZIP: Final = b"\x1f\x8b"
+"""What compressed data begins with."""
+
+
+def _decompressed(data: bytes, source: str) -> bytes:
+    if not data.startswith(GZIP):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MalformedHistory(f"compressed data that is damaged ({error})", "a whole gzip file", source) from None
+
+
 def detect(data: bytes, source: str = "history") -> str:
     """Tell the format by the first line that is not blank (of EDN, not a comment)."""
-    lines = (line.strip() for line in data.split(b"\n"))
-    first = next((line for line in lines if line and not line.startswith(b";")), b"")
+    lines = enumerate((line.strip() for line in data.split(b"\n")), 1)
+    number, first = next(((n, line) for n, line in lines if line and not line.startswith(b";")), (1, b""))
     if not first:
         return "jsonl"
     if first.startswith(b"{") and (kind := _detect_object(first)):
         return kind
-    if re.match(rb"\[\s*(\{\s*\"|$)", first) and _is_json(data):
-        return "porcupine"
-    if re.match(rb"[\[({#]", first):
-        return "porcupine" if re.search(rb":f\s+:(get|put|append)\b", data[:4096]) and b":key" in data[:4096] else "edn"
+    if re.match(rb"\[\s*(\{\s*(\"|$)|$)", first) and (kind := _detect_array(data)):
+        return kind
+    if table.is_header(first.decode(errors="replace")):
+        return "csv"
     if any(jepsen.LINE.fullmatch(line.decode(errors="replace").rstrip()) for line in data.split(b"\n")[:2000]):
         return "jepsen-log"
+    if re.match(rb"[\[({#]", first):
+        return "porcupine" if re.search(rb":f\s+:(get|put|append)\b", data[:4096]) and b":key" in data[:4096] else "edn"
     found = f"{first[:30].decode(errors='replace')!r}"
-    raise MalformedHistory(found, f"a history as one of {', '.join(FORMATS)}", f"{source}:1")
+    raise MalformedHistory(found, f"a history as one of {', '.join(FORMATS)}", f"{source}:{number}")
 
 
 def _detect_object(first: bytes) -> str | None:
@@ -71,18 +110,25 @@ def _detect_object(first: bytes) -> str | None:
         row = msgspec.json.decode(first)
     except msgspec.DecodeError:
         return "jsonl"  # damaged, most likely; its reader says how
-    names = {str(name).lower() for name in row}
+    return _kind_of(row)
+
+
+def _detect_array(data: bytes) -> str | None:
+    """Tell whose operations are in an array of JSON; None: it is no JSON."""
+    try:
+        rows = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        if b'"Input"' in data or b'"input"' in data:
+            return "porcupine"
+        return "jsonl" if b'"process"' in data else None
+    return _kind_of(rows[0]) if rows else "jsonl"
+
+
+def _kind_of(row: object) -> str:
+    names = {str(name).lower() for name in row} if isinstance(row, dict) else set()
     if {"src", "dest", "body"} <= names:
         return "maelstrom"
     return "porcupine" if {"input", "call"} <= names else "jsonl"
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return b'"Input"' in data or b'"input"' in data
-    return True
 
 
 def _text(data: bytes, source: str) -> str:
@@ -93,6 +139,13 @@ def _text(data: bytes, source: str) -> str:
         raise MalformedHistory("bytes that are not UTF-8", "text", f"{source}:{line}") from None
 
 
+def _load_jsonl(data: bytes, source: str, lenient: bool) -> History:
+    if not data.lstrip().startswith(b"["):
+        return History.from_jsonl(data, source=source, lenient=lenient)
+    rows = list(elements.elements(data, source))
+    return History.from_json_rows(rows, source=source, lenient=lenient)
+
+
 def _load_porcupine(data: bytes, source: str, lenient: bool) -> History:
     if re.match(rb"\s*[\[{]\s*(\[|\{)?\s*\"", data):
         return porcupine.load_operations(data, source=source, lenient=lenient)
@@ -100,11 +153,12 @@ def _load_porcupine(data: bytes, source: str, lenient: bool) -> History:
 
 
 _LOADERS: Final[dict[str, Callable[[bytes, str, bool], History]]] = {
-    "jsonl": lambda data, source, lenient: History.from_jsonl(data, source=source, lenient=lenient),
+    "jsonl": _load_jsonl,
     "edn": lambda data, source, lenient: jepsen.load_edn(_text(data, source), source=source, lenient=lenient),
     "jepsen-log": lambda data, source, lenient: jepsen.load_log(_text(data, source), source=source, lenient=lenient),
     "porcupine": _load_porcupine,
     "maelstrom": lambda data, source, lenient: maelstrom.load(data, source=source, lenient=lenient),
+    "csv": lambda data, source, lenient: table.load(_text(data, source), source=source, lenient=lenient),
 }
 
-__all__ = ["FORMATS", "detect", "load"]
+__all__ = ["FORMATS", "Format", "detect", "load"]

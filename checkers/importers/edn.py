@@ -52,10 +52,10 @@ class Form(NamedTuple):
 
 
 def read(text: str, source: str) -> Iterator[Form]:
-    """Yield the top-level forms of a text; of one vector or list that holds everything, its elements."""
+    """Yield the top-level forms of a text; of one vector or list that holds all other forms, its elements."""
     reader = _Reader(text, source)
     first = reader.peek()
-    if first in ("[", "("):
+    if first in ("[", "(") and reader.holds_forms():
         yield from reader.elements(first)
         reader.expect_end()
         return
@@ -105,6 +105,14 @@ class _Reader:
                 self.token()
                 return
             yield Form(self.form(), self.began)
+
+    def holds_forms(self) -> bool:
+        """Whether the vector or list that begins here holds collections or nothing, and is no tuple of words."""
+        before = self.position
+        self.token()
+        inner = self.peek()
+        self.position = before
+        return inner is None or inner in ("[", "(", "{", "]", ")") or inner.startswith("#")
 
     def expect_end(self) -> None:
         token = self.peek()

@@ -15,20 +15,22 @@ never put reads as the empty text, as in Porcupine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory
+from checkers.history import Conventions, History, MalformedHistory, Pair, as_lines
 
 from . import edn, jepsen
-from .intervals import Interval, as_lines
+from .elements import elements
 
 CONVENTIONS: Final = Conventions(source="porcupine", failed_cas="constraint", nil_read="absent")
 
 NAMES: Final = {"get": "read", "put": "write"}
 NUMBERS: Final = ("get", "put", "append")
+FIELDS: Final = frozenset({"clientid", "input", "call", "output", "return"})
+INPUT_FIELDS: Final = frozenset({"op", "f", "key", "value"})
 
 
 def load_kv(text: str, *, source: str, lenient: bool = False) -> History:
@@ -44,42 +46,39 @@ def load_kv(text: str, *, source: str, lenient: bool = False) -> History:
 
 def load_operations(data: bytes, *, source: str, lenient: bool = False) -> History:
     """Read operations dumped as JSON."""
-    intervals = []
+    pairs = []
     lines = []
-    for row, line in _objects(data, source):
-        intervals.append(_interval(row, f"{source}:{line}"))
-        lines.append(line)
-    return History(as_lines(intervals), source=source, lenient=lenient, conventions=CONVENTIONS)
-
-
-def _objects(data: bytes, source: str) -> Iterator[tuple[dict[str, Any], int]]:
-    if data.lstrip().startswith(b"["):
+    counted: Counter[str] = Counter()
+    for text, line in elements(data, source):
+        where = f"{source}:{line}"
         try:
-            rows = msgspec.json.decode(data, type=list[dict[str, Any]])
+            row = msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.DecodeError as error:
-            raise MalformedHistory(f"JSON that cannot be read ({error})", "an array of objects", source) from None
-        yield from ((row, number) for number, row in enumerate(rows, 1))
-        return
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip():
-            try:
-                yield msgspec.json.decode(line, type=dict[str, Any]), number
-            except msgspec.DecodeError as error:
-                where = f"{source}:{number}"
-                raise MalformedHistory(f"a line that cannot be read ({error})", "a JSON object", where) from None
+            raise MalformedHistory(f"what cannot be read ({error})", "a JSON object", where) from None
+        pairs.append(_pair(row, where, counted))
+        lines.append(line)
+    ops, numbers = as_lines(pairs)
+    places = [lines[number] for number in numbers]
+    return History(ops, source=source, lines=places, lenient=lenient, conventions=CONVENTIONS, counted=counted)
 
 
-def _lower(row: Any) -> dict[str, Any]:
+def _lower(row: dict[str, Any]) -> dict[str, Any]:
     return {str(name).lower().replace("_", ""): item for name, item in row.items()}
 
 
-def _interval(raw: dict[str, Any], where: str) -> Interval:
+def _pair(raw: dict[str, Any], where: str, counted: Counter[str]) -> Pair:
     row = _lower(raw)
-    asked = row.get("input")
-    if not isinstance(asked, dict) or not isinstance(row.get("call"), int):
+    asked, call, ret, client = row.get("input"), row.get("call"), row.get("return"), row.get("clientid")
+    if not isinstance(asked, dict) or type(call) is not int:
         raise MalformedHistory("an operation without Input or Call", "ClientId, Input, Call, Output, Return", where)
+    if not (ret is None or type(ret) is int) or not (client is None or type(client) is int):
+        raise MalformedHistory(f"ClientId {client!r} and Return {ret!r}", "integers", where)
+    if ret is not None and 0 <= ret < call:
+        raise MalformedHistory(f"a return at {ret} of a call at {call}", "a return that is not before its call", where)
     asked = _lower(asked)
-    name = asked.get("op", asked.get("f"))
+    for field in sorted((row.keys() - FIELDS) | (asked.keys() - INPUT_FIELDS)):
+        counted[f"field {field!r}, which is none of an operation's: not judged"] += 1
+    name: Any = asked.get("op", asked.get("f"))
     if type(name) is int and 0 <= name < len(NUMBERS):
         name = NUMBERS[name]
     if not isinstance(name, str):
@@ -87,17 +86,13 @@ def _interval(raw: dict[str, Any], where: str) -> Interval:
     f = NAMES.get(name.lower(), name.lower())
     told = row.get("output")
     told = _lower(told).get("value") if isinstance(told, dict) else told
-    ret = row.get("return")
-    known = isinstance(ret, int) and ret >= 0
-    value = None if f == "read" else asked.get("value")
-    return Interval(
-        client=int(row.get("clientid", 0)),
+    known = ret is not None and ret >= 0
+    return Pair(
         f=f,
         key=asked.get("key"),
-        value=value,
-        type="ok" if known else "info",
-        result=told if f == "read" else value,  # what its model answers to a put or an append says nothing
-        error=None,
-        call=row["call"],
+        value=None if f == "read" else asked.get("value"),
+        result=told if f == "read" else None,  # what its model answers to a put or an append says nothing
+        process=client,
+        call=call,
         ret=ret if known else None,
     )

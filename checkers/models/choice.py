@@ -7,12 +7,15 @@ that nothing is assumed of an object that its history does not show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from checkers.history import History, MalformedHistory, Operation
 
 from . import MODELS, Model
+from .model import NOTHING
 
 PREFERENCE: Final = (
     "register",
@@ -29,6 +32,9 @@ PREFERENCE: Final = (
     "multi-register",
     "list-append",
 )
+
+MICRO_OPERATIONS: Final = ("r", "w", "append")
+"""Words by which models tell transactions apart; each micro-operation has as many parts."""
 
 SHOWN: Final = 6
 """Functions named in a note."""
@@ -47,8 +53,8 @@ def choose(history: History) -> Choice | None:
     if not operations:
         return None
     wildcard = history.conventions.nil_read == "anything"
-    telling = [operation for operation in operations if not (wildcard and _saw_nothing(operation))]
     functions = list(dict.fromkeys(operation.f for operation in operations))
+    telling = _one_of_each_form(operation for operation in operations if not (wildcard and _saw_nothing(operation)))
     misfits: dict[str, str] = {}
     fitting: list[str] = []
     for name in _in_order(history, functions):
@@ -63,12 +69,33 @@ def choose(history: History) -> Choice | None:
     if not fitting:
         why = "; ".join(f"{name}: {misfit}" for name, misfit in misfits.items()) or "no model has all of them"
         expected = f"operations of one of {', '.join(MODELS)}, or the name of a model"
-        raise MalformedHistory(f"a history of {called} ({why})", expected, history.source)
+        raise MalformedHistory(f"a history of {called} ({why})", expected, _place(history, telling))
     chosen, *others = fitting
     note = f"model {chosen}, chosen because the history has {called}"
     note += f"; not {_listed(misfits)}" if misfits else ""
     note += f"; {', '.join(others)} would fit too" if others else ""
     return Choice(MODELS[chosen], note)
+
+
+def _one_of_each_form(operations: Iterable[Operation]) -> list[Operation]:
+    """List the first operation of each form: a model that takes it takes all others of the form."""
+    found: dict[Hashable, Operation] = {}
+    for operation in operations:
+        value, result = operation.value, operation.result
+        is_repeated = value is not None and result == value
+        form = (operation.f, operation.type, _form(value), _form(result), operation.error, is_repeated)
+        if form not in found:
+            found[form] = operation
+    return list(found.values())
+
+
+def _form(value: Any) -> Any:
+    """Say of a value what the shapes of `MODELS` ask: its type, and of a list its elements' and its length."""
+    if type(value) is not tuple:
+        kind: Any = type(value)
+        return value if kind is str and value in MICRO_OPERATIONS else kind
+    forms = tuple(map(_form, value))
+    return forms if len(forms) <= len(MICRO_OPERATIONS) else frozenset(forms)
 
 
 def _in_order(history: History, functions: Sequence[str]) -> Sequence[str]:
@@ -88,6 +115,11 @@ def _saw_nothing(operation: Operation) -> bool:
 def _misfit(model: Model, operations: Sequence[Operation], history: History) -> str | None:
     """Say which operation is none of this model's, if there is one."""
     for operation in operations:
+        function = model.functions[operation.f]
+        repeats_answer = operation.type != "ok" or operation.result == operation.value
+        if function.value is NOTHING and function.only_looks and repeats_answer:
+            # A completed history repeats what was seen in the invoke (see `checkers.admission`).
+            operation = msgspec.structs.replace(operation, value=None)
         try:
             model.validate(operation, history.where_index)
         except MalformedHistory as error:
@@ -95,6 +127,17 @@ def _misfit(model: Model, operations: Sequence[Operation], history: History) -> 
         if operation.is_negative and not model.answers(operation):
             return f"{operation.f} failed with {operation.error!r}"
     return None
+
+
+def _place(history: History, operations: Sequence[Operation]) -> str:
+    """Name the line of the first operation that some model refuses although it has the function."""
+    for operation in operations:
+        models = [model for model in MODELS.values() if operation.f in model.functions]
+        if not models:
+            return history.where_index(operation.call)
+        if any(_misfit(model, [operation], history) for model in models):
+            return history.where_index(operation.call if operation.type != "ok" else operation.ret)
+    return history.source
 
 
 def _listed(misfits: dict[str, str]) -> str:

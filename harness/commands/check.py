@@ -56,11 +56,10 @@ _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["auto", "jsonl", "edn", "jepsen-log", "porcupine", "maelstrom"]),
+    type=click.Choice(["auto", "jsonl", "edn", "jepsen-log", "porcupine", "maelstrom", "csv"]),
     default="auto",
     show_default=True,
-    help="How the file is written: our own JSON lines, Jepsen's history.edn or history.txt, Porcupine's logs, "
-    "Maelstrom's messages.",
+    help="How the file is written, with or without gzip; see the examples.",
 )
 @click.option(
     "--failed-cas",
@@ -135,9 +134,23 @@ def command(
 ) -> int:
     """Decide whether a history is linearizable, or keeps another condition, and show why not.
 
-    FILE is a history in any of the formats, or - for standard input.
+    FILE is a history, or - for standard input. Its format is found by looking, or is named with --format.
 
     Example: foreshock check history.jsonl --model register. Exit 0 valid, 1 invalid, 2 unknown.
+
+    \b
+    jsonl       our own, one JSON object a line; index and time may be left out
+                {"process":0,"type":"invoke","f":"write","key":"x","value":1}
+    edn         Jepsen's history.edn, and what Knossos and Elle read
+                {:process 0, :type :invoke, :f :write, :value 1}
+    jepsen-log  Jepsen's history.txt and jepsen.log
+                jepsen worker 0 - jepsen.util 0 :invoke :write 1
+    porcupine   its Operation values as JSON, or its key-value logs
+                {"ClientId":0,"Input":{"op":"put","key":"x","value":"1"},"Call":0,"Output":null,"Return":7}
+    maelstrom   messages of clients and nodes, one JSON object a line
+                {"src":"c1","dest":"n1","body":{"type":"write","key":"x","value":1,"msg_id":1}}
+    csv         a table with one operation a row, whose first row is
+                process,f,key,value,result,call,return
     """
     import checkers
     from checkers import importers, models

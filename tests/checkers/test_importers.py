@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
 import edn_format
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers import History, MalformedHistory, check
-from checkers.importers import edn, load
+from checkers.importers import FORMATS, detect, edn, load
 
 EDN_LINES = b"""; a comment
 {:process 0, :type :invoke, :f :write, :value 1, :index 0, :time 10}
@@ -202,10 +204,13 @@ def test_maelstroms_errors_are_definite_or_not_by_their_code() -> None:
         (b"\n{:process :x :type :ok :f :read}", "h:2: found process 'x'"),
         (b"{:process 0 :type :done :f :read}", "h:1: found type 'done'"),
         (b"{:process 0 :type :ok :f :read\n :value 1]}", "h:2: found ']'"),
-        (b"[1 2]", "h:1: found a int; expected a map"),
+        (b"[1 2]", "h:1: found a list; expected a map"),
+        (b"[{:process 0 :type :invoke :f :read} 2]", "h:1: found a int; expected a map"),
         (b"what is this", "h:1: found 'what is this'; expected a history as one of jsonl"),
         (b'{"src": 1, "dest": 2, "body": {}}', "h:1: found Expected `str`, got `int`"),
         (b"0 :invoke :read nil\n1 :ok :read 3\n", "h:2: found a completion (ok) of process 1"),
+        (b'[\n{"process":0,\n"type":}', "h:3: found JSON that cannot be read"),
+        (b'[{"process":0,\n"type":"ok"', "h:2: found JSON that cannot be read"),
         (b"\xff\xfe{:process", "h:1: found bytes that are not UTF-8"),
     ],
 )
@@ -229,6 +234,219 @@ def test_our_own_lines_are_recognised_and_an_empty_file_is_an_empty_history() ->
 
     assert load(line).to_jsonl() == line
     assert len(load(b"\n")) == 0
+
+
+def told(text: bytes, model: str = "auto", **options: Any) -> Any:
+    return check(load(text, source="h"), model, **options)
+
+
+PREFIXES = (
+    b"",
+    b"INFO  jepsen.util - ",
+    b"INFO [2019-03-01 10:00:00,000] jepsen worker 0 - jepsen.util ",
+    b"2018-12-13 15:42:57{GMT}\tINFO\t[jepsen worker 0] jepsen.util: ",
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("blank", [b"\t", b" "])
+def test_a_text_log_is_read_whatever_its_logger_puts_before_the_columns(prefix: bytes, blank: bytes) -> None:
+    columns = [(b"0", b":invoke", b":write", b"[0 3]"), (b"0", b":ok", b":write", b"[0 3]")]
+
+    history = load(b"\n".join(prefix + blank.join(row) for row in columns))
+
+    assert rows(history) == [(0, 0, "invoke", "write", 0, 3, None), (1, 0, "ok", "write", 0, 3, None)]
+
+
+def test_a_value_that_looks_like_another_line_stays_a_value() -> None:
+    assert load(b'0 :invoke :write "a - 3 :ok :read 1"')[0].value == "a - 3 :ok :read 1"
+
+
+def test_lines_of_a_log_that_are_no_operations_are_counted() -> None:
+    assert load(LOG).notes == ("1 x line of the log that is no operation",)
+
+
+@pytest.mark.parametrize("line", [b"1 :ok read 3", b"1 :ok", b"1 :ok :read 3 4 5", b"INFO x - 1 :invoke read"])
+def test_a_line_that_may_be_an_operation_is_never_passed_over(line: bytes) -> None:
+    with pytest.raises(MalformedHistory, match="h:2"):
+        load(b"1 :invoke :read nil\n" + line, source="h")
+
+
+def test_transactions_may_leave_out_their_name_their_process_and_their_invokes() -> None:
+    text = b"{:type :ok :value [[:append :x 1]]} {:type :ok :value [[:r :x [1]]]} {:type :ok :value [[:r :x [2]]]}"
+
+    history = load(text)
+
+    assert [(op.process, op.type, op.f) for op in history][:3] == [
+        (0, "invoke", "txn"),
+        (1, "invoke", "txn"),
+        (2, "invoke", "txn"),
+    ]
+    assert "3 x operation without process: one of its own" in history.notes
+    assert check(history, "list-append").validity == "invalid"
+    assert told(text.replace(b"[2]", b"[]"), "list-append").validity == "valid"
+
+
+def test_transactions_without_invokes_keep_the_order_of_their_processes() -> None:
+    """Process 0 appends 1 and then reads nothing, which no order explains; two processes may."""
+    text = b"{:process 0 :type :ok :value [[:append :x 1]]} {:process %d :type :ok :value [[:r :x []]]}"
+
+    assert told(text % 0, "list-append").validity == "invalid"
+    assert told(text % 1, "list-append").validity == "valid"
+
+
+def test_knossos_names_of_micro_operations_are_ours() -> None:
+    text = b"{:process 0 :type :invoke :f :txn :value [[:write :x 1] [:read :y nil]]}"
+
+    assert load(text)[0].value == [["w", "x", 1], ["r", "y", None]]
+
+
+@pytest.mark.parametrize("wrap", [(b"", b"", b"\n"), (b"[", b"]", b" ")])
+def test_knossos_tuples_are_operations(wrap: tuple[bytes, bytes, bytes]) -> None:
+    tuples = [b"[0 :invoke :write 3]", b"[0 :ok :write 3]", b"[1 :invoke :read]", b"[1 :ok :read 4]"]
+
+    history = load(wrap[0] + wrap[2].join(tuples) + wrap[1])
+
+    assert rows(history)[-1] == (3, 1, "ok", "read", None, 4, None)
+    assert check(history).validity == "invalid"
+
+
+BARE = b"""{"process":0,"type":"invoke","f":"write","value":1}
+{"process":0,"type":"ok","f":"write","value":1}
+"""
+
+
+@pytest.mark.parametrize("array", [False, True])
+def test_own_lines_may_leave_out_index_and_time_and_stand_in_an_array(array: bool) -> None:
+    text = b"[\n" + BARE.strip().replace(b"\n", b",\n") + b"]" if array else BARE
+
+    history = load(text, source="h")
+
+    assert [(op.index, op.time, op.value) for op in history] == [(0, 0, 1), (1, 0, 1)]
+    assert history.where(1) == ("h:3" if array else "h:2")
+
+
+def test_what_gzip_compressed_is_read_as_what_it_was() -> None:
+    packed = gzip.compress(BARE)
+
+    assert load(packed) == load(BARE)
+    with pytest.raises(MalformedHistory, match="h: found compressed data that is damaged"):
+        load(packed[:-9], source="h")
+
+
+TABLE = b"""process,f,key,value,result,call,return,node
+0,write,x,1,,0.0,0.7,n1
+1,read,x,,1,0.7,0.9,
+2,write,x,text,,0.8,,
+"""
+
+
+def test_a_table_of_intervals_is_ordered_by_its_instants() -> None:
+    history = load(TABLE, source="h")
+
+    assert [(op.process, op.type, op.f, op.key, op.value) for op in history] == [
+        (0, "invoke", "write", "x", 1),
+        (1, "invoke", "read", "x", None),
+        (0, "ok", "write", "x", 1),
+        (2, "invoke", "write", "x", "text"),
+        (1, "ok", "read", "x", 1),
+    ]
+    assert [history.where(place) for place in range(5)] == ["h:2", "h:3", "h:2", "h:4", "h:3"]
+    assert history.notes == ("1 x column 'node', which is none of a table's: not judged",)
+    assert check(history, "register").validity == "valid"
+    assert told(TABLE.replace(b",1,0.7,", b",2,0.7,"), "register").validity == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (b"0,write,x,1,,0.7,0.1,", "a return at 0.1 of a call at 0.7"),
+        (b"0,write,x,1,,soon,0.1,", "an instant 'soon'"),
+        (b"0,write,x,1,,nan,0.1,", "an instant 'nan'"),
+        (b"0,write,x,1,", "5 cells"),
+        (b"0,,x,1,,0,1,", "no f"),
+        (b"p,write,x,1,,0,1,", "process 'p'"),
+        (b'0,write,"x', "a row that cannot be read"),
+    ],
+)
+def test_a_damaged_row_of_a_table_is_refused_with_its_line(row: bytes, found: str) -> None:
+    with pytest.raises(MalformedHistory, match=f"h:5: found {found}"):
+        load(TABLE + row, source="h")
+
+
+def test_errors_about_porcupines_operations_name_their_line() -> None:
+    operation = b'{"ClientId": 0, "Input": {"op": "%s", "key": "x"}, "Call": 0, "Output": "", "Return": 1}'
+
+    for text in (
+        operation % b"get" + b"\n" + operation % b"fly",
+        b"[" + operation % b"get" + b",\n" + operation % b"fly" + b"]",
+    ):
+        with pytest.raises(MalformedHistory, match="h:2: found f 'fly'"):
+            told(text, "kv")
+
+
+def message(src: str, dest: str, **body: Any) -> bytes:
+    return msgspec.json.encode({"src": src, "dest": dest, "body": body})
+
+
+READ = (message("c1", "n1", type="read", key=1, msg_id=1), message("n1", "c1", type="read_ok", value=2, in_reply_to=1))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (message("n1", "c1", type="read_ok", value=2, in_reply_to=7), "a reply to message 7 of c1"),
+        (READ[1], "a second reply to message 1 of c1"),
+        (READ[0], "a second request of c1 with msg_id 1"),
+        (message("c1", "n1", type="cas", key=1, create_if_not_exists=True, msg_id=2), "a cas that creates its key"),
+    ],
+)
+def test_no_message_of_a_client_is_passed_over(line: bytes, found: str) -> None:
+    with pytest.raises(MalformedHistory, match=f"h:3: found {found}"):
+        load(b"\n".join((*READ, line)), source="h")
+
+
+@pytest.mark.parametrize(
+    ("body", "found"), [({"type": "write_ok"}, "a reply of type 'write_ok'"), ({"type": "read_ok"}, "says nothing")]
+)
+def test_a_reply_that_does_not_answer_its_request_is_refused(body: dict[str, Any], found: str) -> None:
+    with pytest.raises(MalformedHistory, match=found):
+        load(READ[0] + b"\n" + message("n1", "c1", in_reply_to=1, **body), source="h")
+
+
+def test_messages_that_are_no_operations_are_counted_and_late_replies_leave_an_outcome_unknown() -> None:
+    text = b"\n".join(
+        (
+            message("c1", "n1", type="init", msg_id=0),
+            message("n1", "c1", type="init_ok", in_reply_to=0),
+            message("n1", "n2", type="gossip"),
+            message("c1", "n1", type="broadcast", message=3, msg_id=1),
+            message("c1", "n1", type="read", msg_id=2),
+            message("n1", "c1", type="broadcast_ok", in_reply_to=1),
+            message("n1", "c1", type="read_ok", messages=[3], in_reply_to=2),
+        )
+    )
+
+    verdict = told(text)
+
+    assert (verdict.model, verdict.validity) == ("set", "valid")
+    assert set(verdict.notes) >= {
+        "2 x message that sets a node up: no operation",
+        "1 x message between nodes: no operation",
+        "1 x reply after its client had gone on: the outcome of its request stays unknown",
+    }
+
+
+def test_a_lenient_reading_that_left_out_an_answer_is_never_valid() -> None:
+    history = load(b"\n".join((*READ, READ[1])), lenient=True)
+
+    assert check(history, "register", initial=2).validity == "unknown"
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "csv"])
+def test_every_format_is_recognised_by_its_example(name: str) -> None:
+    assert detect(FORMATS[name].example.encode()) == name
+    assert len(load(FORMATS[name].example.encode(), format=name)) >= 1
 
 
 _scalars = (

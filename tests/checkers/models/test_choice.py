@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checkers import History, MalformedHistory, Op, check
-from checkers.history import Conventions
-from checkers.models import MODELS
+from checkers.history import Conventions, Operation
+from checkers.models import MODELS, Model, choice
 from checkers.models.choice import PREFERENCE, choose
 
 
@@ -76,6 +78,36 @@ def test_a_history_that_no_model_fits_is_refused() -> None:
 
 def test_without_an_operation_there_is_nothing_to_choose_by() -> None:
     assert choose(history()) is None
+
+
+def test_a_read_whose_invoke_repeats_its_answer_rules_no_model_out() -> None:
+    """Completed histories do that; an invoke that says something else is no read of any model."""
+    assert choose(history(("write", 1, 1), ("read", 1, 1))).model.name == "register"
+    with pytest.raises(MalformedHistory, match="read of 2"):
+        choose(history(("write", 1, 1), ("read", 2, 1)))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["r", "w", "append", "x"]),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["read", "txn", "cas", "add", "add-and-get", "size"]), VALUES, VALUES)))
+def test_operations_of_one_form_fit_the_same_models(asked: list[tuple[str, Any, Any]]) -> None:
+    """The choice looks at one operation of each form, and must find what looking at all would."""
+    operations = history(*asked).operations(with_void=True)
+    some = choice._one_of_each_form(operations)
+    for model in MODELS.values():
+        known = all(operation.f in model.functions for operation in operations)
+        found = [_fits(model, of) if known else None for of in (operations, some)]
+
+        assert found[0] == found[1]
+
+
+def _fits(model: Model, operations: list[Operation]) -> str | None:
+    return choice._misfit(model, operations, History([]))
 
 
 def test_the_library_chooses_too_and_says_so() -> None:

@@ -146,6 +146,12 @@ class Arriving:
         pytest.fail("read on after the violation was certain")
 
 
+def test_the_help_has_an_example_of_each_format(foreshock: Foreshock) -> None:
+    text = foreshock("check", "--help").out
+
+    assert [name for name, form in FORMATS.items() if name not in text or form.example not in text] == []
+
+
 def test_a_stream_ends_at_the_first_violation(foreshock: Foreshock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Arriving(STALE)))
 
