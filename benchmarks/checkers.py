@@ -3,8 +3,8 @@
     python -m benchmarks.checkers [WORD ...] [--largest 1000000] [--json]
 
 One process, one thread, plain CPython; WORDs choose the rows that have one of them in their name. Histories are made by
-`benchmarks.histories` with seed 1. Making and parsing them is not counted, and neither is turning lines into columns: a
-row measures the check, from columns of plain values, from `Operation`s or from a `History`, to the verdict. For a
+`benchmarks.histories` with seed 1. Making them is not counted, and parsing is where a row begins with a file: a row
+measures the check, from columns of plain values, from `Operation`s, from a `History` or a file, to the verdict. For a
 violation that includes the search for the completion at which it became certain. Seconds are of the processor, so that
 other work on the machine does not count; `peak` is what the process held at most during the check at the largest size,
 the history included.
@@ -16,15 +16,20 @@ expected one ends the program with status 1.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import json
+import os
 import random
 import resource
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import checkers
@@ -134,6 +139,45 @@ def _through_the_library(name: str, weights: tuple[int, int, int], **fields: Any
     )
 
 
+def _stored_jsonl(made: Recording) -> Path:
+    return _stored("jsonl", made.history().to_jsonl())
+
+
+def _stored_edn(made: Recording) -> Path:
+    rows = (
+        f"{{:process {op.process}, :type :{op.type}, :f :{op.f}, :value {_edn(op.value)}, "
+        f":time {op.time}, :index {op.index}}}\n"
+        for op in made.history()
+    )
+    return _stored("edn", "".join(rows).encode())
+
+
+def _edn(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{' '.join(map(_edn, value))}]"
+    return "nil" if value is None else str(value)
+
+
+def _stored(suffix: str, data: bytes) -> Path:
+    folder = Path(tempfile.gettempdir()) / f"foreshock-benchmark-{os.getpid()}"
+    folder.mkdir(exist_ok=True)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / f"history.{suffix}"
+    file.write_bytes(data)
+    return file
+
+
+def _from_file(name: str, prepare: Callable[[Recording], Path], **fields: Any) -> Row:
+    return Row(
+        name=name,
+        machine=lambda: Registers(READS_AND_WRITES),
+        prepare=prepare,
+        check=lambda file: checkers.check_file(file).validity,
+        takes="file",
+        **fields,
+    )
+
+
 def _both_signs(rng: random.Random) -> int:
     return rng.choice((1, -1))
 
@@ -204,6 +248,8 @@ ROWS = (
     _through_the_library("cas-register, unique values, by checkers.check", UNIQUE),
     _register("map, 20 keys, unique values", READS_AND_WRITES, keys=20, aim="3.5 s"),
     _register("map, 20 keys, unique values and cas", UNIQUE, keys=20, aim="3.5 s"),
+    _from_file("register, from a file of our own lines", _stored_jsonl, aim="3 s, 500 MB"),
+    _from_file("register, from a file in EDN", _stored_edn),
     _counter("counter, add-and-get +1", {"add-and-get": 6, "read": 4}, lambda rng: 1, aim="2.5 s"),
     _counter("counter, add-and-get +1, one stale read", {"add-and-get": 6, "read": 4}, lambda rng: 1, **STALE),
     _counter("counter, blind +1", BLIND, lambda rng: 1, aim="2.5 s"),

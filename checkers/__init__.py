@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from checkers.linearizability.front.checker import EnginesDisagree
 
-from .api import check
+from .api import check, check_file
 from .history import History, MalformedHistory, Op, Operation
 from .models import ILLEGAL, MODELS, Model
 from .verdict import Anomaly, Verdict, merge
@@ -30,5 +30,6 @@ __all__ = [
     "Operation",
     "Verdict",
     "check",
+    "check_file",
     "merge",
 ]

@@ -16,14 +16,18 @@ Naming an algorithm, or asking for a cross-check or a witness order, means a sea
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from . import columns
 from .admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
 from .consistency import CONDITIONS
 from .history import History, MalformedHistory, Op
+from .importers import load
 from .linearizability.front.checker import CHECKER, check_linearizable, chosen_conventions
+from .linearizability.result import Limits
 from .models import MODELS, Model, named
 from .models.choice import choose
 from .transactions import CONSISTENCY_MODELS
@@ -82,6 +86,50 @@ def check(
     if history.gaps and verdict.validity == "valid":
         return msgspec.structs.replace(verdict, validity="unknown", reason="; ".join(history.gaps))
     return verdict
+
+
+def check_file(
+    file: Path | bytes,
+    model: Model | str = AUTO,
+    *,
+    format: str = "auto",
+    lenient: bool = False,
+    source: str | None = None,
+    **options: Any,
+) -> Verdict:
+    """Decide the history in a file, or in its bytes: what `check` says of what `importers.load` reads.
+
+    Long files of our own lines about registers are read into columns, without an object a line; where that does not
+    find them valid, they are read again as objects, and explained.
+    """
+    if format in ("auto", "jsonl") and not lenient and isinstance(model, str) and _is_plain(options):
+        limits = Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
+        verdict = columns.judge(file, model, limits)
+        if verdict is not None:
+            return verdict
+    return check(load(file, format=format, source=source, lenient=lenient), model, **options)
+
+
+PLAIN: Final[dict[str, Any]] = {
+    "consistency": LINEARIZABLE,
+    "failed_cas": "auto",
+    "nil_read": "auto",
+    "mismatched": "refuse",
+    "algorithm": "auto",
+    "cross_check": False,
+    "expect": (),
+    "explain": True,
+    "time_limit_s": ...,
+    "memory_limit_bytes": ...,
+}
+"""What options may be where columns are enough; of those with an ellipsis any value."""
+
+
+def _is_plain(options: dict[str, Any]) -> bool:
+    return all(
+        value is None or PLAIN.get(name) is ... or (name in PLAIN and PLAIN[name] == value)
+        for name, value in options.items()
+    )
 
 
 def _nothing_judged(history: History, notes: tuple[str, ...]) -> Verdict:

@@ -7,12 +7,12 @@ that nothing is assumed of an object that its history does not show.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from checkers.history import History, MalformedHistory, Operation
+from checkers.history import Conventions, History, MalformedHistory, Operation
 
 from . import MODELS, Model
 from .model import NOTHING
@@ -55,12 +55,23 @@ def choose(history: History) -> Choice | None:
     wildcard = history.conventions.nil_read == "anything"
     functions = list(dict.fromkeys(operation.f for operation in operations))
     telling = _one_of_each_form(operation for operation in operations if not (wildcard and _saw_nothing(operation)))
+    return choose_among(functions, telling, history.conventions, history.where_index, history.source)
+
+
+def choose_among(
+    functions: Sequence[str],
+    telling: Sequence[Operation],
+    conventions: Conventions,
+    where: Callable[[int], str],
+    source: str,
+) -> Choice:
+    """Choose the model that has these functions and takes operations like these, one of each form."""
     misfits: dict[str, str] = {}
     fitting: list[str] = []
-    for name in _in_order(history, functions):
+    for name in _in_order(conventions, functions):
         model = MODELS[name]
         if all(f in model.functions for f in functions):
-            misfit = _misfit(model, telling, history)
+            misfit = _misfit(model, telling, where)
             if misfit is None:
                 fitting.append(name)
             else:
@@ -69,7 +80,7 @@ def choose(history: History) -> Choice | None:
     if not fitting:
         why = "; ".join(f"{name}: {misfit}" for name, misfit in misfits.items()) or "no model has all of them"
         expected = f"operations of one of {', '.join(MODELS)}, or the name of a model"
-        raise MalformedHistory(f"a history of {called} ({why})", expected, _place(history, telling))
+        raise MalformedHistory(f"a history of {called} ({why})", expected, _place(telling, where, source))
     chosen, *others = fitting
     note = f"model {chosen}, chosen because the history has {called}"
     note += f"; not {_listed(misfits)}" if misfits else ""
@@ -98,13 +109,13 @@ def _form(value: Any) -> Any:
     return forms if len(forms) <= len(MICRO_OPERATIONS) else frozenset(forms)
 
 
-def _in_order(history: History, functions: Sequence[str]) -> Sequence[str]:
+def _in_order(conventions: Conventions, functions: Sequence[str]) -> Sequence[str]:
     """List the models, the plainest first.
 
     A register with cas has a name of its own. Key-value texts come first where the source is known for them: there a
     missing key reads as empty.
     """
-    first = ["kv"] if history.conventions.source == "porcupine" else ["cas-register"] if "cas" in functions else []
+    first = ["kv"] if conventions.source == "porcupine" else ["cas-register"] if "cas" in functions else []
     return [*first, *(name for name in PREFERENCE if name not in first)]
 
 
@@ -112,7 +123,7 @@ def _saw_nothing(operation: Operation) -> bool:
     return operation.type == "ok" and operation.result is None and operation.f == "read"
 
 
-def _misfit(model: Model, operations: Sequence[Operation], history: History) -> str | None:
+def _misfit(model: Model, operations: Sequence[Operation], where: Callable[[int], str]) -> str | None:
     """Say which operation is none of this model's, if there is one."""
     for operation in operations:
         function = model.functions[operation.f]
@@ -121,7 +132,7 @@ def _misfit(model: Model, operations: Sequence[Operation], history: History) -> 
             # A completed history repeats what was seen in the invoke (see `checkers.admission`).
             operation = msgspec.structs.replace(operation, value=None)
         try:
-            model.validate(operation, history.where_index)
+            model.validate(operation, where)
         except MalformedHistory as error:
             return error.found
         if operation.is_negative and not model.answers(operation):
@@ -129,15 +140,15 @@ def _misfit(model: Model, operations: Sequence[Operation], history: History) -> 
     return None
 
 
-def _place(history: History, operations: Sequence[Operation]) -> str:
+def _place(operations: Sequence[Operation], where: Callable[[int], str], source: str) -> str:
     """Name the line of the first operation that some model refuses although it has the function."""
     for operation in operations:
         models = [model for model in MODELS.values() if operation.f in model.functions]
         if not models:
-            return history.where_index(operation.call)
-        if any(_misfit(model, [operation], history) for model in models):
-            return history.where_index(operation.call if operation.type != "ok" else operation.ret)
-    return history.source
+            return where(operation.call)
+        if any(_misfit(model, [operation], where) for model in models):
+            return where(operation.call if operation.type != "ok" else operation.ret)
+    return source
 
 
 def _listed(misfits: dict[str, str]) -> str:

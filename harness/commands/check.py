@@ -153,7 +153,7 @@ def command(
                 process,f,key,value,result,call,return
     """
     import checkers
-    from checkers import importers, models
+    from checkers import models
 
     if model not in ("auto", *checkers.MODELS) and model not in models.names():
         raise BadInput(f"model {model!r}", one_of(["auto", *models.names()], typed=model), "--model")
@@ -177,11 +177,18 @@ def command(
                 }
             else:
                 _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
-            if str(file) == "-":
-                history = importers.load(sys.stdin.buffer.read(), format=form, source=STANDARD_INPUT, lenient=lenient)
-            else:
-                history = importers.load(file, format=form, lenient=lenient)
-            verdict = checkers.check(history, model, consistency=consistency, expect=expect, initial=state, **options)
+            is_typed = str(file) == "-"
+            verdict = checkers.check_file(
+                sys.stdin.buffer.read() if is_typed else file,
+                model,
+                format=form,
+                lenient=lenient,
+                source=STANDARD_INPUT if is_typed else None,
+                consistency=consistency,
+                expect=expect,
+                initial=state,
+                **options,
+            )
     found = report(verdict, time.perf_counter() - began)
     if as_json:
         print_json(found)

@@ -107,7 +107,7 @@ def test_operations_of_one_form_fit_the_same_models(asked: list[tuple[str, Any, 
 
 
 def _fits(model: Model, operations: list[Operation]) -> str | None:
-    return choice._misfit(model, operations, History([]))
+    return choice._misfit(model, operations, lambda _: "")
 
 
 def test_the_library_chooses_too_and_says_so() -> None:
