@@ -118,7 +118,9 @@ PLAIN: Final[dict[str, Any]] = {
     "algorithm": "auto",
     "cross_check": False,
     "expect": (),
-    "explain": True,
+    "explain": ...,
+    "explain_limit_s": ...,
+    "on_decided": ...,
     "time_limit_s": ...,
     "memory_limit_bytes": ...,
 }

@@ -91,7 +91,7 @@ def test_a_plain_valid_file_needs_no_objects(model: str, tmp_path: Path, monkeyp
         lambda text: text.replace(b'"process":1,"type":"ok"', b'"process":2,"type":"ok"'),
         lambda text: text.replace(b'"ok","f":"read","key":"x"', b'"ok","f":"read","key":"y"'),
         lambda text: text.replace(b'"ok","f":"read"', b'"ok","f":"write"'),
-        lambda text: text.replace(b'"nemesis"', b'"somebody"'),
+        lambda text: text.replace(b'"nemesis"', b'"janitor"'),
         lambda text: text.replace(b'"invoke","f":"read"', b'"invoke","f":"fly"'),
         lambda text: text.replace(b'"f":"read","key":"x"}', b'"f":"read","key":"x","value":7}'),
         lambda text: text[:-5],
