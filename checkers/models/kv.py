@@ -6,7 +6,20 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ANYTHING, ILLEGAL, KEEPS, NOTHING, SOMETHING, Access, Function, Model, Shape, repeats
+from .model import (
+    ANYTHING,
+    ILLEGAL,
+    KEEPS,
+    NOTHING,
+    SOMETHING,
+    Access,
+    Function,
+    Later,
+    Model,
+    Shape,
+    common_prefix,
+    repeats,
+)
 
 TEXT: Final = Shape("a text", lambda value: type(value) is str)
 
@@ -35,4 +48,49 @@ def access(operation: Operation) -> Access:
     return (operation.result or "" if operation.type == "ok" else ANYTHING), KEEPS
 
 
-KV: Final = Model(name="kv", init="", step=step, functions=FUNCTIONS, access=access, any_state=True)
+def can_reach(state: str, later: Later) -> bool:
+    """Say whether a text may still become what later reads returned: appends only make it longer."""
+    return later.once(_text_to_come).startswith(state) if state else True
+
+
+def _text_to_come(operations: tuple[Operation, ...]) -> str | _Anything:
+    """Return the longest text of which the state must be a prefix.
+
+    A read says nothing of the state now if a write may come between that begins what it returned.
+    """
+    writes = [(operation.call, operation.value) for operation in operations if operation.f == "write"]
+    texts = [
+        operation.result or ""
+        for operation in operations
+        if operation.f == "read"
+        and operation.type == "ok"
+        and not any(call < operation.ret and (operation.result or "").startswith(value) for call, value in writes)
+    ]
+    return common_prefix(texts) if texts else ANYTHING_COMES
+
+
+class _Anything:
+    """A text to come of which nothing is known."""
+
+    def startswith(self, prefix: str) -> bool:
+        return True
+
+
+ANYTHING_COMES: Final = _Anything()
+
+
+def foresees(operation: Operation) -> bool:
+    """Say which operations matter to `can_reach`; how much is appended in between does not."""
+    return operation.f != "append"
+
+
+KV: Final = Model(
+    name="kv",
+    init="",
+    step=step,
+    functions=FUNCTIONS,
+    access=access,
+    can_reach=can_reach,
+    foresees=foresees,
+    any_state=True,
+)

@@ -26,18 +26,28 @@ The rest makes checking faster or messages better: `functions` validates histori
 operation needs and leaves where it behaves like a register: (ANYTHING, v) is a blind write, (v, KEEPS) a read, and
 (u, v) a cas. `state_of` makes a state of a JSON value, `restrict` the part of a state that has some keys, and `adapt`
 chooses the initial state by what a history holds.
+
+Where the answers that come later say much of the state now, `can_reach(state, later)` makes searching fast: it returns
+False where no order of operations leads from the state through all completed operations of `later`. A text that is no
+prefix of what a later read returned is such a state, where nothing but appends can come between. Besides the completed
+ones, which all have to come, `later` has crashed ones, which may. It has every operation that can come before a
+completed one, but for those that `foresees` says may be left out. In doubt say True: a False that is wrong makes a
+wrong verdict, where a True only costs time. `checkers.linearizability.search.look_ahead` says what engines make of it.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from checkers.history import INF, MalformedHistory, Operation, freeze, show
 
 State = Hashable
+
+S = TypeVar("S", str, tuple[Any, ...])
+T = TypeVar("T")
 
 
 class Illegal(enum.Enum):
@@ -128,6 +138,37 @@ def answers_cas(value: Any, result: Any) -> bool:
     return repeats(value, result) or bool(result == value[1])
 
 
+class Later:
+    """Operations that are still to come: completed ones, which must, and crashed ones, which may."""
+
+    __slots__ = ("_found", "operations")
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self.operations = operations
+        self._found: Any = None
+
+    def once(self, work: Callable[[tuple[Operation, ...]], T]) -> T:
+        """Return what a model's one way of reading these operations makes of them, worked out once."""
+        if self._found is None:
+            self._found = (work(self.operations),)
+        found: T = self._found[0]
+        return found
+
+
+def common_prefix(texts: Sequence[S]) -> S:
+    """Return the longest beginning that texts, or tuples, have in common; there is at least one of them."""
+    prefix = min(texts, key=len)
+    for text in texts:
+        while text[: len(prefix)] != prefix:
+            differs = next((place for place, item in enumerate(prefix) if text[place] != item), len(prefix))
+            prefix = prefix[:differs]
+    return prefix
+
+
+CanReach = Callable[[Any, Later], bool]
+"""(state, later) -> whether some order of operations leads from the state through all completed ones of `later`"""
+
+
 def unsaid(operation: Operation) -> Access:
     """Say nothing about what an operation needs and sets: engines ask `step`."""
     return SOMETHING, SOMETHING
@@ -190,6 +231,8 @@ class Model:
     adapt: Callable[[Model, list[Operation]], Model] = lambda model, operations: model
     state_of: Callable[[Any], State] = freeze
     restrict: Callable[[Any, tuple[Hashable, ...]], State] = lambda state, keys: state
+    can_reach: CanReach | None = None
+    foresees: Callable[[Operation], bool] = lambda operation: True
     any_state: bool = False
     """Whether None and False are states, and not slips of whoever wrote `step`."""
 

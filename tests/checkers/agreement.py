@@ -22,7 +22,7 @@ from checkers.history import Conventions, History
 from checkers.linearizability.failing_prefix import certain_index
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, split
-from checkers.linearizability.search import jit, wgl
+from checkers.linearizability.search import jit, look_ahead, wgl
 from checkers.models import Model, named
 from tests.checkers import brute
 from tests.checkers.objects import OBJECTS, damaged, record
@@ -85,7 +85,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("objects", nargs="*", default=list(OBJECTS))
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--window", type=int, default=look_ahead.WINDOW, help="how far to look ahead")
     options = parser.parse_args(arguments)
+    look_ahead.WINDOW = options.window
     for name in options.objects:
         started = time.monotonic()
         tally: Counter[str] = Counter()

@@ -133,6 +133,19 @@ class ListObject:
         return "ok", list(self.items), None
 
 
+class TextObject:
+    """A text that is written or appended to."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def apply(self, f: str, key: Any, value: Any) -> Answer:
+        if f == "read":
+            return "ok", self.text, None
+        self.text = value if f == "write" else self.text + value
+        return "ok", value, None
+
+
 class MutexObject:
     """A lock without an owner."""
 
@@ -210,6 +223,12 @@ def ask_list(rng: random.Random, values: int) -> Ask:
     return ("read", None, None) if rng.random() < 0.4 else ("append", None, rng.randrange(values))
 
 
+def ask_text(rng: random.Random, values: int) -> Ask:
+    """Ask a text for reads and appends, and at times for a write; letters repeat."""
+    f = rng.choices(("read", "append", "write"), (4, 5, 1))[0]
+    return f, None, None if f == "read" else "ab"[rng.randrange(values) % 2] * rng.choice((1, 1, 2))
+
+
 def ask_unique_list(rng: random.Random, values: int) -> Ask:
     """Ask for appends of elements from a range in which one hardly comes twice."""
     return ("read", None, None) if rng.random() < 0.5 else ("append", None, rng.randrange(1_000_000))
@@ -239,6 +258,7 @@ OBJECTS: dict[str, tuple[str, Callable[[], Any], Callable[[random.Random, int], 
     "set": ("set", SetObject, ask_set),
     "queue": ("queue", QueueObject, ask_queue),
     "list": ("list", ListObject, ask_list),
+    "kv": ("kv", TextObject, ask_text),
     "unique-list": ("list", ListObject, ask_unique_list),
     "mutex": ("mutex", MutexObject, ask_mutex),
     "rw-register": ("rw-register", TransactionObject, _ask_txn("w")),
@@ -352,6 +372,8 @@ def _exchangeable(op: Op) -> bool:
 
 
 def _guess(rng: random.Random, op: Op, values: int) -> Any:
+    if op.f == "read" and isinstance(op.value, str):
+        return op.value[:-1] if rng.random() < 0.5 else op.value + rng.choice("ab")
     if op.f in ("read", "dequeue", "remove", "replace", "size") and not isinstance(op.value, list):
         if op.f in ("read", "remove") and rng.random() < 0.2 and op.key is not None:
             return None

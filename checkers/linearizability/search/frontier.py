@@ -37,10 +37,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from checkers.history import INF
+from checkers.history import INF, Operation
+from checkers.linearizability.partition import pending as as_pending
 from checkers.linearizability.result import Meter
+from checkers.models.model import Later
 
 from .encoding import CHANGE, ILLEGAL_STATE, LOOK, WRITE, Encoding
+from .look_ahead import LookAhead
 
 UNLIMITED: Final = 1 << 60
 
@@ -68,7 +71,7 @@ Entries = dict[int, list[tuple[int, int]]]
 class Pending:
     """What is pending at one moment; equal for all configurations."""
 
-    __slots__ = ("changes", "crashed", "fresh", "looks", "satisfied", "write_bits", "writes")
+    __slots__ = ("changes", "crashed", "foreseen", "fresh", "looks", "satisfied", "write_bits", "writes")
 
     def __init__(self) -> None:
         self.looks: dict[int, int] = {}  # obligation bits -> class
@@ -78,6 +81,7 @@ class Pending:
         self.write_bits = 0  # obligation bits of the pending writes
         self.fresh = 0  # obligation bits of operations called since the frontier was last brought up to date
         self.satisfied: dict[int, int] = {}  # state -> obligation bits that it satisfies
+        self.foreseen: dict[int, tuple[int, int, Operation]] = {}  # slot -> (sort, bit, what a look ahead may see)
 
     def copy(self) -> Pending:
         twin = Pending()
@@ -88,6 +92,7 @@ class Pending:
         twin.write_bits = self.write_bits
         twin.fresh = self.fresh
         twin.satisfied = dict(self.satisfied)
+        twin.foreseen = dict(self.foreseen)
         return twin
 
     @property
@@ -141,8 +146,17 @@ class Frontier:
 class FrontierSearch:
     """The frontier of one object's history, event by event."""
 
-    def __init__(self, encoding: Encoding, meter: Meter, *, width: int = UNLIMITED, witness: bool = False) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        meter: Meter,
+        *,
+        width: int = UNLIMITED,
+        witness: bool = False,
+        look_ahead: LookAhead | None = None,
+    ) -> None:
         self.encoding = encoding
+        self.look_ahead = look_ahead
         self.meter = meter
         self.width = width
         self.witness = witness
@@ -155,9 +169,12 @@ class FrontierSearch:
         self.largest = 0
         self._checked_at = 0
         self._position = 0
+        self._moment = -1  # the index of the event at hand
+        self._foreseen_bits = 0, 0  # of the foreseen pending changes and looks
+        self._later: dict[tuple[int, int], Later] = {}  # at this event, by what of the foreseen is unplaced
 
-    def call(self, kind: int, slot: int, ret: int) -> None:
-        """Take the call of an operation that will return at `ret`."""
+    def call(self, kind: int, slot: int, ret: int, operation: Operation | None = None) -> None:
+        """Take the call of an operation that will return at `ret`; to look ahead, `operation` must be told."""
         pending = self.pending
         if ret == INF:
             if kind not in self.places:
@@ -166,6 +183,8 @@ class FrontierSearch:
             pending.crashed[kind] = pending.crashed.get(kind, 0) + 1
             return
         sort = self.encoding.sorts[kind]
+        if self.look_ahead is not None and operation is not None and self.look_ahead.model.foresees(operation):
+            pending.foreseen[slot] = (sort, 1 << slot if sort == CHANGE else 1 << 2 * slot, operation)
         if sort == CHANGE:
             _insert(pending.changes, kind, (ret, 1 << slot))
             return
@@ -182,6 +201,8 @@ class FrontierSearch:
         """Take a return: keep what has placed the operation, or can place it now. False if nothing can."""
         self._refresh()
         self._position = position
+        self._moment = ret
+        self._later.clear()
         pending = self.pending
         sort = self.encoding.sorts[kind]
         bit = 1 << slot if sort == CHANGE else 1 << 2 * slot
@@ -197,6 +218,7 @@ class FrontierSearch:
             pending.write_bits &= ~bit
         if sort != CHANGE:
             pending.satisfied.clear()
+        pending.foreseen.pop(slot, None)
         return bool(self.frontier)
 
     # -- what a call brings, and what a state satisfies ----------------------------------------------------------------
@@ -286,6 +308,35 @@ class FrontierSearch:
             self._checked_at = self.steps
             self.meter.check(self.steps, held + len(self.frontier))
 
+    # -- looking ahead ------------------------------------------------------------------------------------------------
+
+    def _is_dead(self, look_ahead: LookAhead, config: Config) -> bool:
+        """Whether the answers that are still to come cannot be given from this configuration."""
+        state, done, obligations, _, _ = config
+        if not self._later:
+            changes = looks = 0
+            for sort, bit, _ in self.pending.foreseen.values():
+                changes |= bit if sort == CHANGE else 0
+                looks |= bit if sort == LOOK else bit << 1 if sort == WRITE else 0
+            self._foreseen_bits = changes, looks
+        changes, looks = self._foreseen_bits
+        key = (done & changes, obligations & looks)
+        later = self._later.get(key)
+        if later is None:
+            later = self._later[key] = look_ahead.after(self._moment, self._unplaced(done, obligations))
+        return look_ahead.is_dead(self.encoding.states[state], later)
+
+    def _unplaced(self, done: int, obligations: int) -> tuple[Operation, ...]:
+        """List the foreseen operations that are pending here. A write not exposed yet may come or not."""
+        found = []
+        for sort, bit, operation in self.pending.foreseen.values():
+            if sort == WRITE:
+                if not obligations & bit << 1:
+                    found.append(as_pending(operation))
+            elif (sort == CHANGE and not done & bit) or (sort == LOOK and obligations & bit):
+                found.append(operation)
+        return tuple(found)
+
     # -- moves --------------------------------------------------------------------------------------------------------
 
     def _search(
@@ -307,6 +358,8 @@ class FrontierSearch:
             parent = queue.popleft()
             was_met = not parent[2] & clear
             for config in self._moves(parent, exposed):
+                if self.look_ahead is not None and self._is_dead(self.look_ahead, config):
+                    continue
                 state, now_done, obligations, used, path = config
                 if done:
                     if now_done & done:

@@ -21,6 +21,7 @@ from checkers.verdict import Validity
 
 from .encoding import EncodedOperations
 from .frontier import Config, FrontierSearch, Pending
+from .look_ahead import LookAhead
 from .read_from import Refutation, find_refutation
 from .witness import replay
 
@@ -70,7 +71,8 @@ class _BeamSearch:
     def __init__(self, operations: Sequence[Operation], model: Model, meter: Meter, *, witness: bool) -> None:
         self.encoding = EncodedOperations(operations, model)
         self.events, self.slots = order_events(self.encoding.operations)
-        self.search = FrontierSearch(self.encoding, meter, width=FIRST_WIDTH, witness=witness)
+        look_ahead = LookAhead.of(self.encoding.operations, model)
+        self.search = FrontierSearch(self.encoding, meter, width=FIRST_WIDTH, witness=witness, look_ahead=look_ahead)
         self.snapshots: list[Snapshot] = []
 
     def run(self) -> Operation | None:
@@ -100,7 +102,7 @@ class _BeamSearch:
         kind, slot, ret = self.encoding.classes[number], self.slots[number], self.encoding.operations[number].ret
         if event < 0:
             return self.search.returned(kind, slot, ret, position)
-        self.search.call(kind, slot, ret)
+        self.search.call(kind, slot, ret, self.encoding.operations[number])
         return True
 
     def remember(self, position: int) -> None:

@@ -5,9 +5,10 @@ unplaced operation returned; a crashed operation may be placed at any moment aft
 be placed, it goes back. A configuration (which operations are placed, and the state) that was left without success is
 never entered again.
 
-This is the engine that other engines are compared with. It shares no code with them, knows no model, and does nothing
-clever but for one thing: the set of placed operations is stored relative to the first unplaced one, so that an entry of
-the cache is as large as the concurrency and not as the history.
+This is the engine that other engines are compared with. It shares nothing with them but `look_ahead`, knows no model,
+and does nothing clever but for two things: the set of placed operations is stored relative to the first unplaced one,
+so that an entry of the cache is as large as the concurrency and not as the history; and a state from which what comes
+later cannot come is not entered.
 
 Notes: cost is linear in the easy case and exponential in the number of concurrent (and so of crashed) operations in the
 hard one. A step is one call of the model. A state is one entry of the cache.
@@ -18,6 +19,7 @@ G. Lowe, "Testing for linearizability", Concurrency and Computation 29 (2017), s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -25,6 +27,8 @@ from checkers.history import INF, Operation
 from checkers.linearizability.result import LimitReached, Limits, LinearizabilityResult, Meter
 from checkers.models import ILLEGAL, Model
 from checkers.verdict import Validity
+
+from .look_ahead import LookAhead
 
 ENGINE: Final = "wgl"
 
@@ -56,6 +60,10 @@ class _Search:
         self.returned = [operation for operation in in_order if operation.ret != INF]
         self.crashed = [operation for operation in in_order if operation.ret == INF]
         self.steps = 0
+        self.look_ahead = LookAhead.of(in_order, model)
+        foreseen = () if self.look_ahead is None else self.look_ahead.foreseen
+        numbers = {id(operation): number for number, operation in enumerate(self.returned)}
+        self.foreseen = [numbers[id(operation)] for operation in foreseen]
         self.seen: set[tuple[int, int, int, Any]] = set()
         self.order: list[Operation] = []
         self.blocked: Operation | None = None  # whose return no order got past; of those, the one that returned last
@@ -93,14 +101,31 @@ class _Search:
                 moved_low, moved_mask = low, mask | 1 << (position - low)
                 while moved_mask & 1:
                     moved_low, moved_mask = moved_low + 1, moved_mask >> 1
-                yield moved_low, moved_mask, crashed, after, self.returned[position]
+                if not self.is_dead(moved_low, moved_mask, after):
+                    yield moved_low, moved_mask, crashed, after, self.returned[position]
         for position, operation in enumerate(self.crashed):
             if operation.call > first_return:
                 break
             if not crashed >> position & 1:
                 after = self.step(state, operation)
-                if after is not ILLEGAL and after != state:
+                if after is not ILLEGAL and after != state and not self.is_dead(low, mask, after):
                     yield low, mask, crashed | 1 << position, after, operation
+
+    def is_dead(self, low: int, mask: int, state: Any) -> bool:
+        """Whether the answers of what is not placed cannot be given from this state."""
+        look_ahead = self.look_ahead
+        if look_ahead is None:
+            return False
+        end = low + mask.bit_length()
+        place = bisect_left(self.foreseen, low)
+        waiting = []
+        while place < len(self.foreseen) and self.foreseen[place] < end:
+            position = self.foreseen[place]
+            if not mask >> (position - low) & 1:
+                waiting.append(self.returned[position])
+            place += 1
+        moment = self.returned[end - 1].call if end else -INF
+        return look_ahead.is_dead(state, look_ahead.after(moment, tuple(waiting)))
 
     def candidates(self, low: int, mask: int) -> tuple[list[int], int]:
         """List the unplaced operations that were called before any unplaced one returned, and that first return."""
