@@ -14,8 +14,9 @@ from __future__ import annotations
 from checkers.linearizability.front.checker import EnginesDisagree
 
 from .api import check, check_file
-from .history import History, MalformedHistory, Op, Operation
+from .history import History, MalformedHistory, Op, Operation, Pair
 from .models import ILLEGAL, MODELS, Model
+from .recorder import Recorder
 from .verdict import Anomaly, Verdict, merge
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Model",
     "Op",
     "Operation",
+    "Pair",
+    "Recorder",
     "Verdict",
     "check",
     "check_file",

@@ -12,7 +12,6 @@ convention (that of our own lines), and counted in the same words.
 
 from __future__ import annotations
 
-import gc
 import gzip
 import time
 import zlib
@@ -33,6 +32,7 @@ from checkers.linearizability.front.checker import verdict_of_columns
 from checkers.linearizability.result import Limits
 from checkers.models import MODELS
 from checkers.models.choice import choose_among
+from checkers.pause import collection_paused
 from checkers.verdict import Verdict
 
 PIECE: Final = 1 << 18
@@ -79,17 +79,13 @@ def judge(file: Path | bytes, model: str, limits: Limits) -> Verdict | None:
     if model not in (*FAMILY, "auto"):
         return None
     reader = _Reader(chooses=model == "auto")
-    collects = gc.isenabled()
-    gc.disable()  # nothing here makes cycles, and to look for them takes as long as to read
     try:
-        for piece in _pieces(file):
-            reader.take(_decoder.decode_lines(piece))
-        return _judge(reader, model, limits)
+        with collection_paused():
+            for piece in _pieces(file):
+                reader.take(_decoder.decode_lines(piece))
+            return _judge(reader, model, limits)
     except (NotPlain, MalformedHistory, msgspec.DecodeError, OSError, EOFError, zlib.error):
         return None
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _judge(reader: _Reader, name: str, limits: Limits) -> Verdict | None:

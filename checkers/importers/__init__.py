@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from checkers.history import History, MalformedHistory
+from checkers.pause import collection_paused
 
 from . import elements, jepsen, maelstrom, porcupine, table
 
@@ -66,7 +67,8 @@ def load(
     found = detect(data, source) if format == "auto" else format
     if found not in _LOADERS:
         raise MalformedHistory(f"format {found!r}", f"auto or one of {', '.join(FORMATS)}", "--format")
-    return _LOADERS[found](data, source, lenient)
+    with collection_paused():
+        return _LOADERS[found](data, source, lenient)
 
 
 GZIP: Final = b"\x1f\x8b"

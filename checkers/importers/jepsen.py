@@ -31,7 +31,7 @@ import msgspec
 
 from checkers.history import NEMESIS, Conventions, History, MalformedHistory, Op
 
-from . import edn
+from . import edn, edn_lines
 
 EDN: Final = Conventions(source="edn", failed_cas="nothing", nil_read="anything")
 LOG: Final = Conventions(source="jepsen-log", failed_cas="constraint", nil_read="absent")
@@ -52,6 +52,12 @@ _LIKE_A_LINE: Final = re.compile(r"(?:.*[\s:])?(?:\d+|:nemesis)\s+:(?:invoke|ok|
 
 def load_edn(text: str, *, source: str, lenient: bool = False, independent: bool | None = None) -> History:
     """Read a history in EDN. `independent` says whether values are [key value]; None finds out."""
+    if (read := edn_lines.read_lines(text, _lone_op)) is not None:
+        ops, lines = read
+        if any(op.type == "invoke" for op in ops):
+            if _tells_keys(ops) if independent is None else independent:
+                ops = [_with_key(op) for op in ops]
+            return History(ops, source=source, lines=lines, lenient=lenient, conventions=EDN)
     rows = [(_map(form.value, f"{source}:{form.line}"), form.line) for form in edn.read(text, source)]
     return build(rows, source=source, lenient=lenient, independent=independent, conventions=EDN)
 
@@ -71,6 +77,24 @@ def load_log(text: str, *, source: str, lenient: bool = False, independent: bool
     if not rows:
         raise MalformedHistory("no line with an op", "process, :invoke, :f, value", f"{source}:1")
     return build(rows, source=source, lenient=lenient, independent=independent, conventions=LOG, counted=counted)
+
+
+def _lone_op(row: dict[str, Any], index: int) -> Op:
+    """Make an op of a map of its own, whose value keeps a key that may be in it."""
+    return _op(_named(row), index, False, "line")
+
+
+def _with_key(op: Op) -> Op:
+    """Take the key of an independent object out of a value."""
+    if op.process == NEMESIS or not _is_tuple(op.value):
+        return op
+    return msgspec.structs.replace(op, key=op.value[0], value=op.value[1])
+
+
+def _tells_keys(ops: Iterable[Op]) -> bool:
+    """Whether every client's op carries [key value], as `_is_independent` says of maps."""
+    invokes = (op for op in ops if op.type == "invoke" and op.key is None)
+    return _is_independent({"type": op.type, "process": op.process, "f": op.f, "value": op.value} for op in invokes)
 
 
 def _map(value: Any, where: str) -> dict[str, Any]:
@@ -222,11 +246,11 @@ def _is_tuple(value: Any) -> bool:
 
 def _is_independent(rows: Iterable[dict[str, Any]]) -> bool:
     """Whether every client's op carries [key value]: then a read is invoked with [key nil], and not with nil."""
-    invokes = [
-        row for row in rows if row.get("type") == "invoke" and row.get("process") != NEMESIS and "key" not in row
-    ]
-    return (
-        bool(invokes)
-        and all(_is_tuple(row.get("value")) and row.get("f") != "txn" for row in invokes)
-        and any(row.get("f") != "cas" or isinstance(row["value"][1], list) for row in invokes)
-    )
+    found = False
+    for row in rows:
+        if row.get("type") == "invoke" and row.get("process") != NEMESIS and "key" not in row:
+            value: Any = row.get("value")
+            if not _is_tuple(value) or row.get("f") == "txn":
+                return False
+            found = found or row.get("f") != "cas" or isinstance(value[1], list)
+    return found

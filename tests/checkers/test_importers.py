@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers import History, MalformedHistory, check
-from checkers.importers import FORMATS, detect, edn, load
+from checkers.importers import FORMATS, detect, edn, edn_lines, jepsen, load
 
 EDN_LINES = b"""; a comment
 {:process 0, :type :invoke, :f :write, :value 1, :index 0, :time 10}
@@ -464,6 +464,66 @@ def test_edn_is_read_as_the_library_reads_it(value: object) -> None:
     found = edn.forms(text, "line")
 
     assert found == [_plain(edn_format.loads(text))]
+
+
+_edn_words = st.sampled_from(
+    [
+        *("nil", "1", "-3", "0", "007", "4N", "1.5", "1/2", "true", ":x", "null", '"a"', '"a, :index 9}"', r'"\n"'),
+        *("[1 2]", "[1, 2]", "[ 1]", "[nil nil]", "[7 nil]", "[7 [1 2]]", "()", "{:a 1}", "#{1}"),
+        *("[[:append 6 1] [:r 6 nil]]", "[[:w 1 2]]", "[[:read 1 nil]]", "[[:r 1 [1 2 3]]]"),
+        *("1 2", "3, :value 4", "[1] [2]", "[", "99999999999999999999", "[99999999999999999999]"),
+    ]
+)
+_edn_line = st.tuples(
+    st.sampled_from(["0", "1", ":nemesis", "x"]),
+    st.sampled_from(["invoke", "invoke", "ok", "info", "done"]),
+    st.sampled_from(["read", "write", "cas", "txn"]),
+    _edn_words,
+    st.sampled_from(["", ", :error :timeout", ', :error ["x" 1]', " :node :n1", " ; comment", ", :key 3"]),
+    st.sampled_from(["", " ", "\r", "\n", "\n{:process 5, :type :invoke, :f :read, :value nil}"]),
+)
+_edn_shapes = st.sampled_from(
+    [
+        "{{:process {0}, :type :{1}, :f :{2}, :value {3}{4}}}{5}",
+        "{{:type :{1}, :f :{2}, :value {3}, :process {0}, :time {6}, :index {6}{4}}}{5}",
+        "#jepsen.history.Op{{:index {6}, :time {7}, :type :{1}, :process {0}, :f :{2}, :value {3}{4}}}{5}",
+    ]
+)
+
+
+@given(_edn_shapes, _edn_shapes, st.lists(_edn_line, min_size=1, max_size=8), st.booleans())
+def test_lines_read_at_once_are_what_reading_form_by_form_says(
+    shape: str, other: str, words: list[tuple[str, ...]], lenient: bool
+) -> None:
+    rows = [(shape if number % 5 else other).format(*word, number, number % 3) for number, word in enumerate(words)]
+    text = "\n".join(rows)
+
+    assert _read(text, lenient) == _slowly(text, lenient)
+
+
+def _read(text: str, lenient: bool) -> Any:
+    try:
+        history = jepsen.load_edn(text, source="h", lenient=lenient)
+    except MalformedHistory as error:
+        return str(error)
+    return list(history), [history.where(place) for place in range(len(history))], history.notes
+
+
+def _slowly(text: str, lenient: bool) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edn_lines, "read_lines", lambda text, op_of: None)
+        return _read(text, lenient)
+
+
+def test_a_plain_history_in_edn_is_read_line_by_line() -> None:
+    text = "".join(
+        f"{{:process {number % 4}, :type :{kind}, :f :txn, :value [[:append 6 {number}] [:r 7 nil]], :index {index}}}\n"
+        for number in range(20_000)
+        for index, kind in ((2 * number, "invoke"), (2 * number + 1, "ok"))
+    )
+
+    assert edn_lines.read_lines(text, jepsen._lone_op) is not None
+    assert len(load(text.encode())) == 40_000
 
 
 def _plain(value: Any) -> Any:
