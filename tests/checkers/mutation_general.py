@@ -1,10 +1,11 @@
-"""Mutation testing of the general engines: change one thing in a module, and see whether the ordinary tests notice.
+"""Mutation testing of the general engines and of reading: change one thing, and see whether the ordinary tests notice.
 
     python -m tests.checkers.mutation_general search.frontier search.encoding [--every 1] [--timeout 120]
+    python -m tests.checkers.mutation_general admission importers.jepsen columns
 
 Each mutant exchanges a comparison, an arithmetic or a boolean operator, drops a `not`, shifts a small number, or leaves
-out a statement that changes control flow or state. The tests of the general engine run against it in a process of its
-own, until the first failure. What survives is printed with its line, to be looked at: it is a missing test, or it
+out a statement that changes control flow or state. The tests of its part run against it in a process of its own, until
+the first failure. What survives is printed with its line, to be looked at: it is a missing test, or it
 changes nothing (a bound, an order, a shortcut).
 """
 
@@ -22,8 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-PACKAGE = "checkers.linearizability"
-FOLDER = Path(__file__).parents[2] / "checkers" / "linearizability"
+FOLDER = Path(__file__).parents[2] / "checkers"
 VARIABLE = "CHECKERS_MUTANT"
 """Environment variable that tells a process which mutant it is: MODULE:NUMBER."""
 
@@ -37,6 +37,11 @@ TESTS = (
     "linearizability/search/test_agreement",
     "test_streaming",
 )
+
+READING = ("admission", "columns", "history", "recorder", "importers")
+"""Modules and packages of reading; others are those of linearizability."""
+
+TESTS_OF_READING = ("test_admission", "test_importers", "test_columns", "test_history", "test_round_trip")
 
 EXCHANGE: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
@@ -123,7 +128,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Serves one mutated module in the place of the real one."""
 
     def __init__(self, module: str, tree: ast.Module) -> None:
-        self.name = f"{PACKAGE}.{module}"
+        self.name = _full_name(module)
         self.tree = tree
 
     def find_spec(
@@ -135,8 +140,16 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.tree, f"mutant of {self.name}", "exec"), module.__dict__)
 
 
+def _is_of_reading(module: str) -> bool:
+    return module.split(".")[0] in READING
+
+
+def _full_name(module: str) -> str:
+    return f"checkers.{module}" if _is_of_reading(module) else f"checkers.linearizability.{module}"
+
+
 def _file_of(module: str) -> Path:
-    return FOLDER.joinpath(*module.split(".")).with_suffix(".py")
+    return FOLDER.joinpath(*_full_name(module).split(".")[1:]).with_suffix(".py")
 
 
 def install() -> None:
@@ -150,7 +163,7 @@ def install() -> None:
 def survives(module: str, number: int, timeout_s: float) -> bool:
     """Run the tests against one mutant."""
     folder = Path(__file__).parent
-    files = [str(folder / f"{name}.py") for name in TESTS]
+    files = [str(folder / f"{name}.py") for name in (TESTS_OF_READING if _is_of_reading(module) else TESTS)]
     command = (
         "import sys, tests.checkers.mutation_general as mutation; mutation.install(); "
         "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
