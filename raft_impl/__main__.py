@@ -1,7 +1,8 @@
-"""One node as an OS process, a client for it, and two ways to look at its data.
+"""One node as an OS process, a client for it, the administration of a cluster, and two ways to look at data.
 
     python -m raft_impl serve --name n1 --data DIR --node n1=127.0.0.1:7101 --node n2=... [--machine map]
     python -m raft_impl call --node n1=127.0.0.1:7101 --node n2=... write x 5
+    python -m raft_impl cluster status --node n1=127.0.0.1:7101 --node n2=...
     python -m raft_impl dump --data DIR [--group g0]
     python -m raft_impl verify --data DIR
 
@@ -28,6 +29,7 @@ from .machines import CATALOG
 from .runtime.inspection import dump_log, verify
 from .runtime.options import resolve
 from .server.arguments import BadArguments, check_members, check_name, parse_names, parse_nodes
+from .server.cluster_commands import add_cluster_commands
 from .server.endings import EXIT_BAD_ARGUMENTS, EXIT_FAILED, ending_of
 from .server.identity import DEFAULT_MACHINE, Wanted
 from .server.process import Settings, run
@@ -166,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     calling.add_argument("f")
     calling.add_argument("key", nargs="?")
     calling.add_argument("value", nargs="?", help="JSON, or a bare word")
+    add_cluster_commands(commands, _options)
     for command in (add("dump", dump), add("verify", check)):
         command.add_argument("--data", type=Path, required=True)
     return parser

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "mutants": "Search planted bugs: does the harness find what it should?",
     "node": "Run one real Raft node as an OS process; dump or verify its data.",
     "client": "Call a cluster of real nodes.",
+    "cluster": "Administer a cluster of real nodes: status, members, leader, snapshots, log.",
     "scenario": "Run a scripted walk-through and compare its transcript.",
     "runs": "List, filter and delete stored runs.",
     "doctor": "Say what this machine can do.",
@@ -108,6 +109,8 @@ def _usage(error: click.UsageError) -> BadInput:
             return BadInput(f"option {error.option_name}", expected, where)
         case click.MissingParameter() if error.param is not None:
             hint = error.param.make_metavar(error.ctx) if error.ctx else error.param.human_readable_name
+            if isinstance(error.param, click.Option):
+                hint = f"{error.param.opts[0]} {hint}"
             return BadInput(f"no {error.param.human_readable_name}", f"{where} {hint}", where)
         case click.BadParameter() if error.param is not None:
             return BadInput(error.message.rstrip("."), f"a value as `{where} --help` shows it", error.param.opts[-1])

@@ -86,13 +86,20 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _section(command: click.Command, parent: click.Context) -> Iterator[str]:
+def _section(command: click.Command, parent: click.Context, level: str = "##") -> Iterator[str]:
     context = click.Context(command, info_name=command.name, parent=parent)
-    yield f"## foreshock {command.name}\n"
+    yield f"{level} {context.command_path}\n"
     usage = " ".join(command.collect_usage_pieces(context))
-    yield f"    foreshock {command.name} {usage}\n"
+    yield f"    {context.command_path} {usage}\n"
     for paragraph in re.split(r"\n\s*\n", (command.help or "").strip()):
-        yield " ".join(paragraph.split()) + "\n"
+        if paragraph.startswith("\b"):
+            yield "\n".join(f"    {line}" for line in paragraph.splitlines()[1:]) + "\n"
+        else:
+            yield " ".join(paragraph.split()) + "\n"
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            yield from _section(one, context, f"{level}#")
+        return
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     yield "| option | does |"
     yield "| --- | --- |"

@@ -24,11 +24,14 @@ from ..machines.base import MALFORMED, NEGATIVE, OK, READS, pack
 from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT
 from .connections import Connections
 from .env import Environment
+from .questions import Outcome, Question, decode_outcome, encode_question
 from .route import Route
 from .wire import Action, Reply, Status, Welcome, decode
 
 RECONNECT: Final = "reconnect"
 NOT_LEADER: Final = "not-leader"
+NOT_MEMBER: Final = "not-member"
+"""A server that was removed knows no leader; another one may."""
 DEPOSED: Final = "deposed"
 TIMEOUT: Final = "timeout"
 
@@ -90,6 +93,14 @@ class Client:
             if error.word == NO_SESSION:
                 self.session = 0
             raise
+
+    async def administer(self, question: Question) -> Outcome:
+        """Ask one of the questions of `administration`. Raises Refused or Unknown."""
+        value = await self._operation(Action.ADMIN, encode_question(question), self._deadline()).run()
+        outcome = decode_outcome(value)
+        if outcome.refused:
+            raise Refused(outcome.refused)
+        return outcome
 
     def close(self) -> None:
         """Stop using the session, which is left to expire."""
@@ -231,7 +242,7 @@ class _Operation:
             self._target = hint
             return 0
         self._redirects = 0
-        if reply.word == NOT_LEADER:
+        if reply.word in (NOT_LEADER, NOT_MEMBER):
             self._target = self._route.after(source)
         return _BACKOFF_MIN_NS + self._env.randomness.below(_BACKOFF_MAX_NS - _BACKOFF_MIN_NS, "backoff")
 

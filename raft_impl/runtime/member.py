@@ -249,11 +249,15 @@ class Member:
 
     def command(self, now: int, name: str, arguments: Mapping[str, Any]) -> bool:
         """Carry out an administrator's command. True when it was taken; its effects may need a `sync`."""
+        return not self.administer(now, name, arguments)
+
+    def administer(self, now: int, name: str, arguments: Mapping[str, Any]) -> str:
+        """The same, with the word that says why it was refused; an empty one when it was taken."""
         admin = AdminCommand()
         match name:
             case "campaign":
                 if self.core.is_leader:
-                    return False
+                    return "leading"
                 self.act(now, self.core.campaign(now))
             case "transfer":
                 self.act(now, self.core.transfer(now, admin, NodeId(arguments["target"])))
@@ -264,20 +268,22 @@ class Member:
                 # A received snapshot that is not durable yet has moved the log's beginning past the machine.
                 index = self._applier.index
                 if index <= self._applier.snapshot_index or self.core.term_at(index) is None:
-                    return False
+                    return "nothing-new"
                 self._compact(now)
             case _:
                 raise ValueError(f"command is {name!r}; expected campaign, transfer, change or compact")
-        return not admin.refused
+        return admin.refused
+
+    def successor(self) -> NodeId | None:
+        """The most up-to-date other voter, if this replica leads and there is one."""
+        status = self.core.status()
+        voters = [node for node in status.membership.voters if node in status.peers]
+        return max(voters, key=lambda node: status.peers[node].match) if voters else None
 
     def resign(self, now: int) -> bool:
         """Begin to hand leadership to the most up-to-date voter, if this replica leads. True when that was begun."""
-        status = self.core.status()
-        voters = [node for node in status.membership.voters if node in status.peers]
-        if not self.core.is_leader or not voters:
-            return False
-        successor = max(voters, key=lambda node: status.peers[node].match)
-        return self.command(now, "transfer", {"target": successor})
+        successor = self.successor()
+        return successor is not None and self.command(now, "transfer", {"target": successor})
 
     def retire(self) -> None:
         """Answer every pending request, because this server stops."""

@@ -16,11 +16,24 @@ from typing import Any, Final
 from ..machines.features import LEVEL
 from ..protocol.ready import FAR_NS
 from ..protocol.state import NodeId
+from .administration import answer
 from .client import RECONNECT
 from .env import Environment
 from .marks import DAMAGED_FRAME, REPEATED_REQUEST
 from .member import GroupSpec, Member
-from .wire import PROTOCOL_TYPES, Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome, decode, encode
+from .wire import (
+    PROTOCOL_TYPES,
+    Action,
+    Hello,
+    LevelAsk,
+    LevelTell,
+    Reply,
+    Request,
+    Status,
+    Welcome,
+    decode,
+    encode,
+)
 
 _CONNECTION_NUMBERS: Final = 1 << 62
 _CLIENT_COUNT_MAX: Final = 1 << 16
@@ -42,6 +55,7 @@ class Server:
         self._env = env
         self._clock = env.clock
         self._connection = env.randomness.below(_CONNECTION_NUMBERS, "connection")
+        self._questions: list[tuple[str, Member, Request]] = []  # of administrators, in the batch being processed
         self._latest: dict[int, int] = {}  # client number -> its latest request id
         self._members = {
             name: Member(env, name, spec, options, self.notes, self._connection >> 32, level)
@@ -66,6 +80,8 @@ class Server:
             self._handle(now, source, decode(frame))
         must_sync = False
         deadline_ns = FAR_NS
+        if self._questions:
+            self._answer_questions(now)
         for member in members:
             if member.wake_at_ns <= now:
                 member.wake(now)
@@ -117,6 +133,15 @@ class Server:
         """What each group's replica is and holds."""
         return {member.group: member.inspect() for member in self._all}
 
+    def _answer_questions(self, now: int) -> None:
+        """Answer administrators behind the batch with which they came, because a core that holds gives no answers."""
+        for member in self._all:
+            if member.is_held:
+                member.release(now)
+        questions, self._questions = self._questions, []
+        for source, member, request in questions:
+            self._env.network.send(source, encode(member.group, answer(now, member, request)))
+
     def _recompute_deadline(self) -> None:
         """Be called again when a timer is due; at once when something was written outside `process`."""
         must_sync = False
@@ -162,4 +187,7 @@ class Server:
         latest[request.client] = request.id
         if len(latest) > _CLIENT_COUNT_MAX:
             del latest[next(iter(latest))]
-        member.request(now, source, request)
+        if request.action == Action.ADMIN:
+            self._questions.append((source, member, request))
+        else:
+            member.request(now, source, request)

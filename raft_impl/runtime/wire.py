@@ -44,6 +44,8 @@ class Action(enum.IntEnum):
     CALL = 0
     READ = 1
     OPEN = 2
+    ADMIN = 3
+    """One of the questions of `administration`."""
 
 
 class Status(enum.IntEnum):

@@ -1,0 +1,145 @@
+"""`foreshock cluster`: administer a running cluster. Hands over to the package's own program, like `node`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from .arguments import Decorator, json_option
+from .node import become
+
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+
+
+class _Group(click.Group):
+    """Shows its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group("cluster", cls=_Group, context_settings=_HELP)
+def command() -> None:
+    """Administer a running cluster: its state, its members, its leader.
+
+    \b
+    foreshock cluster status --node n1=127.0.0.1:7101 --node n2=127.0.0.1:7102
+    foreshock cluster add n4 --node n1=127.0.0.1:7101 --node n2=127.0.0.1:7102
+
+    Each command takes the addresses of the servers, and waits until what it began is done. Exit 0 done; 1 refused, or
+    no server leads; 2 begun and not seen to end: look at the status.
+    """
+
+
+def _common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command, handed over as they came; the function gives the words that are its own."""
+    options: list[Decorator] = [
+        click.option(
+            "--node", "nodes", multiple=True, required=True, metavar="NAME=HOST:PORT", help="A server; repeat for each."
+        ),
+        click.option("--group", default="g0", show_default=True, help="The Raft group."),
+        click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for the end.  [default: 15]"),
+        click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the cluster's clients."),
+        json_option,
+    ]
+
+    @functools.wraps(function)
+    def run(
+        nodes: tuple[str, ...],
+        group: str,
+        timeout: float | None,
+        options: tuple[str, ...],
+        as_json: bool,
+        **own: Any,
+    ) -> None:
+        words = [f"--node={node}" for node in nodes]
+        words += [f"--group={group}", *(f"-o{option}" for option in options)]
+        words += [f"--timeout={timeout}"] if timeout is not None else []
+        words += ["--json"] if as_json else []
+        become("cluster", function.__name__.removeprefix("_"), *words, *function(**own))
+
+    decorated: Callable[..., Any] = run
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def _named(name: str | None) -> list[str]:
+    """A name stands behind `--`, so that no name is taken for an option."""
+    return [] if name is None else ["--", name]
+
+
+@command.command("status", context_settings=_HELP)
+@_common
+def _status() -> list[str]:
+    """Say of each server its role, term and leader, and how far its log, commits and snapshots are.
+
+    The followers' progress is the leader's view. Exit 1 when no server leads.
+    """
+    return []
+
+
+@command.command("members", context_settings=_HELP)
+@_common
+def _members() -> list[str]:
+    """Say who votes, who only listens and who leads, as the leader knows it."""
+    return []
+
+
+@command.command("transfer", context_settings=_HELP)
+@_common
+@click.argument("name", required=False)
+def _transfer(name: str | None) -> list[str]:
+    """Hand leadership to the voter NAME; without one, to the most up-to-date voter."""
+    return _named(name)
+
+
+@command.command("snapshot", context_settings=_HELP)
+@_common
+@click.argument("name", required=False)
+def _snapshot(name: str | None) -> list[str]:
+    """Have the server NAME take a snapshot now; without one, every server of --node."""
+    return _named(name)
+
+
+@command.command("add", context_settings=_HELP)
+@_common
+@click.argument("name")
+@click.option("--learner", is_flag=True, help="It only listens, and does not count for majorities.")
+def _add(name: str, learner: bool) -> list[str]:
+    """Take the running server NAME into the group.
+
+    It listens until it has caught up, and votes from then on. Every server must have its address: its own --node.
+    """
+    return [*(["--learner"] if learner else []), *_named(name)]
+
+
+@command.command("promote", context_settings=_HELP)
+@_common
+@click.argument("name")
+def _promote(name: str) -> list[str]:
+    """Make the learner NAME a voter, once it has caught up."""
+    return _named(name)
+
+
+@command.command("remove", context_settings=_HELP)
+@_common
+@click.argument("name")
+def _remove(name: str) -> list[str]:
+    """Remove the member NAME from the group; its process may be stopped after that."""
+    return _named(name)
+
+
+@command.command("dump", context_settings=_HELP)
+@_common
+@click.argument("name", required=False)
+@click.option("--first", type=click.IntRange(0), metavar="INDEX", help="Begin there.  [default: where the log begins]")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="At most N entries.  [default: all]")
+def _dump(name: str | None, first: int | None, count: int | None) -> list[str]:
+    """Print the log of the server NAME as `index (term): command`; without one, the leader's."""
+    words = [f"--first={first}"] if first is not None else []
+    words += [f"--count={count}"] if count is not None else []
+    return [*words, *_named(name)]
