@@ -39,7 +39,9 @@ from benchmarks.histories import (
     Machine,
     Recording,
     Registers,
+    Texts,
     flip_failed_cas,
+    make_misread,
     make_read_skew,
     make_stale,
     record,
@@ -111,6 +113,20 @@ def _small_domain(**fields: Any) -> Row:
         prepare=lambda made: made.operations(),
         check=lambda operations: decide(operations, CAS_REGISTER, Limits())[0].validity,
         takes="objects",
+        **fields,
+    )
+
+
+def _texts(name: str, *, written: float, **fields: Any) -> Row:
+    return Row(
+        name=name,
+        machine=lambda: Texts(written=written),
+        prepare=lambda made: made.history(),
+        check=lambda history: checkers.check(history, "kv", explain=False).validity,
+        takes="history",
+        sizes=(7_000,),
+        concurrency=50,
+        crashed=0.0,
         **fields,
     )
 
@@ -268,6 +284,10 @@ ROWS = (
         expected="invalid",
         aim="5 s",
     ),
+    _texts("kv, 10 keys, appends and reads", written=0.0),
+    _texts("kv, 10 keys, appends, reads and writes", written=0.1),
+    _texts("kv, 10 keys, appends and reads, one misread", written=0.0, spoil=make_misread, expected="invalid"),
+    _texts("kv, 10 keys, appends, reads and writes, one misread", written=0.1, spoil=make_misread, expected="invalid"),
     _list_append("list-append, serializable", crashed=0.0, aim="10 s"),
     _list_append("list-append, one G-single", crashed=0.0, spoil=make_read_skew, expected="invalid", aim="10 s"),
 )

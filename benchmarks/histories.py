@@ -121,6 +121,37 @@ class Lists:
         return "ok", tuple(answer)
 
 
+class Texts:
+    """Texts by key that are appended to and read, and now and then written anew: what many clients do to a store."""
+
+    def __init__(self, *, keys: int = 10, written: float = 0.1) -> None:
+        self.names = [f"k{number}" for number in range(keys)]
+        self.written = written
+        self.texts: dict[Any, str] = {}
+
+    def ask(self, rng: random.Random, number: int, client: int) -> tuple[Any, str, Any]:
+        key, draw = rng.choice(self.names), rng.random()
+        if draw < 0.5:
+            return key, "read", None
+        return key, "write" if draw < 0.5 + self.written else "append", f"x {client} {number} y"
+
+    def run(self, key: Any, f: str, value: Any, client: int) -> tuple[str, Any]:
+        if f == "read":
+            return "ok", self.texts.get(key, "")
+        self.texts[key] = value if f == "write" else self.texts.get(key, "") + value
+        return "ok", value
+
+
+def make_misread(made: Recording, at: float = 0.9) -> None:
+    """Change one letter at the end of what one read returned."""
+    row = next(
+        row
+        for row in range(int(len(made.calls) * at), len(made.calls))
+        if made.functions[row] == "read" and made.outcomes[row] == "ok" and made.told[row]
+    )
+    made.told[row] = made.told[row][:-1] + "z"
+
+
 class Recording:
     """The operations in the order of their calls, one column for each of their fields.
 

@@ -6,8 +6,11 @@ memory is bounded by the window between the oldest unanswered operation and now,
 each class of crashed operations. From time to time the encoding is made anew from what is still pending, so that values
 seen long ago are forgotten too.
 
-The frontier is complete, never a beam: there is no going back in a stream. Where it outgrows `state_limit`, the object
-becomes `unknown` from there on, and says so; other objects go on.
+The frontier is complete as long as that is affordable: there is no going back in a stream. An object that has cost
+more than `AFFORDABLE` and `PER_EVENT` steps goes on with a beam of the `BEAM` best configurations. One that survives is
+still an order, so `valid` stays a proof; if the beam dies, the object is `unknown`, for a configuration that was left
+out may have lived. `invalid` is said of complete frontiers only. Where a frontier outgrows `state_limit`, the object
+also becomes `unknown` from there on, and says so; other objects go on.
 
     checker = StreamingChecker("cas-register")
     for op in ops:
@@ -53,6 +56,13 @@ ENGINE: Final = "stream"
 STATE_LIMIT: Final = 100_000
 """Configurations that one object may hold at a time, unless told otherwise: some ten megabytes."""
 
+AFFORDABLE = 500_000
+PER_EVENT = 200
+"""Steps that a complete frontier may cost in all, and for each event: some seconds, and a millisecond."""
+
+BEAM = 64
+"""Configurations that are kept where all of them cost too much."""
+
 ENCODING_LIMIT: Final = 4_096
 """Classes and states after which an object's encoding is made anew."""
 
@@ -70,6 +80,8 @@ class StreamingChecker:
         initial: Any = None,
         conventions: Conventions | None = None,
         state_limit: int = STATE_LIMIT,
+        time_limit_s: float | None = None,
+        memory_limit_bytes: int | None = None,
         independent: bool | None = None,
         mismatched: Mismatched = "refuse",
     ) -> None:
@@ -82,7 +94,7 @@ class StreamingChecker:
         found = named(model) if isinstance(model, str) else model
         self.model = found if initial is None else found.starting_at_json(initial)
         self.conventions = conventions or Conventions()
-        self.state_limit = state_limit
+        self._whole = Meter(Limits(states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes))
         self.independent = found.keys is own_key if independent is None else independent
         self.mismatched = mismatched
         self.anomalies: list[Anomaly] = []
@@ -142,6 +154,7 @@ class StreamingChecker:
             anomalies=tuple(self.anomalies),
             reason="" if self.anomalies else reason,
             notes=tuple(f"{count} x {what}" for what, count in self._counted.items()),
+            machine_dependent=not self.anomalies and any(thing.is_machine_dependent for thing in lost),
             steps=sum(thing.search.steps for thing in self._objects.values()),
             seconds=time.monotonic() - self._started,
             details={
@@ -149,6 +162,11 @@ class StreamingChecker:
                 "states": max((thing.largest for thing in self._objects.values()), default=0),
             },
         )
+
+    @property
+    def is_out_of_limits(self) -> bool:
+        """Whether time or memory ran out, so that feeding more lines is in vain."""
+        return any(thing.is_machine_dependent for thing in self._objects.values())
 
     @property
     def waiting(self) -> int:
@@ -166,7 +184,7 @@ class StreamingChecker:
         thing = self._objects.get(key)
         if thing is None:
             model = self.model.within((key,)) if self.independent else self.model
-            thing = self._objects[key] = _Object(key, model, self.state_limit, one_key=self.independent)
+            thing = self._objects[key] = _Object(key, model, self._whole, one_key=self.independent)
         call = _Call(op, where)
         thing.queue.append((op.index, call, False))
         self._open[process] = (thing, call)
@@ -212,11 +230,13 @@ class _Call:
 class _Object:
     """One independent object: its frontier, and the events that wait."""
 
-    def __init__(self, key: Any, model: Model, state_limit: int, *, one_key: bool) -> None:
+    def __init__(self, key: Any, model: Model, meter: Meter, *, one_key: bool) -> None:
         self.key = key
         self.model = model
         self.one_key = one_key
-        self.meter = Meter(Limits(states=state_limit))
+        self.meter = meter
+        self.events = 0
+        self.is_machine_dependent = False  # whether a limit of time or memory ended it
         self.encoding = Encoding(model, one_key=one_key)
         self.search = FrontierSearch(self.encoding, self.meter)
         self.queue: deque[tuple[int, _Call, bool]] = deque()  # (index, call, whether this is its return)
@@ -248,6 +268,7 @@ class _Object:
                     self._call(call, operation)
             except LimitReached as limit:
                 self.lost = f"{limit.reason} at index {index}"
+                self.is_machine_dependent = limit.machine_dependent
 
     def _call(self, call: _Call, operation: Operation) -> None:
         if operation.ret == INF and self.encoding.only_looks(operation):
@@ -269,7 +290,13 @@ class _Object:
         self.queue.insert(place, (operation.ret, call, True))
 
     def _returned(self, call: _Call, operation: Operation) -> bool:
-        survives = self.search.returned(call.kind, call.slot, operation.ret)
+        search = self.search
+        self.events += 1
+        if search.steps > AFFORDABLE + PER_EVENT * self.events:
+            search.width = BEAM
+        survives = search.returned(call.kind, call.slot, operation.ret)
+        if not survives and not search.complete:
+            raise LimitReached(f"a beam of {BEAM} configurations died, after a complete frontier cost too much")
         del self.live[call.slot]
         self.free.append(call.slot)
         self.largest = max(self.largest, self.search.largest)

@@ -23,10 +23,12 @@ from .report import print_heading, print_verdict
 
 STANDARD_INPUT: Final = "standard input"
 
-_SEARCH_ONLY: Final = ("cross_check", "explain", "explain_limit", "time_limit", "memory_limit")
+_LIMITS: Final = ("time_limit", "memory_limit")
+
+_SEARCH_ONLY: Final = ("cross_check", "explain", "explain_limit", *_LIMITS)
 """Options of the search for an order, which other conditions do not know."""
 
-_STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil_read", *_SEARCH_ONLY)
+_STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil_read", *_SEARCH_ONLY[:-2])
 
 
 @click.command("check")
@@ -94,7 +96,7 @@ _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil
     default="5m",
     show_default=True,
     metavar="TIME",
-    help="Say unknown after this time.",
+    help="Say unknown after this time. Under --stream there is none unless it is typed.",
 )
 @click.option(
     "--memory-limit",
@@ -163,7 +165,16 @@ def command(
     with malformed_is_bad_input():
         if stream:
             _refuse_beside(_STREAM_REFUSES, "--stream")
-            verdict = _judge_stream(file, model, state, form, mismatched)
+            seconds = time_limit / 1e9 if typed("time_limit") else None
+            verdict = _judge_stream(
+                file,
+                form,
+                model=model,
+                initial=state,
+                mismatched=mismatched,
+                time_limit_s=seconds,
+                memory_limit_bytes=memory_limit,
+            )
         else:
             options: dict[str, Any] = {"failed_cas": failed_cas, "nil_read": nil_read, "mismatched": mismatched}
             if consistency == "linearizable":
@@ -204,8 +215,8 @@ def _refuse_beside(names: Iterable[str], option: str) -> None:
         raise BadInput(f"--{both[0].replace('_', '-')} beside {option}", "one of both", "foreshock check")
 
 
-def _judge_stream(file: Path, model: str, initial: Any, form: str, mismatched: Literal["refuse", "anomaly"]) -> Any:
-    """Judge a history line by line, up to the first violation or the end."""
+def _judge_stream(file: Path, form: str, *, model: str, **options: Any) -> Any:
+    """Judge a history line by line, up to the first violation, the end, or a limit of time or memory."""
     from checkers.history import read_lines
     from checkers.streaming import StreamingChecker
 
@@ -213,12 +224,12 @@ def _judge_stream(file: Path, model: str, initial: Any, form: str, mismatched: L
         raise BadInput("no model", "the name of one: what has not arrived cannot be looked at", "--model")
     if form not in ("auto", "jsonl"):
         raise BadInput(f"--format {form} beside --stream", "jsonl, which is read line by line", "--format")
-    checker = StreamingChecker(model, initial=initial, mismatched=mismatched)
+    checker = StreamingChecker(model, **options)
     source = STANDARD_INPUT if str(file) == "-" else str(file)
     try:
         with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
             for number, op in read_lines(lines, source=source):
-                if checker.feed(op, f"{source}:{number}"):
+                if checker.feed(op, f"{source}:{number}") or checker.is_out_of_limits:
                     break
     except OSError as error:
         raise BadInput(error.strerror or "an unreadable file", "a history", source) from None

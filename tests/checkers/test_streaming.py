@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from benchmarks import histories
 from checkers import History, MalformedHistory, Op, check, streaming
 from checkers.streaming import StreamingChecker
 from tests.checkers.mini import ops
@@ -38,6 +39,69 @@ def test_a_stream_gets_the_verdict_of_the_whole_history(
         assert verdict.validity == whole.validity
         assert list(verdict.anomalies[: len(found)]) == found
         assert {a.evidence["key"] for a in verdict.anomalies} == {a.evidence["key"] for a in whole.anomalies}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_beam_is_never_wrong_but_may_not_know(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a beam of one from the first step; where it knows, it says what the whole-history checker says."""
+    monkeypatch.setattr(streaming, "AFFORDABLE", -1)
+    monkeypatch.setattr(streaming, "PER_EVENT", 0)
+    monkeypatch.setattr(streaming, "BEAM", 1)
+    known = 0
+    for seed in range(60):
+        rng = random.Random(seed)
+        lines = record(rng, name, count=25, processes=4, values=3, crash=0.05, void=0.05)
+        for _ in range(seed % 3):
+            lines = damaged(rng, lines, 3)
+        checker = StreamingChecker(OBJECTS[name][0], independent=True)
+        for op in lines:
+            checker.feed(op)
+        verdict = checker.finish()
+
+        if verdict.validity != "unknown":
+            assert verdict.validity == check(History(lines), OBJECTS[name][0], explain=False).validity
+            known += 1
+    assert known > 15
+
+
+def with_timeouts(history: History, after: int = 30) -> list[Op]:
+    """Give each operation that never returns an info line, some lines after its call."""
+    completed = {op.process for op in history if op.type != "invoke"}
+    placed = [(float(place), op) for place, op in enumerate(history)]
+    placed += [
+        (place + after + 0.5, msgspec.structs.replace(op, type="info"))
+        for place, op in enumerate(history)
+        if op.process not in completed
+    ]
+    placed.sort(key=lambda pair: pair[0])
+    return [msgspec.structs.replace(op, index=index, time=index) for index, (_, op) in enumerate(placed)]
+
+
+def test_a_long_history_of_few_values_and_crashes_ends() -> None:
+    """What pending and crashed operations may have done is too much to keep, and not needed to find an order."""
+    made = histories.record(histories.Registers((4, 2, 4), values=5), 1_500, concurrency=10, crashed=0.02)
+    checker = StreamingChecker("cas-register")
+    for op in with_timeouts(made.history()):
+        checker.feed(op)
+
+    verdict = checker.finish()
+
+    assert checker.waiting == 0
+    assert verdict.validity == "valid"
+    assert verdict.details["states"] < streaming.STATE_LIMIT
+
+
+def test_a_stream_ends_at_its_limit_of_memory() -> None:
+    calls = " ".join(f"{process}:e{process}" for process in range(9))
+    returns = " ".join(f"{process}'" for process in range(9))
+    checker = StreamingChecker("queue", memory_limit_bytes=1)
+
+    for op in ops(f"{calls} {returns}"):
+        checker.feed(op)
+    verdict = checker.finish()
+
+    assert checker.is_out_of_limits
+    assert (verdict.validity, verdict.machine_dependent) == ("unknown", True)
 
 
 def test_a_violation_is_told_with_the_line_that_makes_it_certain() -> None:

@@ -323,19 +323,8 @@ class FrontierSearch:
         key = (done & changes, obligations & looks)
         later = self._later.get(key)
         if later is None:
-            later = self._later[key] = look_ahead.after(self._moment, self._unplaced(done, obligations))
+            later = self._later[key] = look_ahead.after(self._moment, _unplaced(self.pending, done, obligations))
         return look_ahead.is_dead(self.encoding.states[state], later)
-
-    def _unplaced(self, done: int, obligations: int) -> tuple[Operation, ...]:
-        """List the foreseen operations that are pending here. A write not exposed yet may come or not."""
-        found = []
-        for sort, bit, operation in self.pending.foreseen.values():
-            if sort == WRITE:
-                if not obligations & bit << 1:
-                    found.append(as_pending(operation))
-            elif (sort == CHANGE and not done & bit) or (sort == LOOK and obligations & bit):
-                found.append(operation)
-        return tuple(found)
 
     # -- moves --------------------------------------------------------------------------------------------------------
 
@@ -453,6 +442,18 @@ class FrontierSearch:
             path, move = path
             moves.append(move)
         return moves[::-1]
+
+
+def _unplaced(pending: Pending, done: int, obligations: int) -> tuple[Operation, ...]:
+    """List the foreseen operations that are pending here. A write not exposed yet may come or not."""
+    found = []
+    for sort, bit, operation in pending.foreseen.values():
+        if sort == WRITE:
+            if not obligations & bit << 1:
+                found.append(as_pending(operation))
+        elif (sort == CHANGE and not done & bit) or (sort == LOOK and obligations & bit):
+            found.append(operation)
+    return tuple(found)
 
 
 def _insert(pending: Entries, kind: int, entry: tuple[int, int]) -> None:
