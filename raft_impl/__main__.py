@@ -16,6 +16,7 @@ those who wait, and closes; being killed is as safe. Exit codes: 0 done, 1 the n
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,15 +27,19 @@ import trio
 
 from .errors import NoClient, RaftError, Unknown
 from .machines import CATALOG
+from .runtime.client import CALL_BYTES_MAX, NOT_LEADER, TOO_LARGE
 from .runtime.inspection import dump_log, verify
+from .runtime.node import REQUEST_BYTES_MAX
 from .runtime.options import resolve
-from .server.arguments import BadArguments, check_members, check_name, parse_names, parse_nodes
+from .server.access import load_access
+from .server.arguments import Address, BadArguments, check_members, check_name, parse_names, parse_nodes
 from .server.cluster_commands import add_cluster_commands
 from .server.endings import EXIT_BAD_ARGUMENTS, EXIT_FAILED, ending_of
+from .server.handshake import Party
 from .server.identity import DEFAULT_MACHINE, Wanted
-from .server.process import Settings, run
+from .server.process import Settings, ping_ms, run
 from .server.real_env import RealDisk, RealEnvironment
-from .server.transport import Address
+from .server.transport import Access
 from .surface import make_client
 
 EXIT_UNKNOWN: Final = 2
@@ -79,6 +84,9 @@ def serve(parsed: argparse.Namespace) -> int:
             nodes=nodes,
             data=parsed.data,
             options=_options(parsed),
+            access=_access(parsed),
+            is_insecure=parsed.insecure,
+            request_bytes_max=_request_bytes_max(parsed.max_request_bytes),
             joins=parsed.join,
             adopts=parsed.adopt,
         )
@@ -88,27 +96,56 @@ def serve(parsed: argparse.Namespace) -> int:
 
 def call(parsed: argparse.Namespace) -> int:
     """Execute one command in a fresh session and print the answer as JSON."""
-    return trio.run(
-        _call, parse_nodes(parsed.nodes), parsed.group, _options(parsed), parsed.f, parsed.key, parsed.value
-    )
+    return trio.run(_call, parsed, parse_nodes(parsed.nodes), _access(parsed), _options(parsed))
 
 
-async def _call(
-    nodes: dict[str, Address], group: str, options: dict[str, Any], f: str, key: str | None, value: str | None
-) -> int:
-    env = RealEnvironment(f"client-{trio.current_time():.6f}", nodes)
+async def _call(parsed: argparse.Namespace, nodes: dict[str, Address], access: Access, options: dict[str, Any]) -> int:
+    name = f"client-{secrets.token_hex(4)}"
+    party = Party(name=name, role="client", cluster=parsed.cluster or "", ping_ms=ping_ms(options))
+    env = RealEnvironment(name, nodes, party=party, access=access)
+    client = make_client(env, group=parsed.group, servers=tuple(nodes), options=options)
+    code = EXIT_FAILED
     async with trio.open_nursery() as nursery:
         await nursery.start(env.network.run, None)
-        client = make_client(env, group=group, servers=tuple(nodes), options=options)
+        nursery.start_soon(_give_up_when_refused, env, nodes, nursery.cancel_scope)
         try:
             await client.open()
-            print(msgspec.json.encode(await client.call(f, key, _json(value))).decode())
+            print(msgspec.json.encode(await client.call(parsed.f, parsed.key, _json(parsed.value))).decode())
             code = 0
         except (RaftError, NoClient) as error:
-            print(f"raft_impl: {type(error).__name__.lower()}: {error.word}", file=sys.stderr)
+            print(f"raft_impl: {_told(error, client.leader, env, nodes)}", file=sys.stderr)
             code = EXIT_UNKNOWN if isinstance(error, Unknown) else EXIT_FAILED
         nursery.cancel_scope.cancel()
     return code
+
+
+async def _give_up_when_refused(env: RealEnvironment, nodes: dict[str, Address], scope: trio.CancelScope) -> None:
+    """When every node refuses us, waiting does not help. Nothing was asked of any of them then."""
+    while not (env.network.refusals.keys() >= nodes.keys() and not env.network.welcomed):
+        await env.network.news()
+    print(f"raft_impl: refused: {_refusals(env)}", file=sys.stderr)
+    scope.cancel()
+
+
+def _told(error: RaftError, leader: str | None, env: RealEnvironment, nodes: dict[str, Address]) -> str:
+    """A failed call in one line: what it means for the operation, the word, and what to look at."""
+    kind, word = type(error).__name__.lower(), error.word
+    away = sorted(nodes.keys() - env.network.welcomed)
+    hints = []
+    if word == NOT_LEADER and leader is None:
+        word = "no-quorum"
+        hints.append("no node knows a leader: too few of the group's voters can reach each other")
+    if word == TOO_LARGE:
+        hints.append("the request has more bytes than a server takes (--max-request-bytes)")
+    if env.network.refusals:
+        hints.append(_refusals(env))
+    elif away:
+        hints.append(f"no connection to {', '.join(away)}")
+    return ": ".join([kind, word, *(["; ".join(hints)] if hints else [])])
+
+
+def _refusals(env: RealEnvironment) -> str:
+    return "; ".join(sorted({f"{word}: {sentence}" for word, sentence in env.network.refusals.values()}))
 
 
 def dump(parsed: argparse.Namespace) -> int:
@@ -156,13 +193,19 @@ def _parser() -> argparse.ArgumentParser:
     serving, calling = add("serve", serve, None), add("call", call)
     for command in (serving, calling):
         command.add_argument("--node", dest="nodes", action="append", required=True, metavar="NAME=HOST:PORT")
+        command.add_argument("--cluster", help="id of the cluster; default: a digest of members and addresses, or any")
+        command.add_argument("--secret-file", type=Path, metavar="FILE", help="what all nodes and clients know")
+        command.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate; a node's bears its name")
+        command.add_argument("--tls-key", type=Path, metavar="PEM")
+        command.add_argument("--tls-ca", type=Path, metavar="PEM", help="who may issue certificates")
         command.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE")
     serving.add_argument("--name", required=True)
     serving.add_argument("--data", type=Path, required=True)
     serving.add_argument("--machine", choices=sorted(CATALOG), help=f"default: {DEFAULT_MACHINE}")
     serving.add_argument("--voters", help="first members, separated by commas; default: all nodes")
     serving.add_argument("--learners", help="first members that only listen, separated by commas")
-    serving.add_argument("--cluster", help="id of the cluster; default: a digest of members and addresses")
+    serving.add_argument("--insecure", action="store_true", help="let others than this machine in without any proof")
+    serving.add_argument("--max-request-bytes", default=str(REQUEST_BYTES_MAX), metavar="BYTES")
     serving.add_argument("--join", action="store_true", help="begin as nobody's member: a running cluster takes it in")
     serving.add_argument("--adopt", action="store_true", help="give an identity to data of a release without them")
     calling.add_argument("f")
@@ -172,6 +215,16 @@ def _parser() -> argparse.ArgumentParser:
     for command in (add("dump", dump), add("verify", check)):
         command.add_argument("--data", type=Path, required=True)
     return parser
+
+
+def _access(parsed: argparse.Namespace) -> Access:
+    return load_access(parsed.secret_file, parsed.tls_cert, parsed.tls_key, parsed.tls_ca)
+
+
+def _request_bytes_max(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and 0 < int(text) <= CALL_BYTES_MAX):
+        raise BadArguments(f"--max-request-bytes is {text!r}; expected a whole number from 1 to {CALL_BYTES_MAX}")
+    return int(text)
 
 
 def _options(parsed: argparse.Namespace) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .runtime.durable import DurableReader
 from .runtime.env import Environment
 from .runtime.marks import MARKS
 from .runtime.member import GroupSpec
-from .runtime.node import Server
+from .runtime.node import REQUEST_BYTES_MAX, Server
 from .runtime.options import OPTIONS, Option, resolve
 from .runtime.scenario_support import describe_frame, prepare_disk
 from .runtime.wire import kind_of
@@ -34,14 +34,23 @@ MACHINES: Final[tuple[str, ...]] = tuple(CATALOG)
 ROUTINGS: Final[tuple[str, ...]] = ("leader", "home", "any")
 
 
-def make_server(env: Environment, *, groups: Mapping[str, GroupSpec], options: Mapping[str, Any]) -> Server:
-    """A server that hosts a replica of each group, named like its actor. Nothing happens before `start`."""
+def make_server(
+    env: Environment,
+    *,
+    groups: Mapping[str, GroupSpec],
+    options: Mapping[str, Any],
+    request_bytes_max: int = REQUEST_BYTES_MAX,
+) -> Server:
+    """A server that hosts a replica of each group, named like its actor. Nothing happens before `start`.
+
+    A request of more than `request_bytes_max` is refused as `too-large`.
+    """
     if not groups:
         raise ValueError("groups is empty; a server hosts at least 1 group")
     for name, spec in groups.items():
         if spec.machine not in CATALOG:
             raise ValueError(f"machine of group {name} is {spec.machine!r}; expected one of {', '.join(MACHINES)}")
-    return Server(env, groups, resolve(options))
+    return Server(env, groups, resolve(options), request_bytes_max=request_bytes_max)
 
 
 def make_client(

@@ -34,6 +34,9 @@ NOT_MEMBER: Final = "not-member"
 """A server that was removed knows no leader; another one may."""
 DEPOSED: Final = "deposed"
 TIMEOUT: Final = "timeout"
+TOO_LARGE: Final = "too-large"
+CALL_BYTES_MAX: Final = 32 * 1024 * 1024
+"""A larger call is not even sent; servers may allow less."""
 
 _MILLISECOND_NS: Final = 1_000_000
 _BACKOFF_MIN_NS: Final = 5 * _MILLISECOND_NS
@@ -81,6 +84,8 @@ class Client:
             command = pack((f, key, value))
         except (TypeError, ValueError, OverflowError, RecursionError):  # nothing that msgpack can hold
             raise Refused(MALFORMED) from None
+        if len(command) > CALL_BYTES_MAX:
+            raise Refused(TOO_LARGE)
         if f in READS:
             return await self._operation(Action.READ, command, deadline_ns).run()
         if self._uses_sessions:
@@ -101,6 +106,11 @@ class Client:
         if outcome.refused:
             raise Refused(outcome.refused)
         return outcome
+
+    @property
+    def leader(self) -> str | None:
+        """The server that leads, as far as is known here."""
+        return self._route.leader
 
     def close(self) -> None:
         """Stop using the session, which is left to expire."""
@@ -249,8 +259,8 @@ class _Operation:
     # Outcomes.
 
     def _is_final(self, reply: Reply) -> bool:
-        """Whether another attempt cannot help: the command is in the log and did nothing."""
-        return reply.status == Status.REFUSED and reply.word in WITHOUT_EFFECT
+        """Whether another attempt cannot help: the command is in the log and did nothing, or no log will take it."""
+        return reply.status == Status.REFUSED and (reply.word in WITHOUT_EFFECT or reply.word == TOO_LARGE)
 
     def _is_over(self) -> bool:
         """Whether the one attempt that is allowed has been made."""

@@ -16,6 +16,7 @@ LEVEL_RAISED: Final = "feature level raised"
 READ_WAITED: Final = "read waited for the machine"
 REPEATED_COMMAND: Final = "repeated command answered from its session"
 REPEATED_REQUEST: Final = "repeated request dropped"
+STRANGER_DROPPED: Final = "message of a node that is no member dropped"
 TORN_TAIL: Final = "torn tail repaired"
 UNFINISHED_SEGMENT: Final = "unfinished segment removed"
 UNFINISHED_SNAPSHOT: Final = "unfinished snapshot removed"
@@ -31,6 +32,7 @@ MARKS: Final[tuple[str, ...]] = (
     REPEATED_COMMAND,
     REPEATED_REQUEST,
     *SNAPSHOT.values(),
+    STRANGER_DROPPED,
     TORN_TAIL,
     UNFINISHED_SEGMENT,
     UNFINISHED_SNAPSHOT,

@@ -57,6 +57,8 @@ class Member:
         self.group = group
         self.wake_at_ns = 0
         """When the core next needs `wake`."""
+        self.roster: frozenset[str] = frozenset()
+        """Everybody in the configuration in force."""
         self.is_held = False
         """Whether inputs are being collected into one batch."""
         self.core: Raft
@@ -226,7 +228,9 @@ class Member:
                 digests = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in note[2]])
                 notes.append((kind, group, note[1], digests))
                 continue
-            if kind == "snapshot":
+            if kind == "config":
+                self.roster = frozenset(name for names in note[2:] for name in names)
+            elif kind == "snapshot":
                 note = (*note[:-1], self._snapshot_digest(note[1], ready))
                 self._mark(SNAPSHOT[note[1]])
             elif kind == "implausible-term":

@@ -17,9 +17,10 @@ from ..machines.features import LEVEL
 from ..protocol.ready import FAR_NS
 from ..protocol.state import NodeId
 from .administration import answer
-from .client import RECONNECT
+from .admission import is_heard
+from .client import RECONNECT, TOO_LARGE
 from .env import Environment
-from .marks import DAMAGED_FRAME, REPEATED_REQUEST
+from .marks import DAMAGED_FRAME, REPEATED_REQUEST, STRANGER_DROPPED
 from .member import GroupSpec, Member
 from .wire import (
     PROTOCOL_TYPES,
@@ -40,11 +41,21 @@ _CLIENT_COUNT_MAX: Final = 1 << 16
 """Clients whose latest request id is remembered. To be taken twice, a copy must outlive 65,536 later clients."""
 
 
+REQUEST_BYTES_MAX: Final = 16 * 1024 * 1024
+"""A larger request is refused, unless the server was told another limit."""
+
+
 class Server:
     """Satisfies `env.Served`."""
 
     def __init__(
-        self, env: Environment, groups: Mapping[str, GroupSpec], options: Mapping[str, Any], *, level: int = LEVEL
+        self,
+        env: Environment,
+        groups: Mapping[str, GroupSpec],
+        options: Mapping[str, Any],
+        *,
+        level: int = LEVEL,
+        request_bytes_max: int = REQUEST_BYTES_MAX,
     ) -> None:
         self.deadline_ns = 0
         self.must_sync = False
@@ -54,6 +65,7 @@ class Server:
         self.notes: list[tuple[Any, ...]] = []
         self._env = env
         self._clock = env.clock
+        self._request_bytes_max = request_bytes_max
         self._connection = env.randomness.below(_CONNECTION_NUMBERS, "connection")
         self._questions: list[tuple[str, Member, Request]] = []  # of administrators, in the batch being processed
         self._latest: dict[int, int] = {}  # client number -> its latest request id
@@ -117,6 +129,10 @@ class Server:
         self._recompute_deadline()
         return taken
 
+    def is_member(self, name: str) -> bool:
+        """Whether a node is a member of any group here, as far as its replica knows."""
+        return any(name in member.roster for member in self._all)
+
     def resign(self) -> bool:
         """Begin to transfer every leadership held here. Returns whether any remains: call it again until none does."""
         now = self._clock.monotonic_ns()
@@ -163,7 +179,10 @@ class Server:
             return
         kind = type(message)
         if kind in PROTOCOL_TYPES:
-            member.act(now, member.core.step(now, NodeId(source), message))
+            if source in member.roster or is_heard(member.core, source, message):
+                member.act(now, member.core.step(now, NodeId(source), message))
+            else:
+                self.notes.append(("mark", STRANGER_DROPPED))
         elif kind is Request:
             self._request(now, source, member, message)
         elif kind is Hello:
@@ -182,6 +201,10 @@ class Server:
         latest = self._latest
         if request.id <= latest.get(request.client, 0):
             self.notes.append(("mark", REPEATED_REQUEST))
+            return
+        if len(request.call) > self._request_bytes_max:
+            answer = Reply(request.id, Status.REFUSED, TOO_LARGE, self._request_bytes_max)
+            self._env.network.send(source, encode(member.group, answer))
             return
         latest.pop(request.client, None)  # to the end: the front is who was silent longest
         latest[request.client] = request.id

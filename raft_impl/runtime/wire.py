@@ -121,6 +121,7 @@ _CODES: Final[dict[type[Any], int]] = {
     **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
     **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
 }
+_BETWEEN_NODES: Final = frozenset(_CODES[kind] for kind in (*MESSAGE_TYPES, LevelAsk, LevelTell))
 _WORDS: Final[dict[bytes, str]] = {
     bytes((FORMAT_VERSION, code)): str(message.__struct_config__.tag) for message, code in _CODES.items()
 }
@@ -173,6 +174,11 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         return _DECODE[code](body)
     except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def is_between_nodes(frame: bytes) -> bool:
+    """Whether a frame says what only nodes say to each other, from its header alone."""
+    return len(frame) > 1 and frame[1] in _BETWEEN_NODES
 
 
 def kind_of(frame: bytes) -> str:

@@ -21,15 +21,20 @@ import trio
 from ..errors import DiskFailed
 from ..runtime.wal import disk_word
 from ..surface import GroupSpec, Server, make_server
-from .arguments import BadArguments, check_members
+from .acquaintances import Acquaintances
+from .arguments import Address, BadArguments, check_members, is_loopback
 from .endings import CannotStart, ending_of
+from .handshake import Party
 from .identity import Identity, Wanted, adopt, begin_log, first_identity, take_up, write
 from .real_env import Notes, RealDisk, RealEnvironment
-from .transport import Address
+from .transport import PING_MS_MAX, PING_MS_MIN, Access, Limits
 
 _LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "mark"})
 """Kinds of notes that are worth a line in the log of a live node."""
 _OPEN_FILES_WANTED: Final = 4096
+_FILES_RESERVED: Final = 64
+"""Descriptors for the log, its snapshots, and the connections between nodes."""
+_CLIENTS_MIN: Final = 16
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +45,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The address book: this node, and whom it may have to reach."""
     data: Path
     options: Mapping[str, Any]
+    access: Access
+    is_insecure: bool = False
+    """Others may reach this node though nothing keeps strangers out."""
+    request_bytes_max: int
     joins: bool = False
     """A cluster that runs already is to take this node in."""
     adopts: bool = False
@@ -62,18 +71,79 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, logger: Any) -> None:
-    _raise_file_limit()
+    limits = _limits(_raise_file_limit())
     nodes = dict(settings.nodes)
     name = settings.wanted.node
     disk = _open_disk(settings.data)
     try:
-        identity = await _identity(settings, disk)
-        listener = await _listen(nodes[name])
+        listener = await _listen(name, settings)
         nodes[name] = listener.socket.getsockname()[:2]
-        identity = await begin_log(disk, identity)
-        await _serve(settings, identity, nodes, disk, listener, logger)
+        identity = await _identity(settings, disk)
+        env = _environment(settings, identity, nodes, disk, limits, logger)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(env.network.run, listener)
+            if not identity.has_log:
+                await _introduce(settings, identity, env, logger)
+                identity = await begin_log(disk, identity)
+            await _serve(settings, identity, env, nodes, logger)
+            nursery.cancel_scope.cancel()
     finally:
         disk.close()
+
+
+def _environment(
+    settings: Settings,
+    identity: Identity,
+    nodes: Mapping[str, Address],
+    disk: RealDisk,
+    limits: Limits,
+    logger: Any,
+) -> RealEnvironment:
+    def log_notes(notes: Notes) -> None:
+        for kind, *fields in notes:
+            if kind in _LOGGED:
+                logger.info(kind, fields=[_plain(field) for field in fields])
+
+    party = Party(
+        name=identity.node,
+        role="node",
+        cluster=identity.cluster,
+        instance=identity.instance,
+        machines={identity.group: identity.machine},
+        ping_ms=ping_ms(settings.options),
+    )
+    return RealEnvironment(
+        identity.node,
+        nodes,
+        disk,
+        log_notes,
+        party=party,
+        access=settings.access,
+        limits=limits,
+        judge=Acquaintances(disk).meet,
+        on_event=lambda event, fields: logger.warning(event, **fields),
+    )
+
+
+async def _introduce(settings: Settings, identity: Identity, env: RealEnvironment, logger: Any) -> None:
+    """Be met by more than half of the others before taking part (see `acquaintances`)."""
+    members = (*identity.voters, *identity.learners) or tuple(settings.nodes)
+    others = sorted(set(members) - {identity.node})
+    network = env.network
+    logger.info("introducing", to=others)
+    for other in others:
+        network.dial(other)
+    enough = len(others) // 2 + 1 if others else 0
+    while len(network.welcomed.intersection(others)) < enough:
+        for word, sentence in network.refusals.values():
+            if word == "identity-lost":
+                raise CannotStart(word, sentence)
+        await network.news()
+
+
+def ping_ms(options: Mapping[str, Any]) -> int:
+    """Three pings an election timeout, so that a peer is missed after one and a half of these."""
+    return int(min(max(options["election_timeout_ms"] // 3, PING_MS_MIN), PING_MS_MAX))
 
 
 async def _identity(settings: Settings, disk: RealDisk) -> Identity:
@@ -105,26 +175,17 @@ def _check_beginning(first: Wanted, nodes: Mapping[str, Address]) -> None:
 
 
 async def _serve(
-    settings: Settings,
-    identity: Identity,
-    nodes: Mapping[str, Address],
-    disk: RealDisk,
-    listener: trio.SocketListener,
-    logger: Any,
+    settings: Settings, identity: Identity, env: RealEnvironment, nodes: Mapping[str, Address], logger: Any
 ) -> None:
-    def log_notes(notes: Notes) -> None:
-        for kind, *fields in notes:
-            if kind in _LOGGED:
-                logger.info(kind, fields=[_plain(field) for field in fields])
-
     group = identity.group
     spec = GroupSpec(machine=identity.machine, voters=identity.voters, learners=identity.learners)
-    env = RealEnvironment(identity.node, nodes, disk, log_notes)
-    server = make_server(env, groups={group: spec}, options=settings.options)
+    server = make_server(
+        env, groups={group: spec}, options=settings.options, request_bytes_max=settings.request_bytes_max
+    )
     await server.start()
     _check_reachable(server, identity, nodes)
+    env.network.is_member = server.is_member
     async with trio.open_nursery() as nursery:
-        await nursery.start(env.network.run, listener)
         logger.info("started", address=list(nodes[identity.node]), cluster=identity.cluster, groups=[group])
         nursery.start_soon(_stop_on_signal, server, settings.options, logger, nursery.cancel_scope)
         await env.serve(server)
@@ -141,15 +202,20 @@ def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Add
         )
 
 
-async def _listen(address: Address) -> trio.SocketListener:
-    host, port = address
+async def _listen(name: str, settings: Settings) -> trio.SocketListener:
+    host, port = settings.nodes[name]
     try:
-        return (await trio.open_tcp_listeners(port, host=host))[0]
+        listener = (await trio.open_tcp_listeners(port, host=host))[0]
     except socket.gaierror as error:
         raise BadArguments(f"{host}: {error.strerror}; expected a host name that this machine can resolve") from None
     except (OSError, BaseExceptionGroup) as error:
-        reason = ending_of(error).sentence
-        raise CannotStart("cannot-listen", f"{host}:{port}: {reason}") from None
+        raise CannotStart("cannot-listen", f"{host}:{port}: {ending_of(error).sentence}") from None
+    if not (settings.access.is_proof or settings.is_insecure or is_loopback(listener.socket.getsockname()[0])):
+        raise BadArguments(
+            f"{name} listens on {host} with nothing to keep strangers out; expected --secret-file, or --tls-cert with "
+            "--tls-key and --tls-ca, or --insecure"
+        )
+    return listener
 
 
 def _open_disk(directory: Path) -> RealDisk:
@@ -159,12 +225,26 @@ def _open_disk(directory: Path) -> RealDisk:
         raise DiskFailed(f"open {directory}", disk_word(error)) from error
 
 
-def _raise_file_limit() -> None:
+def _raise_file_limit() -> int:
     """Take what this process may have: connections and files come out of one limit, low by default."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return _OPEN_FILES_WANTED if soft == resource.RLIM_INFINITY else soft
+
+
+def _limits(open_files: int) -> Limits:
+    """Connections that leave enough descriptors for files and for the other nodes."""
+    usual = Limits()
+    free = open_files - _FILES_RESERVED
+    pending = min(usual.pending_count_max, free // 4)
+    clients = min(usual.client_count_max, free - pending)
+    if clients < _CLIENTS_MIN:
+        sentence = f"this process may open {open_files} files; expected at least {_FILES_RESERVED + 2 * _CLIENTS_MIN}"
+        raise CannotStart("too-many-open-files", f"{sentence} (ulimit -n)")
+    return Limits(client_count_max=clients, pending_count_max=pending)
 
 
 async def _stop_on_signal(server: Server, options: Mapping[str, Any], logger: Any, scope: trio.CancelScope) -> None:

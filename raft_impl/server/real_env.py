@@ -19,7 +19,8 @@ import trio
 
 from ..errors import DiskFailed
 from ..runtime.env import Served
-from .transport import Address, Transport
+from .arguments import Address
+from .transport import Transport
 
 _LOCK_NAME: Final = ".lock"
 _NANOSECONDS: Final = 1_000_000_000
@@ -160,11 +161,13 @@ class RealEnvironment:
         addresses: Mapping[str, Address],
         disk: RealDisk | None = None,
         on_notes: Callable[[Notes], None] | None = None,
+        **of_transport: Any,
     ) -> None:
+        """`of_transport` goes to the `Transport`: who may speak with this actor, and within what limits."""
         self.actor = actor
         self.clock = RealClock()
         self.randomness = RealRandomness()
-        self.network = Transport(actor, addresses, self._deliver)
+        self.network = Transport(actor, addresses, self._deliver, **of_transport)
         self._disk = disk
         self._on_notes = on_notes
         self.dropped_count = 0

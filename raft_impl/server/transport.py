@@ -1,60 +1,156 @@
-"""Datagrams over TCP: frames between named actors, with connections that come and go by themselves.
-
-    | length 4 | frame |       the first frame of a connection is the dialler's name
+"""Datagrams over TCP or TLS: frames between named actors, over connections that come and go by themselves.
 
 Every actor dials the actors whose address it knows, on its first message to them, and again after each failure with a
 growing pause. An actor without an address (a client) is answered over the connection that it dialled. What cannot be
-sent is dropped: the layers above expect datagrams, and a queue that grows without bound only adds delay. A connection
+sent is dropped: the layers above expect datagrams, and a queue that grows without bound helps nobody. A connection
 carries frames in order, but a new one may overtake an old one, so no more order than that of datagrams is promised.
+
+*Strangers.* A connection begins with a handshake (see `handshake`). Without a secret and without TLS a name proves
+nothing, so then only names of the address book and of members are heard as nodes. What only nodes say to each other is
+not taken from a client, whoever it is.
+
+*Silence.* Each end pings when it has nothing to say, and says at the beginning how often. An end that is silent for
+longer is hung up on and dialled anew: TCP alone would take up to a minute to notice that a cut has healed.
+
+*Limits.* Connections without a finished handshake are few, and a new one ends the oldest; clients have a limit of their
+own, so that they cannot keep the nodes apart; a node has two connections, since it may have lost one without a word.
 """
 
 from __future__ import annotations
 
-import contextlib
-import struct
+import ssl
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import trio
 
-Address = tuple[str, int]
-Deliver = Callable[[str, bytes], None]
+from ..runtime.wire import is_between_nodes
+from .arguments import Address
+from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, Budget, FrameQueue, FrameReader, PeerFault
+from .handshake import HandshakeRefused, Judge, Party, accept, dial
+from .reports import OnEvent, Reports
+from .tls import Tls, check_name, wrap
 
-_LENGTH: Final = struct.Struct(">I")
-FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
-"""A longer frame is taken for garbage, and its connection is closed."""
-QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""What may wait for one slow peer before frames to it are dropped."""
-_RECEIVE_BYTES: Final = 256 * 1024
+Deliver = Callable[[str, bytes], None]
+AnyStream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+PING_MS_MIN: Final = 100
+PING_MS_MAX: Final = 10_000
 _PAUSE_MIN_S: Final = 0.02
-_PAUSE_MAX_S: Final = 1.0
-_DIAL_TIMEOUT_S: Final = 2.0
+_SILENT_PINGS: Final = 4.5
+"""Intervals between pings without a word after which a peer is taken for gone."""
+_LOST: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
+_NODE_CONNECTIONS_MAX: Final = 2
+_NAME_LENGTH_MAX: Final = 64
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What others may take of this process."""
+
+    client_count_max: int = 800
+    host_share: float = 0.75
+    """Part of these that one address may have."""
+    pending_count_max: int = 128
+    """Connections whose handshake is not done."""
+    handshake_s: float = 5.0
+    frame_s: float = 30.0
+    """How long one frame may take to arrive."""
+    client_frame_bytes_max: int = 33 * 1024 * 1024
+    client_bytes_max: int = 64 * 1024 * 1024
+    """What unfinished frames of all clients may hold."""
+    node_bytes_max: int = 256 * 1024 * 1024
+    client_queue_bytes_max: int = QUEUE_BYTES_MAX
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Who gets in, and how one gets in elsewhere."""
+
+    secret: bytes | None = None
+    tls: Tls | None = None
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether a name that got in is a fact."""
+        return self.secret is not None or self.tls is not None
+
+
+class Connection:
+    """One connection after its handshake."""
+
+    def __init__(self, stream: AnyStream, reader: FrameReader, queue: FrameQueue, peer: Party, source: str) -> None:
+        self.stream = stream
+        self.reader = reader
+        self.queue = queue
+        self.peer = peer
+        self.source = source
+        """The name under which its frames are delivered."""
+        self.silence_s = _SILENT_PINGS * min(max(peer.ping_ms, PING_MS_MIN), PING_MS_MAX) / 1000
+        self.scope = trio.CancelScope()
 
 
 class Transport:
     """All connections of one actor. `run` serves them until it is cancelled; `send` never waits and never raises."""
 
-    def __init__(self, name: str, addresses: Mapping[str, Address], deliver: Deliver) -> None:
+    def __init__(
+        self,
+        name: str,
+        addresses: Mapping[str, Address],
+        deliver: Deliver,
+        *,
+        party: Party | None = None,
+        access: Access | None = None,
+        limits: Limits | None = None,
+        judge: Judge | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
         self.dropped_count = 0
         """Frames that were not sent: no way to the target, or too many waiting for it."""
-        self._name = name
+        self.refusals: dict[str, tuple[str, str]] = {}
+        """Word and sentence of the latest refusal of, or by, each target that refuses."""
+        self.welcomed: set[str] = set()
+        """Targets that have taken a connection of ours at least once."""
+        self.is_member: Callable[[str], bool] = lambda name: False
+        """Whether a node without an address here is known otherwise."""
+        self._party = party or Party(name=name, role="node" if name in addresses else "client")
         self._addresses = dict(addresses)
         self._deliver = deliver
-        self._queues: dict[str, _Queue] = {}  # of targets that we dial
-        self._answering: dict[str, _Queue] = {}  # of actors that dialled us and have no address
+        self._access = access or Access()
+        self._limits = limits or Limits()
+        self._judge = judge
+        self._reports = Reports(on_event)
+        self._queues: dict[str, FrameQueue] = {}  # of targets that we dial
+        self._answering: dict[str, FrameQueue] = {}  # of actors that dialled us and have no address
+        self._pending: dict[trio.CancelScope, None] = {}  # handshakes under way with who dialled us, oldest first
+        self._accepted: dict[Connection, None] = {}
+        self._dialled: dict[Connection, None] = {}
+        self._accept_count = 0
+        self._client_budget = Budget(self._limits.client_bytes_max)
+        self._node_budget = Budget(self._limits.node_bytes_max)
         self._nursery: trio.Nursery | None = None
+        self._news = trio.Event()
+
+    async def news(self) -> None:
+        """Wait until a target welcomes or refuses us."""
+        await self._news.wait()
 
     def send(self, target: str, frame: bytes) -> None:
         """Queue one frame, or drop it."""
         queue = self._queues.get(target) or self._answering.get(target)
         if queue is None:
-            if target not in self._addresses or self._nursery is None:
-                self.dropped_count += 1
-                return
-            queue = self._queues[target] = _Queue()
-            self._nursery.start_soon(self._keep_dialling, target, queue)
-        if not queue.put(frame):
+            queue = self.dial(target)
+        if queue is None or not queue.put(frame):
             self.dropped_count += 1
+
+    def dial(self, target: str) -> FrameQueue | None:
+        """Keep a connection to a target from now on. None if there is no address."""
+        if target in self._queues:
+            return self._queues[target]
+        if target not in self._addresses or self._nursery is None:
+            return None
+        queue = self._queues[target] = FrameQueue()
+        self._nursery.start_soon(self._keep_dialling, target, queue)
+        return queue
 
     async def run(
         self, listener: trio.SocketListener | None, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -62,6 +158,7 @@ class Transport:
         """Accept (with a listener) and dial until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._sweep)
             task_status.started()
             try:
                 if listener is not None:
@@ -70,137 +167,212 @@ class Transport:
             finally:
                 self._nursery = None
 
-    async def _keep_dialling(self, target: str, queue: _Queue) -> None:
+    # Dialling.
+
+    async def _keep_dialling(self, target: str, queue: FrameQueue) -> None:
         pause_s = _PAUSE_MIN_S
+        pause_max_s = self._party.ping_ms / 1000
         while True:
-            try:
-                with trio.fail_after(_DIAL_TIMEOUT_S):
-                    stream = await trio.open_tcp_stream(*self._addresses[target])
-            except (OSError, trio.TooSlowError):
-                queue.clear()
-                await trio.sleep(pause_s)
-                pause_s = min(2 * pause_s, _PAUSE_MAX_S)
-                continue
-            pause_s = _PAUSE_MIN_S
-            queue.put_first(self._name.encode())
-            await self._converse(stream, target, queue)
+            connection = await self._try_dialling(target, queue)
+            if connection is not None:
+                pause_s = _PAUSE_MIN_S
+                await self._converse(connection, self._dialled)
             queue.clear()
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, pause_max_s)
 
-    async def _accept(self, stream: trio.SocketStream) -> None:
-        reader = _Reader(stream)
+    async def _try_dialling(self, target: str, queue: FrameQueue) -> Connection | None:
+        ping_s = self._party.ping_ms / 1000
+        stream: AnyStream | None = None
         try:
-            frames = await reader.some()
-        except (trio.BrokenResourceError, _Garbage):
-            frames = []
-        if not frames:
+            with trio.fail_after(2 * ping_s):  # a cut may have healed meanwhile: ask again rather than wait
+                plain = stream = await trio.open_tcp_stream(*self._addresses[target])
+            with trio.fail_after(max(3 * ping_s, 1.0)):
+                if self._access.tls is not None:
+                    stream = wrap(self._access.tls, plain, dials=True)
+                    await stream.do_handshake()
+                reader = FrameReader(stream)
+                secret = self._access.secret
+                peer = await dial(reader, stream.send_all, self._party, target, secret, self._judging(stream))
+        except HandshakeRefused as refused:
+            self._refuse(target, refused.word, str(refused))
+            side = "refused-by-peer" if refused.by_peer else "refused"
+            self._reports.report(side, peer=target, word=refused.word, why=str(refused))
+        except PeerFault as fault:
+            if fault.word != "closed":
+                self._reports.report("peer-fault", peer=target, word=fault.word, why=str(fault))
+        except _LOST as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                why = f"no TLS with {target}: {error.__cause__.reason or error.__cause__}"
+                self._refuse(target, "tls", why)
+                self._reports.report("refused", peer=target, word="tls", why=why)
+        else:
+            self.refusals.pop(target, None)
+            self.welcomed.add(target)
+            self._tell_news()
+            reader.bound(FRAME_BYTES_MAX, self._node_budget)
+            if not self._party.cluster:
+                self._party = msgspec.structs.replace(self._party, cluster=peer.cluster)
+            return Connection(stream, reader, queue, peer, target)
+        if stream is not None:
+            await trio.aclose_forcefully(stream)
+        return None
+
+    def _refuse(self, target: str, word: str, sentence: str) -> None:
+        self.refusals[target] = (word, sentence)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        self._news.set()
+        self._news = trio.Event()
+
+    # Accepting.
+
+    async def _accept(self, plain: trio.SocketStream) -> None:
+        stream: AnyStream = plain
+        if len(self._pending) >= self._limits.pending_count_max:
+            next(iter(self._pending)).cancel()
+        connection = None
+        with trio.move_on_after(self._limits.handshake_s) as scope:
+            self._pending[scope] = None
+            try:
+                if self._access.tls is not None:
+                    stream = wrap(self._access.tls, plain, dials=False)
+                    await stream.do_handshake()
+                connection = await self._welcome(plain, stream)
+            except HandshakeRefused as refused:
+                self._reports.report("refused", peer=refused.peer, word=refused.word, why=str(refused))
+            except PeerFault as fault:
+                if fault.word != "closed":
+                    self._reports.report("peer-fault", peer=_host(plain), word=fault.word, why=str(fault))
+            except _LOST as error:
+                if isinstance(error.__cause__, ssl.SSLError):
+                    why = f"no TLS: {error.__cause__.reason or error.__cause__}"
+                    self._reports.report("refused", peer=_host(plain), word="tls", why=why)
+            finally:
+                del self._pending[scope]
+        if connection is None:
+            await trio.aclose_forcefully(stream)
             return
-        source = frames[0].decode(errors="replace")
-        queue = _Queue()
-        if source not in self._addresses:
-            self._answering[source] = queue
-        for frame in frames[1:]:
-            self._deliver(source, frame)
-        await self._converse(stream, source, queue, reader)
-        if self._answering.get(source) is queue:
-            del self._answering[source]
+        if connection.peer.role == "client" or connection.source not in self._addresses:
+            self._answering[connection.source] = connection.queue
+        await self._converse(connection, self._accepted)
+        if self._answering.get(connection.source) is connection.queue:
+            del self._answering[connection.source]
 
-    async def _converse(
-        self, stream: trio.SocketStream, peer: str, queue: _Queue, reader: _Reader | None = None
-    ) -> None:
+    async def _welcome(self, plain: trio.SocketStream, stream: AnyStream) -> Connection:
+        """The handshake with who dialled us. Raises HandshakeRefused or PeerFault."""
+        reader = FrameReader(stream)
+        host = _host(plain)
+        peer = await accept(reader, stream.send_all, self._party, self._access.secret, self._judging(stream, host))
+        if peer.role == "client":
+            self._accept_count += 1
+            reader.bound(self._limits.client_frame_bytes_max, self._client_budget)
+            queue = FrameQueue(self._limits.client_queue_bytes_max)
+            return Connection(stream, reader, queue, peer, f"{peer.name}@{host}@{self._accept_count}")
+        reader.bound(FRAME_BYTES_MAX, self._node_budget)
+        earlier = [one for one in self._accepted if one.source == peer.name]
+        for one in earlier[: len(earlier) - _NODE_CONNECTIONS_MAX + 1]:
+            one.scope.cancel()
+        return Connection(stream, reader, FrameQueue(), peer, peer.name)
+
+    def _judging(self, stream: AnyStream, host: str | None = None) -> Judge:
+        """Who is unwelcome although it knows the secret; `host` is that of who dialled us."""
+
+        async def judge(peer: Party) -> None:
+            if not 0 < len(peer.name) <= _NAME_LENGTH_MAX or not peer.name.isprintable():
+                raise HandshakeRefused("bad-name", "its name is none", peer="")
+            if isinstance(stream, trio.SSLStream):
+                check_name(stream, peer)
+            if peer.role == "client":
+                self._check_client_count(peer, host or "")
+                return
+            if peer.name == self._party.name:
+                raise HandshakeRefused("own-name", f"there is a second {peer.name}", peer=peer.name)
+            if not (self._access.is_proof or peer.name in self._addresses or self.is_member(peer.name)):
+                sentence = f"{peer.name} is no member of the cluster, as far as {self._party.name} knows"
+                raise HandshakeRefused("stranger", sentence, peer=peer.name)
+            if self._judge is not None:
+                await self._judge(peer)
+
+        return judge
+
+    def _check_client_count(self, peer: Party, host: str) -> None:
+        clients = [one.source.split("@")[1] for one in self._accepted if one.peer.role == "client"]
+        limit = self._limits.client_count_max
+        if len(clients) >= limit or clients.count(host) >= limit * self._limits.host_share:
+            sentence = (
+                f"{self._party.name} has {len(clients)} clients already, {clients.count(host)} of them from {host}"
+            )
+            raise HandshakeRefused("too-many-clients", sentence, peer=peer.name)
+
+    # Conversing.
+
+    async def _converse(self, connection: Connection, kept: dict[Connection, None]) -> None:
         """Write what is queued and deliver what arrives, until the connection ends."""
-        async with stream, trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, stream, queue, nursery.cancel_scope)
-            with contextlib.suppress(trio.BrokenResourceError, _Garbage):
-                await self._read(reader or _Reader(stream), peer)
-            nursery.cancel_scope.cancel()
+        kept[connection] = None
+        try:
+            async with trio.open_nursery() as nursery:
+                connection.scope = nursery.cancel_scope
+                nursery.start_soon(self._write, connection)
+                try:
+                    await self._read(connection)
+                except PeerFault as fault:
+                    if fault.word != "closed":
+                        self._reports.report("peer-fault", peer=connection.source, word=fault.word, why=str(fault))
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    pass
+                nursery.cancel_scope.cancel()
+        finally:
+            del kept[connection]
+            connection.reader.close()
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(connection.stream)
 
-    async def _write(self, stream: trio.SocketStream, queue: _Queue, scope: trio.CancelScope) -> None:
+    async def _write(self, connection: Connection) -> None:
+        stream, queue = connection.stream, connection.queue
         try:
             while True:
                 await stream.send_all(await queue.take())
-        except trio.BrokenResourceError:
-            scope.cancel()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            connection.scope.cancel()
 
-    async def _read(self, reader: _Reader, peer: str) -> None:
-        deliver = self._deliver
-        while frames := await reader.some():
-            for frame in frames:
-                deliver(peer, frame)
-
-
-class _Garbage(Exception):
-    """A peer sent what is no frame."""
-
-
-class _Queue:
-    """Frames that wait for one connection, bounded in bytes."""
-
-    def __init__(self) -> None:
-        self._frames: list[bytes] = []
-        self._size = 0
-        self._taker: trio.lowlevel.Task | None = None
-
-    def put(self, frame: bytes) -> bool:
-        """Add a frame at the end. False: there is no room."""
-        if self._size + len(frame) > QUEUE_BYTES_MAX:
-            return False
-        self._frames += (_LENGTH.pack(len(frame)), frame)
-        self._size += len(frame)
-        if self._taker is not None:
-            trio.lowlevel.reschedule(self._taker)
-            self._taker = None
-        return True
-
-    def put_first(self, frame: bytes) -> None:
-        """Add a frame before all others."""
-        self._frames[:0] = (_LENGTH.pack(len(frame)), frame)
-
-    def clear(self) -> None:
-        """Drop all frames."""
-        self._frames = []
-        self._size = 0
-
-    async def take(self) -> bytes:
-        """Wait until there is something, and take all of it."""
-        if not self._frames:
-            self._taker = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._forget_taker)
-        data = b"".join(self._frames)
-        self.clear()
-        return data
-
-    def _forget_taker(self, _: object) -> trio.lowlevel.Abort:
-        self._taker = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-
-class _Reader:
-    """Cuts a stream of bytes into frames."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._buffer = bytearray()
-
-    async def some(self) -> list[bytes]:
-        """Wait for at least one frame and give all that are there; an empty list at the end of the stream."""
+    async def _read(self, connection: Connection) -> None:
+        deliver, reader, source = self._deliver, connection.reader, connection.source
+        is_client = connection.peer.role == "client"
         while True:
-            data = await self._stream.receive_some(_RECEIVE_BYTES)
-            if not data:
-                return []
-            self._buffer += data
-            frames = self._cut()
-            if frames:
-                return frames
+            for frame in await reader.some():
+                if is_client and is_between_nodes(frame):
+                    raise PeerFault("not-a-node", "a client said what only nodes say to each other")
+                deliver(source, frame)
 
-    def _cut(self) -> list[bytes]:
-        buffer, frames, offset = self._buffer, [], 0
-        while offset + 4 <= len(buffer):
-            (length,) = _LENGTH.unpack_from(buffer, offset)
-            if length > FRAME_BYTES_MAX:
-                raise _Garbage
-            if offset + 4 + length > len(buffer):
-                break
-            frames.append(bytes(buffer[offset + 4 : offset + 4 + length]))
-            offset += 4 + length
-        del buffer[:offset]
-        return frames
+    async def _sweep(self) -> None:
+        """Ping, and end what is silent or too slow."""
+        interval_s = self._party.ping_ms / 1000
+        before_s = trio.current_time()
+        while True:
+            await trio.sleep(interval_s)
+            now_s = trio.current_time()
+            was_stopped = now_s - before_s > 2 * interval_s  # then what has arrived was not looked at yet
+            before_s = now_s
+            for connection in (*self._dialled, *self._accepted):
+                connection.queue.ping()
+                reader = connection.reader
+                if was_stopped:
+                    reader.heard_s = now_s
+                elif now_s - reader.heard_s > connection.silence_s:
+                    self._hang_up(connection, "silent", f"nothing came for {now_s - reader.heard_s:.1f} s")
+                elif reader.began_s is not None and now_s - reader.began_s > self._limits.frame_s:
+                    self._hang_up(connection, "slow", f"one frame took longer than {self._limits.frame_s:g} s")
+
+    def _hang_up(self, connection: Connection, word: str, why: str) -> None:
+        self._reports.report("hung-up", peer=connection.source, word=word, why=why)
+        connection.scope.cancel()
+
+
+def _host(stream: trio.SocketStream) -> str:
+    try:
+        address: Any = stream.socket.getpeername()
+    except OSError:
+        return "gone"
+    return str(address[0])

@@ -1,0 +1,34 @@
+"""What was typed about strangers: the secret, the certificates, or the word that there are to be none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from . import tls
+from .arguments import BadArguments
+from .transport import Access
+
+_SECRET_BYTES_MIN: Final = 16
+
+
+def load_access(secret: Path | None, certificate: Path | None, key: Path | None, authority: Path | None) -> Access:
+    """Read the files. Raises BadArguments."""
+    given = [certificate, key, authority]
+    if any(given) and not all(given):
+        raise BadArguments("--tls-cert, --tls-key, --tls-ca: expected all three or none")
+    of_tls = tls.load(certificate, key, authority) if certificate and key and authority else None
+    return Access(secret=_read_secret(secret) if secret is not None else None, tls=of_tls)
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise BadArguments(f"--secret-file is {str(path)!r}: {error.strerror}; expected a file") from None
+    if len(secret) < _SECRET_BYTES_MIN:
+        raise BadArguments(
+            f"--secret-file has a secret of {len(secret)} bytes; expected at least {_SECRET_BYTES_MIN}, "
+            "from `openssl rand -hex 32`, say"
+        )
+    return secret
