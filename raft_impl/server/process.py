@@ -158,11 +158,41 @@ async def _identity(settings: Settings, disk: RealDisk) -> Identity:
     if settings.adopts:
         return await adopt(disk, first_identity(first, nodes))
     identity = await take_up(disk, first if settings.joins else wanted)
-    if identity is None:
-        if not settings.joins:
-            _check_beginning(first, nodes)
-        identity = await write(disk, first_identity(first, nodes))
-    return identity
+    if identity is not None:
+        return identity
+    if settings.joins:
+        return await write(disk, await _ask_cluster(settings, first))
+    _check_beginning(first, nodes)
+    return await write(disk, first_identity(first, nodes))
+
+
+async def _ask_cluster(settings: Settings, first: Wanted) -> Identity:
+    """The identity of a node that joins: cluster and machine are those of the first node that answers."""
+    name = f"{first.node}-joining"
+    others = [other for other in settings.nodes if other != first.node]
+    if not others:
+        raise BadArguments("--join with no other node; expected --node NAME=HOST:PORT of a member")
+    party = Party(name=name, role="client", cluster=first.cluster or "", ping_ms=ping_ms(settings.options))
+    env = RealEnvironment(name, settings.nodes, party=party, access=settings.access)
+    network = env.network
+    async with trio.open_nursery() as nursery:
+        await nursery.start(network.run, None)
+        for other in others:
+            network.dial(other)
+        while not network.peers:
+            if network.refusals.keys() >= set(others):
+                word, sentence = network.refusals[others[0]]
+                raise CannotStart(word, sentence)
+            await network.news()
+        nursery.cancel_scope.cancel()
+    peer = next(iter(network.peers.values()))
+    group = first.group or next(iter(peer.machines), "g0")
+    machine = peer.machines.get(group, first.machine)
+    if first.machine is not None and machine != first.machine:
+        raise BadArguments(f"--machine is {first.machine!r}; {group} of {peer.name} is {machine!r}")
+    return first_identity(
+        msgspec.structs.replace(first, group=group, machine=machine), settings.nodes, cluster=peer.cluster
+    )
 
 
 def _check_beginning(first: Wanted, nodes: Mapping[str, Address]) -> None:

@@ -20,7 +20,7 @@ import trio
 from ..errors import DiskFailed
 from ..runtime.env import Served
 from .arguments import Address
-from .transport import Transport
+from .transport import Transport, is_client
 
 _LOCK_NAME: Final = ".lock"
 _NANOSECONDS: Final = 1_000_000_000
@@ -28,6 +28,8 @@ _FAR_NS: Final = 1 << 62
 INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for one actor, while its disk is slow, say, before frames to it are dropped."""
 
+CLIENT_INBOX_BYTES_MAX: Final = INBOX_BYTES_MAX // 2
+"""How full that may be for a client's frame to be taken, so that clients cannot keep the nodes from being heard."""
 _OPEN_FILES_MAX: Final = 8
 """Files that stay open for appending; a group appends to one at a time."""
 
@@ -231,7 +233,7 @@ class RealEnvironment:
             trio.lowlevel.reschedule(task)
 
     def _deliver(self, source: str, frame: bytes) -> None:
-        if self._inbox_bytes + len(frame) > INBOX_BYTES_MAX:
+        if self._inbox_bytes + len(frame) > (CLIENT_INBOX_BYTES_MAX if is_client(source) else INBOX_BYTES_MAX):
             self.dropped_count += 1
             return
         self._inbox.append((source, frame))

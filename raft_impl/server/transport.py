@@ -43,6 +43,8 @@ _SILENT_PINGS: Final = 4.5
 _LOST: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 _NODE_CONNECTIONS_MAX: Final = 2
 _NAME_LENGTH_MAX: Final = 64
+_SEPARATOR: Final = "@"
+"""In the name under which a client's frames are delivered; no node has it in its name."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +112,8 @@ class Transport:
         """Word and sentence of the latest refusal of, or by, each target that refuses."""
         self.welcomed: set[str] = set()
         """Targets that have taken a connection of ours at least once."""
+        self.peers: dict[str, Party] = {}
+        """Those targets, as they presented themselves last."""
         self.is_member: Callable[[str], bool] = lambda name: False
         """Whether a node without an address here is known otherwise."""
         self._party = party or Party(name=name, role="node" if name in addresses else "client")
@@ -141,6 +145,10 @@ class Transport:
             queue = self.dial(target)
         if queue is None or not queue.put(frame):
             self.dropped_count += 1
+
+    def learn_address(self, name: str, address: Address) -> None:
+        """Where a node is to be dialled from now on."""
+        self._addresses[name] = address
 
     def dial(self, target: str) -> FrameQueue | None:
         """Keep a connection to a target from now on. None if there is no address."""
@@ -206,9 +214,14 @@ class Transport:
                 why = f"no TLS with {target}: {error.__cause__.reason or error.__cause__}"
                 self._refuse(target, "tls", why)
                 self._reports.report("refused", peer=target, word="tls", why=why)
+        except trio.Cancelled:
+            if stream is not None:
+                await trio.aclose_forcefully(stream)
+            raise
         else:
             self.refusals.pop(target, None)
             self.welcomed.add(target)
+            self.peers[target] = peer
             self._tell_news()
             reader.bound(FRAME_BYTES_MAX, self._node_budget)
             if not self._party.cluster:
@@ -269,7 +282,7 @@ class Transport:
             self._accept_count += 1
             reader.bound(self._limits.client_frame_bytes_max, self._client_budget)
             queue = FrameQueue(self._limits.client_queue_bytes_max)
-            return Connection(stream, reader, queue, peer, f"{peer.name}@{host}@{self._accept_count}")
+            return Connection(stream, reader, queue, peer, _SEPARATOR.join((peer.name, host, str(self._accept_count))))
         reader.bound(FRAME_BYTES_MAX, self._node_budget)
         earlier = [one for one in self._accepted if one.source == peer.name]
         for one in earlier[: len(earlier) - _NODE_CONNECTIONS_MAX + 1]:
@@ -280,7 +293,7 @@ class Transport:
         """Who is unwelcome although it knows the secret; `host` is that of who dialled us."""
 
         async def judge(peer: Party) -> None:
-            if not 0 < len(peer.name) <= _NAME_LENGTH_MAX or not peer.name.isprintable():
+            if not 0 < len(peer.name) <= _NAME_LENGTH_MAX or not peer.name.isprintable() or is_client(peer.name):
                 raise HandshakeRefused("bad-name", "its name is none", peer="")
             if isinstance(stream, trio.SSLStream):
                 check_name(stream, peer)
@@ -298,7 +311,7 @@ class Transport:
         return judge
 
     def _check_client_count(self, peer: Party, host: str) -> None:
-        clients = [one.source.split("@")[1] for one in self._accepted if one.peer.role == "client"]
+        clients = [one.source.split(_SEPARATOR)[-2] for one in self._accepted if one.peer.role == "client"]
         limit = self._limits.client_count_max
         if len(clients) >= limit or clients.count(host) >= limit * self._limits.host_share:
             sentence = (
@@ -368,6 +381,11 @@ class Transport:
     def _hang_up(self, connection: Connection, word: str, why: str) -> None:
         self._reports.report("hung-up", peer=connection.source, word=word, why=why)
         connection.scope.cancel()
+
+
+def is_client(source: str) -> bool:
+    """Whether a frame was delivered under the name of a client's connection."""
+    return _SEPARATOR in source
 
 
 def _host(stream: trio.SocketStream) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -39,9 +40,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def die_with_parent() -> None:
-    """In the child: be killed when the process of the tests is, whatever kills that."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def prepare_child(open_files_max: int | None) -> Callable[[], None]:
+    """What the child does first: be killed when the process of the tests is, whatever kills that; open few files."""
+
+    def prepare() -> None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if open_files_max is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files_max, open_files_max))
+
+    return prepare
 
 
 def eventually(claim: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
@@ -64,6 +71,7 @@ class Cluster:
         self.ports = dict(zip(self.names, free_ports(len(self.names)), strict=True))
         self.flags = flags
         self.client_flags: tuple[str, ...] = ()
+        self.open_files_max: int | None = None
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._all: list[subprocess.Popen[bytes]] = []
 
@@ -86,7 +94,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 env=ENVIRONMENT,
-                preexec_fn=die_with_parent,  # noqa: PLW1509
+                preexec_fn=prepare_child(self.open_files_max),  # noqa: PLW1509
             )
         self.running[name] = process
         self._all.append(process)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
 
-from tests.live.cluster import Cluster, eventually, raft_impl
+from tests.live.cluster import Cluster, eventually, free_ports, raft_impl
 
 
 @pytest.fixture
@@ -120,3 +121,20 @@ def test_what_cannot_be_meant_is_one_line_and_254(tmp_path: object, flags: list[
     said = [line for line in result.stderr.splitlines() if not line.startswith("{")]
     assert len(said) == 1
     assert message in said[0]
+
+
+def test_a_node_that_joins_learns_which_cluster_it_is_of(cluster: Cluster) -> None:
+    secret = cluster.folder / "secret"
+    secret.write_text("a secret that is long enough\n")
+    cluster.flags = cluster.client_flags = (f"--secret-file={secret}",)
+    cluster.start_all()
+    assert cluster.call("add-and-get", "c", "5") == "[5,5]"
+    (port,) = free_ports(1)
+
+    cluster.start("n4", "--join", nodes=[*cluster.nodes, f"--node=n4=127.0.0.1:{port}"], machine=None)
+    (started,) = eventually(lambda: cluster.events("n4", "started"))
+
+    assert started["cluster"] == cluster.events("n1", "started")[0]["cluster"]
+    identity = json.loads((cluster.folder / "n4" / "identity.json").read_text().splitlines()[0])
+    assert (identity["machine"], identity["voters"], identity["has_log"]) == ("counter", [], True)
+    assert cluster.call("read", "c") == "5"
