@@ -31,15 +31,15 @@ from .runtime.client import CALL_BYTES_MAX, NOT_LEADER, TOO_LARGE
 from .runtime.inspection import dump_log, verify
 from .runtime.node import REQUEST_BYTES_MAX
 from .runtime.options import resolve
-from .server.access import load_access
+from .server.access import access_of, add_access_arguments
 from .server.arguments import Address, BadArguments, check_members, check_name, parse_names, parse_nodes
 from .server.cluster_commands import add_cluster_commands
 from .server.endings import EXIT_BAD_ARGUMENTS, EXIT_FAILED, ending_of
 from .server.handshake import Party
 from .server.identity import DEFAULT_MACHINE, Wanted
-from .server.process import Settings, ping_ms, run
+from .server.process import Settings, run
 from .server.real_env import RealDisk, RealEnvironment
-from .server.transport import Access
+from .server.transport import Access, ping_ms
 from .surface import make_client
 
 EXIT_UNKNOWN: Final = 2
@@ -84,7 +84,7 @@ def serve(parsed: argparse.Namespace) -> int:
             nodes=nodes,
             data=parsed.data,
             options=_options(parsed),
-            access=_access(parsed),
+            access=access_of(parsed),
             is_insecure=parsed.insecure,
             request_bytes_max=_request_bytes_max(parsed.max_request_bytes),
             joins=parsed.join,
@@ -96,7 +96,7 @@ def serve(parsed: argparse.Namespace) -> int:
 
 def call(parsed: argparse.Namespace) -> int:
     """Execute one command in a fresh session and print the answer as JSON."""
-    return trio.run(_call, parsed, parse_nodes(parsed.nodes), _access(parsed), _options(parsed))
+    return trio.run(_call, parsed, parse_nodes(parsed.nodes), access_of(parsed), _options(parsed))
 
 
 async def _call(parsed: argparse.Namespace, nodes: dict[str, Address], access: Access, options: dict[str, Any]) -> int:
@@ -193,11 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     serving, calling = add("serve", serve, None), add("call", call)
     for command in (serving, calling):
         command.add_argument("--node", dest="nodes", action="append", required=True, metavar="NAME=HOST:PORT")
-        command.add_argument("--cluster", help="id of the cluster; default: a digest of members and addresses, or any")
-        command.add_argument("--secret-file", type=Path, metavar="FILE", help="what all nodes and clients know")
-        command.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate; a node's bears its name")
-        command.add_argument("--tls-key", type=Path, metavar="PEM")
-        command.add_argument("--tls-ca", type=Path, metavar="PEM", help="who may issue certificates")
+        add_access_arguments(command)
         command.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE")
     serving.add_argument("--name", required=True)
     serving.add_argument("--data", type=Path, required=True)
@@ -215,10 +211,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in (add("dump", dump), add("verify", check)):
         command.add_argument("--data", type=Path, required=True)
     return parser
-
-
-def _access(parsed: argparse.Namespace) -> Access:
-    return load_access(parsed.secret_file, parsed.tls_cert, parsed.tls_key, parsed.tls_ca)
 
 
 def _request_bytes_max(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,20 @@ from .arguments import BadArguments
 from .transport import Access
 
 _SECRET_BYTES_MIN: Final = 16
+
+
+def add_access_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command that speaks with nodes understands."""
+    parser.add_argument("--cluster", help="id of the cluster; default: a digest of members and addresses, or any")
+    parser.add_argument("--secret-file", type=Path, metavar="FILE", help="what all nodes and clients know")
+    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate; a node's bears its name")
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the key of that certificate")
+    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="who may issue certificates")
+
+
+def access_of(parsed: argparse.Namespace) -> Access:
+    """What was typed of that. Raises BadArguments."""
+    return load_access(parsed.secret_file, parsed.tls_cert, parsed.tls_key, parsed.tls_ca)
 
 
 def load_access(secret: Path | None, certificate: Path | None, key: Path | None, authority: Path | None) -> Access:

@@ -6,6 +6,7 @@ goes where hints lead. A server that does not answer in time is reported as sile
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,8 +26,10 @@ from ..runtime.questions import (
     Transfer,
 )
 from ..surface import make_client
+from .arguments import Address
+from .handshake import Party
 from .real_env import RealEnvironment
-from .transport import Address
+from .transport import Access, ping_ms
 
 _POLL_S: Final = 0.1
 _STATUS_TIMEOUT_S: Final = 1.0
@@ -36,17 +39,29 @@ _STATUS_TIMEOUT_S: Final = 1.0
 class Asker:
     """Puts single questions to the servers of one group, each over connections of its own."""
 
-    def __init__(self, nodes: Mapping[str, Address], group: str, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, Address],
+        group: str,
+        options: Mapping[str, Any],
+        *,
+        access: Access | None = None,
+        cluster: str = "",
+    ) -> None:
         self.nodes = dict(nodes)
         self._group = group
         self._options = options
+        self._access = access
+        self._cluster = cluster
         self._count = 0
 
     async def ask(self, servers: Sequence[str], question: Question, timeout_s: float) -> Outcome:
         """The answer of one of these servers, or of whom they name as their leader. Raises Refused or Unknown."""
         self._count += 1
         nodes = {name: self.nodes[name] for name in servers}
-        env = RealEnvironment(f"admin-{trio.current_time():.6f}-{self._count}", nodes)
+        name = f"admin-{secrets.token_hex(4)}-{self._count}"
+        party = Party(name=name, role="client", cluster=self._cluster, ping_ms=ping_ms(self._options))
+        env = RealEnvironment(name, nodes, party=party, access=self._access)
         options = {**self._options, "client_timeout_ms": max(1, round(timeout_s * 1000))}
         failure: RaftError | None = None
         outcome = Outcome()

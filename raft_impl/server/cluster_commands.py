@@ -15,6 +15,7 @@ import trio
 
 from ..errors import RaftError, Refused, Unknown
 from ..runtime.questions import ChangeMembers, NodeStatus
+from .access import access_of, add_access_arguments
 from .administrator import Administrator, Asker
 from .arguments import BadArguments, check_name, parse_nodes
 from .endings import EXIT_FAILED
@@ -51,6 +52,7 @@ def add_cluster_commands(commands: Any, options_of: Callable[[argparse.Namespace
         parser: argparse.ArgumentParser = actions.add_parser(name, help=act.__doc__)
         parser.add_argument("--node", dest="nodes", action="append", required=True, metavar="NAME=HOST:PORT")
         parser.add_argument("--group", default="g0")
+        add_access_arguments(parser)
         parser.add_argument("--timeout", type=float, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS")
         parser.add_argument("--json", dest="as_json", action="store_true")
         parser.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE")
@@ -81,7 +83,10 @@ def _run(parsed: argparse.Namespace, options: Mapping[str, Any], act: Act) -> in
         raise BadArguments(f"--timeout is {parsed.timeout:g}; expected more than 0 and at most 3600 seconds")
     if name is not None and parsed.must_be_known and name not in nodes:
         raise BadArguments(f"NAME is {name}; expected one of the nodes {', '.join(nodes)}")
-    administrator = Administrator(Asker(nodes, parsed.group, options), patience_s=parsed.timeout)
+    administrator = Administrator(
+        Asker(nodes, parsed.group, options, access=access_of(parsed), cluster=parsed.cluster or ""),
+        patience_s=parsed.timeout,
+    )
     try:
         return trio.run(act, parsed, administrator)
     except RaftError as error:

@@ -27,7 +27,7 @@ from .endings import CannotStart, ending_of
 from .handshake import Party
 from .identity import Identity, Wanted, adopt, begin_log, first_identity, take_up, write
 from .real_env import Notes, RealDisk, RealEnvironment
-from .transport import PING_MS_MAX, PING_MS_MIN, Access, Limits
+from .transport import Access, Limits, ping_ms
 
 _LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "mark"})
 """Kinds of notes that are worth a line in the log of a live node."""
@@ -139,11 +139,6 @@ async def _introduce(settings: Settings, identity: Identity, env: RealEnvironmen
             if word == "identity-lost":
                 raise CannotStart(word, sentence)
         await network.news()
-
-
-def ping_ms(options: Mapping[str, Any]) -> int:
-    """Three pings an election timeout, so that a peer is missed after one and a half of these."""
-    return int(min(max(options["election_timeout_ms"] // 3, PING_MS_MIN), PING_MS_MAX))
 
 
 async def _identity(settings: Settings, disk: RealDisk) -> Identity:

@@ -383,6 +383,11 @@ class Transport:
         connection.scope.cancel()
 
 
+def ping_ms(options: Mapping[str, Any]) -> int:
+    """Three pings an election timeout, so that a peer is missed after one and a half of these."""
+    return int(min(max(options["election_timeout_ms"] // 3, PING_MS_MIN), PING_MS_MAX))
+
+
 def is_client(source: str) -> bool:
     """Whether a frame was delivered under the name of a client's connection."""
     return _SEPARATOR in source
