@@ -121,8 +121,8 @@ async def _call(parsed: argparse.Namespace, nodes: dict[str, Address], access: A
 
 async def _give_up_when_refused(env: RealEnvironment, nodes: dict[str, Address], scope: trio.CancelScope) -> None:
     """When every node refuses us, waiting does not help. Nothing was asked of any of them then."""
-    while not (env.network.refusals.keys() >= nodes.keys() and not env.network.welcomed):
-        await env.network.news()
+    while not (env.network.contacts.refusals.keys() >= nodes.keys() and not env.network.contacts.peers):
+        await env.network.contacts.news()
     print(f"raft_impl: refused: {_refusals(env)}", file=sys.stderr)
     scope.cancel()
 
@@ -130,14 +130,14 @@ async def _give_up_when_refused(env: RealEnvironment, nodes: dict[str, Address],
 def _told(error: RaftError, leader: str | None, env: RealEnvironment, nodes: dict[str, Address]) -> str:
     """A failed call in one line: what it means for the operation, the word, and what to look at."""
     kind, word = type(error).__name__.lower(), error.word
-    away = sorted(nodes.keys() - env.network.welcomed)
+    away = sorted(nodes.keys() - env.network.contacts.peers.keys())
     hints = []
     if word == NOT_LEADER and leader is None:
         word = "no-quorum"
         hints.append("no node knows a leader: too few of the group's voters can reach each other")
     if word == TOO_LARGE:
         hints.append("the request has more bytes than a server takes (--max-request-bytes)")
-    if env.network.refusals:
+    if env.network.contacts.refusals:
         hints.append(_refusals(env))
     elif away:
         hints.append(f"no connection to {', '.join(away)}")
@@ -145,7 +145,7 @@ def _told(error: RaftError, leader: str | None, env: RealEnvironment, nodes: dic
 
 
 def _refusals(env: RealEnvironment) -> str:
-    return "; ".join(sorted({f"{word}: {sentence}" for word, sentence in env.network.refusals.values()}))
+    return "; ".join(sorted({f"{word}: {sentence}" for word, sentence in env.network.contacts.refusals.values()}))
 
 
 def dump(parsed: argparse.Namespace) -> int:

@@ -134,11 +134,11 @@ async def _introduce(settings: Settings, identity: Identity, env: RealEnvironmen
     for other in others:
         network.dial(other)
     enough = len(others) // 2 + 1 if others else 0
-    while len(network.welcomed.intersection(others)) < enough:
-        for word, sentence in network.refusals.values():
+    while len(network.contacts.peers.keys() & set(others)) < enough:
+        for word, sentence in network.contacts.refusals.values():
             if word == "identity-lost":
                 raise CannotStart(word, sentence)
-        await network.news()
+        await network.contacts.news()
 
 
 async def _identity(settings: Settings, disk: RealDisk) -> Identity:
@@ -174,13 +174,13 @@ async def _ask_cluster(settings: Settings, first: Wanted) -> Identity:
         await nursery.start(network.run, None)
         for other in others:
             network.dial(other)
-        while not network.peers:
-            if network.refusals.keys() >= set(others):
-                word, sentence = network.refusals[others[0]]
+        while not network.contacts.peers:
+            if network.contacts.refusals.keys() >= set(others):
+                word, sentence = network.contacts.refusals[others[0]]
                 raise CannotStart(word, sentence)
-            await network.news()
+            await network.contacts.news()
         nursery.cancel_scope.cancel()
-    peer = next(iter(network.peers.values()))
+    peer = next(iter(network.contacts.peers.values()))
     group = first.group or next(iter(peer.machines), "g0")
     machine = peer.machines.get(group, first.machine)
     if first.machine is not None and machine != first.machine:

@@ -27,6 +27,7 @@ import trio
 
 from ..runtime.wire import is_between_nodes
 from .arguments import Address
+from .contacts import Contacts
 from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, Budget, FrameQueue, FrameReader, PeerFault
 from .handshake import HandshakeRefused, Judge, Party, accept, dial
 from .reports import OnEvent, Reports
@@ -108,12 +109,7 @@ class Transport:
     ) -> None:
         self.dropped_count = 0
         """Frames that were not sent: no way to the target, or too many waiting for it."""
-        self.refusals: dict[str, tuple[str, str]] = {}
-        """Word and sentence of the latest refusal of, or by, each target that refuses."""
-        self.welcomed: set[str] = set()
-        """Targets that have taken a connection of ours at least once."""
-        self.peers: dict[str, Party] = {}
-        """Those targets, as they presented themselves last."""
+        self.contacts = Contacts()
         self.is_member: Callable[[str], bool] = lambda name: False
         """Whether a node without an address here is known otherwise."""
         self._party = party or Party(name=name, role="node" if name in addresses else "client")
@@ -132,11 +128,6 @@ class Transport:
         self._client_budget = Budget(self._limits.client_bytes_max)
         self._node_budget = Budget(self._limits.node_bytes_max)
         self._nursery: trio.Nursery | None = None
-        self._news = trio.Event()
-
-    async def news(self) -> None:
-        """Wait until a target welcomes or refuses us."""
-        await self._news.wait()
 
     def send(self, target: str, frame: bytes) -> None:
         """Queue one frame, or drop it."""
@@ -203,7 +194,7 @@ class Transport:
                 secret = self._access.secret
                 peer = await dial(reader, stream.send_all, self._party, target, secret, self._judging(stream))
         except HandshakeRefused as refused:
-            self._refuse(target, refused.word, str(refused))
+            self.contacts.refused(target, refused.word, str(refused))
             side = "refused-by-peer" if refused.by_peer else "refused"
             self._reports.report(side, peer=target, word=refused.word, why=str(refused))
         except PeerFault as fault:
@@ -212,17 +203,14 @@ class Transport:
         except _LOST as error:
             if isinstance(error.__cause__, ssl.SSLError):
                 why = f"no TLS with {target}: {error.__cause__.reason or error.__cause__}"
-                self._refuse(target, "tls", why)
+                self.contacts.refused(target, "tls", why)
                 self._reports.report("refused", peer=target, word="tls", why=why)
         except trio.Cancelled:
             if stream is not None:
                 await trio.aclose_forcefully(stream)
             raise
         else:
-            self.refusals.pop(target, None)
-            self.welcomed.add(target)
-            self.peers[target] = peer
-            self._tell_news()
+            self.contacts.welcomed(target, peer)
             reader.bound(FRAME_BYTES_MAX, self._node_budget)
             if not self._party.cluster:
                 self._party = msgspec.structs.replace(self._party, cluster=peer.cluster)
@@ -230,14 +218,6 @@ class Transport:
         if stream is not None:
             await trio.aclose_forcefully(stream)
         return None
-
-    def _refuse(self, target: str, word: str, sentence: str) -> None:
-        self.refusals[target] = (word, sentence)
-        self._tell_news()
-
-    def _tell_news(self) -> None:
-        self._news.set()
-        self._news = trio.Event()
 
     # Accepting.
 

@@ -159,9 +159,9 @@ def test_secrets_must_be_the_same_on_both_ends(ours: Access, theirs: Access, wor
             await nursery.start(b.run, listener)
             a.dial("b")
             with trio.fail_after(10):
-                await a.news()
-            found = a.refusals.get("b", ("", ""))[0]
-            assert (found, a.welcomed) == (word, set() if word else {"b"})
+                await a.contacts.news()
+            found = a.contacts.refusals.get("b", ("", ""))[0]
+            assert (found, list(a.contacts.peers)) == (word, [] if word else ["b"])
             nursery.cancel_scope.cancel()
 
     trio.run(body)
