@@ -16,9 +16,10 @@ those who wait, and closes; being killed is as safe. Exit codes: 0 done, 1 the n
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -32,7 +33,16 @@ from .runtime.inspection import dump_log, verify
 from .runtime.node import REQUEST_BYTES_MAX
 from .runtime.options import resolve
 from .server.access import access_of, add_access_arguments
-from .server.arguments import Address, BadArguments, check_members, check_name, parse_names, parse_nodes
+from .server.arguments import (
+    Address,
+    BadArguments,
+    check_members,
+    check_name,
+    is_loopback,
+    parse_address,
+    parse_names,
+    parse_nodes,
+)
 from .server.cluster_commands import add_cluster_commands
 from .server.endings import EXIT_BAD_ARGUMENTS, EXIT_FAILED, ending_of
 from .server.handshake import Party
@@ -89,9 +99,30 @@ def serve(parsed: argparse.Namespace) -> int:
             request_bytes_max=_request_bytes_max(parsed.max_request_bytes),
             joins=parsed.join,
             adopts=parsed.adopt,
+            http=_http_address(parsed.http) if parsed.http else None,
+            http_peers=_http_peers(parsed, nodes),
         )
     )
     return 0
+
+
+def _http_address(text: str) -> Address:
+    host, port = parse_address("--http", text)
+    if not is_loopback(host):
+        raise BadArguments(f"--http is {text!r}; expected a loopback address: HTTP carries no secret")
+    if importlib.util.find_spec("hypercorn") is None or importlib.util.find_spec("starlette") is None:
+        raise BadArguments("--http without Starlette and Hypercorn; expected: pip install 'foreshock[http]'")
+    return host, port
+
+
+def _http_peers(parsed: argparse.Namespace, nodes: Mapping[str, Address]) -> dict[str, Address]:
+    if parsed.http_peers and not parsed.http:
+        raise BadArguments("--http-peer without --http; expected both, or neither")
+    peers = parse_nodes(parsed.http_peers, flag="--http-peer")
+    for name in peers:
+        if name not in nodes:
+            raise BadArguments(f"--http-peer names {name}; expected one of the nodes {', '.join(nodes)}")
+    return peers
 
 
 def call(parsed: argparse.Namespace) -> int:
@@ -203,6 +234,15 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--insecure", action="store_true", help="let others than this machine in without any proof")
     serving.add_argument("--max-request-bytes", default=str(REQUEST_BYTES_MAX), metavar="BYTES")
     serving.add_argument("--join", action="store_true", help="begin as nobody's member: a running cluster takes it in")
+    serving.add_argument("--http", metavar="HOST:PORT", help="answer HTTP there, on loopback (see server.http)")
+    serving.add_argument(
+        "--http-peer",
+        dest="http_peers",
+        action="append",
+        default=[],
+        metavar="NAME=HOST:PORT",
+        help="where a peer answers HTTP: redirect to the leader there instead of forwarding",
+    )
     serving.add_argument("--adopt", action="store_true", help="give an identity to data of a release without them")
     calling.add_argument("f")
     calling.add_argument("key", nargs="?")

@@ -58,6 +58,7 @@ def examine(results: Path) -> Iterator[Finding]:
     yield Finding(name="processors", state="ok", detail=f"{len(os.sched_getaffinity(0))} for worker processes")
     yield _git()
     yield _junit()
+    yield _http()
 
 
 def _interpreter() -> Finding:
@@ -128,3 +129,13 @@ def _junit() -> Finding:
         return Finding(name="junitparser", state="ok", detail=importlib.metadata.version("junitparser"))
     except importlib.metadata.PackageNotFoundError:
         return Finding(name="junitparser", state="missing", detail="needed for suite --junit")
+
+
+def _http() -> Finding:
+    found = []
+    for name in ("starlette", "hypercorn"):
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            return Finding(name="http", state="missing", detail=f"{name}, needed for node --http")
+    return Finding(name="http", state="ok", detail=", ".join(found))

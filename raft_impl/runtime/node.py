@@ -16,12 +16,13 @@ from typing import Any, Final
 from ..machines.features import LEVEL
 from ..protocol.ready import FAR_NS
 from ..protocol.state import NodeId
-from .administration import answer
+from .administration import answer, status_of
 from .admission import is_heard
 from .client import RECONNECT, TOO_LARGE
 from .env import Environment
 from .marks import DAMAGED_FRAME, REPEATED_REQUEST, STRANGER_DROPPED
 from .member import GroupSpec, Member
+from .questions import NodeStatus
 from .wire import (
     PROTOCOL_TYPES,
     Action,
@@ -148,6 +149,10 @@ class Server:
     def inspect(self) -> dict[str, Any]:
         """What each group's replica is and holds."""
         return {member.group: member.inspect() for member in self._all}
+
+    def status(self, group: str) -> NodeStatus:
+        """What one group's replica is and how far it is, as administrators see it."""
+        return status_of(self._clock.monotonic_ns(), self._members[group])
 
     def _answer_questions(self, now: int) -> None:
         """Answer administrators behind the batch with which they came, because a core that holds gives no answers."""

@@ -19,17 +19,17 @@ class BadArguments(ValueError):
     """What was typed cannot be meant. One line for people."""
 
 
-def parse_nodes(texts: Sequence[str]) -> dict[str, Address]:
+def parse_nodes(texts: Sequence[str], flag: str = "--node") -> dict[str, Address]:
     """The address book in NAME=HOST:PORT, an item a node. Raises BadArguments."""
     nodes: dict[str, Address] = {}
     for text in texts:
         name, is_there, address = text.partition("=")
         if not is_there:
-            raise BadArguments(f"--node is {text!r}; expected NAME=HOST:PORT")
-        check_name("--node", name)
+            raise BadArguments(f"{flag} is {text!r}; expected NAME=HOST:PORT")
+        check_name(flag, name)
         if name in nodes:
-            raise BadArguments(f"--node names {name} twice; expected each node once")
-        nodes[name] = parse_address(f"--node {name}", address)
+            raise BadArguments(f"{flag} names {name} twice; expected each node once")
+        nodes[name] = parse_address(f"{flag} {name}", address)
     return nodes
 
 

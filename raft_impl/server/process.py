@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A cluster that runs already is to take this node in."""
     adopts: bool = False
     """The directory is of a release that knew no identities."""
+    http: Address | None = None
+    """Where to answer HTTP."""
+    http_peers: Mapping[str, Address] = msgspec.field(default_factory=dict)
+    """Where peers answer HTTP: operations are redirected to the leader there, and forwarded without this."""
 
 
 def run(settings: Settings) -> None:
@@ -213,8 +217,28 @@ async def _serve(
     async with trio.open_nursery() as nursery:
         logger.info("started", address=list(nodes[identity.node]), cluster=identity.cluster, groups=[group])
         nursery.start_soon(_stop_on_signal, server, settings.options, logger, nursery.cancel_scope)
+        if settings.http is not None:
+            nursery.start_soon(_serve_http, settings, identity, server, nodes)
         await env.serve(server)
     logger.info("stopped", **server.inspect())
+
+
+async def _serve_http(settings: Settings, identity: Identity, server: Server, nodes: Mapping[str, Address]) -> None:
+    from .http import run_http  # an extra, and of use to few
+
+    assert settings.http is not None, "only called to serve it"
+    listener = await _listen(settings.http)
+    await run_http(
+        listener.socket.detach(),
+        server,
+        nodes,
+        group=identity.group,
+        machine=identity.machine,
+        options=settings.options,
+        peers=settings.http_peers,
+        access=settings.access,
+        cluster_id=identity.cluster,
+    )
 
 
 def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Address]) -> None:
