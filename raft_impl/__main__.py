@@ -2,6 +2,7 @@
 
     python -m raft_impl serve --name n1 --data DIR --node n1=127.0.0.1:7101 --node n2=... [--machine map]
     python -m raft_impl call --node n1=127.0.0.1:7101 --node n2=... write x 5
+    python -m raft_impl shell --node n1=127.0.0.1:7101 --node n2=...
     python -m raft_impl cluster status --node n1=127.0.0.1:7101 --node n2=...
     python -m raft_impl dump --data DIR [--group g0]
     python -m raft_impl verify --data DIR
@@ -49,6 +50,7 @@ from .server.handshake import Party
 from .server.identity import DEFAULT_MACHINE, Wanted
 from .server.process import Settings, run
 from .server.real_env import RealDisk, RealEnvironment
+from .server.shell import add_shell
 from .server.transport import Access, ping_ms
 from .surface import make_client
 
@@ -99,17 +101,17 @@ def serve(parsed: argparse.Namespace) -> int:
             request_bytes_max=_request_bytes_max(parsed.max_request_bytes),
             joins=parsed.join,
             adopts=parsed.adopt,
-            http=_http_address(parsed.http) if parsed.http else None,
+            http=_http_address(parsed) if parsed.http else None,
             http_peers=_http_peers(parsed, nodes),
         )
     )
     return 0
 
 
-def _http_address(text: str) -> Address:
-    host, port = parse_address("--http", text)
-    if not is_loopback(host):
-        raise BadArguments(f"--http is {text!r}; expected a loopback address: HTTP carries no secret")
+def _http_address(parsed: argparse.Namespace) -> Address:
+    host, port = parse_address("--http", parsed.http)
+    if not (is_loopback(host) or parsed.insecure):
+        raise BadArguments(f"--http is {parsed.http!r}; expected a loopback address, or --insecure: HTTP has no secret")
     if importlib.util.find_spec("hypercorn") is None or importlib.util.find_spec("starlette") is None:
         raise BadArguments("--http without Starlette and Hypercorn; expected: pip install 'foreshock[http]'")
     return host, port
@@ -248,6 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     calling.add_argument("key", nargs="?")
     calling.add_argument("value", nargs="?", help="JSON, or a bare word")
     add_cluster_commands(commands, _options)
+    add_shell(commands, _options)
     for command in (add("dump", dump), add("verify", check)):
         command.add_argument("--data", type=Path, required=True)
     return parser

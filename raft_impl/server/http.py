@@ -14,7 +14,7 @@ speak HTTP, redirects to the leader's. `/status`, `/members`, `/health` and `/me
 | 307 | ask the leader, there |
 | 503 | `outcome` is refused (it surely did not happen: no quorum, say) or unknown (it may have happened) |
 
-HTTP carries no secret, so it listens on loopback only.
+HTTP carries no secret, so it listens on loopback only, unless the node is `--insecure`.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ async def _serve_http(settings: Settings, identity: Identity, server: Server, no
     from .http import run_http  # an extra, and of use to few
 
     assert settings.http is not None, "only called to serve it"
-    listener = await _listen(settings.http)
+    listener = await _bind(settings.http)
     await run_http(
         listener.socket.detach(),
         server,
@@ -252,19 +252,24 @@ def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Add
 
 
 async def _listen(name: str, settings: Settings) -> trio.SocketListener:
-    host, port = settings.nodes[name]
-    try:
-        listener = (await trio.open_tcp_listeners(port, host=host))[0]
-    except socket.gaierror as error:
-        raise BadArguments(f"{host}: {error.strerror}; expected a host name that this machine can resolve") from None
-    except (OSError, BaseExceptionGroup) as error:
-        raise CannotStart("cannot-listen", f"{host}:{port}: {ending_of(error).sentence}") from None
+    host, _ = settings.nodes[name]
+    listener = await _bind(settings.nodes[name])
     if not (settings.access.is_proof or settings.is_insecure or is_loopback(listener.socket.getsockname()[0])):
         raise BadArguments(
             f"{name} listens on {host} with nothing to keep strangers out; expected --secret-file, or --tls-cert with "
             "--tls-key and --tls-ca, or --insecure"
         )
     return listener
+
+
+async def _bind(address: Address) -> trio.SocketListener:
+    host, port = address
+    try:
+        return (await trio.open_tcp_listeners(port, host=host))[0]
+    except socket.gaierror as error:
+        raise BadArguments(f"{host}: {error.strerror}; expected a host name that this machine can resolve") from None
+    except (OSError, BaseExceptionGroup) as error:
+        raise CannotStart("cannot-listen", f"{host}:{port}: {ending_of(error).sentence}") from None
 
 
 def _open_disk(directory: Path) -> RealDisk:
