@@ -11,6 +11,14 @@ import click
 from .arguments import Decorator, json_option
 from .node import become
 
+_ACCESS: Final = {
+    "cluster": ("ID", "Speak with this cluster only."),
+    "secret-file": ("FILE", "What all nodes and clients know."),
+    "tls-cert": ("PEM", "The certificate to show."),
+    "tls-key": ("PEM", "The key of that certificate."),
+    "tls-ca": ("PEM", "Who may issue certificates."),
+}
+"""What lets an administrator in; the same for every command that speaks with nodes."""
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -43,6 +51,10 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--group", default="g0", show_default=True, help="The Raft group."),
         click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for the end.  [default: 15]"),
         click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the cluster's clients."),
+        *(
+            click.option(f"--{name}", name.replace("-", "_"), metavar=metavar, help=text)
+            for name, (metavar, text) in _ACCESS.items()
+        ),
         json_option,
     ]
 
@@ -53,13 +65,15 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
         timeout: float | None,
         options: tuple[str, ...],
         as_json: bool,
-        **own: Any,
+        **others: Any,
     ) -> None:
+        access = {name: others.pop(name.replace("-", "_")) for name in _ACCESS}
         words = [f"--node={node}" for node in nodes]
         words += [f"--group={group}", *(f"-o{option}" for option in options)]
+        words += [f"--{name}={value}" for name, value in access.items() if value is not None]
         words += [f"--timeout={timeout}"] if timeout is not None else []
         words += ["--json"] if as_json else []
-        become("cluster", function.__name__.removeprefix("_"), *words, *function(**own))
+        become("cluster", function.__name__.removeprefix("_"), *words, *function(**others))
 
     decorated: Callable[..., Any] = run
     for option in reversed(options):

@@ -113,3 +113,19 @@ def test_bad_arguments_are_one_line_and_254(words: tuple[str, ...], message: str
     assert done.returncode == 254
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_administrator_without_the_secret_is_not_let_in(clusters: Callable[..., Cluster]) -> None:
+    cluster = clusters()
+    secret = cluster.folder / "secret"
+    secret.write_text("nobody guesses this one")
+    for name in cluster.names:
+        cluster.start(name, "--secret-file", str(secret))
+    foreshock = Foreshock(cluster)
+    proof = ("--secret-file", str(secret))
+    eventually(lambda: foreshock.run("status", *proof).returncode == 0)
+
+    assert foreshock.json("members", *proof)["members"]["voters"] == ["n1", "n2", "n3"]
+    stranger = foreshock.run("status")
+    assert stranger.returncode == 1
+    assert [line.split()[1] for line in stranger.stdout.splitlines()[1:]] == ["silent"] * 3

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.cluster import ENVIRONMENT, Cluster, die_with_parent, eventually
+from tests.live.cluster import ENVIRONMENT, Cluster, eventually
 
 pytestmark = pytest.mark.slow
 
 
 class Shell:
-    """A shell that is typed into; `said` grows while it speaks."""
+    """A shell that is typed into; `said` grows while it speaks. It ends by itself when its input does."""
 
     def __init__(self, *nodes: str) -> None:
         command = [sys.executable, "-m", "harness", "client", "--shell", *nodes]
@@ -27,7 +27,6 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             env=ENVIRONMENT,
-            preexec_fn=die_with_parent,  # noqa: PLW1509
         )
         self.said = ""
         self._reader = threading.Thread(target=self._listen)
