@@ -107,7 +107,15 @@ def check_file(
         verdict = columns.judge(file, model, limits)
         if verdict is not None:
             return verdict
-    return check(load(file, format=format, source=source, lenient=lenient), model, **options)
+    history = load(file, format=format, source=source, lenient=lenient)
+    verdict = check(history, model, **options)
+    indexes = dict.fromkeys(anomaly.index for anomaly in verdict.anomalies if anomaly.index is not None)
+    places = tuple(f"index {index} is {history.where_index(index)}" for index in list(indexes)[:PLACES])
+    return msgspec.structs.replace(verdict, notes=(*verdict.notes, *places))
+
+
+PLACES: Final = 5
+"""Indexes of anomalies whose lines in the file are told."""
 
 
 PLAIN: Final[dict[str, Any]] = {
