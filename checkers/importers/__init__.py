@@ -7,6 +7,7 @@ damaged, and counts what was passed over (`History.notes`). What was compressed 
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 import zlib
@@ -63,7 +64,7 @@ def load(
         except OSError as error:
             raise MalformedHistory(error.strerror or "an unreadable file", "a history", source) from None
     source = source or "history"
-    data = _decompressed(data, source)
+    data = _decompressed(data, source).removeprefix(codecs.BOM_UTF8)
     found = detect(data, source) if format == "auto" else format
     if found not in _LOADERS:
         raise MalformedHistory(f"format {found!r}", f"auto or one of {', '.join(FORMATS)}", "--format")

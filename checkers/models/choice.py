@@ -141,12 +141,12 @@ def _misfit(model: Model, operations: Sequence[Operation], where: Callable[[int]
 
 
 def _place(operations: Sequence[Operation], where: Callable[[int], str], source: str) -> str:
-    """Name the line of the first operation that some model refuses although it has the function."""
+    """Name the line to look at first: of a function that no model has, else of what some model refuses."""
     for operation in operations:
-        models = [model for model in MODELS.values() if operation.f in model.functions]
-        if not models:
+        if not any(operation.f in model.functions for model in MODELS.values()):
             return where(operation.call)
-        if any(_misfit(model, [operation], where) for model in models):
+    for operation in operations:
+        if any(operation.f in model.functions and _misfit(model, [operation], where) for model in MODELS.values()):
             return where(operation.call if operation.type != "ok" else operation.ret)
     return source
 

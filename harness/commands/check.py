@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -227,13 +229,23 @@ def _judge_stream(file: Path, form: str, *, model: str, **options: Any) -> Any:
     checker = StreamingChecker(model, **options)
     source = STANDARD_INPUT if str(file) == "-" else str(file)
     try:
-        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as lines:
+        with _opened(file) as lines:
             for number, op in read_lines(lines, source=source):
                 if checker.feed(op, f"{source}:{number}") or checker.is_out_of_limits:
                     break
-    except OSError as error:
-        raise BadInput(error.strerror or "an unreadable file", "a history", source) from None
+    except (OSError, EOFError, zlib.error) as error:
+        found = getattr(error, "strerror", None) or str(error) or "an unreadable file"
+        raise BadInput(found, "a history", source) from None
     return checker.finish()
+
+
+def _opened(file: Path) -> Any:
+    """Open a file, or standard input, to be read line by line; what gzip compressed is read as what it was."""
+    if str(file) == "-":
+        return sys.stdin.buffer
+    with file.open("rb") as raw:
+        is_packed = raw.read(2) == b"\x1f\x8b"
+    return gzip.open(file) if is_packed else file.open("rb")
 
 
 def _json(text: str | None) -> Any:

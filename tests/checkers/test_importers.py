@@ -334,6 +334,10 @@ def test_what_gzip_compressed_is_read_as_what_it_was() -> None:
         load(packed[:-9], source="h")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_history() -> None:
+    assert load(b"\xef\xbb\xbf" + BARE) == load(BARE)
+
+
 TABLE = b"""process,f,key,value,result,call,return,node
 0,write,x,1,,0.0,0.7,n1
 1,read,x,,1,0.7,0.9,

@@ -76,6 +76,14 @@ def test_a_history_that_no_model_fits_is_refused() -> None:
         choose(history(("fly", None, None)))
 
 
+def test_the_line_that_no_model_fits_is_named() -> None:
+    """Of a function that no model has, or else of an answer that some model refuses."""
+    text = b'{"process":0,"type":"invoke","f":"write","value":1}\n{"process":1,"type":"invoke","f":"%s"}\n'
+
+    with pytest.raises(MalformedHistory, match="h:2: found a history of write, fly"):
+        choose(History.from_jsonl(text % b"fly", source="h"))
+
+
 def test_without_an_operation_there_is_nothing_to_choose_by() -> None:
     assert choose(history()) is None
 

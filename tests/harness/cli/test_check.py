@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -169,6 +170,14 @@ def test_a_stream_that_ends_is_valid(foreshock: Foreshock, typed: Any) -> None:
 
     assert ran.code == 0
     assert "3 ops of register" in ran.out
+
+
+@pytest.mark.parametrize(("cut", "code"), [(None, 0), (-9, 254)])
+def test_a_compressed_file_is_streamed(foreshock: Foreshock, tmp_path: Path, cut: int | None, code: int) -> None:
+    file = tmp_path / "h.jsonl.gz"
+    file.write_bytes(gzip.compress(b"".join(lines((0, "invoke", "write", 1), (0, "ok", "write", 1))))[:cut])
+
+    assert foreshock("check", str(file), "--stream", "--model", "register").code == code
 
 
 def test_a_damaged_line_of_a_stream_is_named(foreshock: Foreshock, typed: Any) -> None:
