@@ -1,10 +1,9 @@
 """The interface of the library: `check(history, model)` has a history judged by the checker that decides what it holds.
 
 * Objects go to linearizability, which chooses among its engines.
-* Transactions over lists and registers go to the dependency graph, which takes a hundred thousand of them where a
-  search ends with dozens. For lists the graph is exact. For registers it accuses nothing falsely but may overlook an
-  anomaly, so what it finds nothing wrong with is put to the search, which may say `unknown`; so are lists to which an
-  element was appended twice, of which there is no graph.
+* Transactions over lists and registers go to the dependency graph, which takes a hundred thousand of them where the
+  general search ends with dozens, and to its own search for what the graph leaves open. Where a value was written twice
+  to one key there is no graph, and the general search decides.
 * Another condition than linearizability goes to its own checker (`consistency.CONDITIONS`).
 
 Whoever judges, the same operations are admitted (`checkers.admission`), and what a reader of the history passed over is
@@ -175,13 +174,12 @@ def _check_order(
 def _check_transactions(
     history: History, model: Model, mismatched: Mismatched, expect: Sequence[str], options: dict[str, Any]
 ) -> Verdict:
-    """Ask the dependency graph, and where it cannot tell, the search for an order."""
-    verdict = _ask_graph(history, model, mismatched, expect)
-    is_exact = model.name == "list-append" and not verdict.details.get("not-unique")
-    if verdict.validity == "invalid" or is_exact:
+    """Ask the checker of transactions, and where no graph can be made, the general search for an order."""
+    verdict = _ask_graph(history, model, mismatched, expect, options)
+    if not verdict.details.get("not-unique"):
         return verdict
     searched = check_linearizable(history, model, mismatched=mismatched, **options)
-    notes = (*verdict.notes, *((f"decided by a search for an order: {verdict.reason}",) if verdict.reason else ()))
+    notes = (*verdict.notes, f"decided by a search for an order: {verdict.reason}")
     searched = msgspec.structs.replace(searched, notes=(*notes, *searched.notes))
     if STRICT in expect or searched.validity == "valid":  # every other model is weaker
         return searched
@@ -189,13 +187,16 @@ def _check_transactions(
     return msgspec.structs.replace(searched, validity="unknown", anomalies=(), reason=why)
 
 
-def _ask_graph(history: History, model: Model, mismatched: Mismatched, expect: Sequence[str]) -> Verdict:
-    """The graph refuses mismatched completions, so others are taken out before."""
+def _ask_graph(
+    history: History, model: Model, mismatched: Mismatched, expect: Sequence[str], options: dict[str, Any]
+) -> Verdict:
+    """The checker of transactions refuses mismatched completions, so others are taken out before."""
+    limits = {name: options[name] for name in ("step_limit", "time_limit_s") if options.get(name) is not None}
     if mismatched == "refuse":
-        return check_transactions(history, model.name, expect=expect)
+        return check_transactions(history, model.name, expect=expect, **limits)
     operations = history.operations(with_void=True)
     admission = admit(operations, model, history.conventions, history.where_index, mismatched=mismatched)
-    verdict = check_transactions(history.admitted(admission.operations), model.name, expect=expect)
+    verdict = check_transactions(history.admitted(admission.operations), model.name, expect=expect, **limits)
     return _with(admission, verdict, model)
 
 

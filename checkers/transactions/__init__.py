@@ -5,8 +5,8 @@
 
     verdict = check(History.from_jsonl("history.jsonl"), "list-append", expect=["snapshot-isolation"])
 
-Unlike an exact search for an order of transactions this takes near-linear time, names what is wrong, and says which
-isolation levels it rules out.
+The graph takes near-linear time, names what is wrong, and says which isolation levels it rules out. What it leaves open
+is settled by a search for an order of the transactions, which the graph guides; see `search`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from checkers.verdict import Verdict
 from . import list_append, rw_register
 from .anomalies import ANOMALIES
 from .anomalies import MODELS as CONSISTENCY_MODELS
+from .search import STEP_LIMIT
 
 WORKLOADS: Final = {
     "list-append": list_append.check,
@@ -31,8 +32,15 @@ WORKLOADS: Final = {
 __all__ = ["ANOMALIES", "CONSISTENCY_MODELS", "WORKLOADS", "check"]
 
 
-def check(history: History, model: str, *, expect: Sequence[str] = ("strict-serializable",)) -> Verdict:
-    """Judge a history of transactions against consistency models."""
+def check(
+    history: History,
+    model: str,
+    *,
+    expect: Sequence[str] = ("strict-serializable",),
+    step_limit: int = STEP_LIMIT,
+    time_limit_s: float | None = None,
+) -> Verdict:
+    """Judge a history of transactions against consistency models; the limits are those of the search for an order."""
     if model not in WORKLOADS:
         raise ValueError(f"model {model!r}: expected one of {', '.join(WORKLOADS)}")
-    return WORKLOADS[model](history, expect=expect)
+    return WORKLOADS[model](history, expect=expect, step_limit=step_limit, time_limit_s=time_limit_s)

@@ -14,6 +14,7 @@ from checkers.verdict import Anomaly
 
 from .graph import Graph
 from .nodes import Transactions, micro
+from .search import Reads
 
 
 class Key:
@@ -54,12 +55,14 @@ class Analysis(ABC, Generic[K]):
 
     CHECKER: str
     WRITE: str  # the name of the micro-operation that writes
+    knows_versions: bool  # whether a graph without circles proves that there is an order
 
     def __init__(self, transactions: Transactions) -> None:
         self.transactions = transactions
         self.anomalies: dict[str, Anomaly] = {}
         self.notes: list[str] = []
         self.keys: dict[Hashable, K] = {}
+        self.happened: list[bool] = []  # of each transaction, whether it certainly took effect
         for number, operation in enumerate(transactions.aborted):
             for f, key, value in operation.value:
                 if f == self.WRITE:
@@ -72,6 +75,27 @@ class Analysis(ABC, Generic[K]):
     @abstractmethod
     def add_edges(self, graph: Graph) -> None:
         """Add the dependencies that the reads reveal."""
+
+    @property
+    @abstractmethod
+    def leaves_open(self) -> bool:
+        """Whether some versions of an object are in no known order."""
+
+    @abstractmethod
+    def sources(self, key: K) -> Iterable[tuple[int, int]]:
+        """List the reads of a key as (reader, writer of what it saw), the writer -1 for the initial version."""
+
+    def reads(self) -> Reads:
+        """Say what each transaction read and wrote, for the search for an order."""
+        size = len(self.transactions)
+        read: list[list[tuple[int, int]]] = [[] for _ in range(size)]
+        wrote: list[list[int]] = [[] for _ in range(size)]
+        for number, key in enumerate(self.keys.values()):
+            for reader, writer in self.sources(key):
+                read[reader].append((number, writer))
+            for writer in dict.fromkeys(entry >> 1 for entry in key.writers.values()):
+                wrote[writer].append(number)
+        return Reads(self.happened, read, wrote, len(self.keys))
 
     @abstractmethod
     def evidence(self, kind: int, source: int, target: int, key: K) -> Iterable[dict[str, Any]]:

@@ -21,13 +21,15 @@ one of its appends was read.
 What it assumes
 ---------------
 Each element is appended to a key at most once; if not, the verdict is `unknown` and names the element. It is sound: a
-reported cycle is in every possible explanation of the history. It is complete for serializability only as far as reads
-reveal the order.
+reported cycle is in every possible explanation of the history. It is complete as well, but for one thing: elements that
+nobody read are in no known order. A graph without circles has an order that puts them somewhere. One with circles that
+the expected model allows (write skew under snapshot isolation) may have more of them, whichever element was first; so
+where a list has two such elements, the history is settled by a witness or a proof that there is none (`settle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -35,9 +37,11 @@ from checkers.history import History, Operation, show
 from checkers.verdict import Verdict
 
 from .analysis import Analysis, Key
-from .decide import NotUnique, decide
+from .anomalies import require_models
+from .decide import Budget, NotUnique, Rounds
 from .graph import EDGE_BUDGET, RW, WR, WW, Graph
 from .nodes import Transactions, brief, describe
+from .search import STEP_LIMIT
 
 CHECKER: Final = "list-append"
 
@@ -53,15 +57,19 @@ def check(
     process: bool = True,
     realtime: bool = True,
     budget: int = EDGE_BUDGET,
+    step_limit: int = STEP_LIMIT,
+    time_limit_s: float | None = None,
 ) -> Verdict:
     """Check a history of list-append transactions against consistency models (names in `anomalies.MODELS`).
 
     `process` and `realtime` say whether the order of sessions and of time is looked at; models that need them are not
-    judged without. Raises `MalformedHistory` for operations of another form.
+    judged without. `step_limit` and `time_limit_s` bound the search for an order, where one is needed. Raises
+    `MalformedHistory` for operations of another form.
     """
-    return decide(
-        CHECKER, Transactions(history, "append"), ListAppend, expect, process=process, realtime=realtime, budget=budget
-    )
+    require_models(expect)
+    transactions = Transactions(history, "append")
+    rounds = Rounds(transactions, lambda _: ListAppend(transactions), [""], process=process, realtime=realtime)
+    return rounds.judge(CHECKER, expect, Budget(budget, step_limit, time_limit_s))
 
 
 class _Contested(NamedTuple):
@@ -98,7 +106,7 @@ class _List(Key):
     def read_of(self, transaction: int) -> tuple[Any, ...] | None:
         """Return what a transaction read here."""
         if not self._read:
-            self._read = dict([*self.contested, *self.reads])
+            self._read = dict(self.reads)
         return self._read.get(transaction)
 
 
@@ -107,9 +115,11 @@ class ListAppend(Analysis[_List]):
 
     CHECKER = CHECKER
     WRITE = "append"
+    knows_versions = True
 
     def __init__(self, transactions: Transactions) -> None:
         super().__init__(transactions)
+        self._leaves_open = False
         for transaction, done in enumerate(transactions.done):
             self._take(transaction, done, committed=transactions.committed[transaction])
         for key in self.keys.values():
@@ -360,9 +370,11 @@ class ListAppend(Analysis[_List]):
         if last_writer >= 0:
             for writer in unread:
                 graph.add(last_writer, writer, WW)
+        self._leaves_open = self._leaves_open or len(unread) > 1
         readers = [reader for reader, read in key.reads if len(read) == len(key.order)]
         if len(readers) * len(unread) > UNREAD_PAIRS_MAX:
             self.notes.append(f"key {show(key.name)}: {len(unread)} appends that nobody read were not ordered")
+            self.knows_versions = False
             return
         for reader in readers:
             for writer in unread:
@@ -374,61 +386,79 @@ class ListAppend(Analysis[_List]):
             if read and (entry := key.writers.get(read[-1])) is not None:
                 graph.add(entry >> 1, reader, WR)
 
+    @property
+    def leaves_open(self) -> bool:
+        """Elements that nobody read are in no known order, where a list has several of them."""
+        return self._leaves_open
+
+    def sources(self, key: _List) -> Iterator[tuple[int, int]]:
+        for reader, read in key.reads:
+            if not read:
+                yield reader, -1
+            elif (entry := key.writers.get(read[-1])) is not None:
+                yield reader, entry >> 1
+
     # -- evidence -------------------------------------------------------------------------------------------------
 
     def evidence(self, kind: int, source: int, target: int, key: _List) -> list[dict[str, Any]]:
         """Find what orders two transactions by this list, at best elements that stand next to each other."""
-        found = self._evidence(kind, source, target, key)
+        found = _evidence(kind, source, target, key, self.happened)
         return [] if found is None else [found]
-
-    def _evidence(self, kind: int, source: int, target: int, key: _List) -> dict[str, Any] | None:
-        if kind == WR:
-            read = key.read_of(target)
-            shown = [e for e in key.written_by(source) if e in read] if read else []
-            if read and read[-1] in shown:
-                return {"value": read[-1], "read": read, "how": "next"}
-            return {"value": shown[-1], "read": read, "how": "later"} if shown and key.usable else None
-        if not key.usable or not self.happened[target]:
-            return None
-        if kind == WW:
-            return self._why_ww(source, target, key)
-        read = key.read_of(source)
-        unseen = [] if read is None else [e for e in key.written_by(target) if key.place(e) >= len(read)]
-        if read is None or not unseen:
-            return None
-        following = next((e for e in key.order[len(read) :] if e in key.writers), None)
-        return {"read": read, "next": unseen[0], "how": _how(following, unseen[0], key)}
-
-    def _why_ww(self, source: int, target: int, key: _List) -> dict[str, Any] | None:
-        """Choose the closest two elements, the source's before the target's."""
-        known = [element for element in key.written_by(source) if element in key.position]
-        pairs = [
-            (key.place(after) - key.place(value), value, after)
-            for value in known
-            for after in key.written_by(target)
-            if key.place(value) < key.place(after)
-        ]
-        if not pairs:
-            return None
-        _, value, after = min(pairs, key=lambda pair: pair[0])
-        following = next((e for e in key.order[key.place(value) + 1 :] if e in key.writers), None)
-        return {"value": value, "next": after, "how": _how(following, after, key)}
 
     def say(self, evidence: dict[str, Any]) -> str:
         """Put the evidence of an edge into words."""
-        source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
-        match evidence["type"]:
-            case "ww":
-                value, after = brief(evidence["value"]), brief(evidence["next"])
-                return f"{source} appended {value} to {key} and {target} appended {after} {_WHEN[evidence['how']]}"
-            case "wr":
-                which = (
-                    "whose last element" if evidence["how"] == "next" else f"whose element {brief(evidence['value'])}"
-                )
-                return f"{target} read {key} = {brief(evidence['read'])}, {which} {source} appended"
-            case _:
-                unseen = f"did not see {brief(evidence['next'])}, which {target} appended {_WHEN[evidence['how']]}"
-                return f"{source} read {key} = {brief(evidence['read'])} and {unseen}"
+        return _say(evidence)
+
+
+def _evidence(kind: int, source: int, target: int, key: _List, happened: Sequence[bool]) -> dict[str, Any] | None:
+    if kind == WR:
+        read = key.read_of(target)
+        written = key.written_by(source)
+        for seen in (read, *(seen for reader, seen in key.contested if reader == target)):
+            if seen and seen[-1] in written:
+                return {"value": seen[-1], "read": seen, "how": "next"}
+        shown = [e for e in written if e in read] if read else []
+        return {"value": shown[-1], "read": read, "how": "later"} if shown and key.usable else None
+    if not key.usable or not happened[target]:
+        return None
+    if kind == WW:
+        return _why_ww(source, target, key)
+    read = key.read_of(source)
+    unseen = [] if read is None else [e for e in key.written_by(target) if key.place(e) >= len(read)]
+    if read is None or not unseen:
+        return None
+    following = next((e for e in key.order[len(read) :] if e in key.writers), None)
+    return {"read": read, "next": unseen[0], "how": _how(following, unseen[0], key)}
+
+
+def _why_ww(source: int, target: int, key: _List) -> dict[str, Any] | None:
+    """Choose the closest two elements, the source's before the target's."""
+    known = [element for element in key.written_by(source) if element in key.position]
+    pairs = [
+        (key.place(after) - key.place(value), value, after)
+        for value in known
+        for after in key.written_by(target)
+        if key.place(value) < key.place(after)
+    ]
+    if not pairs:
+        return None
+    _, value, after = min(pairs, key=lambda pair: pair[0])
+    following = next((e for e in key.order[key.place(value) + 1 :] if e in key.writers), None)
+    return {"value": value, "next": after, "how": _how(following, after, key)}
+
+
+def _say(evidence: dict[str, Any]) -> str:
+    source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
+    match evidence["type"]:
+        case "ww":
+            value, after = brief(evidence["value"]), brief(evidence["next"])
+            return f"{source} appended {value} to {key} and {target} appended {after} {_WHEN[evidence['how']]}"
+        case "wr":
+            which = "whose last element" if evidence["how"] == "next" else f"whose element {brief(evidence['value'])}"
+            return f"{target} read {key} = {brief(evidence['read'])}, {which} {source} appended"
+        case _:
+            unseen = f"did not see {brief(evidence['next'])}, which {target} appended {_WHEN[evidence['how']]}"
+            return f"{source} read {key} = {brief(evidence['read'])} and {unseen}"
 
 
 _WHEN: Final = {"next": "right after that", "later": "later", "unread": "after all that anybody read"}

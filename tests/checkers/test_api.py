@@ -23,7 +23,7 @@ def txn(*steps: tuple[int, list[list[Any]]]) -> list[Op]:
     ("model", "wrote", "read", "engine"),
     [
         ("list-append", [["append", "x", 1]], [["r", "x", [1]]], "dependency-graph"),
-        ("rw-register", [["w", "x", 1]], [["r", "x", 1]], "jit"),
+        ("rw-register", [["w", "x", 1]], [["r", "x", 1]], "dependency-graph+order"),
     ],
 )
 def test_a_valid_verdict_comes_from_an_exact_checker(model: str, wrote: Any, read: Any, engine: str) -> None:

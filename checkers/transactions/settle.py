@@ -1,0 +1,143 @@
+"""What the graph leaves open is put to an exact decision: a witness that is replayed, or a proof that there is none.
+
+Each model that can be put as "events in a row" has its form here: whether reads and writes of a transaction are one
+event or two (snapshots), and which order beyond the data counts. Repeatable read forbids the circles of serializability
+(items only), so it has the same form. Consistent view is weaker than snapshot isolation and has no such form: a row of
+snapshots proves it, the absence of one does not refute it, and then the verdict is `unknown`. The models below are
+decided by the graph alone: with wr acyclic, any order that keeps it orders all versions without a circle of ww and wr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from checkers.history import INF
+from checkers.verdict import Anomaly
+
+from .analysis import Analysis
+from .graph import Graph
+from .nodes import micro
+from .replay import replay
+from .search import STEP_LIMIT, Learned, Outcome, find_order
+
+
+class Form(NamedTuple):
+    """How a model is put as events in a row, and the suffix of the anomalies that it forbids."""
+
+    snapshots: bool
+    suffix: str = ""
+    is_exact: bool = True
+
+
+FORMS: Final = {
+    "strict-serializable": Form(snapshots=False, suffix="-realtime"),
+    "strong-session-serializable": Form(snapshots=False, suffix="-process"),
+    "serializable": Form(snapshots=False),
+    "repeatable-read": Form(snapshots=False),
+    "strong-snapshot-isolation": Form(snapshots=True, suffix="-realtime"),
+    "strong-session-snapshot-isolation": Form(snapshots=True, suffix="-process"),
+    "snapshot-isolation": Form(snapshots=True),
+    "consistent-view": Form(snapshots=True, is_exact=False),
+}
+
+STEPS_SHOWN_MAX: Final = 8
+"""How many steps of a proof are told in sentences; the evidence has all."""
+
+
+class Settled(NamedTuple):
+    """What came of it: nothing at all means that a witness was found and replayed."""
+
+    anomaly: Anomaly | None
+    reason: str
+    machine_dependent: bool
+    steps: int
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the model holds."""
+        return self.anomaly is None and not self.reason
+
+
+def settle(
+    model: str,
+    suffix: str,
+    analysis: Analysis[Any],
+    graph: Graph,
+    *,
+    step_limit: int = STEP_LIMIT,
+    time_limit_s: float | None = None,
+) -> Settled:
+    """Decide one model exactly, where the graph found nothing against it; `suffix` is that of its form, or ""."""
+    form = FORMS[model]._replace(suffix=suffix)
+    transactions = analysis.transactions
+    process, realtime = form.suffix == "-process", form.suffix == "-realtime"
+    outcome = find_order(
+        graph,
+        analysis.reads(),
+        [int(operation.ret) if operation.ret != INF else 2**62 for operation in transactions.operations],
+        snapshots=form.snapshots,
+        process=process,
+        realtime=realtime,
+        limit=step_limit,
+        seconds=time_limit_s,
+    )
+    if outcome.order is not None:
+        replay(transactions, analysis.happened, outcome.order, process=process, realtime=realtime)
+        return Settled(None, "", False, outcome.steps)
+    if outcome.reason:
+        return Settled(None, f"{model}: {outcome.reason}", outcome.machine_dependent, outcome.steps)
+    if not form.is_exact:
+        reason = f"{model}: no circle was found, and no row of snapshots either, which {model} does not need"
+        return Settled(None, reason, False, outcome.steps)
+    return Settled(_anomaly(form, analysis, outcome), "", False, outcome.steps)
+
+
+def _anomaly(form: Form, analysis: Analysis[Any], outcome: Outcome) -> Anomaly:
+    """Name the weakest anomaly that every order has, and tell the proof."""
+    transactions = analysis.transactions
+    kind = ("G-nonadjacent" if form.snapshots else "G2-item") + form.suffix
+    learned = _relevant(outcome)
+    who = sorted({who for circle in (outcome.circle, *(step.circle for step in learned)) for who in circle})
+    name = transactions.name
+    what = "no order of snapshots" if form.snapshots else "no order"
+    lines = [f"{kind}: {what} of these {len(who)} transactions explains what they read: each has a circle."]
+    lines += [f"Let {name(one)} = {micro(transactions.done[one])}." for one in who]
+    for step in learned[-STEPS_SHOWN_MAX:]:
+        lines.append(f"{name(step.first)} < {name(step.second)}, or else {_circle(step.circle, analysis)}.")
+    lines.append(f"But then {_circle(outcome.circle, analysis)}.")
+    return Anomaly(
+        checker=analysis.CHECKER,
+        kind=kind,
+        index=transactions.certain_at(who),
+        message="\n".join(lines),
+        evidence={
+            "transactions": [transactions.describe(one) for one in who],
+            "steps": [
+                {
+                    "first": name(step.first),
+                    "second": name(step.second),
+                    "otherwise": [name(one) for one in step.circle],
+                }
+                for step in learned
+            ],
+            "cycle": [name(one) for one in reversed(outcome.circle)],
+        },
+    )
+
+
+def _circle(circle: Sequence[int], analysis: Analysis[Any]) -> str:
+    """A chain of blockers, told from the first to come: each is blocked by the one after it."""
+    names = [analysis.transactions.name(one) for one in reversed(circle)]
+    return " < ".join([*names, names[0]])
+
+
+def _relevant(outcome: Outcome) -> list[Learned]:
+    """What was learned about the transactions of the last circle, and of the circles behind that."""
+    wanted, found = set(outcome.circle), []
+    for step in reversed(outcome.learned):
+        if step.first in wanted and step.second in wanted:
+            found.append(step)
+            wanted.update(step.circle)
+    found.reverse()
+    return found

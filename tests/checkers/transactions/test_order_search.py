@@ -1,0 +1,91 @@
+"""What the graph leaves open: witnesses that are replayed, proofs that there is none, limits that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from checkers.history import History
+from checkers.transactions import list_append, rw_register
+from checkers.transactions.decide import WITNESSED
+from checkers.transactions.nodes import Transactions
+from checkers.transactions.replay import WitnessRefuted, replay
+
+Make = Callable[..., History]
+
+BLIND = ["wx1 wy1", "wx2 wy2", "rx1 ry2"]
+"""Blind writes: nothing relates the versions of x, or of y, but x ends with 1 and y with 2."""
+
+
+def test_a_valid_verdict_rests_on_an_order_that_was_replayed(history: Make) -> None:
+    verdict = rw_register.check(history("wx1", "wx2", "rx1", "rx2", lists=False))
+
+    assert verdict.validity == "valid"
+    assert verdict.notes == (WITNESSED,)
+    assert verdict.engine == "dependency-graph+order"
+
+
+def test_no_order_of_blind_writes_is_found_out_without_a_circle_in_the_graph(history: Make) -> None:
+    verdict = rw_register.check(history(*BLIND, lists=False), expect=("serializable",))
+
+    (anomaly,) = verdict.anomalies
+    assert anomaly.kind == "G2-item"
+    assert anomaly.message.startswith("G2-item: no order of these 3 transactions explains what they read")
+    assert anomaly.evidence["steps"]
+    assert {one["name"] for one in anomaly.evidence["transactions"]} == {"T0", "T1", "T2"}
+
+
+def test_the_search_stops_at_its_limit(history: Make) -> None:
+    verdict = rw_register.check(history(*BLIND, lists=False), expect=("serializable",), step_limit=2)
+
+    assert verdict.validity == "unknown"
+    assert verdict.reason == "serializable: the search for an order took 2 steps, its limit"
+    assert not verdict.machine_dependent
+
+
+def test_consistent_view_is_not_refuted_by_the_absence_of_snapshots(history: Make) -> None:
+    verdict = rw_register.check(history("wx1", "wy1", "rx1 ry", "rx ry1", lists=False), expect=("consistent-view",))
+
+    assert verdict.validity == "unknown"
+    assert "no row of snapshots" in verdict.reason
+
+
+def test_appends_that_nobody_read_have_some_order_under_snapshots(history: Make) -> None:
+    """Each misses what the other wrote to y or z, which snapshots allow; but both wrote x, so one saw the other."""
+    lines = ["ry ax1 az1", "rz ax2 ay1"]
+
+    assert list_append.check(history("ry az1", "rz ay1"), expect=("snapshot-isolation",)).validity == "valid"
+    assert list_append.check(history(*lines), expect=("snapshot-isolation",)).validity == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([(0, False), (0, True), (1, False), (1, True)], "not each transaction"),
+        ([(0, False), (0, True), (2, False), (2, True), (1, False), (1, True)], "T2 read 'x' = 2, not 1"),
+        ([(0, False), (1, False), (1, True), (0, True), (2, False), (2, True)], "T0 overlaps another writer of 'x'"),
+        ([(0, True), (0, False), (1, False), (1, True), (2, False), (2, True)], "commits before it starts"),
+    ],
+)
+def test_a_row_that_explains_nothing_is_refuted(history: Make, row: list[tuple[int, bool]], message: str) -> None:
+    transactions = Transactions(history("wx1", "wx2", "rx2", lists=False), "w")
+
+    with pytest.raises(WitnessRefuted, match=message):
+        replay(transactions, [True] * 3, row, process=False, realtime=False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options"),
+    [
+        (["0:wx1", ".", "0:rx"], {"process": True, "realtime": False}),
+        (["wx1", ".", "rx"], {"process": False, "realtime": True}),
+    ],
+)
+def test_a_row_against_sessions_or_time_is_refuted(history: Make, lines: list[str], options: dict[str, bool]) -> None:
+    transactions = Transactions(history(*lines, lists=False), "w")
+    row = [(1, False), (1, True), (0, False), (0, True)]
+
+    replay(transactions, [True] * 2, row, process=False, realtime=False)
+    with pytest.raises(WitnessRefuted):
+        replay(transactions, [True] * 2, row, **options)
