@@ -313,17 +313,40 @@ def as_lines(pairs: Sequence[Pair]) -> tuple[list[Op], list[int]]:
     return ops, [number for _, _, number in events]
 
 
+class FrozenObject:
+    """A JSON object as a value of a state: hashable, equal to equal objects only, and written as an object again."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, Any]]) -> None:
+        self.pairs = tuple(sorted(pairs, key=repr))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FrozenObject) and self.pairs == other.pairs
+
+    def __hash__(self) -> int:
+        return hash(self.pairs)
+
+    def __repr__(self) -> str:
+        return f"FrozenObject({self.pairs!r})"
+
+
 def freeze(value: Any) -> Any:
-    """Make a JSON value hashable: lists become tuples, objects become sorted tuples of pairs."""
+    """Make a JSON value hashable: lists become tuples, objects become `FrozenObject`."""
     kind = type(value)
     if kind is list or kind is tuple:
         return tuple(map(freeze, value))
     if kind is dict:
-        return tuple(sorted(((name, freeze(item)) for name, item in value.items()), key=repr))
+        return FrozenObject((name, freeze(item)) for name, item in value.items())
     return value
 
 
-_encoder = msgspec.json.Encoder(order="deterministic")
+def thaw(value: Any) -> Any:
+    """Say as what a value that JSON does not have is written: an object as one, a state of a model as its text."""
+    return dict(value.pairs) if isinstance(value, FrozenObject) else repr(value)
+
+
+_encoder = msgspec.json.Encoder(order="deterministic", enc_hook=thaw)
 _decoder = msgspec.json.Decoder(Op)
 
 
@@ -549,6 +572,8 @@ def show(value: Any) -> str:
     """Print a value for people, as JSON where it is JSON."""
     if isinstance(value, frozenset):
         return "{" + ", ".join(sorted(map(show, value))) + "}"
+    if isinstance(value, FrozenObject):
+        value = dict(value.pairs)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{show(key)}: {show(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list):

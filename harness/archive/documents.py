@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.history import thaw
 from harness.errors import BadInput
 from harness.outcome import Outcome, RunFacts
 from harness.record import RECORD_VERSION, ErrorRecord, Provenance, Record, RunRecord
@@ -49,7 +50,7 @@ def with_evidence(record: RunRecord, outcome: Outcome) -> RunRecord:
 
 def encode(document: msgspec.Struct) -> bytes:
     """Write a document as JSON. Evidence may hold values that JSON has no form for: they are written as text."""
-    return msgspec.json.encode(document, enc_hook=repr)
+    return msgspec.json.encode(document, enc_hook=thaw)
 
 
 def read_record(data: bytes | str, where: str) -> Record:

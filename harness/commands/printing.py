@@ -18,6 +18,8 @@ from typing import Any, Final
 import click
 import msgspec
 
+from checkers.history import thaw
+
 PLAIN_PROGRESS_SECONDS: Final = 10
 """How often progress is told where no terminal redraws it: rare enough for a log, often enough to see life."""
 
@@ -35,8 +37,8 @@ _VERDICT_WORD: Final = re.compile(rf"(?<=  )(?:{'|'.join(_COLOURS)})(?=  |$)")
 def print_json(document: Any, **more: Any) -> None:
     """Print the one JSON document of a command; `more` are fields that the command adds to a record."""
     if more:
-        document = {**msgspec.to_builtins(document, enc_hook=repr, str_keys=True), **more}
-    click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=repr), indent=2).decode())
+        document = {**msgspec.to_builtins(document, enc_hook=thaw, str_keys=True), **more}
+    click.echo(msgspec.json.format(msgspec.json.encode(document, enc_hook=thaw), indent=2).decode())
 
 
 def coloured(word: str) -> str:

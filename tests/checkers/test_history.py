@@ -197,3 +197,14 @@ def test_outcomes_are_counted_and_operations_are_grouped_by_key() -> None:
 )
 def test_values_are_shown_as_people_write_them(value: object, text: str) -> None:
     assert show(value) == text
+
+
+def test_an_object_is_no_list_of_its_pairs() -> None:
+    """A read of {"a": 1} does not answer a write of [["a", 1]]."""
+    frozen, pairs = freeze({"a": [1]}), freeze([["a", [1]]])
+
+    assert frozen != pairs
+    assert pairs != frozen
+    assert frozen == freeze({"a": [1]})
+    assert hash(frozen) == hash(freeze({"a": [1]}))
+    assert show(frozen) == '{"a": [1]}'
