@@ -6,17 +6,22 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 import msgspec
 
 from harness import quantities
+from harness.archive.index import Campaign, Index
+from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
-from harness.search.campaign import Failure, Summary
+from harness.search import campaign as campaigns
+from harness.search import exports, known, mutants, suites
+from harness.search.campaign import Execution, Failure, Settings, Summary
 from harness.search.mutants import MutantReport
 from harness.search.suites import Suite
+from harness.systems import catalog
 from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts
 
@@ -82,76 +87,123 @@ def command(
     Example: foreshock suite nightly --count 500 --junit report.xml. Exit 0 when every failure is allowed or known, 1
     when one is not, 2 when too many runs are unknown.
     """
-    from harness.archive.store import Archive
-    from harness.search import campaign as campaigns
-    from harness.search import exports, known, suites
-    from harness.systems import catalog
-
     _refuse_contradictions(name, seeds, count, resume)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
         index = archive.index
         before = None if baseline is None else index.campaign(baseline)
-        if resume is not None:
-            stored = index.campaign(resume)
-            binding = catalog.bind(campaigns.read_settings(stored).system, checkouts)
-            settings = campaigns.resumable(stored, binding)
-            campaign = stored.id
+        if resume is None:
+            replaced = [field for option, field in _TYPED.items() if typed(option)]
+            suite = campaigns.override(suites.load(name or suites.DEFAULT), drawing, replaced)
+            numbers = _range(seeds, count, suite.count, time_budget)
+            prepared = _begin(index, checkouts, suite, system, numbers, time_budget, stop_at_first=stop_at_first)
         else:
-            binding = catalog.bind(system, checkouts)
-            suite = suites.load(name or suites.DEFAULT)
-            suite = campaigns.override(suite, drawing, [field for option, field in _TYPED.items() if typed(option)])
-            first, last = _range(seeds, count, suite.count, time_budget)
-            settings = campaigns.Settings(
-                suite=suite,
-                system=system,
-                code_digest=binding.code_digest,
-                first=first,
-                last=last,
-                time_budget_ns=time_budget,
-                stop_at_first=stop_at_first,
-            )
-            campaign = campaigns.new_id(suite.name)
-            index.begin_campaign(campaign, suite.name, settings)
-        canary = _Canary(settings.suite, binding, checkouts) if settings.suite.canary is not None else None
-        execution = campaigns.Execution(campaign, settings, binding, index, results, known=known.load(), jobs=jobs)
-        if resume is not None:
-            execution.resume()
-        if not as_json:
-            say("campaign", campaign)
-        failures: list[BadInput] = []
-        try:
-            with _told_later(failures), progress(settings.total, "seeds") as advance:
-                execution.run(advance)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"go on with: foreshock suite --resume {campaign}") from None
-        if failures and not execution.tally.total:
-            raise failures[0]
-        allowed_unknown = settings.suite.max_unknown if max_unknown is None else max_unknown
-        exit_code = execution.tally.exit_code(allowed_unknown)
-        sung = None if canary is None or failures else canary.search(jobs)
-        if sung is not None and not sung.found and exit_code == Exit.VALID:
-            exit_code = Exit.UNKNOWN
-        summary = campaigns.summary(
-            execution.tally.findings(),
-            campaign=campaign,
-            suite=settings.suite.name,
-            exit=exit_code,
-            wall_seconds=time.monotonic() - began,
-            canary=sung,
-            baseline=before,
+            prepared = _continue(index, checkouts, resume)
+        canary = _Canary(prepared, checkouts) if prepared.settings.suite.canary is not None else None
+        execution = campaigns.Execution(
+            prepared.campaign, prepared.settings, prepared.binding, index, results, known=known.load(), jobs=jobs
         )
-        with _told_later(failures):
-            index.finish_campaign(campaign, summary)
-            if junit is not None:
-                exports.write(junit, exports.junit(summary.suite, index.runs(campaign=campaign)))
-            if markdown is not None:
-                exports.write(markdown, exports.markdown(summary).encode())
-    return _tell(summary, failures, as_json)
+        if not as_json:
+            say("campaign", prepared.campaign)
+        failures = _run(execution, prepared, is_resumed=resume is not None)
+        canary_report = None if canary is None or failures else canary.search(jobs)
+        summary = _summarize(execution, prepared, max_unknown, canary_report, before, time.monotonic() - began)
+        with _kept_for_the_end(failures):
+            index.finish_campaign(prepared.campaign, summary)
+            _export(summary, index, junit, markdown)
+    return _report(summary, failures, as_json)
+
+
+class _Prepared(NamedTuple):
+    """A campaign that stands in the index: its id, what it runs, and the code that it runs."""
+
+    campaign: str
+    settings: Settings
+    binding: Binding
+
+
+def _begin(
+    index: Index,
+    checkouts: Checkouts,
+    suite: Suite,
+    system: str,
+    numbers: tuple[int, int | None],
+    time_budget: int | None,
+    *,
+    stop_at_first: bool,
+) -> _Prepared:
+    """Enter a new campaign into the index."""
+    binding = catalog.bind(system, checkouts)
+    first, last = numbers
+    settings = Settings(
+        suite=suite,
+        system=system,
+        code_digest=binding.code_digest,
+        first=first,
+        last=last,
+        time_budget_ns=time_budget,
+        stop_at_first=stop_at_first,
+    )
+    campaign = campaigns.new_id(suite.name)
+    index.begin_campaign(campaign, suite.name, settings)
+    return _Prepared(campaign, settings, binding)
+
+
+def _continue(index: Index, checkouts: Checkouts, campaign: str) -> _Prepared:
+    """Find an interrupted campaign, with the code that it ran; raises BadInput when that has changed."""
+    stored = index.campaign(campaign)
+    binding = catalog.bind(campaigns.read_settings(stored).system, checkouts)
+    return _Prepared(stored.id, campaigns.resumable(stored, binding), binding)
+
+
+def _run(execution: Execution, prepared: _Prepared, *, is_resumed: bool) -> list[BadInput]:
+    """Run the seeds. Returns the error that ended them early, if what was found until then is worth a summary."""
+    failures: list[BadInput] = []
+    if is_resumed:
+        execution.resume()
+    try:
+        with _kept_for_the_end(failures), progress(prepared.settings.total, "seeds") as advance:
+            execution.run(advance)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"go on with: foreshock suite --resume {prepared.campaign}") from None
+    if failures and not execution.tally.total:
+        raise failures[0]
+    return failures
+
+
+def _summarize(
+    execution: Execution,
+    prepared: _Prepared,
+    max_unknown: float | None,
+    canary: MutantReport | None,
+    baseline: Campaign | None,
+    wall_seconds: float,
+) -> Summary:
+    """Put together what was found. A canary that was missed makes an otherwise valid suite unknown."""
+    suite = prepared.settings.suite
+    exit_code = execution.tally.exit_code(suite.max_unknown if max_unknown is None else max_unknown)
+    if canary is not None and not canary.found and exit_code == Exit.VALID:
+        exit_code = Exit.UNKNOWN
+    return campaigns.summary(
+        execution.tally.findings(),
+        campaign=prepared.campaign,
+        suite=suite.name,
+        exit=exit_code,
+        wall_seconds=wall_seconds,
+        canary=canary,
+        baseline=baseline,
+    )
+
+
+def _export(summary: Summary, index: Index, junit: Path | None, markdown: Path | None) -> None:
+    if junit is not None:
+        exports.write(junit, exports.junit(summary.suite, index.runs(campaign=summary.campaign)))
+    if markdown is not None:
+        exports.write(markdown, exports.markdown(summary).encode())
 
 
 @contextlib.contextmanager
-def _told_later(failures: list[BadInput]) -> Iterator[None]:
+def _kept_for_the_end(failures: list[BadInput]) -> Iterator[None]:
     """Keep an error, mostly a disk without room, until what the suite found has been printed."""
     try:
         yield
@@ -159,7 +211,7 @@ def _told_later(failures: list[BadInput]) -> Iterator[None]:
         failures.append(error)
 
 
-def _tell(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> int:
+def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> int:
     error = failures[0] if failures else None
     if as_json:
         parts = {} if error is None else {"found": error.found, "expected": error.expected, "where": error.where}
@@ -175,19 +227,16 @@ def _tell(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> int:
 class _Canary:
     """A suite's planted bug: prepared before the first seed, so that a patch that does not apply costs no night."""
 
-    def __init__(self, suite: Suite, binding: Binding, checkouts: Checkouts) -> None:
-        from harness.search import mutants, suites
-
+    def __init__(self, prepared: _Prepared, checkouts: Checkouts) -> None:
+        suite = prepared.settings.suite
         assert suite.canary is not None
         self._suite = suite
         self._mutant = mutants.read(suites.canary_patch(suite.canary))
-        (code,) = binding.codes.values()
+        (code,) = prepared.binding.codes.values()
         self._binding = mutants.plant(self._mutant, code.path, checkouts)
 
     def search(self, jobs: int | None) -> MutantReport:
         """Let the suite's own cells search the bug."""
-        from harness.search import mutants
-
         suite = self._suite
         return mutants.search_one(self._mutant, self._binding, suite.cells, suite.canary_count, jobs=jobs)
 
@@ -195,15 +244,17 @@ class _Canary:
 def _refuse_contradictions(name: str | None, seeds: range | None, count: int | None, resume: str | None) -> None:
     if seeds is not None and count is not None:
         raise BadInput("both --seeds and --count", "one of them", "foreshock suite")
-    settled = [
+    kept = [
         name,
         seeds,
         count,
         *(option for option in (*_TYPED, "explicit", "system", "time_budget") if typed(option)),
     ]
-    if resume is not None and any(value is not None for value in settled):
+    if resume is not None and any(value is not None for value in kept):
         raise BadInput(
-            "--resume beside what it settles", "--resume ID with neither suite, seeds nor plan", "foreshock suite"
+            "--resume beside options of the campaign",
+            "--resume ID with neither suite, seeds nor plan",
+            "foreshock suite",
         )
 
 
