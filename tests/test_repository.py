@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import structure
 from harness.commands.group import COMMANDS
 from harness.faults.catalog import KINDS
 from harness.search import mutants, suites
@@ -184,6 +185,29 @@ def test_retired_words_are_gone() -> None:
 
     assert len(texts) > 300
     assert left == []
+
+
+def test_classes_and_untyped_documents_stay_within_their_limits() -> None:
+    """Only Raft's own core and leader may be larger: a protocol is better whole than scattered."""
+    assert structure.LIMITS == {"class lines": 300, "class attributes": 20, "dict[str, Any] in harness": 25}
+    assert sorted(structure.EXEMPT_LINES) == ["Leader", "Raft"]
+    assert list(structure.EXEMPT_ATTRIBUTES) == ["Raft"]
+    assert structure.too_large(ROOT) == []
+
+
+def test_a_class_above_the_limits_is_found(tmp_path: Path) -> None:
+    """A class of 301 lines, one of 21 attributes, and 26 untyped documents."""
+    long = "class Long:\n" + "    pass\n" * 300
+    wide = "class Wide:\n    def __init__(self):\n" + "".join(f"        self.a{i} = {i}\n" for i in range(21))
+    untyped = "".join(f"u{i}: dict[str, Any]\n" for i in range(26))
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "large.py").write_text(long + wide + untyped)
+
+    assert [line.partition(":")[2] for line in structure.too_large(tmp_path)] == [
+        "1 Long: 301 lines; at most 300",
+        "302 Wide: 21 attributes; at most 20",
+        " 26 uses of dict[str, Any]; at most 25",
+    ]
 
 
 def test_every_patch_says_what_it_plants() -> None:
