@@ -95,6 +95,33 @@ class Pending:
         twin.foreseen = dict(self.foreseen)
         return twin
 
+    def add(self, sort: int, kind: int, slot: int, ret: int) -> None:
+        """Take the call of an operation that will return."""
+        if sort == CHANGE:
+            _insert(self.changes, kind, (ret, 1 << slot))
+            return
+        bit = 1 << 2 * slot
+        self.fresh |= bit
+        self.satisfied.clear()
+        if sort == LOOK:
+            self.looks[bit] = kind
+        else:
+            _insert(self.writes, kind, (ret, bit))
+            self.write_bits |= bit
+
+    def remove(self, sort: int, kind: int, slot: int, bit: int) -> None:
+        """Take the return of an operation that every configuration has placed."""
+        self.foreseen.pop(slot, None)
+        if sort == CHANGE:
+            _remove(self.changes, kind, bit)
+            return
+        self.satisfied.clear()
+        if sort == LOOK:
+            del self.looks[bit]
+        else:
+            _remove(self.writes, kind, bit)
+            self.write_bits &= ~bit
+
     @property
     def is_quiescent(self) -> bool:
         """Whether nothing but crashed operations is pending."""
@@ -185,17 +212,7 @@ class FrontierSearch:
         sort = self.encoding.sorts[kind]
         if self.look_ahead is not None and operation is not None and self.look_ahead.model.foresees(operation):
             pending.foreseen[slot] = (sort, 1 << slot if sort == CHANGE else 1 << 2 * slot, operation)
-        if sort == CHANGE:
-            _insert(pending.changes, kind, (ret, 1 << slot))
-            return
-        bit = 1 << 2 * slot
-        pending.fresh |= bit
-        pending.satisfied.clear()
-        if sort == LOOK:
-            pending.looks[bit] = kind
-        else:
-            _insert(pending.writes, kind, (ret, bit))
-            pending.write_bits |= bit
+        pending.add(sort, kind, slot, ret)
 
     def returned(self, kind: int, slot: int, ret: int, position: int = 0) -> bool:
         """Take a return: keep what has placed the operation, or can place it now. False if nothing can."""
@@ -203,22 +220,15 @@ class FrontierSearch:
         self._position = position
         self._moment = ret
         self._later.clear()
-        pending = self.pending
         sort = self.encoding.sorts[kind]
         bit = 1 << slot if sort == CHANGE else 1 << 2 * slot
         if sort == LOOK:
             self._force_look(bit)
-            del pending.looks[bit]
         elif sort == CHANGE:
             self._force_change(bit)
-            _remove(pending.changes, kind, bit)
         else:
             self._force_write(kind, bit, ret)
-            _remove(pending.writes, kind, bit)
-            pending.write_bits &= ~bit
-        if sort != CHANGE:
-            pending.satisfied.clear()
-        pending.foreseen.pop(slot, None)
+        self.pending.remove(sort, kind, slot, bit)
         return bool(self.frontier)
 
     # -- what a call brings, and what a state satisfies ----------------------------------------------------------------
