@@ -51,7 +51,7 @@ class Cores:
         self.now = 10_000 * MILLISECOND_NS
         self._obey(self.leader, self.core.campaign(self.now))
         self.deliver()
-        assert self.core.is_leader, "a campaign with everybody listening is won"
+        assert self.core.is_leader, "a campaign that all nodes hear is won"
 
     @property
     def core(self) -> Raft:

@@ -145,7 +145,7 @@ class Load:
         self._last_id = 0
 
     async def run(self) -> None:
-        """Open the sessions, then keep each busy for ever."""
+        """Open the sessions, then keep each busy until the end."""
         self._env.network.send(self._leader, encode("g0", Hello(1)))
         while True:
             received = await self._env.recv(None)

@@ -29,21 +29,21 @@ of another length, the difference: repeatable to a thousandth), before it is see
 instructions, a bytecode 15 to 40. An interpreter that was built with profile-guided optimisation, as Debian's is, is 3
 to 8 % faster than one that was not.
 
-What paid most is what does not happen at all: an append that stands for a heartbeat (3 %, more with leases), a client
+What paid most is what does not happen at all: an append that replaces a heartbeat (3 %, more with leases), a client
 that remembers who leads (2 %), faults that wait for a leader instead of asking every 20 ms (1 %).
 
-What else paid: a client's life driven by callbacks instead of a Trio task (8 %: a pass costs an epoll and some thirty
-calls); drawing what befalls a block of 16 messages at once, by comparing integers (a tenth of the peer scenario); one
+What else paid: a client's coroutine driven by callbacks, not by a Trio task (8 %: a pass costs an epoll and some thirty
+calls); drawing the fates of a block of 16 messages at once, by comparing integers (a tenth of the peer scenario); one
 append for all followers in step; an armed timer that a later deadline leaves alone; reading a disk anew after a power
-loss only where it changed; a flag for "something must become durable" instead of four comparisons a step; slots for
-classes of more than thirty attributes (2 %: beyond that CPython 3.11 keeps them in a dictionary); constants for members
-of enums (45 ns a look-up, as much as decoding a message) and attributes for properties (25 ns); subscripts where a
-look-up nearly always succeeds; events that are far ahead kept out of the heap (1 %); a frame less here and there (170
-instructions each). What did not: hashing rows in smaller batches; remembering decoded frames (a look-up costs what
-decoding does); remembering digests across replicas (0.6 %, and module-level state); kinds of frames by their first
-bytes without a call; a flag for "may step now"; a heap of packed integers beside a dictionary (comparing tuples is
-cheaper than finding their values again); clients that wait longer after each refusal (fewer messages, and as many fewer
-ops). Building the world costs 0.4 ms a seed, starting it 0.8 ms, a collection after it 1 to 6 ms.
+loss only where it changed; a flag for "something must become durable" instead of four comparisons a step; no class of
+more than thirty attributes on that way (2 %: beyond that CPython 3.11 keeps them in a dictionary); constants for
+members of enums (45 ns a look-up, as much as decoding a message) and attributes for properties (25 ns); subscripts
+where a look-up nearly always succeeds; events that are far ahead kept out of the heap (1 %); a frame less here and
+there (170 instructions each). What did not: hashing rows in smaller batches; remembering decoded frames (a look-up
+costs what decoding does); remembering digests across replicas (0.6 %, and module-level state); kinds of frames by their
+first bytes without a call; a flag for "may step now"; a heap of packed integers beside a dictionary (comparing tuples
+is cheaper than finding their values again); clients that wait longer after each refusal (fewer messages, and as many
+fewer ops). Building the world costs 0.4 ms a seed, starting it 0.8 ms, a collection after it 1 to 6 ms.
 """
 
 from __future__ import annotations

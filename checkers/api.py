@@ -6,8 +6,8 @@
   to one key there is no graph, and the general search decides.
 * Another condition than linearizability goes to its own checker (`consistency.CONDITIONS`).
 
-Whoever judges, the same operations are admitted (`checkers.admission`), and what a reader of the history passed over is
-told with the verdict.
+Each condition admits the same operations (`checkers.admission`), and what a reader of the history passed over is told
+with the verdict.
 
 Naming an algorithm, or asking for a cross-check or a witness order, means a search for an order, whatever the model.
 """

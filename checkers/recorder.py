@@ -42,7 +42,7 @@ class Call:
         self.outcome, self.error = "fail", error
 
     def unknown(self, error: Any = None) -> None:
-        """Say that nobody knows whether it happened."""
+        """Say that it may have happened, or not."""
         self.outcome, self.error = "info", error
 
 

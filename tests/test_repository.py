@@ -210,6 +210,27 @@ def test_a_class_above_the_limits_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_every_field_of_a_plan_has_a_reader() -> None:
+    """A field that nothing reads is a promise that nothing keeps. `format` is read before the plan is decoded."""
+    declared = [
+        statement.target.id
+        for definition in ast.parse(text_of(Path("harness/plans/plan.py"))).body
+        if isinstance(definition, ast.ClassDef)
+        for statement in definition.body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    ]
+    read = {
+        node.attr
+        for path in tracked()
+        if path.suffix == ".py" and path.parts[0] == "harness"
+        for node in ast.walk(ast.parse(text_of(path)))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+
+    assert len(declared) > 60
+    assert sorted(set(declared) - read - {"format"}) == []
+
+
 def test_every_patch_says_what_it_plants() -> None:
     patches = [path for path in tracked() if path.suffix == ".patch"]
 

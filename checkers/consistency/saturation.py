@@ -33,7 +33,7 @@ PROGRAM: Final = "the process did them in this order"
 READ: Final = "the second read what the first wrote"
 BETWEEN: Final = "else it would stand between a write and a read of it"
 REPLACED: Final = "else the read would come after the value was replaced"
-UNWRITTEN: Final = "nobody wrote the value that it read"
+UNWRITTEN: Final = "no operation wrote the value that it read"
 
 Circle = list[tuple[Event, str]]
 """Events, each with why it precedes the next; the last one precedes the first."""

@@ -43,7 +43,7 @@ CHECKER: Final = "sequential"
 STATE_LIMIT: Final = 200_000
 
 LINEARIZABLE_STEPS: Final = 2_000_000
-"""Steps that the first stage may take for each key before the others begin."""
+"""Steps that the first check may take for each key before the others begin."""
 
 SATURATED_MAX: Final = 10_000
 """Operations up to which saturation is tried: its bit sets take as many bits, for each of them."""

@@ -69,7 +69,7 @@ class _Set:
         self.adds: dict[Any, Operation] = {}
         self.failed: dict[Any, Operation] = {}
         for operation in operations:
-            self._take(operation, history)
+            self._note(operation, history)
         self.known: dict[Any, tuple[int, int]] = {}  # element -> (line, time) from which it is certainly in the set
         self.present: dict[Any, int] = {}  # element -> position of the last read that has it
         self.absent: dict[Any, int] = {}  # element -> position of the last read that could have it and has not
@@ -80,7 +80,7 @@ class _Set:
         for element in self.adds:
             self._decide(element)
 
-    def _take(self, operation: Operation, history: History) -> None:
+    def _note(self, operation: Operation, history: History) -> None:
         if operation.f == "add":
             (self.failed if operation.type == "fail" else self.adds)[operation.value] = operation
         elif operation.f != "read" or (operation.type == "ok" and type(operation.result) is not tuple):
@@ -145,7 +145,7 @@ class _Set:
         for element, read in self.strangers.items():
             add = self.failed.get(element)
             kind, why = (
-                ("phantom", "nobody added it") if add is None else ("revived", f"its add at line {add.call} failed")
+                ("phantom", "no add of it") if add is None else ("revived", f"its add at line {add.call} failed")
             )
             found.append(self._anomaly(kind, read.ret, f"a read returned {show(element)}; {why}", [element]))
         for read, element in self.duplicates:

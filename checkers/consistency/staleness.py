@@ -156,7 +156,7 @@ class _Register:
             what = f"{said}; its first write began only at line {calls[0]}"
             _add(anomalies, "future-read", "", operation, what, {**evidence, "write": calls[0]})
         else:
-            _add(anomalies, "phantom-read", "", operation, f"{said}, which nobody wrote", evidence)
+            _add(anomalies, "phantom-read", "", operation, f"{said}, which no operation wrote", evidence)
         return None
 
     def _count(self, spans: list[tuple[int, int]]) -> list[int]:

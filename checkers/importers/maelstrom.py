@@ -93,7 +93,7 @@ class _Import:
             except msgspec.DecodeError as error:
                 where = f"{self.source}:{number}"
                 raise MalformedHistory(str(error), "a message with src, dest and body", where) from None
-            self.take(message, number)
+            self.add(message, number)
         return History(
             self.ops,
             source=self.source,
@@ -104,7 +104,7 @@ class _Import:
             gaps=tuple(self.gaps),
         )
 
-    def take(self, message: _Message, number: int) -> None:
+    def add(self, message: _Message, number: int) -> None:
         self.time = max(self.time, message.time)
         body = message.body
         if message.src.startswith("c") and "in_reply_to" not in body:
@@ -123,7 +123,7 @@ class _Import:
             self.counted["message between nodes: no operation"] += 1
 
     def unasked(self, asked: tuple[str, Any], number: int) -> None:
-        """Take a reply that nobody waits for."""
+        """Take a reply that no call waits for."""
         why = self.settled.get(asked)
         if why in (SET_UP, GAVE_UP):
             self.counted[why] += 1

@@ -122,8 +122,8 @@ def state_of(value: Any) -> frozenset[tuple[Any, Any]]:
 def require_keys_of_their_type(state: Any, used: Iterable[Hashable]) -> None:
     """Refuse a text key of an initial state that is never used where a key of another type with its spelling is.
 
-    A JSON object cannot name the key 1: {"1": 2} is about the text. Whoever writes that of a history with integer keys
-    means the integer, and would be told `invalid` of a right history. Raises `MalformedHistory`.
+    A JSON object cannot name the key 1: {"1": 2} is about the text. Given with a history of integer keys it is
+    meant for the integer, and a right history would be called `invalid`. Raises `MalformedHistory`.
     """
     used = set(used)
     spelled = {show(key): key for key in used if not isinstance(key, str)}

@@ -234,7 +234,7 @@ class Model:
     can_reach: CanReach | None = None
     foresees: Callable[[Operation], bool] = lambda operation: True
     any_state: bool = False
-    """Whether None and False are states, and not slips of whoever wrote `step`."""
+    """Whether None and False are states, and not slips of the author of `step`."""
 
     def __post_init__(self) -> None:
         if not self.any_state and not isinstance(self.step, _Guarded):

@@ -171,7 +171,7 @@ class _Group:
                 replica.applied = replica.commit = fields[1]
                 replica.state = fields[3]
         if self.due_commit is not None:
-            self._look(time_ns)
+            self._note_convergence(time_ns)
 
     def life(self, row: Row) -> None:
         time_ns, kind, actor = row[:3]
@@ -199,7 +199,7 @@ class _Group:
             self.led_ns = self.bound.heal_ns
         if self.due_commit is None and time_ns > self.bound.deadline_ns:
             self.due_commit = self._committed()
-            self._look(self.bound.deadline_ns)
+            self._note_convergence(self.bound.deadline_ns)
 
     def _term(self, index: int, time_ns: int, replica: Standing, term: int) -> None:
         replica.term = term
@@ -220,7 +220,7 @@ class _Group:
     def _present(self) -> list[Standing]:
         return [replica for replica in self.replicas.values() if not replica.refused]
 
-    def _look(self, time_ns: int) -> None:
+    def _note_convergence(self, time_ns: int) -> None:
         due = self._committed() if self.due_commit is None else self.due_commit
         if self.converged_ns is None and all(replica.applied >= due for replica in self._present()):
             self.converged_ns = time_ns
@@ -228,7 +228,7 @@ class _Group:
     def conclude(self, findings: _Findings) -> None:
         bound = self.bound
         self._pass(findings.end_ns)
-        self._look(findings.end_ns)
+        self._note_convergence(findings.end_ns)
         group = self.name
         findings.due("no-leader", group, self.led_ns, bound.deadline_ns, "no leader of the healed set was seen")
         behind = sorted(actor for actor, replica in self.replicas.items() if replica.applied < (self.due_commit or 0))

@@ -223,7 +223,7 @@ class ListAppend(Analysis[_List]):
                 if element in key.aborted:
                     self._found_aborted(key, reader, read, element)
                 elif element not in key.writers:
-                    what = f"{said}; nobody appended {show(element)}"
+                    what = f"{said}; no transaction appended {show(element)}"
                     self.found("garbage-read", what, [reader], key=key.name, read=read, element=element)
             self._judge_last(key, reader, read)
 
@@ -255,7 +255,7 @@ class ListAppend(Analysis[_List]):
         for element in key.order:
             if element not in key.writers and element not in key.aborted:
                 key.usable = False
-                what = f"read {show(key.name)} = {brief(key.order)}; nobody appended {show(element)}"
+                what = f"read {show(key.name)} = {brief(key.order)}; no transaction appended {show(element)}"
                 self.found("garbage-read", what, [reader], key=key.name, read=key.order, element=element)
                 return
 

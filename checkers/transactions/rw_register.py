@@ -229,7 +229,7 @@ class RwRegister(Analysis[_Register]):
         if entry is None:
             number = key.aborted.get(value)
             if number is None:
-                self.found("garbage-read", f"{said}, which nobody wrote", readers[:1], key=key.name, read=value)
+                self.found("garbage-read", f"{said}, which no transaction wrote", readers[:1], key=key.name, read=value)
                 return
             writer = self.transactions.aborted[number]
             what = f"{said}, which T{writer.call} wrote, and that aborted"

@@ -21,7 +21,7 @@ import msgspec
 from checkers.history import thaw
 
 PLAIN_PROGRESS_SECONDS: Final = 10
-"""How often progress is told where no terminal redraws it: rare enough for a log, often enough to see life."""
+"""How often progress is printed where no terminal redraws it: rare enough for a log, often enough to see progress."""
 
 LABEL_WIDTH: Final = 11
 """As long as `fingerprint`."""
@@ -155,13 +155,13 @@ def _progress_bar(total: int | None, what: str) -> Iterator[Callable[[str], None
 
 
 def _progress_lines(total: int | None, what: str) -> Iterator[Callable[[str], None]]:
-    done, told = 0, time.monotonic()
+    done, reported_at = 0, time.monotonic()
 
     def advance(state: str) -> None:
-        nonlocal done, told
+        nonlocal done, reported_at
         done += 1
-        if time.monotonic() - told >= PLAIN_PROGRESS_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - reported_at >= PLAIN_PROGRESS_SECONDS:
+            reported_at = time.monotonic()
             click.echo(f"{what}: {done}{f' of {total}' if total else ''} {state}".rstrip(), err=True)
 
     yield advance

@@ -74,8 +74,8 @@ def command(
     else:
         again = f"foreshock replay {record.run or plan_file}"
     if as_json:
-        told = {} if failure is None else {"error": failure.parts}
-        print_json(record, reproduce=again, **told)
+        extra = {} if failure is None else {"error": failure.parts}
+        print_json(record, reproduce=again, **extra)
     else:
         print_run(outcome, record, again, verbose=verbose)
     if failure is not None:

@@ -1,4 +1,4 @@
-"""Leadership: handovers and elections that an administrator asks for, at a bad moment."""
+"""Leadership: transfers and elections that an administrator asks for, at a bad moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Transfer(Command, frozen=True, kw_only=True, tag="transfer"):
         return self.group
 
     def begin(self, world: FaultWorld, state: FaultState) -> bool:
-        """Ask. When the target leads already, ask for a handover to another voter."""
+        """Ask. When the target leads already, ask for a transfer to another voter."""
         leader = world.leader(self.group)
         if leader is None:
             return False

@@ -140,7 +140,7 @@ class FaultWorld(Protocol):
         ...
 
     def when_idle(self, name: str, call: Callable[[], None]) -> None:
-        """Call when a node that is busy with its disk takes commands again, if it lives to see that."""
+        """Call when a node that is busy with its disk takes commands again, if it is still up then."""
         ...
 
     def set_rate(self, fault: str, name: str, rate_ppm: int | None) -> None:

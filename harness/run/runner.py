@@ -34,8 +34,8 @@ from . import exceptions
 from . import gates as gate
 from .interpreter import Thread
 
-_LOOK_NS: Final = 20_000_000
-"""How often, after the heal, the runner looks whether the run is over."""
+_CHECK_EVERY_NS: Final = 20_000_000
+"""How often, after the heal, the runner asks whether the run is over."""
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,9 +151,9 @@ class Simulation:
         self._heal_index = self.world.log.index
         self._standing = self.world.observer.standing()
         self.world.nemesis.heal()
-        self._look(None)
+        self._stop_if_over(None)
 
-    def _look(self, _: None) -> None:
+    def _stop_if_over(self, _: None) -> None:
         """Is the run over? Threads outside the healed set may never be done."""
         kernel = self.world.kernel
         if self.converged_ns is None and self._has_converged():
@@ -162,7 +162,7 @@ class Simulation:
             self.converged_ns = self.converged_ns or kernel.now
             kernel.stop("done")
         else:
-            kernel.exactly(kernel.now + _LOOK_NS, self._look)
+            kernel.exactly(kernel.now + _CHECK_EVERY_NS, self._stop_if_over)
 
     def _has_converged(self) -> bool:
         """Whether every healed replica that can be up has applied the same state, up to the leader's commit."""

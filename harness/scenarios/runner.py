@@ -116,7 +116,7 @@ class ScenarioRunner:
 
     def _perform_next(self, _: None) -> None:
         kernel = self._world.kernel
-        lines = self._transcript.take()
+        lines = self._transcript.drain()
         if self._next_step:
             self.states.append(StepState(nodes=self._transcript.node_states(), waiting=self._transcript.waiting()))
             if self.script.steps[self._next_step - 1].words[0] != QUIETLY:

@@ -69,7 +69,7 @@ class Transcript:
         self._catch_up()
         self._lines.append(line)
 
-    def take(self) -> list[str]:
+    def drain(self) -> list[str]:
         """The lines since the last call."""
         self._catch_up()
         lines, self._lines = self._lines, []

@@ -5,7 +5,7 @@ content that is on the platter, with a journal of changes between the two. `fsyn
 was called, and they reach the platter when it completes. Names are apart from contents: a creation, rename or removal
 is in the directory's own journal until `fsync_directory` completes.
 
-A crash without power loss keeps everything written: the operating system lives on. A power loss keeps what was
+A crash without power loss keeps everything written: the operating system goes on. A power loss keeps what was
 durable and, of each journal, a drawn prefix (a prefix is closed under dependencies), and of the first lost append a
 drawn torn part. Files are independent of each other, so later changes of one may survive where earlier ones of
 another do not; and a file whose name never became durable is gone, whatever was synced into it.

@@ -1,7 +1,7 @@
 """The lifetime of one incarnation of an actor, as everything that serves it sees it.
 
 A crash sets `dead` before any task is cancelled. From then on the ports of the incarnation do nothing and its pending
-events are dropped, so clean-up code of the dead task leaves no mark, in whatever order Trio runs it.
+events are dropped, so clean-up code of a killed task leaves no mark, in whatever order Trio runs it.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class SimProcess:
     # -- what drivers and the world do ----------------------------------------------------------------------------
 
     def begin_sync(self, name: str | None, done: Callable[[], None]) -> None:
-        """Start an fsync of a file, or of the directory. `done` is called only while this incarnation lives."""
+        """Start an fsync of a file, or of the directory. `done` is called only while this incarnation runs."""
         self._device.begin_sync(self.lifetime, name, done)
 
     def deliver(self, source: str, data: bytes) -> None:

@@ -56,7 +56,7 @@ _SUPERVISOR_DELAY_NS: Final = 1_000_000_000
 """A replica whose code raised is started again after this time, as a process supervisor would."""
 
 
-class Zombie(Exception):
+class LingeringTask(Exception):
     """A killed actor's task did not end."""
 
 
@@ -261,7 +261,9 @@ class SimWorld:
 
     def _check_gone(self, process: SimProcess) -> None:
         if not process.lifetime.gone:
-            self.kernel.stop("zombie", Zombie(f"the task of {process.actor} did not end when it was killed"))
+            self.kernel.stop(
+                "lingering-task", LingeringTask(f"the task of {process.actor} did not end when it was killed")
+            )
 
     def _anomaly(self, checker: str, kind: str, detail: str, message: str) -> Anomaly:
         return Anomaly(checker=checker, kind=kind, detail=detail, index=self.log.index, message=message)

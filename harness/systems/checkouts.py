@@ -47,7 +47,7 @@ class Checkouts:
         self._by_commit.clear()
 
     def folder(self, name: str) -> Path:
-        """Make a fresh folder that lives as long as the checkouts do."""
+        """Make a fresh folder that is kept as long as the checkouts are."""
         if self._root is None:
             self._root = Path(tempfile.mkdtemp(prefix="foreshock-"))
         return Path(tempfile.mkdtemp(prefix=name + "-", dir=self._root))

@@ -1,17 +1,18 @@
 """What clients ask for, as bytes: `(f, key, value)` in msgpack; how it is read, and what may be in it.
 
-Whatever was committed is applied by every replica for ever, so a command that one of them cannot apply would stop them
-all, at every start. Two rules, one function (`read_call`):
+Whatever was committed is applied by every replica at every start, so a command that one of them cannot apply would stop
+them all, each time. Two rules, one function (`read_call`):
 
 * A **leader appends** only what passes `objection`: JSON's types (integers of 64 bits, finite floats, text keys),
   nested at most `DEPTH_MAX` deep, at most `CALL_BYTES_MAX` long. This is the leader's own judgement and no part of the
   replicated state: it may change from version to version.
-* **Applying** accepts more, for ever: whatever an earlier version could acknowledge, and that was all that msgpack
-  holds, down to `APPLIED_DEPTH_MAX`. Deeper commands stand in old logs only; they killed who applied them, so nobody
-  was told that they took effect. They are malformed, for every replica alike. This bound *is* part of the replicated
-  state: another value would let replicas of two versions answer differently, so to change it takes a feature level.
+* **Applying** accepts more, in all versions: whatever an earlier one could acknowledge, and that was all that msgpack
+  holds, down to `APPLIED_DEPTH_MAX`. Deeper commands stand in old logs only; they stopped who applied them, so no
+  client was told that they took effect. They are malformed, for every replica alike. This bound *is* part of the
+  replicated state: another value would let replicas of two versions answer differently, so to change it takes a feature
+  level.
 
-Readers of nested msgpack recurse, and Python counts that against the depth of whoever calls them. So that the bound is
+Readers of nested msgpack recurse, and Python counts that against the depth of their caller. So that the bound is
 the same in a shallow server and in a deep test, the session layer applies commands by `deeply`.
 """
 

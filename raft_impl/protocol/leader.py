@@ -276,7 +276,7 @@ class Leader:
             self._count_confirmations()  # alone, we are the quorum
         if self._feed_all:
             self._feed_all = False
-            self._feed_everybody(now)
+            self._feed_each(now)
         self.has_news = bool(self._reads.waiting)
 
     def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
@@ -334,19 +334,19 @@ class Leader:
             replica.out.send_now.append((node, message))
             progress.sent(Index(message.prev_index + len(message.entries)), size, now)
 
-    def _feed_everybody(self, now: int) -> None:
+    def _feed_each(self, now: int) -> None:
         """Send all followers what they lack. That is a heartbeat too, if none of them owes an earlier answer.
 
         Heartbeats are for idle periods (figure 2). A follower that owes an answer may be slow with its disk, or gone.
         """
         number = self._rounds.begin(now) if self._config.reads == "lease" else 0  # quorum reads begin their own
         made: dict[Index, tuple[Append, int]] = {}
-        everybody_is_prompt = True
+        all_are_prompt = True
         for node, progress in self._peers.items():
             self._feed(now, node, progress, made, number)
             if len(progress.inflight) != 1:  # this append alone; a follower in PROBE or SNAPSHOT has none
-                everybody_is_prompt = False
-        if everybody_is_prompt:
+                all_are_prompt = False
+        if all_are_prompt:
             self._heartbeat_at_ns = now + self._config.heartbeat_ns
 
     def _make_append(self, first: Index, number: int) -> tuple[Append, int] | None:

@@ -1,6 +1,6 @@
 """The log in memory: entries over a base, where the base is what a snapshot replaced.
 
-Index arithmetic lives here and nowhere else. `base` is the last index that is gone (0 in a fresh log), and its term is
+Index arithmetic is here and nowhere else. `base` is the last index that is gone (0 in a fresh log), and its term is
 kept, because the first append after it must still be verified against it. `term` of an index that is not known is
 None, never 0: two unknown terms must not compare equal.
 

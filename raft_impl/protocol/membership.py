@@ -129,7 +129,7 @@ class Memberships:
         for entry in entries:
             if entry.kind == _CONFIG and entry.index > self.index:
                 self._history.append((entry.index, decode(entry.data)))
-                self._settle()
+                self._adopt_latest()
                 found = True
         return found
 
@@ -138,7 +138,7 @@ class Memberships:
         found = False
         while len(self._history) > 1 and self.index >= index:
             self._history.pop()
-            self._settle()
+            self._adopt_latest()
             found = True
         return found
 
@@ -150,7 +150,7 @@ class Memberships:
     def restore(self, index: Index, membership: Membership) -> None:
         """Begin again at a snapshot whose log follows nothing of ours."""
         self._history = [(index, normal(membership))]
-        self._settle()
+        self._adopt_latest()
 
-    def _settle(self) -> None:
+    def _adopt_latest(self) -> None:
         self.index, self.current = self._history[-1]

@@ -108,13 +108,13 @@ class ForwardedReads:
         self._context += 1
         self._asked[self._context] = (now + self._patience_ns, self.waiting)
         self.waiting = []
-        self._aim()
+        self._set_deadline()
         return self._context
 
     def answered(self, context: int) -> list[Any]:
         """The leader answered: the tags of that batch, none if it is unknown or was given up."""
         tags = self._asked.pop(context, (0, []))[1]
-        self._aim()
+        self._set_deadline()
         return tags
 
     def expire(self, now: int, leader: NodeId | None) -> list[Answer]:
@@ -123,7 +123,7 @@ class ForwardedReads:
         refused: list[Answer] = [
             Refused(tag, "not-ready", leader) for context in late for tag in self._asked.pop(context)[1]
         ]
-        self._aim()
+        self._set_deadline()
         return refused
 
     def drain(self, leader: NodeId | None) -> list[Answer]:
@@ -131,8 +131,8 @@ class ForwardedReads:
         tags = [tag for _, batch in self._asked.values() for tag in batch] + self.waiting
         self._asked.clear()
         self.waiting = []
-        self._aim()
+        self._set_deadline()
         return [Refused(tag, "deposed", leader) for tag in tags]
 
-    def _aim(self) -> None:
+    def _set_deadline(self) -> None:
         self.deadline_ns = next(iter(self._asked.values()))[0] if self._asked else FAR_NS

@@ -1,7 +1,7 @@
 """Whether a message agrees with itself, as all do that a replica sends. Checked once, where frames are decoded.
 
 Ranges of single numbers stand with the types (`state`); here is what several fields must say together. A core that is
-given less could stop on it, for ever if it had become durable, so what fails is no message.
+given less could stop on it, at every start if it had become durable, so what fails is no message.
 """
 
 from __future__ import annotations

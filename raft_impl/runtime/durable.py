@@ -65,7 +65,7 @@ class _Segment:
         before = reader.size, reader.chain
         try:
             for record in reader.read_on(content):
-                self._take(record)
+                self._fold_in(record)
         except Corrupt:  # a node that cannot read its log either refuses to start; nothing new is known to be durable
             reader.size, reader.chain = before
         shape = self._shape
@@ -76,7 +76,7 @@ class _Segment:
             return ((self._group, last_index, hard_state.term, hard_state.vote, last_term),)
         return ((self._group, last_index, hard_state.term, hard_state.vote),)
 
-    def _take(self, record: Record) -> None:
+    def _fold_in(self, record: Record) -> None:
         shape = self._shape
         if shape is None:
             self._shape = shape_at(segment_head(record))

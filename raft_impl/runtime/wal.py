@@ -242,14 +242,14 @@ class Wal:
             snapshot_index, snapshot_term = self._snapshot.index, self._snapshot.term
             self._fit(self._snapshot)
             await self._disk.fsync(self._snapshot_name)
-        await self._settle()
+        await self._sync_what_was_found()
         entries = found.entries[: shape.last_index - shape.base_index]
         del entries[: max(0, snapshot_index - self._trailing_entries - shape.base_index)]
         last_term = max(shape.last_term, snapshot_term)
         hard_state = shape.hard_state if shape.hard_state.term >= last_term else HardState(Term(last_term))
         return Recovered(hard_state, found.snapshot, tuple(entries), tuple(repaired))
 
-    async def _settle(self) -> None:
+    async def _sync_what_was_found(self) -> None:
         """Make durable what was found: that it could be read does not say that it is."""
         self._flush()
         if self._number:

@@ -9,7 +9,7 @@ Words are separated by blanks. `P:...` invokes for process P, `P'...` completes:
     0:c1,2      cas from 1 to 2                 0!          the answer was no (the word that fits the function)
     0:+3        add 3          0:@3  add-and-get 3, answered 0'7
     0:k=5       create 5       0:s5  set 5
-    0?          nobody knows (info)             0~          it did not happen (fail, not executed)
+    0?          not known (info)                0~          it did not happen (fail, not executed)
     0:e1 0:d    enqueue, dequeue                0:a1 0:q    append or add, read of a container: 0'[1,2]
     0:L 0:U     acquire, release
     0:x.w1      the same on key x               0:t[ax1,ry]...  is not here: transactions have their own language

@@ -183,7 +183,7 @@ def is_killed(module: ModuleType, tree: ast.Module, examples: int) -> bool:
 
 @contextlib.contextmanager
 def _in_place_of(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Callable[[Any], Any]]:
-    """Let whoever imported a function or class of the module by name have the new one."""
+    """Give the new function or class to every module that imported it by name."""
     pairs = {id(thing): (thing, new[name]) for name, thing in old.items() if callable(thing) and name in new}
 
     def renewed(thing: Any) -> Any:
@@ -208,7 +208,7 @@ def _too_slow(*_: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the mutants of some modules, and print those that nobody notices."""
+    """Make the mutants of some modules, and print those that no test notices."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE")
     parser.add_argument("--examples", type=int, default=3_000)

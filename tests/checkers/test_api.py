@@ -40,7 +40,7 @@ def test_a_valid_verdict_comes_from_an_exact_checker(model: str, wrote: Any, rea
         ("rw-register", [["w", "x", 1]], [["r", "x", None]]),
     ],
 )
-def test_a_stale_transaction_is_invalid_whoever_decides(model: str, wrote: Any, read: Any) -> None:
+def test_a_stale_transaction_is_invalid_by_every_checker(model: str, wrote: Any, read: Any) -> None:
     history = txn((0, wrote), (1, read))
 
     assert check(history, model).validity == "invalid"
@@ -85,6 +85,6 @@ def test_a_weaker_model_that_is_expected_allows_a_stale_read(model: str) -> None
         ("register", {"expect": ["serializable"], "consistency": "sequential"}, "none beside consistency sequential"),
     ],
 )
-def test_an_expected_model_that_nobody_judges_is_refused(model: str, options: dict[str, Any], message: str) -> None:
+def test_an_expected_model_that_no_checker_judges_is_refused(model: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(MalformedHistory, match=message):
         check([], model, **options)

@@ -1,4 +1,4 @@
-"""Copies of the system under test that behave otherwise, made by wrapping the one door that the harness uses."""
+"""Copies of the system under test that behave otherwise, made by wrapping the one interface that the harness uses."""
 
 from __future__ import annotations
 

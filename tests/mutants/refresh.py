@@ -4,7 +4,7 @@
 
 A patch is a claim about a few lines, and shows some of their neighbours. When only neighbours have changed, the lines
 are found again by what of the context still stands, and the patch is written with the neighbours of today. Lines that
-are not found exactly once are nobody's guess: such a patch is left as it is and named, with exit code 1, because then
+are not found exactly once are not guessed: such a patch is left as it is and named, with exit code 1, because then
 the rule itself was rewritten and a person must plant the bug again.
 """
 

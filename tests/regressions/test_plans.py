@@ -10,12 +10,12 @@ rule's other tests.
 * compact_while_an_image_waits: a replica was told to compact while a leader's image that it had taken over waited for
   its fsync, and raised, because its log began behind its machine.
 * truncation_into_a_removed_segment: a conflicting entry at the end of one segment was cut off at the beginning of the
-  next, a snapshot then covered and removed the first, and after a power loss the replica refused its own log for ever
-  (log-gap; liveness/no-leader).
+  next, a snapshot then covered and removed the first, and after a power loss the replica refused its own log at each
+  start (log-gap; liveness/no-leader).
 * log_gap_after_kill: a truncation record reached into a segment that a snapshot had let go, and recovery took the
   gap for corruption: two nodes refused to start after a plain kill (liveness/no-leader).
 * left_outside_for_ever: no bug of Raft's but of the nemesis: the way back to the first membership was taken by a leader
-  that lost it, so a node without pre-votes stayed removed and raised its term for ever (liveness/terms-grow).
+  that lost it, so a node without pre-votes stayed removed and raised its term without end (liveness/terms-grow).
 * durable_before_its_fsync: with asynchronous storage a snapshot and an entry came while another snapshot was being
   published; the entry was taken for durable with an fsync that did not cover it (raft/committed-on-quorum/commit).
 * refused_by_the_next_life: a copy of a request reached the server's next life, which refused it for its old connection

@@ -4,7 +4,7 @@ A verdict is worth waiting for; an explanation is worth some seconds. So everyth
 asked through a budget, which answers `unknown` once it is spent. Every step of an explanation takes that for an answer
 and leaves what was found so far, which is always true and only less than could be said.
 
-A budget in steps gives the same explanation on every machine. Seconds and bytes are for whoever waits at a terminal. A
+A budget in steps gives the same explanation on every machine. Seconds and bytes are for a person at a terminal. A
 part of a budget keeps one violation from spending what others need; what a part leaves, its whole still has.
 """
 

@@ -41,7 +41,7 @@ def enumerate_failure(reduction: Reduction, model: Model, budget: Budget) -> Fai
         return Failure(last, [], False)
     spending = _Spending(budget)
     try:
-        return _follow([*reduction.helpers, *reduction.kept], model, reduction.story.starts, spending)
+        return _follow([*reduction.helpers, *reduction.kept], model, reduction.excerpt.starts, spending)
     except LimitReached:
         return Failure(last, [], False)
     finally:

@@ -71,8 +71,8 @@ def explain(
     failure = enumerate_failure(reduction, model, budget)
     last = _last_placed(part, failure.blocked.ret)
     evidence |= {
-        "since": reduction.story.since,
-        "starts": [model.describe_state(state) for state in reduction.story.starts],
+        "since": reduction.excerpt.since,
+        "starts": [model.describe_state(state) for state in reduction.excerpt.starts],
         "minimal_history": [as_data(operation, model) for operation in reduction.kept],
         "minimal": reduction.minimal,
         "helpers": [as_data(operation, model) for operation in reduction.helpers or ()],
@@ -112,9 +112,9 @@ def _message(
     lines = [_headline(part, certain, contradiction(part, model, reduction.kept, failure))]
     if completing.is_void:
         lines.append(f"At that index {_named(completing, model)} turned out not to have happened.")
-    if reduction.story.since is not None:
-        states = " or ".join(model.describe_state(state) for state in reduction.story.starts)
-        lines.append(f"At index {reduction.story.since} the state could only be {states}. From there,")
+    if reduction.excerpt.since is not None:
+        states = " or ".join(model.describe_state(state) for state in reduction.excerpt.starts)
+        lines.append(f"At index {reduction.excerpt.since} the state could only be {states}. From there,")
     lines += [_enough(reduction), *_table(reduction.kept, model)]
     if reduction.helpers is None:
         lines.append("They need many others, whenever those took effect.")
@@ -146,7 +146,7 @@ def _counted(operations: Sequence[Operation], model: Model) -> str:
 
 def _enough(reduction: Reduction) -> str:
     count = len(reduction.kept)
-    begin = "One" if reduction.story.since is None else "one"
+    begin = "One" if reduction.excerpt.since is None else "one"
     if count == 1:
         return f"{begin} operation is enough to see it (numbers are the indexes of its call and its return):"
     word = "are enough to see it" if reduction.minimal else "suffice, perhaps fewer"

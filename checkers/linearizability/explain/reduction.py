@@ -5,9 +5,9 @@ operations are not deleted but *freed*: one that only looks is dropped, any othe
 its call too, or never. Freeing only ever allows more, so what still fails is a proof: the freed operations cannot help,
 whenever they took effect. The result is 1-minimal if freeing any one more leaves an order.
 
-Where values repeat, that proof can be long, for every write of the value that was seen has to stay. Then the story may
-begin later: at some instant a complete frontier says which states were possible, and from each of them the operations
-called afterwards fail. Operations pending there are free. That is a proof too, and most often a short one.
+Where values repeat, that proof can be long, for every write of the value that was seen has to stay. Then the excerpt
+may begin later: at some instant a complete frontier says which states were possible, and from each of them the
+operations called afterwards fail. Operations pending there are free. That is a proof too, and most often a short one.
 
 References: A. Zeller and R. Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE 28 (2002), for
 greedy reduction by large pieces first.
@@ -35,16 +35,16 @@ REDUCTION_STEPS: Final = 1_000_000
 """What all attempts to free operations may spend together: about a second."""
 
 FRONTIER_STEPS: Final = 200_000
-"""What a complete frontier may spend to find out where a story can begin."""
+"""What a complete frontier may spend to find out where an excerpt can begin."""
 
 HELPER_STEPS: Final = 50_000
 """What one attempt to find or drop helpers may spend."""
 
 HELPERS: Final = 40
-"""More helpers than this are no story any more."""
+"""More helpers than this are no excerpt any more."""
 
 STARTS: Final = 8
-"""A story that begins in more states than this is no simpler than the whole."""
+"""An excerpt that begins in more states than this is no simpler than the whole."""
 
 READABLE: Final = 12
 """Operations that a person takes in; a longer proof is worth another try."""
@@ -52,14 +52,14 @@ READABLE: Final = 12
 TELLING: Final = 3
 """A proof of fewer operations leaves the reader to believe the states it begins with."""
 
-LATE_STORIES: Final = 5
+LATE_EXCERPTS: Final = 5
 """How many later beginnings are tried."""
 
 SELF_CONTAINED: Final = 40
 """A history of at most this many operations is told from its beginning if that can be done readably."""
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
+class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
     """A failing history to be reduced: from each of `starts`, `operations` fail, `free` ones may happen or not.
 
     `since` is the index at which it begins; None: at the beginning of the history.
@@ -75,11 +75,11 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
     """Operations that suffice for a violation, and whether freeing any one more was shown to give an order.
 
     `helpers` are freed operations without which an earlier operation of the kept ones could not be placed either: they
-    belong to the story, at whatever time they took effect; None where they were too many to find. `others` counts those
-    that do not help.
+    belong to the excerpt, at whatever time they took effect; None where they were too many to find. `others` counts
+    those that do not help.
     """
 
-    story: Story
+    excerpt: Excerpt
     kept: list[Operation]
     minimal: bool
     helpers: list[Operation] | None
@@ -87,12 +87,12 @@ class Reduction(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def others(self) -> int:
         """How many operations are neither kept nor helpers."""
-        return len(self.story.operations) + len(self.story.free) - len(self.kept) - len(self.helpers or ())
+        return len(self.excerpt.operations) + len(self.excerpt.free) - len(self.kept) - len(self.helpers or ())
 
 
 def reduce(prefix: Sequence[Operation], model: Model, budget: Budget, culprits: Sequence[Operation] = ()) -> Reduction:
     """Reduce a failing prefix, from its beginning or from a later instant, whichever gives the shorter proof."""
-    whole = Story(operations=list(prefix), starts=[model.init])
+    whole = Excerpt(operations=list(prefix), starts=[model.init])
     from_start: Reduction | None = None
     if culprits or len(prefix) <= SELF_CONTAINED:
         from_start = _Reducer(whole, model, budget).run(culprits)
@@ -112,32 +112,32 @@ def _reduce_late(
     """Begin late, and then earlier until there is something to tell: one operation alone explains little."""
     best: Reduction | None = None
     tried = 0
-    for story in late_stories(prefix, model, budget):
-        if not _fails(story, model, budget):
+    for excerpt in late_excerpts(prefix, model, budget):
+        if not _fails(excerpt, model, budget):
             continue
-        reduced = _Reducer(story, model, budget).run(culprits)
+        reduced = _Reducer(excerpt, model, budget).run(culprits)
         if best is None or len(reduced.kept) <= READABLE:
             best = reduced
         tried += 1
-        if tried == LATE_STORIES or len(reduced.kept) >= TELLING:
+        if tried == LATE_EXCERPTS or len(reduced.kept) >= TELLING:
             break
     return best
 
 
-def late_stories(prefix: Sequence[Operation], model: Model, budget: Budget) -> Iterator[Story]:
-    """Yield stories that begin at ever earlier completions, in steps that double, with what was possible there."""
+def late_excerpts(prefix: Sequence[Operation], model: Model, budget: Budget) -> Iterator[Excerpt]:
+    """Yield excerpts that begin at ever earlier completions, in steps that double, with what was possible there."""
     instants = _possible_states(prefix, model, budget)
     back = 1
     while back <= len(instants):
         since, states = instants[-back]
         if len(states) <= STARTS:
-            yield story_since(prefix, model, since, states)
+            yield excerpt_since(prefix, model, since, states)
         back *= 2
 
 
-def story_since(prefix: Sequence[Operation], model: Model, since: int, states: list[Any]) -> Story:
+def excerpt_since(prefix: Sequence[Operation], model: Model, since: int, states: list[Any]) -> Excerpt:
     """Begin at the completion with this index: who was pending there is free, who had returned is in the states."""
-    return Story(
+    return Excerpt(
         operations=[operation for operation in prefix if operation.call > since],
         free=[
             pending(operation)
@@ -175,24 +175,24 @@ def _possible_states(prefix: Sequence[Operation], model: Model, budget: Budget) 
     return found
 
 
-def _fails(story: Story, model: Model, budget: Budget) -> bool:
-    operations, limits = story.free + story.operations, Limits(steps=FRONTIER_STEPS)
+def _fails(excerpt: Excerpt, model: Model, budget: Budget) -> bool:
+    operations, limits = excerpt.free + excerpt.operations, Limits(steps=FRONTIER_STEPS)
     return all(
-        budget.decide(model.starting_at(start), operations, limits).validity == "invalid" for start in story.starts
+        budget.decide(model.starting_at(start), operations, limits).validity == "invalid" for start in excerpt.starts
     )
 
 
 class _Reducer:
-    """The search for a minimal sub-history. Operations are named by their positions in the story."""
+    """The search for a minimal sub-history. Operations are named by their positions in the excerpt."""
 
-    def __init__(self, story: Story, model: Model, budget: Budget) -> None:
-        self.story = story
-        self.operations = story.operations
+    def __init__(self, excerpt: Excerpt, model: Model, budget: Budget) -> None:
+        self.excerpt = excerpt
+        self.operations = excerpt.operations
         self.model = model
         self.budget = budget
         self.left = REDUCTION_STEPS
         self.certain = True  # no attempt of this pass was cut short
-        first = min((operation.call for operation in (*story.operations, *story.free)), default=0)
+        first = min((operation.call for operation in (*excerpt.operations, *excerpt.free)), default=0)
         self.before = first - len(self.operations)
         self.everything = list(range(len(self.operations)))
         self.universe = self.everything  # kept and freed ones that can matter
@@ -210,7 +210,7 @@ class _Reducer:
                 self.universe = relevant(self.operations, self.universe, kept, self.model)
             size = max(1, min(size // 2, len(kept) // 2))
         return Reduction(
-            story=self.story,
+            excerpt=self.excerpt,
             kept=[self.operations[position] for position in kept],
             minimal=self.certain,
             helpers=self.helpers(kept),
@@ -247,7 +247,7 @@ class _Reducer:
             self.certain = False
             return False
         operations = self.freed(kept) + [self.operations[position] for position in kept]
-        for start in self.story.starts:
+        for start in self.excerpt.starts:
             result = self.budget.decide(self.model.starting_at(start), operations, Limits(steps=max(1, self.left)))
             self.left -= result.steps + len(self.universe)
             if result.validity != "invalid":
@@ -258,7 +258,7 @@ class _Reducer:
     def freed(self, kept: Iterable[int]) -> list[Operation]:
         """Return all others without their interval and their answer; those that only look are gone."""
         held = set(kept)
-        return self.story.free + [
+        return self.excerpt.free + [
             msgspec.structs.replace(pending(self.operations[position]), call=self.before + position)
             for position in self.universe
             if position not in held and not self.model.only_looks(self.operations[position])
@@ -266,23 +266,23 @@ class _Reducer:
 
     def helpers(self, kept: list[int]) -> list[Operation] | None:
         """Find freed operations that place all kept ones but the last to return, none of them in vain."""
-        story = [self.operations[position] for position in kept]
-        last = max(story, key=lambda operation: -1 if operation.ret == INF else operation.ret)
-        story = [pending(operation) if operation is last else operation for operation in story]
+        excerpt = [self.operations[position] for position in kept]
+        last = max(excerpt, key=lambda operation: -1 if operation.ret == INF else operation.ret)
+        excerpt = [pending(operation) if operation is last else operation for operation in excerpt]
         freed = self.freed(kept)
         found: dict[int, Operation] = {}
-        for start in self.story.starts:
-            helpers = self.help_from(self.model.starting_at(start), story, freed)
+        for start in self.excerpt.starts:
+            helpers = self.help_from(self.model.starting_at(start), excerpt, freed)
             if helpers is None:
                 return None
             for operation in helpers:
                 found[operation.call] = operation
         return [found[call] for call in sorted(found)]
 
-    def help_from(self, model: Model, story: list[Operation], freed: list[Operation]) -> list[Operation] | None:
+    def help_from(self, model: Model, excerpt: list[Operation], freed: list[Operation]) -> list[Operation] | None:
         if self.budget.is_spent:
             return None
-        found = jit.check_operations(freed + story, model, self.budget.limits(HELPER_STEPS), witness=True)
+        found = jit.check_operations(freed + excerpt, model, self.budget.limits(HELPER_STEPS), witness=True)
         self.budget.spend(found.steps + len(freed))
         if found.validity == "invalid":
             return []  # what fails is not the last return alone
@@ -295,7 +295,7 @@ class _Reducer:
             return None
         for operation in list(used):
             fewer = [other for other in used if other is not operation]
-            if self.budget.decide(model, fewer + story, Limits(steps=HELPER_STEPS)).validity == "valid":
+            if self.budget.decide(model, fewer + excerpt, Limits(steps=HELPER_STEPS)).validity == "valid":
                 used = fewer
         return used
 

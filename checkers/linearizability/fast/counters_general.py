@@ -208,7 +208,7 @@ class _Walk:
                 found.append(_without(configuration, this))
             else:
                 found.extend(self._some(self._place_blind(configuration, this)))
-        self.pending.settle(delta, now)
+        self.pending.end(delta, now)
         return self._prune(found)
 
     def _place_blind(self, configuration: _Configuration, this: tuple[int, int]) -> Iterator[_Configuration]:
@@ -320,7 +320,7 @@ class _Walk:
         if not common:
             return configurations
         for delta, _ in common:
-            self.pending.settle(delta, INF)
+            self.pending.end(delta, INF)
         (only,) = configurations
         return [only._replace(ahead=tuple(add for add in only.ahead if add[1] < INF))]
 

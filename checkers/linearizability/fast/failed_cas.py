@@ -332,10 +332,10 @@ class _Walk:
             if configuration.current != demand.cluster or configuration.entered > demand.call:
                 found.append(configuration)
             elif self.zones.last[configuration.current] < time:
-                found.extend(self._leave(configuration, time))
+                found.extend(self._changed(configuration, time))
         return found
 
-    def _leave(self, configuration: _Configuration, time: int) -> Iterator[_Configuration]:
+    def _changed(self, configuration: _Configuration, time: int) -> Iterator[_Configuration]:
         """Make one change, to any value that may follow."""
         zones = self.zones
         current, _, early, wild = configuration

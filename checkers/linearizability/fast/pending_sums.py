@@ -100,7 +100,7 @@ class Pending:
         else:
             insort(self.live.setdefault(delta, []), ret)
 
-    def settle(self, delta: int, ret: int) -> None:
+    def end(self, delta: int, ret: int) -> None:
         """An add is pending no more."""
         self._change(-delta, delta > 0)
         if ret == INF:

@@ -11,7 +11,7 @@ from checkers.raft.invariants import Invariants
 from checkers.raft.rules.durability import VOTE_GRACE_FSYNCS
 
 Trace = Any
-Story = Callable[[Trace], Any]
+Events = Callable[[Trace], Any]
 
 
 def test_an_ordinary_history_breaks_nothing(trace: Trace) -> None:
@@ -203,7 +203,7 @@ def two_configs_in_flight(trace: Trace) -> None:
     trace.leads("a", 1).append("a", 1, "1p 1q").config("a", 1, "abcd").config("a", 2, "abcde")
 
 
-VIOLATIONS: dict[Story, str] = {
+VIOLATIONS: dict[Events, str] = {
     two_leaders: "election-safety",
     leader_twice: "election-safety/restarted",
     elected_by_votes_that_are_not_durable: "elected-on-quorum",
@@ -246,9 +246,9 @@ VIOLATIONS: dict[Story, str] = {
 }
 
 
-@pytest.mark.parametrize(("story", "expected"), VIOLATIONS.items(), ids=lambda item: getattr(item, "__name__", ""))
-def test_the_violation_is_the_only_one_found_and_at_the_last_row(trace: Trace, story: Story, expected: str) -> None:
-    story(trace)
+@pytest.mark.parametrize(("events", "expected"), VIOLATIONS.items(), ids=lambda item: getattr(item, "__name__", ""))
+def test_the_violation_is_the_only_one_found_and_at_the_last_row(trace: Trace, events: Events, expected: str) -> None:
+    events(trace)
 
     assert trace.found == [expected]
     assert trace.invariants.anomalies[0].index == trace.index - 1
@@ -388,7 +388,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
 
 
 @pytest.mark.parametrize(
-    "story",
+    "events",
     [
         vote_lost_with_the_crash,
         vote_covered_by_a_later_durable_term,
@@ -410,10 +410,10 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
         quorum_of_the_new_configuration,
         one_follower_of_three_loses_its_log,
     ],
-    ids=lambda story: story.__name__,
+    ids=lambda events: events.__name__,
 )
-def test_what_correct_raft_does_is_not_accused(trace: Trace, story: Story) -> None:
-    story(trace)
+def test_what_correct_raft_does_is_not_accused(trace: Trace, events: Events) -> None:
+    events(trace)
     trace.invariants.finish(trace.index)
 
     assert trace.found == []

@@ -70,11 +70,11 @@ def test_a_run_that_ends_early_because_all_is_well_is_valid() -> None:
         (ELECTION + REPLICATION + elections(1110, 1130, 1150), FRESH, ["terms-grow"]),
     ],
     ids=[
-        "nobody",
+        "no node",
         "too late",
         "outside the healed set",
         "outsider gone",
-        "outsider dead",
+        "outsider down",
         "no op",
         "no answer",
         "old op",

@@ -42,7 +42,7 @@ def test_ctrl_c_ends_with_130_and_one_line(
         if words[0] == "recheck":
             history = results / "latest" / "history.jsonl"
             history.unlink()
-            os.mkfifo(history)  # whoever reads it waits
+            os.mkfifo(history)  # a reader waits
     if words[0] == "scenario":
         script = (ROOT / "harness" / "scenarios" / "walkthrough_1_election.txt").read_text()
         (tmp_path / "long.txt").write_text(script + "> show\n" * 300_000)

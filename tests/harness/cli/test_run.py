@@ -184,7 +184,7 @@ def test_the_history_of_a_stored_run_is_checked_again(foreshock: Foreshock) -> N
 
 
 def test_recheck_tells_what_today_s_checkers_see_otherwise(foreshock: Foreshock) -> None:
-    """Change an answer in the stored history to a value that nobody wrote."""
+    """Change an answer in the stored history to a value that no client wrote."""
     first = foreshock(*SHORT_RUN, "--json").json
     path = Path(first["path"]) / "history.jsonl"
     lines = path.read_text().splitlines(keepends=True)

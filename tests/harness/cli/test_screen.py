@@ -89,7 +89,7 @@ def test_tables_are_whole_at_80_columns(foreshock: Foreshock, results: Path, wor
     assert all(len(line) <= SCREEN_COLUMNS or str(results) in line for line in lines)
 
 
-def test_a_table_that_nobody_redraws_has_every_column_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_that_is_not_redrawn_has_every_column_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("name", "number", "text"), [("a", 1, "long " * 40), ("b" * 40, 100, None)], droppable=("number",))
 
     lines = capsys.readouterr().out.splitlines()

@@ -202,7 +202,7 @@ def test_faults_name_actors_of_the_plan_or_roles(plans: tuple[Plan, ...]) -> Non
             assert set(named) <= known | set(plan.actors)
 
 
-def test_nobody_is_crashed_or_paused_who_is_already(plans: tuple[Plan, ...]) -> None:
+def test_no_actor_is_crashed_or_paused_that_is_already(plans: tuple[Plan, ...]) -> None:
     for plan in plans:
         busy: dict[str, int] = {}
         for fault in plan.faults:

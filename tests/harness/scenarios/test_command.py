@@ -15,7 +15,7 @@ GOOD = "# A lonely node leads at once.\n> nodes A pre_vote=false\n> timer A\n> s
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A scenario that nobody has run yet."""
+    """A scenario that was not run yet."""
     path = tmp_path / "lonely.txt"
     path.write_text(GOOD)
     return path
@@ -74,7 +74,7 @@ def test_json_has_a_picture_of_every_node_after_each_step(capfd: pytest.CaptureF
     assert any(line.startswith("A>B append t1") for step in steps for line in step["waiting"])
 
 
-def test_a_violation_that_nobody_expects_is_exit_1_even_when_rewriting(
+def test_a_violation_that_is_not_expected_is_exit_1_even_when_rewriting(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "silent.txt"

@@ -1,7 +1,7 @@
 """A scenario is worth something when a planted bug makes it end otherwise: by name where the bug breaks safety.
 
 Where the bug only costs progress (an append that is never sent again), a scenario cannot be judged invalid; its
-transcript still tells another story.
+transcript still shows other events.
 """
 
 from __future__ import annotations

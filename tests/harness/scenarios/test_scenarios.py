@@ -30,7 +30,7 @@ def test_scenario_reads_as_it_did(name: str, own_system: System, request: pytest
 
 
 @pytest.mark.parametrize("name", library.names())
-def test_both_lanes_tell_the_same_story(name: str, own_system: System) -> None:
+def test_both_lanes_give_the_same_transcript(name: str, own_system: System) -> None:
     """The task lane, where every delivery wakes a Trio task, is the oracle of the product's drivers."""
     script = library.read(library.find(name))
 
@@ -44,17 +44,17 @@ def test_both_lanes_tell_the_same_story(name: str, own_system: System) -> None:
 
 @pytest.mark.parametrize("name", library.names())
 def test_scenario_tells_what_it_shows(name: str) -> None:
-    """The first line is a title that fits on a line of the list, and there is a story."""
+    """The first line is a title that fits on a line of the list, and comments say what happens."""
     script = library.read(library.find(name))
 
     assert script.title.endswith(".")
     assert 20 <= len(script.title) <= 118
-    assert any(step.before for step in script.steps[1:]), "a story needs more than its title"
+    assert any(step.before for step in script.steps[1:]), "a scenario needs comments beside its title"
 
 
 @pytest.mark.parametrize("name", library.names())
 def test_no_command_of_a_scenario_is_in_vain(name: str) -> None:
-    """Nothing is delivered that does not wait, and nobody is asked who is down: such a line is a slip of the author."""
+    """Nothing is delivered that does not wait, and no node that is down is asked: such a line is a slip."""
     script = library.read(library.find(name))
     told = [line for step in script.steps for line in step.expected]
 

@@ -61,7 +61,7 @@ def fault(rng: random.Random, number: int) -> Fault:
         "end_ns": begin_ns + rng.randrange(20, 500) * MS,
     }
     nodes = tuple(rng.sample(NODES, rng.randint(1, 2)))
-    anybody = tuple(rng.sample(NODES + CLIENTS, rng.randint(1, 3)))
+    some = tuple(rng.sample(NODES + CLIENTS, rng.randint(1, 3)))
     parameters: dict[str, dict[str, Any]] = {
         "partition": {"shape": rng.choice(SHAPES), "order": tuple(rng.sample(NODES, 3)), "clients": ("c1",)},
         "loss": {"targets": (), "loss_ppm": 200_000},
@@ -72,9 +72,9 @@ def fault(rng: random.Random, number: int) -> Fault:
         "clog": {"targets": nodes},
         "slow-node": {"targets": nodes, "processing_ns": 5 * MS},
         "bandwidth": {"targets": nodes, "bytes_per_s": 2_000},
-        "crash": {"targets": anybody, "aim": rng.choice(["", "write"]), "power": rng.random() < 0.7},
-        "pause": {"targets": anybody, "clock": rng.choice(["runs", "stops"])},
-        "clock-rate": {"targets": anybody, "rate_ppm": rng.choice([500_000, 900_000, 1_100_000, 2_000_000])},
+        "crash": {"targets": some, "aim": rng.choice(["", "write"]), "power": rng.random() < 0.7},
+        "pause": {"targets": some, "clock": rng.choice(["runs", "stops"])},
+        "clock-rate": {"targets": some, "rate_ppm": rng.choice([500_000, 900_000, 1_100_000, 2_000_000])},
         "clock-step": {"targets": nodes, "step_ns": -500 * MS, "back": rng.random() < 0.5},
         "clock-strobe": {"targets": nodes, "step_ns": 100 * MS, "period_ns": 30 * MS},
         "transfer": {"target": "n2"},
@@ -82,7 +82,7 @@ def fault(rng: random.Random, number: int) -> Fault:
         "compact": {"targets": nodes},
         "membership": {"voters": ("n1", "n2")},
     }
-    if kind == "membership":  # the toy refuses every change, and would be asked for ever
+    if kind == "membership":  # the toy refuses every change, and would be asked without end
         return Compact(**common, targets=nodes)
     return cast(Fault, KINDS[kind](**common, **parameters[kind]))
 

@@ -13,9 +13,9 @@ from harness.faults.pauses import Pause
 from harness.plans.plan import DiskSpec, LinkSpec, Schedule
 from harness.run.runner import RunOptions
 from harness.sim.process import SimProcess
-from harness.sim.world import Zombie
+from harness.sim.world import LingeringTask
 from tests.harness.sim import toy
-from tests.harness.sim.stage import Stage, sender
+from tests.harness.sim.scripted_world import ScriptedWorld, sender
 from tests.harness.sim.task_driver import task_lane
 from tests.harness.sim.toy import MS
 
@@ -35,15 +35,15 @@ def test_recv_gives_datagrams_in_order_of_arrival_and_none_at_its_deadline() -> 
     async def waiter(env: SimProcess) -> None:
         deadline_ns = env.clock.monotonic_ns() + 200 * MS
         while (datagram := await env.recv(deadline_ns)) is not None:
-            stage.note(*datagram)
-        stage.note("deadline")
+            scripted.note(*datagram)
+        scripted.note("deadline")
         assert await env.recv(deadline_ns) is None  # at once: it has passed
-        stage.note("still")
+        scripted.note("still")
 
-    stage = Stage(n1=waiter, n2=sender(50, 50, 90), plan=EXACT)
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=waiter, n2=sender(50, 50, 90), plan=EXACT)
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [
+    assert scripted.seen == [
         (60, "n2", b"gossip 0"),
         (60, "n2", b"gossip 1"),
         (100, "n2", b"gossip 2"),
@@ -55,14 +55,14 @@ def test_recv_gives_datagrams_in_order_of_arrival_and_none_at_its_deadline() -> 
 def test_until_leaves_datagrams_for_recv() -> None:
     async def waiter(env: SimProcess) -> None:
         await env.until(150 * MS)
-        stage.note("awake")
+        scripted.note("awake")
         for _ in range(2):
-            stage.note(await env.recv(None))
+            scripted.note(await env.recv(None))
 
-    stage = Stage(n1=waiter, n2=sender(10, 20), plan=EXACT)
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=waiter, n2=sender(10, 20), plan=EXACT)
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [(150, "awake"), (150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1"))]
+    assert scripted.seen == [(150, "awake"), (150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1"))]
 
 
 def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -> None:
@@ -71,12 +71,12 @@ def test_recv_does_not_give_up_early_because_an_earlier_wait_was_interrupted() -
     async def waiter(env: SimProcess) -> None:
         await env.until(150 * MS)
         for _ in range(3):
-            stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
+            scripted.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
 
-    stage = Stage(n1=waiter, n2=sender(10, 20), plan=EXACT)
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=waiter, n2=sender(10, 20), plan=EXACT)
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [(150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1")), (250, None)]
+    assert scripted.seen == [(150, ("n2", b"gossip 0")), (150, ("n2", b"gossip 1")), (250, None)]
 
 
 def test_recv_does_not_give_up_early_because_a_datagram_ended_a_wait_at_its_very_instant() -> None:
@@ -84,12 +84,12 @@ def test_recv_does_not_give_up_early_because_a_datagram_ended_a_wait_at_its_very
         await env.until(45 * MS)
         await env.until(50 * MS)  # the datagram of this instant comes before the alarm
         for _ in range(2):
-            stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
+            scripted.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
 
-    stage = Stage(n1=waiter, n2=sender(40), plan=EXACT)
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=waiter, n2=sender(40), plan=EXACT)
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [(50, ("n2", b"gossip 0")), (150, None)]
+    assert scripted.seen == [(50, ("n2", b"gossip 0")), (150, None)]
 
 
 def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline() -> None:
@@ -97,12 +97,12 @@ def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline
         start_ns = env.clock.monotonic_ns()
         for number in range(5):
             assert await env.recv(start_ns + (100 + 30 * number) * MS) is not None
-        stage.note(await env.recv(start_ns + 300 * MS))
+        scripted.note(await env.recv(start_ns + 300 * MS))
 
-    stage = Stage(n1=waiter, n2=sender(20, 40, 60, 80, 100), plan=EXACT)
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=waiter, n2=sender(20, 40, 60, 80, 100), plan=EXACT)
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [(300, None)]
+    assert scripted.seen == [(300, None)]
 
 
 # -- pauses ---------------------------------------------------------------------------------------------------------
@@ -111,28 +111,28 @@ def test_a_timer_that_is_put_off_again_and_again_fires_once_at_its_last_deadline
 @pytest.mark.parametrize(("clock", "timer_ms", "shown_ms"), [("runs", 300, 500), ("stops", 400, 300)])
 def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_ms: int, shown_ms: int) -> None:
     async def receiver(env: SimProcess) -> None:
-        stage.note("received", await env.recv(None))
+        scripted.note("received", await env.recv(None))
         await env.until(500 * MS)
-        stage.note("clock", (env.clock.monotonic_ns() - start["n1"]) / MS)
+        scripted.note("clock", (env.clock.monotonic_ns() - start["n1"]) / MS)
 
     async def syncer(env: SimProcess) -> None:
         env.disk.append("file", b"data")
         await env.until(80 * MS)
         await env.disk.fsync("file")
-        stage.note("synced")
+        scripted.note("synced")
 
     async def timer(env: SimProcess) -> None:
-        stage.note("timer", await env.recv(env.clock.monotonic_ns() + 200 * MS))
+        scripted.note("timer", await env.recv(env.clock.monotonic_ns() + 200 * MS))
 
     start = {}
     pause = Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
     plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
-    stage = Stage(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
-    start["n1"] = stage.host("n1").clock.monotonic(0)
-    stage.host("n2").device.spec = SLOW_DISK
-    stage.play(until_ms=600)
+    scripted = ScriptedWorld(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
+    start["n1"] = scripted.host("n1").clock.monotonic(0)
+    scripted.host("n2").device.spec = SLOW_DISK
+    scripted.play(until_ms=600)
 
-    assert sorted(stage.seen, key=lambda seen: (seen[0], seen[1])) == sorted(
+    assert sorted(scripted.seen, key=lambda seen: (seen[0], seen[1])) == sorted(
         [
             (300, "received", ("n4", b"gossip 0")),
             (300, "synced"),
@@ -141,38 +141,38 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
         ],
         key=lambda seen: (seen[0], str(seen[1])),
     )
-    assert stage.world.nemesis.finish() == {"f1": "effective"}
+    assert scripted.world.nemesis.finish() == {"f1": "effective"}
 
 
 @pytest.mark.parametrize("policy", ["fifo", "random", "pct"])
 def test_what_was_held_comes_in_its_old_order(policy: Any) -> None:
     async def receiver(env: SimProcess) -> None:
         while True:
-            stage.note(*(await env.recv(None) or ()))
+            scripted.note(*(await env.recv(None) or ()))
 
     pause = Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",))
     schedule = Schedule(seed=2, policy=policy, quantum_ns=MS)
     plan = {**EXACT, "faults": (pause,), "schedule": schedule}
-    stage = Stage(n1=receiver, n2=sender(60, 70, 80, 90), plan=plan)
-    stage.play(until_ms=600)
+    scripted = ScriptedWorld(n1=receiver, n2=sender(60, 70, 80, 90), plan=plan)
+    scripted.play(until_ms=600)
 
-    assert stage.seen == [(300, "n2", b"gossip %d" % number) for number in range(4)]
+    assert scripted.seen == [(300, "n2", b"gossip %d" % number) for number in range(4)]
 
 
 def test_overlapping_pauses_end_with_the_last_one() -> None:
     async def receiver(env: SimProcess) -> None:
-        stage.note(*(await env.recv(None) or ()))
-        stage.note((env.clock.monotonic_ns() - start) / MS)
+        scripted.note(*(await env.recv(None) or ()))
+        scripted.note((env.clock.monotonic_ns() - start) / MS)
 
     pauses = (
         Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",), clock="stops"),
         Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
     )
-    stage = Stage(n1=receiver, n2=sender(60), plan={**EXACT, "faults": pauses})
-    start = stage.host("n1").clock.monotonic(0)
-    stage.play(until_ms=600)
+    scripted = ScriptedWorld(n1=receiver, n2=sender(60), plan={**EXACT, "faults": pauses})
+    start = scripted.host("n1").clock.monotonic(0)
+    scripted.play(until_ms=600)
 
-    assert stage.seen == [(400, "n2", b"gossip 0"), (400, 150)]  # it stood from 50 to 300
+    assert scripted.seen == [(400, "n2", b"gossip 0"), (400, 150)]  # it stood from 50 to 300
 
 
 # -- clocks ---------------------------------------------------------------------------------------------------------
@@ -181,30 +181,30 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
 @pytest.mark.parametrize(("rate_ppm", "fires_ms"), [(2_000_000, 75), (500_000, 150), (1_000_000, 100)])
 def test_a_change_of_rate_aims_timers_anew(rate_ppm: int, fires_ms: int) -> None:
     async def timer(env: SimProcess) -> None:
-        stage.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
+        scripted.note(await env.recv(env.clock.monotonic_ns() + 100 * MS))
 
-    stage = Stage(n1=timer)
-    stage.at(50, lambda: stage.host("n1").set_rate(rate_ppm))
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=timer)
+    scripted.at(50, lambda: scripted.host("n1").set_rate(rate_ppm))
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [(fires_ms, None)]
+    assert scripted.seen == [(fires_ms, None)]
 
 
 def test_clients_programs_live_on_true_time_whatever_their_clocks_say() -> None:
     async def program(env: SimProcess) -> None:
         await env.until(100 * MS)
-        stage.note()
+        scripted.note()
 
-    stage = Stage(c1=program)
-    stage.at(50, lambda: stage.host("c1").set_rate(3_000_000))
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(c1=program)
+    scripted.at(50, lambda: scripted.host("c1").set_rate(3_000_000))
+    scripted.play(until_ms=500)
 
-    assert stage.seen == [(100,)]
+    assert scripted.seen == [(100,)]
 
 
 def test_each_actor_has_clocks_of_its_own() -> None:
-    stage = Stage()
-    shown = [stage.host(name).clock.monotonic(0) for name in ("n1", "n2", "c1")]
+    scripted = ScriptedWorld()
+    shown = [scripted.host(name).clock.monotonic(0) for name in ("n1", "n2", "c1")]
 
     assert len(set(shown)) == 3
 
@@ -218,7 +218,7 @@ def test_draws_for_one_purpose_do_not_shift_another() -> None:
                 env.randomness.below(100, "backoff")
             drawn.append([env.randomness.below(10**9, "election") for _ in range(3)])
 
-        Stage(n1=entrypoint).play(until_ms=1)
+        ScriptedWorld(n1=entrypoint).play(until_ms=1)
 
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == 3
@@ -226,15 +226,15 @@ def test_draws_for_one_purpose_do_not_shift_another() -> None:
 
 def test_each_incarnation_draws_anew() -> None:
     async def entrypoint(env: SimProcess) -> None:
-        stage.note(env.randomness.below(10**9, "election"))
+        scripted.note(env.randomness.below(10**9, "election"))
         await env.until(10**18)
 
-    stage = Stage(n1=entrypoint)
-    stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
-    stage.at(60, lambda: stage.world.start("n1"))
-    stage.play(until_ms=100)
+    scripted = ScriptedWorld(n1=entrypoint)
+    scripted.at(50, lambda: scripted.world.crash("n1", power=False, reason="kill"))
+    scripted.at(60, lambda: scripted.world.start("n1"))
+    scripted.play(until_ms=100)
 
-    (_, first), (_, second) = stage.seen
+    (_, first), (_, second) = scripted.seen
     assert first != second
 
 
@@ -245,37 +245,37 @@ def test_a_crash_inside_an_fsync_ends_it_without_a_trace() -> None:
     async def syncer(env: SimProcess) -> None:
         env.disk.append("file", b"data")
         await env.disk.fsync("file")
-        stage.note("synced")
+        scripted.note("synced")
 
-    stage = Stage(n1=syncer)
-    stage.host("n1").device.spec = SLOW_DISK
-    stage.at(20, lambda: stage.world.crash("n1", power=False, reason="kill"))
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=syncer)
+    scripted.host("n1").device.spec = SLOW_DISK
+    scripted.at(20, lambda: scripted.world.crash("n1", power=False, reason="kill"))
+    scripted.play(until_ms=500)
 
-    assert stage.seen == []
-    assert stage.rows_of("fsync", "n1") == []
-    assert stage.rows_of("crash", "n1") == [(20, 1, "kill")]
-    assert stage.host("n1").device.disk.has_unsynced  # the operating system lives on, and has it
+    assert scripted.seen == []
+    assert scripted.rows_of("fsync", "n1") == []
+    assert scripted.rows_of("crash", "n1") == [(20, 1, "kill")]
+    assert scripted.host("n1").device.disk.has_unsynced  # the operating system goes on, and has it
 
 
 def test_a_restart_in_the_instant_of_the_crash_is_another_incarnation() -> None:
     async def entrypoint(env: SimProcess) -> None:
-        stage.note("incarnation", stage.host("n1").incarnation)
+        scripted.note("incarnation", scripted.host("n1").incarnation)
         try:
-            stage.note(*(await env.recv(None) or ()))
+            scripted.note(*(await env.recv(None) or ()))
         finally:
             env.network.send("n2", b"gossip 99")
 
     def again() -> None:
-        stage.world.crash("n1", power=False, reason="kill")
-        stage.world.start("n1")
+        scripted.world.crash("n1", power=False, reason="kill")
+        scripted.world.start("n1")
 
-    stage = Stage(n1=entrypoint, n2=sender(60), plan=EXACT)
+    scripted = ScriptedWorld(n1=entrypoint, n2=sender(60), plan=EXACT)
     for _ in range(3):
-        stage.at(50, again)
-    stage.play(until_ms=500)
+        scripted.at(50, again)
+    scripted.play(until_ms=500)
 
-    assert [row[1:] for row in stage.rows if row[1] in ("start", "crash") and row[2] == "n1"] == [
+    assert [row[1:] for row in scripted.rows if row[1] in ("start", "crash") and row[2] == "n1"] == [
         ("start", "n1", 1, "default"),
         *[
             (kind, "n1", *rest)
@@ -283,9 +283,9 @@ def test_a_restart_in_the_instant_of_the_crash_is_another_incarnation() -> None:
             for kind, *rest in (("crash", incarnation, "kill"), ("start", incarnation + 1, "default"))
         ],
     ]
-    assert stage.seen[-1] == (70, "n2", b"gossip 0")  # delivered to the last incarnation, once
-    assert [sent[2] for sent in stage.rows_of("send", "n1")] == ["n2"]  # the last incarnation's own clean-up
-    assert stage.rows_of("send", "n1")[0][0] == 70
+    assert scripted.seen[-1] == (70, "n2", b"gossip 0")  # delivered to the last incarnation, once
+    assert [sent[2] for sent in scripted.rows_of("send", "n1")] == ["n2"]  # the last incarnation's own clean-up
+    assert scripted.rows_of("send", "n1")[0][0] == 70
 
 
 async def send(env: SimProcess) -> None:
@@ -342,28 +342,28 @@ LAST_ACTS = [send, write, sync, sync_directory, receive, wait, sleep]
 @pytest.mark.parametrize("shield", [False, True])
 @pytest.mark.parametrize("last_act", LAST_ACTS)
 def test_the_dead_leave_no_mark(last_act: Callable[[SimProcess], Awaitable[None]], shield: bool) -> None:
-    """A shielded wait of the dead is a zombie, which ends the run with a plain error; nothing is recorded before."""
-    stage = Stage(n1=dying(last_act, shield=shield))
-    stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
+    """A shielded wait that outlives its killed actor ends the run with a plain error; nothing is recorded before."""
+    scripted = ScriptedWorld(n1=dying(last_act, shield=shield))
+    scripted.at(50, lambda: scripted.world.crash("n1", power=False, reason="kill"))
     if shield and last_act not in (send, write):
-        with pytest.raises(Zombie, match="the task of n1 did not end"):
-            stage.play(until_ms=500)
-        stage.world.log.close()
+        with pytest.raises(LingeringTask, match="the task of n1 did not end"):
+            scripted.play(until_ms=500)
+        scripted.world.log.close()
     else:
-        stage.play(until_ms=500)
+        scripted.play(until_ms=500)
 
-    disk = stage.host("n1").device.disk
-    assert [row[1] for row in stage.rows if row[2] == "n1"] == ["start", "crash"]
+    disk = scripted.host("n1").device.disk
+    assert [row[1] for row in scripted.rows if row[2] == "n1"] == ["start", "crash"]
     assert disk.names() == ["file"]
     assert disk.read("file") == b"data"
 
 
 def test_what_is_on_its_way_to_the_dead_is_dropped() -> None:
-    stage = Stage(n2=sender(45), plan=EXACT)
-    stage.at(50, lambda: stage.world.crash("n1", power=False, reason="kill"))
-    stage.play(until_ms=100)
+    scripted = ScriptedWorld(n2=sender(45), plan=EXACT)
+    scripted.at(50, lambda: scripted.world.crash("n1", power=False, reason="kill"))
+    scripted.play(until_ms=100)
 
-    assert stage.rows_of("drop", "n1") == [(55, 1, "down")]
+    assert scripted.rows_of("drop", "n1") == [(55, 1, "down")]
 
 
 # -- servers --------------------------------------------------------------------------------------------------------

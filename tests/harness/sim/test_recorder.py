@@ -41,7 +41,7 @@ def test_rows_notes_and_ops_share_one_index() -> None:
     ]
 
 
-def test_whoever_asked_for_a_kind_is_told_at_once_with_the_index_of_the_row() -> None:
+def test_a_listener_to_a_kind_is_called_at_once_with_the_index_of_the_row() -> None:
     seen: list[tuple[Any, ...]] = []
     recording, _ = recorder(seen)
 

@@ -14,7 +14,7 @@ from harness.run.runner import RunOptions
 from harness.sim.kernel.fingerprint import Row
 from harness.systems.system import Refusal
 from tests.harness.sim import chaos, toy
-from tests.harness.sim.stage import Stage
+from tests.harness.sim.scripted_world import ScriptedWorld
 from tests.harness.sim.toy import MS
 
 
@@ -34,11 +34,11 @@ def test_a_bug_in_a_clients_program_is_an_error_of_the_harness() -> None:
         await env.until(50 * MS)
         raise Bug("in the interpreter")
 
-    stage = Stage(c1=program)
+    scripted = ScriptedWorld(c1=program)
 
     with pytest.raises(Bug, match="in the interpreter"):
-        stage.play(until_ms=500)
-    assert stage.now_ms == 50
+        scripted.play(until_ms=500)
+    assert scripted.now_ms == 50
 
 
 class RefusingServer(toy.ToyServer):
@@ -114,13 +114,13 @@ def test_a_kill_keeps_what_was_written_and_a_power_loss_loses_what_was_not_synce
 
 
 def test_a_whole_cluster_loses_power_and_comes_back_in_one_instant() -> None:
-    everybody = ("n1", "n2", "n3", "c1", "c2", "c3")
-    crash = Crash(id="f1", begin_ns=500 * MS, end_ns=500 * MS, targets=everybody)
+    actors = ("n1", "n2", "n3", "c1", "c2", "c3")
+    crash = Crash(id="f1", begin_ns=500 * MS, end_ns=500 * MS, targets=actors)
 
     simulation = toy.simulate(toy.plan(faults=(crash,)))
 
-    assert [row[2] for row in rows_of(simulation, "crash")] == list(everybody)
-    assert [row[2] for row in rows_of(simulation, "start")] == [*sorted(everybody), *everybody]
+    assert [row[2] for row in rows_of(simulation, "crash")] == list(actors)
+    assert [row[2] for row in rows_of(simulation, "start")] == [*sorted(actors), *actors]
     outcome = simulation.judge()
     assert outcome.verdict.validity == "valid"
     assert outcome.ops.ok > 100

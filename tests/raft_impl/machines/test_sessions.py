@@ -166,7 +166,7 @@ steps = st.lists(
 @settings(max_examples=80)
 @given(steps)
 def test_replicas_agree_and_nothing_counts_twice(script: list[Any]) -> None:
-    """One replica lives through; another is restored from snapshots at drawn moments. A plain table is the judge."""
+    """One replica runs through; another is restored from snapshots at drawn moments. A plain table is the judge."""
     replicas = [counting(), counting()]
     sessions: list[int] = []
     table: dict[int, tuple[int, int]] = {}  # session -> (latest sequence, deadline)

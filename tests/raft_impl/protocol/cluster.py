@@ -87,7 +87,7 @@ class Node:
         self.answers: dict[Any, Answer] = {}
         self.notes: list[tuple[Any, ...]] = []
         self.wake_at_ns = 0
-        self.lives = 0
+        self.incarnations = 0
 
 
 class Cluster:
@@ -116,7 +116,7 @@ class Cluster:
         self.log_of_messages: list[Packet] = []
         self._random = random.Random(seed)
         self._tags = 0
-        self._truth: dict[int, Entry] = {}  # what was applied at each index, by whoever came first
+        self._truth: dict[int, Entry] = {}  # what was applied at each index, by the first node that did
         self._leaders: dict[int, str] = {}  # the leader of each term
         self.nodes: dict[str, Node] = {}
         for name in [*self.membership.voters, *self.membership.learners, *map(NodeId, spare)]:
@@ -136,7 +136,7 @@ class Cluster:
         """Start a node from what its disk holds."""
         node = self.nodes[name]
         disk = node.disk
-        node.lives += 1
+        node.incarnations += 1
         self._load(node, disk.snapshot)
         node.core = Raft(
             node.name,
@@ -146,7 +146,7 @@ class Cluster:
             hard_state=disk.hard_state,
             snapshot=disk.snapshot,
             entries=disk.entries,
-            incarnation=node.lives,
+            incarnation=node.incarnations,
         )
         self._obey(node, node.core.start(self.now))
 
@@ -169,8 +169,8 @@ class Cluster:
         self._obey(self.nodes[name], self.core(name).campaign(self.now))
 
     def elect(self, name: str) -> None:
-        """Have a node win an election and commit its first entry, whoever led before."""
-        self.now += 2 * T_NS  # nobody is in contact any more
+        """Have a node win an election and commit its first entry, whichever node led before."""
+        self.now += 2 * T_NS  # no node is in contact any more
         self.campaign(name)
         self.settle()
         assert self.status(name).role is Role.LEADER, f"{name} was not elected"
@@ -244,7 +244,7 @@ class Cluster:
     # network and time
 
     def cut(self, side: str, other: str | None = None) -> None:
-        """Cut all links between two sides, both ways; by default between `side` and everybody else."""
+        """Cut all links between two sides, both ways; by default between `side` and all others."""
         others = other if other is not None else "".join(name for name in self.nodes if name not in side)
         self.cut_links |= {(a, b) for a in side for b in others} | {(b, a) for a in side for b in others}
 
@@ -343,7 +343,7 @@ class Cluster:
         return [entry.term for entry in self.core(name).entries(Index(0), Index(1 << 60))]
 
     def notes(self, name: str, kind_word: str) -> list[tuple[Any, ...]]:
-        """What a node noted of one kind, in all its lives."""
+        """What a node noted of one kind, in all its incarnations."""
         return [note for note in self.nodes[name].notes if note[0] == kind_word]
 
     def sent(self, kind_word: str) -> list[Packet]:

@@ -39,7 +39,7 @@ class Chaos:
         self.disorder = self.random.choice([0.0, 0.1, 0.5])
         self.batching = self.random.choice([0.0, 0.1, 0.7])
         self.late: list[Packet] = []
-        self.acknowledged = 0  # the highest index that anybody was told is committed
+        self.acknowledged = 0  # the highest index that a client was told is committed
         self.proposals: dict[Any, str] = {}
         self.reads: dict[Any, tuple[str, int]] = {}
 
@@ -57,14 +57,14 @@ class Chaos:
         elif action == "time":
             self._pass_time(rng.randrange(HEARTBEAT_NS))
         elif action == "crash":
-            self._crash_or_restart(self._aim(name))
+            self._crash_or_restart(self._choose_target(name))
         elif action == "network":
             self._change_network()
         elif alive:
             self._request(action, name)
         self._judge()
 
-    def _aim(self, name: str) -> str:
+    def _choose_target(self, name: str) -> str:
         """Prefer a leader: that is where a fault matters most."""
         leaders = self.cluster.leaders()
         return self.random.choice(leaders) if leaders and self.random.random() < 0.5 else name
@@ -84,7 +84,7 @@ class Chaos:
         if rng.random() < 0.4:
             return
         names = list(cluster.nodes)
-        side = [self._aim(rng.choice(names))] + [name for name in names if rng.random() < 0.25]
+        side = [self._choose_target(rng.choice(names))] + [name for name in names if rng.random() < 0.25]
         others = self._others(side)
         if rng.random() < 0.7:
             cluster.cut("".join(side), others)

@@ -352,7 +352,7 @@ def elections(cluster: Cluster, name: str) -> tuple[int, int]:
 
 
 def test_elections_begun_and_won_are_counted_over_a_life() -> None:
-    """For metrics: a pre-vote that nobody grants begins no election; what a transfer begins counts like any other."""
+    """For metrics: a pre-vote that no node grants begins no election; what a transfer begins counts like any other."""
     cluster = Cluster("abc")
     cluster.elect("a")
     cluster.cut("b")
@@ -371,7 +371,7 @@ def test_elections_begun_and_won_are_counted_over_a_life() -> None:
 
 
 def test_an_election_that_is_lost_counts_as_begun_alone() -> None:
-    """Split votes show as elections that nobody won."""
+    """Split votes show as elections without a winner."""
     cluster = Cluster("abcd", pre_vote=False)
     cluster.campaign("a")
     cluster.campaign("b")

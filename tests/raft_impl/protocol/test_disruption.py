@@ -38,7 +38,7 @@ def test_a_pre_vote_changes_nothing_at_either_side() -> None:
 
 
 def test_several_pre_candidates_are_granted_in_the_same_term() -> None:
-    """9.6: a pre-vote is no vote; whoever asks with a good log is told yes."""
+    """9.6: a pre-vote is no vote; each asker with a good log is granted it."""
     cluster = alone(voters="abcde")
 
     for name in "bcd":
@@ -85,7 +85,7 @@ def test_a_majority_of_refusals_ends_the_pre_election() -> None:
 
 
 def test_a_refused_pre_vote_carries_the_higher_term_and_the_asker_adopts_it() -> None:
-    """A node of an old term must learn the new one, else its questions would be refused for ever (etcd #8243)."""
+    """A node of an old term must learn the new one, else its questions would be refused without end (etcd #8243)."""
     cluster = alone(term=1)
     cluster.campaign("a")
 
@@ -116,7 +116,7 @@ def test_a_higher_term_with_a_shorter_log_does_not_block_elections() -> None:
 
 
 @pytest.mark.parametrize("pre_vote", [False, True])
-def test_an_isolated_node_that_returns_disturbs_nobody(pre_vote: bool) -> None:
+def test_an_isolated_node_that_returns_disturbs_no_node(pre_vote: bool) -> None:
     """9.6: without pre-vote it comes back with a term of many lost elections; with it, the term never moved."""
     cluster = Cluster("abc", pre_vote=pre_vote)
     cluster.elect("a")
@@ -139,7 +139,7 @@ def test_an_isolated_node_that_returns_disturbs_nobody(pre_vote: bool) -> None:
 
 
 @pytest.mark.parametrize("request_kind", ["vote", "pre-vote"])
-def test_a_voter_in_contact_with_a_leader_elects_nobody(request_kind: str) -> None:
+def test_a_voter_in_contact_with_a_leader_elects_no_leader(request_kind: str) -> None:
     """4.2.3: if a server receives a RequestVote within the minimum election timeout of hearing from a current leader,
     it does not update its term or grant its vote."""
     cluster = alone(term=1)
@@ -254,8 +254,8 @@ def test_any_answer_of_the_term_counts_as_being_heard(answer: str) -> None:
     assert cluster.status("a").role is Role.LEADER
 
 
-def test_a_leader_that_hears_nobody_is_replaced_although_everybody_hears_it() -> None:
-    """F16: inbound links of the leader cut. Its heartbeats would keep the others quiet for ever; check-quorum ends
+def test_a_leader_that_hears_no_node_is_replaced_although_all_hear_it() -> None:
+    """F16: inbound links of the leader cut. Its heartbeats would keep the others quiet without end; check-quorum ends
     that."""
     cluster = Cluster("abc")
     cluster.elect("a")
@@ -270,7 +270,7 @@ def test_a_leader_that_hears_nobody_is_replaced_although_everybody_hears_it() ->
 
 
 def test_a_removed_node_does_not_disturb() -> None:
-    """F14; section 6: servers not in C_new receive no heartbeats, time out, and must not depose anybody."""
+    """F14; section 6: servers not in C_new receive no heartbeats, time out, and must not depose the leader."""
     cluster = Cluster("abcd")
     cluster.elect("a")
     cluster.cut("d")
@@ -285,7 +285,7 @@ def test_a_removed_node_does_not_disturb() -> None:
     assert cluster.status("a").term == term
 
 
-def test_an_answer_of_a_non_member_deposes_nobody() -> None:
+def test_an_answer_of_a_non_member_deposes_no_leader() -> None:
     """hashicorp/raft #524: a leader stepped down because a node outside the group answered in a higher term."""
     cluster = alone()
     elected(cluster, "b")

@@ -153,7 +153,7 @@ def test_a_lost_append_is_noticed_by_the_second_heartbeat() -> None:
 
 
 def test_an_impossible_match_is_ignored() -> None:
-    """Beyond the leader's own log nobody can hold it."""
+    """Beyond the leader's own log no follower can hold it."""
     cluster = leading()
 
     cluster.step("a", "b", AppendReply(Term(1), Index(99)))
@@ -342,7 +342,7 @@ def writing(**options: Any) -> Cluster:
 
 
 @pytest.mark.parametrize("reads", ["quorum", "lease"])
-def test_an_append_that_everybody_answers_stands_for_a_heartbeat(reads: str) -> None:
+def test_an_append_that_all_answer_replaces_a_heartbeat(reads: str) -> None:
     """Figure 2: heartbeats are for idle periods. The commit index travels with the next append."""
     cluster = writing(reads=reads)
 

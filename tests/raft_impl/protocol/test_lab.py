@@ -1,6 +1,6 @@
 """The situations of the MIT 6.5840 Raft lab, in our own words: elections, agreement, persistence, snapshots.
 
-Each is a small story told to a cluster; `Cluster` itself checks at every step that no two nodes apply different
+Each is a short scenario played on a cluster; `Cluster` itself checks at every step that no two nodes apply different
 entries and that no term has two leaders.
 """
 
@@ -27,7 +27,7 @@ def started(size: int = 3, **options: object) -> Cluster:
 
 
 def others(cluster: Cluster, name: str) -> str:
-    """Everybody but one."""
+    """All nodes but one."""
     return "".join(node for node in cluster.nodes if node != name)
 
 
@@ -121,7 +121,7 @@ def test_followers_fail_one_by_one() -> None:
 
 
 def test_leaders_fail_one_by_one() -> None:
-    """LeaderFailure: the second leader goes on; after that nobody can."""
+    """LeaderFailure: the second leader goes on; after that no node can."""
     cluster = started()
     first = cluster.leader()
     cluster.cut(first)
@@ -230,7 +230,7 @@ def test_long_divergent_logs_are_brought_back_quickly() -> None:
 
 
 def test_agreement_over_restarts_of_all_leaders_and_followers() -> None:
-    """Persist1: everybody restarts at once, then the leader, then a follower; nothing agreed is lost."""
+    """Persist1: all nodes restart at once, then the leader, then a follower; nothing agreed is lost."""
     cluster = started()
     agree(cluster, "11")
     for name in "abc":

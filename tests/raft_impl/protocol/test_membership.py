@@ -62,17 +62,17 @@ ORDINARY = st.builds(
 
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
-    """Any wish that names nobody twice."""
-    wishes = {name: draw(st.sampled_from(["vote", "listen", "leave", ""])) for name in NAMES}
+    """Any change that names no node twice."""
+    changes = {name: draw(st.sampled_from(["vote", "listen", "leave", ""])) for name in NAMES}
     chosen = {
-        what: tuple(name for name, wish in wishes.items() if wish == what) for what in ("vote", "listen", "leave")
+        what: tuple(name for name, asked in changes.items() if asked == what) for what in ("vote", "listen", "leave")
     }
     return Change(**chosen)
 
 
 @given(ORDINARY, changes())
 def test_a_change_goes_through_a_joint_configuration_to_its_goal(membership: Membership, change: Change) -> None:
-    """Entering and leaving reaches the goal, votes of both sides count on the way, and nobody is in two places after
+    """Entering and leaving reaches the goal, votes of both sides count on the way, and no node is in two places after
     it."""
     voters = (set(membership.voters) | set(change.vote)) - set(change.listen) - set(change.leave)
     if not voters:
@@ -159,7 +159,7 @@ def test_the_configuration_in_force_is_the_latest_in_the_log(steps: list[str], d
     ],
 )
 def test_a_change_is_carried_through_by_the_leader_alone(voters: str, change: dict[str, str], result: str) -> None:
-    """Section 6: C_old,new is appended, and once it is committed, C_new; nobody has to ask for the second step."""
+    """Section 6: C_old,new is appended, and once it is committed, C_new; the second step needs no request."""
     cluster = led(voters, spare=[name for name in "abcde" if name not in voters])
 
     tag = cluster.change("a", **change)
@@ -371,7 +371,7 @@ def test_a_wish_that_is_fulfilled_already_is_answered_at_once() -> None:
 
 
 def test_a_minority_leader_cannot_shrink_the_group_to_itself() -> None:
-    """redisraft #17: removal goes through the log and both majorities, so an isolated leader removes nobody."""
+    """redisraft #17: removal goes through the log and both majorities, so an isolated leader removes no node."""
     cluster = led("abc")
     cluster.cut("a")
 
@@ -486,7 +486,7 @@ def test_a_removed_leader_does_not_count_itself() -> None:
 
 
 def test_a_removed_leader_campaigns_while_the_change_is_not_committed() -> None:
-    """4.2.2: only it has C_new; nobody else can be elected, because its log is the longest."""
+    """4.2.2: only it has C_new; no other node can be elected, because its log is the longest."""
     cluster = led("ab")
     cluster.lose = lambda packet: is_append(packet, "b") and brings_c_new(packet)
     cluster.change("a", leave="a")

@@ -220,7 +220,7 @@ def test_a_node_votes_once_a_term_first_come_first_served() -> None:
 
 
 def test_a_vote_outlives_a_restart() -> None:
-    """5.2, figure 2: votedFor is persistent state: a restart gives nobody a second vote."""
+    """5.2, figure 2: votedFor is persistent state: a restart gives no node a second vote."""
     cluster = alone(**PLAIN)
     cluster.step("a", "b", Vote(Term(1), Index(0), Term(0)))
 

@@ -198,7 +198,7 @@ def test_reads_of_a_follower_are_batched_too() -> None:
 
 
 def test_a_follower_without_leader_refuses_reads() -> None:
-    """There is nobody to ask."""
+    """There is no node to ask."""
     cluster = Cluster("abc")
 
     tag = cluster.read("b")
@@ -207,7 +207,7 @@ def test_a_follower_without_leader_refuses_reads() -> None:
 
 
 def test_a_forwarded_read_without_answer_is_refused_in_time() -> None:
-    """A lost question or answer must not leave its clients waiting for ever."""
+    """A lost question or answer must not leave its clients waiting without end."""
     cluster = Cluster("abc")
     cluster.elect("a")
     cluster.lose = lambda packet: isinstance(packet[2], Read)
@@ -319,7 +319,7 @@ def test_without_a_quorum_of_answers_the_lease_runs_out() -> None:
     assert cluster.answer("a", after) is None
 
 
-def test_nobody_is_elected_while_a_lease_holds() -> None:
+def test_no_leader_is_elected_while_a_lease_holds() -> None:
     """The voters that confirmed the round ignore candidates for one minimal election timeout of their clocks."""
     cluster = Cluster("abc", **LEASE)
     cluster.elect("a")
@@ -459,7 +459,7 @@ def test_rounds_know_when_they_left_or_nothing(gaps: list[int]) -> None:
 
 
 def test_pending_reads_settle_in_order_and_once() -> None:
-    """Nobody is answered twice, nobody is lost."""
+    """No request is answered twice, and none is lost."""
     reads = PendingReads()
     askers = [(NodeId("b"), number) for number in range(6)]
     for number in range(6):
@@ -472,10 +472,10 @@ def test_pending_reads_settle_in_order_and_once() -> None:
     assert (reads.count, reads.drain(), reads.count) == (2, askers[4:], 0)
 
 
-def test_contexts_of_two_lives_never_meet() -> None:
+def test_contexts_of_two_incarnations_never_meet() -> None:
     """The incarnation is part of each context."""
-    lives = [ForwardedReads(incarnation, patience_ns=1) for incarnation in (1, 2)]
+    both = [ForwardedReads(incarnation, patience_ns=1) for incarnation in (1, 2)]
 
-    contexts = [life.ask(now) for life in lives for now in range(1000)]
+    contexts = [reads.ask(now) for reads in both for now in range(1000)]
 
     assert len(set(contexts)) == len(contexts)

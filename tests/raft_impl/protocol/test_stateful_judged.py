@@ -2,8 +2,8 @@
 
 `CoreMachine` compares whole logs of the running cores. Here what the cores note, what their disks made durable and
 what their machines applied become rows of a trace, so that also what a crash has taken, what was durable when, and
-entries that never met in two logs at a time are judged. And the other way round: a hundred odd lives of a correct core
-must not look wrong to `checkers.raft`.
+entries that never met in two logs at a time are judged. And the other way round: a hundred odd incarnations of a
+correct core must not look wrong to `checkers.raft`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class JudgedCluster(Cluster):
 
     def restart(self, name: str) -> None:
         self._instant += 1
-        self._row("start", name, self.nodes[name].lives + 1, "default")
+        self._row("start", name, self.nodes[name].incarnations + 1, "default")
         super().restart(name)
 
     def crash(self, name: str) -> None:
-        self._row("crash", name, self.nodes[name].lives, "power")
+        self._row("crash", name, self.nodes[name].incarnations, "power")
         super().crash(name)
 
     def _obey(self, node: Node, ready: Ready) -> None:

@@ -43,8 +43,8 @@ class Absence(msgspec.Struct, frozen=True):
     """How a node falls behind.
 
     It may have led, and go on writing for itself when it is cut off, to a disk that answers or does not. A mute one
-    hears what is written and is not heard: it may hold what the image covers, and more of what follows than anybody
-    else, when appends to the others are held back. With a change of membership, the others stop in the joint
+    hears what is written and is not heard: it may hold what the image covers, and more of what follows than any other
+    node, when appends to the others are held back. With a change of membership, the others stop in the joint
     configuration.
     """
 
@@ -241,8 +241,8 @@ class SnapshotCluster(Cluster):
         self._judge(self.machines[node.name], entry.index)
 
     def _image(self, node: Node) -> bytes:
-        """No two nodes, nor two lives of one, make equal images of equal states."""
-        return pack((node.name * node.lives, self.machines[node.name].snapshot()))
+        """No two nodes, nor two incarnations of one, make equal images of equal states."""
+        return pack((node.name * node.incarnations, self.machines[node.name].snapshot()))
 
     def _load(self, node: Node, snapshot: Snapshot | None) -> None:
         self.machines[node.name] = loaded(snapshot)
@@ -282,7 +282,7 @@ class SnapshotCluster(Cluster):
     def _judge_snapshot(self, snapshot: Snapshot) -> None:
         """An image says what was committed where it stands: state, term and membership."""
         meta = snapshot.meta
-        assert 0 < meta.index <= len(self.history), "an image of something that nobody applied"
+        assert 0 < meta.index <= len(self.history), "an image of a state that no node applied"
         assert meta.term == self.history[meta.index - 1].term
         assert meta.membership == membership_after(self.history[: meta.index], self.membership)
         self._judge(loaded(snapshot), meta.index)
@@ -346,7 +346,7 @@ class SnapshotMachine(RuleBasedStateMachine):
     @rule(name=aims, keep=st.integers(0, 3))
     def compact(self, name: str, keep: int) -> None:
         """What is asked for is what is forgotten, as soon as the image is durable."""
-        name = self._aim(name)
+        name = self._choose_target(name)
         if not self.is_up(name):
             return
         cluster, before = self.cluster, self.cluster.status(name)
@@ -415,7 +415,7 @@ class SnapshotMachine(RuleBasedStateMachine):
             self.deliver_up_to_a_chunk()
             if self._deliver_chunk_to(receiver, "deliver", is_slow=is_slow):
                 break
-        sender = self._aim("sender")
+        sender = self._choose_target("sender")
         match sending.then:
             case "receiver restarts" if self.is_up(receiver):
                 cluster.crash(receiver)
@@ -495,7 +495,7 @@ class SnapshotMachine(RuleBasedStateMachine):
                 return message.done
         return False
 
-    def _aim(self, name: str) -> str:
+    def _choose_target(self, name: str) -> str:
         """The name of a node that sends or gets an image, if that was asked for and there is one."""
         for sender in self.cluster.leaders():
             for receiver, peer in self.cluster.status(sender).peers.items():
@@ -567,7 +567,7 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     @rule(name=aims, whole=st.integers(0, 2), parts=st.integers(0, 3), is_back=st.booleans())
     def crash_or_restart(self, name: str, whole: int, parts: int, is_back: bool) -> None:
-        name = self._aim(name)
+        name = self._choose_target(name)
         if self.is_up(name):
             self.cluster.crash_amid_write(name, whole, parts)
             if not is_back:
@@ -576,7 +576,7 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     @rule(name=aims, slow=st.booleans())
     def disk(self, name: str, slow: bool) -> None:
-        name = self._aim(name)
+        name = self._choose_target(name)
         if self.is_up(name):
             self.cluster.nodes[name].slow = slow
             if not slow:
@@ -584,7 +584,7 @@ class SnapshotMachine(RuleBasedStateMachine):
 
     @rule(name=aims, count=st.integers(1, 4))
     def sync(self, name: str, count: int) -> None:
-        name = self._aim(name)
+        name = self._choose_target(name)
         if self.is_up(name):
             self.cluster.sync(name, count)
 
@@ -636,7 +636,7 @@ class SnapshotMachine(RuleBasedStateMachine):
             assert status.first - 1 <= covered or status.applied < status.first, "forgotten before the image is durable"
 
     def teardown(self) -> None:
-        """Whatever happened, with everything healed all members hold all that anybody ever applied, and go on."""
+        """Whatever happened, with everything healed all members hold all that any node ever applied, and go on."""
         if not hasattr(self, "cluster"):
             return
         cluster = self.cluster

@@ -92,7 +92,7 @@ def test_a_late_timeout_now_of_the_same_term_is_obeyed_safely() -> None:
     assert cluster.applied("b") == ["x"]
 
 
-def test_a_late_timeout_now_with_a_short_log_elects_nobody() -> None:
+def test_a_late_timeout_now_with_a_short_log_elects_no_leader() -> None:
     """5.4.1 holds for transfers too."""
     cluster = led()
     cluster.transfer("a", "b", settle=False)

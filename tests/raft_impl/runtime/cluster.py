@@ -73,7 +73,7 @@ class Cluster:
         return task.result
 
     def leader(self) -> str:
-        """The live server that leads in the latest term, or nobody."""
+        """The live server that leads in the latest term, or none."""
         leaders = [
             (state["term"], name)
             for name, server in self.servers.items()
@@ -89,7 +89,7 @@ class Cluster:
             self.world.run_for(50)
             if any(server.inspect()["g0"]["role"] == "leader" for server in self.servers.values()):
                 return self.leader()
-        raise AssertionError("nobody was elected")
+        raise AssertionError("no leader was elected")
 
     def rows(self, name: str, kind: str) -> list[tuple[Any, ...]]:
         return [row for row in self.env(name).rows if row[0] == kind]

@@ -221,7 +221,7 @@ class World:
 
 
 class FakeEnv:
-    """The door of one actor. Servers are stepped by `serve_now`, clients by `start`."""
+    """The environment of one actor. Servers are stepped by `serve_now`, clients by `start`."""
 
     def __init__(self, world: World, actor: str, disk: FakeDisk) -> None:
         self.actor = actor

@@ -5,7 +5,7 @@ An attack that does not forge messages between replicas lets the server lead, an
 does throws it about. After each batch the server must have gone on.
 
 A well-formed message between replicas may contradict what is committed; stopping with `SafetyError` is right then,
-because that is how a broken replica would look (the transport lets nobody else speak for one). So these stops are
+because that is how a broken replica would look (the transport lets no other process speak for one). So these stops are
 counted apart, and the server is started again from its disk, which must succeed: nothing that was accepted may be
 unreadable later.
 

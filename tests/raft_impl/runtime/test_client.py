@@ -335,7 +335,7 @@ def test_damaged_and_foreign_frames_are_ignored() -> None:
     assert outcome(script) == 5
 
 
-def test_a_late_reply_to_an_earlier_client_of_the_same_address_answers_nobody() -> None:
+def test_a_late_reply_to_an_earlier_client_of_the_same_address_answers_no_request() -> None:
     """Found by swarm seed 227: ids began at 1 in every client, so the late reply matched a request of the next one."""
     script = Script(done("late", delay_ms=1_090), silence, sessions="off", client_timeout_ms=1_000)
     with pytest.raises(Unknown):

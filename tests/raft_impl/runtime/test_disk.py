@@ -1,4 +1,4 @@
-"""What every `Disk` must do, whoever implements it: the fake of these tests, real files, and the simulator's."""
+"""What every `Disk` must do, in each implementation: the fake of these tests, real files, and the simulator's."""
 
 from __future__ import annotations
 

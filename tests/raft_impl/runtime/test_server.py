@@ -254,7 +254,7 @@ def test_a_copy_of_a_refused_request_has_no_effect_later() -> None:
     cluster = Cluster(3, options={"sessions": "off"})
     leader = cluster.elect()
     follower = next(name for name in cluster.names if name != leader)
-    request = Request(0, 99, 1, Action.CALL, 0, 0, pack(("write", "x", "zombie")))
+    request = Request(0, 99, 1, Action.CALL, 0, 0, pack(("write", "x", "late")))
     assert ask(cluster, follower, request).word == "not-leader"
     copy = [frame for _, source, _, frame in cluster.world.frames if source == "asker"][-1]
 

@@ -180,7 +180,7 @@ def test_an_actor_without_address_is_answered_over_its_own_connection() -> None:
 def test_what_cannot_be_sent_is_dropped_and_counted() -> None:
     async def body() -> None:
         lonely = Transport("lonely", {}, lambda source, frame: None)
-        lonely.send("nobody", b"x")
+        lonely.send("stranger", b"x")
         assert lonely.dropped_count == 1
 
     run(body)

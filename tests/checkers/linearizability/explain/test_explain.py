@@ -14,7 +14,7 @@ from checkers.history import INF, Operation
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.configurations import configuration_graph
 from checkers.linearizability.explain.explain import explain
-from checkers.linearizability.explain.reduction import late_stories, reduce
+from checkers.linearizability.explain.reduction import late_excerpts, reduce
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, pending
 from checkers.models import ILLEGAL, Model, named
@@ -124,19 +124,19 @@ def test_a_long_history_with_one_stale_read_is_explained_by_a_handful_of_operati
 
 
 @pytest.mark.parametrize("name", ["cas-register", "counter", "queue", "mutex", "set"])
-def test_a_story_that_begins_late_never_accuses_a_valid_history(name: str) -> None:
+def test_an_excerpt_that_begins_late_never_accuses_a_valid_history(name: str) -> None:
     """From the states that were possible at any completion, what was called after it has an order."""
     for seed in range(25):
         rng = random.Random(seed)
         operations = History(record(rng, name, count=12, processes=4, values=2, crash=0.1)).operations()
         model = named(OBJECTS[name][0])
 
-        for story in late_stories(operations, model, budget()):
-            after = story.free + story.operations
-            assert any(brute.is_linearizable(after, model.starting_at(start)) for start in story.starts)
+        for excerpt in late_excerpts(operations, model, budget()):
+            after = excerpt.free + excerpt.operations
+            assert any(brute.is_linearizable(after, model.starting_at(start)) for start in excerpt.starts)
 
 
-def test_a_story_about_repeated_values_begins_where_few_states_were_possible() -> None:
+def test_an_excerpt_about_repeated_values_begins_where_few_states_were_possible() -> None:
     """Sixty writes of two values; every write of the value that was seen would have to be told."""
     words = " ".join(f"{number % 3}:w{number % 2} {number % 3}'" for number in range(60))
 

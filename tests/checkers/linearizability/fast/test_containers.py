@@ -42,7 +42,7 @@ def test_is_linearizable(name: str, text: str) -> None:
         pytest.param("set", "0:q 0'[7]", 1, id="an element from nowhere"),
         pytest.param("set", "0:A1 1:q 1'[1] 2:q 2'[] 0'", 4, id="an element comes and goes"),
         pytest.param("set", "0:A1 1:A2 2:q 3:q 2'[1] 3'[2] 0' 1'", 5, id="two reads that differ both ways"),
-        pytest.param("set", "0:A1 0!exists", 1, id="there before anybody added it"),
+        pytest.param("set", "0:A1 0!exists", 1, id="there before any client added it"),
         pytest.param("queue", "0:d 0'7", 1, id="a value from nowhere"),
         pytest.param("queue", "0:e1 0' 1:d 1'1 2:d 2'1", 5, id="taken twice"),
         pytest.param("queue", "0:e1 0' 0:e2 0' 1:d 1'2", 5, id="taken out of order"),

@@ -43,7 +43,7 @@ def test_is_linearizable(text: str) -> None:
     [
         pytest.param("0:+1 0' 1:r 1'0", 3, id="lost add"),
         pytest.param("0:@1 1:@1 1'1 0'1", 3, id="the same answer twice"),
-        pytest.param("0:@1 0'2", 1, id="an add that nobody made"),
+        pytest.param("0:@1 0'2", 1, id="an add that no client made"),
         pytest.param("0:+1 1:r 1'1 2:r 2'0 0'", 4, id="the counter goes back"),
         pytest.param("0:+2 0' 1:r 1'1", 3, id="half an add"),
         pytest.param("0:+1 1:+-1 2:r 2'-1 2:r 2'1 0' 1'", 5, id="both signs, and both cannot come first"),

@@ -132,7 +132,7 @@ def test_which_crashed_operation_was_used_is_remembered(crashed: str) -> None:
 
 @pytest.mark.parametrize("crashed", ["1:c5,6 1?", "1:c1,1 1?", ""])
 def test_a_crashed_operation_that_is_illegal_moves_nothing(crashed: str) -> None:
-    """The state was 1 all the time, so nobody can be told that it was not."""
+    """The state was 1 all the time, so no answer may say that it was not."""
     found = history(f"0:w1 0' {crashed} 2:c1,2 2! 2:r 2'1").operations()
 
     assert jit.check_operations(found, CAS).validity == "invalid"
@@ -148,7 +148,7 @@ def test_a_refusal_alone_can_need_one_of_two_concurrent_writes_to_be_last(
     assert jit.check_operations(found, CAS).validity == validity
 
 
-def test_values_that_nobody_reads_are_one_state() -> None:
+def test_values_without_a_read_are_one_state() -> None:
     writes = " ".join(f"{process}:w{process + 10} {process}?" for process in range(30))
 
     encoding = EncodedOperations(history(f"{writes} 90:w1 90' 91:r 91'1 92:c5,6 92!").operations(), CAS)

@@ -163,7 +163,7 @@ def test_trio_sleeps_and_timeouts_run_on_virtual_time() -> None:
 
 @given(st.floats(min_value=0, max_value=1e6) | st.integers(0, 10**15).map(lambda ns: ns / 1e9))
 def test_a_deadline_is_converted_to_the_first_instant_that_reaches_it(deadline: float) -> None:
-    """`ceil(d * 1e9) / 1e9` may be less than d, and a clock that stops there is asked again for ever."""
+    """`ceil(d * 1e9) / 1e9` may be less than d, and a clock that stops there is asked again without end."""
     ns = _to_ns(deadline)
 
     assert ns / 1e9 >= deadline
@@ -383,7 +383,7 @@ def test_the_first_stop_counts() -> None:
     assert (kernel.why, kernel.error) == ("first", None)
 
 
-def test_a_stop_before_anybody_waits_for_it_ends_the_run() -> None:
+def test_a_stop_before_a_task_waits_for_it_ends_the_run() -> None:
     kernel = new_kernel()
     kernel.stop("early")
 
@@ -452,7 +452,7 @@ def test_trio_is_left_as_it_was_found(fails: bool) -> None:
     async def look() -> None:
         during.append((private._ALLOW_DETERMINISTIC_SCHEDULING, gc.isenabled()))
         if fails:
-            raise Bug("in a task that nobody watches")
+            raise Bug("in a task without a watcher")
         kernel.stop("done")
 
     if fails:

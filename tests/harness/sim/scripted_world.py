@@ -1,8 +1,8 @@
-"""A stage: a simulated world whose actors are test functions, and a list of what happened on it.
+"""A scripted world: a simulated world whose actors are test functions, and a list of what happened in it.
 
-    stage = Stage(n1=waiter, n2=sender)
-    stage.at(100, lambda: stage.world.crash("n1", power=False, reason="kill"))
-    stage.play(until_ms=500)
+    scripted = ScriptedWorld(n1=waiter, n2=sender)
+    scripted.at(100, lambda: scripted.world.crash("n1", power=False, reason="kill"))
+    scripted.play(until_ms=500)
 
 An entrypoint is an async function of an environment. Actors without one sit still.
 """
@@ -31,7 +31,7 @@ async def sit_still(environment: SimProcess) -> None:
     await environment.until(10**18)
 
 
-class Stage:
+class ScriptedWorld:
     """A world of `n1`, `n2` (toy servers where no entrypoint is given and `servers` is set) and the client `c1`."""
 
     def __init__(
