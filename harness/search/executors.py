@@ -68,14 +68,17 @@ class _Worker:
     """One process, its pipe, and the tasks it holds; the first of them is the one it is busy with."""
 
     def __init__(self, context: Any, function: Callable[[Any], Any]) -> None:
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        with _sigint_blocked():
-            self.process.start()
-        theirs.close()
+        self.connection, self._theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(self._theirs, function), daemon=True)
         self.tasks: deque[_Task] = deque()
         self.ready = False
         self.since = time.monotonic()  # when it began its first task, or was started
+
+    def start(self) -> None:
+        """Start the process. Ctrl-C that came meanwhile is raised at the end; the process runs by then."""
+        with _sigint_blocked():
+            self.process.start()
+        self._theirs.close()
 
     def give(self, task: _Task) -> None:
         if not self.tasks:
@@ -92,8 +95,10 @@ class _Worker:
         """Kill the process and say how it ended."""
         if self.process.is_alive():
             self.process.kill()
-        self.process.join()
+        if self.process.pid is not None:
+            self.process.join()
         self.connection.close()
+        self._theirs.close()
         code = self.process.exitcode or 0
         if code >= 0:
             return f"the worker ended with exit code {code}"
@@ -159,7 +164,10 @@ class Pool(Generic[Item, Result]):
                         exhausted = True
                         return True
                 if position >= len(self._workers):
-                    self._workers.append(_Worker(self._context, self._function))
+                    self._workers.append(
+                        _Worker(self._context, self._function)
+                    )  # first: then it is ended with the rest
+                    self._workers[position].start()
                 self._give(self._workers[position], waiting)
         return exhausted
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
+from harness.search import executors
 from harness.search.executors import Done, Pool
 from tests.harness.search.work import perform
 
@@ -107,3 +110,20 @@ def test_leaving_the_pool_ends_its_workers_at_once() -> None:
 
     assert time.monotonic() - began < 30
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_ctrl_c_while_a_worker_starts_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal is held back meanwhile and raised just afterwards. Such a worker used to outlive the command."""
+
+    @contextlib.contextmanager
+    def interrupted() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    before = set(multiprocessing.active_children())
+    monkeypatch.setattr(executors, "_sigint_blocked", interrupted)
+
+    with pytest.raises(KeyboardInterrupt), Pool(perform, jobs=1) as pool:
+        list(pool.map([{"do": "square", "n": 2}]))
+
+    assert set(multiprocessing.active_children()) <= before
