@@ -83,7 +83,7 @@ class Shell:
         """Carry out what is typed, until `exit` or the end of the input."""
         print(_HELP)
         while True:
-            await self._look()
+            await self._refresh_state()
             print(self._status_line(), flush=True)
             line = await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
             words = line.split()
@@ -96,13 +96,13 @@ class Shell:
         """Print new leaders and applied commands as they are seen."""
         while True:
             await trio.sleep(_WATCH_S)
-            await self._look()
+            await self._refresh_state()
 
-    async def _look(self) -> None:
+    async def _refresh_state(self) -> None:
         async with self._looking:
-            await self._look_alone()
+            await self._refresh_alone()
 
-    async def _look_alone(self) -> None:
+    async def _refresh_alone(self) -> None:
         before, self._leader = self._leader, (await self._administrator.status()).leader
         leader = self._leader
         if leader is None:
@@ -160,7 +160,7 @@ class Shell:
             numbers = [int(text) for text in arguments[numbers_at:]]
         except ValueError:
             return f"found {arguments[numbers_at]!r}; expected a whole number"
-        await self._look()
+        await self._refresh_state()
         if self._leader is None:
             return "refused: no server leads; nothing was done"
         try:
