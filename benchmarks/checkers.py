@@ -39,6 +39,7 @@ from benchmarks.histories import (
     Machine,
     Recording,
     Registers,
+    RegisterTransactions,
     Texts,
     flip_failed_cas,
     make_misread,
@@ -54,7 +55,7 @@ from checkers.linearizability.search.encoding import EncodedOperations
 from checkers.linearizability.search.read_from import find_refutation
 from checkers.models.counters import COUNTER
 from checkers.models.registers import CAS_REGISTER
-from checkers.transactions import list_append
+from checkers.transactions import list_append, rw_register
 
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -139,6 +140,19 @@ def _list_append(name: str, **fields: Any) -> Row:
         check=lambda history: list_append.check(history).validity,
         takes="history",
         sizes=(10_000, 100_000),
+        **fields,
+    )
+
+
+def _rw_register(expect: str, **fields: Any) -> Row:
+    return Row(
+        name=f"rw-register, {expect}",
+        machine=RegisterTransactions,
+        prepare=lambda made: made.history(),
+        check=lambda history: rw_register.check(history, expect=[expect]).validity,
+        takes="history",
+        sizes=(10_000, 100_000),
+        aim="5 s",
         **fields,
     )
 
@@ -290,6 +304,8 @@ ROWS = (
     _texts("kv, 10 keys, appends, reads and writes, one misread", written=0.1, spoil=make_misread, expected="invalid"),
     _list_append("list-append, serializable", crashed=0.0, aim="10 s"),
     _list_append("list-append, one G-single", crashed=0.0, spoil=make_read_skew, expected="invalid", aim="10 s"),
+    _rw_register("strict-serializable"),
+    _rw_register("snapshot-isolation"),
 )
 
 

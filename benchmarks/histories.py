@@ -152,6 +152,22 @@ def make_misread(made: Recording, at: float = 0.9) -> None:
     made.told[row] = made.told[row][:-1] + "z"
 
 
+class RegisterTransactions(Lists):
+    """The same over registers: writes of unique values, and reads of the latest."""
+
+    def ask(self, rng: random.Random, number: int, client: int) -> tuple[Any, str, Any]:
+        key, f, body = super().ask(rng, number, client)
+        return key, f, tuple(("w" if kind == "append" else kind, name, value) for kind, name, value in body)
+
+    def run(self, key: Any, f: str, value: Any, client: int) -> tuple[str, Any]:
+        answer = []
+        for kind, name, written in value:
+            if kind == "w":
+                self.lists[name] = [written]
+            answer.append((kind, name, self.lists.get(name, [None])[0]))
+        return "ok", tuple(answer)
+
+
 class Recording:
     """The operations in the order of their calls, one column for each of their fields.
 

@@ -303,8 +303,10 @@ class ListAppend(Analysis[_List]):
             latest[entry >> 1] = (position, element)
 
     def _find_intermediate(self, key: _List) -> None:
+        writers = key.writers
         for reader, read in key.reads:
-            self._judge_last(key, reader, read)
+            if read and not writers.get(read[-1], 1) & 1:
+                self._judge_last(key, reader, read)
 
     def _judge_last(self, key: _List, reader: int, read: tuple[Any, ...]) -> None:
         entry = key.writers.get(read[-1], 1) if read else 1
