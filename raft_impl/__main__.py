@@ -29,7 +29,8 @@ import trio
 
 from .errors import NoClient, RaftError, Unknown
 from .machines import CATALOG
-from .runtime.client import CALL_BYTES_MAX, NOT_LEADER, TOO_LARGE
+from .machines.calls import CALL_BYTES_MAX, DEPTH_MAX, TOO_LARGE
+from .runtime.client import NOT_LEADER
 from .runtime.inspection import dump_log, verify
 from .runtime.node import REQUEST_BYTES_MAX
 from .runtime.options import resolve
@@ -54,6 +55,8 @@ from .server.shell import add_shell
 from .server.transport import Access, ping_ms
 from .surface import make_client
 
+_LEAVE_S: Final = 0.01
+"""How long a client that is done stays for its farewell to leave; what is lost expires."""
 EXIT_UNKNOWN: Final = 2
 
 
@@ -128,11 +131,14 @@ def _http_peers(parsed: argparse.Namespace, nodes: Mapping[str, Address]) -> dic
 
 
 def call(parsed: argparse.Namespace) -> int:
-    """Execute one command in a fresh session and print the answer as JSON."""
-    return trio.run(_call, parsed, parse_nodes(parsed.nodes), access_of(parsed), _options(parsed))
+    """Execute one command, in a session of its own unless it only reads, and print the answer as JSON."""
+    value = _json(parsed.value)
+    return trio.run(_call, parsed, value, parse_nodes(parsed.nodes), access_of(parsed), _options(parsed))
 
 
-async def _call(parsed: argparse.Namespace, nodes: dict[str, Address], access: Access, options: dict[str, Any]) -> int:
+async def _call(
+    parsed: argparse.Namespace, value: Any, nodes: dict[str, Address], access: Access, options: dict[str, Any]
+) -> int:
     name = f"client-{secrets.token_hex(4)}"
     party = Party(name=name, role="client", cluster=parsed.cluster or "", ping_ms=ping_ms(options))
     env = RealEnvironment(name, nodes, party=party, access=access)
@@ -142,12 +148,13 @@ async def _call(parsed: argparse.Namespace, nodes: dict[str, Address], access: A
         await nursery.start(env.network.run, None)
         nursery.start_soon(_give_up_when_refused, env, nodes, nursery.cancel_scope)
         try:
-            await client.open()
-            print(msgspec.json.encode(await client.call(parsed.f, parsed.key, _json(parsed.value))).decode())
+            print(msgspec.json.encode(await client.call(parsed.f, parsed.key, value)).decode())
             code = 0
         except (RaftError, NoClient) as error:
             print(f"raft_impl: {_told(error, client.leader, env, nodes)}", file=sys.stderr)
             code = EXIT_UNKNOWN if isinstance(error, Unknown) else EXIT_FAILED
+        client.close()
+        await trio.sleep(_LEAVE_S)  # what was just queued may leave
         nursery.cancel_scope.cancel()
     return code
 
@@ -288,6 +295,10 @@ def _json(text: str | None) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
+    except RecursionError:
+        raise BadArguments(
+            f"the value nests too deep; expected at most {DEPTH_MAX} lists and objects within one another"
+        ) from None
 
 
 if __name__ == "__main__":

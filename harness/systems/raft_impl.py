@@ -109,11 +109,7 @@ class _Client:
         self._errors = errors
 
     async def open(self) -> str | None:
-        """Open a session; None, or the error code."""
-        try:
-            await self._client.open()
-        except self._errors.NoClient:
-            return "no-client"
+        """Nothing to do: the first write opens a session (and fails with "no-client" if it cannot); reads need none."""
         return None
 
     async def invoke(self, f: str, key: str | None, value: Any) -> Completion:

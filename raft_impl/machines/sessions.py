@@ -5,6 +5,11 @@ repeated command after any leader change, restart or snapshot. A session is open
 by the log index of that command. A client has one command outstanding; therefore the latest answer of a session is
 enough: a lower sequence belongs to a command whose client has already moved on, and gets `stale`.
 
+Opening takes effect once too, as far as replicas that saw it remember. The command says by whom it was sent, in fields
+that an opening does not need otherwise, so that a leader can answer a repeated one from what it has applied
+(`opened`). That memory is each replica's own and no part of the state: where it is short, one more session is opened,
+which nobody uses and which expires.
+
 A command of an unknown session is refused with `no-session` and never opens one: the session may have been known, may
 have executed this very command, and may have expired since (the bug that silent re-creation is).
 
@@ -33,6 +38,8 @@ STALE: Final = "stale"
 WITHOUT_EFFECT: Final = frozenset({NO_SESSION, MALFORMED, UNSUPPORTED, TOO_LARGE})
 """Words that say: this command did nothing, in the log or before it, and no earlier copy of it is remembered."""
 
+_OPENINGS_KEPT: Final = 1 << 12
+"""Openings that a replica remembers; clients repeat one within seconds."""
 _NEVER: Final = (1 << 63) - 1
 _TIME_FACTOR: Final = 0x9E3779B97F4A7C15
 """Odd, so that distinct times have distinct multiples modulo 2^64."""
@@ -52,7 +59,10 @@ _TIME: Final = msgspec.Meta(ge=0, le=1 << 62)
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The data of a COMMAND entry. `call` is msgpack of (f, key, value); session 0 means: no session, no protection."""
+    """The data of a COMMAND entry. `call` is msgpack of (f, key, value); session 0 means: no session, no protection.
+
+    In OPEN, `session` and `sequence` are the client's number and its number for this opening, 0 if they are not known.
+    """
 
     action: Action
     time_ns: Annotated[int, _TIME]
@@ -100,6 +110,7 @@ class SessionedMachine:
         self._machine = machine
         self._sessions: dict[int, Session] = {}
         self._sessions_digest = 0
+        self._openings: dict[tuple[int, int], int] = {}  # (client, number) -> session, oldest first
         # No session expires before this time; a lower bound, so that most commands look at no session but their own.
         self._next_expiry_ns = _NEVER
 
@@ -136,6 +147,11 @@ class SessionedMachine:
         word, value = deeply(unpack, known.answer)
         return word, value
 
+    def opened(self, client: int, number: int) -> int | None:
+        """The session that this opening gave, if it is remembered here and the session is still open."""
+        session = self._openings.get((client, number))
+        return session if session in self._sessions else None
+
     def read(self, call: bytes) -> Answer:
         """Answer a read from the state as it is."""
         return deeply(self._perform, self._machine.read, call)  # type: ignore[no-any-return]
@@ -171,6 +187,7 @@ class SessionedMachine:
         self.time_ns = image.time_ns
         self._sessions = {}
         self._sessions_digest = 0
+        self._openings = {}
         self._next_expiry_ns = _NEVER
         for name, sequence, answer, idle_ns, deadline_ns in image.sessions:
             self._remember(name, Session(sequence, answer, idle_ns, deadline_ns))
@@ -178,6 +195,10 @@ class SessionedMachine:
 
     def _open(self, index: int, command: Command) -> Answer:
         self._remember(index, Session(0, b"", command.idle_ns, self._deadline(command.idle_ns)))
+        if command.sequence:
+            self._openings[command.session, command.sequence] = index
+            if len(self._openings) > _OPENINGS_KEPT:
+                del self._openings[next(iter(self._openings))]
         return OK, index
 
     def _apply_once(self, command: Command) -> Answer:

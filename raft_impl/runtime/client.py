@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from ..errors import Negative, NoClient, RaftError, Refused, Unknown
 from ..machines.base import MALFORMED, NEGATIVE, OK, READS, pack
+from ..machines.calls import CALL_BYTES_MAX, TOO_LARGE
 from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT
 from .connections import Connections
 from .env import Environment
@@ -34,9 +35,6 @@ NOT_MEMBER: Final = "not-member"
 """A server that was removed knows no leader; another one may."""
 DEPOSED: Final = "deposed"
 TIMEOUT: Final = "timeout"
-TOO_LARGE: Final = "too-large"
-CALL_BYTES_MAX: Final = 32 * 1024 * 1024
-"""A larger call is not even sent; servers may allow less."""
 
 _MILLISECOND_NS: Final = 1_000_000
 _BACKOFF_MIN_NS: Final = 5 * _MILLISECOND_NS
@@ -65,13 +63,15 @@ class Client:
         self._timeout_ns: int = options["client_timeout_ms"] * _MILLISECOND_NS
         self._attempt_timeout_ns: int = options["client_attempt_timeout_ms"] * _MILLISECOND_NS
         self._sequence = 0
+        self._opening = 0  # number of the latest attempt to open a session
 
     async def open(self) -> None:
         """Open a session, if sessions are in use. Raises NoClient when that fails."""
         if not self._uses_sessions or self.session:
             return
         try:
-            # Opening may be repeated at will: a session whose answer was lost is never used.
+            # Opening may be repeated at will: a session whose answer was lost is never used, and expires.
+            self._opening += 1
             self.session = await self._operation(Action.OPEN, b"", self._deadline()).run()
         except RaftError as error:
             raise NoClient(error.word) from None
@@ -113,7 +113,9 @@ class Client:
         return self._route.leader
 
     def close(self) -> None:
-        """Stop using the session, which is left to expire."""
+        """Leave: tell the leader that the session is not needed any more. If that is lost, it expires."""
+        if self.session:
+            self._connections.send(self._route.first(follows_hints=True), Action.CLOSE, self.session, 0, b"")
         self.session = 0
 
     async def _reopen(self) -> None:
@@ -128,6 +130,7 @@ class Client:
     def _operation(self, action: Action, call: bytes, deadline_ns: int) -> _Operation:
         is_call = action is Action.CALL
         session = self.session if is_call else 0
+        sequence = self._opening if action is Action.OPEN else self._sequence
         return _Operation(
             self._env,
             self._connections,
@@ -135,7 +138,7 @@ class Client:
             action,
             call,
             session=session,
-            sequence=self._sequence if session else 0,
+            sequence=sequence if session or action is Action.OPEN else 0,
             is_single=is_call and not self._uses_sessions,
             deadline_ns=deadline_ns,
             attempt_timeout_ns=self._attempt_timeout_ns,
@@ -260,7 +263,7 @@ class _Operation:
 
     def _is_final(self, reply: Reply) -> bool:
         """Whether another attempt cannot help: the command is in the log and did nothing, or no log will take it."""
-        return reply.status == Status.REFUSED and (reply.word in WITHOUT_EFFECT or reply.word == TOO_LARGE)
+        return reply.status == Status.REFUSED and reply.word in WITHOUT_EFFECT
 
     def _is_over(self) -> bool:
         """Whether the one attempt that is allowed has been made."""

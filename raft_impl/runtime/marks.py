@@ -15,6 +15,7 @@ IMPLAUSIBLE_TERM: Final = "implausible term refused"
 LEVEL_RAISED: Final = "feature level raised"
 READ_WAITED: Final = "read waited for the machine"
 REPEATED_COMMAND: Final = "repeated command answered from its session"
+REPEATED_OPENING: Final = "repeated opening answered from memory"
 REPEATED_REQUEST: Final = "repeated request dropped"
 STRANGER_DROPPED: Final = "message of a node that is no member dropped"
 TORN_TAIL: Final = "torn tail repaired"
@@ -30,6 +31,7 @@ MARKS: Final[tuple[str, ...]] = (
     LEVEL_RAISED,
     READ_WAITED,
     REPEATED_COMMAND,
+    REPEATED_OPENING,
     REPEATED_REQUEST,
     *SNAPSHOT.values(),
     STRANGER_DROPPED,

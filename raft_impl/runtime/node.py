@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..machines.calls import TOO_LARGE
 from ..machines.features import LEVEL
 from ..protocol.ready import FAR_NS
 from ..protocol.state import NodeId
 from .administration import answer, status_of
 from .admission import is_heard
-from .client import RECONNECT, TOO_LARGE
+from .client import RECONNECT
 from .env import Environment
 from .marks import DAMAGED_FRAME, REPEATED_REQUEST, STRANGER_DROPPED
 from .member import GroupSpec, Member

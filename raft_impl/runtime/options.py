@@ -86,7 +86,16 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("snapshot_chunk_bytes", 64 * 1024, 1, _GIBIBYTE, "bytes", "payload of one chunk of a snapshot"),
     _number("client_timeout_ms", 2000, 1, _HOUR_MS, "ms", "how long a client works on one operation"),
     _number("client_attempt_timeout_ms", 400, 1, _HOUR_MS, "ms", "how long it waits for one server"),
-    _number("session_ttl_ms", 0, 0, 1 << 40, "ms", "log time after which an idle session expires; 0: never"),
+    Option(
+        name="session_ttl_ms",
+        type="int",
+        default=600_000,
+        neutral=0,
+        minimum=0,
+        maximum=1 << 40,
+        unit="ms",
+        help="log time after which an idle session expires; 0: never",
+    ),
     _choice("storage", ("sync", "async"), "whether messages wait for an fsync under way, or are handled during it"),
     _number("segment_bytes", 1 << 20, 256, _GIBIBYTE, "bytes", "size at which a new segment of the log begins"),
 )

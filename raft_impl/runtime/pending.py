@@ -30,8 +30,8 @@ class PendingCommand(msgspec.Struct, gc=False):
 
     source: str
     id: int
-    session: int = 0
-    sequence: int = 0
+    key: tuple[int, int, int] | None = None
+    """What its repetitions have in common: (action, session, sequence), or (action, client, number) of an opening."""
     term: int = 0
     """The term in which it was appended; 0 before that."""
 
@@ -51,7 +51,7 @@ class PendingRequests:
         self._send = send
         self.proposals: dict[int, PendingCommand] = {}
         """Commands in this replica's log, by index."""
-        self._in_flight: dict[tuple[int, int], PendingCommand] = {}  # by (session, sequence)
+        self._in_flight: dict[tuple[int, int, int], PendingCommand] = {}  # by key
         self._reads: list[tuple[int, int, PendingRead]] = []  # heap by (read index, arrival)
         self._arrivals = 0
 
@@ -84,12 +84,12 @@ class PendingRequests:
 
     def register(self, command: PendingCommand) -> None:
         """Remember a command that is about to be proposed, so that a retry of it can be recognised."""
-        if command.session:
-            self._in_flight[command.session, command.sequence] = command
+        if command.key is not None:
+            self._in_flight[command.key] = command
 
     def attach_retry(self, attempt: PendingCommand, term: int) -> bool:
         """If this command was already proposed in `term`, send its answer to this attempt. Returns whether it was."""
-        command = self._in_flight.get((attempt.session, attempt.sequence))
+        command = self._in_flight.get(attempt.key) if attempt.key is not None else None
         if command is None or command.term not in (0, term):
             return False
         command.source, command.id = attempt.source, attempt.id
@@ -126,9 +126,8 @@ class PendingRequests:
             self._send(command.source, Reply(command.id, Status.UNKNOWN, word))
 
     def _forget(self, command: PendingCommand) -> None:
-        key = command.session, command.sequence
-        if self._in_flight.get(key) is command:
-            del self._in_flight[key]
+        if command.key is not None and self._in_flight.get(command.key) is command:
+            del self._in_flight[command.key]
 
     # Reads.
 

@@ -11,20 +11,23 @@ asked.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from ..machines.base import MALFORMED
+from ..machines.base import MALFORMED, OK
 from ..machines.calls import objection
 from ..machines.sessions import Action as LogAction
 from ..machines.sessions import Command, encode_command
 from ..protocol.core import Raft
 from ..protocol.ready import Answer, Proposed, ReadAt, Ready, Refused
 from .applier import Applier
-from .marks import READ_WAITED, REPEATED_COMMAND
+from .marks import READ_WAITED, REPEATED_COMMAND, REPEATED_OPENING
 from .pending import PendingCommand, PendingRead, PendingRequests
 from .wire import Action, Request
+
+_CALL: Final = int(Action.CALL)
+_OPEN: Final = int(Action.OPEN)
 
 
 class AdminCommand(msgspec.Struct, gc=False):
@@ -67,21 +70,41 @@ class RequestHandler:
             case Action.READ:
                 return core.read(now, PendingRead(source, request.id, request.call))
             case Action.CALL:
-                attempt = PendingCommand(source, request.id, request.session, request.sequence)
-                return self._call(now, core, attempt, request.call)
+                return self._call(now, core, source, request)
             case Action.OPEN:
-                command = Command(LogAction.OPEN, self._stamp(now, core), idle_ns=self._session_idle_ns)
+                return self._open(now, core, source, request)
+            case Action.CLOSE:
+                command = Command(LogAction.CLOSE, self._stamp(now, core), request.session)
                 return self._propose(now, core, PendingCommand(source, request.id), command)
             case _:
                 self._pending.refuse(PendingCommand(source, request.id), MALFORMED)
                 return None
 
-    def _call(self, now: int, core: Raft, attempt: PendingCommand, call: bytes) -> Ready | None:
-        if attempt.session:
-            known = self._applier.machine.answered(attempt.session, attempt.sequence)
+    def _open(self, now: int, core: Raft, source: str, request: Request) -> Ready | None:
+        """Open a session, once for all its attempts: else overload fills the log with its own retries."""
+        attempt = PendingCommand(source, request.id)
+        client, number = request.client, request.sequence
+        if number:  # earlier clients give none
+            attempt.key = _OPEN, client, number
+            session = self._applier.machine.opened(client, number)
+            if session is not None:
+                self._notes.append(("mark", REPEATED_OPENING))
+                self._pending.answer(source, request.id, OK, session)
+                return None
+            if core.is_leader and self._pending.attach_retry(attempt, core.term):
+                return None
+        command = Command(LogAction.OPEN, self._stamp(now, core), client, number, idle_ns=self._session_idle_ns)
+        return self._propose(now, core, attempt, command)
+
+    def _call(self, now: int, core: Raft, source: str, request: Request) -> Ready | None:
+        attempt = PendingCommand(source, request.id)
+        session, sequence, call = request.session, request.sequence, request.call
+        if session:
+            attempt.key = _CALL, session, sequence
+            known = self._applier.machine.answered(session, sequence)
             if known is not None:
                 self._notes.append(("mark", REPEATED_COMMAND))
-                self._pending.answer(attempt.source, attempt.id, *known)
+                self._pending.answer(source, request.id, *known)
                 return None
             if core.is_leader and self._pending.attach_retry(attempt, core.term):
                 return None
@@ -89,7 +112,7 @@ class RequestHandler:
         if refusal:
             self._pending.refuse(attempt, refusal)
             return None
-        command = Command(LogAction.CALL, self._stamp(now, core), attempt.session, attempt.sequence, call)
+        command = Command(LogAction.CALL, self._stamp(now, core), session, sequence, call)
         return self._propose(now, core, attempt, command)
 
     def _propose(self, now: int, core: Raft, pending: PendingCommand, command: Command) -> Ready:

@@ -46,6 +46,7 @@ class Action(enum.IntEnum):
     OPEN = 2
     ADMIN = 3
     """One of the questions of `administration`."""
+    CLOSE = 4
 
 
 class Status(enum.IntEnum):
@@ -76,7 +77,10 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="welco
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="request"):
-    """One attempt of one operation. `call` is msgpack of (f, key, value)."""
+    """One attempt of one operation. `call` is msgpack of (f, key, value).
+
+    All attempts of one opening carry the same `sequence`, unique to it among those of its client.
+    """
 
     connection: BoundedCount
     client: BoundedCount

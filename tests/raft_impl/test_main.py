@@ -117,10 +117,11 @@ def test_a_node_refuses_a_corrupt_directory_in_one_line(tmp_path: Path) -> None:
         (("serve", "--name", "n1", "--data", "x", "--node", "n1"), "expected NAME=HOST:PORT"),
         (("serve", "--name", "n9", "--data", "x", "--node", "n1=127.0.0.1:1"), "expected one of the nodes n1"),
         (("call", "--node", "n1=127.0.0.1:1", "-o", "reads=dirty", "read"), "expected quorum or lease or local"),
+        (("call", "--node", "n1=127.0.0.1:1", "write", "x", "[" * 3000 + "]" * 3000), "at most 64 lists and objects"),
         (("dump", "--data", "absent"), "expected a directory"),
         (("fly",), "invalid choice"),
     ],
-    ids=["node", "name", "option", "data", "command"],
+    ids=["node", "name", "option", "depth", "data", "command"],
 )
 def test_bad_arguments_are_one_line_and_254(arguments: tuple[str, ...], message: str) -> None:
     result = raft_impl(*arguments)

@@ -192,7 +192,7 @@ def test_each_write_has_its_own_sequence_and_reads_have_none() -> None:
     script.run(go())
 
     assert [(request.action, request.sequence) for _, request in script.requests] == [
-        (Action.OPEN, 0),
+        (Action.OPEN, 1),
         (Action.CALL, 1),
         (Action.READ, 0),
         (Action.CALL, 2),
