@@ -4,6 +4,8 @@
 * Transactions over lists and registers go to the dependency graph, which takes a hundred thousand of them where the
   general search ends with dozens, and to its own search for what the graph leaves open. Where a value was written twice
   to one key there is no graph, and the general search decides.
+* Orders in several shards go to `atomic_commit`, which names what is not atomic and leaves the rest to
+  linearizability, of lists.
 * Another condition than linearizability goes to its own checker (`consistency.CONDITIONS`).
 
 Each condition admits the same operations (`checkers.admission`), and what a reader of the history passed over is told
@@ -20,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from . import columns
+from . import atomic_commit, columns
 from .admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
 from .consistency import CONDITIONS
 from .history import History, MalformedHistory, Op
@@ -165,6 +167,8 @@ def _check_order(
     is_ours = model.name in TRANSACTIONS and model is MODELS[model.name]
     if is_ours and not asks_for_order and initial is None:
         return _check_transactions(history, model, mismatched, expect or (STRICT,), options)
+    if model is MODELS["orders"] and not asks_for_order and initial is None and not expect:
+        return atomic_commit.check(history, model, mismatched=mismatched, **options)
     if any(name != STRICT for name in expect):
         found = "an order that is asked for" if is_ours else f"model {model.name!r}"
         raise MalformedHistory(found, f"histories of {' or '.join(TRANSACTIONS)} judged by their graph", "--expect")

@@ -6,6 +6,7 @@ is a value of plain types, or an object with the methods named here:
 * a *server* satisfies `runtime.env.Served`, and has `await start()`, `command(group, name, arguments)` and `inspect()`;
   `start` raises `Corrupt` when the data on disk cannot be trusted, and `DiskFailed` comes out of `start` or `sync`;
 * a *client* has `await open()`, `await call(f, key, value)` and `close()`, with the outcomes of `errors`;
+* a *coordinator* has `await open()`, `await append(...)` and `await look(...)`, with the same outcomes;
 * notes of a server are trace rows without time and actor: `(kind, group, *fields)`, or `("mark", name)` with a name
   of `MARKS`.
 """
@@ -24,6 +25,7 @@ from .runtime.member import GroupSpec
 from .runtime.node import REQUEST_BYTES_MAX, Server
 from .runtime.options import OPTIONS, Option, resolve
 from .runtime.scenario_support import describe_frame, prepare_disk
+from .runtime.two_phase import Coordinator
 from .runtime.wire import kind_of
 
 SURFACE_VERSION: Final = 2
@@ -70,6 +72,25 @@ def make_client(
     return Client(env, group=group, servers=servers, home=home, routing=routing, options=resolve(options))
 
 
+def make_coordinator(
+    env: Environment,
+    *,
+    groups: Sequence[str],
+    servers: Sequence[str],
+    home: str | None = None,
+    routing: str = "leader",
+    options: Mapping[str, Any],
+) -> Coordinator:
+    """A client of several groups on the same servers, whose transactions span them. Their machine is `participant`."""
+    if len(groups) < 2:
+        raise ValueError(f"groups is {list(groups)}; a transaction spans at least 2")
+    if not servers:
+        raise ValueError("servers is empty; a coordinator needs at least 1 server")
+    if routing not in ROUTINGS:
+        raise ValueError(f"routing is {routing!r}; expected one of {', '.join(ROUTINGS)}")
+    return Coordinator(env, groups=groups, servers=servers, home=home, routing=routing, options=resolve(options))
+
+
 def durable_reader() -> DurableReader:
     """A reader of what is durable on one disk."""
     return DurableReader()
@@ -82,6 +103,7 @@ __all__ = [
     "ROUTINGS",
     "SURFACE_VERSION",
     "Client",
+    "Coordinator",
     "DurableReader",
     "GroupSpec",
     "Option",
@@ -90,6 +112,7 @@ __all__ = [
     "durable_reader",
     "kind_of",
     "make_client",
+    "make_coordinator",
     "make_server",
     "prepare_disk",
     "resolve",

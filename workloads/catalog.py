@@ -17,12 +17,13 @@ from .counters import COUNTER
 from .lists import LIST, LIST_APPEND
 from .locks import LOCK
 from .maps import MAP
+from .orders import ORDERS
 from .queues import QUEUE
 from .registers import REGISTER
 from .sets import SET
 from .workload import Workload
 
-BUILT_IN: Final[tuple[Workload, ...]] = (REGISTER, COUNTER, MAP, SET, QUEUE, LIST, LIST_APPEND, LOCK)
+BUILT_IN: Final[tuple[Workload, ...]] = (REGISTER, COUNTER, MAP, SET, QUEUE, LIST, LIST_APPEND, LOCK, ORDERS)
 """The workloads of this package, in the order in which the reference lists them."""
 
 ENTRY_POINTS: Final = "foreshock.workloads"

@@ -27,7 +27,9 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A workload as a value.
 
-    `machine` names the replicated state machine of the group, `model` the sequential model of the checker,
+    `groups` are the Raft groups that it needs, all on the same nodes; where they are several, each operation is of all,
+    and makes `requests` requests one after another.
+    `machine` names the replicated state machine of each group, `model` the sequential model of the checker,
     `functions` all that clients may ask. `generator(variant, stream)` draws the endless traffic of the run; pace and
     length are given by the code that draws the plan. `recovery(thread)` is the fresh call of the recovery phase, which
     a thread repeats until it is ok: on a key of its own, and where values must be unique with `{"fresh": n}` (n, then n
@@ -44,6 +46,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     generator: Callable[[str, Stream], Generator]
     recovery: Callable[[int], Call]
     final: Callable[[str], Call] | None = None
+    groups: tuple[str, ...] = ("g0",)
+    requests: int = 1
 
 
 LETTERS: Final = ("x", "y", "z", "u", "v", "w", "s", "t")

@@ -19,6 +19,7 @@ from .kv import KV
 from .maps import MAP
 from .model import ALL_KEYS, ILLEGAL, Function, MalformedModel, Model, State, describe
 from .mutexes import MUTEX, OWNED_MUTEX
+from .orders import ORDERS
 from .registers import CAS_REGISTER, REGISTER
 from .transactions import LIST_APPEND, MULTI_REGISTER, RW_REGISTER
 
@@ -38,6 +39,7 @@ MODELS: Final[dict[str, Model]] = {
         MUTEX,
         OWNED_MUTEX,
         LIST_APPEND,
+        ORDERS,
     )
 }
 

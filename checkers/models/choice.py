@@ -31,6 +31,7 @@ PREFERENCE: Final = (
     "rw-register",
     "multi-register",
     "list-append",
+    "orders",
 )
 
 MICRO_OPERATIONS: Final = ("r", "w", "append")

@@ -18,6 +18,7 @@ import msgspec
 
 from harness.errors import BadInput, one_of
 from harness.faults.catalog import KINDS
+from harness.faults.fault import Fault
 from harness.options import OptionSpec
 from workloads.catalog import WORKLOADS
 from workloads.workload import Workload
@@ -47,11 +48,12 @@ from .programs import draw_programs
 from .rng import MILLION, streams
 from .swarm import timetable
 
-_GROUP: Final = "g0"
 _FREQUENT_SNAPSHOTS: Final = 30
 """Entries between snapshots up to which compaction on command would mostly find nothing to do."""
 _WARMUP_TIMEOUTS: Final = 8
 """Time for a second election, if the first one is split, and for some ops after it."""
+_FURTHER_REQUEST_NS: Final = SECOND // 4
+"""Time in the warm-up for each further request of an operation, under slow links and disks."""
 _ELECTIONS_AFTER_HEAL: Final = 12
 """The number of elections, each of the longest timeout, that may fail before recovery counts as failed."""
 _FINAL_NS: Final = 2 * SECOND
@@ -86,7 +88,7 @@ def draw(
 
     who = draw_participants(draws, nodes, concurrency)
     chosen = draw_options(draws, options, explicit or {})
-    phases = _phases(draws, chosen, duration_ns)
+    phases = _phases(draws, chosen, work, duration_ns)
     clocks = _clocks(draws, who, chosen)
     kinds = _useful_kinds(fault_kinds, chosen)
     context = _fault_context(draws, who, clocks, chosen, phases)
@@ -98,17 +100,17 @@ def draw(
 
     plan = Plan(
         drawn=Drawn(seed=seed, profile=profile, workload=workload, variant=variant, explicit=chosen.explicit),
-        groups={_GROUP: Group(machine=work.machine, voters=who.nodes)},
-        actors=who.actors(),
+        groups={name: Group(machine=work.machine, voters=who.nodes) for name in work.groups},
+        actors=who.actors(work.groups),
         options=effective,
         programs=draw_programs(draws, work, variant, who, phases, begin_ns=chosen.drawn_timeout_ns, rate=rate),
-        faults=numbered_faults,
+        faults=_spread(draws, numbered_faults, work.groups),
         phases=phases,
         links=links,
         clocks=clocks,
         disks=disks,
         schedule=_schedule(draws),
-        check=Check(model=work.model, bound_timeouts=_bound_timeouts(effective)),
+        check=Check(model=work.model, bound_timeouts=_bound_timeouts(effective, work)),
     )
     return msgspec.structs.replace(plan, gates=_gates(plan))
 
@@ -138,19 +140,21 @@ def _refuse_empty(**numbers: float | None) -> None:
             raise BadInput(str(value), "more than 0", f"--{name.removesuffix('_ns')}")
 
 
-def _bound_timeouts(options: Mapping[str, Any]) -> int:
+def _bound_timeouts(options: Mapping[str, Any], work: Workload) -> int:
     """The liveness bound in longest election timeouts: some elections, after a client has waited in vain."""
-    return _ELECTIONS_AFTER_HEAL - (-client_timeout_ns(options) // longest_election_timeout_ns(options))
+    waiting_ns = work.requests * client_timeout_ns(options)
+    return _ELECTIONS_AFTER_HEAL - (-waiting_ns // longest_election_timeout_ns(options))
 
 
-def _phases(draws: Draws, chosen: Options, duration_ns: int | None) -> Phases:
+def _phases(draws: Draws, chosen: Options, work: Workload, duration_ns: int | None) -> Phases:
     options = chosen.effective
     longest_ns = longest_election_timeout_ns(options)
     return Phases(
-        warmup_ns=max(SECOND, _WARMUP_TIMEOUTS * max(chosen.drawn_timeout_ns, longest_ns // 2)),
+        warmup_ns=max(SECOND, _WARMUP_TIMEOUTS * max(chosen.drawn_timeout_ns, longest_ns // 2))
+        + (work.requests - 1) * _FURTHER_REQUEST_NS,
         faults_ns=duration_ns or draws.profile.duration_ns,
-        recovery_ns=(_bound_timeouts(options) + 1) * longest_ns,
-        final_ns=max(_FINAL_NS, client_timeout_ns(options) + SECOND // 2),
+        recovery_ns=(_bound_timeouts(options, work) + 1) * longest_ns,
+        final_ns=max(_FINAL_NS, work.requests * client_timeout_ns(options) + SECOND // 2),
     )
 
 
@@ -223,6 +227,18 @@ def _disks(draws: Draws, who: Participants) -> Disks:
 
 def _is_slow(links: Links, disks: Disks) -> bool:
     return links.node.delay_max_ns > _SLOW_LINK_NS or disks.default.fsync_max_ns > _SLOW_DISK_NS
+
+
+def _spread(draws: Draws, faults: Sequence[Fault], groups: Sequence[str]) -> tuple[Fault, ...]:
+    """Aim the faults that are about one group at any of them, each by a draw of its own."""
+    if len(groups) == 1:
+        return tuple(faults)
+    return tuple(
+        msgspec.structs.replace(fault, group=draws.streams(f"faults/group/{fault.id}").choice(groups))
+        if "group" in fault.__struct_fields__
+        else fault
+        for fault in faults
+    )
 
 
 def _schedule(draws: Draws) -> Schedule:

@@ -26,11 +26,11 @@ class Participants(msgspec.Struct, frozen=True, kw_only=True):
         """The node that the client of a thread turns to first."""
         return self.nodes[thread % len(self.nodes)]
 
-    def actors(self) -> dict[str, Actor]:
-        """The actors of the plan."""
-        actors = {name: Actor(kind="node") for name in self.nodes}
+    def actors(self, groups: tuple[str, ...]) -> dict[str, Actor]:
+        """The actors of the plan. Every node has a replica of each group, every client asks all of them."""
+        actors = {name: Actor(kind="node", groups=groups) for name in self.nodes}
         for thread, name in enumerate(self.clients):
-            actors[name] = Actor(kind="client", home=self.home(thread), routing=self.routing)
+            actors[name] = Actor(kind="client", groups=groups, home=self.home(thread), routing=self.routing)
         return actors
 
     def reached(self, healed: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ A mutant is a unified diff against `raft_impl/` with header lines above the firs
     Source: raft.md D3; Ongaro and Ousterhout 2014, section 5.4.1
     Expect: raft/leader-completeness
 
+A fourth line, `Workload: orders`, names the one workload that reaches it, whatever others are searched with.
+
 It is applied to a copy of the package, so that product code holds no `if bug:`. `Expect` begins the signature that the
 bug should show; another one still counts as found, and the report says so. `seed` is always the first seed that fails,
 however many workers search: seeds are handed out in order, and a later failure waits for the earlier seeds.
@@ -32,17 +34,18 @@ from harness.systems.loader import code_digest, load_package, unload
 from .executors import Pool
 from .jobs import Job, perform
 
-HEADERS: Final = ("Name", "Source", "Expect")
+HEADERS: Final = ("Name", "Source", "Expect", "Workload")
 _APPLY_SECONDS_MAX: Final = 60
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """A planted bug. `expect` begins the signature that it should show; empty: any."""
+    """A planted bug. `expect` begins the signature that it should show; empty: any. So for `workload`."""
 
     name: str
     source: str
     expect: str
     patch: Path
+    workload: str = ""
 
 
 class MutantReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +100,13 @@ def read(patch: Path) -> Mutant:
     missing = [name for name in ("Name", "Source") if not headers.get(name)]
     if missing:
         raise BadInput(f"no header {missing[0]}:", "header lines Name:, Source:, Expect: above the diff", str(patch))
-    return Mutant(name=headers["Name"], source=headers["Source"], expect=headers.get("Expect", ""), patch=patch)
+    return Mutant(
+        name=headers["Name"],
+        source=headers["Source"],
+        expect=headers.get("Expect", ""),
+        patch=patch,
+        workload=headers.get("Workload", ""),
+    )
 
 
 def plant(mutant: Mutant, source: Path, checkouts: Checkouts) -> Binding:
@@ -158,7 +167,9 @@ def search(
         while waiting:
             search, seed = waiting.popleft()
             if search.first_failure is None:
-                drawing = msgspec.structs.replace(cells[seed % len(cells)], system=f"mutant:{search.mutant.name}")
+                cell = cells[seed % len(cells)]
+                workload = search.mutant.workload or cell.workload
+                drawing = msgspec.structs.replace(cell, system=f"mutant:{search.mutant.name}", workload=workload)
                 yield Job(seed=seed, drawing=drawing, binding=search.binding, stop_at_first=True)
 
     with Pool(perform, jobs=jobs) as pool:

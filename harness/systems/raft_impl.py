@@ -17,20 +17,24 @@ from harness.plans.plan import Actor, Group
 
 from .system import Completion, DurableReader, Refusal, SystemClient, SystemServer
 
-WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "list-append", "lock")
+WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "list-append", "lock", "orders")
+
+ORDERS: Final = "orders"
+"""The workload whose operations span several groups."""
 
 
 class RaftImpl:
     """One version of raft_impl as a system under test."""
 
     name: str = "raft_impl"
-    workloads: tuple[str, ...] = WORKLOADS
     capabilities: tuple[str, ...] = ("leader", "membership", "snapshots")
     """No version reads a wall clock."""
 
     def __init__(self, package: ModuleType) -> None:
         self._surface = package.surface
         self._errors = package.errors
+        spans_groups = hasattr(self._surface, "make_coordinator")  # versions before two-phase commit have none
+        self.workloads: tuple[str, ...] = tuple(name for name in WORKLOADS if name != ORDERS or spans_groups)
         self._given: Mapping[str, Any] = {}  # the latest options, and what they resolve to
         self._resolved: Mapping[str, Any] = {}
         self.options: tuple[OptionSpec, ...] = tuple(
@@ -69,7 +73,17 @@ class RaftImpl:
     def client(
         self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]
     ) -> SystemClient:
-        """A client with a session of its own, not yet opened."""
+        """A client with a session of its own, not yet opened; one of several groups has a session in each."""
+        if len(actor.groups) > 1:
+            coordinator = self._surface.make_coordinator(
+                env,
+                groups=actor.groups,
+                servers=servers,
+                home=actor.home,
+                routing=actor.routing,
+                options=self._checked(options),
+            )
+            return _Client(_Orders(coordinator, actor.groups), self._errors)
         client = self._surface.make_client(
             env,
             group=group,
@@ -122,6 +136,24 @@ class _Client:
         except errors.Unknown as error:
             return Completion("info", error=error.word)
         return Completion("ok", value=_ok_value(f, value, result))
+
+
+class _Orders:
+    """Turns orders and reads of them into transactions and looks at several groups."""
+
+    def __init__(self, coordinator: Any, groups: tuple[str, ...]) -> None:
+        self._coordinator = coordinator
+        self._groups = groups
+        self.open = coordinator.open
+
+    async def call(self, f: str, key: Any, value: Any) -> Any:
+        """`order` [number, shards], the first of which decides; `read` of all shards."""
+        if f == "read":
+            found = await self._coordinator.look(key, self._groups)
+            return [[shard, found[shard]] for shard in self._groups]
+        number, shards = value
+        await self._coordinator.append(number, home=shards[0], key=key, element=number, shards=shards)
+        return value
 
 
 def _as_change(membership: Any, wanted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

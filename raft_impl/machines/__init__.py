@@ -15,6 +15,7 @@ from .counter import Counter
 from .list import List
 from .lock import Lock
 from .map import Map
+from .participant import Participant
 from .queue import Queue
 from .register import Register
 from .set import Set
@@ -29,6 +30,7 @@ CATALOG: Final[Mapping[str, Callable[[], Machine]]] = MappingProxyType(
         "list": List,
         "queue": Queue,
         "lock": Lock,
+        "participant": Participant,
     }
 )
 

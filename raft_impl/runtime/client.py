@@ -65,21 +65,25 @@ class Client:
         self._sequence = 0
         self._opening = 0  # number of the latest attempt to open a session
 
-    async def open(self) -> None:
-        """Open a session, if sessions are in use. Raises NoClient when that fails."""
+    async def open(self, deadline_ns: int | None = None) -> None:
+        """Open a session, if sessions are in use. Raises NoClient when that fails.
+
+        The deadline is on the monotonic clock, here and in `call`; without one it is `client_timeout_ms` from now.
+        """
         if not self._uses_sessions or self.session:
             return
         try:
             # Opening may be repeated at will: a session whose answer was lost is never used, and expires.
             self._opening += 1
-            self.session = await self._operation(Action.OPEN, b"", self._deadline()).run()
+            self.session = await self._operation(Action.OPEN, b"", deadline_ns or self._deadline()).run()
         except RaftError as error:
             raise NoClient(error.word) from None
         self._sequence = 0
 
-    async def call(self, f: str, key: Any, value: Any) -> Any:
+    async def call(self, f: str, key: Any, value: Any, deadline_ns: int | None = None) -> Any:
         """Execute one command. Raises Negative, Refused or Unknown; Refused("no-client") when it has no session."""
-        deadline_ns = self._deadline()
+        reopen_until_ns = deadline_ns
+        deadline_ns = deadline_ns or self._deadline()
         try:
             command = pack((f, key, value))
         except (TypeError, ValueError, OverflowError, RecursionError):  # nothing that msgpack can hold
@@ -90,7 +94,7 @@ class Client:
             return await self._operation(Action.READ, command, deadline_ns).run()
         if self._uses_sessions:
             if not self.session:
-                await self._reopen()
+                await self._reopen(reopen_until_ns)
             self._sequence += 1
         try:
             return await self._operation(Action.CALL, command, deadline_ns).run()
@@ -118,9 +122,9 @@ class Client:
             self._connections.send(self._route.first(follows_hints=True), Action.CLOSE, self.session, 0, b"")
         self.session = 0
 
-    async def _reopen(self) -> None:
+    async def _reopen(self, deadline_ns: int | None) -> None:
         try:
-            await self.open()
+            await self.open(deadline_ns)
         except NoClient:
             raise Refused("no-client") from None
 
@@ -213,7 +217,7 @@ class _Operation:
                 return None
             source, frame = received
             decoded = decode(frame)
-            if decoded is None:
+            if decoded is None or decoded[0] != self._connections.group:
                 continue
             match decoded[1]:
                 case Welcome(connection=connection):

@@ -15,8 +15,8 @@ class Connections:
     """Sends the requests of one client, and greets a server before its first request to it."""
 
     def __init__(self, env: Environment, group: str) -> None:
+        self.group = group
         self._network = env.network
-        self._group = group
         self._client = env.randomness.below(_CLIENT_NUMBERS, "client")
         # Ids begin anywhere, so that no late reply to an earlier client of this address answers a request of this one.
         self._last_id = env.randomness.below(_REQUEST_IDS, "request")
@@ -32,9 +32,9 @@ class Connections:
         """Send a request and return its id; or greet the server, if it is not known yet, and return None."""
         number = self._numbers.get(server)
         if number is None:
-            self._network.send(server, encode(self._group, Hello(self._client)))
+            self._network.send(server, encode(self.group, Hello(self._client)))
             return None
         self._last_id += 1
         request = Request(number, self._client, self._last_id, action, session, sequence, call)
-        self._network.send(server, encode(self._group, request))
+        self._network.send(server, encode(self.group, request))
         return self._last_id

@@ -15,8 +15,10 @@ import pytest
 
 from harness.errors import BadInput
 from harness.faults.catalog import KINDS
+from harness.faults.commands import Command
 from harness.faults.crashes import Crash
 from harness.faults.fault import FOREVER, ROLES
+from harness.faults.membership import Membership
 from harness.faults.pauses import Pause
 from harness.plans.classify import classify
 from harness.plans.draw import draw
@@ -339,3 +341,16 @@ def test_one_entry_at_a_time_over_slow_links_is_not_drawn_and_can_be_explicit(en
     assert slow
     assert {drawn(seed, explicit=entry).options["max_inflight"] for seed in slow} == {8}
     assert {drawn(seed, explicit=entry | {"max_inflight": 1}).options["max_inflight"] for seed in slow} == {1}
+
+
+def test_a_workload_of_two_groups_has_them_on_every_node_and_faults_of_either() -> None:
+    aimed: set[str] = set()
+    for seed in range(20):
+        plan, other = drawn(seed, workload="orders"), drawn(seed)
+        assert set(plan.groups) == {"g0", "g1"}
+        assert {group.voters for group in plan.groups.values()} == {plan.nodes}
+        assert {actor.groups for actor in plan.actors.values()} == {("g0", "g1")}
+        aimed |= {fault.group for fault in plan.faults if isinstance(fault, Command | Membership)}
+        assert {fault.group for fault in other.faults if isinstance(fault, Command | Membership)} <= {"g0"}
+
+    assert aimed == {"g0", "g1"}

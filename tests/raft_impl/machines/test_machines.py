@@ -155,6 +155,40 @@ def lock(state: State, f: str, key: Any, value: Any) -> Answer:
     raise AssertionError(f)
 
 
+def participant(state: State, f: str, key: Any, value: Any) -> Answer:
+    """Transactions as the textbook has them: one table of states, one of locks, one of lists."""
+    transactions, lists = state.setdefault("transactions", {}), state.setdefault("lists", {})
+    name = named(key)
+    known, branch = transactions.get(name, ("unknown", None))
+    holders = {
+        named(what[2]): [of[1], what[0], what[1]] for of, (now, what) in transactions.items() if now == "prepared"
+    }
+    match f:
+        case "read":
+            return OK, list(lists.get(name, []))
+        case "look":
+            return OK, [list(lists.get(name, [])), holders.get(name)]
+        case "outcome":
+            return OK, known
+        case "prepare" if known != "unknown":
+            return OK, [known, None]
+        case "prepare" if named(value[2]) in holders:
+            return OK, ["held-by", holders[named(value[2])]]
+        case "prepare":
+            transactions[name] = ("prepared", value)
+            return OK, ["prepared", None]
+        case "commit":
+            if known == "prepared":
+                lists.setdefault(named(branch[2]), []).append(branch[3])
+                transactions[name] = ("committed", None)
+            return OK, transactions.get(name, ("unknown", None))[0]
+        case "abort":
+            if known != "committed":
+                transactions[name] = ("aborted", None)
+            return OK, transactions[name][0]
+    raise AssertionError(f)
+
+
 anything = st.sampled_from(VALUES)
 nothing = st.none()
 number = st.integers(-5, 5)
@@ -189,6 +223,17 @@ CASES: dict[str, Case] = {
     "set": (members, {"add": anything, "remove": anything, "read": nothing, "size": nothing}),
     "list": (sequence, {"append": anything, "read": nothing, "size": nothing}),
     "queue": (sequence, {"enqueue": anything, "dequeue": nothing, "read": nothing, "size": nothing}),
+    "participant": (
+        participant,
+        {
+            "prepare": st.tuples(st.just("g1"), st.just(["g0", "g1"]), st.sampled_from(KEYS), anything).map(list),
+            "commit": nothing,
+            "abort": nothing,
+            "outcome": nothing,
+            "look": nothing,
+            "read": nothing,
+        },
+    ),
     "lock": (lock, {"acquire": anything, "release": anything, "read": nothing}),
 }
 
@@ -244,6 +289,8 @@ def test_a_restored_machine_is_the_same_and_goes_on_the_same(name: str, data: st
 def garbage_for(name: str) -> tuple[str, Any, Any]:
     """A command that leaves something for `restore` to sweep out."""
     first = {"counter": "set", "counter-explicit": "create", "set": "add", "list": "append", "queue": "enqueue"}
+    if name == "participant":
+        return "prepare", "left over", ["g0", ["g0"], "x", 1]
     return first.get(name, "acquire" if name == "lock" else "write"), "left over", 1
 
 
@@ -261,7 +308,9 @@ def test_digests_are_equal_exactly_for_equal_states(name: str, data: st.DataObje
 
 
 @pytest.mark.parametrize("name", CASES)
-@given(st.sampled_from(["cas", "add", "txn", "create", "set", "fly", "read"]), st.sampled_from(KEYS), anything)
+@given(
+    st.sampled_from(["cas", "add", "txn", "create", "set", "prepare", "fly", "read"]), st.sampled_from(KEYS), anything
+)
 def test_nonsense_changes_nothing_and_never_raises(name: str, f: str, key: Any, value: Any) -> None:
     machine = CATALOG[name]()
     machine.apply(*garbage_for(name))

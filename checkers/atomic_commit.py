@@ -1,0 +1,180 @@
+"""Whether transactions over several shards were atomic: orders placed in all of their shards, or in none.
+
+The history holds `order` and `read` of the model `orders`: every read tells the list of each shard at one instant. What
+can be wrong has a name:
+
+* half-transaction: a read tells an order in one shard and not in another;
+* lost-order: a read has not got an order that was ok, or was read, before the read was invoked;
+* applied-twice: an order stands in a list twice;
+* aborted-order: a read tells an order that was answered as failed;
+* phantom-order: a read tells an order that was never placed;
+* shards-disagree: the shards of a read have the same orders, in another order.
+
+Notes
+-----
+A read without any of these has one list. The history is then one of a list to which unique elements are appended, and
+the exact check of that (`linearizability.fast.lists`) decides the rest: stale reads, and orders in an order against
+real time. So `valid` is a proof that the transactions are strictly serializable.
+
+Cost: linear in the orders that all reads told, and for `lost-order` in reads times orders of one customer.
+
+References
+----------
+J. Gray and L. Lamport, "Consensus on Transaction Commit", ACM TODS 31(1), 2006, section 2: atomic commitment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from .admission import Admission, Mismatched, admit, mismatch
+from .history import INF, History, Operation, show
+from .linearizability.front.checker import check_linearizable, chosen_conventions
+from .models import Model
+from .models.containers import LIST_MODEL
+from .verdict import Anomaly, Verdict
+
+CHECKER: Final = "atomic-commit"
+
+KINDS: Final = (
+    "half-transaction",
+    "lost-order",
+    "applied-twice",
+    "aborted-order",
+    "phantom-order",
+    "shards-disagree",
+)
+
+
+def check(history: History, model: Model, *, mismatched: Mismatched = "refuse", **options: Any) -> Verdict:
+    """Judge a history of orders. `options` are those of `check_linearizable`."""
+    begin = time.perf_counter()
+    operations = history.operations(with_void=True)
+    conventions = chosen_conventions(history)
+    admission = admit(operations, model, conventions, history.where_index, mismatched=mismatched)
+    found = [mismatch(operation, model, CHECKER) for operation in admission.mismatched]
+    found += _first_of_each_kind(_all_anomalies(admission))
+    if found:
+        return Verdict(
+            validity="invalid",
+            checker=CHECKER,
+            engine="shards",
+            model=model.name,
+            ops=len(operations),
+            anomalies=tuple(found),
+            steps=len(admission.operations),
+            seconds=time.perf_counter() - begin,
+            notes=tuple(admission.notes),
+        )
+    lists = history.admitted(_as_list(operation) for operation in admission.operations if not operation.is_void)
+    verdict = check_linearizable(lists, LIST_MODEL, **options)
+    return msgspec.structs.replace(
+        verdict,
+        engine=f"shards+{verdict.engine}".rstrip("+"),
+        model=model.name,
+        ops=len(operations),
+        notes=(*admission.notes, *verdict.notes),
+    )
+
+
+def _as_list(operation: Operation) -> Operation:
+    """The same operation of the one list that all shards have."""
+    if operation.f == "order":
+        number = operation.value[0]
+        result = number if operation.type == "ok" else None
+        return msgspec.structs.replace(operation, f="append", value=number, result=result)
+    return msgspec.structs.replace(operation, result=operation.result[0][1])
+
+
+def _all_anomalies(admission: Admission) -> Iterator[Anomaly]:
+    by_key: dict[Any, list[Operation]] = {}
+    for operation in admission.operations:
+        by_key.setdefault(operation.key, []).append(operation)
+    for key, operations in by_key.items():
+        yield from _Customer(key, operations).anomalies()
+
+
+class _Customer:
+    """The orders and reads of one customer."""
+
+    def __init__(self, key: Any, operations: Sequence[Operation]) -> None:
+        self.key = key
+        self.placed = {operation.value[0]: operation for operation in operations if operation.f == "order"}
+        self.reads = [operation for operation in operations if operation.f == "read" and operation.type == "ok"]
+
+    def anomalies(self) -> Iterator[Anomaly]:
+        """Everything that is wrong, read by read."""
+        for read in self.reads:
+            yield from self._within(read)
+        yield from self._lost()
+
+    def _within(self, read: Operation) -> Iterator[Anomaly]:
+        """What is wrong with a read by itself."""
+        (first, orders), *others = read.result
+        for shard, found in read.result:
+            for number, times in Counter(found).items():
+                if times > 1:
+                    yield self._anomaly("applied-twice", read, number, f"{times} times in shard {shard}")
+                placed = self.placed.get(number)
+                if placed is None:
+                    yield self._anomaly("phantom-order", read, number, f"in shard {shard}, and nobody placed it")
+                elif placed.type == "fail":
+                    yield self._anomaly(
+                        "aborted-order", read, number, f"in shard {shard}; it failed at line {placed.ret}"
+                    )
+        for shard, found in others:
+            if differing := [*_missing(orders, found), *_missing(found, orders)]:
+                where, not_where = (first, shard) if differing[0] in orders else (shard, first)
+                yield self._anomaly(
+                    "half-transaction", read, differing[0], f"in shard {where} and not in shard {not_where}"
+                )
+            elif len(orders) == len(found) and orders != found:
+                number = next(one for one, other in zip(orders, found, strict=True) if one != other)
+                yield self._anomaly("shards-disagree", read, number, f"in another order in {shard} than in {first}")
+
+    def _lost(self) -> Iterator[Anomaly]:
+        """Orders that were known to be placed when a read was invoked that has them in no shard."""
+        events = [(operation.ret, False, operation) for operation in (*self.placed.values(), *self.reads)]
+        events += [(read.call, True, read) for read in self.reads]
+        known: dict[Any, int] = {}  # number -> line at which it was known to be placed
+        for line, is_call, operation in sorted(events, key=lambda event: event[0]):
+            if is_call:
+                seen = {number for _, found in operation.result for number in found}
+                if lost := [number for number in known if number not in seen]:
+                    number = lost[0]
+                    yield self._anomaly(
+                        "lost-order", operation, number, f"in no shard, known to be placed since line {known[number]}"
+                    )
+            elif operation.f == "read":
+                for _, found in operation.result:
+                    for number in found:
+                        known.setdefault(number, line)
+            elif operation.type == "ok" and line != INF:
+                known.setdefault(operation.value[0], line)
+
+    def _anomaly(self, kind: str, read: Operation, number: Any, what: str) -> Anomaly:
+        whose = "" if self.key is None else f" of {show(self.key)}"
+        return Anomaly(
+            checker=CHECKER,
+            kind=kind,
+            index=read.ret,
+            message=f"order {show(number)}{whose}: {what}, says the read of lines {read.call} to {read.ret}",
+            evidence={"key": self.key, "order": number, "call": read.call, "shards": read.result},
+        )
+
+
+def _missing(numbers: Sequence[Any], among: Sequence[Any]) -> list[Any]:
+    there = frozenset(among)
+    return [number for number in numbers if number not in there]
+
+
+def _first_of_each_kind(anomalies: Iterator[Anomaly]) -> list[Anomaly]:
+    first: dict[str, Anomaly] = {}
+    for anomaly in sorted(anomalies, key=lambda anomaly: (anomaly.index or 0, anomaly.message)):
+        first.setdefault(anomaly.kind, anomaly)
+    return list(first.values())
