@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from ..errors import RaftError, Refused, Unknown
 from ..machines.base import MALFORMED, UNSUPPORTED
+from ..machines.calls import TOO_LARGE
 from ..machines.participant import ABORTED, COMMITTED, HELD, PREPARED, UNKNOWN
 from .client import Client
 from .env import Environment
@@ -34,7 +35,7 @@ _MILLISECOND_NS: Final = 1_000_000
 _PAUSE_MIN_NS: Final = 5 * _MILLISECOND_NS
 _PAUSE_MAX_NS: Final = 50 * _MILLISECOND_NS
 
-_SENSELESS: Final = frozenset({MALFORMED, UNSUPPORTED})
+_SENSELESS: Final = frozenset({MALFORMED, UNSUPPORTED, TOO_LARGE})
 """Words with which a repeated command would be refused again."""
 
 REQUESTS: Final = 4

@@ -22,7 +22,7 @@ from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 
 ROOT = Path(__file__).resolve().parents[2]
-PLANS = ("register:1", "counter:2", "register:3", "counter:4", "register:5", "counter:6")
+PLANS = ("register:1", "counter:2", "register:3", "counter:4", "orders:5", "counter:6")
 SHORT = ("--duration", "2")
 
 WAYS: dict[str, tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]] = {
