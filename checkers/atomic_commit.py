@@ -122,7 +122,7 @@ class _Customer:
                     yield self._anomaly("applied-twice", read, number, f"{times} times in shard {shard}")
                 placed = self.placed.get(number)
                 if placed is None:
-                    yield self._anomaly("phantom-order", read, number, f"in shard {shard}, and nobody placed it")
+                    yield self._anomaly("phantom-order", read, number, f"in shard {shard}, and no client placed it")
                 elif placed.type == "fail":
                     yield self._anomaly(
                         "aborted-order", read, number, f"in shard {shard}; it failed at line {placed.ret}"

@@ -19,7 +19,7 @@ of the groups:
        +------abort---------+-------------> aborted
 
 1. *Prepare* locks the list and keeps the element beside it, if the list is free. Locks are asked for in one order of
-   shards, so that nobody waits in a circle.
+   shards, so that no clients wait in a circle.
 2. When all are prepared, *commit* at home: this one entry decides. A coordinator that gives up sends *abort* there
    instead; so does a later client, which never commits on its own since it cannot know that all are prepared.
 3. What the home answers is carried to the other shards.

@@ -4,14 +4,14 @@
 own transactions and for those of coordinators that are gone:
 
 * `append` runs one transaction. Its outcome is exact. Returning means committed; `Refused` that it will never be
-  committed (as long as no commit was on its way to the home, nobody else will send one); `Unknown` that the home may
+  committed (as long as no commit was on its way to the home, no other client sends one); `Unknown` that the home may
   have decided, or may yet.
 * `look` reads one list of each shard as they were at one instant, without locks: it looks at the first shards, then at
   the last one, then at the first ones again. When those have not changed (lists only grow), all were as they were told
   at the instant of the last shard's answer; and when no lock was seen in the second look nor at the last shard, no
   transaction was committed in one of them and not yet in another. Otherwise it looks again.
 
-Both finish what is in their way. A lock of somebody else is left alone for `client_attempt_timeout_ms`, the time in
+Both finish what is in their way. The lock of another client is left alone for `client_attempt_timeout_ms`, the time in
 which an answer is given up; then its transaction is aborted at its home, and what the home says to that (it may have
 been committed) is carried to the other shards.
 
@@ -40,7 +40,7 @@ _SENSELESS: Final = frozenset({MALFORMED, UNSUPPORTED, TOO_LARGE})
 
 REQUESTS: Final = 4
 """Requests that a transaction makes one after another when nothing is in its way: two to prepare, two to commit. An
-operation has as much time as so many calls have."""
+operation has as much time as this number of calls has."""
 
 Holder = Sequence[Any]
 """[name, home, shards] of a transaction that has a lock."""
@@ -114,7 +114,7 @@ class Coordinator:
     # -- the two phases -------------------------------------------------------------------------------------------
 
     async def _prepare_all(self, name: Any, branch: list[Any], until_ns: int) -> bool:
-        """Whether all shards are prepared, asked in one order of shards: nobody waits in a circle."""
+        """Whether all shards are prepared, asked in one order of shards: no clients wait in a circle."""
         for shard in branch[1]:
             while True:
                 try:

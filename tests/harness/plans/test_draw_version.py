@@ -21,7 +21,7 @@ ADDED = tuple(workload.name for workload in BUILT_IN if workload.name not in FIR
 
 DIGEST_OF = {(2, 2): "1a0d8f84c27cbc59c59d7a73a295a95cc42cd2f30962fce29a36c521bccd26e5"}
 """The digest of the first sample by (format, draw version)."""
-DIGEST_OF_ADDED = {("orders", 2, 2): "12e9413e639a9a89e150b02fa606f69327cfb8f93a7a842876819c8365ebf2c4"}
+DIGEST_OF_ADDED = {("orders", 2, 2): "a00ca949a08458408ccfd1bd6e5581a2929a5c44a18d3ea165eb4133f174444f"}
 """The digest of the sample of a workload that was added, by (workload, format, draw version)."""
 
 OPTIONS = tuple(
