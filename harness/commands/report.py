@@ -19,7 +19,7 @@ from harness.record import RunRecord
 from .printing import clipped, coloured, say, wrapped
 
 _FAULTS_SHOWN: Final = 3
-_MESSAGE_LINES: Final = 7
+_MESSAGE_LINES: Final = 5
 """Lines of a counterexample: which operations contradict each other stands in the first ones."""
 
 
