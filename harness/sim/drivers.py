@@ -153,10 +153,11 @@ class ServerDriver(Driver):
         """Refuse: a server is called when something arrives."""
         raise TypeError(f"the server {self._process.actor} awaited something other than its disk")
 
-    async def sync(self, name: str | None) -> None:
+    @types.coroutine
+    def sync(self, name: str | None) -> Generator[object, None, None]:
         """Begin an fsync, and suspend the coroutine until it is done."""
         self._process.begin_sync(name, self._on_synced)
-        await _suspend()
+        yield _SUSPENDED
 
     def kill(self) -> None:
         """Run no more of the server."""
@@ -205,8 +206,10 @@ class ServerDriver(Driver):
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def _continue_recovery(self) -> None:
-        if self._resume_disk_work():
+        assert self._disk_work is not None
+        if _resume(self._disk_work, "its disk"):
             return
+        self._disk_work = None
         self._recovers, self._serves = False, True
         self._record_notes(self._process.actor, self._server.notes)
         self._process.timer.arm(self._server.deadline_ns)
@@ -256,7 +259,8 @@ class ServerDriver(Driver):
     def _continue_sync(self) -> bool:
         """Run `sync` to its next wait for the disk; when it has ended, do what waited for it. True if it has."""
         server, has_ended = self._server, False
-        while self._disk_work is not None and not self._resume_disk_work():
+        while self._disk_work is not None and not _resume(self._disk_work, "its disk"):
+            self._disk_work = None
             server.post()
             if server.notes:
                 self._record_notes(self._process.actor, server.notes)
@@ -268,14 +272,6 @@ class ServerDriver(Driver):
             if self._overlaps and server.must_sync:
                 self._disk_work = server.sync()
         return has_ended
-
-    def _resume_disk_work(self) -> bool:
-        """Run the `start` or `sync` in progress to its next wait. False when it has ended instead."""
-        assert self._disk_work is not None
-        goes_on = _resume(self._disk_work, "its disk")
-        if not goes_on:
-            self._disk_work = None
-        return goes_on
 
     def _fail(self, error: Exception) -> None:
         """What the server's code raised in a callback is raised in the task of the process."""

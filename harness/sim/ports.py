@@ -5,8 +5,7 @@ Each belongs to one incarnation. Once that is dead, no call has any effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from .disk import SimDisk
 from .kernel.draws import Counter
@@ -66,9 +65,7 @@ class SimDiskPort:
 
     __slots__ = ("_disk", "_lifetime", "_sync")
 
-    def __init__(
-        self, lifetime: Lifetime, disk: SimDisk, sync: Callable[[str | None], Coroutine[Any, Any, None]]
-    ) -> None:
+    def __init__(self, lifetime: Lifetime, disk: SimDisk, sync: Callable[[str | None], Awaitable[None]]) -> None:
         self._lifetime, self._disk, self._sync = lifetime, disk, sync
 
     def names(self) -> list[str]:
@@ -104,10 +101,10 @@ class SimDiskPort:
         if not self._lifetime.dead:
             self._disk.unlink(name)
 
-    def fsync(self, name: str) -> Coroutine[Any, Any, None]:
+    def fsync(self, name: str) -> Awaitable[None]:
         """Wait until the content is durable."""
         return self._sync(name)
 
-    def fsync_directory(self) -> Coroutine[Any, Any, None]:
+    def fsync_directory(self) -> Awaitable[None]:
         """Wait until the names are durable."""
         return self._sync(None)

@@ -11,7 +11,7 @@ task cancelled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import outcome
@@ -26,6 +26,11 @@ from .kernel.local_clock import LocalClock
 from .lifetime import Lifetime
 from .ports import SimClock, SimDiskPort, SimNetworkPort, SimRandomness
 from .timer import Timer
+
+
+async def _never() -> None:
+    """Wait without end: what an ended incarnation asked for does not happen."""
+    await trio.sleep_forever()
 
 
 class Driver(ABC):
@@ -44,7 +49,7 @@ class Driver(ABC):
         """Suspend the actor's code until the next `on_input`."""
 
     @abstractmethod
-    async def sync(self, name: str | None) -> None:
+    def sync(self, name: str | None) -> Awaitable[None]:
         """Begin an fsync of a file (or of the directory), and suspend the actor's code until it is done."""
 
     @abstractmethod
@@ -120,11 +125,9 @@ class SimProcess:
         if lifetime.dead:
             await trio.sleep_forever()
 
-    async def _sync(self, name: str | None) -> None:
-        """Wait for an fsync of a file, or of the directory."""
-        if self.lifetime.dead:
-            await trio.sleep_forever()
-        await self.driver.sync(name)
+    def _sync(self, name: str | None) -> Awaitable[None]:
+        """Wait for an fsync of a file, or of the directory; without end once this incarnation is over."""
+        return _never() if self.lifetime.dead else self.driver.sync(name)
 
     # -- what drivers and the world do ----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ The parts of a replica each have a file: `log_writer` (writes and fsyncs), `appl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -136,10 +136,6 @@ class Member:
     def hear_level(self, now: int, source: str, tell: LevelTell) -> None:
         """Take a member's answer to that question."""
         self._act_if_any(now, self._levels.hear(now, self.core, self._applier.machine.level, source, tell))
-
-    def sync(self) -> Coroutine[Any, Any, None]:
-        """Make durable what was written so far. Raises DiskFailed."""
-        return self.writer.sync()
 
     def synced(self, now: int) -> None:
         """The fsync is done: send, apply and answer what had to wait for it, and report it to the core."""

@@ -113,7 +113,7 @@ class Server:
         """Make durable what was written. Raises DiskFailed from the first disk error on."""
         for member in self._all:
             if member.writer.must_sync:
-                await member.sync()
+                await member.writer.sync()
 
     def post(self) -> None:
         """Do what had to wait for `sync`."""
