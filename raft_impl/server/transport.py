@@ -137,10 +137,6 @@ class Transport:
         if queue is None or not queue.put(frame):
             self.dropped_count += 1
 
-    def learn_address(self, name: str, address: Address) -> None:
-        """Where a node is to be dialled from now on."""
-        self._addresses[name] = address
-
     def dial(self, target: str) -> FrameQueue | None:
         """Keep a connection to a target from now on. None if there is no address."""
         if target in self._queues:
