@@ -156,51 +156,46 @@ def command(
     csv         a table with one operation a row, whose first row is
                 process,f,key,value,result,call,return
     """
-    import checkers
-    from checkers import models
-
-    if model not in ("auto", *checkers.MODELS) and model not in models.names():
-        raise BadInput(f"model {model!r}", one_of(["auto", *models.names()], typed=model), "--model")
+    _refuse_unknown_model(model)
     state = _json(initial)
     began = time.perf_counter()
     heading = _Heading()
     with malformed_is_bad_input():
         if stream:
             _refuse_beside(_STREAM_REFUSES, "--stream")
-            seconds = time_limit / 1e9 if typed("time_limit") else None
             verdict = _judge_stream(
                 file,
                 form,
                 model=model,
                 initial=state,
                 mismatched=mismatched,
-                time_limit_s=seconds,
+                time_limit_s=time_limit / 1e9 if typed("time_limit") else None,
                 memory_limit_bytes=memory_limit,
             )
         else:
-            options: dict[str, Any] = {"failed_cas": failed_cas, "nil_read": nil_read, "mismatched": mismatched}
-            if consistency == "linearizable":
-                options |= {
-                    "time_limit_s": time_limit / 1e9,
-                    "memory_limit_bytes": memory_limit,
-                    "cross_check": cross_check,
-                    "explain": explain,
-                    "explain_limit_s": explain_limit / 1e9,
-                    "on_decided": None if as_json else heading.print,
-                }
-            else:
+            search: dict[str, Any] = {
+                "time_limit_s": time_limit / 1e9,
+                "memory_limit_bytes": memory_limit,
+                "cross_check": cross_check,
+                "explain": explain,
+                "explain_limit_s": explain_limit / 1e9,
+                "on_decided": None if as_json else heading.print,
+            }
+            if consistency != "linearizable":
                 _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
-            is_typed = str(file) == "-"
-            verdict = checkers.check_file(
-                sys.stdin.buffer.read() if is_typed else file,
+                search = {}
+            verdict = _judge_file(
+                file,
                 model,
                 format=form,
                 lenient=lenient,
-                source=STANDARD_INPUT if is_typed else None,
                 consistency=consistency,
                 expect=expect,
                 initial=state,
-                **options,
+                failed_cas=failed_cas,
+                nil_read=nil_read,
+                mismatched=mismatched,
+                **search,
             )
     found = report(verdict, time.perf_counter() - began)
     if as_json:
@@ -210,6 +205,14 @@ def command(
     return Exit.of(verdict.validity)
 
 
+def _refuse_unknown_model(model: str) -> None:
+    import checkers
+    from checkers import models
+
+    if model not in ("auto", *checkers.MODELS) and model not in models.names():
+        raise BadInput(f"model {model!r}", one_of(["auto", *models.names()], typed=model), "--model")
+
+
 def _refuse_beside(names: Iterable[str], option: str) -> None:
     """What the other way of checking does not know would silently do nothing."""
     both = [name for name in names if typed(name)]
@@ -217,7 +220,16 @@ def _refuse_beside(names: Iterable[str], option: str) -> None:
         raise BadInput(f"--{both[0].replace('_', '-')} beside {option}", "one of both", "foreshock check")
 
 
-def _judge_stream(file: Path, form: str, *, model: str, **options: Any) -> Any:
+def _judge_file(file: Path, model: str, **options: Any) -> Verdict:
+    """Judge a whole history, from a file or from standard input."""
+    import checkers
+
+    if str(file) == "-":
+        return checkers.check_file(sys.stdin.buffer.read(), model, source=STANDARD_INPUT, **options)
+    return checkers.check_file(file, model, **options)
+
+
+def _judge_stream(file: Path, form: str, *, model: str, **options: Any) -> Verdict:
     """Judge a history line by line, up to the first violation, the end, or a limit of time or memory."""
     from checkers.history import read_lines
     from checkers.streaming import StreamingChecker

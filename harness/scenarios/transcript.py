@@ -6,7 +6,7 @@ messages that it sent because of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -63,6 +63,25 @@ class Transcript:
         self._commits: dict[str, int] = {}
         self._recoveries: dict[str, _Recovery] = {}
         self._sent: dict[int, str] = {}  # message -> "A>B kind"
+        self._formats: dict[str, Callable[..., str | None]] = {  # by kind of row; rows of other kinds give no line
+            "start": self._format_start,
+            "crash": self._format_crash,
+            "refuse": self._format_refuse,
+            "fsync": self._format_fsync,
+            "role": self._format_role,
+            "term": self._format_term,
+            "vote": self._format_vote,
+            "log-append": self._format_log_append,
+            "log-truncate": self._format_log_truncate,
+            "commit": self._format_commit,
+            "apply": self._format_apply,
+            "config": self._format_config,
+            "snapshot": self._format_snapshot,
+            "send": self._format_send,
+            "drop": self._format_drop,
+            "mark": self._format_mark,
+            "op": self._format_op,
+        }
 
     def say(self, line: str) -> None:
         """Add a line, after what happened so far."""
@@ -159,9 +178,8 @@ class Transcript:
         self._held = ("", [])
 
     def _line(self, row: Row) -> str | None:
-        kind, actor, fields = row[1], row[2], row[3:]
-        format_row = getattr(self, "_format_" + kind.replace("-", "_"), None)
-        return format_row(actor, *fields) if format_row is not None else None
+        format_row = self._formats.get(row[1])
+        return format_row(row[2], *row[3:]) if format_row is not None else None
 
     def _format_start(self, actor: str, incarnation: int, code: str) -> str | None:
         if actor in self._logs:
