@@ -23,6 +23,7 @@ Others
     garbage-read         read what was never written
     lost-update          two transactions read one version of an object, wrote it, and both committed
     dirty-update         a committed transaction wrote on top of an aborted one's write
+    fractured-read       a transaction saw a part of what another wrote (see `read_atomic`)
 
 Models
 ------
@@ -57,6 +58,7 @@ OTHERS: Final = (
     "garbage-read",
     "lost-update",
     "dirty-update",
+    "fractured-read",
 )
 ANOMALIES: Final = (*CYCLES, *OTHERS)
 
@@ -82,6 +84,9 @@ IMPLIES: Final[Mapping[str, tuple[str, ...]]] = {
     "incompatible-order": ("G1a",),
     # Both read version v; the one whose write came second has an rw edge to the first, and a ww edge from it.
     "lost-update": ("G-single",),
+    # The reader saw W and a version before W's: an rw edge leads to W or to one between, ww edges on to W, wr back. If
+    # that is not so in some order of versions, G1c is in it, and rules out more: `read_atomic`.
+    "fractured-read": ("G-single",),
 }
 """What each anomaly is also an instance of."""
 
@@ -91,9 +96,9 @@ WEAKER: Final[Mapping[str, tuple[str, ...]]] = {
     "serializable": ("repeatable-read", "snapshot-isolation"),
     "strong-snapshot-isolation": ("strong-session-snapshot-isolation",),
     "strong-session-snapshot-isolation": ("snapshot-isolation",),
-    "snapshot-isolation": ("consistent-view", "read-atomic"),
-    "repeatable-read": ("read-committed",),
-    "consistent-view": ("read-committed",),
+    "snapshot-isolation": ("consistent-view",),
+    "repeatable-read": ("read-atomic",),
+    "consistent-view": ("read-atomic",),
     "read-atomic": ("read-committed",),
     "read-committed": ("read-uncommitted",),
     "read-uncommitted": (),
@@ -118,10 +123,10 @@ FORBIDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "snapshot-isolation": ("G-nonadjacent",),
     # Adya's histories agree with themselves by definition; to Cerone et al. it is the axiom INT of read atomic. Below
-    # these, two reads of one key may see two committed versions, and the store need not show a transaction its own.
-    "repeatable-read": ("G2-item", "internal"),
-    "consistent-view": ("G-single", "internal"),
-    "read-atomic": ("internal",),
+    # that, two reads of one key may see two committed versions, and the store need not show a transaction its own.
+    "repeatable-read": ("G2-item",),
+    "consistent-view": ("G-single",),
+    "read-atomic": ("fractured-read", "internal"),
     # An update on top of an aborted one is no read, but what it installs contains an aborted write.
     # Where versions go in a circle because transactions wrote what follows from what they read, G1c is certain.
     "read-committed": ("G1a", "G1b", "G1c", "dirty-update", "cyclic-versions"),

@@ -22,7 +22,7 @@ from .analysis import Analysis
 from .anomalies import judge
 from .graph import Found, Graph
 from .nodes import Transactions
-from .settle import FORMS, Settled, settle
+from .settle import DECIDED, FORMS, READ_ATOMIC, Settled, settle
 
 STRONGEST: Final = "strict-serializable"
 
@@ -30,10 +30,6 @@ FORM_SUFFIXES: Final = ("", "-process", "-realtime")
 
 QUICK_STEPS: Final = 2_000_000
 """Steps of the first search for a witness, which has the plain graph only: two seconds."""
-
-READ_ATOMIC: Final = "read-atomic"
-NOT_LOOKED_FOR: Final = "fractured reads, which read-atomic forbids, are not looked for; snapshot-isolation has them"
-"""Why a history without another anomaly is not called read atomic: a transaction may have seen half of another."""
 
 WITNESSED: Final = "an order of all transactions that explains what they read was found, and replayed"
 
@@ -95,8 +91,6 @@ class Rounds:
                 verdict = self._judge(checker, expect, budget)
             except NotUnique as error:
                 verdict = msgspec.structs.replace(unknown, reason=str(error), details={"not-unique": True})
-            if verdict.validity == "valid" and READ_ATOMIC in expect and not any(model in FORMS for model in expect):
-                verdict = msgspec.structs.replace(unknown, reason=NOT_LOOKED_FOR)
         else:
             verdict = msgspec.structs.replace(unknown, reason=NOTHING_JUDGED)
         return msgspec.structs.replace(verdict, seconds=time.perf_counter() - begin)
@@ -121,11 +115,12 @@ class Rounds:
                 return verdict
             if telling is None:
                 telling, told = verdict, anomalies
-            is_open = made.analysis.leaves_open and (bool(found.cycles) or not made.analysis.knows_versions)
-            if not is_open and not incomplete:
-                continue
+            is_clear = not found.cycles and made.analysis.knows_versions
             for model in expect:
-                if model in FORMS and model not in settled and self._suffix(model) in (suffix, *_only(self.suffixes)):
+                # A known order of versions leaves nothing open, but the search for circles knows no fractured reads.
+                is_open = not is_clear and (made.analysis.leaves_open or model == READ_ATOMIC)
+                is_of_round = model in DECIDED and self._suffix(model) in (suffix, *_only(self.suffixes))
+                if is_of_round and model not in settled and (is_open or incomplete):
                     settled[model] = self._settle(model, budget)
         assert telling is not None, "there is at least one round"
         steps += sum(one.steps for one in settled.values())
@@ -145,7 +140,7 @@ class Rounds:
 
     def _suffix(self, model: str) -> str:
         """Which order beyond the data a model is judged with; what the caller does not want counts for none."""
-        suffix = FORMS[model].suffix
+        suffix = FORMS[model].suffix if model in FORMS else ""
         is_wanted = {"": True, "-process": self.process, "-realtime": self.realtime}[suffix]
         return suffix if is_wanted else ""
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from checkers.history import show
 from checkers.verdict import Anomaly
 
 from .analysis import Analysis
-from .graph import DEPENDENCIES, KINDS, PROCESS, REALTIME, RW, WR, WW, Cycle, Step, classify
-from .nodes import Transactions, micro
+from .graph import DEMAND, DEPENDENCIES, KINDS, PROCESS, REALTIME, RW, WR, WW, Cycle, Step, classify
+from .nodes import Transactions, brief, micro
+from .read_atomic import Atomicity, Demand
 
 
 def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: Analysis[Any]) -> Anomaly:
@@ -37,6 +39,65 @@ def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: A
             "components": count,
         },
     )
+
+
+def fractured_read(found: Atomicity, analysis: Analysis[Any]) -> Anomaly:
+    """Make the anomaly of a transaction that saw a part of another, from what forbids every order (`read_atomic`)."""
+    transactions = analysis.transactions
+    if found.broken is not None:
+        step = _demand(found.broken, analysis)
+        who, steps, name = [found.broken.reader, found.broken.first], [step], "fractured-read"
+        lines = [f"{name}: {step['because']}."]
+    else:
+        assert found.circle is not None, "there is an order, or something forbids it"
+        edges = list(found.circle.edges())
+        demands = [found.demands[source, target] for source, kind, target in edges if kind == DEMAND]
+        if not demands:
+            return cycle_anomaly(analysis.CHECKER, analysis.name(classify(found.circle)), found.circle, 1, analysis)
+        who = list(dict.fromkeys([demands[0].reader, *found.circle.transactions, *(one.reader for one in demands)]))
+        steps = [
+            _demand(found.demands[source, target], analysis)
+            if kind == DEMAND
+            else _step(kind, source, target, analysis)
+            for source, kind, target in edges
+        ]
+        name = "fractured-read"
+        first = next(step for step in steps if step["type"] == KINDS[DEMAND])
+        lines = [f"{name}: {first['because']}."]
+        lines += _therefore(steps)
+    lines[1:1] = [f"Let {transactions.name(one)} = {micro(transactions.done[one])}." for one in who]
+    return Anomaly(
+        checker=analysis.CHECKER,
+        kind=name,
+        index=transactions.certain_at(who),
+        message="\n".join(lines),
+        evidence={"transactions": [transactions.describe(one) for one in who], "steps": steps},
+    )
+
+
+def _demand(demand: Demand, analysis: Analysis[Any]) -> dict[str, Any]:
+    """Say why the reader saw a part of `first`, if that did not come before `second`."""
+    name = analysis.transactions.name
+    key = list(analysis.keys.values())[demand.thing]
+    done = analysis.transactions.done[demand.reader]
+    read = next(value for f, thing, value in done if f == "r" and thing == key.name)
+    seen = analysis.why(WR, demand.first, demand.reader)
+    assert seen is not None, "the reader read from the one that it saw a part of"
+    step = {
+        "type": KINDS[DEMAND],
+        "source": name(demand.first),
+        "target": "the initial value" if demand.second < 0 else name(demand.second),
+        "reader": name(demand.reader),
+        "key": key.name,
+        "read": read,
+        "saw": {"key": seen["key"], "value": seen["value"]},
+    }
+    older = ", the initial value" if demand.second < 0 else f" of {step['target']}"
+    step["because"] = (
+        f"{step['reader']} saw {show(seen['key'])} {brief(seen['value'])} of {step['source']},"
+        f" but {show(key.name)} = {brief(read)}{older}, though {step['source']} wrote {show(key.name)} too"
+    )
+    return step
 
 
 def shorten(cycle: Cycle, analysis: Analysis[Any]) -> Cycle:
@@ -93,10 +154,15 @@ def _step(kind: int, source: int, target: int, analysis: Analysis[Any]) -> dict[
     return step
 
 
+def _therefore(steps: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{'Then' if position < len(steps) - 1 else 'But then'} {step['source']} < {step['target']},"
+        f" {'or else ' if step['type'] == KINDS[DEMAND] else 'because '}{step['because']}."
+        for position, step in enumerate(steps)
+    ]
+
+
 def _sentences(name: str, cycle: Cycle, steps: list[dict[str, Any]], transactions: Transactions) -> str:
     lines = [f"{name}: {len(steps)} transactions each of which must come before the next, in a circle."]
     lines += [f"Let {transactions.name(who)} = {micro(transactions.done[who])}." for who in cycle.transactions]
-    for position, step in enumerate(steps):
-        so = "Then" if position < len(steps) - 1 else "But then"
-        lines.append(f"{so} {step['source']} < {step['target']}, because {step['because']}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_therefore(steps)])

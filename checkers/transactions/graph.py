@@ -8,6 +8,7 @@ any order that explains the history, and its kind says why (Adya, "Weak Consiste
     rw        b installed the version that follows one that a read (anti-dependency)
     process   the same client invoked b after a
     realtime  a completed before b was invoked, on any process
+    demand    a reader of both saw b's version of an object that a wrote as well (`read_atomic`; nowhere else)
 
 A history is as good as some isolation level exactly if certain kinds of cycles are absent (`anomalies`).
 
@@ -43,8 +44,9 @@ WR: Final = 2
 RW: Final = 4
 PROCESS: Final = 8
 REALTIME: Final = 16
+DEMAND: Final = 32
 
-KINDS: Final = {WW: "ww", WR: "wr", RW: "rw", PROCESS: "process", REALTIME: "realtime"}
+KINDS: Final = {WW: "ww", WR: "wr", RW: "rw", PROCESS: "process", REALTIME: "realtime", DEMAND: "demand"}
 
 DEPENDENCIES: Final = WW | WR
 
@@ -151,6 +153,22 @@ class Graph:
         for component in self.components():
             search.component(self.inside(component), forms)
         return Found(search.cycles, search.counts, not search.exhausted, search.visited)
+
+    def short_cycle(self, kind: int, besides: int, *, budget: int = EDGE_BUDGET) -> Cycle:
+        """Return a cycle over edges of these kinds, with one of `kind` if there is such; there must be a cycle.
+
+        It is a shortest one, if the edges that may be visited suffice to look for it in each component.
+        """
+        search = _Search(self.size, budget)
+        adjacencies = [self.inside(component) for component in self.components()]
+        wanted = _Class("", kind, kind | besides)
+        found: list[Cycle] = []
+        for adjacency in adjacencies:
+            search.ranks.clear()
+            cycle = search.find(adjacency, wanted, 0)
+            if cycle is not None:
+                found.append(cycle)
+        return min(found, key=lambda cycle: len(cycle.steps)) if found else search.any(adjacencies[0])
 
     def _has(self, kind: int) -> bool:
         return any(kinds & kind for targets in self.out for kinds in targets.values())
@@ -260,18 +278,18 @@ class _Search:
             for suffix, extra in forms:
                 if self.exhausted or self.counts.get(wanted.name + suffix, 0) >= COMPONENTS_A_CLASS:
                     break
-                cycle = self._find(adjacency, wanted, extra)
+                cycle = self.find(adjacency, wanted, extra)
                 if cycle is not None:
                     self._keep(classify(cycle), cycle)
                     found = True
                     break
         if self.exhausted and not found:
-            cycle = self._any(adjacency)
+            cycle = self.any(adjacency)
             self._keep(classify(cycle), cycle)
 
-    def _any(self, adjacency: Adjacency) -> Cycle:
+    def any(self, adjacency: Adjacency) -> Cycle:
         """Return some cycle of a component, whatever its class."""
-        everything = WW | WR | RW | PROCESS | REALTIME
+        everything = WW | WR | RW | PROCESS | REALTIME | DEMAND
         source = min(adjacency)
         target, no_rank = next(iter(adjacency[source])), dict.fromkeys(adjacency, 0)
         budget, self.budget = self.budget, _FAR
@@ -286,7 +304,8 @@ class _Search:
         if known is None or len(cycle.steps) < len(known.steps):
             self.cycles[name] = cycle
 
-    def _find(self, adjacency: Adjacency, wanted: _Class, extra: int) -> Cycle | None:
+    def find(self, adjacency: Adjacency, wanted: _Class, extra: int) -> Cycle | None:
+        """Return a shortest cycle of one class in a component, or what was found when the budget ended."""
         closing = wanted.closing | extra
         rank = self.ranks.get(closing)
         if rank is None:

@@ -28,6 +28,7 @@ class Transactions:
 
     def __init__(self, history: History, write: str) -> None:
         """Take the transactions of a history whose writes are called `write`."""
+        self.write = write
         self.operations: list[Operation] = []
         self.aborted: list[Operation] = []
         for operation in sorted(history.operations(with_void=True), key=lambda operation: operation.call):

@@ -104,3 +104,71 @@ def _require_sessions(transactions: Transactions, row: Sequence[tuple[int, bool]
         if latest.get(operation.process, -1) > operation.call:
             raise WitnessRefuted(f"process {operation.process} does not keep its order")
         latest[operation.process] = operation.call
+
+
+def replay_atomic(transactions: Transactions, happened: Sequence[bool], order: Sequence[int]) -> None:
+    """Raise `WitnessRefuted` unless this order of transactions explains all that was read as read atomic.
+
+    Each transaction sees those from which it read something, all of which must come before it, and none besides. Of
+    each object it must have read what the last of these that wrote it had left, or the initial value.
+    """
+    order = [transaction for transaction in order if happened[transaction]]
+    if sorted(order) != [transaction for transaction, is_in in enumerate(happened) if is_in]:
+        raise WitnessRefuted("not each transaction stands in the order once")
+    objects: dict[Hashable, _Object] = {}
+    for transaction in order:
+        reads = _external_reads(transactions, transaction) if transactions.committed[transaction] else {}
+        sizes = {
+            key: objects.setdefault(key, _Object()).size_of(value, transactions.write) for key, value in reads.items()
+        }
+        sees = [objects[key].writer.get(size) for key, size in sizes.items() if size]
+        for key, size in sizes.items():
+            latest = max((objects[key].size.get(other, 0) for other in sees if other is not None), default=0)
+            if size != latest or (size and size not in objects[key].writer):
+                raise WitnessRefuted(f"{transactions.name(transaction)} read {key!r} = {reads[key]!r}, not the latest")
+        for f, key, value in transactions.done[transaction]:
+            if f != "r":
+                objects.setdefault(key, _Object()).write(transaction, value)
+
+
+class _Object:
+    """What was written to one object, in the order of the transactions."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.writer: dict[int, int] = {}  # how many values there were when a transaction was done -> which one
+        self.size: dict[int, int] = {}  # the same, the other way round
+        self._number: dict[Any, int] = {}
+
+    def write(self, transaction: int, value: Any) -> None:
+        """Add what a transaction wrote; what it writes after that takes the place of this version."""
+        self.writer.pop(self.size.get(transaction, 0), None)
+        self.values.append(value)
+        self._number[value] = self.size[transaction] = len(self.values)
+        self.writer[len(self.values)] = transaction
+
+    def size_of(self, read: Any, write: str) -> int:
+        """Return how many values there were when this could be read; -1 for never."""
+        if write == "w":
+            return 0 if read is None else self._number.get(read, -1)
+        return len(read or ()) if tuple(read or ()) == tuple(self.values[: len(read or ())]) else -1
+
+
+def _external_reads(transactions: Transactions, transaction: int) -> dict[Hashable, Any]:
+    """Return what a transaction read of others; raise `WitnessRefuted` if it contradicts itself."""
+    own: dict[Hashable, list[Any]] = {}
+    reads: dict[Hashable, Any] = {}
+    for f, key, value in transactions.done[transaction]:
+        mine = own.get(key, [])
+        if f != "r":
+            own.setdefault(key, []).append(value)
+        elif transactions.write == "append":
+            seen = value or ()
+            outside = seen[: len(seen) - len(mine)]
+            if seen != (*outside, *mine) or reads.setdefault(key, outside) != outside:
+                raise WitnessRefuted(
+                    f"{transactions.name(transaction)} read {key!r} = {value!r} against its own account"
+                )
+        elif value != (mine[-1] if mine else reads.setdefault(key, value)):
+            raise WitnessRefuted(f"{transactions.name(transaction)} read {key!r} = {value!r} against its own account")
+    return reads

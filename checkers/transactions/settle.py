@@ -3,8 +3,9 @@
 Each model that can be put as "events in a row" has its form here: whether reads and writes of a transaction are one
 event or two (snapshots), and which order beyond the data counts. Repeatable read forbids the circles of serializability
 (items only), so it has the same form. Consistent view is weaker than snapshot isolation and has no such form: a row of
-snapshots proves it, the absence of one does not refute it, and then the verdict is `unknown`. The models below are
-decided by the graph alone: with wr acyclic, any order that keeps it orders all versions without a circle of ww and wr.
+snapshots proves it, and a fractured read refutes it, since consistent view implies read atomic; where there is neither,
+the verdict is `unknown`. Read atomic is decided by `read_atomic`. The models below are decided by the graph alone: with
+wr acyclic, any order that keeps it orders all versions without a circle of ww and wr.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any, Final, NamedTuple
 from checkers.history import INF
 from checkers.verdict import Anomaly
 
+from . import read_atomic
 from .analysis import Analysis
+from .explain import fractured_read
 from .graph import Graph
 from .nodes import micro
-from .replay import replay
+from .replay import replay, replay_atomic
 from .search import STEP_LIMIT, Learned, Outcome, find_order
 
 
@@ -40,6 +43,11 @@ FORMS: Final = {
     "snapshot-isolation": Form(snapshots=True),
     "consistent-view": Form(snapshots=True, is_exact=False),
 }
+
+READ_ATOMIC: Final = "read-atomic"
+
+DECIDED: Final = (*FORMS, READ_ATOMIC)
+"""What `settle` decides."""
 
 STEPS_SHOWN_MAX: Final = 8
 """How many steps of a proof are told in sentences; the evidence has all."""
@@ -68,7 +76,9 @@ def settle(
     step_limit: int = STEP_LIMIT,
     time_limit_s: float | None = None,
 ) -> Settled:
-    """Decide one model exactly, where the graph found nothing against it; `suffix` is that of its form, or ""."""
+    """Decide one of `DECIDED` where the graph found nothing against it; `suffix` is that of its form, or ""."""
+    if model == READ_ATOMIC:
+        return _settle_atomic(analysis, graph)
     form = FORMS[model]._replace(suffix=suffix)
     transactions = analysis.transactions
     process, realtime = form.suffix == "-process", form.suffix == "-realtime"
@@ -88,9 +98,20 @@ def settle(
     if outcome.reason:
         return Settled(None, f"{model}: {outcome.reason}", outcome.machine_dependent, outcome.steps)
     if not form.is_exact:
+        atomic = _settle_atomic(analysis, graph)
+        if not atomic.is_proved:
+            return atomic
         reason = f"{model}: no circle was found, and no row of snapshots either, which {model} does not need"
         return Settled(None, reason, False, outcome.steps)
     return Settled(_anomaly(form, analysis, outcome), "", False, outcome.steps)
+
+
+def _settle_atomic(analysis: Analysis[Any], graph: Graph) -> Settled:
+    outcome = read_atomic.decide(graph, analysis.reads())
+    if outcome.broken is not None or outcome.circle is not None:
+        return Settled(fractured_read(outcome, analysis), "", False, outcome.steps)
+    replay_atomic(analysis.transactions, analysis.happened, outcome.order)
+    return Settled(None, "", False, outcome.steps)
 
 
 def _anomaly(form: Form, analysis: Analysis[Any], outcome: Outcome) -> Anomaly:

@@ -8,6 +8,8 @@ the same, and the checker may not say `unknown`. The orders know nothing of grap
 * serializable: a permutation of the transactions in which each reads the latest value,
 * strong-session-, strict serializable: one that keeps the order of each process, of time,
 * the forms of snapshot isolation: a row of starts and commits, reads at the start, writers of a key not overlapping,
+* read atomic: a permutation, and for each transaction some of those before it that it sees: of each key it reads what
+  the last of them that wrote it left (Cerone, Bernardi and Gotsman: visibility within arbitration, INT and EXT),
 * read committed: a permutation in which each value that was read is the last that a committed transaction wrote to the
   key, and was written before.
 """
@@ -34,7 +36,7 @@ SNAPSHOTS = {
     "strong-session-snapshot-isolation": "process",
     "strong-snapshot-isolation": "time",
 }
-MODELS = (*SERIAL, *SNAPSHOTS, "read-committed")
+MODELS = (*SERIAL, *SNAPSHOTS, "read-atomic", "read-committed")
 
 SNAPSHOT_TRANSACTIONS_MAX = 4
 """Rows of starts and commits are many: 2,520 of four transactions, 113,400 of five."""
@@ -55,7 +57,7 @@ def explained(history: History, model: str) -> bool:
             elif model in SNAPSHOTS:
                 if any(_is_of_snapshots(row, SNAPSHOTS[model]) for row in _rows(chosen, [])):
                     return True
-            elif any(_is_committed(row) for row in permutations(chosen)):
+            elif any(ONE_BY_ONE[model](row) for row in permutations(chosen)):
                 return True
     return False
 
@@ -89,9 +91,13 @@ def _run(operation: Operation, sees: dict[str, Any], writes: dict[str, Any]) -> 
             writes[key] = (*(writes.get(key) or ()), value)
             if sees is writes:
                 sees[key] = (*(present or ()), value)
-        elif operation.type == "ok" and (value or None) != (present or None):
+        elif operation.type == "ok" and _shown(value) != _shown(present):
             return False
     return True
+
+
+def _shown(value: Any) -> Any:
+    return None if value == () else value
 
 
 def _rows(waiting: list[Operation], running: list[Operation]) -> Iterator[list[tuple[Operation, bool]]]:
@@ -128,6 +134,28 @@ def _is_of_snapshots(row: Sequence[tuple[Operation, bool]], order: str) -> bool:
     return True
 
 
+def _is_atomic(row: Sequence[Operation]) -> bool:
+    """Whether each transaction sees some of those before it, and of each key what the last of them left."""
+    left: list[dict[str, Any]] = []  # what each of the transactions so far left, of a list all up to its own element
+    latest: dict[str, Any] = {}
+    for place, operation in enumerate(row):
+        before = range(place)
+        if operation.type == "ok" and not any(
+            _run(operation, state, {})
+            for size in range(place + 1)
+            for seen in combinations(before, size)
+            for state in [{key: value for number in seen for key, value in left[number].items()}]
+        ):
+            return False
+        wrote = {key: latest.get(key) for f, key, _ in _done(operation) if f != "r"}
+        for f, key, value in _done(operation):
+            if f != "r":
+                wrote[key] = value if f == "w" else (*(wrote[key] or ()), value)
+        latest.update(wrote)
+        left.append(wrote)
+    return True
+
+
 def _is_committed(row: Sequence[Operation]) -> bool:
     """Registers only."""
     seen: dict[tuple[str, Any], int] = {}
@@ -142,6 +170,9 @@ def _is_committed(row: Sequence[Operation]) -> bool:
         for item in last.items():
             seen[item] = place
     return True
+
+
+ONE_BY_ONE = {"read-atomic": _is_atomic, "read-committed": _is_committed}
 
 
 def random_history(rng: random.Random, *, lists: bool = False, largest: int = 5) -> History:
@@ -241,7 +272,7 @@ def main() -> int:
             counts[model, validity] += 1
             if validity != ("valid" if is_explained else "invalid"):
                 print(f"history {number}, {model}: {validity}, but explained: {is_explained}")
-                for op in history.ops:
+                for op in history:
                     print("   ", op.process, op.type, op.value)
                 return 1
     for (model, validity), count in sorted(counts.items()):

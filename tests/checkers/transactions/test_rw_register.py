@@ -120,11 +120,3 @@ def test_values_that_are_not_unique_make_the_verdict_unknown(check: Check, lines
     verdict = check(lines)
 
     assert (verdict.validity, verdict.reason) == ("unknown", reason)
-
-
-def test_read_atomic_alone_is_never_proved(check: Check) -> None:
-    """A transaction that saw one of two writes of another is fractured, and no analysis here looks for that."""
-    fractured = ["wx1 wy1", ".", "wx2 wy2", "rx2 ry1"]
-
-    assert check(fractured, expect="read-atomic").validity == "unknown"
-    assert check(fractured, expect="snapshot-isolation").validity == "invalid"

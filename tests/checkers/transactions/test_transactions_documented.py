@@ -53,6 +53,14 @@ def test_the_proof_on_the_page_is_the_one_that_is_given(history: Any) -> None:
     assert f"```\n{anomaly.message}\n```" in PAGE
 
 
+def test_the_fractured_read_on_the_page_is_the_one_that_is_told(history: Any) -> None:
+    made = history("wx1 wy1", ".", "wx2 wy2", "rx2 ry1", lists=False)
+
+    (anomaly,) = check(made, "rw-register", expect=["read-atomic"]).anomalies
+
+    assert f"```\n{anomaly.message}\n```" in PAGE
+
+
 def test_a_model_of_single_operations_is_refused(history: Any) -> None:
     with pytest.raises(ValueError, match="expected one of list-append"):
         check(history("ax1"), "register")
