@@ -30,6 +30,8 @@ _SECONDS_MAX: Final = 60
 _VARYING: Final = (
     (re.compile(r"\d{8}T\d{6}Z(-[\w-]+)-s(\d+)-\w+"), r"...\1-s\2-..."),
     (re.compile(r" in [\d.]+ s \(\d+ times real time\)"), " in ... s (... times real time)"),
+    (re.compile(r"(?m) in [\d.]+s$"), " in ...s"),
+    (re.compile(r" rounds, [\d.]+ s;"), " rounds, ... s;"),
     (re.compile(r"(?m)^(fingerprint +)\w{64}$"), r"\1..."),
     (re.compile(r"(?m) +\d+ +[\d.]+  (?=\S+\n1 of 1 found)"), " ...  "),
 )

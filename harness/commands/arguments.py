@@ -123,7 +123,7 @@ def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default="raft_impl",
         show_default=True,
         metavar="SPEC",
-        help="raft_impl, raft_impl@REF, or path:DIR of another checkout.",
+        help="raft_impl, raft_impl@REF, path:DIR of another checkout, or patch:FILE for a patched copy.",
     )(function)
 
 

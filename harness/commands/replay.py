@@ -69,7 +69,7 @@ def command(
 
     stored = find(run, results)
     with Checkouts() as checkouts:
-        binding = catalog.bind(system or _specs(stored.record), checkouts)
+        binding = catalog.bind(system or specs(stored.record), checkouts)
         if until is not None:
             return _show_until(stored.plan, binding, until, as_json, verbose=verbose)
         options = RunOptions(keep_rows=True, stop_at_first=stop_at_first)
@@ -113,7 +113,7 @@ def _repeat(stored: StoredRun, binding: Binding, options: RunOptions, repeat: in
     return chosen, list(fingerprints)
 
 
-def _specs(record: RunRecord | None) -> str | dict[str, str]:
+def specs(record: RunRecord | None) -> str | dict[str, str]:
     """The specs that the stored run was bound to, read anew: `raft_impl` means today's code."""
     if record is None:
         return "raft_impl"

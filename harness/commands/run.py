@@ -13,7 +13,7 @@ from harness.quantities import SEED_MAX
 from harness.run.drawing import Drawing, abilities_of
 
 from .arguments import drawing_options, json_option, results_option, typed, verbose_option
-from .printing import print_json
+from .printing import print_json, say
 from .report import print_plan, print_run
 
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
@@ -78,6 +78,8 @@ def command(
         print_json(record, reproduce=again, **extra)
     else:
         print_run(outcome, record, again, verbose=verbose)
+        if record.run is not None and record.verdict == "invalid":
+            say("shrink", f"foreshock shrink {record.run}", whole=True)
     if failure is not None:
         click.echo(f"error: {failure}", err=True)
         return Exit.BAD_INPUT

@@ -45,6 +45,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     stop_at_first: bool = False
     """End at the first broken invariant."""
     gates: bool = True
+    explain: bool = True
+    """Say why a history is wrong, and not only that it is: mostly longer than the run."""
     until_ns: int | None = None
     until_index: int | None = None
     """Stop at this instant, or soon after this index of the trace, and keep the state of every node."""
@@ -213,7 +215,13 @@ class Simulation:
         history = History(tuple(world.recorder.history))
         raised, tracebacks = exceptions.summarize(world.node_anomalies)
         verdicts = [
-            check(history, plan.check.model, step_limit=plan.check.step_limit, state_limit=plan.check.state_limit),
+            check(
+                history,
+                plan.check.model,
+                step_limit=plan.check.step_limit,
+                state_limit=plan.check.state_limit,
+                explain=options.explain,
+            ),
             _verdict("raft", world.violations),
             _verdict("node", raised),
         ]

@@ -15,8 +15,6 @@ however many workers search: seeds are handed out in order, and a later failure 
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,14 +26,13 @@ from harness.errors import BadInput, Exit
 from harness.record import RunRecord
 from harness.run.drawing import Drawing
 from harness.systems.binding import DEFAULT_LABEL, Binding, Code
-from harness.systems.checkouts import PACKAGE, Checkouts, copy_package
-from harness.systems.loader import code_digest, load_package, unload
+from harness.systems.checkouts import Checkouts
+from harness.systems.patches import patched
 
 from .executors import Pool
 from .jobs import Job, perform
 
 HEADERS: Final = ("Name", "Source", "Expect", "Workload")
-_APPLY_SECONDS_MAX: Final = 60
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,29 +108,8 @@ def read(patch: Path) -> Mutant:
 
 def plant(mutant: Mutant, source: Path, checkouts: Checkouts) -> Binding:
     """Apply a mutant to a copy of the package and bind it. Raises BadInput when the patch does not apply."""
-    folder = checkouts.folder("mutant")
-    package = copy_package(source, folder / PACKAGE)
-    before = code_digest(package)
-    # Outside a repository, `git apply` patches plain files; the ceiling keeps it from finding one further up.
-    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent), "LC_ALL": "C"}
-    done = subprocess.run(
-        ["git", "apply", "-p1", "--whitespace=nowarn", str(mutant.patch.resolve())],
-        cwd=folder,
-        env={name: value for name, value in environment.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")},
-        capture_output=True,
-        text=True,
-        timeout=_APPLY_SECONDS_MAX,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BadInput(
-            f"a patch that does not apply ({_first_line(done.stderr)})", f"a diff against {PACKAGE}/", str(mutant.patch)
-        )
-    digest = code_digest(package)
-    if digest == before:
-        raise BadInput("a patch that changes nothing", f"a diff against {PACKAGE}/", str(mutant.patch))
-    _require_loadable(package, mutant)
-    code = Code(spec=f"mutant:{mutant.name}", directory=str(package), digest=digest)
+    package, digest = patched(mutant.patch, source, checkouts)
+    code = Code(spec=f"patch:{mutant.patch}", directory=str(package), digest=digest)
     return Binding(codes={DEFAULT_LABEL: code})
 
 
@@ -219,26 +195,8 @@ def begins(signature: str, expected: str) -> bool:
     return not expected or signature == expected or signature.startswith(expected.rstrip("/") + "/")
 
 
-def _require_loadable(package: Path, mutant: Mutant) -> None:
-    """Find out here, with the patch's name, and not in a worker, that the patched code cannot be imported."""
-    alias = "_foreshock_mutant"
-    try:
-        load_package(package, alias)
-    except BadInput as error:
-        raise BadInput(
-            f"patched code that does not load ({error.found})", "a bug that can run", str(mutant.patch)
-        ) from error
-    finally:
-        unload(alias)
-
-
 def _text(patch: Path) -> str:
     try:
         return patch.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"a file that cannot be read ({error})", "a unified diff", str(patch)) from None
-
-
-def _first_line(text: str) -> str:
-    lines = [line.removeprefix("error: ") for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "git apply said nothing"

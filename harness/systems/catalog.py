@@ -1,4 +1,11 @@
-"""The catalog: from what a person types (`raft_impl`, `raft_impl@REF`, `path:DIR`) to code and its adapter.
+"""The catalog: from what a person types to code and its adapter.
+
+| spec | is |
+| --- | --- |
+| `raft_impl` | the checkout's own package |
+| `raft_impl@REF` | the package as of a git ref |
+| `path:DIR` | the package of another checkout |
+| `patch:FILE` | a copy of the checkout's own package with a unified diff applied: a planted bug, or a fix to be tried |
 
 A version of the code is loaded once for each content (its digest names the alias), so a worker that runs a thousand
 seeds imports once. The package keeps no state of its own between runs; the determinism tests run seeds in shuffled
@@ -17,12 +24,13 @@ from harness.errors import BadInput, one_of
 from .binding import DEFAULT_LABEL, Binding, Code
 from .checkouts import PACKAGE, Checkouts
 from .loader import code_digest, load_package
+from .patches import patched
 from .raft_impl import RaftImpl
 from .system import System
 
 _loaded: Final[dict[str, System]] = {}
 
-FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR")
+FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR", "patch:FILE")
 
 
 def bind(specs: str | Mapping[str, str], checkouts: Checkouts) -> Binding:
@@ -41,6 +49,8 @@ def code(spec: str, checkouts: Checkouts) -> Code:
         directory, commit = checkouts.ref(spec.partition("@")[2], own_package())
     elif spec.startswith("path:"):
         directory = _package_in(Path(spec.removeprefix("path:")), spec)
+    elif spec.startswith("patch:"):
+        directory, _ = patched(_patch(spec), own_package(), checkouts)
     else:
         raise BadInput(f"system {spec!r}", one_of(FORMS), "--system")
     return Code(spec=spec, directory=str(directory), digest=code_digest(directory), commit=commit)
@@ -53,7 +63,7 @@ def load_systems(binding: Binding) -> dict[str, System]:
 
 def spec_of_version(text: str) -> str:
     """Read a version as `compare` takes it: a folder that holds the package, a spec, or else a git ref."""
-    if text == PACKAGE or text.startswith(("path:", f"{PACKAGE}@")):
+    if text == PACKAGE or text.startswith(("path:", "patch:", f"{PACKAGE}@")):
         return text
     if _find_package(Path(text)) is not None:
         return f"path:{text}"
@@ -74,6 +84,13 @@ def _load(code: Code) -> System:
         package = load_package(code.path, f"_foreshock_code_{code.digest[:12]}")
         system = _loaded[code.digest] = RaftImpl(package)
     return system
+
+
+def _patch(spec: str) -> Path:
+    patch = Path(spec.removeprefix("patch:"))
+    if not patch.is_file():
+        raise BadInput(f"no file {str(patch)!r}", f"a unified diff against {PACKAGE}/", spec)
+    return patch
 
 
 def _package_in(folder: Path, spec: str) -> Path:
