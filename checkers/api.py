@@ -100,12 +100,12 @@ def check_file(
 ) -> Verdict:
     """Decide the history in a file, or in its bytes: what `check` says of what `importers.load` reads.
 
-    Long files of our own lines about registers are read into columns, without an object a line; where that does not
-    find them valid, they are read again as objects, and explained.
+    Long files of registers and counters, in our own lines or in EDN, are read into columns, without an object a line;
+    where that does not find them valid, they are read again as objects, and explained.
     """
-    if format in ("auto", "jsonl") and not lenient and isinstance(model, str) and _is_plain(options):
+    if format in ("auto", "jsonl", "edn") and not lenient and isinstance(model, str) and _is_plain(options):
         limits = Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
-        verdict = columns.judge(file, model, limits)
+        verdict = columns.judge(file, model, limits, format)
         if verdict is not None:
             return verdict
     history = load(file, format=format, source=source, lenient=lenient)

@@ -1,10 +1,16 @@
-"""Reading long EDN histories: lines of one shape by one expression, any other line by the reader of forms.
+"""Reading long EDN histories: lines of one shape at once, any other line by the reader of forms.
 
 A history in EDN is nearly always one map a line, with the same keys in the same order. The order is taken from the
-first line, and an expression made of it that matches such a line as a whole: with the process a number, the type one of
-the four, and a value without texts inside, sets, maps, tags and comments, where the reader of forms could see anything
-else than what the expression sees. A line that does not match is read by `edn.forms`. What is no line of its own, or no
-history, is left to the slow way altogether (None), which says what is wrong and where.
+first line, and from it two ways to read such lines:
+
+* Where a piece of the text has no texts, sets, tags and comments in it, its lines become JSON by replacing what stands
+  between values: `{:process 0, :type :ok, ` by `{"process":0,"type":"ok",`. A piece without quotes gets none but by
+  these replacements, so whatever was no line of the shape is no JSON of an op afterwards, and is left to the next way.
+* An expression matches such a line as a whole: with the process a number, the type one of the four, and a value in
+  which the reader of forms could see nothing else than what the expression sees.
+
+A line that does not match is read by `edn.forms`. What is no line of its own, or no history, is left to the slow way
+altogether (None), which says what is wrong and where.
 
 Values are short and come again, so what a text of them means is kept. Vectors of numbers and of transactions are read
 as JSON, which they become by changing separators; where that is not JSON, `edn.forms` reads them too.
@@ -12,18 +18,19 @@ as JSON, which they become by changing separators; where that is not JSON, `edn.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from checkers.history import NEMESIS, MalformedHistory, Op
+from checkers.history import NEMESIS, MalformedHistory, Op, OpType
 
 from . import edn
 
-LINES: Final = 4_096
-"""Lines taken at a time."""
+PIECE: Final = 1 << 15
+"""Characters taken at a time: where one line of a piece is not plain, all of it takes the longer way."""
 
 REMEMBERED: Final = 65_536
 """Values whose texts are kept."""
@@ -37,6 +44,9 @@ _FIELDS: Final = {
     "time": r"(?P<time>[0-9]+)",
     "index": r"(?P<index>[0-9]+)",
 }
+_WORDS: Final = ("type", "f")
+_ERROR: Final = re.compile(rf",? :error :({_WORD})(?=[,}}])")
+_NOT_PLAIN: Final = ('"', "\\", "#", ";", "\r", "\n\n", "null")
 _NEEDED: Final = ("process", "type", "f", "value")
 _NAME: Final = re.compile(r"[{,\s]\s*:([a-z]+)\s")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -52,72 +62,170 @@ def read_lines(text: str, op_of: OpOf) -> tuple[list[Op], Sequence[int]] | None:
 
     Tuples of independent keys stay values, and `:read` and `:write` in transactions are left to the other way.
     """
-    first = text[: text.find("\n")] if "\n" in text else text
-    shape = _shape_of(first)
-    if shape is None:
+    reader = LineReader.of(text[: text.find("\n")] if "\n" in text else text, op_of)
+    if reader is None:
         return None
-    reader = _Reader(shape, op_of)
+    ops: list[Op] = []
     try:
-        for piece in _pieces(text):
-            reader.take(piece)
+        for piece in pieces(text):
+            ops += reader.take(piece)
     except MalformedHistory:
         return None
     if not reader.blank:
-        return reader.ops, range(1, reader.line + 1)
+        return ops, range(1, reader.line + 1)
     blank = set(reader.blank)
-    return reader.ops, [line for line in range(1, reader.line + 1) if line not in blank]
+    return ops, [line for line in range(1, reader.line + 1) if line not in blank]
 
 
-def _shape_of(line: str) -> re.Pattern[str] | None:
-    """Make the expression of a line like this one; None: it is not one plain map."""
-    opening = re.match(r"(?:#jepsen\.history\.Op)?\{", line)
-    names = _NAME.findall(line)
-    names = [name for name in dict.fromkeys(names) if name in _FIELDS]
-    if opening is None or not set(_NEEDED) <= set(names):
-        return None
-    inner = r",? ".join(f":{name} {_FIELDS[name]}" for name in names)
-    absent = "".join(f"(?P<{name}>)" for name in ("time", "index") if name not in names)
-    error = rf"(?:,? :error :(?P<error>{_WORD}))?"
-    whole = rf"^(?:{re.escape(opening[0])}{inner}{error}{absent}\}}[ \r]*|(?P<odd>.*))$"
-    shape = re.compile(whole, re.MULTILINE)
-    return shape if (match := shape.match(line)) and match["odd"] is None else None
-
-
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
     """Cut a text at ends of lines."""
     begin = 0
     while begin < len(text):
-        end = text.find("\n", begin + 64 * LINES)
+        end = text.find("\n", begin + PIECE)
         end = len(text) if end < 0 else end
         yield text[begin:end]
         begin = end + 1
 
 
-class _Reader:
+class _Shape:
+    """The shape of lines: what stands before the map, which fields it has in which order, and what is between them."""
+
+    def __init__(self, line: str) -> None:
+        opening = re.match(r"(?:#jepsen\.history\.Op)?\{", line)
+        self.opening = opening[0] if opening else ""
+        self.names = [name for name in dict.fromkeys(_NAME.findall(line)) if name in _FIELDS]
+        self.separator = ", " if re.search(r", :[a-z]+ .*, :[a-z]+ ", line) else " "
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one, with all that an op needs."""
+        return bool(self.opening) and set(_NEEDED) <= set(self.names)
+
+    def expression(self) -> re.Pattern[str]:
+        """Make the expression of such lines; what is no such line is in its group `odd`."""
+        inner = r",? ".join(f":{name} {_FIELDS[name]}" for name in self.names)
+        absent = "".join(f"(?P<{name}>)" for name in ("time", "index") if name not in self.names)
+        error = rf"(?:,? :error :(?P<error>{_WORD}))?"
+        whole = rf"^(?:{re.escape(self.opening)}{inner}{error}{absent}\}}[ \r]*|(?P<odd>.*))$"
+        return re.compile(whole, re.MULTILINE)
+
+    def replacements(self) -> list[tuple[str, str]] | None:
+        """List what makes such lines JSON; None: that takes more than to replace what stands between values."""
+        if self.names[-1] in _WORDS or ("index" in self.names and "time" not in self.names):
+            return None
+        found: list[tuple[str, str]] = []
+        before, quote = "{", ""
+        for name in self.names:
+            begin = '"' if name in _WORDS else ""
+            json = f'{quote},"{name}":{begin}' if found else f'{{"{name}":{begin}'
+            found.append((f"{before}:{name} {':' if begin else ''}", json))
+            before, quote = self.separator, begin
+        return [*found, ('"process"::nemesis', f'"process":"{NEMESIS}"'), ('"value":nil', '"value":null')]
+
+
+class _Timed(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """A line of a shape without index."""
+
+    process: int | str
+    type: OpType
+    f: str
+    value: Any
+    time: int = 0
+    error: str | None = None
+
+
+_indexed = msgspec.json.Decoder(Op)
+_timed = msgspec.json.Decoder(_Timed)
+
+
+class LineReader:
     """Makes ops of lines of one shape, and of what `edn.forms` reads of other lines."""
 
-    def __init__(self, shape: re.Pattern[str], op_of: OpOf) -> None:
-        self.shape = shape
+    def __init__(self, shape: _Shape, op_of: OpOf) -> None:
+        self.expression = shape.expression()
+        self.replacements = shape.replacements()
+        self.opening = shape.opening
         self.op_of = op_of
-        self.is_indexed = "(?P<index>)" not in shape.pattern
+        self.is_indexed = "index" in shape.names
         self.values: dict[str, Any] = {"nil": None}
-        self.ops: list[Op] = []
+        self.functions: set[str] = set()
         self.blank: list[int] = []
+        self.count = 0  # of ops
         self.line = 0
         self.time = 0
 
-    def take(self, piece: str) -> None:
-        """Take some lines."""
-        places = self.shape.groupindex
+    @classmethod
+    def of(cls, first: str, op_of: OpOf) -> LineReader | None:
+        """Make the reader of a file with this first line; None: that is not one plain map."""
+        shape = _Shape(first)
+        if not shape.is_one:
+            return None
+        reader = cls(shape, op_of)
+        match = reader.expression.match(first)
+        return reader if match is not None and match["odd"] is None else None
+
+    def take(self, piece: str) -> list[Op]:
+        """Take some lines; raises `MalformedHistory` for what is better read, or refused, form by form."""
+        ops = self.translate(piece)
+        return self.match(piece) if ops is None else ops
+
+    def translate(self, piece: str) -> list[Op] | None:
+        """Make ops of lines that become JSON by replacements; None: some do not."""
+        if self.replacements is None:
+            return None
+        count = piece.count("\n") + (not piece.endswith("\n"))
+        plain = piece.replace(self.opening, "{") if "#" in self.opening else piece
+        if plain.count("{") != count or plain.startswith("\n") or any(mark in plain for mark in _NOT_PLAIN):
+            return None
+        json = _ERROR.sub(r',"error":"\1"', plain) if ":error" in plain else plain
+        for old, new in self.replacements:
+            json = json.replace(old, new)
+        if "[" in json:
+            json = _json_of_vector(json)
+        decoder: msgspec.json.Decoder[Any] = _indexed if self.is_indexed else _timed
+        try:
+            rows = decoder.decode_lines(json)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        if len(rows) != count or not self.knows({row.f for row in rows}):
+            return None
+        times = [row.time for row in rows]
+        if times[0] < self.time or times != sorted(times):
+            return None
+        if not all(type(row.process) is int or row.process == NEMESIS for row in rows):
+            return None
+        ops: list[Op] = rows if self.is_indexed else self.indexed(rows)
+        self.count += len(ops)
+        self.line += count
+        self.time = times[-1]
+        return ops
+
+    def knows(self, functions: set[str]) -> bool:
+        """Whether these are words: what was between two fields has gone into none of them."""
+        fresh = functions - self.functions
+        self.functions |= fresh
+        return all(re.fullmatch(_WORD, f) for f in fresh)
+
+    def indexed(self, rows: Iterable[Any]) -> list[Op]:
+        """Make ops of lines whose index is their place."""
+        return [
+            Op(index=index, time=r.time, process=r.process, type=r.type, f=r.f, value=r.value, error=r.error)
+            for index, r in enumerate(rows, self.count)
+        ]
+
+    def match(self, piece: str) -> list[Op]:
+        """Make ops of lines that the expression matches, and of others."""
+        places = self.expression.groupindex
         fields = ("process", "type", "f", "value", "time", "index", "error", "odd")
         a, b, c, d, e, g, h, odd = (places[name] - 1 for name in fields)
-        ops, values, is_indexed, latest, line = self.ops, self.values, self.is_indexed, self.time, self.line
-        for row in self.shape.findall(piece):
+        values, is_indexed, latest, line = self.values, self.is_indexed, self.time, self.line
+        ops: list[Op] = []
+        for row in self.expression.findall(piece):
             line += 1
             process = row[a]
             if not process:
                 if row[odd].strip():
-                    ops.append(self.read_odd(row[odd], latest))
+                    ops.append(self.read_odd(row[odd], self.count + len(ops), latest))
                     latest = ops[-1].time
                 else:
                     self.blank.append(line)
@@ -134,7 +242,7 @@ class _Reader:
                 latest = instant
             ops.append(
                 Op(
-                    index=int(row[g]) if is_indexed else len(ops),
+                    index=int(row[g]) if is_indexed else self.count + len(ops),
                     time=latest,
                     process=NEMESIS if process == ":nemesis" else int(process),
                     type=row[b],
@@ -143,9 +251,11 @@ class _Reader:
                     error=row[h] or None,
                 )
             )
+        self.count += len(ops)
         self.time, self.line = latest, line
+        return ops
 
-    def read_odd(self, line: str, latest: int) -> Op:
+    def read_odd(self, line: str, place: int, latest: int) -> Op:
         """Read a line of another shape."""
         forms = edn.forms(line, "line")
         if len(forms) != 1 or not isinstance(forms[0], dict):
@@ -153,7 +263,7 @@ class _Reader:
         row = forms[0]
         if self.is_indexed and type(row.get("index")) is not int:
             raise MalformedHistory("no index", "one, as in the first line", "line")
-        op = self.op_of(row, row["index"] if self.is_indexed else len(self.ops))
+        op = self.op_of(row, row["index"] if self.is_indexed else place)
         return op if op.time >= latest else msgspec.structs.replace(op, time=latest)
 
 
@@ -164,14 +274,17 @@ def _value(text: str) -> Any:
     if text[:1] == '"':
         return text[1:-1]
     if text[:1] == "[" and "null" not in text:
-        json = text.replace(", ", ",").replace(" ", ",").replace(",nil]", ",null]")
-        for edn_word, json_word in _MICRO:
-            json = json.replace(edn_word, json_word)
-        try:
-            return msgspec.json.decode(json)
-        except msgspec.DecodeError:
-            pass
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(_json_of_vector(text))
     forms = edn.forms(text, "line")
     if len(forms) != 1 or ":read" in text or ":write" in text:
         raise MalformedHistory(f"{len(forms)} forms", "one value", "line")
     return forms[0]
+
+
+def _json_of_vector(text: str) -> str:
+    """Make JSON of vectors of numbers, nil and micro-operations, by their separators."""
+    json = text.replace(", ", ",").replace(" ", ",").replace(",nil]", ",null]")
+    for edn_word, json_word in _MICRO:
+        json = json.replace(edn_word, json_word)
+    return json

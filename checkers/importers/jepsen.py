@@ -52,7 +52,7 @@ _LIKE_A_LINE: Final = re.compile(r"(?:.*[\s:])?(?:\d+|:nemesis)\s+:(?:invoke|ok|
 
 def load_edn(text: str, *, source: str, lenient: bool = False, independent: bool | None = None) -> History:
     """Read a history in EDN. `independent` says whether values are [key value]; None finds out."""
-    if (read := edn_lines.read_lines(text, _lone_op)) is not None:
+    if (read := edn_lines.read_lines(text, lone_op)) is not None:
         ops, lines = read
         if any(op.type == "invoke" for op in ops):
             if _tells_keys(ops) if independent is None else independent:
@@ -79,7 +79,7 @@ def load_log(text: str, *, source: str, lenient: bool = False, independent: bool
     return build(rows, source=source, lenient=lenient, independent=independent, conventions=LOG, counted=counted)
 
 
-def _lone_op(row: dict[str, Any], index: int) -> Op:
+def lone_op(row: dict[str, Any], index: int) -> Op:
     """Make an op of a map of its own, whose value keeps a key that may be in it."""
     return _op(_named(row), index, False, "line")
 

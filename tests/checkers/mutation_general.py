@@ -16,17 +16,18 @@ import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
+import multiprocessing
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-FOLDER = Path(__file__).parents[2] / "checkers"
-VARIABLE = "CHECKERS_MUTANT"
-"""Environment variable that tells a process which mutant it is: MODULE:NUMBER."""
+import hypothesis  # noqa: F401  # imported here, so that no mutant's process has to
+import pytest
 
+FOLDER = Path(__file__).parents[2] / "checkers"
 UNCHANGED = -1
 """The number of the mutant that is none: the tests must pass with it."""
 
@@ -38,10 +39,14 @@ TESTS = (
     "test_streaming",
 )
 
-READING = ("admission", "columns", "history", "recorder", "importers")
-"""Modules and packages of reading; others are those of linearizability."""
-
-TESTS_OF_READING = ("test_admission", "test_importers", "test_columns", "test_history", "test_round_trip")
+TESTS_OF_READING = {
+    "admission": ("test_admission", "test_columns", "test_importers"),
+    "columns": ("test_columns",),
+    "history": ("test_history", "test_importers", "test_admission", "test_columns", "test_round_trip"),
+    "importers": ("test_importers", "test_round_trip", "test_admission", "test_columns"),
+    "recorder": ("test_recorder",),
+}
+"""Module or package of reading -> its tests, the most telling first. Other modules are those of linearizability."""
 
 EXCHANGE: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
@@ -141,7 +146,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _is_of_reading(module: str) -> bool:
-    return module.split(".")[0] in READING
+    return module.split(".")[0] in TESTS_OF_READING
+
+
+def _tests_of(module: str) -> Sequence[str]:
+    return TESTS_OF_READING.get(module.split(".")[0], TESTS)
 
 
 def _full_name(module: str) -> str:
@@ -152,41 +161,37 @@ def _file_of(module: str) -> Path:
     return FOLDER.joinpath(*_full_name(module).split(".")[1:]).with_suffix(".py")
 
 
-def install() -> None:
-    """Become the mutant that the environment names."""
-    module, number = os.environ[VARIABLE].split(":")
+def _run(module: str, number: int) -> None:
+    """Become a mutant, and run the tests of its part; the exit code is theirs."""
     source = _file_of(module).read_text()
-    tree = ast.parse(source) if int(number) == UNCHANGED else list(mutants(source))[int(number)][2]
-    sys.meta_path.insert(0, _Finder(module, tree))
+    whole = ast.parse(source) if number == UNCHANGED else next(itertools.islice(mutants(source), number, None))[2]
+    sys.meta_path.insert(0, _Finder(module, whole))
+    folder = Path(__file__).parent
+    os.chdir(folder.parents[1])
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    files = [str(folder / f"{name}.py") for name in _tests_of(module)]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    os._exit(pytest.main([*options, *files]))
 
 
 def survives(module: str, number: int, timeout_s: float) -> bool:
-    """Run the tests against one mutant."""
-    folder = Path(__file__).parent
-    files = [str(folder / f"{name}.py") for name in (TESTS_OF_READING if _is_of_reading(module) else TESTS)]
-    command = (
-        "import sys, tests.checkers.mutation_general as mutation; mutation.install(); "
-        "import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-    )
-    environment = {**os.environ, VARIABLE: f"{module}:{number}"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", command, "-x", "-q", "-p", "no:cacheprovider", *files],
-            env=environment,
-            cwd=folder.parents[1],
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    """Run the tests against one mutant, in a process that is forked before anything of `checkers` is imported."""
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(module, number))
+    process.start()
+    process.join(timeout_s)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    return process.exitcode == 0
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="+")
     parser.add_argument("--every", type=int, default=1, help="take every Nth mutant only")
+    parser.add_argument("--first", type=int, default=0, help="begin with this mutant")
     parser.add_argument("--timeout", type=float, default=120.0)
     options = parser.parse_args(arguments)
     for module in options.modules:
@@ -195,7 +200,7 @@ def main(arguments: list[str]) -> int:
             print(f"{module}: the tests fail without a mutant", file=sys.stderr)
             return 1
         tried = survived = 0
-        for number in range(0, len(found), options.every):
+        for number in range(options.first, len(found), options.every):
             tried += 1
             if survives(module, number, options.timeout):
                 survived += 1

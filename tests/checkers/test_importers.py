@@ -526,7 +526,7 @@ def test_a_plain_history_in_edn_is_read_line_by_line() -> None:
         for index, kind in ((2 * number, "invoke"), (2 * number + 1, "ok"))
     )
 
-    assert edn_lines.read_lines(text, jepsen._lone_op) is not None
+    assert edn_lines.read_lines(text, jepsen.lone_op) is not None
     assert len(load(text.encode())) == 40_000
 
 

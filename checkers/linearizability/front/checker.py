@@ -119,13 +119,19 @@ def chosen_conventions(history: History, *, failed_cas: FailedCas = "auto", nil_
 
 
 def verdict_of_columns(
-    model: Model, admission: Admission, results: Sequence[LinearizabilityResult], *, ops: int, began: float
+    model: Model,
+    admission: Admission,
+    conventions: Conventions,
+    results: Sequence[LinearizabilityResult],
+    *,
+    ops: int,
+    began: float,
 ) -> Verdict:
     """Make the verdict on a valid file that was read into columns (`checkers.columns`), one result for each object.
 
     `admission` has one operation of each object, in the order of the results.
     """
-    check = _Check(History([]), model, admission, Conventions(), Limits(), "auto")
+    check = _Check(History([]), model, admission, conventions, Limits(), "auto")
     check.results = list(zip(check.parts, results, strict=True))
     check.steps = sum(result.steps for result in results)
     return msgspec.structs.replace(check.verdict((), witness=False), ops=ops, seconds=time.monotonic() - began)
