@@ -1,0 +1,1 @@
+"""Our node beside etcd and PySyncObj; `python -m benchmarks.live`."""
