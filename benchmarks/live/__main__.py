@@ -6,7 +6,7 @@ Each system is a cluster of three server processes on loopback, with its log on 
 a small value outstanding, each to a key of its own, and speak to the leader. All clusters run from the beginning to the
 end, but only one of them is loaded at a time: a round measures one system after the other, for each number of clients,
 and the median of the rounds is shown. Only the ratios of one run say anything, since what else the machine does changes
-from minute to minute; an fsync, for example, can take thirty times as long on a machine that is otherwise idle.
+from minute to minute.
 
 `ratio` is how many times as fast as ours the system is. The processor time is that of the three servers together; that
 of PySyncObj includes the load, which runs inside its leader. A loaded system is given a moment to warm up first.
@@ -50,7 +50,7 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The medians of all rounds of one system with so many clients."""
+    """The medians of all rounds of one system with that many clients."""
 
     system: str
     clients: int

@@ -8,7 +8,9 @@ what their `Budget` allows. A peer that promises more is hung up on.
 
 from __future__ import annotations
 
+import os
 import struct
+from collections import deque
 from typing import Final
 
 import trio
@@ -19,7 +21,10 @@ QUEUE_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for one slow peer before frames to it are dropped."""
 PING: Final = b"\0\0\0\0"
 _LENGTH: Final = struct.Struct(">I")
-_RECEIVE_BYTES: Final = 256 * 1024
+RECEIVE_BYTES: Final = 256 * 1024
+"""What is read from a connection at once."""
+_JOINED_BYTES_MAX: Final = 64 * 1024
+"""Small frames are sent together; to copy large ones for that would cost more than it saves."""
 
 
 class PeerFault(Exception):
@@ -81,19 +86,27 @@ class FrameReader:
     async def some(self) -> list[bytes]:
         """Wait for at least one frame and give all that are there. Raises PeerFault at the end of the stream."""
         while True:
-            frames = self._cut()
+            frames = self.cut()
             if frames:
                 return frames
             await self._receive()
 
     async def _receive(self) -> None:
-        data = await self._stream.receive_some(_RECEIVE_BYTES)
+        self._add(await self._stream.receive_some(RECEIVE_BYTES))
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take what the poller read from the stream; give the frames that are whole now. Raises PeerFault."""
+        self._add(data)
+        return self.cut()
+
+    def _add(self, data: bytes | bytearray) -> None:
         if not data:
             raise PeerFault("closed", "it hung up")
         self.heard_s = trio.current_time()
         self._buffer += data
 
-    def _cut(self) -> list[bytes]:
+    def cut(self) -> list[bytes]:
+        """The frames that are whole. Raises PeerFault."""
         buffer, frames, offset = self._buffer, [], 0
         while offset + 4 <= len(buffer):
             (length,) = _LENGTH.unpack_from(buffer, offset)
@@ -109,7 +122,7 @@ class FrameReader:
             self.began_s = None
         elif offset or self.began_s is None:
             self.began_s = self.heard_s
-        if self._held or len(buffer) > _RECEIVE_BYTES:
+        if self._held or len(buffer) > RECEIVE_BYTES:
             self._hold(len(buffer))
         return frames
 
@@ -119,23 +132,45 @@ class FrameReader:
 
 
 class FrameQueue:
-    """Frames that wait for one connection, bounded in bytes."""
+    """Frames that wait for one connection, bounded in bytes.
+
+    While nothing waits, a frame is written to the socket at once, as far as that takes it: a task that has to be woken
+    for that comes late, and costs more than the write.
+    """
 
     def __init__(self, bytes_max: int = QUEUE_BYTES_MAX) -> None:
         self.is_idle = True
         """Whether nothing was put since this was last set."""
         self._bytes_max = bytes_max
-        self._frames: list[bytes] = []
+        self._parts: deque[bytes | memoryview] = deque()
         self._size = 0
         self._taker: trio.lowlevel.Task | None = None
+        self._descriptor = -1  # of the socket that takes bytes now; -1 while there is none
+        self._is_taken = False  # what was taken last may be on its way still
+
+    def connect(self, descriptor: int) -> None:
+        """From now on write to this socket, which does not block, whenever nothing waits."""
+        self._descriptor = descriptor
+
+    def disconnect(self) -> None:
+        """Write no more, and drop all frames."""
+        self._descriptor = -1
+        self._is_taken = False
+        self._parts.clear()
+        self._size = 0
 
     def put(self, frame: bytes) -> bool:
         """Add a frame at the end. False: there is no room."""
         if self._size + len(frame) > self._bytes_max:
             return False
-        self._frames += (_LENGTH.pack(len(frame)), frame)
-        self._size += len(frame)
         self.is_idle = False
+        parts: list[bytes | memoryview] = [_LENGTH.pack(len(frame)), frame]
+        if self._descriptor >= 0 and not self._parts and not self._is_taken:
+            parts = self._write(parts)
+            if not parts:
+                return True
+        self._parts += parts
+        self._size += sum(map(len, parts))
         if self._taker is not None:
             trio.lowlevel.reschedule(self._taker)
             self._taker = None
@@ -143,23 +178,40 @@ class FrameQueue:
 
     def ping(self) -> None:
         """Say something if nothing was said since the last ping."""
-        if self.is_idle and not self._frames:
+        if self.is_idle and not self._parts:
             self.put(b"")
         self.is_idle = True
 
-    def clear(self) -> None:
-        """Drop all frames."""
-        self._frames = []
-        self._size = 0
-
-    async def take(self) -> bytes:
-        """Wait until there is something, and take all of it."""
-        if not self._frames:
+    async def take(self) -> bytes | memoryview:
+        """Wait until there is something, and take what is to be sent next. Called again, that has been sent."""
+        self._is_taken = False
+        if not self._parts:
             self._taker = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._forget_taker)
-        data = b"".join(self._frames)
-        self.clear()
-        return data
+        self._is_taken = True
+        first = self._parts.popleft()
+        taken = [first]
+        size = len(first)
+        while self._parts and size + len(self._parts[0]) <= _JOINED_BYTES_MAX:
+            taken.append(self._parts.popleft())
+            size += len(taken[-1])
+        self._size -= size
+        return first if len(taken) == 1 else b"".join(taken)
+
+    def _write(self, parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
+        """Write what the socket takes now. Returns the rest."""
+        try:
+            written = os.writev(self._descriptor, parts)
+        except (BlockingIOError, InterruptedError):
+            return parts
+        except OSError:
+            self._descriptor = -1  # who reads from the connection sees that it ended
+            return parts
+        head, frame = parts
+        if written >= len(head):
+            rest = memoryview(frame)[written - len(head) :]
+            return [rest] if rest else []
+        return [memoryview(head)[written:], frame]
 
     def _forget_taker(self, _: object) -> trio.lowlevel.Abort:
         self._taker = None

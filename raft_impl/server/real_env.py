@@ -20,6 +20,7 @@ import trio
 from ..errors import DiskFailed
 from ..runtime.env import Served
 from .arguments import Address
+from .syncer import Syncer
 from .transport import Transport, is_client
 
 _LOCK_NAME: Final = ".lock"
@@ -65,6 +66,7 @@ class RealDisk:
         self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         self._appending: dict[str, int] = {}  # open descriptors of files that were appended to, latest last
         self._syncing: dict[str, int] = {}  # how many fsyncs of a file are under way
+        self._syncer = Syncer()
         self._lock_fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,6 +76,7 @@ class RealDisk:
 
     def close(self) -> None:
         """Give the directory back."""
+        self._syncer.close()
         for descriptor in (*self._appending.values(), self._lock_fd, self._directory_fd):
             os.close(descriptor)
         self._appending.clear()
@@ -127,7 +130,7 @@ class RealDisk:
             return
         self._syncing[name] = self._syncing.get(name, 0) + 1
         try:
-            await trio.to_thread.run_sync(os.fdatasync, descriptor)
+            await self._syncer.sync(descriptor)
         finally:
             self._syncing[name] -= 1
             if not self._syncing[name]:
@@ -197,19 +200,23 @@ class RealEnvironment:
 
     async def serve(self, server: Served) -> None:
         """Run a server until cancelled. DiskFailed comes through."""
-        if getattr(server, "storage", "sync") != "async":
-            await self._keep_stepping(server, server.sync)
-            return
         async with trio.open_nursery() as nursery:
+            alarm = _Alarm(server, self._stir)
+            nursery.start_soon(alarm.run)
+            if getattr(server, "storage", "sync") != "async":
+                await self._keep_stepping(server, server.sync, alarm)
+                return
             flusher = _Flusher(self, server)
             nursery.start_soon(flusher.run)
-            await self._keep_stepping(server, flusher.request)
+            await self._keep_stepping(server, flusher.request, alarm)
 
-    async def _keep_stepping(self, server: Served, sync: Callable[[], Awaitable[bool | None]]) -> None:
+    async def _keep_stepping(self, server: Served, sync: Callable[[], Awaitable[bool | None]], alarm: _Alarm) -> None:
         """Step until cancelled. After a step that wrote, `sync` waits for the disk, or (True) leaves that to others."""
         while True:
             if not self._inbox and server.deadline_ns > time.monotonic_ns():
-                await self._wait(server.deadline_ns)
+                alarm.set(server.deadline_ns)
+                self._waiting = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
             else:
                 await trio.lowlevel.checkpoint()  # others get their turn
             messages = list(self._inbox)
@@ -253,6 +260,38 @@ class RealEnvironment:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
+class _Alarm:
+    """Stirs a server when its deadline has come.
+
+    Deadlines move with nearly every step, mostly into the future. So the alarm is left as it is until it rings, and
+    set again then.
+    """
+
+    def __init__(self, server: Served, stir: Callable[[], None]) -> None:
+        self._server = server
+        self._stir = stir
+        self._at_ns = _FAR_NS
+        self._scope = trio.CancelScope()
+
+    def set(self, at_ns: int) -> None:
+        """Ring at this time at the latest."""
+        if at_ns < self._at_ns:
+            self._at_ns = at_ns
+            self._scope.deadline = _trio_time(at_ns)
+
+    async def run(self) -> None:
+        """Ring until cancelled."""
+        while True:
+            self._scope = trio.CancelScope(deadline=_trio_time(self._at_ns))
+            with self._scope:
+                await trio.sleep_forever()
+            deadline_ns = self._server.deadline_ns
+            if deadline_ns <= time.monotonic_ns():
+                deadline_ns = _FAR_NS  # it is set when the server waits again
+                self._stir()
+            self._at_ns = deadline_ns
+
+
 class _Flusher:
     """Asynchronous storage: fsyncs one after the other, beside the steps of the server, as long as something waits."""
 
@@ -277,6 +316,11 @@ class _Flusher:
                 server.post()
                 self._env._show_notes(server)
                 self._env._stir()  # the deadline may have moved
+
+
+def _trio_time(at_ns: int) -> float:
+    """A time of the monotonic clock on Trio's."""
+    return trio.current_time() + (at_ns - time.monotonic_ns()) / _NANOSECONDS
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

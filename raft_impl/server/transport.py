@@ -18,6 +18,7 @@ own, so that they cannot keep the nodes apart; a node has two connections, since
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -28,8 +29,9 @@ import trio
 from ..runtime.wire import is_between_nodes
 from .arguments import Address
 from .contacts import Contacts
-from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, Budget, FrameQueue, FrameReader, PeerFault
+from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, RECEIVE_BYTES, Budget, FrameQueue, FrameReader, PeerFault
 from .handshake import HandshakeRefused, Judge, Party, accept, dial
+from .poller import Poller
 from .reports import OnEvent, Reports
 from .tls import Tls, check_name, wrap
 
@@ -127,6 +129,7 @@ class Transport:
         self._accept_count = 0
         self._client_budget = Budget(self._limits.client_bytes_max)
         self._node_budget = Budget(self._limits.node_bytes_max)
+        self._poller = Poller()
         self._nursery: trio.Nursery | None = None
 
     def send(self, target: str, frame: bytes) -> None:
@@ -153,6 +156,7 @@ class Transport:
         """Accept (with a listener) and dial until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._poller.run)
             nursery.start_soon(self._sweep)
             task_status.started()
             try:
@@ -172,7 +176,7 @@ class Transport:
             if connection is not None:
                 pause_s = _PAUSE_MIN_S
                 await self._converse(connection, self._dialled)
-            queue.clear()
+            queue.disconnect()
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, pause_max_s)
 
@@ -300,12 +304,17 @@ class Transport:
     async def _converse(self, connection: Connection, kept: dict[Connection, None]) -> None:
         """Write what is queued and deliver what arrives, until the connection ends."""
         kept[connection] = None
+        descriptor = -1
         try:
             async with trio.open_nursery() as nursery:
                 connection.scope = nursery.cancel_scope
                 nursery.start_soon(self._write, connection)
                 try:
-                    await self._read(connection)
+                    if isinstance(connection.stream, trio.SocketStream):
+                        descriptor = connection.stream.socket.fileno()
+                        await self._be_read(connection, descriptor)
+                    else:
+                        await self._read(connection)
                 except PeerFault as fault:
                     if fault.word != "closed":
                         self._reports.report("peer-fault", peer=connection.source, word=fault.word, why=str(fault))
@@ -314,7 +323,9 @@ class Transport:
                 nursery.cancel_scope.cancel()
         finally:
             del kept[connection]
+            self._poller.remove(descriptor)
             connection.reader.close()
+            connection.queue.disconnect()
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(connection.stream)
 
@@ -326,14 +337,41 @@ class Transport:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             connection.scope.cancel()
 
+    async def _be_read(self, connection: Connection, descriptor: int) -> None:
+        """Let the poller read. Raises the PeerFault that it finds."""
+        connection.queue.connect(descriptor)
+        self._take(connection, connection.reader.cut())
+        is_over = trio.Event()
+        found: list[PeerFault] = []
+
+        def read() -> None:
+            try:
+                self._take(connection, connection.reader.feed(os.read(descriptor, RECEIVE_BYTES)))
+            except BlockingIOError:
+                return
+            except PeerFault as fault:
+                found.append(fault)
+            except OSError:
+                found.append(PeerFault("closed", "the connection broke"))
+            if found:
+                self._poller.remove(descriptor)
+                is_over.set()
+
+        self._poller.add(descriptor, read)
+        await is_over.wait()
+        raise found[0]
+
     async def _read(self, connection: Connection) -> None:
-        deliver, reader, source = self._deliver, connection.reader, connection.source
-        is_client = connection.peer.role == "client"
         while True:
-            for frame in await reader.some():
-                if is_client and is_between_nodes(frame):
-                    raise PeerFault("not-a-node", "a client said what only nodes say to each other")
-                deliver(source, frame)
+            self._take(connection, await connection.reader.some())
+
+    def _take(self, connection: Connection, frames: list[bytes]) -> None:
+        deliver, source = self._deliver, connection.source
+        is_client = connection.peer.role == "client"
+        for frame in frames:
+            if is_client and is_between_nodes(frame):
+                raise PeerFault("not-a-node", "a client said what only nodes say to each other")
+            deliver(source, frame)
 
     async def _sweep(self) -> None:
         """Ping, and end what is silent or too slow."""

@@ -1,0 +1,70 @@
+"""A thread for the fsyncs of the log, one after the other.
+
+Trio's own threads would do, but a log is synced for every batch of operations, and what Trio does around each call (a
+place in a limit, a name, a context, a call back through a queue) costs as much processor time as the fsync. Here two
+counters of the kernel carry the orders to the thread and the answers back.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+
+import trio
+
+
+class Syncer:
+    """Makes files durable that are open; `close` ends its thread."""
+
+    def __init__(self) -> None:
+        self._ordered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE)
+        self._answered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._orders: deque[int] = deque()  # descriptors
+        self._answers: deque[OSError | None] = deque()
+        self._is_busy = False
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    async def sync(self, descriptor: int) -> None:
+        """Return when the content of an open file, and the size that it implies, is durable. Raises OSError.
+
+        One at a time. After a cancellation nothing more can be synced.
+        """
+        assert not self._is_busy, "one log is synced by one task"
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="fsync", daemon=True)
+            self._thread.start()
+        self._is_busy = True
+        self._orders.append(descriptor)
+        os.eventfd_write(self._ordered, 1)
+        await trio.lowlevel.wait_readable(self._answered)
+        os.eventfd_read(self._answered)
+        error = self._answers.popleft()
+        self._is_busy = False
+        if error is not None:
+            raise error
+
+    def close(self) -> None:
+        """End the thread, behind the fsync that is under way."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._thread is not None:
+            os.eventfd_write(self._ordered, 1)
+            self._thread.join()
+        os.close(self._ordered)
+        os.close(self._answered)
+
+    def _run(self) -> None:
+        while True:
+            os.eventfd_read(self._ordered)
+            if not self._orders:
+                return
+            try:
+                os.fdatasync(self._orders.popleft())
+            except OSError as error:
+                self._answers.append(error)
+            else:
+                self._answers.append(None)
+            os.eventfd_write(self._answered, 1)
