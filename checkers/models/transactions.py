@@ -35,10 +35,14 @@ def answers_transaction(asked: Sequence[Any], told: Sequence[Any]) -> bool:
 
     A completed history repeats what a read returned in its invoke, so that a read may be asked with its answer.
     """
-    return len(asked) == len(told) and all(
-        one[0] == other[0] and one[1] == other[1] and (one[2] == other[2] or (one[0] == "r" and one[2] in (None, ())))
-        for one, other in zip(asked, told, strict=True)
-    )
+    if type(asked) is not tuple or len(asked) != len(told):
+        return False
+    for one, other in zip(asked, told, strict=True):
+        if one != other:
+            is_open = type(one) is tuple and len(one) == 3 and one[0] == "r" and one[2] in (None, ())
+            if not is_open or one[:2] != other[:2]:
+                return False
+    return True
 
 
 def step_registers(state: frozenset[tuple[Any, Any]], operation: Operation) -> Any:

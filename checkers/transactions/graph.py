@@ -148,9 +148,10 @@ class Graph:
 
     def find_cycles(self, *, budget: int = EDGE_BUDGET) -> Found:
         """Search for a shortest cycle of each class that is there."""
-        forms = [(suffix, kind) for suffix, kind in _FORMS if kind == 0 or self._has(kind)]
+        components = self.components()
+        forms = [(suffix, kind) for suffix, kind in _FORMS if components and (kind == 0 or self._has(kind))]
         search = _Search(self.size, budget)
-        for component in self.components():
+        for component in components:
             search.component(self.inside(component), forms)
         return Found(search.cycles, search.counts, not search.exhausted, search.visited)
 

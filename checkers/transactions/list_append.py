@@ -34,6 +34,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from checkers.history import History, Operation, show
+from checkers.pause import collection_paused
 from checkers.verdict import Verdict
 
 from .analysis import Analysis, Key
@@ -50,6 +51,7 @@ UNREAD_PAIRS_MAX: Final = 10_000
 product of both, and a key that is hardly ever read would have millions that say nothing new."""
 
 
+@collection_paused()
 def check(
     history: History,
     *,
@@ -134,6 +136,7 @@ class ListAppend(Analysis[_List]):
     def _take(self, transaction: int, done: Sequence[tuple[str, Any, Any]], *, committed: bool) -> None:
         own: dict[Hashable, list[Any]] = {}
         seen: dict[Hashable, tuple[Any, ...]] = {}
+        future: dict[Hashable, Any] = {}  # of each list that was read before the transaction appended to it: an element
         contested: list[_Contested] = []
         for f, name, value in done:
             if f == "append":
@@ -143,6 +146,8 @@ class ListAppend(Analysis[_List]):
                     raise NotUnique(f"element {show(value)} was appended to key {show(name)} twice")
                 key.writers[value] = 2 * transaction
                 appended.append(value)
+                if name in seen and value in seen[name]:
+                    future.setdefault(name, value)
             elif committed:
                 found = self._take_read(transaction, name, value or (), own.get(name), seen)
                 if found is not None:
@@ -151,6 +156,9 @@ class ListAppend(Analysis[_List]):
             self.keys[name].writers[appended[-1]] |= 1
         for one in contested:
             self._take_contested(transaction, one, own.get(one.name, []), seen)
+        for name, element in future.items():
+            if name in seen:
+                self._take_future(transaction, self.keys[name], element)
 
     def _take_read(
         self,
@@ -165,7 +173,12 @@ class ListAppend(Analysis[_List]):
             if value[-len(own) :] != tuple(own):
                 what = f"read {show(name)} = {brief(value)} after it had appended {show(own)}"
                 return _Contested(name, value, len(own), what, {"expected_end": list(own)})
-            value = value[: -len(own)]
+            read, value = value, value[: -len(own)]
+            twice = next((element for element in own if element in value), None)
+            if twice is not None:
+                self._found_twice(self.key(name), transaction, read, twice)
+                self.key(name).contested.append((transaction, value))
+                return None
         known = seen.get(name)
         if known is None:
             seen[name] = value
@@ -190,6 +203,11 @@ class ListAppend(Analysis[_List]):
         else:
             self._found_future(key, transaction, read.value, later)
 
+    def _take_future(self, transaction: int, key: _List, element: Any) -> None:
+        """Take out a read that shows what its own transaction appended only afterwards: it orders nothing."""
+        key.contested.append(key.reads.pop())
+        self._found_future(key, transaction, key.contested[-1][1], element)
+
     def _found_future(self, key: _List, reader: int, read: tuple[Any, ...], element: Any) -> None:
         what = f"read {show(key.name)} = {brief(read)} before it appended {show(element)}"
         self.found("future-read", what, [reader], key=key.name, read=read, element=element)
@@ -198,7 +216,6 @@ class ListAppend(Analysis[_List]):
 
     def _order(self, key: _List) -> None:
         self._judge_contested(key)
-        self._drop_future_reads(key)
         longest_reader, longest = max(key.reads, key=lambda read: len(read[1]), default=(-1, ()))
         key.order = longest
         key.position = {element: position for position, element in enumerate(longest)}
@@ -227,22 +244,12 @@ class ListAppend(Analysis[_List]):
                     self.found("garbage-read", what, [reader], key=key.name, read=read, element=element)
             self._judge_last(key, reader, read)
 
-    def _drop_future_reads(self, key: _List) -> None:
-        """Take out reads that show what their own transaction appended only afterwards: they order nothing."""
-        wrote = key.writing
-        future = [
-            (reader, read, element)
-            for reader, read in key.reads
-            if read and reader in wrote and (element := next((e for e in wrote[reader] if e in read), None)) is not None
-        ]
-        for reader, read, element in future:
-            self._found_future(key, reader, read, element)
-            key.reads.remove((reader, read))
-            key.contested.append((reader, read))
-
     def _found_duplicate(self, key: _List, reader: int, read: tuple[Any, ...]) -> None:
         key.usable = False
         twice = next(element for position, element in enumerate(read) if key.position[element] != position)
+        self._found_twice(key, reader, read, twice)
+
+    def _found_twice(self, key: _List, reader: int, read: tuple[Any, ...], twice: Any) -> None:
         what = f"read {show(key.name)} = {brief(read)}, which holds {show(twice)} twice"
         self.found("duplicate-elements", what, [reader], key=key.name, read=read, element=twice)
 
@@ -336,8 +343,8 @@ class ListAppend(Analysis[_List]):
             if key.usable:
                 self._add_key(graph, key)
             else:
-                self._add_reads_from(graph, key, key.reads)
-            self._add_reads_from(graph, key, key.contested)
+                _add_reads_from(graph, key, key.reads)
+            _add_reads_from(graph, key, key.contested)
 
     def _add_key(self, graph: Graph, key: _List) -> None:
         order, writers, add = key.order, key.writers, graph.add
@@ -382,12 +389,6 @@ class ListAppend(Analysis[_List]):
             for writer in unread:
                 graph.add(reader, writer, RW)
 
-    def _add_reads_from(self, graph: Graph, key: _List, reads: list[tuple[int, tuple[Any, ...]]]) -> None:
-        """Where the order of a list is in doubt, what was read still came from a writer."""
-        for reader, read in reads:
-            if read and (entry := key.writers.get(read[-1])) is not None:
-                graph.add(entry >> 1, reader, WR)
-
     @property
     def leaves_open(self) -> bool:
         """Elements that nobody read are in no known order, where a list has several of them."""
@@ -410,6 +411,13 @@ class ListAppend(Analysis[_List]):
     def say(self, evidence: dict[str, Any]) -> str:
         """Put the evidence of an edge into words."""
         return _say(evidence)
+
+
+def _add_reads_from(graph: Graph, key: _List, reads: list[tuple[int, tuple[Any, ...]]]) -> None:
+    """Where the order of a list is in doubt, what was read still came from a writer."""
+    for reader, read in reads:
+        if read and (entry := key.writers.get(read[-1])) is not None:
+            graph.add(entry >> 1, reader, WR)
 
 
 def _evidence(kind: int, source: int, target: int, key: _List, happened: Sequence[bool]) -> dict[str, Any] | None:

@@ -43,6 +43,7 @@ from typing import Any, Final
 import msgspec
 
 from checkers.history import INF, History, show
+from checkers.pause import collection_paused
 from checkers.verdict import Verdict
 
 from .analysis import Analysis, Key
@@ -69,6 +70,7 @@ class Reason(msgspec.Struct, frozen=True):
 ROUNDS: Final = ("", "-process", "-realtime")
 
 
+@collection_paused()
 def check(
     history: History,
     *,

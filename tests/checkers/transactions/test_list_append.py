@@ -129,6 +129,22 @@ def test_a_read_that_contradicts_its_transaction_still_saw_something(history: An
     assert list_append.check(history("rx rx1", "ax1"), expect=("read-committed",)).validity == "valid"
 
 
+@pytest.mark.parametrize("asked", [[["r", "x"]], [5], None, 7, [["r", "x", None, 3]], [["r", "y", None]]], ids=str)
+def test_an_invoke_of_another_shape_is_refused_with_its_place(asked: Any) -> None:
+    ops = [
+        Op(index=0, time=0, process=0, type="invoke", f="txn", value=asked),
+        Op(index=1, time=1, process=0, type="ok", f="txn", value=[["r", "x", []]]),
+    ]
+
+    with pytest.raises(MalformedHistory, match=r"op 1: found txn .*; expected a completion that answers its invoke"):
+        list_append.check(History(ops))
+
+
+def test_an_element_of_ones_own_that_stands_there_twice_is_a_duplicate(history: Any) -> None:
+    assert kinds(history("ax1 rx11")) == ["duplicate-elements"]
+    assert kinds(history("ax1 ax2 rx112", ".", "rx12")) == ["duplicate-elements"]
+
+
 def test_a_future_read_is_not_read_committed(history: Any) -> None:
     verdict = list_append.check(history("rx1 ax1"))
 
