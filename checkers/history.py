@@ -346,6 +346,9 @@ def thaw(value: Any) -> Any:
     return dict(value.pairs) if isinstance(value, FrozenObject) else repr(value)
 
 
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+"""What reading JSON raises: it is none, or it is nested deeper than anything that can be judged."""
+
 _encoder = msgspec.json.Encoder(order="deterministic", enc_hook=thaw)
 _decoder = msgspec.json.Decoder(Op)
 
@@ -377,11 +380,11 @@ _bare_decoder = msgspec.json.Decoder(_BareLine)
 def _decode_lines(data: bytes, source: str, lenient: bool, counted: Counter[str]) -> tuple[list[Op], Sequence[int]]:
     """Decode the lines that are not blank, with their numbers: all at once if they are plain, else one by one."""
     count = data.count(b"\n") + (not data.endswith(b"\n"))
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*UNREADABLE):
         ops = _decoder.decode_lines(data)
         if len(ops) == count and all(op.extra is None for op in ops):
             return ops, range(1, count + 1)
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*UNREADABLE):
         bare = _bare_decoder.decode_lines(data)
         if len(bare) == count:
             ops = [
@@ -411,7 +414,7 @@ def read_lines(
             op = _decoder.decode(row)
             if op.extra is not None:
                 op = _decode_foreign(row, f"{source}:{number}", index + 1, time)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             try:
                 op = _decode_foreign(row, f"{source}:{number}", index + 1, time, cause=error)
             except _NotJson as broken:
@@ -444,7 +447,7 @@ def _decode_foreign(row: bytes, where: str, index: int, time: int, *, cause: Exc
     """Decode a line that the fast decoder refused: it has fields of other tools or lacks some, or it is wrong."""
     try:
         fields = msgspec.json.decode(row)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise _NotJson(error, where) from cause
     if not isinstance(fields, dict):
         raise MalformedHistory(f"JSON {type(fields).__name__}", "one JSON object a line", where)

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from checkers.history import History, MalformedHistory
+from checkers.history import UNREADABLE, History, MalformedHistory
 from checkers.pause import collection_paused
 
 from . import elements, jepsen, maelstrom, porcupine, table
@@ -111,7 +111,7 @@ def _detect_object(first: bytes) -> str | None:
         return None
     try:
         row = msgspec.json.decode(first)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return "jsonl"  # damaged, most likely; its reader says how
     return _kind_of(row)
 
@@ -120,7 +120,7 @@ def _detect_array(data: bytes) -> str | None:
     """Tell whose operations are in an array of JSON; None: it is no JSON."""
     try:
         rows = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         if b'"Input"' in data or b'"input"' in data:
             return "porcupine"
         return "jsonl" if b'"process"' in data else None

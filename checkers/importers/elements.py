@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from checkers.history import MalformedHistory
+from checkers.history import UNREADABLE, MalformedHistory
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -19,7 +19,7 @@ def elements(data: bytes, source: str) -> Iterator[tuple[bytes, int]]:
         return
     try:
         rows = _array.decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         damage = re.search(r"\(byte (\d+)\)", str(error))
         end = int(damage[1]) if damage else len(data.rstrip())
         line = data.count(b"\n", 0, end) + 1

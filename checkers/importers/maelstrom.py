@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory, Op
+from checkers.history import UNREADABLE, Conventions, History, MalformedHistory, Op
 
 CONVENTIONS: Final = Conventions(source="maelstrom", failed_cas="by-error", nil_read="absent")
 
@@ -90,7 +90,7 @@ class _Import:
                 continue
             try:
                 message = decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 where = f"{self.source}:{number}"
                 raise MalformedHistory(str(error), "a message with src, dest and body", where) from None
             self.add(message, number)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory, Pair, as_lines
+from checkers.history import UNREADABLE, Conventions, History, MalformedHistory, Pair, as_lines
 
 from . import edn, jepsen
 from .elements import elements
@@ -53,7 +53,7 @@ def load_operations(data: bytes, *, source: str, lenient: bool = False) -> Histo
         where = f"{source}:{line}"
         try:
             row = msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise MalformedHistory(f"what cannot be read ({error})", "a JSON object", where) from None
         pairs.append(_pair(row, where, counted))
         lines.append(line)
@@ -84,9 +84,15 @@ def _pair(raw: dict[str, Any], where: str, counted: Counter[str]) -> Pair:
     if not isinstance(name, str):
         raise MalformedHistory(f"op {name!r}", f"a name, or a number below {len(NUMBERS)}", where)
     f = NAMES.get(name.lower(), name.lower())
-    told = row.get("output")
-    told = _lower(told).get("value") if isinstance(told, dict) else told
     known = ret is not None and ret >= 0
+    told = row.get("output")
+    if isinstance(told, dict):
+        told = _lower(told)
+        for field in sorted(told.keys() - {"value"}):
+            counted[f"field {field!r} of an output: not judged"] += 1
+        if known and f == "read" and "value" not in told:
+            raise MalformedHistory("the output of a get without value", "a value, or an output that is one", where)
+        told = told.get("value")
     return Pair(
         f=f,
         key=asked.get("key"),

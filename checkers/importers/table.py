@@ -81,7 +81,7 @@ def _pair(row: dict[str, str], where: str) -> Pair:
     kind = row.get("type", "")
     if kind and kind not in TYPES:
         raise MalformedHistory(f"type {kind!r}", f"one of {', '.join(TYPES)}, or nothing", where)
-    process = _cell(row.get("process", ""))
+    process = _cell(row.get("process", ""), where)
     if process is not None and type(process) is not int:
         raise MalformedHistory(f"process {process!r}", "an integer, or nothing", where)
     call = _instant(row["call"], where)
@@ -92,27 +92,29 @@ def _pair(row: dict[str, str], where: str) -> Pair:
         raise MalformedHistory(f"a return at {ret} of a call at {call}", "a return that is not before its call", where)
     if ret is None and kind in ("ok", "fail"):
         raise MalformedHistory(f"type {kind} without return", "a return, or type info", where)
-    value, result = _cell(row.get("value", "")), _cell(row.get("result", ""))
+    value, result = _cell(row.get("value", ""), where), _cell(row.get("result", ""), where)
     return Pair(
         f=row["f"],
-        key=_cell(row.get("key", "")),
+        key=_cell(row.get("key", ""), where),
         value=value,
         result=result,
         process=process,
         type=kind or None,  # type: ignore[arg-type]  # one of the three
-        error=_cell(row.get("error", "")),
+        error=_cell(row.get("error", ""), where),
         call=call,
         ret=ret,
     )
 
 
-def _cell(text: str) -> Any:
+def _cell(text: str, where: str) -> Any:
     if not text:
         return None
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
+    except RecursionError as error:
+        raise MalformedHistory(f"a cell that cannot be read ({error})", "a value", where) from None
 
 
 def _instant(text: str, where: str) -> Decimal:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from checkers.history import INF, MalformedHistory, Operation, freeze, show
 
-from .model import ILLEGAL, LIST, NOTHING, Function, Later, Model, common_prefix, repeats
+from .model import ILLEGAL, LIST, NOTHING, Function, Later, Model, common_prefix, repeats, state_like
 
 SET_FUNCTIONS: Final = {
     "add": Function(answers=frozenset({"exists"}), answers_invoke=repeats),
@@ -168,6 +168,7 @@ QUEUE: Final = Model(
     init=(),
     step=step_queue,
     functions=QUEUE_FUNCTIONS,
+    state_of=state_like(LIST),
     can_reach=can_reach_queue,
     foresees=_is_dequeue,
     any_state=True,
@@ -177,6 +178,7 @@ LIST_MODEL: Final = Model(
     init=(),
     step=step_list,
     functions=LIST_FUNCTIONS,
+    state_of=state_like(LIST),
     can_reach=can_reach_list,
     foresees=_is_read,
     any_state=True,

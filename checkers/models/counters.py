@@ -25,6 +25,7 @@ from .model import (
     Shape,
     answers_cas,
     repeats,
+    state_like,
 )
 
 MISSING: Final = None
@@ -107,5 +108,12 @@ def _start(model: Model, operations: list[Operation]) -> Model:
 
 
 COUNTER: Final = Model(
-    name="counter", init=0, step=step, functions=FUNCTIONS, access=access, adapt=_start, any_state=True
+    name="counter",
+    init=0,
+    step=step,
+    functions=FUNCTIONS,
+    access=access,
+    adapt=_start,
+    state_of=state_like(INTEGER),
+    any_state=True,
 )

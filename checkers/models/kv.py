@@ -19,6 +19,7 @@ from .model import (
     Shape,
     common_prefix,
     repeats,
+    state_like,
 )
 
 TEXT: Final = Shape("a text", lambda value: type(value) is str)
@@ -90,6 +91,7 @@ KV: Final = Model(
     step=step,
     functions=FUNCTIONS,
     access=access,
+    state_of=state_like(Shape("a text, with which every key begins", lambda state: type(state) is str)),
     can_reach=can_reach,
     foresees=foresees,
     any_state=True,

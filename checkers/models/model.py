@@ -116,6 +116,18 @@ INTEGERS = Shape("[old, new], integers", lambda value: PAIR.fits(value) and all(
 LIST = Shape("a list", lambda value: type(value) is tuple)
 
 
+def state_like(shape: Shape) -> Callable[[Any], State]:
+    """Make states of JSON values of this shape, and refuse others: a state that is none would make a verdict wrong."""
+
+    def state_of(value: Any) -> State:
+        state: State = freeze(value)
+        if not shape.fits(state):
+            raise MalformedHistory(f"initial state {show(state)}", shape.words, "--initial")
+        return state
+
+    return state_of
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Function:
     """One function of an object: the shape of what is asked and told, the words with which it says no."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from checkers.history import Operation
 
-from .model import ILLEGAL, KEEPS, Access, Function, Model, describe
+from .model import ILLEGAL, INTEGER, KEEPS, Access, Function, Model, Shape, describe, state_like
 
 FREE: Final = None
 HELD: Final = "held"
@@ -71,6 +71,7 @@ MUTEX: Final = Model(
     access=access,
     describe=_describe,
     describe_state=_describe_state,
+    state_of=state_like(Shape('"held"', lambda state: state == HELD)),
     any_state=True,
 )
 OWNED_MUTEX: Final = Model(
@@ -81,5 +82,6 @@ OWNED_MUTEX: Final = Model(
     identity=_owned_identity,
     describe=_describe,
     describe_state=_describe_state,
+    state_of=state_like(Shape("the process that holds it, an integer", INTEGER.fits)),
     any_state=True,
 )

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from checkers.history import Operation, show
+from checkers.history import MalformedHistory, Operation, freeze, show
 
 from .maps import describe_state, restrict, state_of
-from .model import ILLEGAL, Function, Model, Shape
+from .model import ILLEGAL, LIST, Function, Model, Shape
 
 
 def _is_txn(names: tuple[str, ...]) -> Callable[[Any], bool]:
@@ -104,6 +104,16 @@ def _registers(name: str) -> Model:
 
 MULTI_REGISTER: Final = _registers("multi-register")
 RW_REGISTER: Final = _registers("rw-register")
+
+
+def _lists_of(value: Any) -> frozenset[tuple[Any, Any]]:
+    """Make lists by key of what makes a map, whose values must be lists."""
+    state = state_of(value)
+    if any(not LIST.fits(item) for _, item in state):
+        raise MalformedHistory(f"initial state {show(freeze(value))}", "a list for each key", "--initial")
+    return state
+
+
 LIST_APPEND: Final = Model(
     name="list-append",
     init=frozenset(),
@@ -112,7 +122,7 @@ LIST_APPEND: Final = Model(
     keys=_keys,
     describe=_describe,
     describe_state=describe_state,
-    state_of=state_of,
+    state_of=_lists_of,
     restrict=restrict,
     any_state=True,
 )

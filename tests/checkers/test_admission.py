@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checkers import MalformedHistory, Model, Op, check, importers
+from checkers import History, MalformedHistory, Model, Op, Pair, check, importers
 from checkers.admission import NOTHING_JUDGED
 from checkers.consistency import CONDITIONS
 from checkers.streaming import StreamingChecker
@@ -245,3 +245,39 @@ def test_keys_of_an_initial_state_keep_their_type(initial: Any, expected: str | 
 def test_an_object_as_initial_state_cannot_mean_an_integer_key() -> None:
     with pytest.raises(MalformedHistory, match=r"pairs, such as \[\[1, 2\]\]"):
         check(importers.load(INTEGER_KEY, format="jsonl"), "rw-register", initial={"1": 2})
+
+
+@pytest.mark.parametrize(
+    ("model", "calls", "right", "wrong"),
+    [
+        ("counter", [Pair("read", result=5, call=0, ret=1)], 5, ["a", 1.5, True, [5], {"1": 5}]),
+        ("kv", [Pair("read", result="a", key=1, call=0, ret=1)], "a", [5, ["a"], [[1, "a"]], {"1": "a"}]),
+        ("queue", [Pair("dequeue", result=5, call=0, ret=1)], [5], [5, "5", {"5": 5}]),
+        ("list", [Pair("read", result=(5,), call=0, ret=1)], [5], [5, "5", {"5": 5}]),
+        ("set", [Pair("read", result=(5,), call=0, ret=1)], [5], [5, "5", {"5": 5}]),
+        ("mutex", [Pair("release", call=0, ret=1)], "held", [0, True, "free", ["held"]]),
+        ("owned-mutex", [Pair("release", process=3, call=0, ret=1)], 3, ["held", True, "3"]),
+        ("map", [Pair("read", result=5, key=1, call=0, ret=1)], [[1, 5]], [5, [1, 5], "1"]),
+        (
+            "list-append",
+            [Pair("txn", (("r", 1, None),), result=(("r", 1, (5,)),), call=0, ret=1)],
+            [[1, [5]]],
+            [[[1, 5]]],
+        ),
+        (
+            "list-append",
+            [Pair("txn", (("r", 1, None),), result=(("r", 1, (5,)),), call=0, ret=1)],
+            [[1, [5]]],
+            [{"1": [5]}],
+        ),
+    ],
+)
+def test_an_initial_state_that_the_model_cannot_have_is_refused(
+    model: str, calls: list[Pair], right: Any, wrong: list[Any]
+) -> None:
+    history = History.from_pairs(calls)
+
+    assert check(history, model, initial=right).validity == "valid"
+    for initial in wrong:
+        with pytest.raises(MalformedHistory, match="--initial: found"):
+            check(history, model, initial=initial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -371,11 +372,35 @@ def test_a_table_of_intervals_is_ordered_by_its_instants() -> None:
         (b"0,,x,1,,0,1,", "no f"),
         (b"p,write,x,1,,0,1,", "process 'p'"),
         (b'0,write,"x', "a row that cannot be read"),
+        (b'0,write,x,"' + b"[" * 3_000 + b'",,0,1,', "a cell that cannot be read"),
+        (b"\n0,write,x,1,,0,soon,", "an instant 'soon'"),
     ],
 )
 def test_a_damaged_row_of_a_table_is_refused_with_its_line(row: bytes, found: str) -> None:
-    with pytest.raises(MalformedHistory, match=f"h:5: found {found}"):
+    line = 5 + row.startswith(b"\n")
+    with pytest.raises(MalformedHistory, match=f"h:{line}: found {found}"):
         load(TABLE + row, source="h")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"f,call,return,f\nread,0,1,read", "h:1: found a column twice"),
+        (b"f,call\nread,0", "h:1: found no column 'return'"),
+        (b"\n\nf,call,return,type\nread,0,,ok", "h:4: found type ok without return"),
+        (b"f,call,return,type\nread,0,1,maybe", "h:2: found type 'maybe'"),
+    ],
+)
+def test_a_table_that_says_too_little_or_too_much_is_refused(text: bytes, found: str) -> None:
+    with pytest.raises(MalformedHistory, match=re.escape(found)):
+        load(text, source="h", format="csv")
+
+
+def test_an_operation_of_a_table_may_return_in_the_instant_of_its_call() -> None:
+    history = load(b"f,call,return,value,result\nwrite,1,1,2,\nread,1,1,,2\n")
+
+    assert check(history, "register").validity == "valid"
+    assert len(history.operations()) == 2
 
 
 def test_errors_about_porcupines_operations_name_their_line() -> None:
@@ -387,6 +412,83 @@ def test_errors_about_porcupines_operations_name_their_line() -> None:
     ):
         with pytest.raises(MalformedHistory, match="h:2: found f 'fly'"):
             told(text, "kv")
+
+
+def operation(**fields: Any) -> bytes:
+    """One of Porcupine's operations, a get that saw 1 unless something else is said."""
+    usual = {"ClientId": 0, "Input": {"op": "get", "key": "x"}, "Call": 3, "Output": "1", "Return": 5}
+    return msgspec.json.encode({name: item for name, item in (usual | fields).items() if item != "left out"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"Input": "left out"}, "an operation without Input or Call"),
+        ({"Call": "left out"}, "an operation without Input or Call"),
+        ({"Call": 1.5}, "an operation without Input or Call"),
+        ({"Return": "5"}, "ClientId 0 and Return '5'"),
+        ({"ClientId": "c"}, "ClientId 'c' and Return 5"),
+        ({"Return": 2}, "a return at 2 of a call at 3"),
+        ({"Return": 0}, "a return at 0 of a call at 3"),
+        ({"Input": {"op": 3, "key": "x"}}, "op 3"),
+        ({"Input": {"op": -1, "key": "x"}}, "op -1"),
+        ({"Input": {"key": "x"}}, "op None"),
+        ({"Output": {"val": "1"}}, "the output of a get without value"),
+    ],
+)
+def test_what_is_none_of_porcupines_operations_is_refused_with_its_line(fields: dict[str, Any], found: str) -> None:
+    with pytest.raises(MalformedHistory, match=re.escape(f"h:2: found {found};")):
+        load(operation() + b"\n" + operation(**fields), source="h")
+
+
+def test_porcupines_operations_may_name_functions_by_number_and_leave_out_clients_and_returns() -> None:
+    rows = [
+        operation(Input={"op": 1, "key": "x", "value": "a"}, ClientId="left out", Call=0, Return=0),
+        operation(Input={"op": 2, "key": "x", "value": "b"}, ClientId=None, Call=1, Return=-1),
+        operation(Input={"op": 0, "key": "x"}, Call=2, Return="left out", Output=None),
+        operation(
+            Input={"Op": "Get", "Key": "x", "ttl": 3}, Call=4, Return=4, Output={"value": "ab", "found": True}, n=1
+        ),
+    ]
+    history = load(b"\n".join(rows))
+
+    assert [(op.process, op.type, op.f, op.value) for op in history] == [
+        (1, "invoke", "write", "a"),
+        (1, "ok", "write", "a"),
+        (2, "invoke", "append", "b"),
+        (0, "invoke", "read", None),
+        (3, "invoke", "read", None),
+        (3, "ok", "read", "ab"),
+    ]
+    assert history.notes == (
+        "1 x field 'n', which is none of an operation's: not judged",
+        "1 x field 'ttl', which is none of an operation's: not judged",
+        "1 x field 'found' of an output: not judged",
+    )
+    assert check(history, "kv").validity == "valid"
+
+
+DEEP = "[" * 3_000 + "]" * 3_000
+"""A value that no recursion gets to the bottom of."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{"process":0,"type":"invoke","f":"write","value":{DEEP}}}',
+        f'[{{"process":0,"type":"invoke","f":"write","value":{DEEP}}}]',
+        DEEP,
+        f"{{:process 0, :type :invoke, :f :write, :value {DEEP}}}",
+        f"INFO jepsen.util - 0 :invoke :write {DEEP}",
+        f'{{"ClientId":0,"Input":{{"op":"put","key":"x","value":{DEEP}}},"Call":0,"Output":null,"Return":7}}',
+        f'{{"src":"c1","dest":"n1","body":{{"type":"write","key":"x","value":{DEEP},"msg_id":1}}}}',
+        f'f,call,return,value\nwrite,0,1,"{DEEP}"',
+    ],
+)
+@pytest.mark.parametrize("plain", [b"", b'{"process":1,"type":"invoke","f":"read"}\n'])
+def test_values_nested_without_end_are_refused_with_their_line(line: str, plain: bytes) -> None:
+    with pytest.raises(MalformedHistory, match=r"h:\d+"):
+        told(plain + line.encode(), "register")
 
 
 def message(src: str, dest: str, **body: Any) -> bytes:

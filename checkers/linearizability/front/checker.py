@@ -97,7 +97,7 @@ def check_linearizable(
     model = model if initial is None else model.starting_at_json(initial)
     operations = history.operations(with_void=True)
     model = model.adapt(model, operations)
-    if initial is not None and model.state_of is maps.state_of:
+    if initial is not None and model.restrict is maps.restrict:
         touched = (key for operation in operations for key in model.keys(operation) or ())
         maps.require_keys_of_their_type(model.init, touched)
     admission = admit(operations, model, conventions, history.where_index, mismatched=mismatched)
