@@ -8,6 +8,11 @@ Keywords become their names as strings (`:read` is "read"), lists and vectors be
 lists, ratios and big decimals floats where they are no integers. A tag is dropped and its value kept, for that is what
 `#jepsen.history.Op{...}` means here.
 
+A keyword, a string, a character, a symbol and a number as the key of a map may thus become one and the same text,
+although the system kept them apart: who read `"x"` would have seen what another wrote as `:x`. So what values and keys
+of one source hold is noted with its kind (`Kinds`), and a name of two kinds is refused. The words of operations and
+micro-operations (`:read`, `:append`) are no values.
+
 Reference: the EDN format, github.com/edn-format/edn.
 """
 
@@ -44,6 +49,15 @@ _DEPTH: Final = 100
 """Forms nested deeper than this are no history; the reader would rather say so than exhaust the stack."""
 
 
+Kinds = dict[str, str]
+"""What names in values were, of one source: a text -> how it stood there, by the name of its token."""
+
+_OPERATIONS: Final = frozenset(("r", "w", "append", "read", "write"))
+_MICRO_SIZE: Final = 3
+_VALUES: Final = ("value", "key")
+_AS_WRITTEN: Final = {"keyword": ":{}", "string": '"{}"', "char": "\\{}", "symbol": "{}", "number": "{} (a number)"}
+
+
 class Form(NamedTuple):
     """A top-level form, and the line it begins on."""
 
@@ -53,29 +67,35 @@ class Form(NamedTuple):
 
 def read(text: str, source: str) -> Iterator[Form]:
     """Yield the top-level forms of a text; of one vector or list that holds all other forms, its elements."""
-    reader = _Reader(text, source)
+    reader = _Reader(text, source, {})
     first = reader.peek()
     if first in ("[", "(") and reader.holds_forms():
         yield from reader.elements(first)
         reader.expect_end()
         return
     while reader.peek() is not None:
-        yield Form(reader.form(), reader.began)
+        yield Form(reader.top_form(), reader.began)
 
 
-def forms(text: str, where: str) -> list[Any]:
-    """Read the forms of one line. `where` names it in an error."""
-    reader = _Reader(text, where)
+def forms(text: str, where: str, kinds: Kinds, *, are_values: bool) -> list[Any]:
+    """Read the forms of one line. `where` names it in an error; `kinds` is that of its source.
+
+    `are_values` says whether these forms are values, and not operations that have some.
+    """
+    reader = _Reader(text, where, kinds, in_value=are_values)
     found = []
     while reader.peek() is not None:
-        found.append(reader.form())
+        found.append(reader.form() if are_values else reader.top_form())
     return found
 
 
 class _Reader:
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, kinds: Kinds, *, in_value: bool = False) -> None:
         self.text = text
         self.source = source
+        self.kinds = kinds
+        self.in_value = in_value  # whether what is read now belongs to a value
+        self.at_operation = False  # whether the next collection is an operation
         self.position = 0
         self.line = 1  # of `counted`
         self.counted = 0
@@ -104,7 +124,7 @@ class _Reader:
             if token == _CLOSING[opening]:
                 self.token()
                 return
-            yield Form(self.form(), self.began)
+            yield Form(self.top_form(), self.began)
 
     def holds_forms(self) -> bool:
         """Whether the vector or list that begins here holds collections or nothing, and is no tuple of words."""
@@ -127,6 +147,11 @@ class _Reader:
         self.position = match.end()
         return match
 
+    def top_form(self) -> Any:
+        """Read a form that may be an operation."""
+        self.at_operation = True
+        return self.form()
+
     def form(self, depth: int = 0) -> Any:
         """Read one form."""
         if depth > _DEPTH:
@@ -134,16 +159,16 @@ class _Reader:
         match = self.token()
         kind = match.lastgroup
         if kind == "keyword":
-            return match.group(kind)
+            return self.named(match.group(kind), kind)
         if kind == "number":
             return _number(match.group(kind))
         if kind == "symbol":
             word = match.group(kind)
-            return _WORDS.get(word, word)
+            return _WORDS[word] if word in _WORDS else self.named(word, kind)
         if kind == "open":
             return self.collection(match.group(kind), depth)
         if kind == "string":
-            return self.string(match.group(kind))
+            return self.named(self.string(match.group(kind)), kind)
         if kind == "set":
             return sorted(self.items("}", depth), key=repr)
         if kind == "tag":
@@ -153,35 +178,59 @@ class _Reader:
             return self.form(depth + 1)
         if kind == "char":
             name = match.group(kind)[1:]
-            return chr(int(name[1:], 16)) if len(name) == 5 and name[0] == "u" else _CHARACTERS.get(name, name)
+            is_code = len(name) == 5 and name[0] == "u"
+            return self.named(chr(int(name[1:], 16)) if is_code else _CHARACTERS.get(name, name), kind)
         if kind == "special":
             return _SPECIAL[match.group(kind)]
         self.position = match.start()
         return self.refuse("the end of the file" if kind == "end" else repr(match.group(kind or 0)), "a form")
 
+    def named(self, name: str, kind: str) -> str:
+        """Note what a name in a value was; refuse one that was something else before."""
+        if self.in_value and (before := self.kinds.setdefault(name, kind)) != kind:
+            now, then = _AS_WRITTEN[kind].format(name), _AS_WRITTEN[before].format(name)
+            self.refuse(f"{now} in a value, and {then} in another", "values that differ in more than their kind")
+        return name
+
     def collection(self, opening: str, depth: int) -> Any:
-        items = self.items(_CLOSING[opening], depth)
+        is_operation, self.at_operation = self.at_operation, False
+        items = self.items(_CLOSING[opening], depth, is_operation=is_operation)
         if opening != "{":
             return items
         if len(items) % 2:
             self.refuse("a map with a key that has no value", "pairs of keys and values")
-        names = [item if isinstance(item, str) else show(freeze(item)) for item in items[::2]]
-        return dict(zip(names, items[1::2], strict=True))
+        names = [item if isinstance(item, str) else self.named(show(freeze(item)), "number") for item in items[::2]]
+        found = dict(zip(names, items[1::2], strict=True))
+        if len(found) < len(names):
+            self.refuse(f"a map with the key {next(n for n in names if names.count(n) > 1)} twice", "each key once")
+        return found
 
-    def items(self, closing: str, depth: int) -> list[Any]:
+    def items(self, closing: str, depth: int, *, is_operation: bool = False) -> list[Any]:
+        """Read up to a closing bracket; of an operation, which is a map or a tuple, know where its value stands."""
         found: list[Any] = []
+        has_word = False  # whether it begins like a micro-operation
         while True:
+            if is_operation:
+                is_map = closing == "}"
+                self.in_value = (len(found) % 2 == 1 and found[-1] in _VALUES) if is_map else len(found) == 3
             before = self.position
             match = self.token()
             kind = match.lastgroup
             if kind == "close":
                 if match.group(kind) != closing:
                     self.refuse(repr(match.group(kind)), repr(closing))
+                if has_word and len(found) != _MICRO_SIZE:
+                    self.named(found[0], "keyword")
+                self.in_value = self.in_value and not is_operation
                 return found
             if kind == "end":
                 self.refuse("the end of the file", repr(closing))
             if kind == "discard":
                 self.form(depth + 1)
+                continue
+            if kind == "keyword" and not found and closing in "])" and match.group(kind) in _OPERATIONS:
+                has_word = True
+                found.append(match.group(kind))
                 continue
             self.position = before
             found.append(self.form(depth + 1))

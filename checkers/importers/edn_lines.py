@@ -148,6 +148,7 @@ class LineReader:
         self.op_of = op_of
         self.is_indexed = "index" in shape.names
         self.values: dict[str, Any] = {"nil": None}
+        self.kinds: edn.Kinds = {}
         self.functions: set[str] = set()
         self.blank: list[int] = []
         self.count = 0  # of ops
@@ -234,7 +235,7 @@ class LineReader:
             if text.isdecimal():
                 value = int(text)
             elif (value := values.get(text, values)) is values:
-                value = _value(text)
+                value = _value(text, self.kinds)
                 if len(values) < REMEMBERED:
                     values[text] = value
             time = row[e]
@@ -257,7 +258,7 @@ class LineReader:
 
     def read_odd(self, line: str, place: int, latest: int) -> Op:
         """Read a line of another shape."""
-        forms = edn.forms(line, "line")
+        forms = edn.forms(line, "line", self.kinds, are_values=False)
         if len(forms) != 1 or not isinstance(forms[0], dict):
             raise MalformedHistory(f"{len(forms)} forms", "one map", "line")
         row = forms[0]
@@ -267,16 +268,14 @@ class LineReader:
         return op if op.time >= latest else msgspec.structs.replace(op, time=latest)
 
 
-def _value(text: str) -> Any:
+def _value(text: str, kinds: edn.Kinds) -> Any:
     """Read the text of one value."""
     if _INTEGER.fullmatch(text):
         return int(text)
-    if text[:1] == '"':
-        return text[1:-1]
     if text[:1] == "[" and "null" not in text:
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
             return msgspec.json.decode(_json_of_vector(text))
-    forms = edn.forms(text, "line")
+    forms = edn.forms(text, "line", kinds, are_values=True)
     if len(forms) != 1 or ":read" in text or ":write" in text:
         raise MalformedHistory(f"{len(forms)} forms", "one value", "line")
     return forms[0]

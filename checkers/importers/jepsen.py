@@ -66,10 +66,11 @@ def load_log(text: str, *, source: str, lenient: bool = False, independent: bool
     """Read a text log."""
     rows = []
     counted: Counter[str] = Counter()
+    kinds: edn.Kinds = {}
     for number, line in enumerate(text.split("\n"), 1):
         match = LINE.fullmatch(line.rstrip())
         if match is not None:
-            rows.append((_columns(match, f"{source}:{number}"), number))
+            rows.append((_columns(match, f"{source}:{number}", kinds), number))
         elif _LIKE_A_LINE.fullmatch(line):
             raise MalformedHistory(f"{line.strip()[:60]!r}", "process, :type, :f and value", f"{source}:{number}")
         elif line.strip():
@@ -106,8 +107,8 @@ def _map(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _columns(match: re.Match[str], where: str) -> dict[str, Any]:
-    columns = edn.forms(match["rest"] or "nil", where)
+def _columns(match: re.Match[str], where: str, kinds: edn.Kinds) -> dict[str, Any]:
+    columns = edn.forms(match["rest"] or "nil", where, kinds, are_values=True)
     if len(columns) > 2:
         raise MalformedHistory(f"{len(columns)} forms after :{match['f']}", "a value, and perhaps an error", where)
     row: dict[str, Any] = {

@@ -567,7 +567,7 @@ _scalars = (
 def test_edn_is_read_as_the_library_reads_it(value: object) -> None:
     text = edn_format.dumps(value)
 
-    found = edn.forms(text, "line")
+    found = edn.forms(text, "line", {}, are_values=False)
 
     assert found == [_plain(edn_format.loads(text))]
 
@@ -649,4 +649,59 @@ def _plain(value: Any) -> Any:
     ],
 )
 def test_edn_forms_become_plain_values(text: str, values: list[Any]) -> None:
-    assert edn.forms(text, "line") == values
+    assert edn.forms(text, "line", {}, are_values=False) == values
+
+
+@pytest.mark.parametrize(
+    ("wrote", "read"),
+    [
+        (":x", '"x"'),
+        ('"x"', ":x"),
+        ("x", ":x"),
+        (r"\x", '"x"'),
+        ("[:x 1]", '["x" 1]'),
+        ("{:a 1}", '{"a" 1}'),
+        ("{1 2}", '{"1" 2}'),
+        ("[:read]", '["read"]'),
+        ("#{:read}", '#{"read"}'),
+    ],
+)
+def test_values_that_differ_in_their_kind_only_are_refused(wrote: str, read: str) -> None:
+    """Read as one text they would be equal, and a register that mixed them up would be called valid."""
+    text = (
+        f"{{:process 0, :type :invoke, :f :write, :value {wrote}}}\n"
+        f"{{:process 0, :type :ok, :f :write, :value {wrote}}}\n"
+        "{:process 0, :type :invoke, :f :read, :value nil}\n"
+        f"{{:process 0, :type :ok, :f :read, :value {read}}}\n"
+    )
+
+    for form in (text, f"[{text}]", text.replace("\n", "\n\n"), text.replace(", :f", ",  :f")):
+        with pytest.raises(MalformedHistory, match=r"in a value, and .* in another; expected values that differ"):
+            jepsen.load_edn(form, source="h.edn")
+    log = f"0 :invoke :write {wrote}\n0 :ok :write {wrote}\n0 :invoke :read nil\n0 :ok :read {read}\n"
+    with pytest.raises(MalformedHistory, match=r"h.log:4.* found .* in a value, and .* in another"):
+        jepsen.load_log(log, source="h.log")
+
+
+def test_the_place_of_the_second_kind_is_told() -> None:
+    text = '[[0 :invoke :txn [[:append :k 1] [:r :k nil]]]\n [0 :ok :txn [[:append :k 1] [:r "k" [1]]]]]'
+
+    with pytest.raises(MalformedHistory, match=re.escape('h.edn:2: found "k" in a value, and :k in another')):
+        jepsen.load_edn(text, source="h.edn")
+
+
+def test_words_of_operations_are_no_values() -> None:
+    text = (
+        '{:process 0, :type :invoke, :f :write, :value "write"}\n'
+        '{:process 0, :type :ok, :f :write, :value "write", :error :write}\n'
+        '{:process 0, :type :invoke, :f :txn, :value [[:append "append" 1] [:r "r" nil]]}\n'
+    )
+
+    history = jepsen.load_edn(text, source="h.edn")
+
+    assert [op.value for op in history][::2] == ["write", [["append", "append", 1], ["r", "r", None]]]
+
+
+def test_a_map_that_names_a_key_twice_is_refused() -> None:
+    with pytest.raises(MalformedHistory, match="a map with the key a twice"):
+        jepsen.load_edn("{:process 0 :type :ok :f :write :value {:a 1 :a 2}}", source="h.edn")
