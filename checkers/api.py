@@ -195,7 +195,8 @@ def _ask_graph(
     history: History, model: Model, mismatched: Mismatched, expect: Sequence[str], options: dict[str, Any]
 ) -> Verdict:
     """The checker of transactions refuses mismatched completions, so others are taken out before."""
-    limits = {name: options[name] for name in ("step_limit", "time_limit_s") if options.get(name) is not None}
+    names = ("step_limit", "time_limit_s", "memory_limit_bytes")
+    limits = {name: options[name] for name in names if options.get(name) is not None}
     if mismatched == "refuse":
         return check_transactions(history, model.name, expect=expect, **limits)
     operations = history.operations(with_void=True)

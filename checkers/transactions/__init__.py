@@ -39,8 +39,15 @@ def check(
     expect: Sequence[str] = ("strict-serializable",),
     step_limit: int = STEP_LIMIT,
     time_limit_s: float | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> Verdict:
-    """Judge a history of transactions against consistency models; the limits are those of the search for an order."""
+    """Judge a history of transactions against consistency models; a limit that is reached makes the verdict unknown."""
     if model not in WORKLOADS:
         raise ValueError(f"model {model!r}: expected one of {', '.join(WORKLOADS)}")
-    return WORKLOADS[model](history, expect=expect, step_limit=step_limit, time_limit_s=time_limit_s)
+    return WORKLOADS[model](
+        history,
+        expect=expect,
+        step_limit=step_limit,
+        time_limit_s=time_limit_s,
+        memory_limit_bytes=memory_limit_bytes,
+    )

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from checkers.admission import NOTHING_JUDGED
+from checkers.linearizability.result import LimitReached, Meter
 from checkers.verdict import Anomaly, Verdict
 
 from . import explain
@@ -39,11 +40,14 @@ class NotUnique(Exception):
 
 
 class Budget(NamedTuple):
-    """What may be spent: edges that the search for circles visits, steps and seconds of the search for an order."""
+    """What may be spent: edges that the search for circles visits, steps of each search for an order, time and memory.
+
+    `meter` is looked at before each analysis too, which takes most of the time and memory of a long history.
+    """
 
     edges: int
     steps: int
-    seconds: float | None
+    meter: Meter
 
 
 class _Round(NamedTuple):
@@ -91,21 +95,25 @@ class Rounds:
                 verdict = self._judge(checker, expect, budget)
             except NotUnique as error:
                 verdict = msgspec.structs.replace(unknown, reason=str(error), details={"not-unique": True})
+            except LimitReached as limit:
+                verdict = msgspec.structs.replace(
+                    unknown, reason=limit.reason, machine_dependent=limit.machine_dependent
+                )
         else:
             verdict = msgspec.structs.replace(unknown, reason=NOTHING_JUDGED)
         return msgspec.structs.replace(verdict, seconds=time.perf_counter() - begin)
 
     def _judge(self, checker: str, expect: Sequence[str], budget: Budget) -> Verdict:
         settled: dict[str, Settled] = {}
-        plain = self._round("")
+        plain = self._round("", budget)
         if STRONGEST in expect and self.realtime and not plain.analysis.knows_versions and not plain.analysis.anomalies:
-            quick = settle(STRONGEST, "-realtime", *plain, step_limit=QUICK_STEPS, time_limit_s=budget.seconds)
+            quick = settle(STRONGEST, "-realtime", *plain, step_limit=QUICK_STEPS, meter=budget.meter)
             if quick.is_proved:
                 return self._verdict(checker, plain, [], expect, [quick], quick.steps)
         telling: Verdict | None = None
         steps = 0
         for suffix in self.suffixes:
-            made = self._round(suffix)
+            made = self._round(suffix, budget)
             found = made.graph.find_cycles(budget=budget.edges)
             steps += found.visited + made.graph.edge_count
             anomalies = made.anomalies(checker, found)
@@ -126,11 +134,12 @@ class Rounds:
         steps += sum(one.steps for one in settled.values())
         if not settled:
             return msgspec.structs.replace(telling, steps=steps)
-        return self._verdict(checker, self._round(self.suffixes[0]), told, expect, list(settled.values()), steps)
+        return self._verdict(checker, plain, told, expect, list(settled.values()), steps)
 
-    def _round(self, suffix: str) -> _Round:
+    def _round(self, suffix: str, budget: Budget) -> _Round:
         made = self._made.get(suffix)
         if made is None:
+            budget.meter.check(0, 0)
             analysis = self.infer(suffix)
             process, realtime = self.process and suffix != "-realtime", self.realtime and suffix != "-process"
             graph = self.transactions.graph(process=process, realtime=realtime)
@@ -146,8 +155,8 @@ class Rounds:
 
     def _settle(self, model: str, budget: Budget) -> Settled:
         suffix = self._suffix(model)
-        made = self._round(suffix if suffix in self.suffixes else self.suffixes[0])
-        return settle(model, suffix, made.analysis, made.graph, step_limit=budget.steps, time_limit_s=budget.seconds)
+        made = self._round(suffix if suffix in self.suffixes else self.suffixes[0], budget)
+        return settle(model, suffix, made.analysis, made.graph, step_limit=budget.steps, meter=budget.meter)
 
     def _verdict(
         self,

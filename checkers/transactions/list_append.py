@@ -34,6 +34,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from checkers.history import History, Operation, show
+from checkers.linearizability.result import Limits, Meter
 from checkers.pause import collection_paused
 from checkers.verdict import Verdict
 
@@ -61,17 +62,20 @@ def check(
     budget: int = EDGE_BUDGET,
     step_limit: int = STEP_LIMIT,
     time_limit_s: float | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> Verdict:
     """Check a history of list-append transactions against consistency models (names in `anomalies.MODELS`).
 
     `process` and `realtime` say whether the order of sessions and of time is looked at; models that need them are not
-    judged without. `step_limit` and `time_limit_s` bound the search for an order, where one is needed. Raises
-    `MalformedHistory` for operations of another form.
+    judged without. `step_limit` bounds the search for an order, where one is needed; time and memory (of the OS
+    process) are looked at before each analysis and during that search. Raises `MalformedHistory` for operations of
+    another form.
     """
     require_models(expect)
+    meter = Meter(Limits(seconds=time_limit_s, bytes=memory_limit_bytes))
     transactions = Transactions(history, "append")
     rounds = Rounds(transactions, lambda _: ListAppend(transactions), [""], process=process, realtime=realtime)
-    return rounds.judge(CHECKER, expect, Budget(budget, step_limit, time_limit_s))
+    return rounds.judge(CHECKER, expect, Budget(budget, step_limit, meter))
 
 
 class _Contested(NamedTuple):

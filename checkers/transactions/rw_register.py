@@ -43,6 +43,7 @@ from typing import Any, Final
 import msgspec
 
 from checkers.history import INF, History, show
+from checkers.linearizability.result import Limits, Meter
 from checkers.pause import collection_paused
 from checkers.verdict import Verdict
 
@@ -80,12 +81,13 @@ def check(
     budget: int = EDGE_BUDGET,
     step_limit: int = STEP_LIMIT,
     time_limit_s: float | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> Verdict:
     """Check a history of read-write transactions against consistency models (names in `anomalies.MODELS`).
 
     `process` and `realtime` say whether the order of sessions and of time is looked at; models that need them are not
-    judged without. `step_limit` and `time_limit_s` bound the search for an order. Raises `MalformedHistory` for
-    operations of another form.
+    judged without. `step_limit` bounds the search for an order; time and memory (of the OS process) are looked at
+    before each analysis and during that search. Raises `MalformedHistory` for operations of another form.
     """
     require_models(expect)
     unwanted = forbidden(expect)
@@ -94,9 +96,10 @@ def check(
         for suffix, wanted in zip(ROUNDS, (True, process, realtime), strict=True)
         if wanted and (suffix == "" or any(name.endswith(suffix) for name in unwanted))
     ]
+    meter = Meter(Limits(seconds=time_limit_s, bytes=memory_limit_bytes))
     transactions = Transactions(history, "w")
     rounds = Rounds(transactions, partial(RwRegister, transactions), suffixes, process=process, realtime=realtime)
-    return rounds.judge(CHECKER, expect, Budget(budget, step_limit, time_limit_s))
+    return rounds.judge(CHECKER, expect, Budget(budget, step_limit, meter))
 
 
 class _Register(Key):

@@ -31,17 +31,16 @@ places an event or excludes part of the space, so the search ends; deciding seri
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from checkers.linearizability.result import CHECK_EVERY, LimitReached, Meter
 
 from .graph import PROCESS, REALTIME, RW, Graph
 
 STEP_LIMIT: Final = 20_000_000
 """Looks for a blocker, by default: some twenty seconds."""
-
-CLOCK_EVERY: Final = 4096
 
 _INITIAL: Final = -1
 
@@ -87,13 +86,6 @@ class _NoOrder(Exception):
     """The circle blames no choice."""
 
 
-class _Stopped(Exception):
-    def __init__(self, reason: str, *, machine_dependent: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.machine_dependent = machine_dependent
-
-
 _PLACED, _LEARNED, _DECIDED = range(3)
 
 
@@ -119,21 +111,23 @@ def find_order(
     process: bool,
     realtime: bool,
     limit: int = STEP_LIMIT,
-    seconds: float | None = None,
+    meter: Meter,
 ) -> Outcome:
-    """Look for a row of all events that explains what was read; `returns` say which goals come first."""
-    search = _Search(graph, reads, snapshots=snapshots)
+    """Look for a row of all events that explains what was read; `returns` say which goals come first.
+
+    The search stops after `limit` steps, or when `meter` says that time or memory ran out.
+    """
+    search = _Search(graph, reads, snapshots=snapshots, limit=limit, meter=meter)
     search.add_edges(graph, (0 if process else PROCESS) | (0 if realtime else REALTIME))
-    search.limit = limit
-    search.deadline = None if seconds is None else time.monotonic() + seconds
     outcome = Outcome()
     try:
         search.run(sorted((t for t, is_in in enumerate(reads.happened) if is_in), key=lambda t: (returns[t], t)))
         outcome.order = search.order()
     except _NoOrder:
         outcome.circle = search.circle
-    except _Stopped as stopped:
-        outcome.reason, outcome.machine_dependent = stopped.reason, stopped.machine_dependent
+    except LimitReached as stopped:
+        outcome.reason = f"the search for an order stopped: {stopped.reason}"
+        outcome.machine_dependent = stopped.machine_dependent
     outcome.steps, outcome.learned = search.steps, search.learned
     return outcome
 
@@ -203,7 +197,7 @@ class _Versions:
 class _Search:
     """Events: transaction t starts at event t and commits at `commit[t]`, the same one unless there are snapshots."""
 
-    def __init__(self, graph: Graph, reads: Reads, *, snapshots: bool) -> None:
+    def __init__(self, graph: Graph, reads: Reads, *, snapshots: bool, limit: int, meter: Meter) -> None:
         self.size, self.snapshots = graph.size, snapshots
         self.barrier_base = 2 * graph.size if snapshots else graph.size
         count = self.barrier_base + len(graph.out) - graph.size
@@ -214,8 +208,7 @@ class _Search:
         self.place: list[int] = [-1] * count  # position in the trail
         self.trail: list[_Entry] = []
         self.conditions: dict[tuple[int, int], list[frozenset[Blame]]] = {}  # of learned edges; one may come again
-        self.steps, self.limit = 0, STEP_LIMIT
-        self.deadline: float | None = None
+        self.steps, self.limit, self.meter = 0, limit, meter
         self.learned: list[Learned] = []
         self.circle: tuple[int, ...] = ()
         self.versions = _Versions(reads)
@@ -267,8 +260,10 @@ class _Search:
         path, links, on_path = [goal], [frozenset[Blame]()], {goal: 0}
         while path:
             self.steps += 1
-            if self.steps % CLOCK_EVERY == 0 or self.steps > self.limit:
-                self._look_at_limits()
+            if self.steps % CHECK_EVERY == 0:
+                self.meter.check(self.steps, len(self.trail))
+            if self.steps > self.limit:
+                raise LimitReached(f"step limit of {self.limit} reached")
             event = path[-1]
             blocker, blames = self._blocker(event)
             if blocker < 0:
@@ -285,12 +280,6 @@ class _Search:
             path.append(blocker)
             links.append(blames)
         return number
-
-    def _look_at_limits(self) -> None:
-        if self.steps > self.limit:
-            raise _Stopped(f"the search for an order took {self.limit} steps, its limit")
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            raise _Stopped("the search for an order took all of its time", machine_dependent=True)
 
     def _transactions(self, events: Sequence[int]) -> Iterator[int]:
         for event in events:

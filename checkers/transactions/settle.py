@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from checkers.history import INF
+from checkers.linearizability.result import Meter
 from checkers.verdict import Anomaly
 
 from . import read_atomic
@@ -74,7 +75,7 @@ def settle(
     graph: Graph,
     *,
     step_limit: int = STEP_LIMIT,
-    time_limit_s: float | None = None,
+    meter: Meter,
 ) -> Settled:
     """Decide one of `DECIDED` where the graph found nothing against it; `suffix` is that of its form, or ""."""
     if model == READ_ATOMIC:
@@ -90,7 +91,7 @@ def settle(
         process=process,
         realtime=realtime,
         limit=step_limit,
-        seconds=time_limit_s,
+        meter=meter,
     )
     if outcome.order is not None:
         replay(transactions, analysis.happened, outcome.order, process=process, realtime=realtime)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from checkers.history import History
+from checkers import check
+from checkers.history import History, Op
+from checkers.linearizability import result
 from checkers.transactions import list_append, rw_register
 from checkers.transactions.decide import WITNESSED
 from checkers.transactions.nodes import Transactions
@@ -40,8 +42,43 @@ def test_the_search_stops_at_its_limit(history: Make) -> None:
     verdict = rw_register.check(history(*BLIND, lists=False), expect=("serializable",), step_limit=2)
 
     assert verdict.validity == "unknown"
-    assert verdict.reason == "serializable: the search for an order took 2 steps, its limit"
+    assert verdict.reason == "serializable: the search for an order stopped: step limit of 2 reached"
     assert not verdict.machine_dependent
+
+
+def test_memory_is_looked_at_before_each_analysis(history: Make) -> None:
+    for verdict in (
+        list_append.check(history("ax1", "rx1"), memory_limit_bytes=1),
+        rw_register.check(history("wx1", "rx1", lists=False), memory_limit_bytes=1),
+        check(history("wx1", "rx1", lists=False), "rw-register", memory_limit_bytes=1),
+    ):
+        assert verdict.validity == "unknown"
+        assert verdict.reason.startswith("memory limit of 1 bytes reached")
+        assert verdict.machine_dependent
+
+
+def test_memory_is_looked_at_during_the_search_for_an_order(history: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look is before the analysis; the third is the second within the 2,500 steps of these blind writes."""
+    looks: list[int] = []
+
+    def resident() -> int:
+        looks.append(0)
+        return 10 if len(looks) < 3 else 2_000
+
+    monkeypatch.setattr(result, "resident_bytes", resident)
+    ops = [
+        Op(index=2 * n + end, time=n, process=n, type=type, f="txn", value=[["w", n % 7, n]])
+        for n in range(2_500)
+        for end, type in enumerate(("invoke", "ok"))
+    ]
+
+    verdict = rw_register.check(History(ops), expect=("serializable",), memory_limit_bytes=1_000)
+
+    assert verdict.validity == "unknown"
+    assert verdict.reason.startswith(
+        "serializable: the search for an order stopped: memory limit of 1000 bytes reached"
+    )
+    assert verdict.machine_dependent
 
 
 def test_consistent_view_is_not_refuted_by_the_absence_of_snapshots(history: Make) -> None:
