@@ -481,8 +481,8 @@ def _remove(pending: Entries, kind: int, bit: int) -> None:
 
 
 def _best(configs: list[Config], width: int) -> list[Config]:
-    """Keep the configurations with the fewest obligations, as many states as possible."""
-    ranked = sorted(configs, key=lambda config: (config[2].bit_count() + 2 * config[3].bit_count(), config[:4]))
+    """Keep the configurations that owe and have used the least, of as many states as possible."""
+    ranked = sorted(configs, key=lambda config: (config[2].bit_count() + 2 * _count_of(config[3]), config[:4]))
     by_state: dict[int, list[Config]] = {}
     for config in ranked:
         by_state.setdefault(config[0], []).append(config)
@@ -494,3 +494,8 @@ def _best(configs: list[Config], width: int) -> list[Config]:
                 kept.append(group[rank])
         rank += 1
     return kept
+
+
+def _count_of(used: int) -> int:
+    """Return how many crashed operations were placed: the sum of the counters (a sum of digits, as by casting out)."""
+    return used % ((1 << COUNT_BITS) - 1)

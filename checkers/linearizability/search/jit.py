@@ -38,6 +38,10 @@ FIRST_WIDTH: Final = 1
 WIDENING: Final = 4
 """Each time the beam dies it becomes wider by this factor, and goes back twice as far."""
 
+BEYOND: Final = 2 * STRIDE
+"""Events beyond the place of its death after which a wide beam is narrow again. What it died of is behind it then; to
+stay wide for as long as it went back costs the most where crashed operations can explain nearly anything."""
+
 
 def check_operations(
     operations: Sequence[Operation], model: Model, limits: Limits = NO_LIMITS, *, witness: bool = False
@@ -90,7 +94,7 @@ class _BeamSearch:
             else:
                 level += 1
                 back = STRIDE << level
-                safe = max(safe, position + back)
+                safe = max(safe, position + BEYOND)
                 position = self.go_back(position - back)
                 self.search.width = FIRST_WIDTH * WIDENING**level
         return None

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from benchmarks import histories
 from checkers import MODELS, check
 from checkers.history import History, Operation
 from checkers.linearizability.result import Limits
@@ -207,3 +208,26 @@ def test_steps_are_the_same_every_time() -> None:
     found = recorded(3, 200, 8, 0.05)
 
     assert jit.check_operations(found, CAS).steps == jit.check_operations(list(reversed(found)), CAS).steps
+
+
+def few_values(seed: int) -> list[Operation]:
+    """Record mostly reads and cas of five values, of which one in a hundred crashes, and flip the answer of one cas."""
+    made = histories.record(histories.Registers((5, 1, 4), values=5), 10_000, concurrency=10, crashed=0.01, seed=seed)
+    histories.flip_failed_cas(made, random.Random(seed))
+    return made.operations()
+
+
+@pytest.mark.parametrize("seed", [1, 7, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4, 5, 6, 8))])
+def test_one_flipped_cas_among_few_values_and_crashes_is_decided(seed: int) -> None:
+    """Crashed operations explain nearly anything, at a price: what used the fewest of them is followed first."""
+    found = jit.check_operations(few_values(seed), CAS, Limits(steps=200_000))
+
+    assert found.validity == ("invalid" if seed in (1, 2, 8) else "valid")
+
+
+def test_a_beam_keeps_what_used_the_fewest_crashed_operations() -> None:
+    """Four of one class are more than three, and one of each of two classes is less than three of one."""
+    another = 1 << COUNT_BITS
+    configs = [(0, 0, 0, used, None) for used in (4, 3, 1 + another, 2 * another + 3)]
+
+    assert [config[3] for config in _best(configs, 2)] == [1 + another, 3]
