@@ -1,16 +1,15 @@
 """A checker that takes the lines of a history as they come, for runs too long to keep.
 
-Each object has a frontier (`linearizability.search.frontier`) and a queue of events that wait for an outcome: an event
-is taken once the operation that it belongs to has an answer, or is known to have none. What was taken is forgotten. So
-memory is bounded by the window between the oldest unanswered operation and now, by the frontier, and by one counter for
-each class of crashed operations. From time to time the encoding is made anew from what is still pending, so that values
-seen long ago are forgotten too.
+Each object has a beam (`linearizability.search.beam`) and a queue of events that wait for an outcome: an event is taken
+once the operation that it belongs to has an answer, or is known to have none. The beam keeps the last events, so that
+it can go back as the one of the whole history does; what came before is forgotten, and stands in a complete frontier.
+So memory is bounded by the window between the oldest unanswered operation and now, by `KEPT` events, by the frontiers,
+and by one counter for each class of crashed operations. From time to time the encoding is made anew from what is kept,
+so that values seen long ago are forgotten too.
 
-The frontier is complete as long as that is affordable: there is no going back in a stream. An object that has cost
-more than `AFFORDABLE` and `PER_EVENT` steps goes on with a beam of the `BEAM` best configurations. One that survives is
-still an order, so `valid` stays a proof; if the beam dies, the object is `unknown`, for a configuration that was left
-out may have lived. `invalid` is said of complete frontiers only. Where a frontier outgrows `state_limit`, the object
-also becomes `unknown` from there on, and says so; other objects go on.
+A beam that survives is an order, so `valid` is a proof. `invalid` is said only where every configuration died. Where a
+complete frontier for what is forgotten costs too much, there are configurations that nobody followed, and an object
+whose beam dies later is `unknown`; so is one whose frontier outgrows `state_limit`. Other objects go on.
 
     checker = StreamingChecker("cas-register")
     for op in ops:
@@ -18,16 +17,17 @@ also becomes `unknown` from there on, and says so; other objects go on.
             print(anomaly.message)
     verdict = checker.finish()
 
-A violation is reported with the operations since the last quiescent cut (an instant at which nothing was pending), and
-the states that were possible there.
+A violation is reported with the contradiction in one sentence, the operations since the last quiescent cut (an instant
+at which nothing was pending), and the states that were possible there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from checkers.admission import NOTHING_JUDGED, Mismatched, admit, mismatch
 from checkers.history import (
@@ -42,9 +42,16 @@ from checkers.history import (
     pair,
     show,
 )
+from checkers.linearizability.explain.budget import Budget
+from checkers.linearizability.explain.configurations import enumerate_failure
+from checkers.linearizability.explain.contradiction import contradiction, impossible
 from checkers.linearizability.explain.explain import as_data
+from checkers.linearizability.explain.reduction import reduce
 from checkers.linearizability.front.checker import CHECKER, NONLINEARIZABLE
+from checkers.linearizability.front.engines import decide
+from checkers.linearizability.partition import Part
 from checkers.linearizability.result import LimitReached, Limits, Meter
+from checkers.linearizability.search.beam import Beam, Event, apply, restore
 from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch
 from checkers.models import Model, named
@@ -56,18 +63,19 @@ ENGINE: Final = "stream"
 STATE_LIMIT: Final = 100_000
 """Configurations that one object may hold at a time, unless told otherwise: some ten megabytes."""
 
-AFFORDABLE = 500_000
-PER_EVENT = 200
-"""Steps that a complete frontier may cost in all, and for each event: some seconds, and a millisecond."""
+KEPT = 16_384
+"""Events to which the beams of all objects together can go back; an object has `KEPT_AT_LEAST` of them in any case."""
 
-BEAM = 64
-"""Configurations that are kept where all of them cost too much."""
+KEPT_AT_LEAST = 512
 
 ENCODING_LIMIT: Final = 4_096
 """Classes and states after which an object's encoding is made anew."""
 
 WINDOW_KEPT: Final = 1_000
-"""Operations since the last quiescent cut that are kept to be shown with a violation."""
+"""Operations since the last quiescent cut that are shown with a violation."""
+
+TOLD_STEPS: Final = 20_000
+"""What may be spent on telling of one violation, besides finding it: a tenth of a second, for lines are waiting."""
 
 
 class StreamingChecker:
@@ -208,7 +216,8 @@ class StreamingChecker:
         return found
 
     def _advance(self, thing: _Object) -> list[Anomaly]:
-        found = list(thing.advance())
+        kept = max(KEPT_AT_LEAST, KEPT // len(self._objects))
+        found = list(thing.advance(kept))
         self.anomalies += found
         return found
 
@@ -216,71 +225,79 @@ class StreamingChecker:
 class _Call:
     """A call, and what is known of its outcome: None for one that constrains nothing."""
 
-    __slots__ = ("invoke", "is_known", "kind", "operation", "slot", "where")
+    __slots__ = ("invoke", "is_known", "operation", "slot", "where")
 
     def __init__(self, invoke: Op, where: str) -> None:
         self.invoke = invoke
         self.where = where
         self.operation: Operation | None = None
         self.is_known = False
-        self.kind = -1
         self.slot = -1
 
 
 class _Object:
-    """One independent object: its frontier, and the events that wait."""
+    """One independent object: its beam, and the events that wait."""
 
     def __init__(self, key: Any, model: Model, meter: Meter, *, one_key: bool) -> None:
         self.key = key
         self.model = model
         self.one_key = one_key
-        self.meter = meter
-        self.events = 0
         self.is_machine_dependent = False  # whether a limit of time or memory ended it
         self.encoding = Encoding(model, one_key=one_key)
-        self.search = FrontierSearch(self.encoding, self.meter)
+        self.search = FrontierSearch(self.encoding, meter)
+        self.beam = Beam(self.search, kept=KEPT)
         self.queue: deque[tuple[int, _Call, bool]] = deque()  # (index, call, whether this is its return)
         self.live: dict[int, _Call] = {}  # slot -> pending call
         self.free: list[int] = []
         self.lost = ""  # why nothing is known any more
-        self.largest = 0
-        self.cut = -1  # index of the last quiescent cut
-        self.cut_states: list[Any] = [model.init]
-        self.window: list[Operation] = []  # since the cut
+        self.renewed = 0  # classes and states of the encoding when it was made
+
+    @property
+    def largest(self) -> int:
+        return self.search.largest
 
     def of(self) -> str:
         return "" if self.key is None else f" (key {show(self.key)})"
 
-    def advance(self) -> Iterator[Anomaly]:
-        """Take every event whose outcome is known, up to the first that is not."""
+    def advance(self, kept: int) -> Iterator[Anomaly]:
+        """Take every event whose outcome is known, up to the first that is not; keep `kept` of them for going back."""
+        self.beam.kept = kept
         while self.queue and self.queue[0][1].is_known:
             index, call, is_return = self.queue.popleft()
             operation = call.operation
             if self.lost or operation is None:
                 continue
             try:
-                if is_return:
-                    if not self._returned(call, operation):
-                        self.lost = "violated"
-                        yield self._anomaly(operation)
-                        continue
-                else:
-                    self._call(call, operation)
+                if self._take(call, operation, is_return):
+                    continue
+                self.lost = "violated"
+                yield self._anomaly(operation)
             except LimitReached as limit:
                 self.lost = f"{limit.reason} at index {index}"
                 self.is_machine_dependent = limit.machine_dependent
+            self._let_go()
 
-    def _call(self, call: _Call, operation: Operation) -> None:
-        if operation.ret == INF and self.encoding.only_looks(operation):
-            return
-        if len(self.window) < WINDOW_KEPT:
-            self.window.append(operation)
-        call.kind = self.encoding.class_of(operation)
-        if operation.ret != INF:
-            call.slot = self.free.pop() if self.free else len(self.live)
-            self.live[call.slot] = call
-            self._queue_return(call, operation)
-        self.search.call(call.kind, call.slot, operation.ret)
+    def _take(self, call: _Call, operation: Operation, is_return: bool) -> bool:
+        """Give the beam one event; False if no order is left."""
+        if is_return:
+            del self.live[call.slot]
+            self.free.append(call.slot)
+        else:
+            if operation.ret == INF and self.encoding.only_looks(operation):
+                return True
+            if operation.ret != INF:
+                call.slot = self.free.pop() if self.free else len(self.live)
+                self.live[call.slot] = call
+                self._queue_return(call, operation)
+        self.beam.events.append(Event(self.encoding.class_of(operation), call.slot, operation, is_return))
+        if self.beam.follow() is not None:
+            return False
+        size = len(self.encoding.sorts) + len(self.encoding.states)
+        if size > ENCODING_LIMIT + 2 * self.renewed:
+            self.encoding = Encoding(self.model, one_key=self.one_key)
+            self.beam.renew(self.encoding)
+            self.renewed = len(self.encoding.sorts) + len(self.encoding.states)
+        return True
 
     def _queue_return(self, call: _Call, operation: Operation) -> None:
         """Put the return where it belongs among the calls that wait."""
@@ -289,62 +306,22 @@ class _Object:
             place -= 1
         self.queue.insert(place, (operation.ret, call, True))
 
-    def _returned(self, call: _Call, operation: Operation) -> bool:
-        search = self.search
-        self.events += 1
-        if search.steps > AFFORDABLE + PER_EVENT * self.events:
-            search.width = BEAM
-        survives = search.returned(call.kind, call.slot, operation.ret)
-        if not survives and not search.complete:
-            raise LimitReached(f"a beam of {BEAM} configurations died, after a complete frontier cost too much")
-        del self.live[call.slot]
-        self.free.append(call.slot)
-        self.largest = max(self.largest, self.search.largest)
-        if survives and self.search.pending.is_quiescent:
-            self.cut = operation.ret
-            self.cut_states = list(dict.fromkeys(self.encoding.states[c[0]] for c in self.search.frontier))
-            self.window.clear()
-        if survives and len(self.encoding.sorts) + len(self.encoding.states) > ENCODING_LIMIT:
-            self._forget()
-        return survives
-
-    def _forget(self) -> None:
-        """Make the encoding anew from what is pending and from the states that are still possible."""
-        old, search = self.encoding, self.search
-        fresh = Encoding(self.model, one_key=self.one_key)
-        kinds = {
-            kind: fresh.class_of(old.samples[kind])
-            for kind in (
-                *search.pending.looks.values(),
-                *search.pending.writes,
-                *search.pending.changes,
-                *search.places,
-            )
-        }
-        for call in self.live.values():
-            call.kind = kinds[call.kind]
-        pending = search.pending
-        pending.looks = {bit: kinds[kind] for bit, kind in pending.looks.items()}
-        pending.writes = {kinds[kind]: entries for kind, entries in pending.writes.items()}
-        pending.changes = {kinds[kind]: entries for kind, entries in pending.changes.items()}
-        pending.crashed = {kinds[kind]: count for kind, count in pending.crashed.items()}
-        pending.satisfied.clear()
-        search.places = {kinds[kind]: shift for kind, shift in search.places.items()}
-        search.frontier = [
-            (fresh.intern(old.states[state]), done, obligations, used, path)
-            for state, done, obligations, used, path in search.frontier
-        ]
-        self.encoding = search.encoding = fresh
+    def _let_go(self) -> None:
+        """Keep nothing of an object of which no more can be said."""
+        self.beam.events.clear()
+        self.beam.snapshots.clear()
 
     def _anomaly(self, operation: Operation) -> Anomaly:
+        told = _told(self.beam, self.model, operation)
         describe, name = self.model.describe, self.model.describe_state
-        states = " or ".join(name(state) for state in self.cut_states[:8])
-        more = f" or one of {len(self.cut_states) - 8} more" if len(self.cut_states) > 8 else ""
+        states = " or ".join(name(state) for state in told.states[:8])
+        more = f" or one of {len(told.states) - 8} more" if len(told.states) > 8 else ""
         subject = "" if self.key is None else f"key {show(self.key)}: "
         message = (
-            f"{subject}when {describe(operation)} (process {operation.process}, {operation.call}..{operation.ret}) "
-            f"returned, no order was left. Nothing was pending at index {self.cut}, and the state was {states}{more}; "
-            f"the {len(self.window)} operations since then have no order that gives their answers."
+            f"{subject}{told.sentence}.\n"
+            f"When {describe(operation)} (process {operation.process}, {operation.call}..{operation.ret}) returned, no "
+            f"order was left. {told.since} the state was {states}{more}; the {len(told.window)} operations called "
+            f"since then have no order that gives their answers."
         )
         return Anomaly(
             checker=CHECKER,
@@ -355,8 +332,67 @@ class _Object:
             evidence={
                 "key": self.key,
                 "blocked": as_data(operation, self.model),
-                "cut": self.cut,
-                "cut_states": [name(state) for state in self.cut_states],
-                "window": [as_data(kept, self.model) for kept in self.window],
+                "cut": told.cut,
+                "cut_states": [name(state) for state in told.states],
+                "window": [as_data(kept, self.model) for kept in told.window],
             },
         )
+
+
+class _Told(NamedTuple):
+    """What is told of a violation: the last cut, the states there, the operations since then, the contradiction."""
+
+    since: str
+    cut: int
+    states: list[Any]
+    window: list[Operation]
+    sentence: str
+
+
+def _told(beam: Beam, model: Model, blocked: Operation) -> _Told:
+    """Work out what can be told, from the events that are kept; the beam began with a complete frontier."""
+    start = beam.snapshots[0]
+    states = beam.search.encoding.states
+    cut, cut_states, first = -1, [states[config[0]] for config in start.frontier], start.position
+    begins_quiet = start.pending.is_quiescent
+    if begins_quiet and not beam.has_all:
+        cut = beam.events[first - beam.first].operation.call - 1
+    search = beam.search.twin(Meter(Limits(steps=TOLD_STEPS)))
+    restore(search, start)
+    with contextlib.suppress(LimitReached):
+        for position in range(start.position, beam.first + len(beam.events) - 1):
+            event = beam.events[position - beam.first]
+            apply(search, event, position)
+            if event.is_return and search.pending.is_quiescent:
+                cut, first = event.operation.ret, position + 1
+                cut_states = [states[config[0]] for config in search.frontier]
+    cut_states = list(dict.fromkeys(cut_states))
+    calls = [event.operation for event in beam.events[first - beam.first :] if not event.is_return]
+    part = Part((blocked.key,), calls, [])
+    if beam.has_all:
+        calls = [event.operation for event in beam.events if not event.is_return]
+        sentence = _sentence(Part((blocked.key,), calls, []), model, blocked, knows_all=True)
+    elif (begins_quiet or first > start.position) and len(cut_states) == 1 and not search.pending.crashed:
+        sentence = _sentence(part, model.starting_at(cut_states[0]), blocked, knows_all=False)
+    else:
+        sentence = _unplaced(model, blocked)
+    if cut >= 0:
+        since = f"Nothing was pending at index {cut}, and"
+    else:
+        since = "At the beginning" if beam.has_all else "Of what was pending before the window some may have happened;"
+    return _Told(since, cut, cut_states, part.operations[:WINDOW_KEPT], sentence)
+
+
+def _sentence(part: Part, model: Model, blocked: Operation, *, knows_all: bool) -> str:
+    """Say what contradicts what, of a part that has all operations there were, or all since one known state."""
+    budget = Budget(lambda model, operations, limits: decide(operations, model, limits)[0], steps=TOLD_STEPS)
+    prefix = part.prefix(blocked.ret, model)
+    reduction = reduce(prefix, model, budget)
+    failure = enumerate_failure(reduction, model, budget)
+    if knows_all:
+        return contradiction(Part(part.keys, prefix, []), model, reduction.kept, failure)
+    return impossible(model, failure)
+
+
+def _unplaced(model: Model, blocked: Operation) -> str:
+    return f"{model.describe(blocked)} of process {blocked.process} fits no order of what was seen before it"

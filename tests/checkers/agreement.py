@@ -16,14 +16,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from unittest import mock
 
+from checkers import check, streaming
 from checkers.admission import admit
 from checkers.history import Conventions, History
 from checkers.linearizability.failing_prefix import certain_index
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, split
-from checkers.linearizability.search import jit, look_ahead, wgl
+from checkers.linearizability.search import beam, jit, look_ahead, wgl
 from checkers.models import Model, named
+from checkers.streaming import StreamingChecker
 from tests.checkers import brute
 from tests.checkers.objects import OBJECTS, damaged, record
 
@@ -80,13 +83,52 @@ def _first_failing(part: Part, model: Model) -> int | None:
     return None
 
 
+def stream_disagreement(name: str, seed: int, count: int, kept: int) -> str | None:
+    """Return what a stream that keeps `kept` events got wrong about one history, or None."""
+    rng = random.Random(seed)
+    crash = rng.choice((0.0, 0.05, 0.2))
+    lines = record(rng, name, count=count, processes=rng.randint(1, 5), values=rng.choice((2, 3)), crash=crash)
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        lines = damaged(rng, lines, 3)
+    with mock.patch.multiple(streaming, KEPT=kept, KEPT_AT_LEAST=kept), mock.patch.object(beam, "STRIDE", 2):
+        checker = StreamingChecker(OBJECTS[name][0], independent=True)
+        for op in lines:
+            checker.feed(op)
+        told = checker.finish()
+    whole = check(History(lines), OBJECTS[name][0], explain=False)
+    if told.validity == "unknown" and "had not begun with all" in told.reason:
+        return None  # a complete frontier of what is forgotten costs more than a stream may spend
+    if told.validity != whole.validity:
+        return f"the stream says {told.validity} ({told.reason}), the whole history {whole.validity}"
+    stopped, certain = ({a.evidence["key"]: a.index or 0 for a in verdict.anomalies} for verdict in (told, whole))
+    # A stream waits for outcomes, and so knows more at a return than the lines before it say.
+    if stopped.keys() != certain.keys() or any(stopped[key] > certain[key] for key in certain):
+        return f"the stream stopped at {stopped}, all were certain at {certain}"
+    return None
+
+
+def stream_campaign(names: list[str], seeds: range) -> int:
+    """Hold streams that keep next to nothing to the whole history."""
+    for name in names:
+        for seed in seeds:
+            wrong = stream_disagreement(name, seed, 3 + seed % 30, (4, 8, 16)[seed % 3])
+            if wrong is not None:
+                print(f"{name}: example {seed}: {wrong}")
+                return 1
+        print(f"{name}: {len(seeds)} streams agree", flush=True)
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("objects", nargs="*", default=list(OBJECTS))
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--window", type=int, default=look_ahead.WINDOW, help="how far to look ahead")
+    parser.add_argument("--stream", action="store_true", help="hold streams to whole histories")
     options = parser.parse_args(arguments)
+    if options.stream:
+        return stream_campaign(options.objects, range(options.seed, options.seed + options.count))
     look_ahead.WINDOW = options.window
     for name in options.objects:
         started = time.monotonic()

@@ -7,10 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from benchmarks import histories
 from checkers import History, MalformedHistory, Op, check, streaming
+from checkers.linearizability.search import beam
 from checkers.streaming import StreamingChecker
+from tests.checkers import agreement
 from tests.checkers.mini import ops
 from tests.checkers.objects import OBJECTS, damaged, record
 
@@ -41,12 +45,21 @@ def test_a_stream_gets_the_verdict_of_the_whole_history(
         assert {a.evidence["key"] for a in verdict.anomalies} == {a.evidence["key"] for a in whole.anomalies}
 
 
+@given(st.sampled_from(STREAMED), st.integers(0, 1 << 32), st.integers(1, 25), st.sampled_from((4, 8, 16)))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_stream_that_forgets_agrees_with_the_whole_history(name: str, seed: int, count: int, kept: int) -> None:
+    """A complete frontier stands for what was forgotten, so the verdict is that of all, for each object."""
+    assert agreement.stream_disagreement(name, seed, count, kept) is None
+
+
 @pytest.mark.parametrize("name", STREAMED)
 def test_a_beam_is_never_wrong_but_may_not_know(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a beam of one from the first step; where it knows, it says what the whole-history checker says."""
-    monkeypatch.setattr(streaming, "AFFORDABLE", -1)
-    monkeypatch.setattr(streaming, "PER_EVENT", 0)
-    monkeypatch.setattr(streaming, "BEAM", 1)
+    """It keeps next to nothing, and no complete frontier; where it knows, it says what the whole history says."""
+    monkeypatch.setattr(streaming, "KEPT", 4)
+    monkeypatch.setattr(streaming, "KEPT_AT_LEAST", 4)
+    monkeypatch.setattr(beam, "STRIDE", 2)
+    monkeypatch.setattr(beam, "SETTLE_STEPS", 1)
+    monkeypatch.setattr(beam, "WIDEST", 1)
     known = 0
     for seed in range(60):
         rng = random.Random(seed)
@@ -96,7 +109,7 @@ def test_a_stream_ends_at_its_limit_of_memory() -> None:
     returns = " ".join(f"{process}'" for process in range(9))
     checker = StreamingChecker("queue", memory_limit_bytes=1)
 
-    for op in ops(f"{calls} {returns}"):
+    for op in ops(f"{calls} {returns} 9:d 9'77"):
         checker.feed(op)
     verdict = checker.finish()
 
@@ -113,10 +126,41 @@ def test_a_violation_is_told_with_the_line_that_makes_it_certain() -> None:
     assert anomaly.signature == "linearizability/nonlinearizable/register/read"
     assert (anomaly.evidence["cut"], anomaly.evidence["cut_states"]) == (1, ["1"])
     assert [row["text"] for row in anomaly.evidence["window"]] == ["write 2", "read -> 2", "read -> 1"]
+    assert anomaly.message.startswith("process 1 read 1 after process 1 had read 2, which was written later.\n")
 
 
-def test_memory_is_bounded_by_the_window() -> None:
-    """Fifty thousand writes of fifty thousand values, some crashed: what is held does not grow with them."""
+def test_a_sentence_says_nothing_of_what_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stream has forgotten may have written the value; so only the state that was possible is told."""
+    monkeypatch.setattr(streaming, "KEPT", 8)
+    monkeypatch.setattr(streaming, "KEPT_AT_LEAST", 8)
+    monkeypatch.setattr(beam, "STRIDE", 2)
+    checker = StreamingChecker("register")
+    written = " ".join(f"0:w{number} 0'" for number in range(1, 30))
+
+    found = [anomaly for op in ops(f"{written} 0:r 0'1") for anomaly in checker.feed(op)]
+
+    assert [anomaly.index for anomaly in found] == [59]
+    assert found[0].message.startswith("read -> 1 of process 0 is impossible: by then the state could only be 29.")
+
+
+def test_a_stream_may_go_back_behind_what_crashed_long_ago() -> None:
+    """One flipped cas among few values and crashed operations: the whole history takes half a second."""
+    made = histories.record(histories.Registers((5, 1, 4), values=5), 10_000, concurrency=10, crashed=0.01, seed=7)
+    histories.flip_failed_cas(made, random.Random(7))
+    checker = StreamingChecker("cas-register")
+
+    for op in with_timeouts(made.history()):
+        checker.feed(op)
+        assert len(checker._objects[None].beam.events) <= streaming.KEPT
+    verdict = checker.finish()
+
+    assert verdict.validity == "valid"
+    assert verdict.steps < 400_000
+
+
+def test_memory_is_bounded_by_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty-five thousand writes of as many values: what is held does not grow with them."""
+    monkeypatch.setattr(streaming, "KEPT", 1_000)
     checker = StreamingChecker("register")
     index, waiting, size = 0, 0, 0
     for number in range(25_000):
@@ -126,11 +170,11 @@ def test_memory_is_bounded_by_the_window() -> None:
             index += 1
         waiting = max(waiting, checker.waiting)
         thing = checker._objects[None]
-        size = max(size, len(thing.encoding.states) + len(thing.encoding.sorts) + len(thing.window))
+        size = max(size, len(thing.encoding.states) + len(thing.encoding.sorts) + len(thing.beam.events))
 
     assert checker.finish().validity == "valid"
     assert waiting <= 2
-    assert size <= streaming.ENCODING_LIMIT + 10
+    assert size <= 1_000 + 4 * streaming.ENCODING_LIMIT
 
 
 def test_an_operation_without_answer_holds_the_stream_back_until_it_is_known_lost() -> None:
@@ -143,15 +187,15 @@ def test_an_operation_without_answer_holds_the_stream_back_until_it_is_known_los
 
 
 def test_an_object_that_outgrows_its_limit_is_unknown_and_others_go_on() -> None:
-    """Eight concurrent enqueues have 40,320 orders, and a complete frontier holds them all."""
+    """Eight concurrent enqueues have 40,320 orders; to refute them all a complete frontier has to hold them."""
     calls = " ".join(f"{process}:x.e{process}" for process in range(8))
     returns = " ".join(f"{process}'" for process in range(8))
     checker = StreamingChecker("queue", state_limit=1000)
 
-    for op in ops(f"{calls} {returns} 9:y.e1 9' 9:y.d 9'1"):
+    for op in ops(f"{calls} {returns} 8:x.d 8'77 9:y.e1 9' 9:y.d 9'1"):
         checker.feed(op)
     unknown = checker.finish()
-    for op in ops(f"{calls} {returns} 9:y.e1 9' 9:y.d 9'2"):
+    for op in ops(f"{calls} {returns} 8:x.d 8'77 9:y.e1 9' 9:y.d 9'2"):
         checker.feed(msgspec.structs.replace(op, index=op.index + 1000))
 
     assert unknown.validity == "unknown"

@@ -32,10 +32,11 @@ def contradiction(part: Part, model: Model, kept: Sequence[Operation], failure: 
             found = say(part, model, kept, blocked)
             if found:
                 return found
-    return _impossible(model, failure)
+    return impossible(model, failure)
 
 
-def _impossible(model: Model, failure: Failure) -> str:
+def impossible(model: Model, failure: Failure) -> str:
+    """Name the operation that cannot be placed, with the states that were possible where they are few."""
     who, what = f"process {failure.blocked.process}", model.describe(failure.blocked)
     if failure.complete and 0 < len(failure.states) <= STATES:
         states = " or ".join(_cut(model.describe_state(state)) for state, _ in failure.states)

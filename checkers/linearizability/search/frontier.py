@@ -35,6 +35,7 @@ linearization).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 
 from checkers.history import INF, Operation
@@ -122,6 +123,18 @@ class Pending:
             _remove(self.writes, kind, bit)
             self.write_bits &= ~bit
 
+    def kinds(self) -> set[int]:
+        """Collect the classes that are named here."""
+        return {*self.looks.values(), *self.writes, *self.changes, *self.crashed}
+
+    def rename(self, kinds: Mapping[int, int]) -> None:
+        """Give classes the numbers that another encoding has for them."""
+        self.looks = {bit: kinds[kind] for bit, kind in self.looks.items()}
+        self.writes = {kinds[kind]: entries for kind, entries in self.writes.items()}
+        self.changes = {kinds[kind]: entries for kind, entries in self.changes.items()}
+        self.crashed = {kinds[kind]: count for kind, count in self.crashed.items()}
+        self.satisfied.clear()
+
     @property
     def is_quiescent(self) -> bool:
         """Whether nothing but crashed operations is pending."""
@@ -199,6 +212,12 @@ class FrontierSearch:
         self._moment = -1  # the index of the event at hand
         self._foreseen_bits = 0, 0  # of the foreseen pending changes and looks
         self._later: dict[tuple[int, int], Later] = {}  # at this event, by what of the foreseen is unplaced
+
+    def twin(self, meter: Meter) -> FrontierSearch:
+        """Return a search of any width over the same classes, which begins at the beginning."""
+        search = FrontierSearch(self.encoding, meter, look_ahead=self.look_ahead)
+        search.places, search.guards = self.places, self.guards
+        return search
 
     def call(self, kind: int, slot: int, ret: int, operation: Operation | None = None) -> None:
         """Take the call of an operation that will return at `ret`; to look ahead, `operation` must be told."""
