@@ -6,8 +6,9 @@
 
 The first row names the columns, in any order. `f`, `call` and `return` must be there; `process`, `key`, `value`,
 `result`, `type` and `error` may be. A cell that is JSON is what it says (`1`, `[1, 2]`, `"1"`), any other one is a
-text, and an empty one is null. Call and return are numbers, whole or decimal, in any unit: they are compared, exactly,
-and nothing else is done with them. An operation without return, or of type info, is of unknown outcome.
+text, and an empty one is null. Processes are numbers, or else names, which are numbered in the order of the rows. Call
+and return are numbers, whole or decimal, in any unit: they are compared, exactly, and nothing else is done with them.
+An operation without return, or of type info, is of unknown outcome.
 
 Intervals are closed: an operation that returns at the instant at which another is called may take effect after it.
 """
@@ -34,6 +35,7 @@ TYPES: Final = ("ok", "fail", "info")
 def load(text: str, *, source: str, lenient: bool = False) -> History:
     """Read a table."""
     pairs: list[Pair] = []
+    clients: dict[Any, int] = {}
     lines: list[int] = []
     counted: Counter[str] = Counter()
     for row, line in _rows(text, source):
@@ -41,7 +43,7 @@ def load(text: str, *, source: str, lenient: bool = False) -> History:
         for name in row.keys() - set(COLUMNS):
             if row[name]:
                 counted[f"column {name!r}, which is none of a table's: not judged"] += 1
-        pairs.append(_pair(row, where))
+        pairs.append(_pair(row, where, clients))
         lines.append(line)
     ops, numbers = as_lines(pairs)
     places = [lines[number] for number in numbers]
@@ -50,8 +52,8 @@ def load(text: str, *, source: str, lenient: bool = False) -> History:
 
 def is_header(first: str) -> bool:
     """Whether a first line names the columns of such a table."""
-    names = {name.strip().lower() for name in first.split(",")}
-    return set(NEEDED) <= names
+    names = [name.strip().lower() for name in first.split(",")]
+    return len(names) > 1 and "f" in names and all(name.isidentifier() for name in names)
 
 
 def _rows(text: str, source: str) -> Iterator[tuple[dict[str, str], int]]:
@@ -77,13 +79,15 @@ def _rows(text: str, source: str) -> Iterator[tuple[dict[str, str], int]]:
         raise MalformedHistory(f"a row that cannot be read ({error})", "a table", f"{source}:{line}") from None
 
 
-def _pair(row: dict[str, str], where: str) -> Pair:
+def _pair(row: dict[str, str], where: str, clients: dict[Any, int]) -> Pair:
     kind = row.get("type", "")
     if kind and kind not in TYPES:
         raise MalformedHistory(f"type {kind!r}", f"one of {', '.join(TYPES)}, or nothing", where)
     process = _cell(row.get("process", ""), where)
-    if process is not None and type(process) is not int:
-        raise MalformedHistory(f"process {process!r}", "an integer, or nothing", where)
+    if process is not None:
+        if type(process) not in (int, str) or any(type(client) is not type(process) for client in clients):
+            raise MalformedHistory(f"process {process!r}", "integers for all, or names for all", where)
+        process = clients.setdefault(process, process if type(process) is int else len(clients))
     call = _instant(row["call"], where)
     ret = _instant(row["return"], where) if row["return"] else None
     if not row["f"]:

@@ -79,7 +79,7 @@ def choose_among(
                 misfits[name] = misfit
     called = ", ".join(functions[:SHOWN]) + (", ..." if len(functions) > SHOWN else "")
     if not fitting:
-        why = "; ".join(f"{name}: {misfit}" for name, misfit in misfits.items()) or "no model has all of them"
+        why = "; ".join(f"{name}: {misfit}" for name, misfit in misfits.items()) or _unknown(functions)
         expected = f"operations of one of {', '.join(MODELS)}, or the name of a model"
         raise MalformedHistory(f"a history of {called} ({why})", expected, _place(telling, where, source))
     chosen, *others = fitting
@@ -87,6 +87,15 @@ def choose_among(
     note += f"; not {_listed(misfits)}" if misfits else ""
     note += f"; {', '.join(others)} would fit too" if others else ""
     return Choice(MODELS[chosen], note)
+
+
+def _unknown(functions: Sequence[str]) -> str:
+    """Say which functions are none of any model, and which there are."""
+    known = list(dict.fromkeys(f for model in MODELS.values() for f in model.functions))
+    strangers = [f for f in functions if f not in known]
+    if not strangers:
+        return "no model has all of them"
+    return f"no model has {', '.join(strangers[:SHOWN])}; there are {', '.join(known)}"
 
 
 def _one_of_each_form(operations: Iterable[Operation]) -> list[Operation]:

@@ -372,6 +372,7 @@ def test_a_table_of_intervals_is_ordered_by_its_instants() -> None:
         (b"0,write,x,1,", "5 cells"),
         (b"0,,x,1,,0,1,", "no f"),
         (b"p,write,x,1,,0,1,", "process 'p'"),
+        (b"1.5,write,x,1,,0,1,", "process 1.5"),
         (b'0,write,"x', "a row that cannot be read"),
         (b'0,write,x,"' + b"[" * 3_000 + b'",,0,1,', "a cell that cannot be read"),
         (b"\n0,write,x,1,,0,soon,", "an instant 'soon'"),
@@ -388,13 +389,20 @@ def test_a_damaged_row_of_a_table_is_refused_with_its_line(row: bytes, found: st
     [
         (b"f,call,return,f\nread,0,1,read", "h:1: found a column twice"),
         (b"f,call\nread,0", "h:1: found no column 'return'"),
+        (b"f,key,start,end\nread,x,0,1", "h:1: found no column 'call'"),
         (b"\n\nf,call,return,type\nread,0,,ok", "h:4: found type ok without return"),
         (b"f,call,return,type\nread,0,1,maybe", "h:2: found type 'maybe'"),
     ],
 )
 def test_a_table_that_says_too_little_or_too_much_is_refused(text: bytes, found: str) -> None:
     with pytest.raises(MalformedHistory, match=re.escape(found)):
-        load(text, source="h", format="csv")
+        load(text, source="h")
+
+
+def test_processes_of_a_table_may_have_names() -> None:
+    history = load(b"process,f,call,return,value\nbob,write,0,3,1\nal,write,1,2,2\nbob,write,4,5,3\n")
+
+    assert [op.process for op in history] == [0, 1, 1, 0, 0, 0]
 
 
 def test_an_operation_of_a_table_may_return_in_the_instant_of_its_call() -> None:

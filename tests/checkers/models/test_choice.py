@@ -127,3 +127,8 @@ def test_the_library_chooses_too_and_says_so() -> None:
 
 def test_every_model_can_be_chosen() -> None:
     assert sorted(PREFERENCE) == sorted(MODELS)
+
+
+def test_functions_that_no_model_has_are_named_beside_those_that_there_are() -> None:
+    with pytest.raises(MalformedHistory, match="no model has put, get; there are read, write, cas, "):
+        choose(history(("put", 1, 1), ("get", None, 1)))
