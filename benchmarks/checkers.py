@@ -118,10 +118,10 @@ def _small_domain(**fields: Any) -> Row:
     )
 
 
-def _texts(name: str, *, written: float, **fields: Any) -> Row:
+def _texts(name: str, *, written: float, keys: int = 10, **fields: Any) -> Row:
     return Row(
         name=name,
-        machine=lambda: Texts(written=written),
+        machine=lambda: Texts(written=written, keys=keys),
         prepare=lambda made: made.history(),
         check=lambda history: checkers.check(history, "kv", explain=False).validity,
         takes="history",
@@ -307,6 +307,10 @@ ROWS = (
     _texts("kv, 10 keys, appends, reads and writes", written=0.1),
     _texts("kv, 10 keys, appends and reads, one misread", written=0.0, spoil=make_misread, expected="invalid"),
     _texts("kv, 10 keys, appends, reads and writes, one misread", written=0.1, spoil=make_misread, expected="invalid"),
+    _texts("kv, 1 key, appends, reads and writes", written=0.2, keys=1),
+    _texts(
+        "kv, 1 key, appends, reads and writes, one misread", written=0.2, keys=1, spoil=make_misread, expected="invalid"
+    ),
     _list_append("list-append, serializable", crashed=0.0, aim="10 s"),
     _list_append("list-append, one G-single", crashed=0.0, spoil=make_read_skew, expected="invalid", aim="10 s"),
     _rw_register("strict-serializable"),

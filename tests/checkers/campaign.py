@@ -24,9 +24,18 @@ from typing import Any
 from unittest import mock
 
 from checkers.history import INF, Operation
-from checkers.linearizability.fast import counters, counters_general, mutexes, pending_sums, queues, registers, sets
+from checkers.linearizability.fast import (
+    counters,
+    counters_general,
+    mutexes,
+    pending_sums,
+    queues,
+    registers,
+    sets,
+    texts,
+)
 from checkers.linearizability.result import LinearizabilityResult
-from checkers.models import CAS_REGISTER, COUNTER, MAP, MUTEX, QUEUE, SET, Model
+from checkers.models import CAS_REGISTER, COUNTER, KV, MAP, MUTEX, QUEUE, SET, Model
 from tests.checkers import brute
 
 LARGEST = 10
@@ -524,6 +533,52 @@ def _check_cramped(operations: Sequence[Operation], model: Model) -> Linearizabi
 COUNTER_SMALL_CRAMPED_PATH = replace(SMALL_SUMS_PATH, name="counter-small-cramped", check=_check_cramped)
 COUNTER_LARGE_CRAMPED_PATH = replace(LARGE_SUMS_PATH, name="counter-large-cramped", check=_check_cramped, may_pass=True)
 
+# -- texts ------------------------------------------------------------------------------------------------------------
+
+
+def _draw_text(rng: random.Random) -> Draw:
+    weights = rng.choice(((4, 1, 4), (4, 3, 3), (3, 0, 6), (2, 4, 4)))
+
+    def draw(rng: random.Random, state: Any, number: int) -> tuple[str, Any]:
+        f = rng.choices(("read", "write", "append"), weights)[0]
+        return f, None if f == "read" else f"{number}."
+
+    return draw
+
+
+def _run_text(state: Any, f: str, value: Any) -> tuple[Any, str, Any]:
+    if f == "read":
+        return state, "ok", state
+    return value if f == "write" else state + value, "ok", value
+
+
+def _other_text_answer(rng: random.Random, victim: Operation, operations: list[Operation]) -> tuple[str, Any]:
+    """Let a read see what another one saw, or a text that differs by one piece or two, or by a letter."""
+    if victim.f != "read" or victim.type != "ok":
+        return victim.type, victim.result
+    pieces = [operation.value for operation in operations if operation.f != "read"] or ["0."]
+    seen = [f"{piece}." for piece in victim.result.split(".")[:-1]]
+    texts = [operation.result for operation in operations if operation.f == "read" and operation.type == "ok"]
+    return "ok", rng.choice(
+        (
+            rng.choice(texts),
+            victim.result + rng.choice(pieces),
+            "".join(seen[:-1]),
+            "".join(rng.sample(seen, len(seen))),
+            victim.result[1:],
+        )
+    )
+
+
+TEXT_PATH = Path(
+    name="text",
+    model=KV,
+    draw=_draw_text,
+    run=_run_text,
+    check=_engine(texts, "TEXTS"),
+    other_answer=_other_text_answer,
+)
+
 PATHS = {
     path.name: path
     for path in (
@@ -541,6 +596,7 @@ PATHS = {
         QUEUE_PATH,
         QUEUE_SCATTERED_PATH,
         MUTEX_PATH,
+        TEXT_PATH,
     )
 }
 

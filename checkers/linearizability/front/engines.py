@@ -20,6 +20,7 @@ from checkers.linearizability.fast.mutexes import MUTEXES
 from checkers.linearizability.fast.queues import QUEUES
 from checkers.linearizability.fast.registers import REGISTERS
 from checkers.linearizability.fast.sets import SETS
+from checkers.linearizability.fast.texts import TEXTS
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
 from checkers.models import Model
@@ -40,6 +41,7 @@ FAST_PATHS: Final[dict[str, FastPath[Any]]] = {
     "set": SETS,
     "queue": QUEUES,
     "list": LISTS,
+    "kv": TEXTS,
     "mutex": MUTEXES,
 }
 """Model -> the exact check of such objects. Each looks for its preconditions, and says where they do not hold."""
