@@ -1,6 +1,6 @@
 """How long the checkers take, on histories of 10,000, 100,000 and 1,000,000 operations.
 
-    python -m benchmarks.checkers [WORD ...] [--largest 1000000] [--json]
+    python -m benchmarks.checkers [WORD ...] [--largest 1000000] [--json] [--porcupine PATH]
 
 One process, one thread, plain CPython; WORDs choose the rows that have one of them in their name. Histories are made by
 `benchmarks.histories` with seed 1. Making them is not counted, and parsing is where a row begins with a file: a row
@@ -47,6 +47,7 @@ from benchmarks.histories import (
     make_stale,
     record,
 )
+from benchmarks.peer import PeerAnswer, PeerFailed, ask, store
 from checkers.history import INF
 from checkers.linearizability.fast import counters, registers, zones
 from checkers.linearizability.front.engines import decide
@@ -78,6 +79,7 @@ class Row:
     expected: str = "valid"
     takes: str = "columns"
     aim: str = ""
+    peer: str = ""  # the model that a peer is told; empty where it has none
 
 
 def _check_registers(given: tuple[list[Any], zones.Columns]) -> str:
@@ -93,6 +95,7 @@ def _register(name: str, weights: tuple[int, int, int], *, keys: int = 1, **fiel
         machine=lambda: Registers(weights, keys=keys),
         prepare=lambda made: made.registers(),
         check=_check_registers,
+        peer="cas-register",
         **fields,
     )
 
@@ -103,6 +106,7 @@ def _counter(name: str, functions: dict[str, int], draw: Callable[[random.Random
         machine=lambda: Counter(functions, draw),
         prepare=lambda made: made.counter(),
         check=lambda columns: counters.COUNTERS.decide_rows(columns).validity,
+        peer="counter",
         **fields,
     )
 
@@ -113,6 +117,7 @@ def _small_domain(**fields: Any) -> Row:
         machine=lambda: Registers((4, 2, 4), values=5),
         prepare=lambda made: made.operations(),
         check=lambda operations: decide(operations, CAS_REGISTER, Limits())[0].validity,
+        peer="cas-register",
         takes="objects",
         **fields,
     )
@@ -124,6 +129,7 @@ def _texts(name: str, *, written: float, keys: int = 10, **fields: Any) -> Row:
         machine=lambda: Texts(written=written, keys=keys),
         prepare=lambda made: made.history(),
         check=lambda history: checkers.check(history, "kv", explain=False).validity,
+        peer="kv",
         takes="history",
         sizes=(7_000,),
         concurrency=50,
@@ -327,13 +333,19 @@ class Measured:
     verdict: str
     seconds: float
     peak_bytes: int
+    peer: PeerAnswer | None = None
 
 
-def measure(row: Row, size: int) -> Measured:
-    """Make the history of a row, and check it."""
+def measure(row: Row, size: int, program: Path | None = None) -> Measured:
+    """Make the history of a row, and check it; a peer checks it too, where there is one that has such objects."""
     made = record(row.machine(), size, concurrency=row.concurrency, crashed=row.crashed)
     if row.spoil is not None:
         row.spoil(made)
+    answer = None
+    if program is not None and row.peer:
+        file = _stored("peer.jsonl", b"")
+        store(made, file)
+        answer = ask(program, row.peer, file)
     given = row.prepare(made)
     del made
     gc.collect()
@@ -341,7 +353,7 @@ def measure(row: Row, size: int) -> Measured:
     began = time.process_time()
     verdict = row.check(given)
     seconds = time.process_time() - began
-    return Measured(row=row, size=size, verdict=verdict, seconds=seconds, peak_bytes=_peak_bytes())
+    return Measured(row=row, size=size, verdict=verdict, seconds=seconds, peak_bytes=_peak_bytes(), peer=answer)
 
 
 def _forget_peak() -> None:
@@ -371,9 +383,19 @@ def table(measured: Sequence[Measured]) -> Iterator[str]:
         own = {one.size: one for one in measured if one.row is row}
         verdicts = "/".join(dict.fromkeys(one.verdict for one in own.values()))
         times = [f"{own[size].seconds:.3f} s" if size in own else "" for size in sizes]
+        times = [f"{text}{_beside(own[size])}" if size in own else "" for size, text in zip(sizes, times, strict=True)]
         peak = f"{max(one.peak_bytes for one in own.values()) >> 20} MB"
         cells = [row.name, str(row.concurrency), f"{row.crashed:.0%}", row.takes, verdicts, *times, peak, row.aim]
         yield "| " + " | ".join(cells) + " |"
+
+
+def _beside(one: Measured) -> str:
+    """Say what a peer took, how many times as long that is, and its verdict where that is another one."""
+    if one.peer is None:
+        return ""
+    other = "" if one.peer.verdict == one.verdict else f", {one.peer.verdict}"
+    ratio = one.peer.seconds / max(one.seconds, 1e-6)
+    return f" (peer {one.peer.seconds:.3f} s, {ratio:.2g} x{other})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -382,6 +404,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--largest", type=int, default=SIZES[-1])
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    parser.add_argument("--porcupine", type=Path, metavar="PATH", help="a peer that benchmarks.peer describes")
     options = parser.parse_args(arguments)
     measured: list[Measured] = []
     for row in ROWS:
@@ -389,7 +412,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         for size in row.sizes:
             if size <= options.largest:
-                measured.append(measure(row, size))
+                try:
+                    measured.append(measure(row, size, options.porcupine))
+                except PeerFailed as failed:
+                    parser.exit(2, f"{failed}\n")
                 one = measured[-1]
                 print(f"{row.name}: {size:,} in {one.seconds:.3f} s, {one.verdict}", file=sys.stderr, flush=True)
     if options.json:
@@ -397,6 +423,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(*table(measured), sep="\n")
     wrong = [one for one in measured if one.verdict != one.row.expected]
+    for one in measured:
+        if one.peer is not None and {one.peer.verdict, one.verdict} == {"valid", "invalid"}:
+            print(f"{one.row.name}: {one.verdict}, but the peer says {one.peer.verdict}", file=sys.stderr)
+            wrong.append(one)
     for one in wrong:
         print(f"{one.row.name}: {one.verdict}, expected {one.row.expected}", file=sys.stderr)
     return 1 if wrong else 0
@@ -415,6 +445,7 @@ def _as_data(one: Measured) -> dict[str, Any]:
         "seconds": round(one.seconds, 4),
         "peak_bytes": one.peak_bytes,
         "aim": row.aim,
+        "peer": None if one.peer is None else {"verdict": one.peer.verdict, "seconds": one.peer.seconds},
     }
 
 
