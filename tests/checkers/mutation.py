@@ -60,6 +60,7 @@ PATHS_OF = {
     "fast.sets": ("set",),
     "fast.queues": ("queue-scattered", "queue"),
     "fast.mutexes": ("mutex",),
+    "fast.texts": ("text",),
     "failing_prefix": ("register", "counter-one-delta", "counter-small"),
 }
 """Module -> the paths of the campaign that go through it."""

@@ -145,14 +145,15 @@ class _Reading:
 
     def _follow(self, text: str, first: int) -> int:
         """Take a text apart; what it is made of must not stand elsewhere already."""
-        state, place, states, made = NOTHING, 0, {}, []
+        state, place, states = NOTHING, 0, {}
+        made: dict[int, None] = {}
         while place < len(text):
             number = self._next(text, place)
             if number is None or number in self.before or number in made:
                 return IMPOSSIBLE
             if self.rows[number].f == "write" and place:
                 return IMPOSSIBLE
-            made.append(number)
+            made[number] = None
             place += len(self.rows[number].text)
             states[place] = number
         for number in made:

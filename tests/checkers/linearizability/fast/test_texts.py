@@ -9,6 +9,7 @@ from checkers import check
 from checkers.history import Operation
 from checkers.linearizability.fast.texts import TEXTS
 from checkers.models import KV
+from tests.checkers import brute
 from tests.checkers.campaign import show
 
 
@@ -46,3 +47,32 @@ def test_texts_of_many_lengths_are_for_another_engine() -> None:
     found = TEXTS.decide(_appended(*(chr(97 + number) * (number + 1) for number in range(25))), KV)
 
     assert found.reason == "the texts are of many lengths"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ("append x", "read xx"),
+        ("write a", "append c", "write b", "read ac", "read bc"),
+        ("write a", "append c", "append d", "read acd", "read adc"),
+        ("write a", "write b", "read ab"),
+        ("read z",),
+        ("write a", "append c", "read az"),
+        ("write ab", "append cd", "read abc"),
+    ],
+)
+def test_a_text_that_no_operations_make_is_refused_by_both(answers: tuple[str, ...]) -> None:
+    """All of them are concurrent, so that only what was read speaks against it."""
+    operations = []
+    for number, (f, text) in enumerate(answer.split() for answer in answers):
+        value, ret = None if f == "read" else text, len(answers) + number
+        operations.append(Operation(number, f, None, value, text, "ok", None, number, ret))
+
+    assert not brute.is_linearizable(operations, KV)
+    assert TEXTS.decide(operations, KV).validity == "invalid"
+
+
+def test_a_text_that_does_not_begin_empty_is_for_another_engine() -> None:
+    found = TEXTS.decide(_appended("a"), KV.starting_at("b"))
+
+    assert found.reason == "model kv is no text that begins empty"
