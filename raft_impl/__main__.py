@@ -49,6 +49,7 @@ from .server.cluster_commands import add_cluster_commands
 from .server.endings import EXIT_BAD_ARGUMENTS, EXIT_FAILED, ending_of
 from .server.handshake import Party
 from .server.identity import DEFAULT_MACHINE, Wanted
+from .server.identity import FILE_NAME as IDENTITY_FILE
 from .server.process import Settings, run
 from .server.real_env import RealDisk, RealEnvironment
 from .server.shell import add_shell
@@ -85,7 +86,8 @@ def serve(parsed: argparse.Namespace) -> int:
     learners = parse_names("--learners", parsed.learners) if parsed.learners is not None else None
     if parsed.join and (voters or learners):
         raise BadArguments("--join with --voters or --learners; expected none: the cluster says who its members are")
-    check_members(parsed.name, voters or (), learners or (), nodes)
+    if not (parsed.data / IDENTITY_FILE).exists():  # else the directory knows more than was typed
+        check_members(parsed.name, voters or (), learners or (), nodes)
     run(
         Settings(
             wanted=Wanted(
@@ -232,7 +234,9 @@ def _parser() -> argparse.ArgumentParser:
 
     serving, calling = add("serve", serve, None), add("call", call)
     for command in (serving, calling):
-        command.add_argument("--node", dest="nodes", action="append", required=True, metavar="NAME=HOST:PORT")
+        command.add_argument(
+            "--node", dest="nodes", action="append", default=[], required=command is calling, metavar="NAME=HOST:PORT"
+        )
         add_access_arguments(command)
         command.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE")
     serving.add_argument("--name", required=True)

@@ -115,20 +115,33 @@ def _transfer(name: str | None) -> list[str]:
 @_common
 @click.argument("name", required=False)
 def _snapshot(name: str | None) -> list[str]:
-    """Have the server NAME take a snapshot now; without one, every server of --node."""
+    """Have the server NAME take a snapshot now; without one, every server."""
     return _named(name)
 
 
 @command.command("add", context_settings=_HELP)
 @_common
-@click.argument("name")
+@click.argument("server", metavar="NAME=HOST:PORT")
 @click.option("--learner", is_flag=True, help="It only listens, and does not count for majorities.")
-def _add(name: str, learner: bool) -> list[str]:
+def _add(server: str, learner: bool) -> list[str]:
     """Take the running server NAME into the group.
 
-    It listens until it has caught up, and votes from then on. Every server must have its address: its own --node.
+    It listens until it has caught up, and votes from then on. Its address becomes part of the membership, so that
+    nobody else has to be told; NAME alone will do if there is a --node with its address.
     """
-    return [*(["--learner"] if learner else []), *_named(name)]
+    return [*(["--learner"] if learner else []), *_named(server)]
+
+
+@command.command("replace", context_settings=_HELP)
+@_common
+@click.argument("old")
+@click.argument("server", metavar="NEW=HOST:PORT")
+def _replace(old: str, server: str) -> list[str]:
+    """Put the running server NEW in the place of the member OLD, once it has caught up.
+
+    With one name for both, change where that member is reached: then start it there, with the same data directory.
+    """
+    return [*_named(old), server]
 
 
 @command.command("promote", context_settings=_HELP)

@@ -144,7 +144,7 @@ class Transcript:
         )
         if state is None:
             return node
-        voters, outgoing, learners = (tuple(names) for names in state["membership"])
+        voters, outgoing, learners = (tuple(names) for names in state["membership"][:3])
         return msgspec.structs.replace(
             node,
             role=str(state["role"]),

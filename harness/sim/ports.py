@@ -5,7 +5,7 @@ Each belongs to one incarnation. Once that is dead, no call has any effect.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from .disk import SimDisk
 from .kernel.draws import Counter
@@ -58,6 +58,12 @@ class SimNetworkPort:
 
     def __init__(self, send: Callable[[str, bytes], None]) -> None:
         self.send = send
+
+    def learn(self, group: str, addresses: Mapping[str, str]) -> None:
+        """Check that an address is its actor's name: there is nothing else by which actors are reached here."""
+        for name, address in addresses.items():
+            if name != address:
+                raise ValueError(f"{group}: {name} is said to be at {address!r}; expected {name!r}")
 
 
 class SimDiskPort:

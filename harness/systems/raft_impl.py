@@ -34,6 +34,8 @@ class RaftImpl:
         self._surface = package.surface
         self._errors = package.errors
         spans_groups = hasattr(self._surface, "make_coordinator")  # versions before two-phase commit have none
+        # Versions before addresses travelled in the log know members by name alone.
+        self._has_addresses = "addresses" in self._surface.GroupSpec.__struct_fields__
         self.workloads: tuple[str, ...] = tuple(name for name in WORKLOADS if name != ORDERS or spans_groups)
         self._given: Mapping[str, Any] = {}  # the latest options, and what they resolve to
         self._resolved: Mapping[str, Any] = {}
@@ -51,7 +53,12 @@ class RaftImpl:
     def server(self, env: Any, actor: Actor, groups: Mapping[str, Group], options: Mapping[str, Any]) -> SystemServer:
         """A replica's server, not yet started."""
         specs = {
-            name: self._surface.GroupSpec(machine=group.machine, voters=group.voters, learners=group.learners)
+            name: self._surface.GroupSpec(
+                machine=group.machine,
+                voters=group.voters,
+                learners=group.learners,
+                **({"addresses": _addresses(*group.voters, *group.learners)} if self._has_addresses else {}),
+            )
             for name, group in groups.items()
         }
         server: SystemServer = self._surface.make_server(env, groups=specs, options=self._checked(options))
@@ -68,6 +75,8 @@ class RaftImpl:
         """Run an administrator's command. True when it was taken."""
         if name == "change":
             arguments = _as_change(server.inspect()[group]["membership"], arguments)
+            if self._has_addresses:
+                arguments["addresses"] = _addresses(*arguments["vote"], *arguments["listen"])
         return server.command(group, name, arguments)
 
     def client(
@@ -156,10 +165,15 @@ class _Orders:
         return value
 
 
-def _as_change(membership: Any, wanted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _addresses(*names: str) -> dict[str, str]:
+    """In a simulation actors are reached by their names."""
+    return {name: name for name in names}
+
+
+def _as_change(membership: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The surface speaks of differences: who shall vote, listen or leave."""
     voters, learners = tuple(wanted["voters"]), tuple(wanted["learners"])
-    now_voters, outgoing, now_learners = membership
+    now_voters, outgoing, now_learners = membership[:3]
     members = (*now_voters, *outgoing, *now_learners)
     return {
         "vote": tuple(name for name in voters if name not in now_voters),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .membership import Change, encode, enter, leave, members, newcomers, target
+from .membership import Change, encode, enter, leave, located, members, newcomers, target
 from .messages import (
     Append,
     AppendReject,
@@ -152,7 +152,9 @@ class Leader:
         strangers = [node for node in unproven if node not in current.learners]
         if strangers:
             learners = tuple(sorted({*current.learners, *strangers}))
-            self._append_membership(now, Membership(current.voters, (), learners))
+            listening = Membership(current.voters, (), learners)
+            addresses = {**dict(current.addresses), **dict(goal.addresses)}
+            self._append_membership(now, located(listening, addresses))
         else:
             self._begin_catch_up_round(now)
 

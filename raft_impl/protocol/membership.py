@@ -5,12 +5,13 @@ truncated. `Memberships` is the history that makes this possible; it also answer
 applied index, which is the one a snapshot there must carry.
 
 Voters change only by joint consensus: C_old,new first, C_new after C_old,new is committed. A change of learners alone
-touches no majority and takes one entry.
+touches no majority and takes one entry; so does a change of where a member is reached, which is part of the
+configuration so that everybody learns it in the order of the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -22,12 +23,14 @@ from .state import Entry, EntryKind, Index, Membership, NodeId
 class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A requested change: these nodes become voters, become learners, or leave. A node may be named once.
 
-    Adding a node that is not yet a member makes it a learner first, and a voter when it has caught up.
+    Adding a node that is not yet a member makes it a learner first, and a voter when it has caught up. `addresses` says
+    where members, new or old, are reached from now on.
     """
 
     vote: tuple[NodeId, ...] = ()
     listen: tuple[NodeId, ...] = ()
     leave: tuple[NodeId, ...] = ()
+    addresses: tuple[tuple[NodeId, str], ...] = ()
 
 
 def encode(membership: Membership) -> bytes:
@@ -43,7 +46,10 @@ def decode(data: bytes) -> Membership:
 def normal(membership: Membership) -> Membership:
     """The same membership with every list sorted: one configuration has one form."""
     return Membership(
-        tuple(sorted(membership.voters)), tuple(sorted(membership.outgoing)), tuple(sorted(membership.learners))
+        tuple(sorted(membership.voters)),
+        tuple(sorted(membership.outgoing)),
+        tuple(sorted(membership.learners)),
+        tuple(sorted(membership.addresses)),
     )
 
 
@@ -55,7 +61,8 @@ def members(membership: Membership) -> tuple[NodeId, ...]:
 def target(membership: Membership, change: Change) -> Membership:
     """The ordinary configuration that the change asks for. Raises ValueError when it asks for nonsense."""
     named = [*change.vote, *change.listen, *change.leave]
-    if len(named) != len(set(named)):
+    addresses = dict(change.addresses)
+    if len(named) != len(set(named)) or len(addresses) != len(change.addresses):
         raise ValueError("a node is named twice")
     if membership.is_joint:
         raise ValueError("the configuration is joint")
@@ -63,7 +70,16 @@ def target(membership: Membership, change: Change) -> Membership:
     learners = (set(membership.learners) | set(change.listen)) - set(change.vote) - set(change.leave)
     if not voters:
         raise ValueError("no voter would be left")
-    return Membership(tuple(sorted(voters)), (), tuple(sorted(learners)))
+    if not addresses.keys() <= voters | learners:
+        raise ValueError("an address is of nobody who would be a member")
+    goal = Membership(tuple(sorted(voters)), (), tuple(sorted(learners)))
+    return located(goal, {**dict(membership.addresses), **addresses})
+
+
+def located(membership: Membership, addresses: Mapping[NodeId, str]) -> Membership:
+    """The same membership with these addresses, as far as they are of its members."""
+    known = tuple((node, addresses[node]) for node in members(membership) if node in addresses)
+    return Membership(membership.voters, membership.outgoing, membership.learners, known)
 
 
 def newcomers(membership: Membership, goal: Membership) -> tuple[NodeId, ...]:
@@ -79,12 +95,13 @@ def enter(membership: Membership, goal: Membership) -> Membership:
     """
     if goal.voters == membership.voters:
         return goal
-    return Membership(goal.voters, membership.voters, goal.learners)
+    joint = Membership(goal.voters, membership.voters, goal.learners)
+    return located(joint, {**dict(membership.addresses), **dict(goal.addresses)})
 
 
 def leave(membership: Membership) -> Membership:
     """C_new of a joint configuration."""
-    return Membership(membership.voters, (), membership.learners)
+    return located(Membership(membership.voters, (), membership.learners), dict(membership.addresses))
 
 
 _CONFIG: Final = int(EntryKind.CONFIG)

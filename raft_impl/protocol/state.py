@@ -1,7 +1,8 @@
 """Figure 2's nouns: entries, hard state, snapshots, membership, roles.
 
 Everything here is a frozen value. What is stored or sent is encoded by field order (`array_like`), so a field is only
-ever added at the end, with a default, and with a new `FORMAT_VERSION` of the storage and the wire.
+ever added at the end, with a default: older code passes over it, and newer code reads what was stored without it. What
+older code must not pass over needs a new `FORMAT_VERSION` of the storage and the wire.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):
     voters: tuple[NodeId, ...]
     outgoing: tuple[NodeId, ...] = ()
     learners: tuple[NodeId, ...] = ()
+    addresses: tuple[tuple[NodeId, str], ...] = ()
+    """Where members are reached, by name. Opaque to the core; absent in what releases without addresses stored."""
 
     @property
     def is_joint(self) -> bool:

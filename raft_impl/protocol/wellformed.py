@@ -14,6 +14,8 @@ from .membership import decode
 from .messages import Append, PreVote, SnapshotChunk, Vote
 from .state import Entry, EntryKind, Membership
 
+ADDRESS_LENGTH_MAX: Final = 300
+"""A host name has at most 253 characters; behind it stand a colon and a port."""
 _COMMAND: Final = int(EntryKind.COMMAND)
 
 
@@ -49,4 +51,10 @@ def _is_readable(entry: Entry) -> bool:
 
 
 def _is_membership(membership: Membership) -> bool:
-    return bool(membership.voters)
+    """Whether there is a voter, and no member has two addresses or one that is longer than any is."""
+    addresses = dict(membership.addresses)
+    return (
+        bool(membership.voters)
+        and len(addresses) == len(membership.addresses)
+        and all(len(address) <= ADDRESS_LENGTH_MAX for address in addresses.values())
+    )

@@ -80,7 +80,7 @@ def _carry_out(now: int, member: Member, question: Question) -> Outcome:
 def status_of(now: int, member: Member) -> NodeStatus:
     """What a replica is and how far its log goes."""
     core, found = member.core.status(), member.inspect()
-    voters, outgoing, learners = (tuple(map(str, part)) for part in msgspec.structs.astuple(core.membership))
+    membership = core.membership
     return NodeStatus(
         node=core.node,
         group=member.group,
@@ -104,7 +104,12 @@ def status_of(now: int, member: Member) -> NodeStatus:
         victory_count=core.victory_count,
         fsync_count=found["fsync_count"],
         fsync_ns=found["fsync_ns"],
-        members=Members(voters=voters, outgoing=outgoing, learners=learners),
+        members=Members(
+            voters=membership.voters,
+            outgoing=membership.outgoing,
+            learners=membership.learners,
+            addresses=dict(membership.addresses),
+        ),
         members_index=core.membership_index,
         peers={
             str(name): Peer(

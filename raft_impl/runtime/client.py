@@ -220,8 +220,9 @@ class _Operation:
             if decoded is None or decoded[0] != self._connections.group:
                 continue
             match decoded[1]:
-                case Welcome(connection=connection):
+                case Welcome(connection=connection, addresses=addresses):
                     is_new = self._connections.learn(source, connection)
+                    self._learn(addresses)
                     if is_new and source == self._target:
                         return None
                 case Reply() as reply if reply.id in self._open:
@@ -247,13 +248,16 @@ class _Operation:
             return 0 if is_latest else None
         del self._open[reply.id]
         self._route.leader = reply.leader
+        if reply.leader is not None and not self._route.knows(reply.leader):
+            self._connections.forget(source)  # it knows a server that we do not: let it say where that is
+            self._route.leader = None
         if not is_latest:
             return None
         return self._redirect(source, reply)
 
     def _redirect(self, source: str, reply: Reply) -> int:
         """Choose the next server after a refusal, and the pause before."""
-        hint = reply.leader
+        hint = self._route.leader
         if hint is not None and hint != source and self._follows_hints and self._redirects < self._route.server_count:
             self._redirects += 1
             self._target = hint
@@ -262,6 +266,11 @@ class _Operation:
         if reply.word in (NOT_LEADER, NOT_MEMBER):
             self._target = self._route.after(source)
         return _BACKOFF_MIN_NS + self._env.randomness.below(_BACKOFF_MAX_NS - _BACKOFF_MIN_NS, "backoff")
+
+    def _learn(self, addresses: tuple[tuple[str, str], ...]) -> None:
+        """Take where the members are, from a server that was greeted."""
+        if addresses:
+            self._env.network.learn(self._connections.group, self._route.learn(dict(addresses)))
 
     # Outcomes.
 

@@ -22,6 +22,10 @@ class Connections:
         self._last_id = env.randomness.below(_REQUEST_IDS, "request")
         self._numbers: dict[str, int] = {}  # by server
 
+    def forget(self, server: str) -> None:
+        """Greet a server again before the next request to it: it may know servers that are not known here."""
+        self._numbers.pop(server, None)
+
     def learn(self, server: str, number: int) -> bool:
         """Take the number of a server's present incarnation. Returns whether this server was not known before."""
         is_new = server not in self._numbers

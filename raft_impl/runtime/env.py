@@ -9,6 +9,7 @@ passes itself to `serve`, so that the environment chooses how to run its synchro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -29,6 +30,13 @@ class Network(Protocol):
 
     def send(self, target: str, data: bytes) -> None:
         """Hand one datagram to the network. Never blocks, never raises, promises nothing."""
+        ...
+
+    def learn(self, group: str, addresses: Mapping[str, str]) -> None:
+        """Take note of where the members of a group are reached, instead of what was said of that group before.
+
+        In a simulation an address is the actor's name.
+        """
         ...
 
 

@@ -19,7 +19,7 @@ from ..errors import Corrupt
 from ..machines.calls import deeply, read_call
 from ..machines.sessions import Action, decode_command
 from ..protocol.membership import decode as decode_membership
-from ..protocol.state import Entry, EntryKind, Membership
+from ..protocol.state import Entry, EntryKind, Membership, NodeId
 from .env import Disk
 from .logfiles import groups_on, read_log
 
@@ -80,11 +80,16 @@ def describe(entry: Entry) -> str:
 
 
 def _describe_membership(membership: Membership) -> str:
-    parts = ["members", *membership.voters]
+    addresses = dict(membership.addresses)
+
+    def told(nodes: tuple[NodeId, ...]) -> list[str]:
+        return [f"{node}={addresses[node]}" if addresses.get(node, node) != node else node for node in nodes]
+
+    parts = ["members", *told(membership.voters)]
     if membership.outgoing:
-        parts += ["from", *membership.outgoing]
+        parts += ["from", *told(membership.outgoing)]
     if membership.learners:
-        parts += ["learners", *membership.learners]
+        parts += ["learners", *told(membership.learners)]
     return " ".join(parts)
 
 

@@ -20,8 +20,9 @@ from ..machines.sessions import SessionedMachine
 from ..protocol.core import Raft
 from ..protocol.membership import Change
 from ..protocol.ready import Ready
-from ..protocol.state import Index, Membership, NodeId
+from ..protocol.state import Index, NodeId
 from .applier import Applier, payload_digest
+from .directory import Directory
 from .env import Environment
 from .feature_levels import FeatureLevels
 from .log_writer import LogWriter
@@ -39,6 +40,8 @@ class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     voters: tuple[str, ...]
     learners: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = {}
+    """Where nodes are reached, as far as the log does not say it."""
 
 
 class Member:
@@ -72,7 +75,7 @@ class Member:
         self._notes = notes
         self._incarnation = incarnation
         self._config = core_config(options)
-        self._membership = Membership(_nodes(spec.voters), (), _nodes(spec.learners))
+        self.directory = Directory(_nodes(spec.voters), _nodes(spec.learners), spec.addresses)
         self._snapshot_threshold: int = options["snapshot_threshold"]
         self._trailing_entries: int = options["trailing_entries"]
         self._timeout_ns: int = options["election_timeout_ms"] * MILLISECOND_NS
@@ -100,7 +103,7 @@ class Member:
             hard_state=recovered.hard_state,
             snapshot=recovered.snapshot,
             entries=recovered.entries,
-            membership=self._membership,
+            membership=self.directory.initial,
             applied=self._applier.index,
             now=now,
             incarnation=self._incarnation,
@@ -124,6 +127,8 @@ class Member:
         self.act(now, self.core.wake(now))
         if self._applier.machine.level < self._levels.known and self.core.is_leader:
             self._act_if_any(now, self._levels.ask(now, self.core))
+        if self.directory.unwritten and self.core.is_leader:
+            self.act(now, self.core.change(now, AdminCommand(), Change(addresses=self.directory.unwritten)))
 
     def request(self, now: int, source: str, request: Request) -> None:
         """Handle a client's attempt that the server has found to be no duplicate."""
@@ -226,6 +231,8 @@ class Member:
                 continue
             if kind == "config":
                 self.roster = frozenset(name for names in note[2:] for name in names)
+                self.directory.follow(self.core.status().membership)
+                self._env.network.learn(group, dict(self.directory.addresses))
             elif kind == "snapshot":
                 note = (*note[:-1], self._snapshot_digest(note[1], ready))
                 self._mark(SNAPSHOT[note[1]])
@@ -263,7 +270,8 @@ class Member:
                 self.act(now, self.core.transfer(now, admin, NodeId(arguments["target"])))
             case "change":
                 fields = {key: _nodes(arguments.get(key, ())) for key in ("vote", "listen", "leave")}
-                self.act(now, self.core.change(now, admin, Change(**fields)))
+                addresses = tuple((NodeId(name), text) for name, text in arguments.get("addresses", {}).items())
+                self.act(now, self.core.change(now, admin, Change(**fields, addresses=addresses)))
             case "compact":
                 # A received snapshot that is not durable yet has moved the log's beginning past the machine.
                 index = self._applier.index

@@ -125,7 +125,8 @@ class Server:
     def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Carry out an administrator's command: campaign, transfer (target), change (vote, listen, leave), compact.
 
-        True when it was taken. A caller outside a step must then let the server step: it may be due at once.
+        A change may come with `addresses` of members. True when it was taken. A caller outside a step must then let the
+        server step: it may be due at once.
         """
         taken = self._members[group].command(self._clock.monotonic_ns(), name, arguments)
         self._recompute_deadline()
@@ -192,7 +193,7 @@ class Server:
         elif kind is Request:
             self._request(now, source, member, message)
         elif kind is Hello:
-            self._env.network.send(source, encode(group, Welcome(self._connection)))
+            self._env.network.send(source, encode(group, Welcome(self._connection, member.directory.addresses)))
         elif kind is LevelAsk:
             member.answer_level(source, message)
         elif kind is LevelTell:

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from ..machines.base import pack
+from ..protocol.wellformed import ADDRESS_LENGTH_MAX
 
 DUMPED_COUNT_MAX: Final = 500
 """Entries in one answer; an administrator that wants more asks again."""
 
 Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+AddressText = Annotated[str, msgspec.Meta(min_length=1, max_length=ADDRESS_LENGTH_MAX)]
 
 
 class StatusNow(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
@@ -28,11 +30,15 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True, tag="transfer"):
 
 
 class ChangeMembers(msgspec.Struct, frozen=True, kw_only=True, tag="change"):
-    """These shall vote, listen, leave. A newcomer listens until it has caught up."""
+    """These shall vote, listen, leave. A newcomer listens until it has caught up.
+
+    `addresses` are those of newcomers, and new ones of members.
+    """
 
     vote: tuple[Name, ...] = ()
     listen: tuple[Name, ...] = ()
     leave: tuple[Name, ...] = ()
+    addresses: dict[Name, AddressText] = {}
 
 
 class SnapshotNow(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
@@ -55,6 +61,8 @@ class Members(msgspec.Struct, frozen=True, kw_only=True):
     voters: tuple[str, ...]
     outgoing: tuple[str, ...]
     learners: tuple[str, ...]
+    addresses: dict[str, str] = {}
+    """By member; empty where a release without addresses answers."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

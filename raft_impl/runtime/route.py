@@ -2,13 +2,20 @@
 
 Three ways: `leader` follows the hints of servers to the leader, `home` asks one server always, `any` asks a random one.
 Only reads may be answered by another server than the leader, so with every way all other requests follow hints.
+
+The servers are those that the client was told in the beginning, and the members that servers named since: so a few
+addresses suffice to begin with, and a client outlives the servers that it began with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from .env import Randomness
+
+_NAMED_COUNT_MAX: Final = 64
+"""Servers that are remembered beside the first; several memberships of any sensible group."""
 
 
 class Route:
@@ -17,7 +24,9 @@ class Route:
     def __init__(self, servers: Sequence[str], home: str | None, routing: str, randomness: Randomness) -> None:
         self.leader: str | None = None
         """Where the latest hint or success pointed."""
-        self._servers = tuple(servers)
+        self._first = tuple(servers)
+        self._servers = self._first
+        self._named: dict[str, str] = {}
         self._home = home if home is not None else self._servers[0]
         self._routing = routing
         self._randomness = randomness
@@ -26,6 +35,23 @@ class Route:
     def server_count(self) -> int:
         """Number of servers."""
         return len(self._servers)
+
+    def knows(self, server: str) -> bool:
+        """Whether a server can be reached, as far as was said here."""
+        return server in self._servers
+
+    def learn(self, addresses: Mapping[str, str]) -> Mapping[str, str]:
+        """Take the members that a server has named. Returns the address of each that was named so far.
+
+        A server that was removed names members of its time, so those named before are kept, as many as are in bounds.
+        """
+        for name, address in addresses.items():
+            self._named.pop(name, None)  # to the end: the front is who was not named for longest
+            self._named[name] = address
+        while len(self._named) > _NAMED_COUNT_MAX:
+            del self._named[next(iter(self._named))]
+        self._servers = (*self._first, *(name for name in self._named if name not in self._first))
+        return self._named
 
     def follows_hints(self, *, is_read: bool) -> bool:
         """Whether a request goes where the leader is said to be."""

@@ -71,9 +71,10 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="hello")
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="welcome"):
-    """The answer to `Hello`."""
+    """The answer to `Hello`: also where the members of the group are, as far as the server knows."""
 
     connection: BoundedCount
+    addresses: tuple[tuple[str, str], ...] = ()
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="request"):

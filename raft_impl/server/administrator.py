@@ -26,7 +26,7 @@ from ..runtime.questions import (
     Transfer,
 )
 from ..surface import make_client
-from .arguments import Address
+from .arguments import Address, BadArguments, parse_address
 from .handshake import Party
 from .real_env import RealEnvironment
 from .transport import Access, ping_ms
@@ -92,7 +92,10 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Administrator:
-    """Administers one group. `patience_s` bounds each wait for something to be done."""
+    """Administers one group. `patience_s` bounds each wait for something to be done.
+
+    A few addresses suffice: the members are asked for the others.
+    """
 
     def __init__(self, asker: Asker, *, patience_s: float) -> None:
         self._asker = asker
@@ -100,8 +103,17 @@ class Administrator:
         self._patience_s = patience_s
 
     async def status(self) -> Listing:
-        """Ask every server at once."""
+        """Ask every server at once, and then the members that these name and that were not known before."""
         found: dict[str, NodeStatus] = {}
+        asked: set[tuple[str, Address]] = set()
+        while new := [name for name, address in self._nodes.items() if (name, address) not in asked]:
+            asked.update((name, self._nodes[name]) for name in new)
+            await self._ask_all(new, found)
+            self._learn(found)
+        nodes = {name: found[name] for name in self._nodes if name in found}
+        return Listing(nodes=nodes, silent=tuple(name for name in self._nodes if name not in found))
+
+    async def _ask_all(self, names: Sequence[str], found: dict[str, NodeStatus]) -> None:
 
         async def ask(name: str) -> None:
             try:
@@ -112,13 +124,29 @@ class Administrator:
                 found[name] = outcome.status
 
         async with trio.open_nursery() as nursery:
-            for name in self._nodes:
+            for name in names:
                 nursery.start_soon(ask, name)
-        nodes = {name: found[name] for name in self._nodes if name in found}
-        return Listing(nodes=nodes, silent=tuple(name for name in self._nodes if name not in found))
+
+    def _learn(self, found: Mapping[str, NodeStatus]) -> None:
+        """Take the addresses of members from who knows most."""
+        for status in sorted(found.values(), key=lambda status: (status.term, status.members_index)):
+            for name, text in status.members.addresses.items():
+                try:
+                    address = parse_address(name, text)
+                except BadArguments:
+                    continue
+                if name not in found:
+                    self._nodes[name] = address
+
+    async def names(self) -> Sequence[str]:
+        """Every server whose address is known, also of those that are silent."""
+        await self.status()
+        return tuple(self._nodes)
 
     async def ask_one(self, name: str, question: Question) -> Outcome:
         """Ask one server. Raises Refused or Unknown."""
+        if name not in self._nodes and name not in await self.names():
+            raise Refused("no-member")
         return await self._asker.ask((name,), question, self._patience_s)
 
     async def transfer(self, target: str | None) -> NodeStatus:
@@ -203,4 +231,5 @@ def _is_done(leader: NodeStatus, change: ChangeMembers) -> bool:
         and set(change.vote) <= set(members.voters)
         and set(change.listen) <= set(members.learners)
         and not set(change.leave) & {*members.voters, *members.learners}
+        and change.addresses.items() <= members.addresses.items()
     )

@@ -64,7 +64,8 @@ def check_name(flag: str, name: str) -> None:
 def check_members(name: str, voters: Sequence[str], learners: Sequence[str], nodes: Mapping[str, Address]) -> None:
     """Raise BadArguments unless a group of these can begin at node `name`."""
     if name not in nodes:
-        raise BadArguments(f"--name is {name!r}; expected one of the nodes {', '.join(nodes)}")
+        known = f"one of the nodes {', '.join(nodes)}, or " if nodes else ""
+        raise BadArguments(f"--name is {name!r}; expected {known}--node {name}=HOST:PORT")
     for flag, names in (("--voters", voters), ("--learners", learners)):
         for member in names:
             if member not in nodes:
@@ -77,6 +78,11 @@ def check_members(name: str, voters: Sequence[str], learners: Sequence[str], nod
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
     return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether an address says "every interface of this machine", and so nothing to others."""
+    return _is_ip(host) and ipaddress.ip_address(host).is_unspecified
 
 
 def _is_ip(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m raft_impl cluster`: status, members, transfer, snapshot, add, remove, promote and dump of a live cluster.
+"""`python -m raft_impl cluster`: status, members, transfer, snapshot, add, remove, replace, promote and dump.
 
 Exit codes: 0 done, 1 refused (or, for `status` and `members`, no server leads), 2 begun and not seen to end.
 """
@@ -16,8 +16,9 @@ import trio
 from ..errors import RaftError, Refused, Unknown
 from ..runtime.questions import ChangeMembers, NodeStatus
 from .access import access_of, add_access_arguments
+from .address_book import spelled
 from .administrator import Administrator, Asker
-from .arguments import BadArguments, check_name, parse_nodes
+from .arguments import BadArguments, check_name, is_unspecified, parse_nodes
 from .endings import EXIT_FAILED
 
 EXIT_UNKNOWN: Final = 2
@@ -36,7 +37,7 @@ _HINTS: Final = {
     "no-member": "the server is no member",
     "no-learner": "the server is no learner; `add` takes a new one in",
     "not-transferred": "the leader kept its place, or no other was seen to lead; look at the status",
-    "not-caught-up": "the newcomer did not catch up in time; does it run, and has each server its address (--node)?",
+    "not-caught-up": "the newcomer did not catch up in time; does it run, at the address that was given?",
     "not-committed": "the change was begun and was not seen to end; look at the status",
 }
 
@@ -48,7 +49,7 @@ def add_cluster_commands(commands: Any, options_of: Callable[[argparse.Namespace
     cluster = commands.add_parser("cluster", help="administer a running cluster")
     actions = cluster.add_subparsers(required=True, metavar="ACTION")
 
-    def add(name: str, act: Act, *, must_be_known: bool = False) -> argparse.ArgumentParser:
+    def add(name: str, act: Act) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = actions.add_parser(name, help=act.__doc__)
         parser.add_argument("--node", dest="nodes", action="append", required=True, metavar="NAME=HOST:PORT")
         parser.add_argument("--group", default="g0")
@@ -56,19 +57,22 @@ def add_cluster_commands(commands: Any, options_of: Callable[[argparse.Namespace
         parser.add_argument("--timeout", type=float, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS")
         parser.add_argument("--json", dest="as_json", action="store_true")
         parser.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE")
-        parser.set_defaults(run=lambda parsed: _run(parsed, options_of(parsed), act), must_be_known=must_be_known)
+        parser.set_defaults(run=lambda parsed: _run(parsed, options_of(parsed), act))
         return parser
 
     add("status", _status)
     add("members", _members)
     add("transfer", _transfer).add_argument("name", nargs="?")
-    add("snapshot", _snapshot, must_be_known=True).add_argument("name", nargs="?")
+    add("snapshot", _snapshot).add_argument("name", nargs="?")
     adding = add("add", _add)
-    adding.add_argument("name")
+    adding.add_argument("server", metavar="NAME=HOST:PORT")
     adding.add_argument("--learner", action="store_true")
+    replacing = add("replace", _replace)
+    replacing.add_argument("name", metavar="OLD")
+    replacing.add_argument("server", metavar="NEW=HOST:PORT")
     add("promote", _promote).add_argument("name")
     add("remove", _remove).add_argument("name")
-    dumping = add("dump", _dump, must_be_known=True)
+    dumping = add("dump", _dump)
     dumping.add_argument("name", nargs="?")
     dumping.add_argument("--first", type=int, default=0)
     dumping.add_argument("--count", type=int, default=None)
@@ -81,8 +85,6 @@ def _run(parsed: argparse.Namespace, options: Mapping[str, Any], act: Act) -> in
         check_name("NAME", name)
     if not 0 < parsed.timeout <= 3600:
         raise BadArguments(f"--timeout is {parsed.timeout:g}; expected more than 0 and at most 3600 seconds")
-    if name is not None and parsed.must_be_known and name not in nodes:
-        raise BadArguments(f"NAME is {name}; expected one of the nodes {', '.join(nodes)}")
     administrator = Administrator(
         Asker(nodes, parsed.group, options, access=access_of(parsed), cluster=parsed.cluster or ""),
         patience_s=parsed.timeout,
@@ -131,8 +133,8 @@ async def _transfer(parsed: argparse.Namespace, administrator: Administrator) ->
 
 
 async def _snapshot(parsed: argparse.Namespace, administrator: Administrator) -> int:
-    """have NAME, or every server of --node, take a snapshot"""
-    names = [parsed.name] if parsed.name else parse_nodes(parsed.nodes)
+    """have NAME, or every server, take a snapshot"""
+    names = [parsed.name] if parsed.name else await administrator.names()
     taken = {}
     for name in names:
         try:
@@ -150,12 +152,45 @@ async def _snapshot(parsed: argparse.Namespace, administrator: Administrator) ->
 
 async def _add(parsed: argparse.Namespace, administrator: Administrator) -> int:
     """take NAME in as a voter, once it has caught up, or with --learner as one who only listens"""
+    name, addresses = _newcomer(parsed)
     members = (await administrator.members()).members
-    if parsed.name in (*members.voters, *members.learners):
+    if name in (*members.voters, *members.learners):
         raise Refused("is-member")
-    name = (parsed.name,)
-    change = ChangeMembers(listen=name) if parsed.learner else ChangeMembers(vote=name)
+    names = (name,)
+    change = ChangeMembers(listen=names, addresses=addresses)
+    if not parsed.learner:
+        change = ChangeMembers(vote=names, addresses=addresses)
     return _show_members(parsed, await administrator.change(change))
+
+
+async def _replace(parsed: argparse.Namespace, administrator: Administrator) -> int:
+    """put NEW in the place of OLD once it has caught up; with the same name, change where OLD is reached"""
+    new, addresses = _newcomer(parsed)
+    old = parsed.name
+    members = (await administrator.members()).members
+    if old not in (*members.voters, *members.learners):
+        raise Refused("no-member")
+    if new == old:
+        change = ChangeMembers(addresses=addresses)
+    elif new in (*members.voters, *members.learners):
+        raise Refused("is-member")
+    elif old in members.voters:
+        change = ChangeMembers(vote=(new,), leave=(old,), addresses=addresses)
+    else:
+        change = ChangeMembers(listen=(new,), leave=(old,), addresses=addresses)
+    return _show_members(parsed, await administrator.change(change))
+
+
+def _newcomer(parsed: argparse.Namespace) -> tuple[str, dict[str, str]]:
+    """Name and address of a server that is named with its address, or with that of its `--node`."""
+    name, is_there, _ = parsed.server.partition("=")
+    nodes = parse_nodes([parsed.server], flag="NAME") if is_there else parse_nodes(parsed.nodes)
+    check_name("NAME", name)
+    if name not in nodes:
+        raise BadArguments(f"NAME is {name}, whose address is not known; expected {name}=HOST:PORT")
+    if is_unspecified(nodes[name][0]):
+        raise BadArguments(f"{name} is at {spelled(nodes[name])}; expected an address that others can reach")
+    return name, {name: spelled(nodes[name])}
 
 
 async def _promote(parsed: argparse.Namespace, administrator: Administrator) -> int:
@@ -206,6 +241,8 @@ def _show_members(parsed: argparse.Namespace, leader: NodeStatus) -> int:
     if members.learners:
         print(f"learners  {' '.join(members.learners)}")
     print(f"leader    {leader.node}")
+    for name, address in sorted(members.addresses.items()):
+        print(f"{name:8}  {address}")
     return 0
 
 

@@ -30,7 +30,8 @@ from ..errors import Corrupt
 from ..runtime.env import Disk
 from ..runtime.logfiles import groups_on, has_segments
 from ..runtime.scenario_support import prepare_disk
-from .arguments import BadArguments
+from .address_book import told_to_others
+from .arguments import Address, BadArguments
 
 FILE_NAME: Final = "identity.json"
 FORMAT: Final = 1
@@ -52,6 +53,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The members of the group before the log says otherwise; nobody for a node that joins a running cluster."""
     learners: tuple[str, ...]
     has_log: bool = False
+    addresses: Mapping[str, str] = {}
+    """Where those members are reached; those of the running cluster for a node that joins it."""
+    listen: str = ""
+    """Where this node listened last."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +112,17 @@ async def begin_log(disk: Disk, identity: Identity) -> Identity:
     return await write(disk, msgspec.structs.replace(identity, has_log=True))
 
 
-def first_identity(wanted: Wanted, addresses: Mapping[str, tuple[str, int]], *, cluster: str | None = None) -> Identity:
-    """The identity of an empty directory. `cluster` is that of the running cluster which this node joins."""
+def first_identity(
+    wanted: Wanted,
+    addresses: Mapping[str, Address],
+    *,
+    cluster: str | None = None,
+    joined: Mapping[str, str] | None = None,
+) -> Identity:
+    """The identity of an empty directory.
+
+    `cluster` is that of the running cluster which this node joins, and `joined` are the addresses of its members.
+    """
     group, machine = wanted.group or "g0", wanted.machine or DEFAULT_MACHINE
     voters, learners = wanted.voters or (), wanted.learners or ()
     chosen = cluster or wanted.cluster or _cluster_id(group, machine, voters, learners, addresses)
@@ -121,6 +135,7 @@ def first_identity(wanted: Wanted, addresses: Mapping[str, tuple[str, int]], *, 
         machine=machine,
         voters=voters,
         learners=learners,
+        addresses=joined or told_to_others({name: addresses[name] for name in (*voters, *learners)}),
     )
 
 
@@ -174,7 +189,7 @@ def _cluster_id(
     machine: str,
     voters: tuple[str, ...],
     learners: tuple[str, ...],
-    addresses: Mapping[str, tuple[str, int]],
+    addresses: Mapping[str, Address],
 ) -> str:
     members = [(name, *addresses[name]) for name in sorted((*voters, *learners))]
     shared = msgspec.json.encode([group, machine, sorted(voters), sorted(learners), members])

@@ -18,14 +18,16 @@ import msgspec
 import structlog
 import trio
 
-from ..errors import DiskFailed
+from ..errors import DiskFailed, RaftError
+from ..runtime.questions import StatusNow
 from ..runtime.wal import disk_word
-from ..surface import GroupSpec, Server, make_server
+from ..surface import GroupSpec, Server, make_client, make_server
 from .acquaintances import Acquaintances
-from .arguments import Address, BadArguments, check_members, is_loopback
+from .address_book import spelled, told_to_others
+from .arguments import Address, BadArguments, check_members, is_loopback, parse_address
 from .endings import CannotStart, ending_of
 from .handshake import Party
-from .identity import Identity, Wanted, adopt, begin_log, first_identity, take_up, write
+from .identity import Identity, Wanted, adopt, begin_log, first_identity, read, take_up, write
 from .real_env import Notes, RealDisk, RealEnvironment
 from .transport import Access, Limits, ping_ms
 
@@ -42,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     wanted: Wanted
     nodes: Mapping[str, Address]
-    """The address book: this node, and whom it may have to reach."""
+    """Addresses that were typed: of this node, and of others as far as the log does not say them."""
     data: Path
     options: Mapping[str, Any]
     access: Access
@@ -76,18 +78,21 @@ def run(settings: Settings) -> None:
 
 async def _run(settings: Settings, logger: Any) -> None:
     limits = _limits(_raise_file_limit())
-    nodes = dict(settings.nodes)
     name = settings.wanted.node
     disk = _open_disk(settings.data)
     try:
-        listener = await _listen(name, settings)
-        nodes[name] = listener.socket.getsockname()[:2]
-        identity = await _identity(settings, disk)
+        address = _own_address(settings, disk)
+        listener = await _listen(name, address, settings)
+        address = (address[0], listener.socket.getsockname()[1])
+        identity = await _identity(settings, disk, {**settings.nodes, name: address})
+        if identity.listen != spelled(address):
+            identity = await write(disk, msgspec.structs.replace(identity, listen=spelled(address)))
+        nodes = {**_read_addresses(identity.addresses), **settings.nodes, name: address}
         env = _environment(settings, identity, nodes, disk, limits, logger)
         async with trio.open_nursery() as nursery:
             await nursery.start(env.network.run, listener)
             if not identity.has_log:
-                await _introduce(settings, identity, env, logger)
+                await _introduce(nodes, identity, env, logger)
                 identity = await begin_log(disk, identity)
             await _serve(settings, identity, env, nodes, logger)
             nursery.cancel_scope.cancel()
@@ -129,9 +134,9 @@ def _environment(
     )
 
 
-async def _introduce(settings: Settings, identity: Identity, env: RealEnvironment, logger: Any) -> None:
+async def _introduce(nodes: Mapping[str, Address], identity: Identity, env: RealEnvironment, logger: Any) -> None:
     """Be met by more than half of the others before taking part (see `acquaintances`)."""
-    members = (*identity.voters, *identity.learners) or tuple(settings.nodes)
+    members = (*identity.voters, *identity.learners) or tuple(identity.addresses) or tuple(nodes)
     others = sorted(set(members) - {identity.node})
     network = env.network
     logger.info("introducing", to=others)
@@ -145,9 +150,20 @@ async def _introduce(settings: Settings, identity: Identity, env: RealEnvironmen
         await network.contacts.news()
 
 
-async def _identity(settings: Settings, disk: RealDisk) -> Identity:
+def _own_address(settings: Settings, disk: RealDisk) -> Address:
+    """Where this node listens: where it was told to, else where it did before."""
+    name = settings.wanted.node
+    if name in settings.nodes:
+        return settings.nodes[name]
+    known = read(disk)
+    if known is None or not known.listen:
+        raise BadArguments(f"--name is {name}, which has no address; expected --node {name}=HOST:PORT")
+    return parse_address("listen", known.listen)
+
+
+async def _identity(settings: Settings, disk: RealDisk, nodes: Mapping[str, Address]) -> Identity:
     """Who this node is: as it was, or, in an empty directory, as it was typed."""
-    wanted, nodes = settings.wanted, settings.nodes
+    wanted = settings.wanted
     learners = wanted.learners or ()
     if settings.joins:
         first = msgspec.structs.replace(wanted, voters=(), learners=())
@@ -166,7 +182,7 @@ async def _identity(settings: Settings, disk: RealDisk) -> Identity:
 
 
 async def _ask_cluster(settings: Settings, first: Wanted) -> Identity:
-    """The identity of a node that joins: cluster and machine are those of the first node that answers."""
+    """The identity of a node that joins: cluster, machine and members are those of the first node that answers."""
     name = f"{first.node}-joining"
     others = [other for other in settings.nodes if other != first.node]
     if not others:
@@ -183,15 +199,33 @@ async def _ask_cluster(settings: Settings, first: Wanted) -> Identity:
                 word, sentence = network.contacts.refusals[others[0]]
                 raise CannotStart(word, sentence)
             await network.contacts.news()
+        peer = next(iter(network.contacts.peers.values()))
+        group = first.group or next(iter(peer.machines), "g0")
+        joined = await _ask_members(env, group, peer.name, settings.options)
         nursery.cancel_scope.cancel()
-    peer = next(iter(network.contacts.peers.values()))
-    group = first.group or next(iter(peer.machines), "g0")
     machine = peer.machines.get(group, first.machine)
     if first.machine is not None and machine != first.machine:
         raise BadArguments(f"--machine is {first.machine!r}; {group} of {peer.name} is {machine!r}")
     return first_identity(
-        msgspec.structs.replace(first, group=group, machine=machine), settings.nodes, cluster=peer.cluster
+        msgspec.structs.replace(first, group=group, machine=machine),
+        settings.nodes,
+        cluster=peer.cluster,
+        joined=joined,
     )
+
+
+async def _ask_members(env: RealEnvironment, group: str, server: str, options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Where the members of a running cluster are, as one of its servers says; nothing if that does not know it."""
+    client = make_client(env, group=group, servers=(server,), options=options)
+    try:
+        status = (await client.administer(StatusNow())).status
+    except RaftError:
+        return {}
+    return status.members.addresses if status is not None else {}
+
+
+def _read_addresses(texts: Mapping[str, str]) -> dict[str, Address]:
+    return {name: parse_address(name, text) for name, text in texts.items()}
 
 
 def _check_beginning(first: Wanted, nodes: Mapping[str, Address]) -> None:
@@ -207,12 +241,13 @@ async def _serve(
     settings: Settings, identity: Identity, env: RealEnvironment, nodes: Mapping[str, Address], logger: Any
 ) -> None:
     group = identity.group
-    spec = GroupSpec(machine=identity.machine, voters=identity.voters, learners=identity.learners)
+    told = {**told_to_others(nodes), **identity.addresses}
+    spec = GroupSpec(machine=identity.machine, voters=identity.voters, learners=identity.learners, addresses=told)
     server = make_server(
         env, groups={group: spec}, options=settings.options, request_bytes_max=settings.request_bytes_max
     )
     await server.start()
-    _check_reachable(server, identity, nodes)
+    _check_reachable(server, identity, nodes, logger)
     env.network.is_member = server.is_member
     async with trio.open_nursery() as nursery:
         logger.info("started", address=list(nodes[identity.node]), cluster=identity.cluster, groups=[group])
@@ -241,19 +276,26 @@ async def _serve_http(settings: Settings, identity: Identity, server: Server, no
     )
 
 
-def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Address]) -> None:
-    """A node that cannot reach the members of its group has been started with too few addresses."""
-    membership = server.inspect()[identity.group]["membership"]
-    lost = sorted({member for part in membership for member in part} - nodes.keys())
+def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Address], logger: Any) -> None:
+    """The members must have an address: in the log, or, when a release without addresses wrote it, typed."""
+    members = server.status(identity.group).members
+    lost = sorted({*members.voters, *members.outgoing, *members.learners} - nodes.keys() - members.addresses.keys())
     if lost:
         raise BadArguments(
             f"{', '.join(lost)}: member of {identity.group} without an address; expected --node {lost[0]}=HOST:PORT"
         )
+    name, here = identity.node, spelled(nodes[identity.node])
+    if members.addresses.get(name, here) != here:
+        why = (
+            f"by the log of {name}, members look for it at {members.addresses[name]}; "
+            f"unless they know it since, tell them: cluster replace {name} {name}={here}"
+        )
+        logger.warning("address-differs", word="address-differs", why=why)
 
 
-async def _listen(name: str, settings: Settings) -> trio.SocketListener:
-    host, _ = settings.nodes[name]
-    listener = await _bind(settings.nodes[name])
+async def _listen(name: str, address: Address, settings: Settings) -> trio.SocketListener:
+    host, _ = address
+    listener = await _bind(address)
     if not (settings.access.is_proof or settings.is_insecure or is_loopback(listener.socket.getsockname()[0])):
         raise BadArguments(
             f"{name} listens on {host} with nothing to keep strangers out; expected --secret-file, or --tls-cert with "

@@ -1,9 +1,10 @@
 """Datagrams over TCP or TLS: frames between named actors, over connections that come and go by themselves.
 
-Every actor dials the actors whose address it knows, on its first message to them, and again after each failure with a
-growing pause. An actor without an address (a client) is answered over the connection that it dialled. What cannot be
-sent is dropped: the layers above expect datagrams, and a queue that grows without bound helps nobody. A connection
-carries frames in order, but a new one may overtake an old one, so no more order than that of datagrams is promised.
+Every actor dials the actors whose address it knows (`address_book`), on its first message to them, and again after
+each failure with a growing pause. An actor without an address (a client) is answered over the connection that it
+dialled. What cannot be sent is dropped: the layers above expect datagrams, and a queue that grows without bound helps
+nobody. A connection carries frames in order, but a new one may overtake an old one, so no more order than that of
+datagrams is promised.
 
 *Strangers.* A connection begins with a handshake (see `handshake`). Without a secret and without TLS a name proves
 nothing, so then only names of the address book and of members are heard as nodes. What only nodes say to each other is
@@ -27,6 +28,7 @@ import msgspec
 import trio
 
 from ..runtime.wire import is_between_nodes
+from .address_book import AddressBook
 from .arguments import Address
 from .contacts import Contacts
 from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, RECEIVE_BYTES, Budget, FrameQueue, FrameReader, PeerFault
@@ -115,7 +117,7 @@ class Transport:
         self.is_member: Callable[[str], bool] = lambda name: False
         """Whether a node without an address here is known otherwise."""
         self._party = party or Party(name=name, role="node" if name in addresses else "client")
-        self._addresses = dict(addresses)
+        self._book = AddressBook(addresses)
         self._deliver = deliver
         self._access = access or Access()
         self._limits = limits or Limits()
@@ -144,11 +146,16 @@ class Transport:
         """Keep a connection to a target from now on. None if there is no address."""
         if target in self._queues:
             return self._queues[target]
-        if target not in self._addresses or self._nursery is None:
+        if target not in self._book or self._nursery is None:
             return None
         queue = self._queues[target] = FrameQueue()
         self._nursery.start_soon(self._keep_dialling, target, queue)
         return queue
+
+    def learn(self, group: str, addresses: Mapping[str, str]) -> None:
+        """Take where the members of a group are reached. Who is no member any more is not dialled again."""
+        for sentence in self._book.learn(group, addresses):
+            self._reports.report("bad-address", peer=group, word="bad-address", why=sentence)
 
     async def run(
         self, listener: trio.SocketListener | None, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -171,21 +178,25 @@ class Transport:
     async def _keep_dialling(self, target: str, queue: FrameQueue) -> None:
         pause_s = _PAUSE_MIN_S
         pause_max_s = self._party.ping_ms / 1000
-        while True:
-            connection = await self._try_dialling(target, queue)
-            if connection is not None:
+        attempt = 0
+        while addresses := self._book.of(target):
+            connection = await self._try_dialling(target, queue, addresses[attempt % len(addresses)])
+            if connection is None:
+                attempt += 1
+            else:
                 pause_s = _PAUSE_MIN_S
                 await self._converse(connection, self._dialled)
             queue.disconnect()
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, pause_max_s)
+        del self._queues[target]
 
-    async def _try_dialling(self, target: str, queue: FrameQueue) -> Connection | None:
+    async def _try_dialling(self, target: str, queue: FrameQueue, address: Address) -> Connection | None:
         ping_s = self._party.ping_ms / 1000
         stream: AnyStream | None = None
         try:
             with trio.fail_after(2 * ping_s):  # a cut may have healed meanwhile: ask again rather than wait
-                plain = stream = await trio.open_tcp_stream(*self._addresses[target])
+                plain = stream = await trio.open_tcp_stream(*address)
             with trio.fail_after(max(3 * ping_s, 1.0)):
                 if self._access.tls is not None:
                     stream = wrap(self._access.tls, plain, dials=True)
@@ -247,7 +258,7 @@ class Transport:
         if connection is None:
             await trio.aclose_forcefully(stream)
             return
-        if connection.peer.role == "client" or connection.source not in self._addresses:
+        if connection.peer.role == "client" or connection.source not in self._book:
             self._answering[connection.source] = connection.queue
         await self._converse(connection, self._accepted)
         if self._answering.get(connection.source) is connection.queue:
@@ -282,7 +293,7 @@ class Transport:
                 return
             if peer.name == self._party.name:
                 raise HandshakeRefused("own-name", f"there is a second {peer.name}", peer=peer.name)
-            if not (self._access.is_proof or peer.name in self._addresses or self.is_member(peer.name)):
+            if not (self._access.is_proof or peer.name in self._book or self.is_member(peer.name)):
                 sentence = f"{peer.name} is no member of the cluster, as far as {self._party.name} knows"
                 raise HandshakeRefused("stranger", sentence, peer=peer.name)
             if self._judge is not None:

@@ -86,7 +86,17 @@ class Cluster:
         """Start one node, or start it again."""
         data = ["--name", name, "--data", str(self.folder / name)]
         of_machine = ["--machine", machine] if machine else []
-        command = [sys.executable, "-m", "raft_impl", "serve", *data, *of_machine, *(nodes or self.nodes), *OPTIONS]
+        book = self.nodes if nodes is None else nodes
+        command = [
+            sys.executable,
+            "-m",
+            "raft_impl",
+            "serve",
+            *data,
+            *of_machine,
+            *book,
+            *OPTIONS,
+        ]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [*command, *self.flags, *flags],

@@ -234,6 +234,7 @@ class FakeEnv:
         self.server: Any = None
         self.failure: BaseException | None = None
         self.rows: list[tuple[Any, ...]] = []
+        self.addresses: dict[str, str] = {}
         self._inbox: list[tuple[str, bytes]] = []
         self._busy = False
         self._generation = 0
@@ -251,6 +252,9 @@ class FakeEnv:
     def send(self, target: str, data: bytes) -> None:
         if not self.dead:
             self.world.send(self.actor, target, data)
+
+    def learn(self, group: str, addresses: Mapping[str, str]) -> None:
+        self.addresses = dict(addresses)
 
     def below(self, bound: int, purpose: str) -> int:
         return self.world.random.randrange(bound)
