@@ -148,12 +148,13 @@ async def _call(
     code = EXIT_FAILED
     async with trio.open_nursery() as nursery:
         await nursery.start(env.network.run, None)
-        nursery.start_soon(_give_up_when_refused, env, nodes, nursery.cancel_scope)
+        nursery.start_soon(_give_up_when_refused, parsed, env, nodes, nursery.cancel_scope)
         try:
-            print(msgspec.json.encode(await client.call(parsed.f, parsed.key, value)).decode())
+            found = await client.call(parsed.f, parsed.key, value)
+            _print_json({"outcome": "done", "value": found} if parsed.as_json else found)
             code = 0
         except (RaftError, NoClient) as error:
-            print(f"raft_impl: {_told(error, client.leader, env, nodes)}", file=sys.stderr)
+            _complain(parsed, *_told(error, client.leader, env, nodes))
             code = EXIT_UNKNOWN if isinstance(error, Unknown) else EXIT_FAILED
         client.close()
         await trio.sleep(_LEAVE_S)  # what was just queued may leave
@@ -161,16 +162,32 @@ async def _call(
     return code
 
 
-async def _give_up_when_refused(env: RealEnvironment, nodes: dict[str, Address], scope: trio.CancelScope) -> None:
+async def _give_up_when_refused(
+    parsed: argparse.Namespace, env: RealEnvironment, nodes: dict[str, Address], scope: trio.CancelScope
+) -> None:
     """When every node refuses us, waiting does not help. Nothing was asked of any of them then."""
     while not (env.network.contacts.refusals.keys() >= nodes.keys() and not env.network.contacts.peers):
         await env.network.contacts.news()
-    print(f"raft_impl: refused: {_refusals(env)}", file=sys.stderr)
+    _complain(parsed, "refused", "", _refusals(env))
     scope.cancel()
 
 
-def _told(error: RaftError, leader: str | None, env: RealEnvironment, nodes: dict[str, Address]) -> str:
-    """A failed call in one line: what it means for the operation, the word, and what to look at."""
+def _complain(parsed: argparse.Namespace, outcome: str, word: str, hint: str) -> None:
+    """Say how a call failed, for people or for programs."""
+    if parsed.as_json:
+        _print_json({"outcome": outcome, "word": word, "hint": hint})
+    else:
+        print(f"raft_impl: {': '.join(part for part in (outcome, word, hint) if part)}", file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    print(msgspec.json.encode(value).decode())
+
+
+def _told(
+    error: RaftError, leader: str | None, env: RealEnvironment, nodes: dict[str, Address]
+) -> tuple[str, str, str]:
+    """What a failed call means for the operation, the word, and what to look at."""
     kind, word = type(error).__name__.lower(), error.word
     away = sorted(nodes.keys() - env.network.contacts.peers.keys())
     hints = []
@@ -183,7 +200,7 @@ def _told(error: RaftError, leader: str | None, env: RealEnvironment, nodes: dic
         hints.append(_refusals(env))
     elif away:
         hints.append(f"no connection to {', '.join(away)}")
-    return ": ".join([kind, word, *(["; ".join(hints)] if hints else [])])
+    return kind, word, "; ".join(hints)
 
 
 def _refusals(env: RealEnvironment) -> str:
@@ -194,8 +211,11 @@ def dump(parsed: argparse.Namespace) -> int:
     """Print the log as `index (term): command`."""
     disk = RealDisk(_existing(parsed.data))
     try:
-        for line in dump_log(disk, parsed.group):
-            print(line)
+        if parsed.as_json:
+            _print_json({"group": parsed.group, "lines": list(dump_log(disk, parsed.group))})
+        else:
+            for line in dump_log(disk, parsed.group):
+                print(line)
     finally:
         disk.close()
     return 0
@@ -208,6 +228,9 @@ def check(parsed: argparse.Namespace) -> int:
         findings = verify(disk)
     finally:
         disk.close()
+    if parsed.as_json:
+        _print_json({"findings": findings})
+        return EXIT_FAILED if any(finding.is_fatal for finding in findings) else 0
     for finding in findings:
         print(f"{finding.group}: {finding.what}: {finding.where}{' (fatal)' if finding.is_fatal else ''}")
     if not findings:
@@ -262,8 +285,11 @@ def _parser() -> argparse.ArgumentParser:
     calling.add_argument("value", nargs="?", help="JSON, or a bare word")
     add_cluster_commands(commands, _options)
     add_shell(commands, _options)
-    for command in (add("dump", dump), add("verify", check)):
+    looking = add("dump", dump), add("verify", check)
+    for command in looking:
         command.add_argument("--data", type=Path, required=True)
+    for command in (calling, *looking):
+        command.add_argument("--json", dest="as_json", action="store_true")
     return parser
 
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from .arguments import Decorator, json_option
-from .node import become
-
-_ACCESS: Final = {
-    "cluster": ("ID", "Speak with this cluster only."),
-    "secret-file": ("FILE", "What all nodes and clients know."),
-    "tls-cert": ("PEM", "The certificate to show."),
-    "tls-key": ("PEM", "The key of that certificate."),
-    "tls-ca": ("PEM", "Who may issue certificates."),
-}
-"""What lets an administrator in; the same for every command that speaks with nodes."""
-_HELP: Final = {"help_option_names": ["-h", "--help"]}
+from .handover import HELP, access_options, become, node_option, option_option, positional, words_of
 
 
 class _Group(click.Group):
@@ -29,51 +20,35 @@ class _Group(click.Group):
         return list(self.commands)
 
 
-@click.group("cluster", cls=_Group, context_settings=_HELP)
+@click.group("cluster", cls=_Group, context_settings=HELP)
 def command() -> None:
     """Administer a running cluster: its state, its members, its leader.
 
     \b
-    foreshock cluster status --node n1=127.0.0.1:7101 --node n2=127.0.0.1:7102
-    foreshock cluster add n4 --node n1=127.0.0.1:7101 --node n2=127.0.0.1:7102
+    foreshock cluster status --node n1=127.0.0.1:7101
+    foreshock cluster add n4=127.0.0.1:7104 --node n1=127.0.0.1:7101 --node n2=127.0.0.1:7102
 
-    Each command takes the addresses of the servers, and waits until what it began is done. Exit 0 done; 1 refused, or
-    no server leads; 2 begun and not seen to end: look at the status.
+    Each command takes addresses of servers, and waits until what it began is done. Exit 0 done; 1 refused, or no server
+    leads; 2 begun and not seen to end: look at the status.
     """
 
 
 def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command, handed over as they came; the function gives the words that are its own."""
     options: list[Decorator] = [
-        click.option(
-            "--node", "nodes", multiple=True, required=True, metavar="NAME=HOST:PORT", help="A server; repeat for each."
-        ),
+        node_option("A server; one that runs suffices, and names the others."),
         click.option("--group", default="g0", show_default=True, help="The Raft group."),
         click.option("--timeout", type=float, metavar="SECONDS", help="How long to wait for the end.  [default: 15]"),
-        click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the cluster's clients."),
-        *(
-            click.option(f"--{name}", name.replace("-", "_"), metavar=metavar, help=text)
-            for name, (metavar, text) in _ACCESS.items()
-        ),
+        option_option("An option of the cluster's clients."),
+        access_options,
         json_option,
     ]
 
     @functools.wraps(function)
-    def run(
-        nodes: tuple[str, ...],
-        group: str,
-        timeout: float | None,
-        options: tuple[str, ...],
-        as_json: bool,
-        **others: Any,
-    ) -> None:
-        access = {name: others.pop(name.replace("-", "_")) for name in _ACCESS}
-        words = [f"--node={node}" for node in nodes]
-        words += [f"--group={group}", *(f"-o{option}" for option in options)]
-        words += [f"--{name}={value}" for name, value in access.items() if value is not None]
-        words += [f"--timeout={timeout}"] if timeout is not None else []
-        words += ["--json"] if as_json else []
-        become("cluster", function.__name__.removeprefix("_"), *words, *function(**others))
+    def run(as_json: bool, **values: Any) -> None:
+        own = {name: values.pop(name) for name in inspect.signature(function).parameters}
+        words = words_of({**values, "json": as_json})
+        become("cluster", function.__name__.removeprefix("_"), words, function(**own))
 
     decorated: Callable[..., Any] = run
     for option in reversed(options):
@@ -81,12 +56,7 @@ def _common(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def _named(name: str | None) -> list[str]:
-    """A name stands behind `--`, so that no name is taken for an option."""
-    return [] if name is None else ["--", name]
-
-
-@command.command("status", context_settings=_HELP)
+@command.command("status", context_settings=HELP)
 @_common
 def _status() -> list[str]:
     """Say of each server its role, term and leader, and how far its log, commits and snapshots are.
@@ -96,30 +66,30 @@ def _status() -> list[str]:
     return []
 
 
-@command.command("members", context_settings=_HELP)
+@command.command("members", context_settings=HELP)
 @_common
 def _members() -> list[str]:
     """Say who votes, who only listens and who leads, as the leader knows it."""
     return []
 
 
-@command.command("transfer", context_settings=_HELP)
+@command.command("transfer", context_settings=HELP)
 @_common
 @click.argument("name", required=False)
 def _transfer(name: str | None) -> list[str]:
     """Hand leadership to the voter NAME; without one, to the most up-to-date voter."""
-    return _named(name)
+    return positional(name)
 
 
-@command.command("snapshot", context_settings=_HELP)
+@command.command("snapshot", context_settings=HELP)
 @_common
 @click.argument("name", required=False)
 def _snapshot(name: str | None) -> list[str]:
     """Have the server NAME take a snapshot now; without one, every server."""
-    return _named(name)
+    return positional(name)
 
 
-@command.command("add", context_settings=_HELP)
+@command.command("add", context_settings=HELP)
 @_common
 @click.argument("server", metavar="NAME=HOST:PORT")
 @click.option("--learner", is_flag=True, help="It only listens, and does not count for majorities.")
@@ -129,10 +99,10 @@ def _add(server: str, learner: bool) -> list[str]:
     It listens until it has caught up, and votes from then on. Its address becomes part of the membership, so that
     nobody else has to be told; NAME alone will do if there is a --node with its address.
     """
-    return [*(["--learner"] if learner else []), *_named(server)]
+    return [*(["--learner"] if learner else []), *positional(server)]
 
 
-@command.command("replace", context_settings=_HELP)
+@command.command("replace", context_settings=HELP)
 @_common
 @click.argument("old")
 @click.argument("server", metavar="NEW=HOST:PORT")
@@ -141,26 +111,26 @@ def _replace(old: str, server: str) -> list[str]:
 
     With one name for both, change where that member is reached: then start it there, with the same data directory.
     """
-    return [*_named(old), server]
+    return positional(old, server)
 
 
-@command.command("promote", context_settings=_HELP)
+@command.command("promote", context_settings=HELP)
 @_common
 @click.argument("name")
 def _promote(name: str) -> list[str]:
     """Make the learner NAME a voter, once it has caught up."""
-    return _named(name)
+    return positional(name)
 
 
-@command.command("remove", context_settings=_HELP)
+@command.command("remove", context_settings=HELP)
 @_common
 @click.argument("name")
 def _remove(name: str) -> list[str]:
     """Remove the member NAME from the group; its process may be stopped after that."""
-    return _named(name)
+    return positional(name)
 
 
-@command.command("dump", context_settings=_HELP)
+@command.command("dump", context_settings=HELP)
 @_common
 @click.argument("name", required=False)
 @click.option("--first", type=click.IntRange(0), metavar="INDEX", help="Begin there.  [default: where the log begins]")
@@ -169,4 +139,4 @@ def _dump(name: str | None, first: int | None, count: int | None) -> list[str]:
     """Print the log of the server NAME as `index (term): command`; without one, the leader's."""
     words = [f"--first={first}"] if first is not None else []
     words += [f"--count={count}"] if count is not None else []
-    return [*words, *_named(name)]
+    return [*words, *positional(name)]
