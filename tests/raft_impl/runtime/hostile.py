@@ -10,6 +10,7 @@ counted apart, and the server is started again from its disk, which must succeed
 unreadable later.
 
     python -m tests.raft_impl.runtime.hostile --count 1000000
+    python -m tests.raft_impl.runtime.hostile --live --count 100000     (see tests.live.hostile)
 """
 
 from __future__ import annotations
@@ -251,7 +252,8 @@ class Attack:
                 entries = [entry(previous + 1 + i) for i in range(random.randrange(4))]
                 fields = [number(), previous, number(), number(), entries, number()]
             case "snapshot":
-                meta = [number(), number(), [["n1"], [], random.choice(([], ["n2"], 5))]]
+                addresses = random.choice(([], [["n1", "x"]], [["n1", "a"], ["n1", "b"]], [["n2", "y" * 999]], 7))
+                meta = [number(), number(), [["n1"], [], random.choice(([], ["n2"], 5)), addresses]]
                 fields = [number(), meta, random.choice((0, number())), random.randbytes(9), random.random() < 0.5]
             case "pre-vote-reply" | "vote-reply":
                 fields = [number(), random.random() < 0.5]
@@ -268,7 +270,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--live", action="store_true", help="requests to a node that is a process of its own")
     parsed = parser.parse_args()
+    if parsed.live:
+        from tests.live.hostile import Corpus, attack_live  # it uses this module
+
+        corpus = Corpus()
+        print(attack_live(parsed.count, parsed.seed, corpus))
+        print("\n".join(f"new: {answer}" for answer in corpus.new))
+        corpus.save()
+        return
     sent = stops = 0
     machines = sorted(CATALOG)
     for seed in itertools.count(parsed.seed):
