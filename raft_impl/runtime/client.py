@@ -103,13 +103,18 @@ class Client:
                 self.session = 0
             raise
 
-    async def administer(self, question: Question) -> Outcome:
-        """Ask one of the questions of `administration`. Raises Refused or Unknown."""
-        value = await self._operation(Action.ADMIN, encode_question(question), self._deadline()).run()
+    async def administer(self, question: Question, server: str | None = None) -> Outcome:
+        """Ask one of the questions of `administration`, of one server if it is named. Raises Refused or Unknown."""
+        route = self._route if server is None else Route((server,), server, "home", self._env.randomness)
+        value = await self._operation(Action.ADMIN, encode_question(question), self._deadline(), route).run()
         outcome = decode_outcome(value)
         if outcome.refused:
             raise Refused(outcome.refused)
         return outcome
+
+    def learn(self, addresses: Mapping[str, str]) -> None:
+        """Take where members of the group are, besides what servers say when they are greeted."""
+        self._env.network.learn(self._connections.group, self._route.learn(addresses))
 
     @property
     def leader(self) -> str | None:
@@ -131,14 +136,14 @@ class Client:
     def _deadline(self) -> int:
         return self._env.clock.monotonic_ns() + self._timeout_ns
 
-    def _operation(self, action: Action, call: bytes, deadline_ns: int) -> _Operation:
+    def _operation(self, action: Action, call: bytes, deadline_ns: int, route: Route | None = None) -> _Operation:
         is_call = action is Action.CALL
         session = self.session if is_call else 0
         sequence = self._opening if action is Action.OPEN else self._sequence
         return _Operation(
             self._env,
             self._connections,
-            self._route,
+            route or self._route,
             action,
             call,
             session=session,
