@@ -106,7 +106,8 @@ def serve(parsed: argparse.Namespace) -> int:
             request_bytes_max=_request_bytes_max(parsed.max_request_bytes),
             joins=parsed.join,
             adopts=parsed.adopt,
-            http=_http_address(parsed) if parsed.http else None,
+            http=_http_address(parsed) if parsed.http or parsed.http_tls else None,
+            http_is_secure=parsed.http_tls,
             http_peers=_http_peers(parsed, nodes),
         )
     )
@@ -114,9 +115,11 @@ def serve(parsed: argparse.Namespace) -> int:
 
 
 def _http_address(parsed: argparse.Namespace) -> Address:
+    if parsed.http_tls and not (parsed.http and parsed.tls_cert):
+        raise BadArguments("--http-tls without --http or --tls-cert; expected all of them")
     host, port = parse_address("--http", parsed.http)
-    if not (is_loopback(host) or parsed.insecure):
-        raise BadArguments(f"--http is {parsed.http!r}; expected a loopback address, or --insecure: HTTP has no secret")
+    if not (is_loopback(host) or parsed.insecure or parsed.http_tls):
+        raise BadArguments(f"--http is {parsed.http!r}; expected a loopback address, or --http-tls, or --insecure")
     if importlib.util.find_spec("hypercorn") is None or importlib.util.find_spec("starlette") is None:
         raise BadArguments("--http without Starlette and Hypercorn; expected: pip install 'foreshock[http]'")
     return host, port
@@ -271,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--max-request-bytes", default=str(REQUEST_BYTES_MAX), metavar="BYTES")
     serving.add_argument("--join", action="store_true", help="begin as nobody's member: a running cluster takes it in")
     serving.add_argument("--http", metavar="HOST:PORT", help="answer HTTP there, on loopback (see server.http)")
+    serving.add_argument("--http-tls", action="store_true", help="HTTPS there, for who has a certificate")
     serving.add_argument(
         "--http-peer",
         dest="http_peers",

@@ -39,6 +39,7 @@ MACHINES: Final = (
 @access_options
 @click.option("--insecure", is_flag=True, help="Let others than this machine in without any proof.")
 @click.option("--http", metavar="HOST:PORT", help="Answer HTTP there, on loopback.")
+@click.option("--http-tls", is_flag=True, help="HTTPS there, for who has a certificate of the same authority.")
 @click.option(
     "--http-peer",
     multiple=True,

@@ -14,12 +14,14 @@ speak HTTP, redirects to the leader's. `/status`, `/members`, `/health` and `/me
 | 307 | ask the leader, there |
 | 503 | `outcome` is refused (it surely did not happen: no quorum, say) or unknown (it may have happened) |
 
-HTTP carries no secret, so it listens on loopback only, unless the node is `--insecure`.
+HTTP carries no secret, so it listens on loopback only, unless the node is `--insecure`. With `--http-tls` it is HTTPS
+under the node's certificates, and asks for one of the same authority: then it may listen anywhere. How the gateway
+itself speaks with the cluster (secret, TLS) is another matter, and as every client does. `http_server` bounds what
+others may take.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -27,8 +29,6 @@ from typing import Any, Final
 
 import msgspec
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -39,6 +39,8 @@ from ..errors import Negative, RaftError, Unknown
 from ..runtime.node import Server
 from ..runtime.questions import NodeStatus, Transfer
 from .arguments import Address
+from .http_server import CONNECTIONS_MAX, HttpServer
+from .reports import OnEvent
 from .transport import Access
 
 POOL_SIZE: Final = 16
@@ -52,7 +54,6 @@ _REASONS: Final = {
     "busy": "too many operations are under way",
 }
 _NO_SENSE: Final = frozenset({"malformed", "unsupported", "too-large", "bad-change"})
-_READ_TIMEOUT_S: Final = 10
 
 
 class Gateway:
@@ -66,7 +67,10 @@ class Gateway:
         peers: Mapping[str, Address],
         pool: trio.MemoryReceiveChannel[Cluster],
         give_back: Callable[[Cluster], None],
+        *,
+        scheme: str = "http",
     ) -> None:
+        self._scheme = scheme
         self._server = server
         self._group = group
         self._is_counter = machine.startswith("counter")
@@ -140,7 +144,7 @@ class Gateway:
             peer = self._peers.get(here.leader) if here.leader is not None and here.leader != here.node else None
             if peer is not None:
                 host, port = peer
-                return RedirectResponse(str(request.url.replace(scheme="http", netloc=f"{host}:{port}")))
+                return RedirectResponse(str(request.url.replace(scheme=self._scheme, netloc=f"{host}:{port}")))
             cluster = await self._pool.receive()
             try:
                 return await act(cluster, request)
@@ -204,7 +208,7 @@ def metrics(status: NodeStatus) -> str:
 
 
 async def run_http(
-    listening: int,
+    listener: trio.SocketListener,
     server: Server,
     nodes: Mapping[str, Address],
     *,
@@ -214,17 +218,17 @@ async def run_http(
     peers: Mapping[str, Address],
     access: Access,
     cluster_id: str,
+    is_secure: bool = False,
+    connections_max: int = CONNECTIONS_MAX,
+    on_event: OnEvent | None = None,
 ) -> None:
-    """Answer HTTP until cancelled on a listening socket, whose descriptor is closed in the end."""
-    config = Config()
-    config.bind = [f"fd://{listening}"]
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.errorlog.setLevel(logging.ERROR)
-    config.read_timeout = _READ_TIMEOUT_S
+    """Answer HTTP, or with `is_secure` HTTPS under the certificates of `access`, until cancelled."""
     connecting = partial(connect, nodes, group=group, options=options, access=access, cluster_id=cluster_id)
+    tls = access.tls.accepting if is_secure and access.tls is not None else None
+    scheme = "https" if tls is not None else "http"
     async with _pool(connecting) as (free, give_back):
-        app: Any = Gateway(server, group, machine, peers, free, give_back).app()  # Starlette's ASGI types are its own
-        await serve(app, config, mode="asgi")
+        app = Gateway(server, group, machine, peers, free, give_back, scheme=scheme).app()
+        await HttpServer(app, connections_max=connections_max, on_event=on_event).run(listener, tls)
 
 
 @asynccontextmanager

@@ -37,6 +37,9 @@ _OPEN_FILES_WANTED: Final = 4096
 _FILES_RESERVED: Final = 64
 """Descriptors for the log, its snapshots, and the connections between nodes."""
 _CLIENTS_MIN: Final = 16
+_HTTP_CONNECTIONS_MAX: Final = 256
+_HTTP_FILES_RESERVED: Final = 48
+"""Descriptors with which the HTTP gateway speaks with the cluster: its sessions, each with a leader or two."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The directory is of a release that knew no identities."""
     http: Address | None = None
     """Where to answer HTTP."""
+    http_is_secure: bool = False
+    """HTTPS, under the certificates of the node."""
     http_peers: Mapping[str, Address] = msgspec.field(default_factory=dict)
     """Where peers answer HTTP: operations are redirected to the leader there, and forwarded without this."""
 
@@ -77,7 +82,10 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, logger: Any) -> None:
-    limits = _limits(_raise_file_limit())
+    open_files = _raise_file_limit()
+    if settings.http is not None:
+        open_files -= _http_connections(open_files) + _HTTP_FILES_RESERVED
+    limits = _limits(open_files)
     name = settings.wanted.node
     disk = _open_disk(settings.data)
     try:
@@ -253,18 +261,20 @@ async def _serve(
         logger.info("started", address=list(nodes[identity.node]), cluster=identity.cluster, groups=[group])
         nursery.start_soon(_stop_on_signal, server, settings.options, logger, nursery.cancel_scope)
         if settings.http is not None:
-            nursery.start_soon(_serve_http, settings, identity, server, nodes)
+            nursery.start_soon(_serve_http, settings, identity, server, nodes, logger)
         await env.serve(server)
     logger.info("stopped", **server.inspect())
 
 
-async def _serve_http(settings: Settings, identity: Identity, server: Server, nodes: Mapping[str, Address]) -> None:
+async def _serve_http(
+    settings: Settings, identity: Identity, server: Server, nodes: Mapping[str, Address], logger: Any
+) -> None:
     from .http import run_http  # an extra, and of use to few
 
     assert settings.http is not None, "only called to serve it"
     listener = await _bind(settings.http)
     await run_http(
-        listener.socket.detach(),
+        listener,
         server,
         nodes,
         group=identity.group,
@@ -273,6 +283,9 @@ async def _serve_http(settings: Settings, identity: Identity, server: Server, no
         peers=settings.http_peers,
         access=settings.access,
         cluster_id=identity.cluster,
+        is_secure=settings.http_is_secure,
+        connections_max=_http_connections(_raise_file_limit()),
+        on_event=lambda event, fields: logger.warning(event, **fields),
     )
 
 
@@ -329,6 +342,10 @@ def _raise_file_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     return _OPEN_FILES_WANTED if soft == resource.RLIM_INFINITY else soft
+
+
+def _http_connections(open_files: int) -> int:
+    return min(_HTTP_CONNECTIONS_MAX, open_files // 5)
 
 
 def _limits(open_files: int) -> Limits:
