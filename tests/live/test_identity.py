@@ -30,13 +30,11 @@ def refused(cluster: Cluster, *flags: str, **changes: object) -> tuple[int, str]
 
 
 def test_flags_that_contradict_the_directory_are_refused(used: Cluster) -> None:
-    alone = refused(used, nodes=[used.nodes[0]])
     other_machine = refused(used, machine="map")
     other_voters = refused(used, "--voters=n1,n2")
     other_group = refused(used, "--group=g1")
     other_cluster = refused(used, "--cluster=elsewhere")
 
-    assert alone == (254, "raft_impl: n2, n3: member of g0 without an address; expected --node n2=HOST:PORT")
     assert other_machine[0] == 254
     assert "--machine is 'map'; this data directory began with 'counter' (identity.json)" in other_machine[1]
     assert other_voters == (
@@ -46,6 +44,16 @@ def test_flags_that_contradict_the_directory_are_refused(used: Cluster) -> None:
     assert [other_group[0], other_cluster[0]] == [254, 254]
     used.start("n1", machine=None)
     assert used.call("read", "c") == "5"
+
+
+def test_a_node_that_is_told_of_itself_alone_is_one_of_three_as_before(used: Cluster) -> None:
+    used.start("n1", nodes=[used.nodes[0]], machine=None)
+    used.kill("n2")
+
+    assert used.call("add-and-get", "c", "1") == "[1,6]", "with n3, which it knows by its log"
+    used.kill("n3")
+    alone = used.try_call("add-and-get", "c", "1", timeout_ms=2000)
+    assert alone.returncode != 0, "it never leads alone"
 
 
 def test_the_directory_of_another_node_is_refused(used: Cluster) -> None:
