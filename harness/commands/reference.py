@@ -7,6 +7,7 @@ A test holds docs/cli.md to this output, so that no option is undocumented and n
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -92,24 +93,25 @@ def _section(command: click.Command, parent: click.Context, level: str = "##") -
     yield f"{level} {context.command_path}\n"
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"    {context.command_path} {usage}\n"
-    for paragraph in re.split(r"\n\s*\n", (command.help or "").strip()):
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(command.help or "")):
         if paragraph.startswith("\b"):
             yield "\n".join(f"    {line}" for line in paragraph.splitlines()[1:]) + "\n"
         else:
             yield " ".join(paragraph.split()) + "\n"
-    if isinstance(command, click.Group):
-        for one in command.commands.values():
-            yield from _section(one, context, f"{level}#")
-        return
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    yield "| option | does |"
-    yield "| --- | --- |"
+    if options or not isinstance(command, click.Group):
+        yield "| option | does |"
+        yield "| --- | --- |"
     for option in options:
         record = option.get_help_record(context)
         if record is not None:
             names, does = (text.replace("|", "\\|") for text in record)
             yield f"| `{names}` | {' '.join(does.split())} |"
-    yield ""
+    if options or not isinstance(command, click.Group):
+        yield ""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            yield from _section(one, context, f"{level}#")
 
 
 if __name__ == "__main__":
