@@ -171,7 +171,8 @@ async def _give_up_when_refused(
     """When every node refuses us, waiting does not help. Nothing was asked of any of them then."""
     while not (env.network.contacts.refusals.keys() >= nodes.keys() and not env.network.contacts.peers):
         await env.network.contacts.news()
-    _complain(parsed, "refused", "", _refusals(env))
+    words = sorted({word for word, _ in env.network.contacts.refusals.values()})
+    _complain(parsed, "refused", words[0] if parsed.as_json else "", _refusals(env))  # people read it in the hint
     scope.cancel()
 
 
