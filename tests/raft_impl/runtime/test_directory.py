@@ -48,6 +48,17 @@ def test_a_membership_without_addresses_reads_as_one_of_which_none_is_known() ->
     assert membership.decode(WITHOUT) == Membership((N1, N2, N3))
 
 
+def test_a_release_without_addresses_reads_a_membership_that_has_them() -> None:
+    class Before(msgspec.Struct, frozen=True, array_like=True):
+        voters: tuple[str, ...]
+        outgoing: tuple[str, ...] = ()
+        learners: tuple[str, ...] = ()
+
+    data = membership.encode(Membership((N1, N2), (), (N3,), ((N1, "a"), (N2, "b"), (N3, "c"))))
+
+    assert msgspec.msgpack.decode(data, type=Before) == Before(("n1", "n2"), (), ("n3",))
+
+
 def test_addresses_of_nobody_two_of_one_and_one_without_end_are_no_membership() -> None:
     def is_taken(*addresses: tuple[NodeId, str]) -> bool:
         data = membership.encode(Membership((N1,), (), (), addresses))
