@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import trio
 
-from raft_impl.client import Map, connect
+from raft_impl.client import CachedMap, Map, connect
 from raft_impl.errors import Refused
 
 
@@ -42,6 +42,10 @@ async def main(address: tuple[str, int]) -> None:
         await cluster.drain()
         print("a is", await table.get("a"), "and b is", await table.get("b"))
         print("removed:", await table.remove("a"))
+        cached = CachedMap(cluster)
+        await cached.get("b")
+        found = await cached.get_cached("b", age_s_max=60)
+        print("without asking: b was", found.value, "and may be stale:", found.age_s > 0)
         try:
             await cluster.call("enqueue", "a", 1)
         except Refused as error:
