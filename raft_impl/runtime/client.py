@@ -16,7 +16,7 @@ All waiting is `env.recv(deadline)`: no tasks, no cancel scopes, nothing that a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import Negative, NoClient, RaftError, Refused, Unknown
@@ -113,7 +113,7 @@ class Client:
         return outcome
 
     def learn(self, addresses: Mapping[str, str]) -> None:
-        """Take where members of the group are, besides what servers say when they are greeted."""
+        """Take where members of the group are: from a server that was greeted, or from who knows it otherwise."""
         self._env.network.learn(self._connections.group, self._route.learn(addresses))
 
     @property
@@ -151,6 +151,7 @@ class Client:
             is_single=is_call and not self._uses_sessions,
             deadline_ns=deadline_ns,
             attempt_timeout_ns=self._attempt_timeout_ns,
+            learn=self.learn,
         )
 
 
@@ -170,6 +171,7 @@ class _Operation:
         is_single: bool,
         deadline_ns: int,
         attempt_timeout_ns: int,
+        learn: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._env = env
         self._connections = connections
@@ -181,6 +183,7 @@ class _Operation:
         self._is_single = is_single  # at most one attempt may be sent
         self._deadline_ns = deadline_ns
         self._attempt_timeout_ns = attempt_timeout_ns
+        self._learn = learn
         self._open: dict[int, None] = {}  # attempts whose effect is not known yet
         self._latest_id: int | None = None  # of the latest attempt
         self._word = "unreachable"  # of the latest refusal or loss
@@ -227,7 +230,8 @@ class _Operation:
             match decoded[1]:
                 case Welcome(connection=connection, addresses=addresses):
                     is_new = self._connections.learn(source, connection)
-                    self._learn(addresses)
+                    if addresses:
+                        self._learn(dict(addresses))
                     if is_new and source == self._target:
                         return None
                 case Reply() as reply if reply.id in self._open:
@@ -271,11 +275,6 @@ class _Operation:
         if reply.word in (NOT_LEADER, NOT_MEMBER):
             self._target = self._route.after(source)
         return _BACKOFF_MIN_NS + self._env.randomness.below(_BACKOFF_MAX_NS - _BACKOFF_MIN_NS, "backoff")
-
-    def _learn(self, addresses: tuple[tuple[str, str], ...]) -> None:
-        """Take where the members are, from a server that was greeted."""
-        if addresses:
-            self._env.network.learn(self._connections.group, self._route.learn(dict(addresses)))
 
     # Outcomes.
 
