@@ -152,13 +152,16 @@ def test_two_clusters_wired_together_refuse_each_other(clusters: Callable[..., C
 
     ours.start("n3", nodes=[*ours.nodes[:1], theirs.nodes[1], ours.nodes[2]])
 
-    ours.kill("n1")  # a follower speaks to others only when it misses a leader and asks for votes
+    assert ours.call("add-and-get", "c", "1") == "[1,6]", "by its log it knows where n2 is, whatever was typed"
+    ours.kill("n1")
+    ours.kill("n2")  # and only when it is not there, the address that was typed is tried
     eventually(lambda: "other-cluster" in words(ours, "n3", "refused-by-peer"))
     eventually(lambda: "other-cluster" in words(theirs, "n2", "refused"))
     ours.start("n1")
+    ours.start("n2")
     both = raft_impl("call", ours.nodes[0], theirs.nodes[1], "-o", "client_timeout_ms=4000", "read", "c")
-    assert both.stdout in ("5\n", "7\n", "")
-    assert [ours.call("read", "c"), theirs.call("read", "c")] == ["5", "7"]
+    assert both.stdout in ("6\n", "7\n", "")
+    assert [ours.call("read", "c"), theirs.call("read", "c")] == ["6", "7"]
 
 
 def test_a_wiped_disk_does_not_come_back_under_its_old_name(cluster: Cluster) -> None:
