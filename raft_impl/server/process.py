@@ -38,8 +38,8 @@ _FILES_RESERVED: Final = 64
 """Descriptors for the log, its snapshots, and the connections between nodes."""
 _CLIENTS_MIN: Final = 16
 _HTTP_CONNECTIONS_MAX: Final = 256
-_HTTP_FILES_RESERVED: Final = 48
-"""Descriptors with which the HTTP gateway speaks with the cluster: its sessions, each with a leader or two."""
+_HTTP_FILES_RESERVED: Final = 64
+"""Descriptors with which the HTTP gateway speaks with the cluster: its sessions, each with some servers."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
