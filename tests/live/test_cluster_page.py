@@ -42,7 +42,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         eventually(lambda: not processes_in(laid))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks with curl")
 def test_the_page_leads_from_nothing_to_four_servers_and_ends_them(folder: Path) -> None:
     page = (pages.ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")

@@ -175,6 +175,7 @@ def test_nothing_runs_beside_a_server_that_does_not_answer() -> None:
     assert begun == []
 
 
+@pytest.mark.slow
 def test_what_a_service_raises_comes_through_and_one_that_returned_is_not_begun_again(
     clusters: Callable[..., Cluster],
 ) -> None:
