@@ -248,7 +248,7 @@ class CachedMap(Map):
         self._remembered: dict[bytes, tuple[float, Any]] = {}  # when it was begun to be read, oldest first
 
     async def get_cached(self, key: Any, *, age_s_max: float) -> Remembered:
-        """The value of a key as it was at most so many seconds ago."""
+        """The value of a key as it was at most `age_s_max` seconds ago."""
         found = self._remembered.get(_packed(key))
         if found is not None:
             age_s = trio.current_time() - found[0]

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .arguments import json_option
-from .handover import HELP, WithNumbers, access_options, become, node_option, option_option, positional, words_of
+from .real_nodes import HELP, WithNumbers, access_options, become, node_option, option_option, positional, words_of
 
 
 @click.command("client", cls=WithNumbers, context_settings=HELP)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .arguments import Decorator, json_option
-from .handover import HELP, access_options, become, node_option, option_option, positional, words_of
+from .real_nodes import HELP, access_options, become, node_option, option_option, positional, words_of
 
 
 class _Group(click.Group):

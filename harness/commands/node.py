@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from .arguments import json_option
-from .handover import HELP, access_options, become, node_option, option_option, words_of
+from .real_nodes import HELP, access_options, become, node_option, option_option, words_of
 
 MACHINES: Final = (
     "counter",

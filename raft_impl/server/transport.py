@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -181,9 +181,8 @@ class Transport:
         attempt = 0
         while addresses := self._book.of(target):
             connection = await self._try_dialling(target, queue, addresses[attempt % len(addresses)])
-            if connection is None:
-                attempt += 1
-            else:
+            attempt += connection is None
+            if connection is not None:
                 pause_s = _PAUSE_MIN_S
                 await self._converse(connection, self._dialled)
             queue.disconnect()
@@ -289,7 +288,8 @@ class Transport:
             if isinstance(stream, trio.SSLStream):
                 check_name(stream, peer)
             if peer.role == "client":
-                self._check_client_count(peer, host or "")
+                clients = [one.source for one in self._accepted if one.peer.role == "client"]
+                _check_client_count(self._limits, self._party.name, clients, peer, host or "")
                 return
             if peer.name == self._party.name:
                 raise HandshakeRefused("own-name", f"there is a second {peer.name}", peer=peer.name)
@@ -300,15 +300,6 @@ class Transport:
                 await self._judge(peer)
 
         return judge
-
-    def _check_client_count(self, peer: Party, host: str) -> None:
-        clients = [one.source.split(_SEPARATOR)[-2] for one in self._accepted if one.peer.role == "client"]
-        limit = self._limits.client_count_max
-        if len(clients) >= limit or clients.count(host) >= limit * self._limits.host_share:
-            sentence = (
-                f"{self._party.name} has {len(clients)} clients already, {clients.count(host)} of them from {host}"
-            )
-            raise HandshakeRefused("too-many-clients", sentence, peer=peer.name)
 
     # Conversing.
 
@@ -416,6 +407,14 @@ def ping_ms(options: Mapping[str, Any]) -> int:
 def is_client(source: str) -> bool:
     """Whether a frame was delivered under the name of a client's connection."""
     return _SEPARATOR in source
+
+
+def _check_client_count(limits: Limits, me: str, clients: Sequence[str], peer: Party, host: str) -> None:
+    """Raise HandshakeRefused for one client too many, of all or of its host. `clients` are sources of frames."""
+    of_host = [source.split(_SEPARATOR)[-2] for source in clients].count(host)
+    if len(clients) >= limits.client_count_max or of_host >= limits.client_count_max * limits.host_share:
+        sentence = f"{me} has {len(clients)} clients already, {of_host} of them from {host}"
+        raise HandshakeRefused("too-many-clients", sentence, peer=peer.name)
 
 
 def _host(stream: trio.SocketStream) -> str:

@@ -82,7 +82,7 @@ class LiveAttack:
         self._recent: list[bytes] = []
 
     async def run(self, count: int) -> None:
-        """Send so many requests, the corpus first."""
+        """Send `count` requests, the corpus first."""
         waiting = list(self._corpus)
         while self.sent < count:
             if self._random.random() < 0.2:

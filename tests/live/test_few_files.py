@@ -34,7 +34,7 @@ async def write(cluster: Cluster) -> list[Completion]:
 
 
 async def crowd(cluster: Cluster) -> int:
-    """Come as so many clients that some must be refused. Returns how many were."""
+    """Come as more clients than there is room for. Returns how many were."""
     refused = 0
     opened = []
     for number in range(90):
@@ -75,4 +75,4 @@ def test_three_nodes_with_256_open_files_write_hundreds_of_segments_among_too_ma
     cluster.kill("n1")
     cluster.start("n1")
     cluster.kill("n2")
-    assert cluster.call("add-and-get", "c", "1") == f"[1,{WRITES + 2}]", "what is in so many segments is read back"
+    assert cluster.call("add-and-get", "c", "1") == f"[1,{WRITES + 2}]", "what is in all these segments is read back"

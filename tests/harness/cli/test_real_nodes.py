@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands import client, cluster, handover, node
+from harness.commands import client, cluster, node, real_nodes
 from harness.commands.group import invoke
 from harness.errors import BadInput
 from raft_impl.__main__ import main
@@ -36,7 +36,7 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         taken: list[str] = found.value.args[0]
         return taken
 
-    monkeypatch.setattr(handover.os, "execv", become)
+    monkeypatch.setattr(real_nodes.os, "execv", become)
     return given
 
 

@@ -32,7 +32,7 @@ def option_option(text: str) -> Callable[..., Any]:
 
 
 def access_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What lets somebody in; the same for every command that speaks with nodes."""
+    """Who is let in; the same for every command that speaks with nodes."""
     for option in reversed(
         (
             click.option("--cluster", metavar="ID", help="Speak with this cluster only."),
