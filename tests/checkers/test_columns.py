@@ -276,3 +276,23 @@ def test_lines_are_cut_into_pieces_nowhere_but_at_their_ends(monkeypatch: pytest
             found = columns.judge(whole, "register", LIMITS)
             assert found is not None
             assert timeless(found) == expected
+
+
+def test_columns_are_none_for_functions_that_the_named_model_does_not_have() -> None:
+    added = b'{"process":0,"type":"invoke","f":"add","value":1}\n{"process":0,"type":"ok","f":"add","value":1}\n'
+    written = added.replace(b"add", b"write")
+
+    assert columns.judge(added, "register", LIMITS) is columns.judge(written, "counter", LIMITS) is None
+    assert columns.judge(added, "counter", LIMITS) is not None
+    assert columns.judge(written, "register", LIMITS) is not None
+
+
+def test_a_counter_whose_read_saw_no_integer_is_left_to_objects() -> None:
+    row = b'{"process":0,"type":"%s","f":"%s","value":%s}\n'
+    text = row % (b"invoke", b"add", b"1") + row % (b"ok", b"add", b"1") + row % (b"invoke", b"read", b"null")
+
+    for seen in (b"null", b"true", b"1.0", b'"1"'):
+        whole = text + row % (b"ok", b"read", seen)
+        assert columns.judge(whole, "counter", LIMITS) is None
+        with pytest.raises(MalformedHistory, match="an integer"):
+            check_file(whole, "counter")
