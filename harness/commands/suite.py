@@ -21,6 +21,7 @@ from harness.search import exports, known, mutants, suites
 from harness.search.campaign import Execution, Failure, Settings, Summary
 from harness.search.mutants import MutantReport
 from harness.search.suites import Suite
+from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
 from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts
@@ -58,6 +59,13 @@ _TYPED: Final = {
     metavar="SHARE",
     help="Exit 2 when more runs are unknown.  [default: the suite's, mostly 1%]",
 )
+@click.option(
+    "--shrink",
+    "shrink_ns",
+    type=quantity(quantities.duration),
+    metavar="TIME",
+    help="Shrink one failure of each new signature, all within this time.",
+)
 @click.option("--stop-at-first", is_flag=True, help="End each run at its first broken invariant.")
 @jobs_option
 @results_option
@@ -74,6 +82,7 @@ def command(
     junit: Path | None,
     markdown: Path | None,
     max_unknown: float | None,
+    shrink_ns: int | None,
     stop_at_first: bool,
     jobs: int | None,
     results: Path,
@@ -108,6 +117,18 @@ def command(
         failures = _run(execution, prepared, is_resumed=resume is not None)
         canary_report = None if canary is None or failures else canary.search(jobs)
         summary = _summarize(execution, prepared, max_unknown, canary_report, before, time.monotonic() - began)
+        if shrink_ns is not None:
+            with _kept_for_the_end(failures), progress(None, "trials") as advance:
+                small = shrink_new(
+                    summary.failures,
+                    prepared.settings.suite,
+                    prepared.binding,
+                    archive,
+                    budget_s=shrink_ns / 1e9,
+                    jobs=jobs,
+                    advance=advance,
+                )
+                summary = msgspec.structs.replace(summary, failures=small)
         with _kept_for_the_end(failures):
             index.finish_campaign(prepared.campaign, summary)
             _export(summary, index, junit, markdown)
@@ -310,6 +331,13 @@ def _print_failures(failures: Sequence[Failure]) -> None:
         click.echo(f"\n{failure.signature} ({_status(failure)}), seed {failure.seed}:")
         print_message(failure.message)
         click.echo(f"    reproduce: {failure.reproduce}")
+        if failure.small is not msgspec.UNSET:
+            small = failure.small
+            more = "" if small.finished else ", and perhaps fewer with more time"
+            click.echo(f"    shrunk: {small.faults} faults, {small.ops} ops, {small.nodes} nodes{more}: {small.run}")
+            click.echo(f"    test: {small.test}")
+        elif failure.run is not None and not failure.allowed:
+            click.echo(f"    shrink: foreshock shrink {failure.run}")
 
 
 def _status(failure: Failure) -> str:

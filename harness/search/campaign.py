@@ -63,6 +63,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.last is None else self.last - self.first + 1
 
 
+class SmallFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """What shrinking made of a failure: its run, how much is left in it, and a test of it.
+
+    `finished` unset: time ran out before nothing could be taken out any more.
+    """
+
+    run: str | None
+    faults: int
+    ops: int
+    nodes: int
+    finished: bool
+    test: str
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The failures of one signature, with the smallest seed as the example."""
 
@@ -77,6 +91,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     run: str | None
     reproduce: str
+    small: SmallFailure | msgspec.UnsetType = msgspec.UNSET
 
 
 class Unclear(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,3 +59,17 @@ def test_the_page_names_every_pass_in_order() -> None:
     table = page.partition("| pass | ")[2].partition("\n\n")[0]
 
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == [one.name for one in PASSES]
+
+
+def test_a_suite_shrinks_one_failure_of_each_new_signature(foreshock: Foreshock, results: Path) -> None:
+    seeds = ("--seeds", "1..3", "--workload", "register", "--profile", "crashes", "--duration", "3s", "--rate", "40")
+
+    ran = foreshock("suite", *seeds, "--system", BUG, "--stop-at-first", "--shrink", "20s", "--json")
+
+    assert ran.code == 1
+    (failure,) = ran.json["failures"]
+    assert failure["signature"] == SIGNATURE
+    assert (failure["small"]["faults"], failure["small"]["ops"]) == (1, 0)
+    assert failure["small"]["finished"]
+    assert (results / failure["small"]["run"] / "plan.json").is_file()
+    assert SIGNATURE in Path(failure["small"]["test"]).read_text()
