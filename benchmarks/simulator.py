@@ -84,7 +84,7 @@ from harness.plans.plan import (
     Schedule,
 )
 from harness.run.runner import RunOptions, Simulation
-from harness.sim.kernel.draws import Counter
+from harness.sim.kernel.draws import Chance, Counter
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.system import System
@@ -110,7 +110,7 @@ def idle_plan(seed: int) -> Plan:
 
 def peer_plan(seed: int) -> Plan:
     """The peer's scenario."""
-    chance = Counter(seed, "peer-scenario")
+    chance = Counter(Chance(seed), "peer-scenario")
     names = [f"n{i}" for i in range(1, 6)]
     faults: list[Fault] = []
     for window in range(3):

@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "suite": "Run many seeds over a matrix of workloads and profiles.",
     "replay": "Run a stored plan again and prove that it is the same run.",
     "shrink": "Find the smallest plan that fails in the same way.",
+    "explain": "Say which faults a failure needs, who did what, and when it was bound to happen.",
     "compare": "Run the same plans on two versions of the implementation.",
     "check": "Check any stored history, also of other tools.",
     "recheck": "Check the history of a stored run under today's checkers.",

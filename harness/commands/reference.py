@@ -34,7 +34,7 @@ Scripts may depend on options, exit codes and JSON keys.
 | 1 | invalid; `suite`: a failure that is neither allowed nor known; `compare`: B is worse; `mutants`: some not found; \
 `replay --require-identical`: another run |
 | 2 | unknown; `suite`: more unknown runs than `--max-unknown`; `compare`: undecided, or too few comparable pairs; \
-`shrink`: the run does not fail, or the time limit came first |
+`shrink`, `explain`: the run does not fail; `shrink`: the time limit came first |
 | 130 | interrupted by Ctrl-C; `suite` says how to go on |
 | 141 | the reader of our output has gone (`foreshock runs \\| head`): a closed pipe is no verdict |
 | 254 | bad arguments, a bad input file, or no room to write: one line with what was found, \

@@ -93,6 +93,7 @@ def command(
         _print(result, record.path, time.monotonic() - began, verbose=verbose)
         if record.run is not None:
             say("reproduce", f"foreshock replay {record.run}", whole=True)
+            say("why", f"foreshock explain {record.run}", whole=True)
         if emit_test is not None:
             say("test", f"pytest {emit_test}", whole=True)
     return Exit.VALID if result.shrunk.finished else Exit.UNKNOWN

@@ -164,6 +164,13 @@ class Disks(_Value, frozen=True, kw_only=True):
     actors: dict[str, DiskSpec] = {}
 
 
+class Redraw(_Value, frozen=True, kw_only=True):
+    """From this instant on, everything that chance decides is drawn anew, under this salt."""
+
+    at_ns: int
+    salt: int
+
+
 class Schedule(_Value, frozen=True, kw_only=True):
     """Chance while running. `seed` keys every draw.
 
@@ -178,6 +185,8 @@ class Schedule(_Value, frozen=True, kw_only=True):
     quantum_ns: int = 0
     processing_min_ns: int = 0
     processing_max_ns: int = 0
+    redraws: tuple[Redraw, ...] | msgspec.UnsetType = msgspec.UNSET
+    """No part of a drawn plan, and left out of its JSON: what `foreshock explain` adds."""
 
 
 class Override(_Value, frozen=True, kw_only=True):

@@ -101,6 +101,8 @@ class Simulation:
         kernel, plan, until_ns = self.world.kernel, self.plan, self.options.until_ns
 
         def begin() -> None:
+            for redraw in plan.schedule.redraws or ():
+                kernel.exactly(redraw.at_ns, kernel.chance.redraw, f"{redraw.at_ns}/{redraw.salt}")
             self.world.nemesis.schedule()
             kernel.exactly(plan.phases.heal_ns, self._heal)
             kernel.exactly(plan.phases.horizon_ns, lambda _: kernel.stop("horizon"))

@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.faults.fault import FOREVER, Fault
-from harness.plans.plan import Gates, Phases, Plan, PlannedOp, Program
+from harness.plans.plan import Gates, Phases, Plan, PlannedOp, Program, Redraw
 
 Value = TypeVar("Value")
 
@@ -119,6 +119,7 @@ def without_time(plan: Plan, begin_ns: int, end_ns: int) -> Plan:
             replace(fault, begin_ns=moved(fault.begin_ns), end_ns=moved(fault.end_ns)) for fault in plan.faults
         ),
         phases=_moved_phases(plan.phases, moved),
+        schedule=replace(plan.schedule, redraws=_moved_redraws(plan, moved)),
     )
 
 
@@ -186,6 +187,13 @@ def _joined(heir: Program, others: Collection[Program]) -> Program:
     final = [op for program in (heir, *others) for op in program.final]
     recovery = next((program.recovery for program in (heir, *others) if program.recovery is not None), None)
     return replace(heir, ops=tuple(ops), final=tuple(final), recovery=recovery)
+
+
+def _moved_redraws(plan: Plan, moved: Callable[[int], int]) -> tuple[Redraw, ...] | msgspec.UnsetType:
+    redraws = plan.schedule.redraws
+    if redraws is msgspec.UNSET:
+        return redraws
+    return tuple(replace(redraw, at_ns=moved(redraw.at_ns)) for redraw in redraws)
 
 
 def _moved_phases(phases: Phases, moved: Callable[[int], int]) -> Phases:

@@ -244,6 +244,7 @@ def _schedule(plan: Plan) -> Iterator[Edit]:
     """Ties in the order in which they were made, at nanoseconds, and no time between arrival and processing."""
     plain = Schedule(seed=plan.schedule.seed, policy="fifo")
     yield partial(_with_schedule, changes={name: getattr(plain, name) for name in plain.__struct_fields__[1:]})
+    yield partial(_with_schedule, changes={"redraws": plain.redraws})
     yield partial(_with_schedule, changes={"processing_min_ns": 0, "processing_max_ns": 0})
     yield partial(_with_schedule, changes={"quantum_ns": 0, "policy": "fifo", "depth": plain.depth})
     yield partial(_with_schedule, changes={"policy": "fifo", "depth": plain.depth})

@@ -10,30 +10,32 @@ from __future__ import annotations
 from harness.faults.world import MILLION, Effect
 from harness.plans.plan import LinkSpec
 
-from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Draws
+from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Chance, Draws
 
 
 class Channel:
     """The delays of the next messages. The channel knows nothing of faults: they are the link's."""
 
-    __slots__ = ("_block", "_key", "_processing_ns", "_seed", "_spec", "_streams", "affected", "base", "delays")
+    __slots__ = ("_block", "_chance", "_key", "_processing_ns", "_spec", "_streams", "affected", "base", "delays")
 
     def __init__(
         self,
-        seed: int,
+        chance: Chance,
         key: tuple[str, ...],
         spec: LinkSpec,
         processing_ns: tuple[int, int],
         base: tuple[Effect, ...],
     ) -> None:
-        self._seed, self._key, self._spec, self._processing_ns = seed, key, spec, processing_ns
+        self._chance, self._key, self._spec, self._processing_ns = chance, key, spec, processing_ns
         self.base = base  # what a healthy link does
         self._block = -1
         self.delays: list[int] = []
         """The delays of the messages of the block that are still to come, the next one last."""
         self.affected: set[int] = set()
         """The messages of the block to which something of `base` happens, by how many delays are left after them."""
-        self._streams: dict[str, Draws] = {"": Draws(seed, "delay", *key)}
+        self._streams: dict[str, Draws] = {"": Draws(chance, "delay", *key)}
+        if chance.ahead is not None:
+            chance.ahead.append(self._redrawn)
 
     @property
     def ordinal(self) -> int:
@@ -73,9 +75,16 @@ class Channel:
         bound = -(-(effect.ppm << 64) // MILLION)
         return [slot for slot, value in enumerate(firsts) if value < bound]
 
+    def _redrawn(self) -> None:
+        """Draw the messages of the block anew that are still to come."""
+        left = len(self.delays)
+        if left:
+            self._block -= 1
+            self.delays = self.refill()[:left]
+
     def _stream(self, effect: Effect) -> Draws:
         name = f"{effect.id} {effect.what}"
         stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[name] = Draws(self._seed, "fate", effect.id, effect.what, *self._key)
+            stream = self._streams[name] = Draws(self._chance, "fate", effect.id, effect.what, *self._key)
         return stream

@@ -49,10 +49,10 @@ class DiskDevice:
         self._reader = reader
         self._armed = armed  # crashes that wait for a write in flight, by fault
         self._pauses, self._slowness = pauses, slowness
-        self._fsync_draws = Counter(kernel.seed, "fsync", name)
-        self._moment_draws = Counter(kernel.seed, "aim", name)
-        self._processing_draws = Counter(kernel.seed, "disk-handling", name)
-        self._loss_draws = Counter(kernel.seed, "power-loss", name)
+        self._fsync_draws = Counter(kernel.chance, "fsync", name)
+        self._moment_draws = Counter(kernel.chance, "aim", name)
+        self._processing_draws = Counter(kernel.chance, "disk-handling", name)
+        self._loss_draws = Counter(kernel.chance, "power-loss", name)
         self._held: list[_Sync] | None = None  # completions that a script holds back
 
     # -- fsync ----------------------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ class Network:
     def _open_channel(self, link: Link, kind: str) -> Channel:
         """Make the channel of a kind of messages that this link has not carried yet."""
         key = (link.source, link.target.name, kind)
-        channel = link.channels[kind] = Channel(self._kernel.seed, key, link.spec, link.processing_ns, link.base)
+        channel = link.channels[kind] = Channel(self._kernel.chance, key, link.spec, link.processing_ns, link.base)
         return channel
 
     def _decide(self, link: Link, kind: str, delay_ns: int, message: int, data: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from .disk import SimDisk
-from .kernel.draws import Counter
+from .kernel.draws import Chance, Counter
 from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
 from .lifetime import Lifetime
@@ -37,17 +37,17 @@ class SimClock:
 class SimRandomness:
     """Draws keyed by (actor, incarnation, purpose)."""
 
-    __slots__ = ("_key", "_seed", "_streams")
+    __slots__ = ("_chance", "_key", "_streams")
 
-    def __init__(self, seed: int, actor: str, incarnation: int) -> None:
-        self._seed, self._key = seed, (actor, str(incarnation))
+    def __init__(self, chance: Chance, actor: str, incarnation: int) -> None:
+        self._chance, self._key = chance, (actor, str(incarnation))
         self._streams: dict[str, Counter] = {}
 
     def below(self, bound: int, purpose: str) -> int:
         """A uniform integer in [0, bound)."""
         stream = self._streams.get(purpose)
         if stream is None:
-            stream = self._streams[purpose] = Counter(self._seed, "actor", *self._key, purpose)
+            stream = self._streams[purpose] = Counter(self._chance, "actor", *self._key, purpose)
         return stream.below(bound)
 
 

@@ -88,7 +88,7 @@ class SimProcess:
         self.clock = SimClock(kernel, clock)
         self.network = SimNetworkPort(send)
         self.disk = SimDiskPort(lifetime, device.disk, self._sync)
-        self.randomness = SimRandomness(kernel.seed, actor, incarnation)
+        self.randomness = SimRandomness(kernel.chance, actor, incarnation)
         self.lifetime = lifetime
         self.pauses = pauses
         self.scope = trio.CancelScope()

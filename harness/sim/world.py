@@ -80,6 +80,7 @@ class SimWorld:
         self.kernel = Kernel(
             seed=schedule.seed,
             log=self.log,
+            will_redraw=bool(schedule.redraws),
             policy=schedule.policy,
             depth=schedule.depth,
             quantum_ns=schedule.quantum_ns,

@@ -7,12 +7,17 @@ the n-th 64-bit integer of a stream named by its key, and any of them can be ask
 Integers are made 16 at a time from SHAKE-128 over (key, block number), which costs a fifth of hashing each one, and
 wastes little where a link carries few messages of a kind. Only integers are used: floating-point `log` and `exp`
 differ in the last bit between C libraries.
+
+**Redraws.** `Chance.redraw` puts a salt into all streams of a run, from that instant on: what was drawn ahead and not
+used yet is forgotten, so that the future is another one and the past is the same. It costs a run without redraws
+nothing but an empty salt in each block.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from typing import Final
 
 _BLOCK: Final = 16
@@ -22,15 +27,37 @@ _UNPACK: Final = struct.Struct(f">{_BLOCK}Q").unpack
 _BYTES: Final = 8 * _BLOCK
 
 
+class Chance:
+    """The seed of all draws of one run, and the salt of the latest redraw."""
+
+    __slots__ = ("ahead", "salt", "seed")
+
+    def __init__(self, seed: int, *, will_redraw: bool = False) -> None:
+        self.seed = seed
+        self.salt = b""
+        self.ahead: list[Callable[[], None]] | None = [] if will_redraw else None
+        """What makes those forget who draw ahead, in the order in which they began; None in a run without redraws."""
+
+    def redraw(self, salt: str) -> None:
+        """Draw everything anew that was not used yet."""
+        assert self.ahead is not None, "a redraw in a run that was made for none"
+        self.salt = salt.encode()
+        for forget in self.ahead:
+            forget()
+
+
 class Draws:
     """The stream of 64-bit integers that belongs to one key."""
 
-    __slots__ = ("_block", "_key", "_values")
+    __slots__ = ("_block", "_chance", "_key", "_values")
 
-    def __init__(self, seed: int, *key: str) -> None:
-        self._key = hashlib.blake2b("\0".join((str(seed), *key)).encode(), digest_size=32).digest()
+    def __init__(self, chance: Chance, *key: str) -> None:
+        self._chance = chance
+        self._key = hashlib.blake2b("\0".join((str(chance.seed), *key)).encode(), digest_size=32).digest()
         self._block = -1
         self._values: tuple[int, ...] = ()
+        if chance.ahead is not None:
+            chance.ahead.append(self._redrawn)
 
     def at(self, ordinal: int) -> int:
         """The integer in [0, 2**64) at this position."""
@@ -42,7 +69,11 @@ class Draws:
 
     def block(self, number: int) -> tuple[int, ...]:
         """The integers of one block: positions 16 * number onwards."""
-        return _UNPACK(hashlib.shake_128(self._key + number.to_bytes(8, "big")).digest(_BYTES))
+        salted = self._key + self._chance.salt
+        return _UNPACK(hashlib.shake_128(salted + number.to_bytes(8, "big")).digest(_BYTES))
+
+    def _redrawn(self) -> None:
+        self._block = -1
 
 
 class Counter:
@@ -50,10 +81,12 @@ class Counter:
 
     __slots__ = ("_block", "_draws", "_next")
 
-    def __init__(self, seed: int, *key: str) -> None:
-        self._draws = Draws(seed, *key)
+    def __init__(self, chance: Chance, *key: str) -> None:
+        self._draws = Draws(chance, *key)
         self._next = 0
         self._block: tuple[int, ...] = ()  # the one that holds the next integer, once its first was taken
+        if chance.ahead is not None:
+            chance.ahead.append(self._redrawn)
 
     def take(self) -> int:
         """The next integer in [0, 2**64)."""
@@ -71,6 +104,9 @@ class Counter:
     def between(self, low: int, high: int) -> int:
         """The next integer in [low, high], both included."""
         return low + ((self.take() * (high - low + 1)) >> 64)
+
+    def _redrawn(self) -> None:
+        self._block = self._draws.block(self._next >> BLOCK_SHIFT)
 
 
 def _exponential_table() -> tuple[int, ...]:

@@ -38,7 +38,7 @@ from typing import Any, Final, Literal
 import outcome
 import trio
 
-from .draws import Counter, Draws
+from .draws import Chance, Counter, Draws
 from .fingerprint import Log
 from .forced_teardown import tear_down
 from .livelock import Livelock, LivelockGuard
@@ -72,6 +72,7 @@ class Kernel(trio.abc.Clock):
         *,
         seed: int,
         log: Log,
+        will_redraw: bool = False,
         policy: Literal["fifo", "random", "pct"] = "fifo",
         depth: int = 0,
         quantum_ns: int = 0,
@@ -80,7 +81,7 @@ class Kernel(trio.abc.Clock):
     ) -> None:
         self.now = 0  # virtual ns since the start of the run
         self.log = log
-        self.seed = seed
+        self.chance = Chance(seed, will_redraw=will_redraw)
         self.quantum_ns = quantum_ns
         self.closed = False
         self.why = ""  # why the run ended
@@ -92,7 +93,7 @@ class Kernel(trio.abc.Clock):
         self._woke = False
         self._main: trio.lowlevel.Task | None = None
         self._supervisor: trio.lowlevel.Task | None = None  # the same, while it waits
-        self._tie = _tie_policy(policy, seed, depth) if quantum_ns else None
+        self._tie = _tie_policy(policy, self.chance, depth) if quantum_ns else None
         self._questions_after_end = 0
         self._guard = LivelockGuard(events_per_second_max=events_per_second_max, events_max=events_max)
 
@@ -271,25 +272,25 @@ def _to_ns(deadline: float) -> int:
     return ns
 
 
-def _tie_policy(policy: str, seed: int, depth: int) -> Callable[[int], int] | None:
+def _tie_policy(policy: str, chance: Chance, depth: int) -> Callable[[int], int] | None:
     if policy == "fifo":
         return None
     if policy == "random":
-        return _RandomTies(seed)
-    return _PriorityTies(seed, depth)
+        return _RandomTies(chance)
+    return _PriorityTies(chance, depth)
 
 
 class _RandomTies:
     """A keyed draw by (actor, ordinal of the actor's entries)."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, chance: Chance) -> None:
+        self._chance = chance
         self._streams: dict[int, Counter] = {}
 
     def __call__(self, actor: int) -> int:
         stream = self._streams.get(actor)
         if stream is None:
-            stream = self._streams[actor] = Counter(self._seed, "tie", str(actor))
+            stream = self._streams[actor] = Counter(self._chance, "tie", str(actor))
         return stream.take() >> 2
 
 
@@ -299,13 +300,15 @@ class _PriorityTies:
     _EVENTS_EXPECTED: Final = 50_000
     """Change points are drawn below this number of entries: about the length of a default run."""
 
-    def __init__(self, seed: int, depth: int) -> None:
-        self._seed = seed
+    def __init__(self, chance: Chance, depth: int) -> None:
+        self._chance = chance
         self._priorities: dict[int, int] = {}
-        points = Draws(seed, "pct")
+        points = Draws(chance, "pct")
         self._points = [*sorted(points.at(i) * self._EVENTS_EXPECTED >> 64 for i in range(depth)), FAR]
         self._entries = 0
         self._changes = 0
+        if chance.ahead is not None:
+            chance.ahead.append(self._priorities.clear)
 
     def __call__(self, actor: int) -> int:
         self._entries = entries = self._entries + 1
@@ -314,5 +317,5 @@ class _PriorityTies:
             self._priorities[actor] = 2**32 + self._changes
         priority = self._priorities.get(actor)
         if priority is None:
-            priority = self._priorities[actor] = Draws(self._seed, "priority", str(actor)).at(0) >> 33
+            priority = self._priorities[actor] = Draws(self._chance, "priority", str(actor)).at(0) >> 33
         return priority

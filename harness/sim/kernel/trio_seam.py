@@ -40,7 +40,7 @@ class _Scheduler:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._draws = Counter(kernel.seed, "trio")
+        self._draws = Counter(kernel.chance, "trio")
 
     def shuffle(self, batch: list[Any]) -> None:
         """Put the oldest task last, where Trio takes the next one from."""

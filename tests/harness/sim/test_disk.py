@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from harness.sim.disk import SimDisk
-from harness.sim.kernel.draws import Counter
+from harness.sim.kernel.draws import Chance, Counter
 
 SECTOR = 4
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -116,7 +116,7 @@ class DiskMachine(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 2**32))
     def lose_power(self, seed: int) -> None:
-        self.disk.lose_power(Counter(seed, "power-loss"))
+        self.disk.lose_power(Counter(Chance(seed), "power-loss"))
 
         left = {name: self.disk.read(name) for name in self.disk.names()}
         assert any(
@@ -157,7 +157,7 @@ def after_power_loss(arrange: Callable[[], SimDisk], cases: int = 200) -> Tally[
     found: Tally[tuple[tuple[str, bytes], ...]] = Tally()
     for seed in range(cases):
         disk = arrange()
-        disk.lose_power(Counter(seed, "power-loss"))
+        disk.lose_power(Counter(Chance(seed), "power-loss"))
         found[tuple((name, disk.read(name)) for name in disk.names())] += 1
     return found
 
@@ -168,7 +168,7 @@ def test_what_was_synced_survives_any_number_of_power_losses() -> None:
     for seed in range(50):
         disk.append("log", b"more")
         disk.append("other", b"more")
-        disk.lose_power(Counter(seed, "power-loss"))
+        disk.lose_power(Counter(Chance(seed), "power-loss"))
         assert disk.read("log").startswith(b"entries")
 
 
@@ -275,7 +275,7 @@ def test_an_fsync_that_did_not_complete_promises_nothing() -> None:
 
 def test_the_same_draws_lose_the_same_part() -> None:
     def lose() -> tuple[bytes, ...]:
-        draws = Counter(5, "power-loss")
+        draws = Counter(Chance(5), "power-loss")
         disk = durable("log", b"")
         left = []
         for _ in range(20):

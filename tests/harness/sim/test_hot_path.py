@@ -7,7 +7,7 @@ import pytest
 from harness.faults.world import Effect
 from harness.plans.plan import LinkSpec
 from harness.sim.channel import Channel
-from harness.sim.kernel.draws import BLOCK_MASK, BLOCK_SHIFT, Counter, Draws
+from harness.sim.kernel.draws import BLOCK_MASK, BLOCK_SHIFT, Chance, Counter, Draws
 from harness.sim.links import happens
 
 MS = 1_000_000
@@ -17,7 +17,7 @@ BLOCKS = 40
 def channel(*base: Effect) -> Channel:
     """A channel whose healthy link does what `base` says."""
     spec = LinkSpec(delay_min_ns=MS, delay_max_ns=5 * MS)
-    return Channel(7, ("n1", "n2", "append"), spec, (0, 0), base)
+    return Channel(Chance(7), ("n1", "n2", "append"), spec, (0, 0), base)
 
 
 @pytest.mark.parametrize("ppm", [0, 1, 20_000, 333_333, 999_999, 1_000_000])
@@ -47,12 +47,12 @@ def test_the_draw_that_separates_happening_from_not_is_on_the_right_side() -> No
 
 
 def test_a_counter_reads_its_stream_in_order_over_many_blocks() -> None:
-    counter, stream = Counter(3, "purpose", "who"), Draws(3, "purpose", "who")
+    counter, stream = Counter(Chance(3), "purpose", "who"), Draws(Chance(3), "purpose", "who")
     assert [counter.take() for _ in range(100)] == [stream.at(ordinal) for ordinal in range(100)]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0), (5, 5), (-3, 3), (1, 10**12)])
 def test_between_and_below_scale_the_same_draw(low: int, high: int) -> None:
-    between, below = Counter(3, "scale"), Counter(3, "scale")
+    between, below = Counter(Chance(3), "scale"), Counter(Chance(3), "scale")
     for _ in range(50):
         assert between.between(low, high) == low + below.below(high - low + 1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.faults.world import MILLION, Effect
-from harness.sim.kernel.draws import Draws
+from harness.sim.kernel.draws import Chance, Draws
 from harness.sim.links import Arrival, Fate, fate, flip_bit
 
 WHATS = ("loss", "duplicate", "delay", "reorder", "corrupt")
@@ -30,7 +30,7 @@ few = settings(max_examples=50)
 
 def keyed(seed: int) -> Callable[[Effect, int], int]:
     """Draws keyed by the effect alone, as the network keys them by link, kind and ordinal as well."""
-    return lambda effect, which: Draws(seed, effect.id).at(which)
+    return lambda effect, which: Draws(Chance(seed), effect.id).at(which)
 
 
 def halfway(_: Effect, which: int) -> int:
@@ -76,7 +76,7 @@ def test_a_healthy_link_does_nothing_and_effects_only_add(effects: list[Effect],
 @pytest.mark.parametrize("ppm", [0, 1, 250_000, 999_999, MILLION])
 def test_an_effect_happens_to_its_part_of_the_messages(what: str, ppm: int) -> None:
     effect = Effect(id="f1", what=what, ppm=ppm, span_ns=10)  # type: ignore[arg-type]
-    stream = Draws(3, what)
+    stream = Draws(Chance(3), what)
 
     hits = sum(
         bool(fate(0, [effect], lambda _, which, n=n: stream.at(2 * n + which)).hit)  # type: ignore[misc]

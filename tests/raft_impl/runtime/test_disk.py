@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from harness.sim.disk import SimDisk
-from harness.sim.kernel.draws import Counter
+from harness.sim.kernel.draws import Chance, Counter
 from raft_impl.errors import DiskFailed
 from raft_impl.protocol.state import HardState, NodeId, Term
 from raft_impl.runtime.wal import Wal
@@ -202,7 +202,7 @@ def test_power_loss_at_every_operation_of_the_simulators_disk_loses_nothing_ackn
         disk = FragileSimDisk(boundary)
         state, allowed = live(disk)
         disk.lose_power_at = None
-        disk.lose_power(Counter(trial, "power-loss"))
+        disk.lose_power(Counter(Chance(trial), "power-loss"))
 
         wal, found = open_wal(disk)
 
@@ -211,5 +211,5 @@ def test_power_loss_at_every_operation_of_the_simulators_disk_loses_nothing_ackn
         change = persist(hard(9, "z"), None, entries(last + 1, 9))
         wal.write(change)
         run(wal.sync())
-        disk.lose_power(Counter(trial, "power-loss again"))
+        disk.lose_power(Counter(Chance(trial), "power-loss again"))
         assert state_of(open_wal(disk)[1]) == steps(state_of(found), change)[-1]
