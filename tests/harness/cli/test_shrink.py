@@ -35,6 +35,10 @@ def test_a_failing_run_becomes_a_small_plan_that_replays_and_a_test_that_tells_t
     assert foreshock("replay", tmp_path / "plan.json", "--json", "--system", "raft_impl").json["anomalies"] == []
     again = foreshock("shrink", shrunk.json["shrunk"], "--json", "--jobs", "1")
     assert again.json["plan"] == shrunk.json["plan"]
+    explained = foreshock("explain", shrunk.json["shrunk"], "--redraws", "3", "--moments", "3", "--json").json
+    assert [(one["kind"], one["fails_without"]) for one in explained["faults"]] == [("crash", False)]
+    assert "lost power at 0.3" in " ".join(explained["sentences"].values())
+    assert explained["chances"][-1]["failed"] == 3
     written: dict[str, object] = {}
     exec(compile(test.read_text(), str(test), "exec"), written)
     plan = str(written["PLAN"])
