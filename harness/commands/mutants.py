@@ -5,50 +5,77 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from harness.run.drawing import Drawing
-from harness.search.mutants import MutantReport
+from harness import quantities
+from harness.errors import BadInput, one_of
+from harness.run.drawing import Drawing, abilities_of
 
-from .arguments import drawing_options, jobs_option, json_option
+from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from harness.search.detection import MutantReport, Search
+    from harness.shrink.corpus import ShrunkMutant
+
+_COUNT = 200
 
 
 @click.command("mutants")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--count", type=click.IntRange(1), default=200, show_default=True, metavar="N", help="Seeds for each.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help=f"Seeds for each, from 1 on.  [default: {_COUNT}]")
+@click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which seeds, both ends included.")
 @click.option(
     "--workload",
     "workloads",
     multiple=True,
-    default=("register", "counter"),
-    show_default=True,
-    help="What clients do; repeatable, in turn.",
+    help="What clients do; repeatable, in turn.  [default: all that the system runs]",
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Search these mutants only; repeatable.")
+@click.option("--all-seeds", is_flag=True, help="Run all seeds for each, not only up to the first that fails.")
+@click.option("--resume", is_flag=True, help="Use the answers that earlier searches of the same code have left.")
+@click.option(
+    "--shrink",
+    "shrink_ns",
+    type=quantity(quantities.duration),
+    metavar="TIME",
+    help="Shrink the first failure of each mutant, each within this time.",
+)
 @drawing_options(workload=False, system=False)
 @jobs_option
+@results_option
 @json_option
 def command(
     folder: Path,
-    count: int,
+    count: int | None,
+    seeds: range | None,
     workloads: tuple[str, ...],
     only: tuple[str, ...],
+    all_seeds: bool,
+    resume: bool,
+    shrink_ns: int | None,
     drawing: Drawing,
     jobs: int | None,
+    results: Path,
     as_json: bool,
 ) -> int:
     """Apply each *.patch of DIR to a copy of raft_impl and search seeds until it is found.
 
+    Each run is compared with the run of the same plan without the bug: a bug that never acts was not reached, one that
+    acts and is found by nobody was reached and not judged. What is found is told as it comes.
+
     Example: foreshock mutants tests/mutants --only vote-not-persisted. Exit 0 when all are found, 1 when not.
     """
-    from harness.errors import BadInput, one_of
-    from harness.search import mutants
-    from harness.systems.catalog import own_package
+    from harness.archive.layout import prepare
+    from harness.search import detection, mutants
+    from harness.systems.catalog import bind, load_systems, own_package
     from harness.systems.checkouts import Checkouts
 
+    if seeds is not None and count is not None:
+        raise BadInput("both --seeds and --count", "one of them", "foreshock mutants")
     planted = mutants.read_all(folder)
     unknown = [name for name in only if name not in [mutant.name for mutant in planted]]
     if unknown:
@@ -56,23 +83,57 @@ def command(
             f"mutant {unknown[0]!r}", one_of((mutant.name for mutant in planted), typed=unknown[0]), "--only"
         )
     chosen = [mutant for mutant in planted if not only or mutant.name in only]
-    seeds = range(1, count + 1)
-    cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads]
-    with Checkouts() as checkouts:
+    seeds = seeds if seeds is not None else range(1, (count or _COUNT) + 1)
+    prepare(results)
+    with Checkouts() as checkouts, detection.Ledger(results / detection.LEDGER, resume=resume) as ledger:
+        unmutated = detection.Unmutated(bind("raft_impl", checkouts))
+        able = abilities_of(load_systems(unmutated.binding).values())
+        cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads or able.workloads]
         searches = [
-            mutants.Search(
+            detection.Search(
                 mutant=mutant, binding=mutants.plant(mutant, own_package(), checkouts), answers={}, errors={}
             )
             for mutant in chosen
         ]
-        with progress(None, "seeds") as advance:
-            mutants.search(searches, cells, seeds, advance, tell=partial(click.echo, err=True), jobs=jobs)
-    reports = [mutants.report(search, seeds) for search in searches]
+        with progress(None, "runs") as advance:
+            detection.search(
+                searches,
+                cells,
+                seeds,
+                advance,
+                unmutated=unmutated,
+                all_seeds=all_seeds,
+                ledger=ledger,
+                tell=partial(click.echo, err=True),
+                jobs=jobs,
+            )
+        reports = [detection.report(search, seeds, unmutated, all_seeds=all_seeds) for search in searches]
+        shrunk = [] if shrink_ns is None else _shrink(searches, cells, results, shrink_ns / 1e9, jobs)
+    failing = [
+        {"seed": answer.seed, "workload": answer.workload, "signature": answer.signature}
+        for answer in unmutated.failing
+    ]
     if as_json:
-        print_json({"mutants": reports})
+        print_json({"mutants": reports, "shrunk": shrunk, "unmutated_failures": failing})
     else:
         _print(reports)
-    return mutants.exit_code(reports)
+        if shrunk:
+            _print_shrunk(shrunk)
+        for one in failing:
+            click.echo(f"without any mutant seed {one['seed']} of {one['workload']} fails too: {one['signature']}")
+    return detection.exit_code(reports)
+
+
+def _shrink(
+    searches: Sequence[Search], cells: Sequence[Drawing], results: Path, limit_s: float, jobs: int | None
+) -> list[ShrunkMutant]:
+    from harness.shrink import corpus
+
+    found = [search for search in searches if search.first_failure is not None]
+    with progress(None, "trials") as advance:
+        return corpus.shrink_found(
+            found, cells, results, limit_s=limit_s, jobs=jobs, advance=advance, tell=partial(click.echo, err=True)
+        )
 
 
 def _print(reports: Sequence[MutantReport]) -> None:
@@ -81,14 +142,44 @@ def _print(reports: Sequence[MutantReport]) -> None:
             entry.name,
             "yes" if entry.found else "NO",
             entry.seeds_tried,
+            entry.acted,
+            entry.wrong,
+            f"{100 * entry.rate_low:.0f} to {100 * entry.rate_high:.0f} %",
             entry.workload,
             round(entry.simulated_seconds),
             round(entry.wall_seconds, 1),
-            entry.signature if entry.as_expected or not entry.found else f"{entry.signature}, not {entry.expect}",
+            entry.signature or entry.state if entry.as_expected or not entry.found else _unexpected(entry),
         )
         for entry in reports
     ]
-    columns = ("mutant", "found", "seeds", "workload", "simulated s", "wall s", "signature")
-    print_table(columns, rows, droppable=("simulated s", "wall s", "workload"))
+    columns = ("mutant", "found", "seeds", "acted", "wrong", "rate", "workload", "simulated s", "wall s", "signature")
+    print_table(columns, rows, droppable=("simulated s", "rate", "wall s", "workload", "acted", "wrong"))
     found = sum(entry.found for entry in reports)
     click.echo(f"{found} of {len(reports)} found")
+
+
+def _unexpected(entry: MutantReport) -> str:
+    return f"{entry.signature}, not {entry.expect}"
+
+
+def _print_shrunk(shrunk: Sequence[ShrunkMutant]) -> None:
+    from harness.search.statistics import median
+
+    click.echo()
+    rows = [
+        (
+            one.name,
+            f"{one.before['faults']} -> {one.after['faults']}",
+            f"{one.before['ops']} -> {one.after['ops']}",
+            f"{one.before['nodes']} -> {one.after['nodes']}",
+            f"{one.before['length_ns'] / 1e9:.1f} -> {one.after['length_ns'] / 1e9:.2f}",
+            one.trials,
+            round(one.wall_seconds, 1),
+            one.signature if one.finished else f"{one.signature} (not finished)",
+        )
+        for one in shrunk
+    ]
+    columns = ("shrunk", "faults", "ops", "nodes", "seconds", "trials", "wall s", "signature")
+    print_table(columns, rows, droppable=("wall s", "trials", "seconds"))
+    middle = {what: median([one.after[what] for one in shrunk]) for what in ("faults", "ops", "nodes")}
+    click.echo(f"median: {middle['faults']:g} faults, {middle['ops']:g} ops, {middle['nodes']:g} nodes")

@@ -17,9 +17,9 @@ from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
 from harness.search import campaign as campaigns
-from harness.search import exports, known, mutants, suites
+from harness.search import detection, exports, known, mutants, suites
 from harness.search.campaign import Execution, Failure, Settings, Summary
-from harness.search.mutants import MutantReport
+from harness.search.detection import MutantReport
 from harness.search.suites import Suite
 from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
@@ -259,7 +259,7 @@ class _Canary:
     def search(self, jobs: int | None) -> MutantReport:
         """Let the suite's own cells search the bug."""
         suite = self._suite
-        return mutants.search_one(self._mutant, self._binding, suite.cells, suite.canary_count, jobs=jobs)
+        return detection.search_one(self._mutant, self._binding, suite.cells, suite.canary_count, jobs=jobs)
 
 
 def _refuse_contradictions(name: str | None, seeds: range | None, count: int | None, resume: str | None) -> None:

@@ -15,8 +15,8 @@ from harness.shrink.workers import Workers
 from harness.systems.binding import Binding
 
 from .chances import Chance, chances
+from .deeds import Deed, deeds, sentences
 from .necessity import Necessity, necessity
-from .story import Deed, deeds, sentences
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):

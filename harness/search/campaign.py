@@ -30,10 +30,10 @@ from harness.sim.world import MARKS
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 
+from .detection import MutantReport
 from .executors import Pool
 from .jobs import PROVES_EVERY, Job, perform
 from .known import Known
-from .mutants import MutantReport
 from .suites import Suite
 
 _SEEDS_SHOWN: Final = 10

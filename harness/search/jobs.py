@@ -38,12 +38,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Literal["judge", "prove"] = "judge"
     results: str | None = None
     stop_at_first: bool = False
+    explain: bool = True
 
 
 def perform(job: Job) -> RunRecord:
     """Run a job in this process. Returns the record of the run."""
     plan = job.drawing.plan(job.seed, abilities_of(load_systems(job.binding).values()))
-    options = RunOptions(stop_at_first=job.stop_at_first)
+    options = RunOptions(stop_at_first=job.stop_at_first, explain=job.explain)
     outcome = execute(plan, job.binding, options)
     if job.purpose == "prove" or job.results is None or outcome.verdict.validity == "valid":
         return run_record(outcome)

@@ -6,6 +6,7 @@ three invariants beyond the classic five, each with a bug that nothing else sees
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ PATCH = """Name: wrong-sum
 
 --- a/raft_impl/f.py
 +++ b/raft_impl/f.py
-@@ -1,4 +1,4 @@
+@@ -1,4 +1,4 @@ f
  def f():
      a = 1
      b = 2
@@ -71,6 +72,43 @@ def test_a_patch_whose_neighbours_have_changed_is_written_with_those_of_today() 
 
     assert text.startswith("Name: wrong-sum\n\n--- a/raft_impl/f.py\n")
     assert "     b = 3\n-    return a + b\n+    return a - b\n" in text
+
+
+TWICE = """class A:
+    def f(self):
+        return 1
+
+class B:
+    def f(self):
+        return 1
+"""
+
+
+def test_lines_that_stand_in_two_functions_are_found_in_the_one_that_the_patch_names() -> None:
+    patch = "Name: x\n\n--- a/f.py\n+++ b/f.py\n@@ -7,1 +7,1 @@ B.f\n-        return 1\n+        return 2\n"
+
+    text = refreshed(patch, {"f.py": TWICE}.__getitem__)
+
+    assert text.count("@@ B.f\n") == 1
+    assert text.endswith("-        return 1\n+        return 2\n")
+    assert "@@ -4,4 +4,4 @@ B.f" in text
+
+
+def test_a_patch_applies_when_only_its_neighbours_have_changed(checkouts: Checkouts, tmp_path: Path) -> None:
+    source = tmp_path / "raft_impl"
+    shutil.copytree(own_package(), source)
+    (mutant,) = [one for one in MUTANTS if one.name == "vote-not-persisted"]
+    replica = source / "protocol" / "replica.py"
+    line = "                self._cuts.append((self._token, self._cut_to))\n"
+    text = replica.read_text()
+    assert text.count(line) == 1
+    replica.write_text(text.replace(line, line + "                # another neighbour\n"))
+
+    binding = mutants.plant(mutant, source, checkouts)
+
+    planted = (binding.codes["default"].path / "protocol" / "replica.py").read_text()
+    assert "hard_state = HardState(hard_state.term, None)" in planted
+    assert "# another neighbour" in planted
 
 
 @pytest.mark.parametrize("source", [SOURCE.replace("a + b", "b + a"), SOURCE.replace("a = 1", "a = 2") * 2])

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.record import RunRecord
+from harness.search import detection
+from harness.search.jobs import Job, perform
 from tests.harness.cli.conftest import SHORT, Foreshock
 from tests.harness.conftest import ROOT
 
@@ -69,6 +72,37 @@ def test_a_mutant_that_is_not_found_is_exit_1(foreshock: Foreshock, stale_patch:
 
     assert ran.code == 1
     assert "0 of 1 found" in ran.out
+
+
+def test_a_search_goes_on_from_what_an_earlier_one_left(
+    foreshock: Foreshock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that does nothing is a mutant that is never reached; its runs are not made again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quiet.patch").write_text(QUIET)
+    words = ("mutants", ".", *SHORT, "--workload", "register", "--all-seeds", "--json")
+    first = foreshock(*words, "--seeds", "3..4").json["mutants"][0]
+
+    monkeypatch.setattr(detection, "perform", _perform_only_seed_5)
+    second = foreshock(*words, "--seeds", "3..5", "--resume").json["mutants"][0]
+
+    assert (first["seeds_tried"], first["acted"], first["wrong"]) == (2, 0, 0)
+    assert (second["seeds_tried"], second["acted"], second["internal_errors"]) == (3, 0, 0)
+
+
+QUIET = """Name: quiet
+Source: test
+
+--- /dev/null
++++ b/raft_impl/quiet.py
+@@ -0,0 +1 @@
++\"\"\"Nothing uses this module.\"\"\"
+"""
+
+
+def _perform_only_seed_5(job: Job) -> RunRecord:
+    assert job.seed == 5
+    return perform(job)
 
 
 def test_a_patch_that_does_not_apply_is_exit_254(foreshock: Foreshock, stale_patch: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from checkers.trace import Row
 from harness.explain.chances import chances, chart, conclusion
+from harness.explain.deeds import deeds, sentences
 from harness.explain.necessity import necessity, rows
-from harness.explain.story import deeds, sentences
 from harness.faults.packets import Loss
 from harness.plans.plan import Plan, Program
 from harness.shrink.trial import Answer, Target
