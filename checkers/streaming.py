@@ -25,8 +25,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from checkers.admission import NOTHING_JUDGED, Mismatched, admit, mismatch
@@ -194,7 +195,7 @@ class StreamingChecker:
             model = self.model.within((key,)) if self.independent else self.model
             thing = self._objects[key] = _Object(key, model, self._whole, one_key=self.independent)
         call = _Call(op, where)
-        thing.queue.append((op.index, call, False))
+        heappush(thing.queue, (op.index, call, False))
         self._open[process] = (thing, call)
         self.ops += 1
 
@@ -246,7 +247,7 @@ class _Object:
         self.encoding = Encoding(model, one_key=one_key)
         self.search = FrontierSearch(self.encoding, meter)
         self.beam = Beam(self.search, kept=KEPT)
-        self.queue: deque[tuple[int, _Call, bool]] = deque()  # (index, call, whether this is its return)
+        self.queue: list[tuple[int, _Call, bool]] = []  # a heap of (index, call, whether this is its return)
         self.live: dict[int, _Call] = {}  # slot -> pending call
         self.free: list[int] = []
         self.lost = ""  # why nothing is known any more
@@ -263,7 +264,7 @@ class _Object:
         """Take every event whose outcome is known, up to the first that is not; keep `kept` of them for going back."""
         self.beam.kept = kept
         while self.queue and self.queue[0][1].is_known:
-            index, call, is_return = self.queue.popleft()
+            index, call, is_return = heappop(self.queue)
             operation = call.operation
             if self.lost or operation is None:
                 continue
@@ -288,7 +289,7 @@ class _Object:
             if operation.ret != INF:
                 call.slot = self.free.pop() if self.free else len(self.live)
                 self.live[call.slot] = call
-                self._queue_return(call, operation)
+                heappush(self.queue, (operation.ret, call, True))
         self.beam.events.append(Event(self.encoding.class_of(operation), call.slot, operation, is_return))
         if self.beam.follow() is not None:
             return False
@@ -298,13 +299,6 @@ class _Object:
             self.beam.renew(self.encoding)
             self.renewed = len(self.encoding.sorts) + len(self.encoding.states)
         return True
-
-    def _queue_return(self, call: _Call, operation: Operation) -> None:
-        """Put the return where it belongs among the calls that wait."""
-        place = len(self.queue)
-        while place and self.queue[place - 1][0] > operation.ret:
-            place -= 1
-        self.queue.insert(place, (operation.ret, call, True))
 
     def _let_go(self) -> None:
         """Keep nothing of an object of which no more can be said."""
@@ -355,7 +349,7 @@ def _told(beam: Beam, model: Model, blocked: Operation) -> _Told:
     states = beam.search.encoding.states
     cut, cut_states, first = -1, [states[config[0]] for config in start.frontier], start.position
     begins_quiet = start.pending.is_quiescent
-    if begins_quiet and not beam.has_all:
+    if begins_quiet and start.position:
         cut = beam.events[first - beam.first].operation.call - 1
     search = beam.search.twin(Meter(Limits(steps=TOLD_STEPS)))
     restore(search, start)
@@ -379,7 +373,11 @@ def _told(beam: Beam, model: Model, blocked: Operation) -> _Told:
     if cut >= 0:
         since = f"Nothing was pending at index {cut}, and"
     else:
-        since = "At the beginning" if beam.has_all else "Of what was pending before the window some may have happened;"
+        since = (
+            "At the beginning"
+            if not start.position
+            else "Of what was pending before the window some may have happened;"
+        )
     return _Told(since, cut, cut_states, part.operations[:WINDOW_KEPT], sentence)
 
 

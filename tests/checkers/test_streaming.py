@@ -217,3 +217,19 @@ def test_a_malformed_stream_is_refused(kinds: list[Any], message: str) -> None:
 
     with pytest.raises(MalformedHistory, match=message):
         checker.feed(lines[-1])
+
+
+def test_what_waits_for_the_end_is_taken_in_order_at_once() -> None:
+    """The first operation never returns, so all others wait until it is known lost; they are not searched through."""
+    checker = StreamingChecker("register")
+    for op in ops("9:w9"):
+        checker.feed(op)
+    for index in range(1, 40_001):
+        kind: Any = "ok" if index % 2 == 0 else "invoke"
+        checker.feed(Op(index=index, time=index, process=0, type=kind, f="write", value=(index + 1) // 2))
+    waited = checker.waiting
+
+    verdict = checker.finish()
+
+    assert waited >= 20_000
+    assert (verdict.validity, checker.waiting) == ("valid", 0)
