@@ -33,7 +33,7 @@ from .machines.calls import CALL_BYTES_MAX, DEPTH_MAX, TOO_LARGE
 from .runtime.client import NOT_LEADER
 from .runtime.inspection import dump_log, verify
 from .runtime.node import REQUEST_BYTES_MAX
-from .runtime.options import resolve
+from .runtime.options import resolve_real
 from .server.access import access_of, add_access_arguments
 from .server.arguments import (
     Address,
@@ -312,7 +312,7 @@ def _options(parsed: argparse.Namespace) -> dict[str, Any]:
             raise BadArguments(f"-o is {text!r}; expected NAME=VALUE")
         pairs[name] = value
     try:
-        return resolve(pairs)
+        return resolve_real(pairs)
     except ValueError as error:
         raise BadArguments(str(error)) from None
 

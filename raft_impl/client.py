@@ -32,12 +32,13 @@ import trio
 from .errors import Negative, RaftError, Refused
 from .machines.sessions import NO_SESSION
 from .runtime.client import Client
+from .runtime.options import resolve_real
 from .runtime.questions import NodeStatus, Outcome, Question, StatusNow
 from .server.arguments import parse_address
 from .server.handshake import Party
 from .server.real_env import RealEnvironment
 from .server.transport import Access, ping_ms
-from .surface import make_client, resolve
+from .surface import make_client
 
 REFRESH_S: Final = 10.0
 """How often an idle connection asks who the members are, when it was not told otherwise."""
@@ -176,7 +177,7 @@ async def connect(
     """
     name = f"client-{secrets.token_hex(8)}"
     book = {node: parse_address(node, text) if isinstance(text, str) else text for node, text in nodes.items()}
-    resolved = resolve({**(options or {}), "client_timeout_ms": max(1, round(timeout_s * 1000))})
+    resolved = resolve_real({**(options or {}), "client_timeout_ms": max(1, round(timeout_s * 1000))})
     party = Party(name=name, role="client", cluster=cluster_id, ping_ms=ping_ms(resolved))
     env = RealEnvironment(name, book, party=party, access=access)
     client = make_client(env, group=group, servers=tuple(book), options=resolved)

@@ -100,6 +100,25 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("segment_bytes", 1 << 20, 256, _GIBIBYTE, "bytes", "size at which a new segment of the log begins"),
 )
 
+REAL_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        # A real network and a real scheduler are late by tens of milliseconds every day, and by hundreds now and then.
+        "election_timeout_ms": 1_000,
+        "heartbeat_ms": 100,
+        "client_timeout_ms": 10_000,
+        "client_attempt_timeout_ms": 2_000,
+        # A disk that is slow for a moment must not keep a node from being heard; other disks may be faster.
+        "storage": "async",
+        # A log that nothing ever shortens fills the disk, and is read from its beginning at each start.
+        "snapshot_threshold": 10_000,
+        "trailing_entries": 1_000,
+        "segment_bytes": 16 << 20,
+        "max_uncommitted_bytes": 64 << 20,
+        "snapshot_chunk_bytes": 1 << 20,
+    }
+)
+"""Defaults outside simulation, where they differ."""
+
 _TRUTH: Final[Mapping[str, bool]] = MappingProxyType({"true": True, "on": True, "false": False, "off": False})
 
 
@@ -124,6 +143,17 @@ def resolve(options: Mapping[str, Any]) -> Resolved:
     except ValueError as error:
         raise ValueError(f"options do not fit together: {error}") from None
     return resolved
+
+
+def resolve_real(options: Mapping[str, Any]) -> Resolved:
+    """The same with the defaults of real nodes and their clients. Heartbeats follow a short election timeout."""
+    if isinstance(options, Resolved):
+        return options
+    given = dict(options)
+    timeout_ms = _as_int(given.get("election_timeout_ms"))
+    if timeout_ms is not None and timeout_ms > 1 and "heartbeat_ms" not in given:
+        given["heartbeat_ms"] = max(1, min(REAL_DEFAULTS["heartbeat_ms"], timeout_ms // 3))
+    return resolve({**REAL_DEFAULTS, **given})
 
 
 def core_config(options: Mapping[str, Any]) -> Config:
