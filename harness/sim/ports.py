@@ -65,6 +65,9 @@ class SimNetworkPort:
             if name != address:
                 raise ValueError(f"{group}: {name} is said to be at {address!r}; expected {name!r}")
 
+    def distrust(self, source: str) -> None:
+        """Nothing: a datagram that was damaged on its way says nothing of its sender."""
+
 
 class SimDiskPort:
     """The actor's view of its disk: immediate calls go to the model, syncs take drawn time."""
@@ -91,6 +94,11 @@ class SimDiskPort:
         """Replace the content."""
         if not self._lifetime.dead:
             self._disk.write(name, data)
+
+    def compose(self, name: str, make: Callable[[], bytes]) -> None:
+        """Replace the content, at once: in virtual time that takes no time."""
+        if not self._lifetime.dead:
+            self._disk.write(name, make())
 
     def truncate(self, name: str, size: int) -> None:
         """Cut the file."""

@@ -129,6 +129,21 @@ class SimProcess:
         """Wait for an fsync of a file, or of the directory; without end once this incarnation is over."""
         return _never() if self.lifetime.dead else self.driver.sync(name)
 
+    def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Call `done` in an event of its own, while this incarnation runs. Work takes no virtual time."""
+        if not self.lifetime.dead:
+            self._kernel.exactly(self._kernel.now, self._on_background, (done, work()))
+
+    def _on_background(self, order: tuple[Callable[[Any], None], Any]) -> None:
+        if self.lifetime.dead:
+            return
+        if self.pauses.in_force:
+            self.pauses.hold(self._on_background, order)
+            return
+        done, result = order
+        done(result)
+        self.driver.on_input()
+
     # -- what drivers and the world do ----------------------------------------------------------------------------
 
     def begin_sync(self, name: str | None, done: Callable[[], None]) -> None:

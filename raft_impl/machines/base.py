@@ -17,7 +17,7 @@ costs two additions, and the order in which records were made leaves no mark.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -36,6 +36,13 @@ READS: Final = frozenset({"read", "size"})
 MASK: Final = (1 << 64) - 1
 
 Answer = tuple[str, Any]
+
+Image = Callable[[], bytes]
+"""Makes the bytes of a state, as it was when this was taken, whatever happens to the machine since: a copy of its
+containers, whose elements never change. So a large state can be encoded in another thread."""
+
+_BATCH: Final = 1024
+"""Records that are encoded by one call, during which no other thread runs."""
 
 pack: Final = msgspec.msgpack.Encoder().encode
 unpack: Final = msgspec.msgpack.Decoder().decode
@@ -67,12 +74,12 @@ class Machine(Protocol):
         """Answer one of `READS` without changing anything."""
         ...
 
-    def snapshot(self) -> bytes:
-        """The whole state, equal for equal states."""
+    def image(self) -> Image:
+        """The whole state as it is now; the bytes are equal for equal states."""
         ...
 
     def restore(self, data: bytes) -> None:
-        """Replace the whole state by what `snapshot` gave."""
+        """Replace the whole state by what an image gave."""
         ...
 
 
@@ -119,9 +126,12 @@ class Table:
         """The keys, sorted."""
         return sorted(self._records)
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All records, sorted by key."""
-        return pack([[key, self._records[key][0]] for key in sorted(self._records)])
+        records = self._records.copy()
+        if len(records) <= _BATCH:
+            return lambda: pack([[key, records[key][0]] for key in sorted(records)])
+        return lambda: pack_list([[key, records[key][0]] for key in sorted(records)])
 
     def restore(self, data: bytes) -> None:
         """Replace all records."""
@@ -129,6 +139,15 @@ class Table:
         self._records = {}
         for key, value in unpack(data):
             self.put(key, value)
+
+
+def pack_list(items: list[Any]) -> bytes:
+    """What `pack` gives for a list, made in pieces."""
+    if len(items) <= _BATCH:
+        return pack(items)
+    parts = [b"\xdc" + len(items).to_bytes(2) if len(items) < 1 << 16 else b"\xdd" + len(items).to_bytes(4)]
+    parts += [b"".join(map(pack, items[begin : begin + _BATCH])) for begin in range(0, len(items), _BATCH)]
+    return b"".join(parts)
 
 
 def pair(value: Any) -> tuple[Any, Any] | None:

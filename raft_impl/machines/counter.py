@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, is_integer, pack, pair, since_first_level, unpack
+from .base import MALFORMED, OK, Answer, Image, Table, is_integer, pack, pair, since_first_level, unpack
 
 
 class Counter:
@@ -52,9 +52,9 @@ class Counter:
         current = self._current(pack(key))
         return ("absent", None) if current is None else (OK, current)
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All counters."""
-        return self._table.snapshot()
+        return self._table.image()
 
     def restore(self, data: bytes) -> None:
         """Replace all counters."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, since_first_level, unpack
+from .base import MALFORMED, OK, Answer, Image, Table, pack, pack_list, since_first_level, unpack
 
 
 class List:
@@ -45,9 +45,10 @@ class List:
             case _:
                 return MALFORMED, None
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All lists."""
-        return pack([[name, elements] for name, elements in sorted(self._lists.items())])
+        lists = [[name, elements.copy()] for name, elements in self._lists.items()]
+        return lambda: pack_list(sorted(lists))
 
     def restore(self, data: bytes) -> None:
         """Replace all lists."""

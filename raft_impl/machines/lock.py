@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, since_first_level, unpack
+from .base import MALFORMED, OK, Answer, Image, Table, pack, since_first_level, unpack
 
 
 class Lock:
@@ -48,9 +48,9 @@ class Lock:
         owner = self._owners.get(pack(key))
         return OK, [] if owner is None else [unpack(owner)]
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All locks that are held."""
-        return self._owners.snapshot()
+        return self._owners.image()
 
     def restore(self, data: bytes) -> None:
         """Replace all locks."""

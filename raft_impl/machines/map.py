@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, pair, since_first_level, unpack
+from .base import MALFORMED, OK, Answer, Image, Table, pack, pair, since_first_level, unpack
 
 
 class Map:
@@ -51,9 +51,9 @@ class Map:
             case _:
                 return MALFORMED, None
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """The whole map."""
-        return self._table.snapshot()
+        return self._table.image()
 
     def restore(self, data: bytes) -> None:
         """Replace the whole map."""

@@ -42,7 +42,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .base import MALFORMED, MASK, OK, Answer, Table, pack, since_first_level, unpack
+from .base import MALFORMED, MASK, OK, Answer, Image, Table, pack, since_first_level, unpack
 
 PREPARED: Final = "prepared"
 COMMITTED: Final = "committed"
@@ -109,10 +109,11 @@ class Participant:
             return MALFORMED, None
         return OK, self._read(pack(key))
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """Transactions, locks and lists."""
-        lists = [[name, elements] for name, elements in sorted(self._lists.items())]
-        return pack([self._transactions.snapshot(), self._locks.snapshot(), lists])
+        lists = [[name, elements.copy()] for name, elements in self._lists.items()]
+        transactions, locks = self._transactions.image(), self._locks.image()
+        return lambda: pack([transactions(), locks(), sorted(lists)])
 
     def restore(self, data: bytes) -> None:
         """Replace everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from .base import MALFORMED, MASK, OK, Answer, Table, pack, since_first_level, unpack
+from .base import MALFORMED, MASK, OK, Answer, Image, Table, pack, pack_list, since_first_level, unpack
 
 
 class Queue:
@@ -46,9 +46,10 @@ class Queue:
             case _:
                 return MALFORMED, None
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All queues, each with its next positions."""
-        return pack([[name, head, list(elements)] for name, (head, elements) in sorted(self._queues.items())])
+        queues = [[name, head, list(elements)] for name, (head, elements) in self._queues.items()]
+        return lambda: pack_list(sorted(queues))
 
     def restore(self, data: bytes) -> None:
         """Replace all queues."""

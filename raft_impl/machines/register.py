@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, pair, since_first_level, unpack
+from .base import MALFORMED, OK, Answer, Image, Table, pack, pair, since_first_level, unpack
 
 
 class Register:
@@ -39,9 +39,9 @@ class Register:
             return MALFORMED, None
         return OK, self._value(pack(key))
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All registers."""
-        return self._table.snapshot()
+        return self._table.image()
 
     def restore(self, data: bytes) -> None:
         """Replace all registers."""

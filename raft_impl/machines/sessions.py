@@ -169,11 +169,16 @@ class SessionedMachine:
 
     def snapshot(self) -> bytes:
         """The whole state."""
+        return self.image()()
+
+    def image(self) -> Callable[[], bytes]:
+        """What `snapshot` would give now, made when and where that is wanted: it needs nothing that changes."""
         sessions = tuple(
             (name, known.sequence, known.answer, known.idle_ns, known.deadline_ns)
             for name, known in sorted(self._sessions.items())
         )
-        return pack(_Image(self.time_ns, sessions, self._machine.snapshot(), self.level))
+        time_ns, level, machine = self.time_ns, self.level, self._machine.image()
+        return lambda: pack(_Image(time_ns, sessions, machine(), level))
 
     def restore(self, data: bytes) -> None:
         """Replace the whole state. Raises TooNew, or Corrupt for what no `snapshot` gave."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .base import MALFORMED, OK, Answer, Table, pack, since_first_level, unpack
+from .base import MALFORMED, OK, Answer, Image, Table, pack, pack_list, since_first_level, unpack
 
 
 class Set:
@@ -48,9 +48,10 @@ class Set:
             case _:
                 return MALFORMED, None
 
-    def snapshot(self) -> bytes:
+    def image(self) -> Image:
         """All sets."""
-        return pack([[name, sorted(members)] for name, members in sorted(self._members.items()) if members])
+        sets = [(name, list(members)) for name, members in self._members.items() if members]
+        return lambda: pack_list([[name, sorted(members)] for name, members in sorted(sets)])
 
     def restore(self, data: bytes) -> None:
         """Replace all sets."""

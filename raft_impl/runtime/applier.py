@@ -7,16 +7,17 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from ..machines.sessions import SessionedMachine
-from ..protocol.state import Entry, EntryKind, Index, Snapshot, SnapshotMeta
+from ..protocol.state import Entry, EntryKind, Index, Snapshot
 from .marks import LEVEL_RAISED
 from .pending import PendingRequests
 
 _COMMAND: Final = int(EntryKind.COMMAND)
+_KIND_BYTES: Final = tuple(bytes((kind,)) for kind in range(256))
 
 
 def payload_digest(kind: int, data: bytes) -> bytes:
     """Eight bytes that identify the content of an entry in a trace, whatever its index."""
-    return blake2b(bytes((kind,)) + data, digest_size=8).digest()
+    return blake2b(_KIND_BYTES[kind] + data, digest_size=8).digest()
 
 
 class Applier:
@@ -61,28 +62,26 @@ class Applier:
             if pending.proposals:
                 pending.applied(entry, word, value)
 
-    def answer_reads(self) -> None:
-        """Answer the reads that waited for what has been applied."""
-        self._pending.answer_reads(self.index, self.machine)
-
     # Snapshots.
 
-    def snapshot(self, meta: SnapshotMeta) -> Snapshot:
-        """Take a snapshot of the machine as it is; `meta` is that of the last index that was applied."""
-        self.snapshot_index = self.index
-        return Snapshot(meta, self.machine.snapshot())
+    def load(self, data: bytes) -> SessionedMachine:
+        """The machine in a snapshot that a leader sent. Raises TooNew or Corrupt. It needs nothing that changes."""
+        machine = self._new_machine()
+        machine.restore(data)
+        return machine
 
-    def load(self, snapshot: Snapshot) -> bytes:
-        """Decode a snapshot that a leader sent, before it is durable here. Returns the digest of its state."""
-        self._incoming = self._new_machine()
-        self._incoming.restore(snapshot.data)
-        return self._incoming.digest
+    def expect(self, machine: SessionedMachine) -> None:
+        """This is the machine of the snapshot that will be durable here next."""
+        self._incoming = machine
+
+    @property
+    def newest(self) -> SessionedMachine:
+        """The machine that is expected, or else the present one."""
+        return self._incoming or self.machine
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Replace the machine by a snapshot that a leader sent, now that it is durable here."""
-        if self._incoming is None:
-            self.load(snapshot)
-        assert self._incoming is not None, "load decodes it"
+        """Replace the machine by that of a snapshot that a leader sent, now that it is durable here."""
+        assert self._incoming is not None, "it was loaded before it was written"
         self.machine, self._incoming = self._incoming, None
         self.index = self.snapshot_index = snapshot.meta.index
         self._pending.drop_up_to(snapshot.meta.index)

@@ -9,7 +9,7 @@ passes itself to `serve`, so that the environment chooses how to run its synchro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 
@@ -39,6 +39,10 @@ class Network(Protocol):
         """
         ...
 
+    def distrust(self, source: str) -> None:
+        """What came from there was no message. Where there are connections, that ends the one it came over."""
+        ...
+
 
 class Disk(Protocol):
     """A flat directory of files. Only what `fsync` covered is sure to survive a crash.
@@ -61,6 +65,13 @@ class Disk(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the whole content, creating the file if it is absent."""
+        ...
+
+    def compose(self, name: str, make: Callable[[], bytes]) -> None:
+        """Replace the whole content by what `make` gives, which depends on nothing that changes.
+
+        That may be done elsewhere, and later: at the latest when the file is next touched or awaited by `fsync`.
+        """
         ...
 
     def truncate(self, name: str, size: int) -> None:
@@ -139,4 +150,12 @@ class Environment(Protocol):
 
     async def serve(self, server: Served) -> None:
         """Run a server until the actor stops."""
+        ...
+
+    def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do long work elsewhere, and call `done` with its result later, never before this returns.
+
+        `work` depends on nothing that changes. `done` may be called while the server waits for its disk; the server is
+        stepped after it.
+        """
         ...

@@ -20,11 +20,12 @@ from ..machines.sessions import SessionedMachine
 from ..protocol.core import Raft
 from ..protocol.membership import Change
 from ..protocol.ready import Ready
-from ..protocol.state import Index, NodeId
+from ..protocol.state import NodeId
 from .applier import Applier, payload_digest
 from .directory import Directory
 from .env import Environment
 from .feature_levels import FeatureLevels
+from .images import Begin, Images
 from .log_writer import LogWriter
 from .marks import DEPOSED_WITH_PROPOSALS, IMPLAUSIBLE_TERM, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
@@ -56,7 +57,9 @@ class Member:
         notes: list[tuple[Any, ...]],
         incarnation: int,
         level: int,
+        begin: Begin,
     ) -> None:
+        """`begin` has work done in the background."""
         self.group = group
         self.wake_at_ns = 0
         """When the core next needs `wake`."""
@@ -76,13 +79,17 @@ class Member:
         self._incarnation = incarnation
         self._config = core_config(options)
         self.directory = Directory(_nodes(spec.voters), _nodes(spec.learners), spec.addresses)
-        self._snapshot_threshold: int = options["snapshot_threshold"]
-        self._trailing_entries: int = options["trailing_entries"]
         self._timeout_ns: int = options["election_timeout_ms"] * MILLISECOND_NS
         self._waiting: deque[tuple[int, Ready]] = deque()  # with the write that must be durable first
         self._pending = PendingRequests(self._send_message)
         self._applier = Applier(
             group, lambda: SessionedMachine(CATALOG[spec.machine](), known_level=level), self._pending, notes
+        )
+        self._images = Images(
+            self._applier,
+            begin,
+            threshold=options["snapshot_threshold"],
+            trailing_entries=options["trailing_entries"],
         )
         self._requests = RequestHandler(
             self._applier, self._pending, notes, session_idle_ns=options["session_ttl_ms"] * MILLISECOND_NS
@@ -132,7 +139,9 @@ class Member:
 
     def request(self, now: int, source: str, request: Request) -> None:
         """Handle a client's attempt that the server has found to be no duplicate."""
-        self._act_if_any(now, self._requests.request(now, self.core, source, request))
+        ready = self._requests.request(now, self.core, source, request)
+        if ready is not None:
+            self.act(now, ready)
 
     def answer_level(self, source: str, ask: LevelAsk) -> None:
         """Tell a leader which feature level this code knows."""
@@ -163,6 +172,12 @@ class Member:
         if self.is_held:
             return
         self.wake_at_ns = ready.wake_at_ns
+        if self._images.loading or (ready.restore is not None and ready is not self._images.loaded):
+            if ready.send_now:  # depends on nothing: a heartbeat is answered meanwhile
+                self._send_all(ready.send_now)
+                ready.send_now = []
+            self._images.load_before(ready, self._act_late)
+            return
         if ready.notes:
             self._take_notes(ready)
         if ready.send_now:
@@ -183,6 +198,11 @@ class Member:
             timeout_ns = self._timeout_ns + self._env.randomness.below(self._timeout_ns, "election")
             self.act(now, self.core.offer_timeout(timeout_ns))
 
+    def _act_late(self, now: int, ready: Ready) -> None:
+        """Act on what waited for a snapshot; when the core wants to be woken has changed since."""
+        ready.wake_at_ns = self.wake_at_ns
+        self.act(now, ready)
+
     def _act_if_any(self, now: int, ready: Ready | None) -> None:
         if ready is not None:
             self.act(now, ready)
@@ -197,16 +217,11 @@ class Member:
         if ready.apply:
             applier.apply(ready.apply)
         if ready.apply or ready.restore is not None:
-            applier.answer_reads()
+            self._pending.answer_reads(applier.index, applier.machine)
             self.core.applied(now, applier.index)
-            if self._snapshot_threshold and applier.index - applier.snapshot_index >= self._snapshot_threshold:
-                self._compact(now)
-
-    def _compact(self, now: int) -> None:
-        """Take a snapshot of the machine as it is, and drop the log before it but for the trailing entries."""
-        index = self._applier.index
-        snapshot = self._applier.snapshot(self.core.snapshot_meta(index))
-        self.act(now, self.core.compact(now, Index(max(0, index - self._trailing_entries)), snapshot))
+            threshold = self._images.threshold
+            if threshold and applier.index - applier.snapshot_index >= threshold:
+                self._images.make(self.core, self.act)
 
     def _send_all(self, messages: list[tuple[NodeId, Any]]) -> None:
         send = self._send
@@ -234,20 +249,14 @@ class Member:
                 self.directory.follow(self.core.status().membership)
                 self._env.network.learn(group, dict(self.directory.addresses))
             elif kind == "snapshot":
-                note = (*note[:-1], self._snapshot_digest(note[1], ready))
-                self._mark(SNAPSHOT[note[1]])
+                note = (*note[:-1], self._images.digest(note[1]))
+                notes.append(("mark", SNAPSHOT[note[1]]))
             elif kind == "implausible-term":
                 self._mark(IMPLAUSIBLE_TERM)
                 continue
             elif kind == "role" and self._pending.proposals and note[1] != "leader":
                 self._mark(DEPOSED_WITH_PROPOSALS)
             notes.append((kind, group, *note[1:]))
-
-    def _snapshot_digest(self, how: str, ready: Ready) -> bytes:
-        """The digest of the state in a snapshot: this machine's, or that of the snapshot that a leader sent."""
-        if how != "installed" or ready.restore is None:
-            return self._applier.machine.digest
-        return self._applier.load(ready.restore)
 
     def _mark(self, name: str) -> None:
         self._notes.append(("mark", name))
@@ -277,7 +286,7 @@ class Member:
                 index = self._applier.index
                 if index <= self._applier.snapshot_index or self.core.term_at(index) is None:
                     return "nothing-new"
-                self._compact(now)
+                self._images.make(self.core, self.act)
             case _:
                 raise ValueError(f"command is {name!r}; expected campaign, transfer, change or compact")
         return admin.refused

@@ -10,7 +10,7 @@ Requests of clients are taken in the order of their ids and each at most once (s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..machines.calls import TOO_LARGE
@@ -21,6 +21,7 @@ from .administration import answer, status_of
 from .admission import is_heard
 from .client import RECONNECT
 from .env import Environment
+from .images import Then
 from .marks import DAMAGED_FRAME, REPEATED_REQUEST, STRANGER_DROPPED
 from .member import GroupSpec, Member
 from .questions import NodeStatus
@@ -71,8 +72,9 @@ class Server:
         self._connection = env.randomness.below(_CONNECTION_NUMBERS, "connection")
         self._questions: list[tuple[str, Member, Request]] = []  # of administrators, in the batch being processed
         self._latest: dict[int, int] = {}  # client number -> its latest request id
+        self._results: list[tuple[Then, Any]] = []  # of work that was done in the background
         self._members = {
-            name: Member(env, name, spec, options, self.notes, self._connection >> 32, level)
+            name: Member(env, name, spec, options, self.notes, self._connection >> 32, level, self._begin)
             for name, spec in groups.items()
         }
         self._all = tuple(self._members.values())
@@ -87,6 +89,10 @@ class Server:
         """Handle messages and due timers. True when `sync` and then `post` must follow before the next `process`."""
         now = self._clock.monotonic_ns()
         members = self._all
+        if self._results:
+            results, self._results = self._results, []
+            for then, result in results:
+                then(now, result)
         if len(messages) > 1:
             for member in members:
                 member.hold()
@@ -174,11 +180,21 @@ class Server:
             if member.wake_at_ns < deadline_ns:
                 deadline_ns = member.wake_at_ns
         self.must_sync = must_sync
-        self.deadline_ns = 0 if must_sync and self.storage == "sync" else deadline_ns
+        self.deadline_ns = 0 if self._results or (must_sync and self.storage == "sync") else deadline_ns
+
+    def _begin(self, work: Callable[[], Any], then: Then) -> None:
+        """Have long work done in the background; a step will call `then` with its result."""
+
+        def done(result: Any) -> None:
+            self._results.append((then, result))
+            self.deadline_ns = 0
+
+        self._env.background(work, done)
 
     def _handle(self, now: int, source: str, decoded: tuple[str, Any] | None) -> None:
         if decoded is None:
             self.notes.append(("mark", DAMAGED_FRAME))
+            self._env.network.distrust(source)
             return
         group, message = decoded
         member = self._members.get(group)

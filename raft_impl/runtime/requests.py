@@ -74,7 +74,9 @@ class RequestHandler:
             case Action.OPEN:
                 return self._open(now, core, source, request)
             case Action.CLOSE:
-                command = Command(LogAction.CLOSE, self._stamp(now, core), request.session)
+                command = Command(
+                    LogAction.CLOSE, self._clock.stamp(now, core.term, self._applier.machine.time_ns), request.session
+                )
                 return self._propose(now, core, PendingCommand(source, request.id), command)
             case _:
                 self._pending.refuse(PendingCommand(source, request.id), MALFORMED)
@@ -93,7 +95,13 @@ class RequestHandler:
                 return None
             if core.is_leader and self._pending.attach_retry(attempt, core.term):
                 return None
-        command = Command(LogAction.OPEN, self._stamp(now, core), client, number, idle_ns=self._session_idle_ns)
+        command = Command(
+            LogAction.OPEN,
+            self._clock.stamp(now, core.term, self._applier.machine.time_ns),
+            client,
+            number,
+            idle_ns=self._session_idle_ns,
+        )
         return self._propose(now, core, attempt, command)
 
     def _call(self, now: int, core: Raft, source: str, request: Request) -> Ready | None:
@@ -112,15 +120,14 @@ class RequestHandler:
         if refusal:
             self._pending.refuse(attempt, refusal)
             return None
-        command = Command(LogAction.CALL, self._stamp(now, core), session, sequence, call)
+        command = Command(
+            LogAction.CALL, self._clock.stamp(now, core.term, self._applier.machine.time_ns), session, sequence, call
+        )
         return self._propose(now, core, attempt, command)
 
     def _propose(self, now: int, core: Raft, pending: PendingCommand, command: Command) -> Ready:
         self._pending.register(pending)
         return core.propose(now, pending, encode_command(command))
-
-    def _stamp(self, now: int, core: Raft) -> int:
-        return self._clock.stamp(now, core.term, self._applier.machine.time_ns)
 
     def take_answer(self, answer: Answer) -> None:
         """Pass an answer of the core on to the request that it names."""

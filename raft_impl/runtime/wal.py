@@ -27,6 +27,7 @@ failed fsync is unknown, and a second fsync may report success for pages that th
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -135,7 +136,8 @@ class Wal:
     def _write(self, persist: Persist) -> None:
         if persist.snapshot is not None:
             self._write_snapshot(persist.snapshot)
-        self._roll()
+        if not self._number or self._writer.size >= self._segment_bytes:
+            self._roll()
         shape = self._shape
         if persist.hard_state is not None:
             shape.hard_state = persist.hard_state
@@ -147,10 +149,12 @@ class Wal:
         for entry in persist.entries:
             shape.append(entry.index, entry.term)
             self._record(RecordType.ENTRY, entry)
-        self._flush()
+        if self._buffer and not self._snapshot_waits:
+            self._disk.append(self._name, b"".join(self._buffer))
+            self._buffer.clear()
 
     def _write_snapshot(self, snapshot: Snapshot) -> None:
-        self._disk.write(self._temporary_name, encode_snapshot(snapshot))
+        self._disk.compose(self._temporary_name, partial(encode_snapshot, snapshot))
         self._snapshot = snapshot.meta
         self._snapshot_waits = True
         self._fit(snapshot.meta)

@@ -127,6 +127,7 @@ _CODES: Final[dict[type[Any], int]] = {
     **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
 }
 _BETWEEN_NODES: Final = frozenset(_CODES[kind] for kind in (*MESSAGE_TYPES, LevelAsk, LevelTell))
+_LOG_KINDS: Final = frozenset(_CODES[kind] for kind in (Append, SnapshotChunk))
 _WORDS: Final[dict[bytes, str]] = {
     bytes((FORMAT_VERSION, code)): str(message.__struct_config__.tag) for message, code in _CODES.items()
 }
@@ -184,6 +185,11 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
 def is_between_nodes(frame: bytes) -> bool:
     """Whether a frame says what only nodes say to each other, from its header alone."""
     return len(frame) > 1 and frame[1] in _BETWEEN_NODES
+
+
+def carries_log(frame: bytes) -> bool:
+    """Whether a frame holds entries or a part of a snapshot, from its header alone."""
+    return len(frame) > 1 and frame[1] in _LOG_KINDS
 
 
 def kind_of(frame: bytes) -> str:

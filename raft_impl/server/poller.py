@@ -6,10 +6,13 @@ and to switch to a task for every frame costs more than to decode and handle it,
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable
 
 import trio
+
+from .framing import RECEIVE_BYTES, FrameReader, PeerFault
 
 
 class Poller:
@@ -18,6 +21,32 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._calls: dict[int, Callable[[], None]] = {}
+
+    async def read(self, descriptor: int, reader: FrameReader, take: Callable[[list[bytes]], None]) -> None:
+        """Read from a socket until its end, and let `take` have the frames. Raises the PeerFault that ended it."""
+        is_over = trio.Event()
+        found: list[PeerFault] = []
+
+        def on_readable() -> None:
+            try:
+                take(reader.feed(os.read(descriptor, RECEIVE_BYTES)))
+            except BlockingIOError:
+                return
+            except PeerFault as fault:
+                found.append(fault)
+            except OSError:
+                found.append(PeerFault("closed", "the connection broke"))
+            if found:
+                self.remove(descriptor)
+                is_over.set()
+
+        take(reader.cut())  # what came with the handshake
+        self.add(descriptor, on_readable)
+        try:
+            await is_over.wait()
+        finally:
+            self.remove(descriptor)
+        raise found[0]
 
     def add(self, descriptor: int, on_readable: Callable[[], None]) -> None:
         """From now on call this whenever something can be read, again and again until it was."""

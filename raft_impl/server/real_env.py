@@ -20,7 +20,7 @@ import trio
 from ..errors import DiskFailed
 from ..runtime.env import Served
 from .arguments import Address
-from .syncer import Syncer
+from .syncer import Syncer, write_all
 from .transport import Transport, is_client
 
 _LOCK_NAME: Final = ".lock"
@@ -31,6 +31,8 @@ INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 
 CLIENT_INBOX_BYTES_MAX: Final = INBOX_BYTES_MAX // 2
 """How full that may be for a client's frame to be taken, so that clients cannot keep the nodes from being heard."""
+_LARGE_BYTES: Final = 256 * 1024
+"""What is longer is written in a thread: the kernel may make a writer wait until older pages are on the disk."""
 _OPEN_FILES_MAX: Final = 8
 """Files that stay open for appending; a group appends to one at a time."""
 
@@ -67,6 +69,9 @@ class RealDisk:
         self._appending: dict[str, int] = {}  # open descriptors of files that were appended to, latest last
         self._syncing: dict[str, int] = {}  # how many fsyncs of a file are under way
         self._syncer = Syncer()
+        # What is large is written by the thread of the fsync that comes next:
+        self._composed: dict[str, Callable[[], bytes]] = {}  # files whose content is still to be made
+        self._unwritten: dict[str, list[bytes]] = {}  # and what is to be appended
         self._lock_fd = os.open(directory / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,54 +88,82 @@ class RealDisk:
 
     def names(self) -> list[str]:
         """Names of the files, sorted."""
+        for name in (*self._composed, *self._unwritten):
+            self._settle(name)
         return sorted(name for name in os.listdir(self._directory) if name != _LOCK_NAME)
 
     def read(self, name: str) -> bytes:
         """The whole content."""
+        self._settle(name)
         return (self._directory / name).read_bytes()
 
     def append(self, name: str, data: bytes) -> None:
         """Add at the end."""
+        if name in self._composed:
+            self._settle(name)
         descriptor = self._appending.get(name)
         if descriptor is None:
             self._close_oldest()
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             descriptor = self._appending[name] = os.open(self._directory / name, flags, 0o644)
-        _write_all(descriptor, data)
+        if name in self._unwritten:
+            self._unwritten[name].append(data)
+        elif len(data) > _LARGE_BYTES:
+            self._unwritten[name] = [data]
+        else:
+            write_all(descriptor, data)
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the whole content."""
+        self._composed.pop(name, None)
+        self._unwritten.pop(name, None)
         self._forget(name)
-        descriptor = os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            _write_all(descriptor, data)
-        finally:
-            os.close(descriptor)
+        _write_file(self._directory / name, data)
+
+    def compose(self, name: str, make: Callable[[], bytes]) -> None:
+        """Replace the whole content by what `make` gives, in a thread of the `fsync` that comes next."""
+        self._unwritten.pop(name, None)
+        self._forget(name)
+        self._composed[name] = make
 
     def truncate(self, name: str, size: int) -> None:
         """Cut the file."""
+        self._settle(name)
         os.truncate(self._directory / name, size)
 
     def rename(self, source: str, target: str) -> None:
         """Replace `target` atomically."""
+        self._settle(source)
+        self._composed.pop(target, None)
+        self._unwritten.pop(target, None)
         self._forget(source)
         self._forget(target)
         os.replace(self._directory / source, self._directory / target)
 
     def unlink(self, name: str) -> None:
         """Remove."""
+        self._settle(name)
         self._forget(name)
         os.unlink(self._directory / name)
 
     async def fsync(self, name: str) -> None:
         """Return when the content, and the size that it implies, is durable."""
+        make = self._composed.pop(name, None)
+        if make is not None:
+            await trio.to_thread.run_sync(_compose_file, self._directory / name, make)
+            return
         descriptor = self._appending.get(name)
         if descriptor is None:
             await trio.to_thread.run_sync(_fsync_path, self._directory / name)
             return
         self._syncing[name] = self._syncing.get(name, 0) + 1
+        parts = self._unwritten.get(name, ())
+        if parts:
+            self._unwritten[name] = []  # what is appended meanwhile belongs behind it
         try:
-            await self._syncer.sync(descriptor)
+            await self._syncer.sync(descriptor, parts)
+            if name in self._unwritten and not self._unwritten[name]:
+                del self._unwritten[name]
         finally:
             self._syncing[name] -= 1
             if not self._syncing[name]:
@@ -140,6 +173,14 @@ class RealDisk:
         """Return when names are durable."""
         await trio.to_thread.run_sync(os.fsync, self._directory_fd)
 
+    def _settle(self, name: str) -> None:
+        """Write what was composed or appended and not awaited yet."""
+        for data in self._unwritten.pop(name, ()):
+            write_all(self._appending[name], data)
+        make = self._composed.pop(name, None)
+        if make is not None:
+            _write_file(self._directory / name, make())
+
     def _close_oldest(self) -> None:
         """Segments are appended to one after the other, each for ever behind the next: keep few of them open.
 
@@ -147,7 +188,7 @@ class RealDisk:
         """
         if len(self._appending) >= _OPEN_FILES_MAX:
             for name in list(self._appending):
-                if name not in self._syncing:
+                if name not in self._syncing and name not in self._unwritten:
                     self._forget(name)
                     return
 
@@ -180,6 +221,7 @@ class RealEnvironment:
         self._inbox: deque[tuple[str, bytes]] = deque()
         self._inbox_bytes = 0
         self._waiting: trio.lowlevel.Task | None = None
+        self._nursery: trio.Nursery | None = None  # while a server is served
 
     @property
     def disk(self) -> RealDisk:
@@ -201,6 +243,7 @@ class RealEnvironment:
     async def serve(self, server: Served) -> None:
         """Run a server until cancelled. DiskFailed comes through."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             alarm = _Alarm(server, self._stir)
             nursery.start_soon(alarm.run)
             if getattr(server, "storage", "sync") != "async":
@@ -209,6 +252,16 @@ class RealEnvironment:
             flusher = _Flusher(self, server)
             nursery.start_soon(flusher.run)
             await self._keep_stepping(server, flusher.request, alarm)
+
+    def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do long work in a thread, and call `done` with its result between two steps of the server."""
+        assert self._nursery is not None, "a server has work only while it is served"
+        self._nursery.start_soon(self._do, work, done)
+
+    async def _do(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        result = await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+        done(result)
+        self._stir()
 
     async def _keep_stepping(self, server: Served, sync: Callable[[], Awaitable[bool | None]], alarm: _Alarm) -> None:
         """Step until cancelled. After a step that wrote, `sync` waits for the disk, or (True) leaves that to others."""
@@ -323,11 +376,17 @@ def _trio_time(at_ns: int) -> float:
     return trio.current_time() + (at_ns - time.monotonic_ns()) / _NANOSECONDS
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    """A regular file takes all in one call but when the disk is nearly full or a signal arrives."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _write_file(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def _compose_file(path: Path, make: Callable[[], bytes]) -> None:
+    _write_file(path, make())
+    _fsync_path(path)
 
 
 def _fsync_path(path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import trio
 
@@ -20,14 +21,14 @@ class Syncer:
     def __init__(self) -> None:
         self._ordered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_SEMAPHORE)
         self._answered = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._orders: deque[int] = deque()  # descriptors
+        self._orders: deque[tuple[int, Sequence[bytes]]] = deque()
         self._answers: deque[OSError | None] = deque()
         self._is_busy = False
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    async def sync(self, descriptor: int) -> None:
-        """Return when the content of an open file, and the size that it implies, is durable. Raises OSError.
+    async def sync(self, descriptor: int, parts: Sequence[bytes] = ()) -> None:
+        """Write `parts` at the end of an open file, and return when its content is durable. Raises OSError.
 
         One at a time. After a cancellation nothing more can be synced.
         """
@@ -36,7 +37,7 @@ class Syncer:
             self._thread = threading.Thread(target=self._run, name="fsync", daemon=True)
             self._thread.start()
         self._is_busy = True
-        self._orders.append(descriptor)
+        self._orders.append((descriptor, parts))
         os.eventfd_write(self._ordered, 1)
         await trio.lowlevel.wait_readable(self._answered)
         os.eventfd_read(self._answered)
@@ -62,9 +63,19 @@ class Syncer:
             if not self._orders:
                 return
             try:
-                os.fdatasync(self._orders.popleft())
+                descriptor, parts = self._orders.popleft()
+                for part in parts:
+                    write_all(descriptor, part)
+                os.fdatasync(descriptor)
             except OSError as error:
                 self._answers.append(error)
             else:
                 self._answers.append(None)
             os.eventfd_write(self._answered, 1)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """A regular file takes all in one call but when the disk is nearly full or a signal arrives."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

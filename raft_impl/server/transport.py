@@ -14,24 +14,27 @@ not taken from a client, whoever it is.
 longer is hung up on and dialled anew: TCP alone would take up to a minute to notice that a cut has healed.
 
 *Limits.* Connections without a finished handshake are few, and a new one ends the oldest; clients have a limit of their
-own, so that they cannot keep the nodes apart; a node has two connections, since it may have lost one without a word.
+own, so that they cannot keep the nodes apart; a node has four connections, since it may have lost two without a word.
+
+*Large frames.* Entries and snapshots go to a node over a connection of their own, in their order. So heartbeats, votes
+and answers never wait behind megabytes that a slow link still has to carry.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import trio
 
-from ..runtime.wire import is_between_nodes
+from ..runtime.wire import carries_log, is_between_nodes
 from .address_book import AddressBook
 from .arguments import Address
 from .contacts import Contacts
-from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, RECEIVE_BYTES, Budget, FrameQueue, FrameReader, PeerFault
+from .framing import FRAME_BYTES_MAX, QUEUE_BYTES_MAX, Budget, FrameQueue, FrameReader, PeerFault
 from .handshake import HandshakeRefused, Judge, Party, accept, dial
 from .poller import Poller
 from .reports import OnEvent, Reports
@@ -46,7 +49,7 @@ _PAUSE_MIN_S: Final = 0.02
 _SILENT_PINGS: Final = 4.5
 """Intervals between pings without a word after which a peer is taken for gone."""
 _LOST: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
-_NODE_CONNECTIONS_MAX: Final = 2
+_NODE_CONNECTIONS_MAX: Final = 4
 _NAME_LENGTH_MAX: Final = 64
 _SEPARATOR: Final = "@"
 """In the name under which a client's frames are delivered; no node has it in its name."""
@@ -123,7 +126,7 @@ class Transport:
         self._limits = limits or Limits()
         self._judge = judge
         self._reports = Reports(on_event)
-        self._queues: dict[str, FrameQueue] = {}  # of targets that we dial
+        self._queues: dict[tuple[str, bool], FrameQueue] = {}  # of targets that we dial; True: for log and snapshots
         self._answering: dict[str, FrameQueue] = {}  # of actors that dialled us and have no address
         self._pending: dict[trio.CancelScope, None] = {}  # handshakes under way with who dialled us, oldest first
         self._accepted: dict[Connection, None] = {}
@@ -136,20 +139,26 @@ class Transport:
 
     def send(self, target: str, frame: bytes) -> None:
         """Queue one frame, or drop it."""
-        queue = self._queues.get(target) or self._answering.get(target)
-        if queue is None:
-            queue = self.dial(target)
+        way = target, carries_log(frame)
+        queue = self._queues.get(way) or self._answering.get(target) or self.dial(*way)
         if queue is None or not queue.put(frame):
             self.dropped_count += 1
 
-    def dial(self, target: str) -> FrameQueue | None:
+    def distrust(self, source: str) -> None:
+        """End the connections over which frames come from there: one of them was no message."""
+        for connection in (*self._dialled, *self._accepted):
+            if connection.source == source:
+                self._hang_up(connection, "garbage", "a frame came that is no message")
+
+    def dial(self, target: str, for_log: bool = False) -> FrameQueue | None:
         """Keep a connection to a target from now on. None if there is no address."""
-        if target in self._queues:
-            return self._queues[target]
+        way = target, for_log
+        if way in self._queues:
+            return self._queues[way]
         if target not in self._book or self._nursery is None:
             return None
-        queue = self._queues[target] = FrameQueue()
-        self._nursery.start_soon(self._keep_dialling, target, queue)
+        queue = self._queues[way] = FrameQueue()
+        self._nursery.start_soon(self._keep_dialling, way, queue)
         return queue
 
     def learn(self, group: str, addresses: Mapping[str, str]) -> None:
@@ -175,7 +184,8 @@ class Transport:
 
     # Dialling.
 
-    async def _keep_dialling(self, target: str, queue: FrameQueue) -> None:
+    async def _keep_dialling(self, way: tuple[str, bool], queue: FrameQueue) -> None:
+        target, _ = way
         pause_s = _PAUSE_MIN_S
         pause_max_s = self._party.ping_ms / 1000
         attempt = 0
@@ -188,7 +198,7 @@ class Transport:
             queue.disconnect()
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, pause_max_s)
-        del self._queues[target]
+        del self._queues[way]
 
     async def _try_dialling(self, target: str, queue: FrameQueue, address: Address) -> Connection | None:
         ping_s = self._party.ping_ms / 1000
@@ -306,7 +316,6 @@ class Transport:
     async def _converse(self, connection: Connection, kept: dict[Connection, None]) -> None:
         """Write what is queued and deliver what arrives, until the connection ends."""
         kept[connection] = None
-        descriptor = -1
         try:
             async with trio.open_nursery() as nursery:
                 connection.scope = nursery.cancel_scope
@@ -314,7 +323,8 @@ class Transport:
                 try:
                     if isinstance(connection.stream, trio.SocketStream):
                         descriptor = connection.stream.socket.fileno()
-                        await self._be_read(connection, descriptor)
+                        connection.queue.connect(descriptor)
+                        await self._poller.read(descriptor, connection.reader, partial(self._take, connection))
                     else:
                         await self._read(connection)
                 except PeerFault as fault:
@@ -325,7 +335,6 @@ class Transport:
                 nursery.cancel_scope.cancel()
         finally:
             del kept[connection]
-            self._poller.remove(descriptor)
             connection.reader.close()
             connection.queue.disconnect()
             with trio.CancelScope(shield=True):
@@ -338,30 +347,6 @@ class Transport:
                 await stream.send_all(await queue.take())
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             connection.scope.cancel()
-
-    async def _be_read(self, connection: Connection, descriptor: int) -> None:
-        """Let the poller read. Raises the PeerFault that it finds."""
-        connection.queue.connect(descriptor)
-        self._take(connection, connection.reader.cut())
-        is_over = trio.Event()
-        found: list[PeerFault] = []
-
-        def read() -> None:
-            try:
-                self._take(connection, connection.reader.feed(os.read(descriptor, RECEIVE_BYTES)))
-            except BlockingIOError:
-                return
-            except PeerFault as fault:
-                found.append(fault)
-            except OSError:
-                found.append(PeerFault("closed", "the connection broke"))
-            if found:
-                self._poller.remove(descriptor)
-                is_over.set()
-
-        self._poller.add(descriptor, read)
-        await is_over.wait()
-        raise found[0]
 
     async def _read(self, connection: Connection) -> None:
         while True:

@@ -64,6 +64,27 @@ def test_a_thousand_silent_connections_do_not_stop_the_service(cluster: Cluster)
     assert all(process.poll() is None for process in cluster.running.values())
 
 
+def test_a_frame_that_is_no_message_ends_its_connection_with_one_line(cluster: Cluster) -> None:
+    """Whole as a frame, and garbage inside: from a client here, as from a node of other code."""
+    cluster.start_all()
+    cluster.call("add-and-get", "c", "1")
+
+    async def babble() -> bytes:
+        stream = await join_as_client(cluster.ports["n1"], "n1", 1)
+        async with stream:
+            await stream.send_all(b"\0\0\0\7garbage" * 3)
+            with trio.fail_after(5):
+                while data := await stream.receive_some():  # a ping may come first
+                    assert set(data) == {0}
+        return data
+
+    assert trio.run(babble) == b""
+    lines = [record for record in cluster.events("n1", "hung-up") if record["word"] == "garbage"]
+    assert len(lines) == 1
+    assert "no message" in lines[0]["why"]
+    assert cluster.call("add-and-get", "c", "1") == "[1,2]"
+
+
 def test_with_few_descriptors_clients_are_refused_and_nodes_are_not(cluster: Cluster) -> None:
     """At a limit of 160 open files a node has room for 72 clients, 54 of them from one host."""
     cluster.open_files_max = 160

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raft_impl.machines import CATALOG, Machine
-from raft_impl.machines.base import MALFORMED, OK, READS
+from raft_impl.machines.base import MALFORMED, OK, READS, pack, pack_list
 
 KEYS = ("x", "y", 1, True, None)
 VALUES = (None, 0, 1, 2, -3, True, 1.5, "a", [1], {"k": 1})
@@ -277,13 +277,36 @@ def test_a_restored_machine_is_the_same_and_goes_on_the_same(name: str, data: st
     for command in data.draw(commands(name)):
         original.apply(*command)
 
-    copy.restore(original.snapshot())
+    copy.restore(original.image()())
 
-    assert (copy.digest, copy.snapshot()) == (original.digest, original.snapshot())
+    assert (copy.digest, copy.image()()) == (original.digest, original.image()())
     for command in data.draw(commands(name)):
         assert repr(copy.apply(*command)) == repr(original.apply(*command))
         assert copy.digest == original.digest
-    assert copy.snapshot() == original.snapshot()
+    assert copy.image()() == original.image()()
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_an_image_is_of_the_moment_at_which_it_was_taken(name: str, data: st.DataObject) -> None:
+    machine = CATALOG[name]()
+    for command in data.draw(commands(name)):
+        machine.apply(*command)
+    before = machine.image()()
+
+    image = machine.image()
+    for command in data.draw(commands(name)):
+        machine.apply(*command)
+
+    assert image() == before
+
+
+@pytest.mark.parametrize("size", [0, 15, 16, 1024, 1025, 65_535, 65_536])
+def test_a_list_that_is_packed_in_pieces_is_packed_alike(size: int) -> None:
+    items = [[b"key", number] for number in range(size)]
+
+    assert pack_list(items) == pack(items)
 
 
 def garbage_for(name: str) -> tuple[str, Any, Any]:
@@ -304,7 +327,7 @@ def test_digests_are_equal_exactly_for_equal_states(name: str, data: st.DataObje
             machine.apply(*command)
     one, other = machines
 
-    assert (one.digest == other.digest) == (one.snapshot() == other.snapshot())
+    assert (one.digest == other.digest) == (one.image()() == other.image()())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -314,11 +337,11 @@ def test_digests_are_equal_exactly_for_equal_states(name: str, data: st.DataObje
 def test_nonsense_changes_nothing_and_never_raises(name: str, f: str, key: Any, value: Any) -> None:
     machine = CATALOG[name]()
     machine.apply(*garbage_for(name))
-    before = machine.digest, machine.snapshot()
+    before = machine.digest, machine.image()()
 
     word, _ = machine.apply(f, key, value)
 
-    assert word == OK or (machine.digest, machine.snapshot()) == before
+    assert word == OK or (machine.digest, machine.image()()) == before
     assert machine.read("fly", key, value) == (MALFORMED, None)
 
 

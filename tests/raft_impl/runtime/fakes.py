@@ -62,6 +62,9 @@ class FakeDisk:
         self._operate(f"write {name}")
         self.cached[name] = FakeFile(data)
 
+    def compose(self, name: str, make: Callable[[], bytes]) -> None:
+        self.write(name, make())
+
     def truncate(self, name: str, size: int) -> None:
         self._operate(f"truncate {name}")
         del self._file(name)[size:]
@@ -176,6 +179,7 @@ class World:
         self.delay: Callable[[str, str, bytes], int | None] = self._uniform_delay
         self.duplicate_chance = 0.0
         self.fsync_ns = 1_000_000
+        self.background_ns = 0
         self.envs: dict[str, FakeEnv] = {}
         self.frames: list[tuple[int, str, str, bytes]] = []
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
@@ -235,6 +239,7 @@ class FakeEnv:
         self.failure: BaseException | None = None
         self.rows: list[tuple[Any, ...]] = []
         self.addresses: dict[str, str] = {}
+        self.distrusted: list[str] = []
         self._inbox: list[tuple[str, bytes]] = []
         self._busy = False
         self._generation = 0
@@ -255,6 +260,19 @@ class FakeEnv:
 
     def learn(self, group: str, addresses: Mapping[str, str]) -> None:
         self.addresses = dict(addresses)
+
+    def distrust(self, source: str) -> None:
+        self.distrusted.append(source)
+
+    def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        result = work()
+
+        def finish() -> None:
+            if not self.dead:
+                done(result)
+                self._step()
+
+        self.world.at(self.world.now + self.world.background_ns, finish)
 
     def below(self, bound: int, purpose: str) -> int:
         return self.world.random.randrange(bound)

@@ -25,6 +25,9 @@ class SyncedSimDisk(SimDisk):
     def __init__(self) -> None:
         super().__init__(sector_bytes=512)
 
+    def compose(self, name: str, make: Callable[[], bytes]) -> None:
+        self.write(name, make())
+
     async def fsync(self, name: str) -> None:
         self.begin_fsync(name)()
 

@@ -12,6 +12,9 @@ import pytest
 import trio
 
 from raft_impl import surface
+from raft_impl.protocol.messages import Append, Heartbeat
+from raft_impl.protocol.state import Entry, EntryKind, Index, Term
+from raft_impl.runtime.wire import encode
 from raft_impl.server.arguments import Address
 from raft_impl.server.real_env import INBOX_BYTES_MAX, RealDisk, RealEnvironment
 from raft_impl.server.transport import Transport
@@ -140,7 +143,7 @@ def test_frames_arrive_whole_and_in_order_whatever_their_size() -> None:
         addresses = {"b": listener.socket.getsockname()[:2], "a": ("127.0.0.1", 1)}
         a = Transport("a", addresses, lambda source, frame: None)
         b = Transport("b", addresses, receive)
-        frames = [bytes([number]) * size for number, size in enumerate((0, 1, 5, 70_000, 3, 1_000_000, 2))]
+        frames = [bytes([64 + number]) * size for number, size in enumerate((0, 1, 5, 70_000, 3, 1_000_000, 2))]
         async with trio.open_nursery() as nursery:
             await nursery.start(b.run, listener)
             await nursery.start(a.run, None)
@@ -149,6 +152,38 @@ def test_frames_arrive_whole_and_in_order_whatever_their_size() -> None:
             await complete.wait()
             nursery.cancel_scope.cancel()
         assert received == [("a", frame) for frame in frames if frame]  # an empty frame is a ping
+
+    run(body)
+
+
+def test_a_heartbeat_does_not_wait_behind_entries() -> None:
+    """Megabytes on their way to a follower must not make it believe that its leader is gone."""
+
+    async def body() -> None:
+        received: list[bytes] = []
+        complete = trio.Event()
+
+        def receive(source: str, frame: bytes) -> None:
+            received.append(frame)
+            if len(received) == 3:
+                complete.set()
+
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        addresses = {"b": listener.socket.getsockname()[:2], "a": ("127.0.0.1", 1)}
+        a = Transport("a", addresses, lambda source, frame: None)
+        b = Transport("b", addresses, receive)
+        entry = Entry(Index(1), Term(1), EntryKind.COMMAND, bytes(40_000_000))
+        large = encode("g0", Append(Term(1), Index(0), Term(0), Index(0), (entry,), 0))
+        small = encode("g0", Append(Term(1), Index(1), Term(1), Index(0), (), 0))
+        heartbeat = encode("g0", Heartbeat(Term(1), 1, Index(0)))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(b.run, listener)
+            await nursery.start(a.run, None)
+            for frame in (large, small, heartbeat):
+                a.send("b", frame)
+            await complete.wait()
+            nursery.cancel_scope.cancel()
+        assert received == [heartbeat, large, small]
 
     run(body)
 
