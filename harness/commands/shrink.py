@@ -67,16 +67,19 @@ def command(
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
         binding = catalog.bind(system or specs(stored.record), checkouts)
-        with progress(None, "trials") as advance:
-            result = shrinking.shrink(
-                stored.plan,
-                binding,
-                results,
-                jobs=jobs,
-                time_limit_s=None if time_limit is None else time_limit / 1e9,
-                advance=advance,
-                with_test=emit_test is not None,
-            )
+        try:
+            with progress(None, "trials") as advance:
+                result = shrinking.shrink(
+                    stored.plan,
+                    binding,
+                    results,
+                    jobs=jobs,
+                    time_limit_s=None if time_limit is None else time_limit / 1e9,
+                    advance=advance,
+                    with_test=emit_test is not None,
+                )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"the same command goes on: foreshock shrink {run}") from None
         if result is None:
             if as_json:
                 print_json({"shrunk": None, "reason": "the run does not fail"})

@@ -15,7 +15,7 @@ from harness.archive.index import IndexedRun
 from harness.errors import BadInput
 from harness.record import ErrorRecord, RunRecord
 
-from .campaign import Failure, Summary
+from .campaign import Failure, SmallFailure, Summary
 
 
 def junit(suite_name: str, runs: Iterable[IndexedRun]) -> bytes:
@@ -61,6 +61,7 @@ def markdown(summary: Summary) -> str:
             f"| `{failure.signature}` | {failure.runs} | {_status(failure)} | `{_cell(failure.reproduce)}` |"
             for failure in summary.failures
         ]
+        lines += [_shrunk(failure, failure.small) for failure in summary.failures if failure.small is not msgspec.UNSET]
     if summary.unknown:
         lines += ["", "### Unknown", ""]
         lines += [f"- {_cell(unknown.reason)}: `{unknown.reproduce}`" for unknown in summary.unknown]
@@ -87,6 +88,11 @@ def _result(kind: Any, message: str, text: str) -> Any:
     result = kind(message)
     result.text = text
     return result
+
+
+def _shrunk(failure: Failure, small: SmallFailure) -> str:
+    size = f"{small.faults} faults, {small.ops} ops, {small.nodes} nodes"
+    return f"\n`{failure.signature}` shrunk to {size}: run `{small.run}`, test `{small.test}`"
 
 
 def _status(failure: Failure) -> str:

@@ -66,9 +66,12 @@ def test_the_page_names_every_pass_in_order() -> None:
 
 
 def test_a_suite_shrinks_one_failure_of_each_new_signature(foreshock: Foreshock, results: Path) -> None:
+    report = results.parent / "summary.md"
     seeds = ("--seeds", "1..3", "--workload", "register", "--profile", "crashes", "--duration", "3s", "--rate", "40")
 
-    ran = foreshock("suite", *seeds, "--system", BUG, "--stop-at-first", "--shrink", "20s", "--json")
+    ran = foreshock(
+        "suite", *seeds, "--system", BUG, "--stop-at-first", "--shrink", "20s", "--json", "--markdown", report
+    )
 
     assert ran.code == 1
     (failure,) = ran.json["failures"]
@@ -77,3 +80,4 @@ def test_a_suite_shrinks_one_failure_of_each_new_signature(foreshock: Foreshock,
     assert failure["small"]["finished"]
     assert (results / failure["small"]["run"] / "plan.json").is_file()
     assert SIGNATURE in Path(failure["small"]["test"]).read_text()
+    assert f"`{SIGNATURE}` shrunk to 1 faults, 0 ops" in report.read_text()
