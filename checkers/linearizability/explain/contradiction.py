@@ -1,8 +1,9 @@
 """The contradiction in one sentence: who was told what, and what had happened before that forbids it.
 
 A sentence is only said where it is true by itself, whatever else the history holds: that a value was never written,
-that its write failed or came later, that it had been overwritten, that a lock was held. Where none of these fits, the
-operation that cannot be placed is named with the states that were possible.
+that its write failed or came later, that it had been overwritten, that a lock was held, that a sum is out of bounds
+(`counters`), that an element is missing (`sets`). Where none of these fits, the operation that cannot be placed is
+named with the states that were possible.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from checkers.models import Model
 from checkers.models.model import KEEPS, OtherThan, Unsaid
 
 from .configurations import Failure
+from .counters import impossible_sum
+from .sets import impossible_set
+from .wording import cut, told
 
 STATES: Final = 3
 """More possible states than this do not fit into one sentence."""
-
-OBSERVED: Final = 60
-"""A longer description of a state is cut."""
 
 
 def contradiction(part: Part, model: Model, kept: Sequence[Operation], failure: Failure) -> str:
     """Say in one sentence, without its full stop, what contradicts what."""
     blocked = failure.blocked
     if len({operation.key for operation in part.operations}) <= 1:
-        for say in (_held, _unfounded, _stale, _dequeued):
+        for say in (impossible_sum, impossible_set, _held, _unfounded, _stale, _dequeued):
             found = say(part, model, kept, blocked)
             if found:
                 return found
@@ -39,7 +40,7 @@ def impossible(model: Model, failure: Failure) -> str:
     """Name the operation that cannot be placed, with the states that were possible where they are few."""
     who, what = f"process {failure.blocked.process}", model.describe(failure.blocked)
     if failure.complete and 0 < len(failure.states) <= STATES:
-        states = " or ".join(_cut(model.describe_state(state)) for state, _ in failure.states)
+        states = " or ".join(cut(model.describe_state(state)) for state, _ in failure.states)
         return f"{what} of {who} is impossible: by then the state could only be {states}"
     return f"{what} of {who} fits no order of what was seen before it"
 
@@ -56,14 +57,14 @@ def _unfounded(part: Part, model: Model, kept: Sequence[Operation], blocked: Ope
     in_time = [operation for operation in sources if operation.call < blocked.ret and operation is not blocked]
     if in_time:
         return ""
-    told = _told(model, blocked)
+    what = told(model, blocked)
     failed = next((void for void in part.voids if model.access(pending(void))[1] == needs), None)
     if failed is not None:
-        return f"{told}, but the {_asked(failed)} of process {failed.process} failed"
+        return f"{what}, but the {_asked(failed)} of process {failed.process} failed"
     if sources:
         first = min(sources, key=lambda operation: operation.call)
-        return f"{told} before process {first.process} called its {_asked(first)}"
-    return f"{told}, which no operation had left there"
+        return f"{what} before process {first.process} called its {_asked(first)}"
+    return f"{what}, which no operation had left there"
 
 
 def _stale(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
@@ -81,7 +82,7 @@ def _stale(part: Part, model: Model, kept: Sequence[Operation], blocked: Operati
         for operation in sorted(before, key=lambda operation: operation.ret, reverse=True):
             said = _came_later(model, operation, needs, latest, operations)
             if said:
-                return f"{_told(model, blocked)} after {said}"
+                return f"{told(model, blocked)} after {said}"
     return ""
 
 
@@ -94,7 +95,7 @@ def _came_later(model: Model, operation: Operation, needs: Any, latest: int, ope
         return ""
     writes = [other for other in operations if model.access(other)[1] == seen]
     if writes and min(write.call for write in writes) > latest:
-        return f"{_told(model, operation).replace(' read', ' had read', 1)}, which was written later"
+        return f"{told(model, operation, had=True)}, which was written later"
     return ""
 
 
@@ -108,13 +109,6 @@ def _sets_in_secret(part: Part, model: Model) -> bool:
 
 def _is_state(needs: Any) -> bool:
     return not isinstance(needs, Unsaid | OtherThan)
-
-
-def _told(model: Model, operation: Operation) -> str:
-    """Say what a process saw, with its verb."""
-    if operation.f == "read" and operation.type == "ok":
-        return f"process {operation.process} read {_cut(show(operation.result))}"
-    return f"process {operation.process} was answered {_cut(model.describe(operation))}"
 
 
 # -- locks and queues -------------------------------------------------------------------------------------------------
@@ -142,7 +136,7 @@ def _dequeued(part: Part, model: Model, kept: Sequence[Operation], blocked: Oper
     """A value was dequeued that was never there, or once too often."""
     if model.name != "queue" or blocked.f != "dequeue" or blocked.type != "ok" or model.init != ():
         return ""
-    value, who = blocked.result, f"process {blocked.process} dequeued {_cut(show(blocked.result))}"
+    value, who = blocked.result, f"process {blocked.process} dequeued {cut(show(blocked.result))}"
     puts = [o for o in part.operations if o.f == "enqueue" and o.value == value and o.call < blocked.ret]
     if not puts:
         failed = next((void for void in part.voids if void.f == "enqueue" and void.value == value), None)
@@ -164,14 +158,10 @@ def _last(operations: Sequence[Operation], wanted: Callable[[Operation], bool]) 
 
 def _overwrote(operation: Operation) -> str:
     if operation.f == "write":
-        return f"had overwritten it with {_cut(show(operation.value))}"
+        return f"had overwritten it with {cut(show(operation.value))}"
     return f"had changed it by its {_asked(operation)}"
 
 
 def _asked(operation: Operation) -> str:
     f = operation.f
-    return f if operation.value is None else f"{f} of {_cut(show(operation.value))}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= OBSERVED else text[: OBSERVED - 3] + "..."
+    return f if operation.value is None else f"{f} of {cut(show(operation.value))}"

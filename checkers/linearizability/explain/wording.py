@@ -1,0 +1,24 @@
+"""How an answer is told in a sentence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from checkers.history import Operation, show
+from checkers.models import Model
+
+OBSERVED: Final = 60
+"""A longer description of a state is cut."""
+
+
+def told(model: Model, operation: Operation, *, had: bool = False) -> str:
+    """Say what a process saw, with its verb; `had` tells it as what came before."""
+    if operation.f == "read" and operation.type == "ok":
+        return f"process {operation.process} {'had read' if had else 'read'} {cut(show(operation.result))}"
+    verb = "had been answered" if had else "was answered"
+    return f"process {operation.process} {verb} {cut(model.describe(operation))}"
+
+
+def cut(text: str) -> str:
+    """Shorten a text that would not fit into a sentence."""
+    return text if len(text) <= OBSERVED else text[: OBSERVED - 3] + "..."
