@@ -484,6 +484,8 @@ class _Pairing:
         for position, op in enumerate(self.history):
             if op.index <= index:
                 self.refuse(position, f"index {op.index} after {index}", "indexes that increase")
+            if op.index >= INF:
+                self.refuse(position, f"index {op.index}", f"indexes below {INF}, which stands for never")
             if time is not None and op.time < time and not self.lenient:
                 self.refuse(position, f"time {op.time} after {time}", "times that never decrease")
             index, time = op.index, op.time

@@ -177,6 +177,8 @@ class RowReader:
                     self.note_form(invoke, op, calls[row], index)
                     if f != "cas" and kind == "ok":
                         known[form] = calls[row]
+        if index >= INF:
+            raise NotPlain
         self.index, self.time = index, last_time
         if not self.looked and len(calls) >= LOOKED_AT:
             self.looked = True

@@ -121,6 +121,8 @@ class StreamingChecker:
         where = where or f"op {op.index}"
         if op.index <= self._index:
             raise MalformedHistory(f"index {op.index} after {self._index}", "indexes that increase", where)
+        if op.index >= INF:
+            raise MalformedHistory(f"index {op.index}", f"indexes below {INF}, which stands for never", where)
         self._index = op.index
         process = op.process
         if op.extra:

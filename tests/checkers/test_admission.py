@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from checkers import History, MalformedHistory, Model, Op, Pair, check, importers
+from checkers import History, MalformedHistory, Model, Op, Pair, check, check_file, importers
 from checkers.admission import NOTHING_JUDGED
 from checkers.consistency import CONDITIONS
+from checkers.history import INF, encode_op
 from checkers.streaming import StreamingChecker
 from checkers.verdict import Verdict
 
@@ -281,3 +282,20 @@ def test_an_initial_state_that_the_model_cannot_have_is_refused(
     for initial in wrong:
         with pytest.raises(MalformedHistory, match="--initial: found"):
             check(history, model, initial=initial)
+
+
+def test_an_index_that_stands_for_never_is_refused() -> None:
+    """An operation that returned there would count as one that did not, and its wrong answer for none."""
+    lines = ((INF - 2, "invoke", None), (INF - 1, "ok", 0), (INF, "invoke", None), (INF + 1, "ok", 7))
+    ops = [Op(index=index, time=0, process=0, type=kind, f="read", value=told) for index, kind, told in lines]
+    stream = StreamingChecker("counter")
+    stream.feed(ops[0])
+    stream.feed(ops[1])
+
+    assert check(History(ops[:2]), "counter").validity == "valid"
+    with pytest.raises(MalformedHistory, match=f"index {INF}"):
+        History(ops)
+    with pytest.raises(MalformedHistory, match=f"index {INF}"):
+        stream.feed(ops[2])
+    with pytest.raises(MalformedHistory, match=f"index {INF}"):
+        check_file(b"\n".join(map(encode_op, ops)), "counter")
