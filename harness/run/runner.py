@@ -47,6 +47,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gates: bool = True
     explain: bool = True
     """Say why a history is wrong, and not only that it is: mostly longer than the run."""
+    primary_only: bool = False
+    """Judge no further than the primary signature needs: a broken invariant comes before what any checker finds."""
     until_ns: int | None = None
     until_index: int | None = None
     """Stop at this instant, or soon after this index of the trace, and keep the state of every node."""
@@ -216,18 +218,23 @@ class Simulation:
         outcomes = world.nemesis.finish()
         history = History(tuple(world.recorder.history))
         raised, tracebacks = exceptions.summarize(world.node_anomalies)
-        verdicts = [
-            check(
+        verdicts = [_verdict("raft", world.violations), _verdict("node", raised)]
+        judge_all = not (options.primary_only and any(verdict.anomalies for verdict in verdicts))
+        if judge_all:
+            checked = check(
                 history,
                 plan.check.model,
                 step_limit=plan.check.step_limit,
                 state_limit=plan.check.state_limit,
                 explain=options.explain,
-            ),
-            _verdict("raft", world.violations),
-            _verdict("node", raised),
-        ]
-        if not options.is_partial and plan.check.liveness and self.classification.plan_class == "tolerable":
+            )
+            verdicts.insert(0, checked)
+        if (
+            judge_all
+            and not options.is_partial
+            and plan.check.liveness
+            and self.classification.plan_class == "tolerable"
+        ):
             verdicts.append(self._judge_liveness())
         if options.gates and not options.is_partial:
             verdicts.append(gate.judge(plan, history, outcomes, self.capabilities))

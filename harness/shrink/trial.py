@@ -22,7 +22,7 @@ from harness.run.execution import execute
 from harness.run.runner import RunOptions
 from harness.systems.binding import Binding
 
-TRIAL: Final = RunOptions(stop_at_first=True, gates=False, explain=False)
+TRIAL: Final = RunOptions(stop_at_first=True, gates=False, explain=False, primary_only=True)
 """How a trial is run."""
 
 
