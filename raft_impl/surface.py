@@ -20,6 +20,7 @@ from .machines import CATALOG
 from .runtime.client import Client
 from .runtime.durable import DurableReader
 from .runtime.env import Environment
+from .runtime.logfiles import disk_regions
 from .runtime.marks import MARKS
 from .runtime.member import GroupSpec
 from .runtime.node import REQUEST_BYTES_MAX, Server
@@ -109,6 +110,7 @@ __all__ = [
     "Option",
     "Server",
     "describe_frame",
+    "disk_regions",
     "durable_reader",
     "kind_of",
     "make_client",

@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Final, Union
 
 from .clocks import ClockRate, ClockStep, ClockStrobe
 from .crashes import Crash
+from .disk_damage import BitRot, LostWrite, MisdirectedWrite
+from .disk_errors import DiskFull, FsyncError, LyingFsync, ReadError, SlowDisk, WriteError
 from .fault import Fault
 from .leadership import ForcedElection, Transfer
 from .membership import Membership
 from .packets import Bandwidth, Clog, Corrupt, Delay, Duplicate, Loss, Reorder
 from .partitions import Partition
 from .pauses import Pause, SlowNode
+from .power import PowerCut
 from .snapshots import Compact
+from .wipes import WipedDisk
 
 BUILT_IN: Final[tuple[type[Fault], ...]] = (
     Partition,
@@ -35,7 +39,18 @@ BUILT_IN: Final[tuple[type[Fault], ...]] = (
     SlowNode,
     Bandwidth,
     Crash,
+    PowerCut,
     Pause,
+    WriteError,
+    ReadError,
+    FsyncError,
+    DiskFull,
+    SlowDisk,
+    LyingFsync,
+    BitRot,
+    MisdirectedWrite,
+    LostWrite,
+    WipedDisk,
     ClockRate,
     ClockStep,
     ClockStrobe,

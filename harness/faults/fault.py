@@ -27,7 +27,7 @@ Parts are given in parts per million (`*_ppm`), so that a plan holds integers on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, ClassVar, Final, Literal
 
@@ -70,6 +70,13 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_
 
     effective_when: ClassVar[str] = ""
     """What counts as a hit, as the end of a sentence that begins with "effective when"."""
+
+    allowed: ClassVar[tuple[str, ...]] = ("linearizability/",)
+    """Prefixes of the signatures that an assumption broken by it explains; for most kinds what stale reads show."""
+
+    counts_with: ClassVar[str] = ""
+    """Kinds with the same word here are one when it is asked whether a run's faults had any effect: where one of them
+    acted, the others often cannot. Empty: it counts alone."""
 
     is_instant: ClassVar[bool] = False
     """Whether it is over once it has begun: then its end is only when it is judged."""
@@ -138,6 +145,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_
         """The sets of voters that it may bring into force."""
         return ()
 
+    def lost_nodes(self, atlas: Mapping[str, Collection[str]]) -> Collection[str]:
+        """Nodes that may never start again because of it; `atlas` has those that may be damaged, by region."""
+        return ()
+
     # -- how it reads ---------------------------------------------------------------------------------------------
 
     def particulars(self) -> tuple[str, ...]:
@@ -167,6 +178,7 @@ class FaultState:
         self.permanent = False  # a partial heal left it in force
         self.undone_for: Collection[str] = ()  # actors for which a partial heal undid it
         self.crashed: list[str] = []  # whom it crashed
+        self.damaged: list[str] = []  # whose disks it damaged
         self.tried_ns = 0  # when it was tried last, while it waits for a leader
         self.waits_for_idle = False  # its command waits for a node that is busy with its disk
         self.taken_late = False  # its command was taken by a node that it waited for

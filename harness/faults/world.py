@@ -31,6 +31,37 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     span_ns: int = 0
 
 
+class FaultDisk(Protocol):
+    """The disk of a machine. What is done under the id of a fault ends under the same id, but for damage."""
+
+    def fail(
+        self,
+        fault: str,
+        operation: Literal["read", "write", "fsync"],
+        dropped: Literal["clean", "gone"] = "clean",
+    ) -> None:
+        """Let calls of a sort fail with EIO; `dropped` says what reads find of the pages that a failed fsync drops."""
+        ...
+
+    def fill(self, fault: str, room_bytes: int) -> None: ...
+
+    def delay(self, fault: str, late_ns: int) -> None: ...
+
+    def lie(self, fault: str) -> None: ...
+
+    def end(self, fault: str) -> None: ...
+
+
+class FaultDamage(Protocol):
+    """What can be done to the bytes of a disk. False where there is nothing of that sort to damage."""
+
+    def rot(self, fault: str, region: str, part: str) -> bool: ...
+
+    def misdirect(self, fault: str, region: str) -> bool: ...
+
+    def lose_write(self, fault: str, region: str, *, is_last: bool) -> bool: ...
+
+
 class FaultHost(Protocol):
     """The machine of one actor. What is done under the id of a fault is undone under the same id."""
 
@@ -44,8 +75,22 @@ class FaultHost(Protocol):
         """Why the process refuses to start, or nothing."""
         ...
 
+    @property
+    def disk(self) -> FaultDisk: ...
+
+    @property
+    def damage(self) -> FaultDamage: ...
+
     armed: dict[str, Callable[[], None]]
     """Calls to make within the next write in flight, by fault."""
+
+    def arm(self, fault: str, moment: Literal["in-flight", "between", "answered"], crash: Callable[[], None]) -> None:
+        """Let a crash happen at a moment of the next write."""
+        ...
+
+    def disarm(self, fault: str) -> bool:
+        """Take back a crash that has not happened. Whether there was one."""
+        ...
 
     def pause(self, fault: str, *, stop_clock: bool) -> None: ...
 
@@ -134,6 +179,18 @@ class FaultWorld(Protocol):
     def start(self, name: str, code: str | None = None) -> None: ...
 
     def crash(self, name: str, *, power: bool) -> None: ...
+
+    def cut_power(self, name: str, *, keeps: Literal["prefix", "sectors", "nothing"]) -> None:
+        """Cut the power of a machine, whether or not a process runs there."""
+        ...
+
+    def wipe(self, name: str, *, comes_back: bool) -> bool:
+        """Kill a node and empty its disk; unless it `comes_back`, it starts never again. Whether anything was there."""
+        ...
+
+    def damageable(self, region: str) -> tuple[str, ...]:
+        """The nodes that the plan's atlas has for a region of the disk."""
+        ...
 
     def command(self, name: str, group: str, command: str, arguments: dict[str, Any]) -> bool:
         """Run an administrator's command on a node. True when it was taken."""

@@ -18,8 +18,12 @@ The assumptions, and what breaks them:
   (dissertation 6.4.1). A rate beyond it breaks this, and so does a pause in which the clock stands still, for it is a
   rate of zero. Steps of the wall clock do not. A plan that states no bound has promised nothing about rates: b counts
   as 1.
+* Raft assumes that what an fsync has confirmed outlives a power loss, and that a node remembers what it answered for.
+  A disk that lies breaks this, and so does one that loses the latest write that it confirmed. One that reports errors,
+  is full or is slow does not: a node that cannot write stops.
 * Liveness assumes that broadcast time is much below the election timeout (paper 5.6), and that after the heal a
-  majority of every configuration which may be in force stands, with at least one client that can reach it.
+  majority of every configuration which may be in force stands, with at least one client that can reach it. A node whose
+  disk may be damaged does not count, because it may rightly refuse to start.
 """
 
 from __future__ import annotations
@@ -59,10 +63,12 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
 
 def classify(plan: Plan) -> Classification:
     """Compute the class of a plan."""
-    breaking = tuple(dict.fromkeys(_broken_assumptions(plan)))
+    broken = tuple(_broken_assumptions(plan))
+    breaking = tuple(dict.fromkeys(reason for reason, _ in broken))
     degrading = hindrances(plan)
     if breaking:
-        return Classification(plan_class="breaking", reasons=breaking + degrading, allowed=STALE_READS)
+        allowed = tuple(sorted({signature for _, signatures in broken for signature in signatures}))
+        return Classification(plan_class="breaking", reasons=breaking + degrading, allowed=allowed)
     return Classification(plan_class="degrading" if degrading else "tolerable", reasons=degrading)
 
 
@@ -71,23 +77,32 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_hindrances(plan)))
 
 
-def _broken_assumptions(plan: Plan) -> Iterable[str]:
+def _broken_assumptions(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """What is assumed and does not hold, each with the signatures that it explains."""
     reads = plan.options.get("reads")
     if reads == "local":
-        yield "reads=local: stale reads are possible without any fault"
+        yield "reads=local: stale reads are possible without any fault", STALE_READS
     bound = drift_bound(plan.options) if reads == "lease" else None
     if bound is not None:
         for actor, clock in plan.clocks.actors.items():
             if actor in plan.nodes and not is_within(clock.rate_ppm, bound):
-                yield "reads=lease: a clock runs beyond lease_drift_bound"
+                yield "reads=lease: a clock runs beyond lease_drift_bound", STALE_READS
     assumptions = Assumptions(nodes=plan.nodes, clock_bound=bound)
     for fault in _happening(plan):
-        yield from fault.broken_assumptions(assumptions)
+        for reason in fault.broken_assumptions(assumptions):
+            yield reason, fault.allowed
 
 
 def _hindrances(plan: Plan) -> Iterable[str]:
     if _broadcast_ns(plan) >= _election_timeout_ns(plan):
         yield "timing: a round of votes, or a heartbeat, may take an election timeout"
+    felled = lost_nodes(plan)
+    for voters in _configurations(plan):
+        if 2 * len([name for name in voters if name not in felled]) <= len(voters):
+            yield "quorum: damaged disks may fell a majority of a configuration"
+    homes = [plan.actors[name].home for name in plan.clients if plan.actors[name].routing == "home"]
+    if felled and homes and len(homes) == len(plan.clients) and felled.issuperset(homes):
+        yield "clients: damaged disks may fell the homes of all"
     if plan.phases.heal == "total":
         return
     healed, actors = frozenset(plan.phases.healed), tuple(plan.actors)
@@ -99,10 +114,15 @@ def _hindrances(plan: Plan) -> Iterable[str]:
         if name not in healed
     }
     for voters in _configurations(plan):
-        if 2 * len([name for name in voters if name not in lost]) <= len(voters):
+        if 2 * len([name for name in voters if name not in lost and name not in felled]) <= len(voters):
             yield "quorum: no majority of a configuration is healed"
     if plan.clients and lost.issuperset(plan.clients):
         yield "clients: none is healed"
+
+
+def lost_nodes(plan: Plan) -> frozenset[str]:
+    """The nodes that may refuse to start from some moment on: those that a fault may damage."""
+    return frozenset(name for fault in _happening(plan) for name in fault.lost_nodes(plan.damageable))
 
 
 def drift_bound(options: OptionValues) -> Fraction:

@@ -36,6 +36,7 @@ def settings(plan: Plan) -> tuple[str, ...]:
         ("links", f"nodes {_link(plan.links.node)}; clients {_link(plan.links.client)}"),
         ("disks", _deviating(_disk(plan.disks.default), ((n, _disk(d)) for n, d in plan.disks.actors.items()))),
         ("clocks", _deviating("right", ((name, _clock(clock)) for name, clock in plan.clocks.actors.items()))),
+        *([("atlas", _atlas(plan))] if plan.damageable else []),
         ("schedule", _schedule(plan)),
         ("phases", _phases(plan)),
     )
@@ -151,6 +152,11 @@ def _clock(clock: ClockSpec) -> str:
 
 def _deviating(default: str, others: Iterable[tuple[str, str]]) -> str:
     return "; ".join((default, *(f"{name}: {text}" for name, text in others)))
+
+
+def _atlas(plan: Plan) -> str:
+    """Which disks may be damaged where."""
+    return "; ".join(f"{region} of {_names(names) or 'nobody'}" for region, names in plan.damageable.items())
 
 
 def _schedule(plan: Plan) -> str:

@@ -23,6 +23,7 @@ from harness.options import OptionSpec
 from workloads.catalog import WORKLOADS
 from workloads.workload import Workload
 
+from .atlas import draw_atlas, within_budget
 from .classify import drift_bound, hindrances
 from .drawn_options import Options, client_timeout_ns, draw_options, longest_election_timeout_ns
 from .draws import Draws
@@ -93,7 +94,8 @@ def draw(
     kinds = _useful_kinds(fault_kinds, chosen)
     context = _fault_context(draws, who, clocks, chosen, phases)
     faults = timetable(draws.streams, context, draws.profile.patterns, draws.profile.pacing, kinds)
-    phases, numbered_faults = draw_heal(draws, who, context, phases, faults, kinds)
+    atlas, faults = within_budget(context.atlas, who.nodes, faults)
+    phases, numbered_faults = draw_heal(draws, who, context, phases, faults, kinds, atlas)
     links, disks = _links(draws, chosen), _disks(draws, who)
     effective = chosen.consistent(partial_heal=phases.heal == "partial", is_slow=_is_slow(links, disks))
     variant = _variant(draws, work, variant)
@@ -110,6 +112,7 @@ def draw(
         clocks=clocks,
         disks=disks,
         schedule=_schedule(draws),
+        atlas=atlas or msgspec.UNSET,
         check=Check(model=work.model, bound_timeouts=_bound_timeouts(effective, work)),
     )
     return msgspec.structs.replace(plan, gates=_gates(plan))
@@ -200,6 +203,7 @@ def _fault_context(draws: Draws, who: Participants, clocks: Clocks, chosen: Opti
         slowest_ppm=slowest_ppm,
         fastest_ppm=fastest_ppm,
         wall_offsets={name: clock.wall_offset_ns for name, clock in clocks.actors.items()},
+        atlas=draw_atlas(draws, who.nodes),
         lease_reads=chosen.drawn.get("reads") == "lease",
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
 
 from harness.faults.fault import Fault
 
+from .atlas import Atlas, all_of
 from .draws import Draws
 from .patterns import FaultContext, lasting
 from .plan import Actor, Phases
@@ -57,13 +58,14 @@ def draw_heal(
     phases: Phases,
     faults: Sequence[Fault],
     kinds: Sequence[str],
+    atlas: Atlas,
 ) -> tuple[Phases, tuple[Fault, ...]]:
     """Decide what is healed; when it is not everything, give each node outside a fault that lasts. Number all
     faults.
     """
     stream = draws.streams("heal")
     partial = stream.chance_ppm(draws.profile.partial_heal_ppm)
-    healed = _healed_nodes(stream, who, faults)
+    healed = _healed_nodes(stream, who, faults, all_of(atlas))
     outsiders = [name for name in who.nodes if name not in healed]
     if partial and faults and outsiders:
         phases = msgspec.structs.replace(phases, heal="partial", healed=(*healed, *who.reached(healed)))
@@ -76,17 +78,24 @@ def draw_heal(
     return phases, tuple(msgspec.structs.replace(fault, id=f"f{number}") for number, fault in enumerate(faults, 1))
 
 
-def _healed_nodes(stream: Stream, who: Participants, faults: Sequence[Fault]) -> tuple[str, ...]:
-    """Nodes that hold a majority of every configuration that may be in force, and the home of one client."""
+def _healed_nodes(
+    stream: Stream, who: Participants, faults: Sequence[Fault], felled: Collection[str]
+) -> tuple[str, ...]:
+    """Nodes that hold a majority of every configuration that may be in force, and the home of one client.
+
+    Those that damage may fell do not count.
+    """
     size = len(who.nodes)
     count = stream.between(size // 2 + 1, max(size // 2 + 1, size - 1))
     order = stream.shuffled(who.nodes)
     healed = set(order[:count])
-    if not who.reached(tuple(healed)):
-        healed.add(who.home(0))
-    configurations = [voters for fault in faults for voters in fault.configurations]
+    if not who.reached(tuple(healed.difference(felled))):
+        homes = [who.home(thread) for thread in range(len(who.clients))]
+        healed.add(next((home for home in homes if home not in felled), homes[0]))
+    configurations = [who.nodes, *(voters for fault in faults for voters in fault.configurations)]
     for name in order[count:]:
-        if all(2 * len(healed.intersection(voters)) > len(voters) for voters in configurations):
+        standing = healed.difference(felled)
+        if all(2 * len(standing.intersection(voters)) > len(voters) for voters in configurations):
             break
         healed.add(name)
     return tuple(name for name in who.nodes if name in healed)

@@ -28,7 +28,7 @@ from harness.options import OptionValues
 from .migrations import migrate
 
 FORMAT: Final = 2
-DRAW_VERSION: Final = 2
+DRAW_VERSION: Final = 3
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,7 +224,10 @@ class Check(_Value, frozen=True, kw_only=True):
 
 
 class Plan(_Value, frozen=True, kw_only=True):
-    """One run, as data."""
+    """One run, as data.
+
+    `atlas` has the nodes whose disks may ever be damaged, for each region of a disk; where it is absent, none.
+    """
 
     format: int = FORMAT
     drawn: Drawn
@@ -239,6 +242,7 @@ class Plan(_Value, frozen=True, kw_only=True):
     disks: Disks
     schedule: Schedule
     overrides: tuple[Override, ...] = ()
+    atlas: dict[str, tuple[str, ...]] | msgspec.UnsetType = msgspec.UNSET
     gates: Gates = Gates()
     check: Check
 
@@ -250,6 +254,11 @@ class Plan(_Value, frozen=True, kw_only=True):
     def sha256(self) -> str:
         """Hash of the canonical JSON."""
         return hashlib.sha256(self.to_json()).hexdigest()
+
+    @property
+    def damageable(self) -> dict[str, tuple[str, ...]]:
+        """The atlas: which nodes may be damaged, by region of the disk."""
+        return {} if self.atlas is msgspec.UNSET else self.atlas
 
     @property
     def nodes(self) -> tuple[str, ...]:

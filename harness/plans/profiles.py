@@ -114,6 +114,17 @@ _FSYNC_NS: Final = Choices(
 _PARTITIONS: Final = ("partition", "nested-partitions", "isolate-leader")
 _PACKETS: Final = ("loss", "duplicate", "delay", "reorder", "corrupt", "clog", "swizzle-clog", "slow-node", "bandwidth")
 _CRASHES: Final = ("crash", "crash-loop", "rolling-restart", "power-loss", "client-crash")
+_DISKS: Final = (
+    "disk-error",
+    "fsync-error-before-power-loss",
+    "disk-full",
+    "slow-disk",
+    "power-cut",
+    "voters-power-cut-between-candidates",
+    "bit-rot",
+    "damaged-write",
+    "wiped-disk",
+)
 _PAUSES: Final = ("pause", "client-pause")
 _CLOCKS: Final = ("clock-rate", "clock-step", "clock-reset", "clock-strobe", "isolated-leader-slow-clock")
 _ADMINISTRATION: Final = ("transfer", "forced-election", "compact", "membership")
@@ -256,9 +267,30 @@ PROFILES: Final[dict[str, Profile]] = {
             options={"snapshot_threshold": Choices(((200, 20), (30, 40), (5, 40)))},
         ),
         _swarm_like(
+            "disks",
+            "disks that fail calls, are full, slow or damaged within the budget, under power cuts at every moment",
+            (*_DISKS, "crash", "power-loss", "partition", "isolate-leader", "compact"),
+            (300_000, 600_000),
+            options={"snapshot_threshold": Choices(((0, 10), (200, 20), (30, 40), (5, 30)))},
+        ),
+        _swarm_like(
+            "beyond-disks",
+            "disks that lie, lose their latest write or all: what was acknowledged may be forgotten",
+            (
+                *_DISKS,
+                "lie-before-power-loss",
+                "last-write-lost",
+                "wiped-under-its-name",
+                "crash",
+                "power-loss",
+                "partition",
+            ),
+            (300_000, 600_000),
+        ),
+        _swarm_like(
             "swarm",
             "a random subset of everything that a correct system must survive",
-            (*_PARTITIONS, *_PACKETS, *_CRASHES, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_COMPOUND),
+            (*_PARTITIONS, *_PACKETS, *_CRASHES, *_DISKS, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_COMPOUND),
             (100_000, 180_000, 300_000),
         ),
     )

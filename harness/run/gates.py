@@ -2,7 +2,8 @@
 
 Gates turn a `valid` into an `unknown` (checker `gates`), never an `invalid` into anything. A run is vacuous when a
 kind of fault that the plan uses at least twice was never effective, or when fewer ops than the plan's gates say were
-ok before the faults, during them, or after the heal.
+ok before the faults, during them, or after the heal. Kinds that say so (`counts_with`) are one kind here: errors of
+disks, of which one stops a node before it meets the next, and damage, of which one uses up the budget.
 
 A kind of which the system lacks the capability, such as a step of a wall clock that no process reads, can do nothing to
 it. Its faults are accounted for as `no-effect`, and a run is judged by its other faults.
@@ -16,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from checkers.history import Op
 from checkers.verdict import Verdict
 from harness.faults.catalog import kinds_for
+from harness.faults.fault import Fault
 from harness.plans.plan import Plan
 
 
@@ -52,10 +54,13 @@ def _phase(time_ns: int, warmup_ns: int, heal_ns: int) -> str:
 
 
 def _kinds_without_effect(plan: Plan, outcomes: Mapping[str, str], possible: Collection[str]) -> list[str]:
-    used = Counter(fault.kind for fault in plan.faults)
-    effective = {fault.kind for fault in plan.faults if outcomes.get(fault.id) == "effective"}
+    def word(fault: Fault) -> str:
+        return fault.counts_with or fault.kind
+
+    used = Counter(word(fault) for fault in plan.faults if fault.kind in possible)
+    effective = {word(fault) for fault in plan.faults if outcomes.get(fault.id) == "effective"}
     return [
         f"{count} faults of kind {kind}, none effective"
         for kind, count in sorted(used.items())
-        if count >= 2 and kind in possible and kind not in effective
+        if count >= 2 and kind not in effective
     ]

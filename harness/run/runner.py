@@ -22,7 +22,7 @@ from checkers.raft.liveness import Bound, Standing
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome, judged
-from harness.plans.classify import Classification, classify
+from harness.plans.classify import Classification, classify, lost_nodes
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
@@ -148,6 +148,8 @@ class Simulation:
     def _reaches_healed(self, client: str) -> bool:
         """Whether a client can count on an answer after the heal: one that sticks to a home needs that home healed."""
         phases, actor = self.plan.phases, self.plan.actors[client]
+        if actor.routing == "home" and actor.home in lost_nodes(self.plan):
+            return False
         if phases.heal == "total":
             return True
         return client in phases.healed and (actor.routing != "home" or actor.home in phases.healed)

@@ -14,14 +14,16 @@ from harness.plans.plan import DiskSpec
 from harness.systems.system import DurableReader
 
 from .conditions import Pauses, Slowness
-from .disk import NameChange, SimDisk, SimFile
+from .disk import Keeps, NameChange, SimDisk, SimFile
+from .disk_damage import DiskDamage, Regions
+from .disk_faults import DiskFaults
 from .kernel.draws import Counter
 from .kernel.events import Kernel
 from .lifetime import Lifetime
 from .recorder import Recorder
 
 Done = Callable[[], None]
-_Sync = tuple[Lifetime, str | None, Callable[[], Any], Done]
+_Sync = tuple[Lifetime, str | None, Callable[..., Any], Done]
 
 
 class DiskDevice:
@@ -37,22 +39,35 @@ class DiskDevice:
         spec: DiskSpec,
         processing_ns: tuple[int, int],
         reader: DurableReader | None,
+        regions: Regions,
         armed: dict[str, Callable[[], None]],
+        armed_later: dict[str, tuple[str, Callable[[], None]]],
         pauses: Pauses,
         slowness: Slowness,
+        hits: dict[str, int],
     ) -> None:
         self.disk = SimDisk(sector_bytes=spec.sector_bytes)
+        self.faults = DiskFaults(Counter(kernel.chance, "disk-faults", name), hits)
+        self.damage = DiskDamage(
+            self.disk,
+            Counter(kernel.chance, "disk-damage", name),
+            hits,
+            regions=regions,
+            sector_bytes=spec.sector_bytes,
+        )
         self.spec = spec
         self._name, self._ordinal = name, ordinal
         self._kernel, self._recorder = kernel, recorder
         self._processing_ns = processing_ns  # bounds of the time from completion to notice
         self._reader = reader
         self._armed = armed  # crashes that wait for a write in flight, by fault
+        self._armed_later = armed_later  # those that wait for the end of one, with the moment of it
         self._pauses, self._slowness = pauses, slowness
         self._fsync_draws = Counter(kernel.chance, "fsync", name)
         self._moment_draws = Counter(kernel.chance, "aim", name)
         self._processing_draws = Counter(kernel.chance, "disk-handling", name)
         self._loss_draws = Counter(kernel.chance, "power-loss", name)
+        self._begun = 0  # how many fsyncs ever began
         self._held: list[_Sync] | None = None  # completions that a script holds back
 
     # -- fsync ----------------------------------------------------------------------------------------------------
@@ -61,9 +76,12 @@ class DiskDevice:
         """Start an fsync of a file, or of the directory; `done` is called when the process notices its completion."""
         complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
         kernel, spec = self._kernel, self.spec
+        self._begun += 1
         latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns)
         if self._slowness.in_force:
             latency_ns += self._slowness.delay_ns()
+        if self.faults.any_in_force:
+            latency_ns += self.faults.late_ns()
         kernel.at(kernel.now + latency_ns, self._ordinal, self._complete, (lifetime, name, complete, done))
         if self._armed:
             fault = next(iter(self._armed))
@@ -80,13 +98,23 @@ class DiskDevice:
         if self._held is not None:
             self._held.append(sync)
             return
-        result = complete()
-        durable = self._read_file(result) if name is not None else self._read_names(result)
-        self._recorder.row("fsync", self._name, (name or ".",), durable)
+        if self.faults.any_in_force:
+            end, lifetime.disk_error = self.faults.end_of_fsync()
+            lifetime.met_disk_error = lifetime.met_disk_error or lifetime.disk_error is not None
+            result = complete(end)
+        else:
+            result = complete()
+        if lifetime.disk_error is None:
+            durable = self._read_file(result) if name is not None else self._read_names(result)
+            self._recorder.row("fsync", self._name, (name or ".",), durable)
+        if self._armed_later and self._fire_at("between", lifetime):
+            return
         processing_ns = self._processing_draws.between(*self._processing_ns)
         if processing_ns:
             self._kernel.at(self._kernel.now + processing_ns, self._ordinal, self._notify, (lifetime, done))
         else:
+            if self._armed_later:
+                self._kernel.exactly(self._kernel.now, self._fire_answered, (lifetime, self._begun))
             done()
 
     def _notify(self, argument: tuple[Lifetime, Done]) -> None:
@@ -96,13 +124,42 @@ class DiskDevice:
         if self._pauses.in_force:
             self._pauses.hold(self._notify, argument)
         else:
+            if self._armed_later:
+                self._kernel.exactly(self._kernel.now, self._fire_answered, (lifetime, self._begun))
             done()
+
+    def _fire_answered(self, argument: tuple[Lifetime, int]) -> None:
+        """In an event of its own, when the process has done what waited for its fsync and has begun no other."""
+        lifetime, begun = argument
+        if not lifetime.dead and self._begun == begun:
+            self._fire_at("answered", lifetime)
+
+    def _fire_at(self, moment: str, lifetime: Lifetime) -> bool:
+        """Let a crash happen that waits for this moment of an fsync. Whether the process is dead now."""
+        for fault, (awaited, crash) in self._armed_later.items():
+            if awaited == moment:
+                del self._armed_later[fault]
+                crash()
+                break
+        return lifetime.dead
 
     # -- power ----------------------------------------------------------------------------------------------------
 
-    def lose_power(self) -> bool:
+    def lose_power(self, keeps: Keeps = "prefix") -> bool:
         """Lose what was not durable, in part. Returns whether anything was lost."""
-        return self.disk.lose_power(self._loss_draws)
+        broken = self.disk.broken_claims
+        lost = self.disk.lose_power(self._loss_draws, keeps)
+        self.faults.lost_power(self.disk.broken_claims - broken)
+        return lost
+
+    def wipe(self) -> bool:
+        """Lose everything. Returns whether there was anything."""
+        names = [name for name, _ in self.disk.durable_files()]
+        held_something = self.disk.wipe()
+        if self._reader is not None:
+            for name in names:
+                self._reader.removed(name)
+        return held_something
 
     def reread(self) -> None:
         """After a power loss: tell the durable reader what the disk holds now."""

@@ -6,9 +6,18 @@ was called, and they reach the platter when it completes. Names are apart from c
 is in the directory's own journal until `fsync_directory` completes.
 
 A crash without power loss keeps everything written: the operating system goes on. A power loss keeps what was
-durable and, of each journal, a drawn prefix (a prefix is closed under dependencies), and of the first lost append a
-drawn torn part. Files are independent of each other, so later changes of one may survive where earlier ones of
+durable and, of each journal, what `Keeps` says: a drawn prefix (a prefix is closed under dependencies) and of the
+first lost append a drawn torn part; or, in any order, some sectors of what was appended, where the others read as
+zeros; or nothing. Files are independent of each other, so later changes of one may survive where earlier ones of
 another do not; and a file whose name never became durable is gone, whatever was synced into it.
+
+A failed fsync is Linux's: what it should have made durable never will be, nor what was written to the file meanwhile,
+for that lies in the same pages. They count as clean from then on, and read as written until the power goes ("clean"),
+or read as they are on the platter at once ("gone"). A later fsync reports success without them. Of the directory
+nothing is dropped: a journal keeps the changes for the next try.
+
+Damage is apart from `durable`, which stays what fsyncs promised: an oracle compares a node with the promise. It shows
+in what is read, from the next power loss on or at once.
 """
 
 from __future__ import annotations
@@ -18,6 +27,12 @@ from typing import Literal
 
 from .kernel.draws import Counter
 
+Keeps = Literal["prefix", "sectors", "nothing"]
+"""What a power loss keeps of what was not durable."""
+
+SyncEnd = Literal["durable", "clean", "gone", "nothing"]
+"""How an fsync ends: as promised; failed, with its pages dropped in one of two ways; or a lie that changes nothing."""
+
 Change = tuple[Literal["append", "write", "truncate"], bytes, int]
 NameChange = tuple[Literal["create", "rename", "unlink"], str, str, "SimFile | None"]
 
@@ -25,7 +40,19 @@ NameChange = tuple[Literal["create", "rename", "unlink"], str, str, "SimFile | N
 class SimFile:
     """One file's content: as read, as durable, and the changes between the two."""
 
-    __slots__ = ("content", "durable", "durable_count", "durable_name", "journal", "unchanged")
+    __slots__ = (
+        "claimed",
+        "content",
+        "damage",
+        "damaged_by",
+        "durable",
+        "durable_count",
+        "durable_name",
+        "journal",
+        "shows_damage",
+        "sizes",
+        "unchanged",
+    )
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -34,24 +61,53 @@ class SimFile:
         self.journal: list[Change] = []
         self.durable_count = 0  # how many changes ever became durable
         self.unchanged = 0  # length of the durable prefix that has not changed since a reader last looked
+        self.sizes = (0, 0, 0)  # of the durable content after the last three fsyncs that found work, oldest first
+        self.claimed = 0  # how many changes a lying fsync has called durable
+        self.damage: list[tuple[int, bytes]] = []  # (position, bytes) on the platter instead of the durable ones
+        self.damaged_by = ""  # the fault that did it
+        self.shows_damage = False  # whether reads find it
+
+    def append(self, data: bytes) -> None:
+        """Add at the end, and remember the change as not yet durable."""
+        self.journal.append(("append", data, len(self.content)))
+        self.content += data
 
     def apply(self, change: Change) -> None:
-        """Change the content, and remember the change as not yet durable."""
-        if change[0] == "append":
-            self.content += change[1]
-        else:
-            _rewrite(self.content, change)
+        """Replace or cut the content, and remember the change as not yet durable."""
+        size = _rewrite(self.content, change)
+        self.damage = [(at, bad[: size - at]) for at, bad in self.damage if at < size]
         self.journal.append(change)
 
     def make_durable(self, count: int) -> None:
         """Make the first `count` journalled changes durable."""
+        durable = self.durable
         for change in self.journal[:count]:
-            if change[0] == "append":  # leaves what is there as it is
-                self.durable += change[1]
-            else:
-                self.unchanged = min(self.unchanged, _rewrite(self.durable, change))
+            if change[0] != "append":
+                size = _rewrite(durable, change)
+                self.unchanged = min(self.unchanged, size)
+                first, second, third = self.sizes
+                self.sizes = (min(first, size), min(second, size), min(third, size))
+            elif change[2] == len(durable):  # leaves what is there as it is
+                durable += change[1]
+            else:  # behind pages that a failed fsync dropped, or among them
+                _place(durable, change[2], change[1])
+                self.unchanged = min(self.unchanged, change[2])
         del self.journal[:count]
         self.durable_count += count
+
+    def drop(self, *, is_gone: bool) -> None:
+        """Forget all journalled changes: they will never be durable. `is_gone`: nor can they be read from now on."""
+        self.durable_count += len(self.journal)
+        self.journal.clear()
+        if is_gone:
+            self.content = bytearray(self.durable)
+
+    def read_from_platter(self) -> None:
+        """Read what the platter holds, damage and all, now that nothing of the file is in memory."""
+        self.content = bytearray(self.durable)
+        for at, bad in self.damage:
+            _place(self.content, at, bad)
+            self.shows_damage = True
 
 
 class SimDisk:
@@ -63,6 +119,9 @@ class SimDisk:
         self._durable_names: dict[str, SimFile] = {}
         self._journal: list[NameChange] = []
         self._durable_count = 0  # how many name changes ever became durable
+        self._claimed = 0  # how many of them a lying fsync has called durable
+        self.broken_claims = 0
+        """Files of which a power loss took what a lying fsync had called durable; a lost name counts as one."""
 
     # -- what the actor sees --------------------------------------------------------------------------------------
 
@@ -76,7 +135,7 @@ class SimDisk:
 
     def append(self, name: str, data: bytes) -> None:
         """Add at the end."""
-        self._file_or_new(name).apply(("append", data, 0))
+        self._file_or_new(name).append(data)
 
     def write(self, name: str, data: bytes) -> None:
         """Replace the whole content."""
@@ -101,23 +160,35 @@ class SimDisk:
 
     # -- what the environment does --------------------------------------------------------------------------------
 
-    def begin_fsync(self, name: str) -> Callable[[], SimFile]:
-        """Note what an fsync issued now covers; call the result when it completes."""
+    def begin_fsync(self, name: str) -> Callable[..., SimFile]:
+        """Note what an fsync issued now covers; call the result when it completes, with how it ends."""
         file = self._file(name)
         mark = file.durable_count + len(file.journal)
 
-        def complete() -> SimFile:
-            if file.durable_count < mark:  # else another fsync has made all of it durable already
-                file.make_durable(mark - file.durable_count)
+        def complete(end: SyncEnd = "durable") -> SimFile:
+            count = mark - file.durable_count
+            if count <= 0:  # another fsync has made all of it durable already
+                return file
+            if end == "durable":
+                file.make_durable(count)
+                _, before, last = file.sizes
+                file.sizes = (before, last, len(file.durable))
+            elif end == "nothing":
+                file.claimed = mark
+            else:
+                file.drop(is_gone=end == "gone")
             return file
 
         return complete
 
-    def begin_fsync_directory(self) -> Callable[[], list[NameChange]]:
+    def begin_fsync_directory(self) -> Callable[..., list[NameChange]]:
         """Note which name changes an fsync of the directory issued now covers; call the result when it completes."""
         mark = self._durable_count + len(self._journal)
 
-        def complete() -> list[NameChange]:
+        def complete(end: SyncEnd = "durable") -> list[NameChange]:
+            if end != "durable":
+                self._claimed = mark if end == "nothing" else self._claimed
+                return []
             covered = self._journal[: max(0, mark - self._durable_count)]
             for change in covered:
                 self._make_name_durable(change)
@@ -132,28 +203,77 @@ class SimDisk:
         """Whether a power loss now could lose anything."""
         return bool(self._journal) or any(file.journal for file in self._names.values())
 
-    def lose_power(self, draws: Counter) -> bool:
-        """Keep what was durable and a drawn part of the rest. Returns whether anything was lost."""
+    def lose_power(self, draws: Counter, keeps: Keeps = "prefix") -> bool:
+        """Keep what was durable and a part of the rest. Returns whether anything was lost."""
         lost = self.has_unsynced
         names_are_open = bool(self._journal)
-        for change in self._journal[: draws.between(0, len(self._journal))]:
+        kept_names = 0 if keeps == "nothing" else draws.between(0, len(self._journal))
+        for change in self._journal[:kept_names]:
             self._make_name_durable(change)
+        self.broken_claims += self._claimed > self._durable_count + kept_names
         self._durable_count += len(self._journal)
         self._journal.clear()
         self._names = dict(self._durable_names)
         for name in sorted(self._names):
             file = self._names[name]
-            kept = draws.between(0, len(file.journal))
-            torn = file.journal[kept] if kept < len(file.journal) else None
-            file.make_durable(kept)
-            if torn is not None and torn[0] != "truncate":
-                self._tear(file, torn, draws)
+            if keeps == "prefix":
+                self._keep_prefix(file, draws)
+            elif keeps == "sectors":
+                self._keep_sectors(file, draws)
+            self.broken_claims += file.claimed > file.durable_count
             file.durable_count += len(file.journal)
             file.journal.clear()
-            file.content = bytearray(file.durable)
+            file.read_from_platter()
             if names_are_open:  # a name may belong to another file now than when a reader last looked
                 file.unchanged = 0
         return lost
+
+    def _keep_prefix(self, file: SimFile, draws: Counter) -> None:
+        """The first changes of a file, and of the next one a torn part."""
+        kept = draws.between(0, len(file.journal))
+        torn = file.journal[kept] if kept < len(file.journal) else None
+        file.make_durable(kept)
+        if torn is not None and torn[0] != "truncate":
+            self._tear(file, torn, draws)
+
+    def _keep_sectors(self, file: SimFile, draws: Counter) -> None:
+        """Some sectors of what was appended to a file, in any order; others read as zeros or lie behind its end.
+
+        Replacing and cutting are kept in order, each after everything before it.
+        """
+        breaks = [place for place, change in enumerate(file.journal, 1) if change[0] != "append"]
+        file.make_durable((0, *breaks)[draws.between(0, len(breaks))])
+        appended = []
+        for change in file.journal:
+            if change[0] != "append":
+                break
+            appended.append(change)
+        if not appended:
+            return
+        durable, size = file.durable, self._sector_bytes
+        whole = bytearray(durable)
+        for _, data, at in appended:
+            _place(whole, at, data)
+        begin = min(at for _, _, at in appended)
+        kept = [
+            sector
+            for sector in range(begin // size, -(-len(whole) // size))
+            if max(begin, sector * size) < len(whole) and draws.below(2)
+        ]
+        for sector in kept:
+            at = max(begin, sector * size)
+            _place(durable, at, bytes(whole[at : (sector + 1) * size]))
+        if draws.below(2):  # the size reached the platter, what lies there did not
+            _place(durable, len(whole), b"")
+        file.unchanged = min(file.unchanged, begin)
+
+    def wipe(self) -> bool:
+        """Empty the disk, as if it were a new one. Returns whether it held anything."""
+        held_something = bool(self._names or self._durable_names)
+        self._names, self._durable_names = {}, {}
+        self._durable_count += len(self._journal)
+        self._journal.clear()
+        return held_something
 
     def cut_power(self, kept_bytes: int) -> None:
         """Lose power at a chosen moment: of what was not durable, only the first bytes appended to each file are kept.
@@ -172,7 +292,7 @@ class SimDisk:
                 left -= min(left, len(data))
             file.durable_count += len(file.journal)
             file.journal.clear()
-            file.content = bytearray(file.durable)
+            file.read_from_platter()
             file.unchanged = 0
 
     def flip(self, name: str, position: int) -> None:
@@ -182,6 +302,10 @@ class SimDisk:
             if position < len(content):
                 content[position] ^= 1
         file.unchanged = 0
+
+    def find(self, name: str) -> SimFile | None:
+        """The file that has this name now, if there is one."""
+        return self._names.get(name)
 
     def durable_files(self) -> list[tuple[str, SimFile]]:
         """Names and files that a power loss now would leave, sorted."""
@@ -239,3 +363,10 @@ def _rewrite(content: bytearray, change: Change) -> int:
         return 0
     del content[size:]
     return min(size, len(content))
+
+
+def _place(content: bytearray, position: int, data: bytes) -> None:
+    """Write at a position; what was never written before it reads as zeros."""
+    if position > len(content):
+        content.extend(bytes(position - len(content)))
+    content[position : position + len(data)] = data

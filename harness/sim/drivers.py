@@ -158,6 +158,10 @@ class ServerDriver(Driver):
         """Begin an fsync, and suspend the coroutine until it is done."""
         self._process.begin_sync(name, self._on_synced)
         yield _SUSPENDED
+        lifetime = self._process.lifetime
+        if lifetime.disk_error is not None:
+            error, lifetime.disk_error = lifetime.disk_error, None
+            raise error
 
     def kill(self) -> None:
         """Run no more of the server."""

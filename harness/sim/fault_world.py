@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from harness.faults.world import Edge
 from harness.plans.plan import Plan
 
+from .disk import Keeps
 from .host import SimHost
 from .kernel.events import Kernel
 from .kernel.local_clock import PERFECT_PPM
@@ -25,7 +26,7 @@ class ProcessControl(Protocol):
 
     def start(self, name: str, code: str | None = None) -> None: ...
 
-    def crash(self, name: str, *, power: bool, reason: str) -> None: ...
+    def crash(self, name: str, *, power: bool, reason: str, keeps: Keeps = "prefix") -> None: ...
 
     def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool: ...
 
@@ -83,9 +84,13 @@ class SimFaultWorld:
         )
 
     def members(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The initial voters and learners of a group."""
+        """The initial voters and learners of a group, but for those that will not start again."""
         initial = self._plan.groups[group]
-        return initial.voters, initial.learners
+        voters, learners = (
+            tuple(name for name in names if not self.hosts[name].refused)
+            for names in (initial.voters, initial.learners)
+        )
+        return voters, learners
 
     def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
         """Whether a node's own configuration of a group is this one, and not joint."""
@@ -95,6 +100,24 @@ class SimFaultWorld:
     def crash(self, name: str, *, power: bool) -> None:
         """Kill a process."""
         self._processes.crash(name, power=power, reason="power" if power else "kill")
+
+    def cut_power(self, name: str, *, keeps: Keeps) -> None:
+        """Cut the power of a machine, whether or not a process runs there."""
+        self._processes.crash(name, power=True, reason="power", keeps=keeps)
+
+    def wipe(self, name: str, *, comes_back: bool) -> bool:
+        """Kill a node and empty its disk; unless it `comes_back`, it starts never again. Whether anything was there."""
+        self._processes.crash(name, power=False, reason="wiped")
+        host = self.hosts[name]
+        held_something = host.device.wipe()
+        if not comes_back:
+            host.refused = "disk-wiped"
+            self.record("refuse", name, host.incarnation, host.refused)
+        return held_something
+
+    def damageable(self, region: str) -> tuple[str, ...]:
+        """The nodes that the plan's atlas has for a region of the disk."""
+        return self._plan.damageable.get(region, ())
 
     def command(self, name: str, group: str, command: str, arguments: dict[str, Any]) -> bool:
         """Run an administrator's command on a node. True when it was taken."""
@@ -144,7 +167,7 @@ class SimFaultWorld:
         for name, host in self.hosts.items():
             if within is None or name in within:
                 self._apply_rate(name)
-                host.armed.clear()
+                host.disarm_all()
                 if not host.is_up and not host.refused:
                     self._processes.start(name)
         for links in self.network.links.values():

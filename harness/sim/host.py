@@ -13,6 +13,7 @@ from harness.systems.system import DurableReader, SystemServer
 
 from .conditions import Pauses, Slowness
 from .device import DiskDevice
+from .disk_damage import Regions
 from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
 from .process import SimProcess
@@ -33,11 +34,13 @@ class SimHost:
         disk: DiskSpec,
         processing_ns: tuple[int, int],
         reader: DurableReader | None,
+        regions: Regions,
     ) -> None:
         self.name, self.ordinal = name, ordinal
         self.clock = clock
         self.hits: dict[str, int] = {}  # fault id -> events that it touched here
         self.armed: dict[str, Callable[[], None]] = {}  # crashes that wait for a write in flight, by fault
+        self._armed_later: dict[str, tuple[str, Callable[[], None]]] = {}  # that wait for a moment of its end
         self.pauses = Pauses(kernel, self.hits)
         self.slowness = Slowness(self.hits)
         self.device = DiskDevice(
@@ -48,10 +51,17 @@ class SimHost:
             spec=disk,
             processing_ns=processing_ns,
             reader=reader,
+            regions=regions,
             armed=self.armed,
+            armed_later=self._armed_later,
             pauses=self.pauses,
             slowness=self.slowness,
+            hits=self.hits,
         )
+        self.disk = self.device.faults
+        """What faults can do to the disk for a while."""
+        self.damage = self.device.damage
+        """What they can do to its bytes."""
         self.incarnation = 0
         self.process: SimProcess | None = None
         self.is_up = False  # whether a process runs here (it may be paused)
@@ -74,6 +84,22 @@ class SimHost:
         self.server = None
         self._choose_receiver()
         return process
+
+    def arm(self, fault: str, moment: str, crash: Callable[[], None]) -> None:
+        """Let a crash happen at a moment of the next write: "in-flight", "between" or "answered"."""
+        if moment == "in-flight":
+            self.armed[fault] = crash
+        else:
+            self._armed_later[fault] = (moment, crash)
+
+    def disarm(self, fault: str) -> bool:
+        """Take back a crash that has not happened. Whether there was one."""
+        return self.armed.pop(fault, None) is not None or self._armed_later.pop(fault, None) is not None
+
+    def disarm_all(self) -> None:
+        """Take back all crashes that have not happened."""
+        self.armed.clear()
+        self._armed_later.clear()
 
     # -- receiving ------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 class Lifetime:
     """Whether one incarnation still runs."""
 
-    __slots__ = ("dead", "gone")
+    __slots__ = ("dead", "disk_error", "gone", "met_disk_error")
 
     def __init__(self) -> None:
         self.dead = False  # it was killed, refused to start, or its code raised
         self.gone = False  # its task has ended
+        self.disk_error: OSError | None = None  # of the fsync that has just completed, until its caller is told
+        self.met_disk_error = False  # whether its disk has ever failed it

@@ -137,6 +137,7 @@ class Nemesis:
         now = self._world.now_ns()
         if state.fault.id not in self._in_force or state.permanent or now < state.until_ns:
             return
+        self._count_hits(state)
         if state.fault.must_go_on(state) and now < self._heal_ns:
             self._world.call_at(now + _LATER_NS, self._end_in_time, state)
         else:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from .disk import SimDisk
+from .disk_damage import DiskDamage
+from .disk_faults import DiskFaults
 from .kernel.draws import Chance, Counter
 from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
@@ -70,12 +72,20 @@ class SimNetworkPort:
 
 
 class SimDiskPort:
-    """The actor's view of its disk: immediate calls go to the model, syncs take drawn time."""
+    """The actor's view of its disk: immediate calls go to the model, syncs take drawn time. Any may raise OSError."""
 
-    __slots__ = ("_disk", "_lifetime", "_sync")
+    __slots__ = ("_damage", "_disk", "_faults", "_lifetime", "_sync")
 
-    def __init__(self, lifetime: Lifetime, disk: SimDisk, sync: Callable[[str | None], Awaitable[None]]) -> None:
-        self._lifetime, self._disk, self._sync = lifetime, disk, sync
+    def __init__(
+        self,
+        lifetime: Lifetime,
+        disk: SimDisk,
+        faults: DiskFaults,
+        damage: DiskDamage,
+        sync: Callable[[str | None], Awaitable[None]],
+    ) -> None:
+        self._lifetime, self._disk, self._faults, self._sync = lifetime, disk, faults, sync
+        self._damage = damage
 
     def names(self) -> list[str]:
         """Names of the files, sorted."""
@@ -83,36 +93,50 @@ class SimDiskPort:
 
     def read(self, name: str) -> bytes:
         """The whole content."""
+        if self._faults.any_in_force:
+            self._raise(self._faults.error_of("read"))
+        self._damage.met(name)
         return self._disk.read(name)
 
     def append(self, name: str, data: bytes) -> None:
-        """Add at the end."""
-        if not self._lifetime.dead:
-            self._disk.append(name, data)
+        """Add at the end. What fails may have added a part."""
+        if self._lifetime.dead:
+            return
+        if self._faults.any_in_force:
+            size, error = self._faults.error_of_write(len(data))
+            if error is not None and size:
+                self._disk.append(name, data[:size])
+            self._raise(error)
+        self._disk.append(name, data)
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace the content."""
-        if not self._lifetime.dead:
-            self._disk.write(name, data)
+        """Replace the content. What fails may have put a part in its place."""
+        if self._lifetime.dead:
+            return
+        if self._faults.any_in_force:
+            size, error = self._faults.error_of_write(len(data))
+            if error is not None and size:
+                self._disk.write(name, data[:size])
+            self._raise(error)
+        self._disk.write(name, data)
 
     def compose(self, name: str, make: Callable[[], bytes]) -> None:
         """Replace the content, at once: in virtual time that takes no time."""
-        if not self._lifetime.dead:
-            self._disk.write(name, make())
+        self.write(name, make())
 
     def truncate(self, name: str, size: int) -> None:
         """Cut the file."""
-        if not self._lifetime.dead:
+        if self._may_change():
             self._disk.truncate(name, size)
 
     def rename(self, source: str, target: str) -> None:
         """Replace `target` by `source`."""
-        if not self._lifetime.dead:
+        if self._may_change():
             self._disk.rename(source, target)
 
     def unlink(self, name: str) -> None:
         """Remove a file."""
-        if not self._lifetime.dead:
+        if self._may_change():
             self._disk.unlink(name)
 
     def fsync(self, name: str) -> Awaitable[None]:
@@ -122,3 +146,15 @@ class SimDiskPort:
     def fsync_directory(self) -> Awaitable[None]:
         """Wait until the names are durable."""
         return self._sync(None)
+
+    def _may_change(self) -> bool:
+        if self._lifetime.dead:
+            return False
+        if self._faults.any_in_force:
+            self._raise(self._faults.error_of("write"))
+        return True
+
+    def _raise(self, error: OSError | None) -> None:
+        if error is not None and not self._lifetime.dead:
+            self._lifetime.met_disk_error = True
+            raise error

@@ -87,7 +87,7 @@ class SimProcess:
         self.actor, self.ordinal = actor, ordinal
         self.clock = SimClock(kernel, clock)
         self.network = SimNetworkPort(send)
-        self.disk = SimDiskPort(lifetime, device.disk, self._sync)
+        self.disk = SimDiskPort(lifetime, device.disk, device.faults, device.damage, self._sync)
         self.randomness = SimRandomness(kernel.chance, actor, incarnation)
         self.lifetime = lifetime
         self.pauses = pauses

@@ -28,6 +28,7 @@ from checkers.verdict import Anomaly
 from harness.plans.plan import DiskSpec, Plan
 from harness.systems.system import Refusal, System, SystemServer
 
+from .disk import Keeps
 from .drivers import ClientDriver, Create, Entrypoint, ServerDriver, Start
 from .fault_world import SimFaultWorld
 from .host import SimHost
@@ -172,11 +173,13 @@ class SimWorld:
         self.recorder.row("start", name, host.incarnation, self._codes[name])
         self.kernel.spawn(self._nursery, self._run_process, host, process, name=f"{name}#{host.incarnation}")
 
-    def crash(self, name: str, *, power: bool, reason: str) -> None:
-        """Kill an actor; with `power` its disk loses what was not durable, in part."""
+    def crash(self, name: str, *, power: bool, reason: str, keeps: Keeps = "prefix") -> None:
+        """Kill an actor; with `power` its disk loses what was not durable, in part, even if no process runs there."""
         host = self.hosts[name]
         process = host.process
         if process is None:
+            if power and name not in self.entrypoints:
+                self._lose_power(host, keeps)
             return
         self.recorder.row("crash", name, host.incarnation, reason)
         on_crash = self.on_client_crash.get(name)
@@ -185,10 +188,13 @@ class SimWorld:
         host.end()
         process.kill()
         if power and name not in self.entrypoints:
-            if host.device.lose_power():
-                self.recorder.row("mark", name, MARKS[0])
-            host.device.reread()
+            self._lose_power(host, keeps)
         self.kernel.exactly(self.kernel.now, self._check_gone, process)
+
+    def _lose_power(self, host: SimHost, keeps: Keeps) -> None:
+        if host.device.lose_power(keeps):
+            self.recorder.row("mark", host.name, MARKS[0])
+        host.device.reread()
 
     def command(self, actor: str, group: str, name: str, arguments: dict[str, Any]) -> bool:
         """Run an administrator's command on a server that is up and not paused. True when it was taken."""
@@ -244,13 +250,17 @@ class SimWorld:
         process.end()
 
     def _fail(self, host: SimHost, process: SimProcess, error: Exception) -> None:
-        """The code of an actor raised: an anomaly of a server, an error of ours in a client's program."""
+        """The code of an actor raised: an anomaly of a server, an error of ours in a client's program.
+
+        A server whose disk has failed it is right to stop, with that error or one of its own that says so.
+        """
         if host.name in self.entrypoints:
             self.kernel.stop("task", error)
             return
         error = _first_of(error)
         kind = type(error).__name__
-        if not isinstance(error, OSError):
+        is_of_disk = isinstance(error, OSError) or self.systems[self._codes[host.name]].is_disk_failure(error)
+        if not (is_of_disk and process.lifetime.met_disk_error):
             message = f"{host.name}: the replica's code raised {kind}: {error}"
             anomaly = self._anomaly("node", "exception", kind, message)
             evidence = {"traceback": "".join(traceback.format_exception(error))}
@@ -300,6 +310,7 @@ class SimWorld:
                 disk=plan.disks.actors.get(name, plan.disks.default) if is_node else _NO_DISK,
                 processing_ns=processing_ns if is_node else (0, 0),
                 reader=self.systems[actor.code].durable_reader() if is_node else None,
+                regions=self.systems[actor.code].disk_regions,
             )
         for source, source_actor in sorted(plan.actors.items()):
             for target, target_actor in sorted(plan.actors.items()):

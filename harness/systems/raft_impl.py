@@ -27,7 +27,7 @@ class RaftImpl:
     """One version of raft_impl as a system under test."""
 
     name: str = "raft_impl"
-    capabilities: tuple[str, ...] = ("leader", "membership", "snapshots")
+    capabilities: tuple[str, ...] = ("checksums", "disk", "leader", "membership", "snapshots")
     """No version reads a wall clock."""
 
     def __init__(self, package: ModuleType) -> None:
@@ -43,6 +43,7 @@ class RaftImpl:
             msgspec.convert(option, OptionSpec, from_attributes=True) for option in self._surface.OPTIONS
         )
         self.marks: tuple[str, ...] = tuple(self._surface.MARKS)
+        self._regions = getattr(self._surface, "disk_regions", None)  # earlier versions do not tell
         self.kind_of = self._surface.kind_of
         """The kind of a message, from its header; bound as it is, because every message asks."""
 
@@ -70,6 +71,10 @@ class RaftImpl:
             await server.start()
         except self._errors.Corrupt as error:
             raise Refusal(error.word) from error
+
+    def is_disk_failure(self, error: Exception) -> bool:
+        """A server stops at the first error of its disk."""
+        return isinstance(error, self._errors.DiskFailed)
 
     def command(self, server: SystemServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Run an administrator's command. True when it was taken."""
@@ -108,6 +113,11 @@ class RaftImpl:
         if options is not self._given:
             self._given, self._resolved = options, self._surface.resolve(options)
         return self._resolved
+
+    def disk_regions(self, name: str, content: bytes) -> tuple[tuple[str, str, int, int], ...]:
+        """Where a file has its records, and what they are."""
+        regions: tuple[tuple[str, str, int, int], ...] = self._regions(name, content) if self._regions else ()
+        return regions
 
     def describe_frame(self, frame: bytes) -> str:
         """A message in words."""

@@ -90,7 +90,8 @@ class System(Protocol):
     name: str
     workloads: tuple[str, ...]
     capabilities: tuple[str, ...]
-    """What it offers to faults beyond running on nodes that exchange messages: `leader`, `membership`, `snapshots`,
+    """What it offers to faults beyond running on nodes that exchange messages: `disk` (what it must remember is there,
+    and it stops when that fails), `checksums` (it notices damage there), `leader`, `membership`, `snapshots`,
     `wall-clock` (it reads that). A fault of which it lacks the capability is not drawn."""
     options: tuple[OptionSpec, ...]
     marks: tuple[str, ...]
@@ -112,6 +113,10 @@ class System(Protocol):
         """Let a server recover from its disk. Raises `Refusal` when it rightly refuses."""
         ...
 
+    def is_disk_failure(self, error: Exception) -> bool:
+        """Whether this error of a server says that its disk failed it. It is no excuse where no disk did."""
+        ...
+
     def command(self, server: SystemServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Run an administrator's command on a server. True when it was taken."""
         ...
@@ -121,6 +126,10 @@ class System(Protocol):
     ) -> SystemClient: ...
 
     def durable_reader(self) -> DurableReader: ...
+
+    def disk_regions(self, name: str, content: bytes) -> tuple[tuple[str, str, int, int], ...]:
+        """The regions of a file on a disk: (`log`, `hard-state` or `snapshot`; `header` or `body`; begin; end)."""
+        ...
 
     def describe_frame(self, frame: bytes) -> str:
         """A message in words, for transcripts."""

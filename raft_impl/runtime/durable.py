@@ -37,7 +37,7 @@ class DurableReader:
         return segment.read_on(content)
 
     def renamed(self, source: str, target: str) -> None:
-        """A rename became durable. The log never renames a segment, so only the old name matters."""
+        """A rename became durable: both names hold something else than before."""
         self._segments.pop(source, None)
         self._segments.pop(target, None)
 

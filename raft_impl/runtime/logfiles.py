@@ -2,6 +2,7 @@
 
     g0-00000001.wal, g0-00000002.wal, ...   segments of records (see `records`)
     g0.snapshot                             the latest snapshot
+    g0.snapshot.tmp, g0-00000003.wal.tmp    what was being written when the node stopped; nobody reads it
 
 Recovery, `verify` and `dump_log` all read through `read_log`, so what one of them accepts no other refuses.
 """
@@ -18,10 +19,12 @@ from ..errors import Corrupt
 from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, Term
 from .env import Disk
 from .logshape import LogShape, fold_all, segment_head, shape_at
-from .records import scan
+from .records import HEADER_BYTES, OVERHEAD_BYTES, RecordType, scan
 
 _SEGMENT_SUFFIX: Final = ".wal"
 _SNAPSHOT_SUFFIX: Final = ".snapshot"
+TEMPORARY_SUFFIX: Final = ".tmp"
+"""Of a file that is written before it takes its place under the name without this."""
 _SNAPSHOT_HEADER: Final = struct.Struct(">4sBQI")
 _SNAPSHOT_MAGIC: Final = b"FSNP"
 
@@ -73,6 +76,20 @@ def snapshot_name(group: str) -> str:
     return group + _SNAPSHOT_SUFFIX
 
 
+def unfinished_copies(names: list[str], group: str) -> list[str]:
+    """Those of a group's files that never got the name for which they were written."""
+    owners = {
+        name: parse_segment_name(name.removesuffix(TEMPORARY_SUFFIX))
+        for name in names
+        if name.endswith(TEMPORARY_SUFFIX)
+    }
+    return [
+        name
+        for name, segment in owners.items()
+        if (segment is not None and segment[0] == group) or name == snapshot_name(group) + TEMPORARY_SUFFIX
+    ]
+
+
 def groups_on(disk: Disk) -> tuple[str, ...]:
     """The groups that have files on a disk, sorted."""
     names = disk.names()
@@ -121,6 +138,29 @@ def read_log(disk: Disk, group: str) -> LogOnDisk:
         raise Corrupt("log-gap", f"the log begins after {shape.base_index}, the snapshot ends at {covered}")
     leftover = tuple(segment_name(group, number) for number in numbers if number not in run)
     return LogOnDisk(snapshot, shape, entries, tuple(segments), torn, unfinished, leftover)
+
+
+def disk_regions(name: str, content: bytes) -> tuple[tuple[str, str, int, int], ...]:
+    """What a file is made of: (`log`, `hard-state` or `snapshot`; `header` or `body`; first byte, byte behind it).
+
+    A segment is read up to its first bad record, and the byte that ends a record belongs to its body.
+    """
+    if name.endswith(_SNAPSHOT_SUFFIX):
+        edge = min(_SNAPSHOT_HEADER.size, len(content))
+        return ("snapshot", "header", 0, edge), ("snapshot", "body", edge, len(content))
+    if parse_segment_name(name) is None:
+        return ()
+    regions: list[tuple[str, str, int, int]] = []
+    begin = 0
+    for kind, body in scan(name, content).records:
+        end = begin + len(body) + OVERHEAD_BYTES
+        region = "hard-state" if kind == RecordType.HARD_STATE else "log"
+        regions += [
+            (region, "header", begin, begin + HEADER_BYTES),
+            (region, "body", begin + HEADER_BYTES, end),
+        ]
+        begin = end
+    return tuple(regions)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

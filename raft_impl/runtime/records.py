@@ -13,10 +13,12 @@ A log file is a sequence of records, only ever appended to:
 
 A bad record is **torn** if a crash explains it: it was not yet durable, and something of it is *missing*. Missing means
 that the file ends too early, or that a whole 512-byte sector reads as zeros, which is what an unwritten block of a file
-gives. Any other bad record was whole once and is **corrupt**, wherever it is, even as the last one: a flipped bit
-leaves no hole. And a hole is corrupt too when a later record says that the place was durable before. Torn records are
-cut off; corrupt ones are never repaired by forgetting them, because a node may have answered for them
-(Alagappan et al., Protocol-Aware Recovery, FAST 2018).
+gives. It must be missing where the record is: within its length if the header is whole, else within the header, for a
+hole further on is that of another record. Any other bad record was whole once and is **corrupt**, wherever it is, even
+as the last one: a flipped bit leaves no hole, and a write that landed here instead of further on leaves one there only.
+A hole is corrupt too when a later record says that the place was durable before. Torn records are cut off; corrupt ones
+are never repaired by forgetting them, because a node may have answered for them (Alagappan et al., Protocol-Aware
+Recovery, FAST 2018). One thing cannot be told from a tear: that the disk lost the very last write after confirming it.
 
 Sectors may reach the disk in any order, so whole records of the same un-synced batch may follow a hole; they are
 removed with it, since none of them was acknowledged.
@@ -41,8 +43,8 @@ _HEADER: Final = struct.Struct(">BBIIII")
 _CRC: Final = struct.Struct(">I")
 _WHOLE_HEADER: Final = struct.Struct(">BBIIIII")
 _CHECKED_BYTES: Final = _HEADER.size
-_HEADER_BYTES: Final = _WHOLE_HEADER.size
-OVERHEAD_BYTES: Final = _HEADER_BYTES + len(_END)
+HEADER_BYTES: Final = _WHOLE_HEADER.size
+OVERHEAD_BYTES: Final = HEADER_BYTES + len(_END)
 _unpack_header: Final = _WHOLE_HEADER.unpack_from
 
 _Header = tuple[int, int, int, int, int, int, int]
@@ -113,7 +115,7 @@ class RecordReader:
                 break
             _, kind, length, _, _, expected, _ = header
             after = offset + length + OVERHEAD_BYTES
-            body = bytes(content[offset + _HEADER_BYTES : after - 1])
+            body = bytes(content[offset + HEADER_BYTES : after - 1])
             chain = crc32(body, chain)
             if after > end or chain != expected or content[after - 1] != _END_BYTE:
                 break
@@ -136,7 +138,7 @@ def scan(name: str, content: bytes | bytearray) -> Scan:
 
 def _header(content: bytes | bytearray, offset: int, seed: int) -> _Header | None:
     """A whole header that belongs at `offset`, or None."""
-    if content[offset] != _MAGIC or offset + _HEADER_BYTES > len(content):
+    if content[offset] != _MAGIC or offset + HEADER_BYTES > len(content):
         return None
     header: _Header = _unpack_header(content, offset)
     if header[3] != offset or crc32(content[offset : offset + _CHECKED_BYTES], seed) != header[6]:
@@ -145,14 +147,19 @@ def _header(content: bytes | bytearray, offset: int, seed: int) -> _Header | Non
 
 
 def _judge(content: bytes | bytearray, bad: int, seed: int) -> str:
-    """Whether the bad record at `bad` is torn or corrupt."""
+    """Whether the bad record at `bad` is torn or corrupt.
+
+    A whole header tells how far the record reaches, and something is to be missing there. Without one, something of the
+    header itself is to be missing: damage to it would otherwise pass for a tear wherever a torn record follows.
+    """
     if _was_durable(content, bad, seed):
         return "corrupt"
     header = _header(content, bad, seed)
-    end = len(content) if header is None else bad + header[2] + OVERHEAD_BYTES
-    if end > len(content) or len(content) - bad < _HEADER_BYTES:
+    end = bad + (HEADER_BYTES if header is None else header[2] + OVERHEAD_BYTES)
+    if end > len(content):
         return "torn"
-    return "torn" if content[-1] == 0 or _has_hole(content, bad, end) else "corrupt"
+    lacks_its_end = header is not None and content[end - 1] == 0
+    return "torn" if lacks_its_end or _has_hole(content, bad, end) else "corrupt"
 
 
 def _was_durable(content: bytes | bytearray, bad: int, seed: int) -> bool:

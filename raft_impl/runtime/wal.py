@@ -17,11 +17,14 @@ it covers (but for the trailing entries that slow followers may still want).
 them and before any segment is removed. Whether the log continues behind an installed snapshot is decided by one rule,
 here and at recovery: it does if it holds the snapshot's last entry (same index, same term); else all of it is void.
 
-**Recovery** reads everything, cuts a torn tail off, refuses what is corrupt (`Corrupt`), and fsyncs what it found
-before anyone relies on it: after a kill without a power loss, what was read may have come from the page cache only.
+**Recovery** reads everything, leaves a torn tail out, refuses what is corrupt (`Corrupt`), and makes durable what it
+found before anyone relies on it: after a kill without a power loss, what was read may have come from the page cache
+only. For that the open segment is copied to a new file, which takes its place once it is durable. An fsync of the file
+itself would not do: if one failed in the process before, the kernel counts the pages that it dropped as clean, so the
+next one reports success for bytes that can be read and are nowhere else (fsyncgate; Rebello et al., USENIX ATC 2020).
+What is not in the open segment was durable before anything was written behind it.
 
-The first error of any write or fsync is latched: `sync` raises `DiskFailed` from then on. What is durable after a
-failed fsync is unknown, and a second fsync may report success for pages that the kernel dropped (fsyncgate).
+The first error of any write or fsync is latched: `sync` raises `DiskFailed` from then on, and never tries again.
 """
 
 from __future__ import annotations
@@ -36,12 +39,10 @@ from ..errors import DiskFailed
 from ..protocol.ready import Persist
 from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, SnapshotMeta, Term
 from .env import Disk
-from .logfiles import encode_snapshot, read_log, segment_name, snapshot_name
+from .logfiles import TEMPORARY_SUFFIX, encode_snapshot, read_log, segment_name, snapshot_name, unfinished_copies
 from .logshape import LogShape, SegmentHead
 from .marks import TORN_TAIL, UNFINISHED_SEGMENT, UNFINISHED_SNAPSHOT
 from .records import RecordType, RecordWriter
-
-_TEMPORARY_SUFFIX: Final = ".tmp"
 
 _DISK_WORDS: Final = {
     errno.EIO: "io-error",
@@ -77,7 +78,7 @@ class Wal:
         self._segment_bytes = segment_bytes
         self._trailing_entries = trailing_entries
         self._snapshot_name = snapshot_name(group)
-        self._temporary_name = self._snapshot_name + _TEMPORARY_SUFFIX
+        self._temporary_name = self._snapshot_name + TEMPORARY_SUFFIX
         self._shape = LogShape(HardState(Term(0)))
         self._number = 0  # of the open segment; 0 while there is none
         self._name = ""
@@ -225,20 +226,21 @@ class Wal:
         repaired: list[str] = []
         for name in found.leftover:
             self._disk.unlink(name)
-        if self._temporary_name in self._disk.names():
-            self._disk.unlink(self._temporary_name)
-            repaired.append(UNFINISHED_SNAPSHOT)
+        for name in unfinished_copies(self._disk.names(), self._group):
+            self._disk.unlink(name)
+            if name == self._temporary_name:
+                repaired.append(UNFINISHED_SNAPSHOT)
         if found.unfinished:
             self._disk.unlink(found.unfinished)
             repaired.append(UNFINISHED_SEGMENT)
         if found.torn is not None:
-            self._disk.truncate(found.torn.name, found.torn.size)
             repaired.append(TORN_TAIL)
         self._shape = shape = found.shape
         if found.segments:
             *closed, last = found.segments
             self._closed = [(segment.name, segment.last_index) for segment in closed]
             self._number, self._name = last.number, last.name
+            await self._copy_open_segment(last.size)
             self._writer = RecordWriter(last.name, size=last.size, chain=last.chain)
         snapshot_index = snapshot_term = 0
         if found.snapshot is not None:
@@ -252,6 +254,13 @@ class Wal:
         last_term = max(shape.last_term, snapshot_term)
         hard_state = shape.hard_state if shape.hard_state.term >= last_term else HardState(Term(last_term))
         return Recovered(hard_state, found.snapshot, tuple(entries), tuple(repaired))
+
+    async def _copy_open_segment(self, size: int) -> None:
+        """Write the good part of the open segment to pages of its own, and let that take its place."""
+        copy = self._name + TEMPORARY_SUFFIX
+        self._disk.write(copy, self._disk.read(self._name)[:size])
+        await self._disk.fsync(copy)
+        self._disk.rename(copy, self._name)
 
     async def _sync_what_was_found(self) -> None:
         """Make durable what was found: that it could be read does not say that it is."""

@@ -126,7 +126,7 @@ def quiet(*faults: Fault) -> Plan:
     with Checkouts() as checkouts:
         able = abilities_of(load_systems(bind("raft_impl", checkouts)).values())
     plan = draw(
-        seed=2, profile="calm", workload="register", options=able.options, duration_ns=4_000 * MILLISECOND_NS, rate=200
+        seed=3, profile="calm", workload="register", options=able.options, duration_ns=4_000 * MILLISECOND_NS, rate=200
     )
     return msgspec.structs.replace(plan, faults=faults, disks=UNEVEN_DISKS)
 

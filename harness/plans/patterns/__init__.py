@@ -18,6 +18,11 @@ Independent faults seldom produce the bugs that need three events in a row. Seve
 | `stale-votes` | answers of one election that arrive during the next |
 | `snapshot-across-leaders` | a snapshot transfer that the next leader has to begin again |
 | `swizzle-clog` | nodes clogged one by one and released in another order (FoundationDB) |
+| `fsync-error-before-power-loss` | what was acknowledged after a second try of a failed fsync (fsyncgate) |
+| `voters-power-cut-between-candidates` | a vote that was sent and is forgotten before the next candidate asks |
+| `wiped-under-its-name` | nodes that forgot all and still have their names (`beyond-*` only) |
+| `last-write-lost` | what one node was told last that its disk holds (`beyond-*` only) |
+| `lie-before-power-loss` | what was acknowledged on the word of an fsync that lied (`beyond-*` only) |
 | `isolated-leader-slow-clock` | an isolated leader with a slow clock while the others run fast (dissertation 6.4.1) |
 | `isolated-leader-stopped-clock` | an isolated leader whose clock stands still for some timeouts (`beyond-*` only) |
 
@@ -28,7 +33,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import administration, clocks, compound, crashes, leadership, links
+from . import administration, clocks, compound, crashes, disks, leadership, links, power
 from .context import FaultContext, Pattern
 from .permanent import lasting
 
@@ -118,6 +123,48 @@ PATTERNS: Final[dict[str, Pattern]] = {
         Pattern(name="client-crash", kinds=("crash",), draw=crashes.client_crash),
         Pattern(name="client-pause", kinds=("pause",), draw=crashes.client_pause),
         Pattern(name="pause", kinds=("pause",), draw=crashes.pause),
+        Pattern(name="disk-error", kinds=("write-error", "read-error", "fsync-error"), draw=disks.disk_error),
+        Pattern(
+            name="fsync-error-before-power-loss",
+            kinds=("fsync-error", "crash"),
+            draw=disks.fsync_error_before_power_loss,
+            non_overlapping=True,
+        ),
+        Pattern(name="disk-full", kinds=("disk-full",), draw=disks.disk_full, occurrences_max=3),
+        Pattern(name="power-cut", kinds=("power-cut",), draw=power.power_cut),
+        Pattern(
+            name="voters-power-cut-between-candidates",
+            kinds=("crash", "delay", "forced-election", "power-cut"),
+            draw=power.voters_power_cut_between_candidates,
+            nodes_min=3,
+            weight=2,
+            non_overlapping=True,
+        ),
+        Pattern(
+            name="bit-rot",
+            kinds=("bit-rot", "crash", "power-cut"),
+            draw=disks.bit_rot,
+            nodes_min=3,
+            occurrences_max=3,
+        ),
+        Pattern(
+            name="damaged-write",
+            kinds=("misdirected-write", "lost-write", "crash", "power-cut"),
+            draw=disks.damaged_write,
+            nodes_min=3,
+            occurrences_max=3,
+        ),
+        Pattern(
+            name="wiped-disk",
+            kinds=("wiped-disk", "membership"),
+            draw=disks.wiped_disk,
+            nodes_min=3,
+            occurrences_max=1,
+        ),
+        Pattern(name="wiped-under-its-name", kinds=("wiped-disk",), draw=disks.wiped_under_its_name, nodes_min=2),
+        Pattern(name="last-write-lost", kinds=("lost-write", "crash"), draw=disks.last_write_lost, nodes_min=3),
+        Pattern(name="lie-before-power-loss", kinds=("lying-fsync", "crash"), draw=disks.lie_before_power_loss),
+        Pattern(name="slow-disk", kinds=("slow-disk",), draw=disks.slow_disk, occurrences_max=3),
         Pattern(name="clock-rate", kinds=("clock-rate",), draw=clocks.clock_rate),
         Pattern(name="clock-step", kinds=("clock-step",), draw=clocks.clock_step),
         Pattern(name="clock-reset", kinds=("clock-step",), draw=clocks.clock_reset, occurrences_max=1),

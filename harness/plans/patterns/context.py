@@ -29,6 +29,7 @@ class FaultContext(msgspec.Struct, frozen=True, kw_only=True):
     slowest_ppm: int
     fastest_ppm: int
     wall_offsets: dict[str, int] = {}
+    atlas: dict[str, tuple[str, ...]] = {}  # the nodes whose disks may be damaged, by region
     lease_reads: bool = False  # whether reads rely on leases, which some patterns attack
 
     def span(self, stream: Stream, low_tenths: int, high_tenths: int) -> int:

@@ -10,6 +10,50 @@ from harness.faults.fault import Fault, FaultState
 from harness.faults.world import Edge, Effect
 
 
+class FakeDisk:
+    """A disk that writes down what a fault does to it."""
+
+    def __init__(self, name: str, done: list[tuple[Any, ...]]) -> None:
+        self._name, self._done = name, done
+
+    def fail(self, fault: str, operation: str, dropped: str = "clean") -> None:
+        self._done.append(("fail", self._name, operation, dropped))
+
+    def fill(self, fault: str, room_bytes: int) -> None:
+        self._done.append(("fill", self._name, room_bytes))
+
+    def delay(self, fault: str, late_ns: int) -> None:
+        self._done.append(("delay", self._name, late_ns))
+
+    def lie(self, fault: str) -> None:
+        self._done.append(("lie", self._name))
+
+    def end(self, fault: str) -> None:
+        self._done.append(("end", self._name))
+
+
+class FakeDamage:
+    """A disk that says of itself whether it holds anything of a region."""
+
+    def __init__(self, name: str, done: list[tuple[Any, ...]]) -> None:
+        self._name, self._done = name, done
+        self.holds: tuple[str, ...] = ("log", "hard-state", "snapshot")
+
+    def rot(self, fault: str, region: str, part: str) -> bool:
+        return self._try("rot", region, part)
+
+    def misdirect(self, fault: str, region: str) -> bool:
+        return self._try("misdirect", region)
+
+    def lose_write(self, fault: str, region: str, *, is_last: bool) -> bool:
+        return self._try("lose-write", region, is_last)
+
+    def _try(self, what: str, region: str, *more: Any) -> bool:
+        if region in self.holds:
+            self._done.append((what, self._name, region, *more))
+        return region in self.holds
+
+
 class FakeHost:
     """A machine that is up or down."""
 
@@ -17,6 +61,15 @@ class FakeHost:
         self.name, self._done = name, done
         self.is_up, self.refused = True, ""
         self.armed: dict[str, Callable[[], None]] = {}
+        self.disk = FakeDisk(name, done)
+        self.damage = FakeDamage(name, done)
+        self.waits: dict[str, tuple[str, Callable[[], None]]] = {}
+
+    def arm(self, fault: str, moment: str, crash: Callable[[], None]) -> None:
+        self.waits[fault] = (moment, crash)
+
+    def disarm(self, fault: str) -> bool:
+        return self.waits.pop(fault, None) is not None
 
     def pause(self, fault: str, *, stop_clock: bool) -> None:
         self._done.append(("pause", self.name, stop_clock))
@@ -66,6 +119,7 @@ class FakeWorld:
         self.done: list[tuple[Any, ...]] = []
         self.hosts = {name: FakeHost(name, self.done) for name in (*self.nodes, *self.clients)}
         self.network = FakeNetwork()
+        self.atlas: dict[str, tuple[str, ...]] = {}
         self.roles: dict[str, tuple[str, ...]] = {}
         self.configuration: tuple[Sequence[str], Sequence[str]] = (self.nodes, ())
         self.takes: Callable[[str, dict[str, Any]], bool] = lambda command, arguments: True
@@ -127,6 +181,19 @@ class FakeWorld:
     def crash(self, name: str, *, power: bool) -> None:
         self.hosts[name].is_up = False
         self.done.append(("crash", name, power))
+
+    def cut_power(self, name: str, *, keeps: str) -> None:
+        self.hosts[name].is_up = False
+        self.done.append(("cut-power", name, keeps))
+
+    def wipe(self, name: str, *, comes_back: bool) -> bool:
+        self.hosts[name].is_up = False
+        self.hosts[name].refused = "" if comes_back else "disk-wiped"
+        self.done.append(("wipe", name, comes_back))
+        return True
+
+    def damageable(self, region: str) -> tuple[str, ...]:
+        return self.atlas.get(region, ())
 
     def command(self, name: str, group: str, command: str, arguments: dict[str, Any]) -> bool:
         taken = self.takes(command, arguments)

@@ -53,13 +53,19 @@ def test_every_kind_reads_back_from_json_as_it_was() -> None:
     assert msgspec.json.decode(written, type=list[AnyFault]) == faults
 
 
+WALL_CLOCK = {"clock-step", "clock-strobe"}
+ADMINISTRATION = {"transfer", "forced-election", "compact", "membership"}
+DISK = {word for word, kind in KINDS.items() if kind.capability in ("disk", "checksums")}
+
+
 @pytest.mark.parametrize(
     ("capabilities", "missing"),
     [
-        (("leader", "membership", "snapshots", "wall-clock"), set()),
-        (("leader", "membership", "snapshots"), {"clock-step", "clock-strobe"}),
-        (("wall-clock",), {"transfer", "forced-election", "compact", "membership"}),
-        ((), {"clock-step", "clock-strobe", "transfer", "forced-election", "compact", "membership"}),
+        (("checksums", "disk", "leader", "membership", "snapshots", "wall-clock"), set()),
+        (("disk", "leader", "membership", "snapshots", "wall-clock"), {"bit-rot", "misdirected-write", "lost-write"}),
+        (("checksums", "disk", "leader", "membership", "snapshots"), WALL_CLOCK),
+        (("checksums", "disk", "wall-clock"), ADMINISTRATION),
+        ((), WALL_CLOCK | ADMINISTRATION | DISK),
     ],
 )
 def test_a_kind_needs_the_capability_that_it_names(capabilities: tuple[str, ...], missing: set[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.faults.clocks import ClockRate, ClockStep, ClockStrobe
 from harness.faults.crashes import Crash
+from harness.faults.disk_errors import DiskFull, FsyncError, LyingFsync, ReadError, SlowDisk, WriteError
 from harness.faults.fault import FOREVER, RETRY_NS, Fault
 from harness.faults.leadership import ForcedElection, Transfer
 from harness.faults.membership import Membership
@@ -27,6 +28,12 @@ WHEN: dict[str, Any] = {"id": "f1", "begin_ns": 0, "end_ns": 400}
         (Pause(**WHEN, targets=("n1",), clock="stops"), ("pause", "n1", True), ("unpause", "n1")),
         (SlowNode(**WHEN, targets=("c1",), processing_ns=5), ("slow-down", "c1", 5), ("speed-up", "c1")),
         (Crash(**WHEN, targets=("n1",), power=False, code="new"), ("crash", "n1", False), ("start", "n1", "new")),
+        (WriteError(**WHEN, targets=("n1",)), ("fail", "n1", "write", "clean"), ("end", "n1")),
+        (ReadError(**WHEN, targets=("n1",)), ("fail", "n1", "read", "clean"), ("end", "n1")),
+        (FsyncError(**WHEN, targets=("n1",), pages="gone"), ("fail", "n1", "fsync", "gone"), ("end", "n1")),
+        (DiskFull(**WHEN, targets=("n1",), room_bytes=5), ("fill", "n1", 5), ("end", "n1")),
+        (SlowDisk(**WHEN, targets=("n1",), late_ns=5), ("delay", "n1", 5), ("end", "n1")),
+        (LyingFsync(**WHEN, targets=("n1",)), ("lie", "n1"), ("end", "n1")),
         (ClockRate(**WHEN, targets=("n1",), rate_ppm=9), ("rate", "n1", 9), ("rate", "n1", None)),
         (ClockStep(**WHEN, targets=("n1",), step_ns=7), ("step", "n1", 7), ("release", "n1")),
     ],
@@ -52,6 +59,17 @@ def test_a_node_fault_is_undone_only_where_it_is_asked_to_be() -> None:
     assert world.done[2:] == [("unpause", "n2")]
     assert not fault.is_undone(state, ("n2", "n3"))
     assert fault.is_undone(state, ("n1", "n2"))
+
+
+def test_a_disk_fault_begins_on_a_machine_whose_process_is_down_and_never_at_a_client() -> None:
+    world = FakeWorld()
+    world.hosts["n1"].is_up = False
+
+    _, down = world.begin(WriteError(**WHEN, targets=("n1",)))
+    _, client = world.begin(WriteError(**WHEN, targets=("c1",)))
+
+    assert (down, client) == (True, False)
+    assert world.done == [("fail", "n1", "write", "clean")]
 
 
 @pytest.mark.parametrize("fault", [Loss(**WHEN, loss_ppm=5, targets=("n1",)), Clog(**WHEN, targets=("n1",))])

@@ -45,6 +45,7 @@ def built(
     options: dict[str, Any] | None = None,
     clocks: Clocks | None = None,
     delay_max_ns: int = 1_000_000,
+    **fields: Any,
 ) -> Plan:
     """A plan of five nodes and two clients, by hand; the faults are between 1 s and 11 s."""
     return a_plan(
@@ -63,4 +64,5 @@ def built(
         ),
         clocks=clocks or Clocks(),
         disks=Disks(default=DiskSpec(fsync_min_ns=0, fsync_max_ns=1_000_000)),
+        **fields,
     )

@@ -129,7 +129,7 @@ def worse(after: Classification, before: Classification) -> bool:
 @st.composite
 def plan_and_smaller(draw: st.DrawFn) -> tuple[Plan, Plan]:
     """A drawn plan, its heal at times broken by hand, and the same with faults removed or shortened."""
-    profile = draw(st.sampled_from(("swarm", "beyond-clocks", "membership", "crashes")))
+    profile = draw(st.sampled_from(("swarm", "beyond-clocks", "beyond-disks", "membership", "crashes")))
     plan = drawn(draw(st.integers(0, 10_000)), profile)
     if draw(st.booleans()):
         healed = tuple(draw(st.sets(st.sampled_from(plan.nodes), min_size=1)))

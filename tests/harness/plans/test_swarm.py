@@ -9,6 +9,7 @@ import pytest
 from harness.faults.catalog import KINDS
 from harness.faults.clocks import ClockRate
 from harness.faults.crashes import Crash
+from harness.faults.disk_damage import REGIONS
 from harness.faults.fault import Fault
 from harness.faults.packets import Clog
 from harness.faults.partitions import Partition
@@ -23,11 +24,12 @@ SECOND = 1_000_000_000
 
 
 def context(nodes: int = 5, clients: int = 3) -> FaultContext:
-    """Ten seconds, one second in, with leases' bound 1.05."""
+    """Ten seconds, one second in, with leases' bound 1.05. Of five nodes or more the last has no data yet."""
     names = tuple(f"n{number}" for number in range(1, nodes + 1))
     return FaultContext(
         nodes=names,
-        voters=names,
+        voters=names[:-1] if nodes >= 5 else names,
+        atlas=dict.fromkeys(REGIONS, names[: (nodes - 1) // 2]),
         clients=tuple(f"c{number}" for number in range(1, clients + 1)),
         begin_ns=SECOND,
         end_ns=11 * SECOND,

@@ -74,6 +74,22 @@ def fault(rng: random.Random, number: int) -> Fault:
         "bandwidth": {"targets": nodes, "bytes_per_s": 2_000},
         "crash": {"targets": some, "aim": rng.choice(["", "write"]), "power": rng.random() < 0.7},
         "pause": {"targets": some, "clock": rng.choice(["runs", "stops"])},
+        "write-error": {"targets": nodes},
+        "read-error": {"targets": nodes},
+        "fsync-error": {"targets": nodes, "pages": rng.choice(["clean", "gone"])},
+        "disk-full": {"targets": nodes, "room_bytes": 20},
+        "slow-disk": {"targets": nodes, "late_ns": 20 * MS},
+        "lying-fsync": {"targets": nodes},
+        "wiped-disk": {"targets": nodes, "identity": "same"},
+        "bit-rot": {"targets": nodes},
+        "misdirected-write": {"targets": nodes},
+        "lost-write": {"targets": nodes},
+        "power-cut": {
+            "targets": nodes,
+            "moment": rng.choice(["in-flight", "between", "answered"]),
+            "keeps": rng.choice(["prefix", "sectors", "nothing"]),
+            "down_ns": 5 * MS,
+        },
         "clock-rate": {"targets": some, "rate_ppm": rng.choice([500_000, 900_000, 1_100_000, 2_000_000])},
         "clock-step": {"targets": nodes, "step_ns": -500 * MS, "back": rng.random() < 0.5},
         "clock-strobe": {"targets": nodes, "step_ns": 100 * MS, "period_ns": 30 * MS},
@@ -82,6 +98,8 @@ def fault(rng: random.Random, number: int) -> Fault:
         "compact": {"targets": nodes},
         "membership": {"voters": ("n1", "n2")},
     }
+    if kind in ("read-error", "lying-fsync"):  # they wait for a crash to show
+        common |= {"begin_ns": 200 * MS, "end_ns": 1_700 * MS}
     if kind == "membership":  # the toy refuses every change, and would be asked without end
         return Compact(**common, targets=nodes)
     return cast(Fault, KINDS[kind](**common, **parameters[kind]))

@@ -64,6 +64,10 @@ class TaskDriver(Driver):
         self._syncing = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(self._forget_syncing)
         await self._rest_if_dead()
+        lifetime = self._process.lifetime
+        if lifetime.disk_error is not None:
+            error, lifetime.disk_error = lifetime.disk_error, None
+            raise error
 
     def kill(self) -> None:
         """Nothing to do: the task is cancelled."""

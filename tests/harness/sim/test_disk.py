@@ -310,3 +310,48 @@ def test_a_reader_is_told_how_much_of_a_file_has_not_changed() -> None:
     disk.begin_fsync("log")()
 
     assert (bytes(file.durable), file.unchanged) == (b"abcdx", 4)
+
+
+def test_sectors_survive_in_any_order_and_the_others_read_as_zeros() -> None:
+    """Each subset of the sectors of an un-synced append, with or without the size that belongs to it."""
+    written = bytes(range(1, 1 + 3 * SECTOR))
+    survivors = set()
+    for seed in range(400):
+        disk = durable("log", b"")
+        for at in range(0, len(written), 4):
+            disk.append("log", written[at : at + 4])
+        disk.lose_power(Counter(Chance(seed), "power-loss"), "sectors")
+        survivors.add(disk.read("log"))
+
+    expected = set()
+    for kept in range(8):
+        parts = [written[SECTOR * n : SECTOR * (n + 1)] if kept >> n & 1 else bytes(SECTOR) for n in range(3)]
+        expected |= {b"".join(parts), b"".join(parts[: kept.bit_length()])}
+    assert survivors == expected
+
+
+def test_sectors_of_different_sides_of_a_truncation_never_mix() -> None:
+    kept = set()
+    for seed in range(200):
+        disk = durable("log", b"old")
+        disk.append("log", b"A" * SECTOR)
+        disk.truncate("log", 2)
+        disk.append("log", b"B" * SECTOR)
+        disk.lose_power(Counter(Chance(seed), "power-loss"), "sectors")
+        kept.add(bytes(disk.read("log")).rstrip(b"\0"))
+
+    assert all(content.startswith(b"ol") for content in kept)
+    assert not any(b"A" in content and b"B" in content for content in kept)
+    assert any(b"A" in content for content in kept)
+    assert any(b"B" in content for content in kept)
+
+
+def test_a_power_loss_that_keeps_nothing_takes_unsynced_names_and_bytes() -> None:
+    disk = durable("log", b"kept")
+    disk.append("log", b"lost")
+    disk.append("new", b"lost")
+
+    disk.lose_power(Counter(Chance(1), "power-loss"), "nothing")
+
+    assert disk.names() == ["log"]
+    assert disk.read("log") == b"kept"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -12,10 +13,12 @@ import pytest
 from harness.faults.catalog import KINDS
 from harness.faults.clocks import ClockRate, ClockStep
 from harness.faults.crashes import Crash
+from harness.faults.disk_errors import LyingFsync
 from harness.faults.fault import FOREVER, Fault
 from harness.faults.leadership import ForcedElection, Transfer
 from harness.faults.membership import Membership
-from harness.plans.plan import Clocks, ClockSpec, LinkSpec, Phases, Plan
+from harness.faults.power import PowerCut
+from harness.plans.plan import Clocks, ClockSpec, LinkSpec, Phases, Plan, Schedule
 from harness.run.runner import RunOptions, Simulation
 from harness.sim.world import SimWorld
 from tests.harness.sim import toy
@@ -37,6 +40,7 @@ def one(kind: str, *targets: str, end_ns: int = END, **parameters: Any) -> Fault
         "corrupt": {"corrupt_ppm": 500_000},
         "slow-node": {"processing_ns": 5 * MS},
         "bandwidth": {"bytes_per_s": 20_000},
+        "slow-disk": {"late_ns": 5 * MS},
         "clock-rate": {"rate_ppm": 1_300_000},
         "clock-step": {"step_ns": 500 * MS, "back": True},
         "clock-strobe": {"step_ns": 500 * MS, "period_ns": 40 * MS},
@@ -59,6 +63,7 @@ LASTING_KINDS = (
     "bandwidth",
     "crash",
     "pause",
+    "slow-disk",
     "clock-rate",
     "clock-step",
     "clock-strobe",
@@ -93,7 +98,7 @@ def affected(world: SimWorld, name: str) -> bool:
     return (
         host.paused
         or not host.is_up
-        or bool(host.slowness.in_force or host.armed)
+        or bool(host.slowness.in_force or host.armed or host.disk.any_in_force)
         or host.clock.rate_ppm != 1_000_000
         or host.clock.wall_offset_ns != world_offset(world, name)
         or any(not link.plain for link in links if name in (link.source, link.target.name))
@@ -137,6 +142,68 @@ def test_a_fault_begins_bites_and_ends(kind: str) -> None:
     targets = ("n1",)
     assert (BEGIN, "f1", kind, targets) in rows(world, "fault-begin")
     assert (END, "f1", kind, "effective") in rows(world, "fault-end")
+
+
+@pytest.mark.parametrize("kind", ["write-error", "fsync-error", "disk-full"])
+def test_a_node_whose_disk_fails_it_may_stop_and_is_started_again(kind: str) -> None:
+    world, _ = watched(planned(one(kind, "n1")))
+
+    assert world.nemesis.finish() == {"f1": "effective"}
+    assert world.node_anomalies == []
+    crashes = [row for row in world.log.kept if row[1] == "crash"]
+    assert {row[2:] for row in crashes} == {("n1", 1, "OSError")}
+    assert BEGIN < crashes[0][0] < END
+    assert world.hosts["n1"].incarnation == 2
+    assert world.hosts["n1"].is_up
+
+
+def test_an_fsync_that_lies_is_effective_when_a_power_loss_takes_what_it_called_durable() -> None:
+    lie = LyingFsync(id="f1", begin_ns=BEGIN, end_ns=HEAL, targets=("n1",))
+    cuts = [
+        Crash(id=f"c{n}", begin_ns=BEGIN + n * 150 * MS, end_ns=BEGIN + (n * 150 + 50) * MS, targets=("n1",))
+        for n in range(1, 8)
+    ]
+
+    harmless, _ = watched(planned(lie, ops=100))
+    harmful, _ = watched(planned(lie, *cuts, ops=100))
+
+    assert harmless.nemesis.finish()["f1"] == "no-effect"
+    assert harmful.nemesis.finish()["f1"] == "effective"
+
+
+@pytest.mark.parametrize("storage", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("moment", "seen"), [("in-flight", set()), ("between", {"fsync"}), ("answered", {"fsync", "send"})]
+)
+def test_a_power_cut_comes_at_its_moment_of_a_write(moment: str, seen: set[str], storage: str) -> None:
+    schedule = Schedule(seed=1)  # without a delay between the end of an fsync and its notice
+    cut = PowerCut(id="f1", begin_ns=BEGIN, end_ns=END, targets=("n1",), moment=moment, down_ns=7 * MS)  # type: ignore[arg-type]
+
+    world, _ = watched(planned(cut, options={"storage": storage}, schedule=schedule, threads=6))
+
+    (died,) = [row for row in world.log.kept if row[1] == "crash"]
+    (back,) = [row for row in world.log.kept if row[1] == "start" and row[2:] == ("n1", 2, "default")]
+    of_the_end = {row[1] for row in world.log.kept if row[0] == died[0] and row[2] == "n1"} & {"fsync", "send"}
+    # After a power loss the disk is read anew, which has a row of its own kind of fsync.
+    reread = [row for row in world.log.kept if row[0] == died[0] and row[1:4] == ("fsync", "n1", ("recovered",))]
+    synced = [row for row in world.log.kept if row[0] == died[0] and row[1:3] == ("fsync", "n1") and row not in reread]
+    assert world.nemesis.finish() == {"f1": "effective"}
+    assert died[2:] == ("n1", 1, "power")
+    assert BEGIN < died[0] < END
+    assert back[0] == died[0] + 7 * MS
+    assert of_the_end - {"fsync"} | ({"fsync"} if synced else set()) == seen
+
+
+def test_an_error_of_a_disk_that_nothing_is_wrong_with_is_an_anomaly() -> None:
+    class Careless(toy.ToyServer):
+        def process(self, messages: list[tuple[str, bytes]]) -> bool:
+            self.env.disk.read("no-such-file")
+            return super().process(messages)
+
+    with patch.object(toy, "ToyServer", Careless):
+        world, _ = watched(planned())
+
+    assert {anomaly.signature for anomaly in world.node_anomalies} == {"node/exception/FileNotFoundError"}
 
 
 @pytest.mark.parametrize("kind", ["forced-election", "compact"])
@@ -364,7 +431,7 @@ def test_a_partial_heal_heals_the_healed_set(kind: str) -> None:
         within = [link for link in links_within(world, HEALED) if "n1" in (link.source, link.target.name)]
         return (
             host.is_up and not host.paused,
-            not host.slowness.in_force,
+            not (host.slowness.in_force or host.disk.any_in_force),
             host.clock.rate_ppm == 1_000_000,
             all(link.plain for link in within),
         )

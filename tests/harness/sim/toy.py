@@ -161,7 +161,7 @@ class ToySystem:
 
     name = "toy"
     workloads = ("register",)
-    capabilities: tuple[str, ...] = ("leader", "snapshots", "wall-clock")
+    capabilities: tuple[str, ...] = ("disk", "leader", "snapshots", "wall-clock")
     options: tuple[OptionSpec, ...] = ()
     marks: tuple[str, ...] = ()
 
@@ -178,6 +178,9 @@ class ToySystem:
     async def start(self, server: ToyServer) -> None:
         await server.start()
 
+    def is_disk_failure(self, error: Exception) -> bool:
+        return isinstance(error, OSError)
+
     def command(self, server: ToyServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         return server.command(group, name, arguments)
 
@@ -188,6 +191,9 @@ class ToySystem:
 
     def durable_reader(self) -> NoReader:
         return NoReader()
+
+    def disk_regions(self, name: str, content: bytes) -> tuple[tuple[str, str, int, int], ...]:
+        return (("log", "body", 0, len(content)),)
 
     def describe_frame(self, frame: bytes) -> str:
         return frame.decode("ascii", "replace")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from harness.sim.disk import SimDisk
+from harness.sim.disk import Keeps, SimDisk, SyncEnd
 from harness.sim.kernel.draws import Chance, Counter
 from raft_impl.errors import DiskFailed
 from raft_impl.protocol.state import HardState, NodeId, Term
@@ -198,14 +198,17 @@ def test_a_real_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
     RealDisk(tmp_path).close()
 
 
+@pytest.mark.parametrize("keeps", ["prefix", "sectors", "nothing"])
 @pytest.mark.parametrize("boundary", range(operation_count()))
-def test_power_loss_at_every_operation_of_the_simulators_disk_loses_nothing_acknowledged(boundary: int) -> None:
+def test_power_loss_at_every_operation_of_the_simulators_disk_loses_nothing_acknowledged(
+    boundary: int, keeps: Keeps
+) -> None:
     """The model that judges runs tears, reorders and forgets in its own way; the log must survive that too."""
-    for trial in range(12):
+    for trial in range(12 if keeps != "nothing" else 1):
         disk = FragileSimDisk(boundary)
         state, allowed = live(disk)
         disk.lose_power_at = None
-        disk.lose_power(Counter(Chance(trial), "power-loss"))
+        disk.lose_power(Counter(Chance(trial), "power-loss"), keeps)
 
         wal, found = open_wal(disk)
 
@@ -214,5 +217,27 @@ def test_power_loss_at_every_operation_of_the_simulators_disk_loses_nothing_ackn
         change = persist(hard(9, "z"), None, entries(last + 1, 9))
         wal.write(change)
         run(wal.sync())
-        disk.lose_power(Counter(Chance(trial), "power-loss again"))
+        disk.lose_power(Counter(Chance(trial), "power-loss again"), keeps)
         assert state_of(open_wal(disk)[1]) == steps(state_of(found), change)[-1]
+
+
+@pytest.mark.parametrize("end", ["clean", "gone"])
+def test_what_a_restart_found_behind_a_failed_fsync_outlives_the_next_power_loss(end: SyncEnd) -> None:
+    """The kernel counts the pages of the failed fsync as clean, so no fsync of that file would write them any more."""
+    disk = SyncedSimDisk()
+    wal, _ = open_wal(disk)
+    wal.write(persist(hard(1, "a"), None, entries(1, 1)))
+    run(wal.sync())
+    wal.write(persist(hard(2, "b"), None, entries(2, 2)))
+    disk.begin_fsync("g0-00000001.wal")(end)  # and with that the process ends
+
+    again, found = open_wal(disk)
+    again.write(persist(None, None, entries(found.entries[-1].index + 1, found.hard_state.term)))
+    run(again.sync())
+    disk.lose_power(Counter(Chance(1), "power-loss"), "nothing")
+
+    kept = open_wal(disk)[1]
+    assert kept.entries[: len(found.entries)] == found.entries
+    assert len(kept.entries) == len(found.entries) + 1
+    assert kept.hard_state == found.hard_state
+    assert found.hard_state == (hard(2, "b") if end == "clean" else hard(1, "a"))
