@@ -123,7 +123,8 @@ def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default="raft_impl",
         show_default=True,
         metavar="SPEC",
-        help="raft_impl, raft_impl@REF, path:DIR of another checkout, or patch:FILE for a patched copy.",
+        help="raft_impl, raft_impl@REF, path:DIR of another checkout, patch:FILE for a patched copy; or a system of "
+        "your own: FILE.py:NAME, MODULE:NAME.",
     )(function)
 
 

@@ -48,6 +48,7 @@ def command(
     from harness.plans.plan import load
     from harness.run.execution import execute
     from harness.run.runner import RunOptions
+    from harness.run.twice import require_function_of_plan
     from harness.systems import catalog
     from harness.systems.catalog import load_systems
     from harness.systems.checkouts import Checkouts
@@ -64,6 +65,7 @@ def command(
             print_plan(plan, verbose=verbose)
         where = "the drawn plan" if plan_file is None else str(plan_file)
         outcome = execute(plan, binding, RunOptions(keep_rows=True, stop_at_first=stop_at_first), where=where)
+        require_function_of_plan(plan, binding, outcome)
         failure: NotKept | None = None
         try:
             record = archive.keep(outcome)

@@ -15,7 +15,8 @@ from harness import quantities
 from harness.archive.index import Campaign, Index
 from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
-from harness.run.drawing import Drawing
+from harness.run.drawing import Drawing, abilities_of
+from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
 from harness.search import detection, exports, known, mutants, suites
 from harness.search.campaign import Execution, Failure, Settings, Summary
@@ -24,6 +25,7 @@ from harness.search.suites import Suite
 from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
 from harness.systems.binding import Binding
+from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
@@ -156,6 +158,9 @@ def _begin(
     """Enter a new campaign into the index."""
     binding = catalog.bind(system, checkouts)
     first, last = numbers
+    if binding.is_foreign:
+        plan = suite.cells[suite.cell_of(first)].plan(first, abilities_of(load_systems(binding).values()))
+        require_function_of_plan(plan, binding)
     settings = Settings(
         suite=suite,
         system=system,

@@ -76,13 +76,14 @@ def draw(
     rate: float | None = None,
     duration_ns: int | None = None,
     fault_kinds: Sequence[str] = tuple(KINDS),
+    has_leader: bool = True,
     variant: str | None = None,
 ) -> Plan:
     """Draw the plan of a seed.
 
     `options` are those that the system knows; only they are drawn, and only they can be set by `explicit`. What is
-    given instead of None replaces the draw of that thing. Raises BadInput (a ValueError) with one line for what does
-    not exist.
+    given instead of None replaces the draw of that thing. For a system without a leader, faults that are aimed at a
+    role are aimed at a node by name. Raises BadInput (a ValueError) with one line for what does not exist.
     """
     draws, work = Draws(streams=streams(seed), profile=_profile(profile)), _workload(workload)
     _refuse_empty(nodes=nodes, concurrency=concurrency, rate=rate, duration_ns=duration_ns)
@@ -96,6 +97,8 @@ def draw(
     faults = timetable(draws.streams, context, draws.profile.patterns, draws.profile.pacing, kinds)
     atlas, faults = within_budget(context.atlas, who.nodes, faults)
     phases, numbered_faults = draw_heal(draws, who, context, phases, faults, kinds, atlas)
+    if not has_leader:
+        numbered_faults = _aimed_by_name(draws, who, numbered_faults)
     links, disks = _links(draws, chosen), _disks(draws, who)
     effective = chosen.consistent(partial_heal=phases.heal == "partial", is_slow=_is_slow(links, disks))
     variant = _variant(draws, work, variant)
@@ -240,6 +243,15 @@ def _spread(draws: Draws, faults: Sequence[Fault], groups: Sequence[str]) -> tup
     return tuple(
         msgspec.structs.replace(fault, group=draws.streams(f"faults/group/{fault.id}").choice(groups))
         if "group" in fault.__struct_fields__
+        else fault
+        for fault in faults
+    )
+
+
+def _aimed_by_name(draws: Draws, who: Participants, faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    return tuple(
+        fault.with_named_target(draws.streams(f"faults/aim/{fault.id}").shuffled(who.nodes))
+        if fault.targets_role
         else fault
         for fault in faults
     )

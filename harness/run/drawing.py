@@ -26,12 +26,19 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     workloads: tuple[str, ...]
     fault_kinds: tuple[str, ...]
     options: tuple[OptionSpec, ...]
+    has_leader: bool = True
+    """Whether a fault may be aimed at the leader, or at who voted for it."""
 
 
 def abilities_of(systems: Iterable[System]) -> Abilities:
     """What all of these versions can be asked together."""
     return together(
-        Abilities(workloads=system.workloads, fault_kinds=kinds_for(system.capabilities), options=system.options)
+        Abilities(
+            workloads=tuple(system.workloads),
+            fault_kinds=kinds_for(system.capabilities),
+            options=tuple(system.options),
+            has_leader="leader" in system.capabilities,
+        )
         for system in systems
     )
 
@@ -48,6 +55,7 @@ def together(able: Iterable[Abilities]) -> Abilities:
         workloads=tuple(name for name in first.workloads if all(name in one.workloads for one in listed)),
         fault_kinds=tuple(kind for kind in first.fault_kinds if all(kind in one.fault_kinds for one in listed)),
         options=tuple(specs.values()),
+        has_leader=all(one.has_leader for one in listed),
     )
 
 
@@ -84,6 +92,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
             rate=self.rate,
             duration_ns=self.duration_ns,
             fault_kinds=abilities.fault_kinds,
+            has_leader=abilities.has_leader,
         )
         # Canonical JSON sorts the keys of objects. What runs now must be what a stored plan reads as later.
         return decode(plan.to_json(), f"the plan of seed {seed}")

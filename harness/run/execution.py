@@ -6,12 +6,15 @@ understand in it is bad input. What goes wrong after that is not.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from checkers.history import MalformedHistory
-from harness.errors import BadInput, InternalError
+from harness.errors import BadInput, HarnessError, InternalError
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
+from harness.systems.loader import first_line_of
 
 from .runner import WHOLE, RunOptions, run
 
@@ -32,3 +35,22 @@ def execute(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, where:
         return run(plan, binding, options)
     except MalformedHistory as error:
         raise InternalError(f"the recorder wrote a malformed history: {error}") from error
+    except HarnessError:
+        raise
+    except Exception as error:
+        place = _place_in(binding, error)
+        if place is None:
+            raise
+        raise BadInput(first_line_of(error), "a client that answers each op with a Completion", place) from error
+
+
+def _place_in(binding: Binding, error: Exception) -> str | None:
+    """Where the code under test raised: a client's exception is its own fault, and no finding about its servers."""
+    folders = [code.path for code in binding.codes.values()]
+    place, traceback = None, error.__traceback__
+    while traceback is not None:
+        file = Path(traceback.tb_frame.f_code.co_filename)
+        if any(file.is_relative_to(folder) for folder in folders):
+            place = f"{file.name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

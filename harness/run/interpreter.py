@@ -13,14 +13,16 @@ n plus the number of attempts so far, so that a repeated recovery op never write
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
+from harness.errors import BadInput
 from harness.plans.plan import PlannedOp, Program
 from harness.sim.kernel.events import Kernel
 from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
-from harness.systems.system import Completion, SystemClient
+from harness.systems.system import Completion, SystemClient, require_members
 
 _PAUSE_AFTER_FAILURE_NS: Final = 50_000_000
 """A recovery op or final read that did not succeed is repeated after this time."""
@@ -101,6 +103,8 @@ class Thread:
         client, refusal = self._client, None
         if client is None:
             client = self._new_client(environment)
+            if self.process == self.program.thread:  # its first session
+                _require_session(client)
             refusal = await client.open()
         value = self._resolve(op.value)
         record = self._recorder.op
@@ -111,6 +115,8 @@ class Thread:
             completion = Completion("fail", error=refusal)
         else:
             completion = await client.invoke(op.f, op.key, value)
+            if not isinstance(completion, Completion):
+                raise BadInput(f"{completion!r}", "a Completion", f"{type(client).__name__}.invoke({op.f!r}, ...)")
         self._open = None
         ok = completion.type == "ok"
         record(self.process, completion.type, op.f, op.key, completion.value if ok else value, completion.error)  # type: ignore[arg-type]
@@ -134,3 +140,10 @@ class Thread:
         if isinstance(value, (list, tuple)):
             return [self._resolve(item) for item in value]
         return value
+
+
+def _require_session(client: SystemClient) -> None:
+    require_members(client, SystemClient, "client()")
+    for method in (client.open, client.invoke):
+        if not inspect.iscoroutinefunction(method):
+            raise BadInput(f"{method.__qualname__}, which is not async", "async def", "client()")

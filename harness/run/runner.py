@@ -145,6 +145,10 @@ class Simulation:
             world.entrypoints[program.client] = thread.entrypoint
             world.on_client_crash[program.client] = thread.on_crash
 
+    @property
+    def _has_leader(self) -> bool:
+        return "leader" in self.capabilities
+
     def _reaches_healed(self, client: str) -> bool:
         """Whether a client can count on an answer after the heal: one that sticks to a home needs that home healed."""
         phases, actor = self.plan.phases, self.plan.actors[client]
@@ -173,7 +177,12 @@ class Simulation:
             kernel.exactly(kernel.now + _CHECK_EVERY_NS, self._stop_if_over)
 
     def _has_converged(self) -> bool:
-        """Whether every healed replica that can be up has applied the same state, up to the leader's commit."""
+        """Whether every healed replica that can be up has applied the same state, up to the leader's commit.
+
+        A system without a leader does not say what it has applied: it is asked for progress only.
+        """
+        if not self._has_leader:
+            return True
         world = self.world
         for group in self.plan.groups:
             leader = world.observer.leader(group)
@@ -285,7 +294,7 @@ class Simulation:
         return judge_liveness(
             log.kept[self._heal_index - log.kept_from :],
             self.world.recorder.history,
-            healed={group: self._healed_replicas(group) for group in plan.groups},
+            healed={group: self._healed_replicas(group) for group in plan.groups} if self._has_leader else {},
             bound=bound,
             end_ns=self.world.kernel.now,
             first_index=self._heal_index,

@@ -25,8 +25,9 @@ import trio
 from checkers.raft.invariants import Invariants
 from checkers.trace import Row
 from checkers.verdict import Anomaly
+from harness.errors import BadInput
 from harness.plans.plan import DiskSpec, Plan
-from harness.systems.system import Refusal, System, SystemServer
+from harness.systems.system import Refusal, System, SystemServer, require_members
 
 from .disk import Keeps
 from .drivers import ClientDriver, Create, Entrypoint, ServerDriver, Start
@@ -224,6 +225,8 @@ class SimWorld:
         def create(process: SimProcess) -> SystemServer:
             groups = {group: plan.groups[group] for group in actor.groups}
             host.server = server = system.server(process, actor, groups, plan.options)
+            if host.incarnation == 1:
+                require_members(server, SystemServer, "server()")
             return server
 
         return create
@@ -250,11 +253,12 @@ class SimWorld:
         process.end()
 
     def _fail(self, host: SimHost, process: SimProcess, error: Exception) -> None:
-        """The code of an actor raised: an anomaly of a server, an error of ours in a client's program.
+        """The code of an actor raised: an anomaly of a server. What a client raises ends the run, and so does an
+        adapter that cannot be used.
 
         A server whose disk has failed it is right to stop, with that error or one of its own that says so.
         """
-        if host.name in self.entrypoints:
+        if host.name in self.entrypoints or isinstance(error, BadInput):
             self.kernel.stop("task", error)
             return
         error = _first_of(error)

@@ -26,6 +26,8 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     digest: str
     commit: str = ""
+    is_foreign: bool = False
+    """Whether it is no version of the Raft beside us, which tests and a guard hold to its plan."""
 
     @property
     def path(self) -> Path:
@@ -37,6 +39,11 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """The code of each label."""
 
     codes: dict[str, Code]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a system of other people takes part."""
+        return any(code.is_foreign for code in self.codes.values())
 
     @property
     def code_digest(self) -> str:

@@ -6,6 +6,7 @@
 | `raft_impl@REF` | the package as of a git ref |
 | `path:DIR` | the package of another checkout |
 | `patch:FILE` | a copy of the checkout's own package with a unified diff applied: a planted bug, or a fix to be tried |
+| `FILE.py:NAME`, `MODULE:NAME` | a system of other people, see located.py |
 
 A version of the code is loaded once for each content (its digest names the alias), so a worker that runs a thousand
 seeds imports once. The package keeps no state of its own between runs; the determinism tests run seeds in shuffled
@@ -21,6 +22,7 @@ from typing import Final
 
 from harness.errors import BadInput, one_of
 
+from . import located
 from .binding import DEFAULT_LABEL, Binding, Code
 from .checkouts import PACKAGE, Checkouts
 from .loader import code_digest, load_package
@@ -30,7 +32,7 @@ from .system import System
 
 _loaded: Final[dict[str, System]] = {}
 
-FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR", "patch:FILE")
+FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR", "patch:FILE", "FILE.py:NAME", "MODULE:NAME")
 
 
 def bind(specs: str | Mapping[str, str], checkouts: Checkouts) -> Binding:
@@ -51,8 +53,10 @@ def code(spec: str, checkouts: Checkouts) -> Code:
         directory = _package_in(Path(spec.removeprefix("path:")), spec)
     elif spec.startswith("patch:"):
         directory, _ = patched(_patch(spec), own_package(), checkouts)
+    elif located.is_located(spec):
+        return located.locate(spec)
     else:
-        raise BadInput(f"system {spec!r}", one_of(FORMS), "--system")
+        raise BadInput(f"system {spec!r}", one_of([*FORMS, *located.names()], typed=spec), "--system")
     return Code(spec=spec, directory=str(directory), digest=code_digest(directory), commit=commit)
 
 
@@ -63,7 +67,7 @@ def load_systems(binding: Binding) -> dict[str, System]:
 
 def spec_of_version(text: str) -> str:
     """Read a version as `compare` takes it: a folder that holds the package, a spec, or else a git ref."""
-    if text == PACKAGE or text.startswith(("path:", "patch:", f"{PACKAGE}@")):
+    if text == PACKAGE or text.startswith(("path:", "patch:", f"{PACKAGE}@")) or located.is_located(text):
         return text
     if _find_package(Path(text)) is not None:
         return f"path:{text}"
@@ -81,8 +85,11 @@ def own_package() -> Path:
 def _load(code: Code) -> System:
     system = _loaded.get(code.digest)
     if system is None:
-        package = load_package(code.path, f"_foreshock_code_{code.digest[:12]}")
-        system = _loaded[code.digest] = RaftImpl(package)
+        if code.is_foreign:
+            system = located.load(code)
+        else:
+            system = RaftImpl(load_package(code.path, f"_foreshock_code_{code.digest[:12]}"))
+        _loaded[code.digest] = system
     return system
 
 

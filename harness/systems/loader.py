@@ -63,9 +63,37 @@ def load_package(directory: Path, alias: str) -> ModuleType:
     return package
 
 
+def load_file(file: Path, alias: str) -> ModuleType:
+    """Import one Python file under the name `alias`, behind the guard; in a package, it may import its neighbours.
+
+    Raises BadInput when its code cannot be imported.
+    """
+    file = file.resolve()
+    directory = file.parent
+    if (directory / "__init__.py").is_file():
+        name = f"{alias}.{file.stem}"
+        _finder.packages[alias] = directory
+    else:
+        name = alias
+        _finder.files[alias] = file
+    if name in sys.modules:
+        return sys.modules[name]
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    try:
+        return importlib.import_module(name)
+    except BadInput:
+        unload(alias)
+        raise
+    except Exception as error:
+        unload(alias)
+        raise BadInput(_describe(error, directory), "code that can be imported", str(file)) from error
+
+
 def unload(alias: str) -> None:
     """Forget a loaded package. Objects made by its code stay alive as long as they are referenced."""
     _finder.packages.pop(alias, None)
+    _finder.files.pop(alias, None)
     for name in [name for name in sys.modules if name == alias or name.startswith(alias + ".")]:
         del sys.modules[name]
 
@@ -78,6 +106,16 @@ def code_digest(directory: Path) -> str:
         content = path.read_bytes()
         digest.update(len(name).to_bytes(8, "big") + name + len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 over the content of one Python file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def first_line_of(error: Exception) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _check_surface(alias: str, directory: Path) -> None:
@@ -98,7 +136,7 @@ def _check_surface(alias: str, directory: Path) -> None:
 
 def _describe(error: Exception, directory: Path) -> str:
     """Name an import error with the innermost line of the package's own code that raised it."""
-    line = f"{type(error).__name__}: {error}".splitlines()[0]
+    line = first_line_of(error)
     place, traceback = "", error.__traceback__
     while traceback is not None:
         file = Path(traceback.tb_frame.f_code.co_filename)
@@ -121,15 +159,19 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of the packages that `load_package` registered, and nothing else."""
+    """Finds the modules of the packages and files that were registered here, and nothing else."""
 
     def __init__(self) -> None:
         self.packages: dict[str, Path] = {}
+        self.files: dict[str, Path] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         alias, *parts = fullname.split(".")
+        if fullname in self.files:
+            source = str(self.files[fullname])
+            return importlib.util.spec_from_file_location(fullname, source, loader=_Loader(fullname, source))
         if alias not in self.packages:
             return None
         directory = self.packages[alias]

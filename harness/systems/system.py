@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from harness.errors import BadInput
 from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor, Group
 
@@ -125,7 +126,9 @@ class System(Protocol):
         self, env: Any, actor: Actor, group: str, servers: tuple[str, ...], options: Mapping[str, Any]
     ) -> SystemClient: ...
 
-    def durable_reader(self) -> DurableReader: ...
+    def durable_reader(self) -> DurableReader | None:
+        """What reads each disk to learn what became durable; None for a system whose log the invariants do not know."""
+        ...
 
     def disk_regions(self, name: str, content: bytes) -> tuple[tuple[str, str, int, int], ...]:
         """The regions of a file on a disk: (`log`, `hard-state` or `snapshot`; `header` or `body`; begin; end)."""
@@ -138,3 +141,14 @@ class System(Protocol):
     async def prepare_disk(self, disk: Any, group: str, *, term: int, vote: str | None, terms: Sequence[int]) -> None:
         """Write a given log and hard state to a disk, as a server would have. Awaits nothing but the disk."""
         ...
+
+
+def require_members(found: object, protocol: type, where: str) -> None:
+    """Raise BadInput that names what an object lacks of a protocol in this file."""
+    wanted = {*protocol.__annotations__, *(name for name in vars(protocol) if not name.startswith("_"))}
+    missing = sorted(name for name in wanted if not hasattr(found, name))
+    if missing:
+        name = getattr(found, "__name__", type(found).__name__)
+        raise BadInput(
+            f"{name} without {', '.join(missing)}", f"what harness.systems.system.{protocol.__name__} lists", where
+        )

@@ -1,0 +1,50 @@
+"""A run made twice: whether a system of other people is a function of its plan.
+
+The Raft beside us is held to that by tests, and its code by a guard. Another system may reach for the real clock, for
+entropy or for a thread where no guard sees it, and then a seed means nothing. So its first run is made twice, and the
+first event that differs is shown at once.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.errors import BadInput
+from harness.outcome import Outcome
+from harness.plans.plan import Plan
+from harness.systems.binding import Binding
+
+from .execution import execute
+from .replay import KEPT, Difference, first_difference, trace_events
+
+
+def require_function_of_plan(plan: Plan, binding: Binding, outcome: Outcome | None = None) -> None:
+    """Run a plan again where a system of other people takes part; `outcome` is the first run, if it was made.
+
+    Raises BadInput that names the first event in which two runs differ.
+    """
+    foreign = [code.spec for code in binding.codes.values() if code.is_foreign]
+    if not foreign:
+        return
+    first = outcome if outcome is not None and outcome.rows is not None else execute(plan, binding, KEPT)
+    again = execute(plan, binding, KEPT)
+    if first.fingerprint == again.fingerprint:
+        return
+    difference = first_difference("trace", trace_events(first), trace_events(again))
+    raise BadInput(
+        f"two runs of one plan that differ {_place(difference)}",
+        "a system that takes time, chance, files and messages from its environment only",
+        f"--system {foreign[0]}",
+    )
+
+
+def _place(difference: Difference | None) -> str:
+    if difference is None:
+        return "in their history"
+    before, now = ("the end" if event is None else _event(event) for event in (difference.before, difference.now))
+    return f"at event {difference.index} ({difference.time_ns / 1e6:.3f} ms): {before}, then {now}"
+
+
+def _event(event: dict[str, object]) -> str:
+    shown = {name: value for name, value in event.items() if name != "index"}
+    return msgspec.json.encode(shown).decode()
