@@ -11,7 +11,14 @@ from tests import pages
 EXAMPLES = sorted((pages.ROOT / "docs" / "examples").glob("*.py"))
 
 
-PAGES = ["README.md", "docs/adapters.md", "docs/examples.md", "docs/shrinking.md", "docs/your-history.md"]
+PAGES = [
+    "README.md",
+    "docs/adapters.md",
+    "docs/examples.md",
+    "docs/pytest.md",
+    "docs/shrinking.md",
+    "docs/your-history.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -246,6 +246,11 @@ class Plan(_Value, frozen=True, kw_only=True):
     gates: Gates = Gates()
     check: Check
 
+    def __repr__(self) -> str:
+        ops = sum(len(program.ops) for program in self.programs)
+        origin = f"seed {self.drawn.seed}, profile {self.drawn.profile}, workload {self.drawn.workload}"
+        return f"<Plan of {origin}: {len(self.faults)} faults, {ops} ops, {self.sha256[:12]}>"
+
     def to_json(self) -> bytes:
         """Canonical JSON: what is stored, and what the hash covers."""
         return msgspec.json.encode(self, order="sorted")

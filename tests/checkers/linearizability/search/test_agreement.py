@@ -14,10 +14,10 @@ from checkers.linearizability.front.engines import ENGINES
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
+from harness.testing.strategies import ANSWERS, operations
 from tests.checkers import agreement, brute
 from tests.checkers.mini import history
 from tests.checkers.objects import OBJECTS, damaged, record
-from tests.checkers.strategies import ANSWERS, operations
 
 QUIET = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -17,10 +17,10 @@ from checkers.linearizability.search import jit, wgl
 from checkers.linearizability.search.encoding import LOOK, REST, WRITE, EncodedOperations
 from checkers.linearizability.search.frontier import COUNT_BITS, Frontier, _best
 from checkers.linearizability.search.read_from import find_refutation
+from harness.testing.strategies import operations
 from tests.checkers import brute
 from tests.checkers.mini import history
 from tests.checkers.objects import record
-from tests.checkers.strategies import operations
 
 CAS = MODELS["cas-register"]
 

@@ -1,0 +1,1 @@
+"""For people's own test suites: the pytest plugin and strategies for Hypothesis."""
