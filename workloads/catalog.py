@@ -1,8 +1,8 @@
 """The catalog: every workload, by name.
 
 The workloads of this package stand in `BUILT_IN`. A package beside Foreshock adds its own by an entry point of the
-group `foreshock.workloads`, one for each `Workload`. No suite runs a workload because it is installed: it is run by
-name.
+group `foreshock.workloads`, one for each `Workload`; one in a file is named by its place, `FILE.py:NAME`. No suite runs
+a workload because it is installed: it is run by name.
 
 The module of such a workload imports `workload` and `generator`, never this one, which imports it.
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Final
+
+from checkers.located import is_located, locate
 
 from .counters import COUNTER
 from .lists import LIST, LIST_APPEND
@@ -48,3 +50,8 @@ def _by_name(workloads: Iterable[Workload]) -> dict[str, Workload]:
 
 WORKLOADS: Final[dict[str, Workload]] = _by_name((*BUILT_IN, *_plugged_in()))
 """Every workload by name."""
+
+
+def find(name: str) -> Workload | None:
+    """The workload of this name or place. Raises NotLocated for a place that holds none."""
+    return locate(name, Workload) if is_located(name) else WORKLOADS.get(name)

@@ -1,8 +1,8 @@
 """Sequential models: what one client alone would see of each kind of object.
 
 `MODELS` holds the models of this package; `named` looks one up, and `names` lists what can be looked up. `model.py`
-says what a model is and how to write one's own. A package beside Foreshock adds its own by an entry point of the group
-`foreshock.models`, one for each `Model`; they are loaded when a name is not one of `MODELS`.
+says what a model is and how to write one's own. A model of one's own is named by its place (`FILE.py:NAME`), or by an
+entry point of the group `foreshock.models`, one for each `Model`; they are loaded when a name is not one of `MODELS`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from checkers.history import MalformedHistory
+from checkers.located import NotLocated, is_located, locate
 
 from .containers import LIST_MODEL, QUEUE, SET
 from .counters import COUNTER
@@ -48,7 +49,12 @@ ENTRY_POINTS: Final = "foreshock.models"
 
 
 def named(name: str) -> Model:
-    """Return the model of this name, or raise `MalformedHistory` with the names there are."""
+    """Return the model of this name or place, or raise `MalformedHistory` with the names there are."""
+    if is_located(name):
+        try:
+            return locate(name, Model)
+        except NotLocated as error:
+            raise MalformedHistory(error.found, error.expected, error.where) from error
     model = MODELS.get(name) or _plugged_in().get(name)
     if model is None:
         raise MalformedHistory(f"model {name!r}", f"one of {', '.join(names())}", "--model")

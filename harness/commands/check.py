@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import click
 import msgspec
 
+from checkers.located import is_located
 from checkers.verdict import Verdict
 from harness import quantities
 from harness.errors import BadInput, Exit, one_of
@@ -40,7 +41,8 @@ _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil
     default="auto",
     show_default=True,
     metavar="M",
-    help="What the object is: register, cas-register, counter, ...; auto chooses by what the history contains.",
+    help="What the object is: register, cas-register, counter, ..., or FILE.py:NAME; auto chooses by what the history "
+    "contains.",
 )
 @click.option(
     "--consistency",
@@ -209,8 +211,9 @@ def _refuse_unknown_model(model: str) -> None:
     import checkers
     from checkers import models
 
-    if model not in ("auto", *checkers.MODELS) and model not in models.names():
-        raise BadInput(f"model {model!r}", one_of(["auto", *models.names()], typed=model), "--model")
+    if model not in ("auto", *checkers.MODELS) and not is_located(model) and model not in models.names():
+        known = ["auto", *models.names(), "FILE.py:NAME"]
+        raise BadInput(f"model {model!r}", one_of(known, typed=model), "--model")
 
 
 def _refuse_beside(names: Iterable[str], option: str) -> None:

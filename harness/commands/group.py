@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "Check any stored history, also of other tools.",
     "recheck": "Check the history of a stored run under today's checkers.",
     "mutants": "Search planted bugs: does the harness find what it should?",
+    "new-system": "Write the files with which a system of your own begins.",
     "node": "Run one real Raft node as an OS process; dump or verify its data.",
     "client": "Call a cluster of real nodes.",
     "cluster": "Administer a cluster of real nodes: status, members, leader, snapshots, log.",
@@ -46,7 +47,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"harness.commands.{cmd_name}")
+        module = importlib.import_module(f"harness.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

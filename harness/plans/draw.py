@@ -16,11 +16,12 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.located import NotLocated
 from harness.errors import BadInput, one_of
 from harness.faults.catalog import KINDS
 from harness.faults.fault import Fault
 from harness.options import OptionSpec
-from workloads.catalog import WORKLOADS
+from workloads.catalog import WORKLOADS, find
 from workloads.workload import Workload
 
 from .atlas import draw_atlas, within_budget
@@ -104,7 +105,7 @@ def draw(
     variant = _variant(draws, work, variant)
 
     plan = Plan(
-        drawn=Drawn(seed=seed, profile=profile, workload=workload, variant=variant, explicit=chosen.explicit),
+        drawn=Drawn(seed=seed, profile=profile, workload=work.name, variant=variant, explicit=chosen.explicit),
         groups={name: Group(machine=work.machine, voters=who.nodes) for name in work.groups},
         actors=who.actors(work.groups),
         options=effective,
@@ -128,9 +129,13 @@ def _profile(name: str) -> Profile:
 
 
 def _workload(name: str) -> Workload:
-    if name not in WORKLOADS:
-        raise BadInput(f"workload {name!r}", one_of(WORKLOADS, typed=name), "--workload")
-    return WORKLOADS[name]
+    try:
+        found = find(name)
+    except NotLocated as error:
+        raise BadInput(error.found, error.expected, f"--workload {error.where}") from None
+    if found is None:
+        raise BadInput(f"workload {name!r}", one_of([*WORKLOADS, "FILE.py:NAME"], typed=name), "--workload")
+    return found
 
 
 def _variant(draws: Draws, work: Workload, explicit: str | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from checkers.located import is_located
 from harness import options
 from harness.errors import BadInput, one_of
 from harness.faults.catalog import kinds_for
@@ -79,7 +80,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
         from harness.plans.draw import draw  # workloads and profiles: slow to import, needed by no `--help`
 
         runnable = _runnable(abilities)
-        if self.workload not in runnable:
+        if self.workload not in runnable and not is_located(self.workload):  # of a place: its machine is the author's
             raise BadInput(f"workload {self.workload!r}", one_of(runnable, typed=self.workload), "--workload")
         plan = draw(
             seed=seed,

@@ -114,21 +114,28 @@ class _Failures:
 
     def pytest_sessionfinish(self) -> None:
         """Store the seeds that failed, and forget those that pass again."""
-        if not self._results or self._config.cache is None:
+        cache = _cache(self._config)
+        if not self._results or cache is None:
             return
         failed = _failed(self._config)
         for test, results in self._results.items():
             kept = [seed for seed in failed.get(test, []) if results.get(seed, True)]
             new = [seed for seed, has_failed in results.items() if has_failed and seed not in kept]
             failed[test] = [*kept, *new]
-        self._config.cache.set(_CACHE, {test: seeds for test, seeds in failed.items() if seeds})
+        cache.set(_CACHE, {test: seeds for test, seeds in failed.items() if seeds})
 
 
 def _failed(config: pytest.Config) -> dict[str, list[int]]:
-    stored: Any = config.cache.get(_CACHE, {}) if config.cache is not None else {}
+    cache = _cache(config)
+    stored: Any = cache.get(_CACHE, {}) if cache is not None else {}
     if not isinstance(stored, Mapping):
         return {}
     return {str(test): [seed for seed in seeds if isinstance(seed, int)] for test, seeds in stored.items()}
+
+
+def _cache(config: pytest.Config) -> pytest.Cache | None:
+    """Pytest's cache, which `-p no:cacheprovider` takes away."""
+    return getattr(config, "cache", None)
 
 
 def _seeds(marked: int | Iterable[int], asked: int | None) -> Iterable[int]:

@@ -1,0 +1,1 @@
+"""The files that `foreshock new-system` writes: a system that works, to be changed into one's own."""
