@@ -26,11 +26,9 @@ BUILT = {".venv", "__pycache__", ".git", "build", "dist", ".mypy_cache", ".ruff_
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|Users|work|mnt)/\w")
 REGISTRY = re.compile(r"(index-url|find-links|https?://[\w.-]*(artifactory|nexus|devpi|pypi)[\w.-]*)", re.IGNORECASE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-<<<<<<< HEAD
-LIBRARY = re.compile(r"\b(?:checkers(?:\.\w+)+|raft_impl\.(?:client|roles|singleton)\b)")
-=======
-LIBRARY = re.compile(r"\b(?:checkers|harness\.systems|harness\.testing)(?:\.\w+)+")
->>>>>>> 11513d5 (tests: what pages offer of harness.systems and harness.testing is used)
+LIBRARY = re.compile(
+    r"\b(?:(?:checkers|harness\.systems|harness\.testing)(?:\.\w+)+|raft_impl\.(?:client|roles|singleton)\b)"
+)
 IN_CODE = re.compile(r"`([^`\n]+)`")
 PROSE = (".py", ".md", ".txt", ".toml", ".patch", ".yml")
 FRAGMENT = re.compile(r"(\+[\w-]+|\d+)\.(added|changed|fixed|removed)(\.\d+)?\.md")
