@@ -119,9 +119,8 @@ class _Failures:
             return
         failed = _failed(self._config)
         for test, results in self._results.items():
-            kept = [seed for seed in failed.get(test, []) if results.get(seed, True)]
-            new = [seed for seed, has_failed in results.items() if has_failed and seed not in kept]
-            failed[test] = [*kept, *new]
+            kept = {seed for seed in failed.get(test, []) if results.get(seed, True)}
+            failed[test] = sorted(kept | {seed for seed, has_failed in results.items() if has_failed})
         cache.set(_CACHE, {test: seeds for test, seeds in failed.items() if seeds})
 
 
