@@ -83,7 +83,9 @@ def test_no_module_is_dead() -> None:
     library that the checkers are.
     """
     sources = [path for path in tracked() if path.suffix == ".py"]
-    alive = {f"harness.commands.{name}" for name in COMMANDS}
+    alive = {f"harness.commands.{name.replace('-', '_')}" for name in COMMANDS}
+    facts = tomllib.loads(text_of(Path("pyproject.toml")))["project"]
+    alive |= {place.partition(":")[0] for group in facts["entry-points"].values() for place in group.values()}
     for path in sources:
         if path.parts[0] in PACKAGES:
             alive |= imported_by(path) - {module_name(path)}

@@ -134,6 +134,10 @@ class Adapter:
         """Let a server recover from its disk. Raises `Refusal` when it rightly refuses."""
         await server.start()
 
+    def is_disk_failure(self, error: Exception) -> bool:
+        """Whether a server was right to stop with this error, because its disk had failed."""
+        return isinstance(error, OSError)
+
     def command(self, server: SystemServer, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Carry out an administrator's command on a server. True when it was taken."""
         return server.command(group, name, arguments)
@@ -147,6 +151,10 @@ class Adapter:
     def durable_reader(self) -> DurableReader | None:
         """What reads a disk to learn what became durable; None where no invariant asks."""
         return None
+
+    def disk_regions(self, name: str, content: bytes) -> tuple[tuple[str, str, int, int], ...]:
+        """Where in a file damage may be done within the budget; nowhere, unless the system says where."""
+        return ()
 
     def describe_frame(self, frame: bytes) -> str:
         """A message in words."""
