@@ -56,9 +56,9 @@ def seeds(text: str) -> range:
     raise ValueError(f"{text!r} is no range of seeds such as 1..500")
 
 
-def share(text: str) -> float:
-    """Read `1%` or `0.01` as a fraction of 1."""
+def share(text: str, *, most: float = 1.0) -> float:
+    """Read `1%` or `0.01` as a fraction of 1, up to `most`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text.strip())
-    if match is None or (fraction := float(match[1]) / (100 if match[2] else 1)) > 1:
+    if match is None or (fraction := float(match[1]) / (100 if match[2] else 1)) > most:
         raise ValueError(f"{text!r} is no share such as 1% or 0.01")
     return fraction

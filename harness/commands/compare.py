@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -10,15 +11,16 @@ import click
 import msgspec
 
 from harness import quantities
-from harness.errors import BadInput
+from harness.errors import BadInput, one_of
 from harness.run.drawing import Drawing
 from harness.search.compare import ComparedPair, Comparison, Summary
-from harness.search.measures import Change
+from harness.search.measures import MAX_REGRESSION, Change
 
-from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
+from .arguments import assignment, drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import coloured, print_json, print_message, print_table, progress, say
 
 _SEEDS: Final = range(1, 101)
+_MS: Final = "_ms"
 
 
 @click.command("compare")
@@ -33,6 +35,15 @@ _SEEDS: Final = range(1, 101)
     show_default=True,
     help="What clients do; repeatable, in turn.",
 )
+@click.option(
+    "--max-regression",
+    "limits",
+    type=assignment,
+    multiple=True,
+    metavar="METRIC=SHARE",
+    help="B is worse when a metric is significantly worse by more than this: latency_p50=10%; repeatable.  "
+    f"[default: {', '.join(f'{name.removesuffix(_MS)}={share:.0%}' for name, share in MAX_REGRESSION.items())}]",
+)
 @drawing_options(workload=False, system=False)
 @jobs_option
 @results_option
@@ -42,6 +53,7 @@ def command(
     ref_b: str,
     seeds: range | None,
     workloads: tuple[str, ...],
+    limits: tuple[tuple[str, str], ...],
     drawing: Drawing,
     jobs: int | None,
     results: Path,
@@ -50,6 +62,9 @@ def command(
     """Run the same plans on two versions and say whether B is worse.
 
     A version is a git ref, a folder that holds raft_impl, or path:DIR. Only raft_impl comes from it.
+
+    B is worse when it fails in a way that A never does, fails significantly more often, or when a metric is worse both
+    significantly (p below 0.05, corrected for the number of metrics) and by more than --max-regression.
 
     Example: foreshock compare main my-branch --seeds 1..500. Exit 0 when nothing speaks against B, 1 when B is worse,
     2 when undecided.
@@ -60,9 +75,10 @@ def command(
 
     if len(set(workloads)) != len(workloads):
         raise BadInput("a workload twice", "each workload once", "--workload")
+    max_regression = _max_regression(limits)
     with Archive(results), Checkouts() as checkouts:
         a, b = (catalog.bind(catalog.spec_of_version(ref), checkouts) for ref in (ref_a, ref_b))
-        comparison = Comparison(a, b, results=results, jobs=jobs)
+        comparison = Comparison(a, b, results=results, jobs=jobs, max_regression=max_regression)
         cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads]
         chosen = seeds or _SEEDS
         with progress(len(chosen), "pairs") as advance:
@@ -73,6 +89,24 @@ def command(
     else:
         _print_summary(summary)
     return comparison.exit_code()
+
+
+def _max_regression(limits: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Read `latency_p50=10%`, with or without the unit in the metric's name."""
+    names = {name.removesuffix(_MS): name for name in MAX_REGRESSION}
+    result = {}
+    for name, text in limits:
+        if name.removesuffix(_MS) not in names:
+            raise BadInput(f"metric {name!r}", one_of(names, typed=name), "--max-regression")
+        result[names[name.removesuffix(_MS)]] = _share(text)
+    return result
+
+
+def _share(text: str) -> float:
+    try:
+        return quantities.share(text, most=inf)
+    except ValueError as error:
+        raise BadInput(str(error), "a share of A's value, such as 10%", "--max-regression") from None
 
 
 def _print_summary(summary: Summary) -> None:
@@ -98,6 +132,12 @@ def _print_summary(summary: Summary) -> None:
         options = ", ".join(f"{name}={value}" for name, value in lacking.options.items())
         click.echo(f"incomparable: seed {lacking.seed}, {lacking.side.upper()} has no {options}")
     _print_divergence(summary.pairs)
+    for name in summary.regressed:
+        change = summary.metrics[name]
+        click.echo(
+            f"\nworse in B: {name}, by {_percent(change.worse_by)} where {_percent(change.max_regression)} is allowed, "
+            f"in {change.worse} of {change.pairs} pairs (p = {change.p_corrected:.2g}, corrected)"
+        )
     words = {0: "nothing speaks against B", 1: "B is worse", 2: "undecided"}
     say("verdict", words[summary.exit])
 
@@ -105,10 +145,22 @@ def _print_summary(summary: Summary) -> None:
 def _print_metrics(metrics: Mapping[str, Change]) -> None:
     click.echo()
     rows = [
-        (name, metric.a, metric.b, metric.better, metric.worse, float(f"{metric.p_value:.2g}"))
+        (
+            name,
+            metric.a,
+            metric.b,
+            metric.better,
+            metric.worse,
+            _percent(metric.worse_by),
+            float(f"{metric.p_corrected:.2g}"),
+        )
         for name, metric in metrics.items()
     ]
-    print_table(("median of", "A", "B", "better", "worse", "p"), rows)
+    print_table(("median of", "A", "B", "better", "worse", "worse by", "p, corrected"), rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _print_divergence(pairs: Sequence[ComparedPair]) -> None:

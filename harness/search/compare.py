@@ -5,9 +5,10 @@ harness is the caller's. Plans are drawn once, here, from what both sides can be
 could run the plan as it stands: a side that lacks an option may run it only if the plan has the option's neutral value;
 otherwise the pair is `incomparable`, counted and shown, never run with the option dropped.
 
-B is worse when it shows a signature that A never shows, or when significantly more of the disagreeing pairs went wrong
-on B than on A (exact McNemar test, p below `SIGNIFICANT`). Metrics are reported with exact sign tests and decide
-nothing: with equal plans on both sides even a harmless change moves every run a little in one direction.
+B is worse when it shows a signature that A never shows, when significantly more of the disagreeing pairs went wrong on
+B than on A (exact McNemar test, p below `SIGNIFICANT`), or when a metric is significantly and relevantly worse
+(`harness.search.measures`). Significance alone decides nothing there: with equal plans on both sides even a harmless
+change moves every run a little in one direction.
 """
 
 from __future__ import annotations
@@ -34,10 +35,9 @@ from harness.systems.binding import Binding, RecordedCode
 from harness.systems.catalog import load_systems
 
 from .executors import Done, Pool, default_jobs
-from .measures import Change, Measures, changes, measure
+from .measures import MAX_REGRESSION, SIGNIFICANT, Change, Measures, changes, measure
 from .statistics import binomial_p
 
-SIGNIFICANT: Final = 0.05
 COMPARABLE_MIN: Final = 0.5
 """When fewer of the pairs count, the rest decides nothing."""
 DIVERGENCES: Final = 10
@@ -171,6 +171,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     gone_signatures: tuple[str, ...]
     incomparable: tuple[Incomparable, ...]
     metrics: dict[str, Change]
+    regressed: tuple[str, ...]
     pairs: tuple[ComparedPair, ...]
 
 
@@ -193,12 +194,24 @@ def perform(task: Task) -> Answer:
 
 
 class Comparison:
-    """Two versions under the same plans."""
+    """Two versions under the same plans.
 
-    def __init__(self, a: Binding, b: Binding, *, results: Path | None = None, jobs: int | None = None) -> None:
+    `max_regression` says from where on a worse metric is relevant; what it does not name is as `MAX_REGRESSION` has it.
+    """
+
+    def __init__(
+        self,
+        a: Binding,
+        b: Binding,
+        *,
+        results: Path | None = None,
+        jobs: int | None = None,
+        max_regression: Mapping[str, float] = MAX_REGRESSION,
+    ) -> None:
         self._bindings: dict[Side, Binding] = {"a": a, "b": b}
         self._results = None if results is None else str(results)
         self._jobs = max(1, (jobs or default_jobs()) // 2)
+        self._max_regression = {**MAX_REGRESSION, **max_regression}
         self.pairs: list[Pair] = []
         self.incomparable: list[Incomparable] = []
 
@@ -217,7 +230,7 @@ class Comparison:
         """Describe the comparison."""
         table = Counter(pair.verdicts for pair in self.pairs)
         worse, better = self._disagreements()
-        measured = [pair for pair in self.pairs if "error" not in pair.verdicts]
+        metrics = self._metrics()
         return Summary(
             a=self._version("a"),
             b=self._version("b"),
@@ -234,7 +247,8 @@ class Comparison:
             new_signatures=self._new_signatures(),
             gone_signatures=tuple(sorted(set(self._signatures("a")) - set(self._signatures("b")))),
             incomparable=tuple(self.incomparable),
-            metrics=changes(*([pair.answers[side].measures for pair in measured] for side in SIDES)),
+            metrics=metrics,
+            regressed=_regressed(metrics),
             pairs=tuple(_compared(pair) for pair in self.pairs),
         )
 
@@ -242,6 +256,8 @@ class Comparison:
         """1: B is worse. 2: undecided, or too little to decide from. 0: nothing speaks against B."""
         worse, better = self._disagreements()
         if self._new_signatures() or (worse > better and binomial_p(worse, better) < SIGNIFICANT):
+            return Exit.INVALID
+        if _regressed(self._metrics()):
             return Exit.INVALID
         decided = sum(1 for pair in self.pairs if set(pair.verdicts) <= {"valid", "invalid"})
         total = len(self.pairs) + len(self.incomparable)
@@ -309,6 +325,11 @@ class Comparison:
         failures = [(pair.answers["a"].failure, pair.answers["b"].failure) for pair in self.pairs]
         return sum(1 for a, b in failures if b and not a), sum(1 for a, b in failures if a and not b)
 
+    def _metrics(self) -> dict[str, Change]:
+        measured = [pair for pair in self.pairs if "error" not in pair.verdicts]
+        a, b = ([pair.answers[side].measures for pair in measured] for side in SIDES)
+        return changes(a, b, self._max_regression)
+
     def _signatures(self, side: Side) -> dict[str, Pair]:
         """Signatures of a side's failures, each with the pair of the smallest seed."""
         first: dict[str, Pair] = {}
@@ -340,6 +361,10 @@ class Comparison:
     def _version(self, side: Side) -> RecordedCode:
         (code,) = self._bindings[side].recorded().codes.values()
         return code
+
+
+def _regressed(metrics: Mapping[str, Change]) -> tuple[str, ...]:
+    return tuple(name for name, change in metrics.items() if change.regressed)
 
 
 def _compared(pair: Pair) -> ComparedPair:

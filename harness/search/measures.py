@@ -3,11 +3,19 @@
 Latency counts from the instant at which an op was *due*, not from when its thread got round to it: a system that hangs
 for ten seconds delays every op that was due in them, and measuring from the invoke would show one slow op and hide the
 rest (coordinated omission). Ops without an ok answer have no latency; they count against availability.
+
+A change of a measure decides a comparison when it is both significant and relevant. Significant: the exact sign test
+over the pairs, with Holm's correction for the number of measures, stays below `SIGNIFICANT`. Relevant: B is worse by
+more than the measure's threshold. One without the other decides nothing: many pairs make any difference significant,
+and few pairs show large differences by chance.
+
+References: Holm 1979 (a simple sequentially rejective multiple test procedure).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Final
 
 import msgspec
@@ -15,7 +23,9 @@ import msgspec
 from checkers import History
 from harness.outcome import Outcome
 
-from .statistics import binomial_p, median, quantile
+from .statistics import binomial_p, holm, mean, median, quantile
+
+SIGNIFICANT: Final = 0.05
 
 LOWER_IS_BETTER: Final = {
     "availability": False,
@@ -27,8 +37,26 @@ LOWER_IS_BETTER: Final = {
 """Every measure, with its direction."""
 
 
+MAX_REGRESSION: Final = {
+    "availability": 0.01,
+    "latency_p50_ms": 0.10,
+    "latency_p99_ms": 0.20,
+    "recovery_ms": 0.25,
+    "messages_per_op": 0.10,
+}
+"""By how much B may be worse before that is relevant: a share of A's value, of availability a difference of shares.
+
+Round numbers: looser where a measure varies more between plans.
+"""
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One measure of paired runs: medians, how often B is better or worse, and the sign test's p-value."""
+    """One measure of paired runs: medians, how often B is better or worse, and the sign test's p-value.
+
+    `worse_by` is by what share of A's value B is worse, negative when it is better: the median over the pairs. Of
+    availability it is the mean difference, since most pairs are equal. It is relevant above `max_regression`.
+    `regressed`: relevant, and significant by `p_corrected`, which is `p_value` corrected for the number of measures.
+    """
 
     a: float | None
     b: float | None
@@ -36,6 +64,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     better: int
     worse: int
     p_value: float
+    p_corrected: float
+    worse_by: float | None
+    max_regression: float
+    regressed: bool
 
 
 Measures = dict[str, float | None]
@@ -72,24 +104,62 @@ def _latencies_ms(outcome: Outcome) -> tuple[list[float], int]:
     return latencies, sum(len(program.ops) for program in programs)
 
 
-def changes(a: Sequence[Measures], b: Sequence[Measures]) -> dict[str, Change]:
-    """Compare the measures of paired runs: medians, how often B is better or worse, and the sign test's p-value."""
-    result: dict[str, Change] = {}
-    for name, lower in LOWER_IS_BETTER.items():
+def changes(
+    a: Sequence[Measures], b: Sequence[Measures], max_regression: Mapping[str, float] = MAX_REGRESSION
+) -> dict[str, Change]:
+    """Compare the measures of paired runs, and say which have become significantly and relevantly worse."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for name in LOWER_IS_BETTER:
         both = [(x[name], y[name]) for x, y in zip(a, b, strict=True)]
-        pairs = [(x, y) for x, y in both if x is not None and y is not None]
-        less = sum(1 for x, y in pairs if y < x)
-        more = sum(1 for x, y in pairs if y > x)
-        better, worse = (less, more) if lower else (more, less)
-        result[name] = Change(
-            a=_rounded(median([x for x, _ in pairs])),
-            b=_rounded(median([y for _, y in pairs])),
-            pairs=len(pairs),
-            better=better,
-            worse=worse,
-            p_value=float(binomial_p(less, more)),
+        pairs[name] = [(x, y) for x, y in both if x is not None and y is not None]
+    signs = {name: _signs(name, values) for name, values in pairs.items()}
+    p_values = {name: float(binomial_p(*counts)) for name, counts in signs.items()}
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    return {
+        name: _change(
+            values, signs[name], p_values[name], corrected[name], _worse_by(name, values), max_regression[name]
         )
-    return result
+        for name, values in pairs.items()
+    }
+
+
+def _change(
+    values: Sequence[tuple[float, float]],
+    signs: tuple[int, int],
+    p_value: float,
+    p_corrected: float,
+    worse_by: float | None,
+    max_regression: float,
+) -> Change:
+    better, worse = signs
+    is_relevant = worse_by is not None and worse_by > max_regression
+    return Change(
+        a=_rounded(median([x for x, _ in values])),
+        b=_rounded(median([y for _, y in values])),
+        pairs=len(values),
+        better=better,
+        worse=worse,
+        p_value=p_value,
+        p_corrected=p_corrected,
+        worse_by=_rounded(worse_by),
+        max_regression=max_regression,
+        regressed=is_relevant and worse > better and p_corrected < SIGNIFICANT,
+    )
+
+
+def _signs(name: str, values: Sequence[tuple[float, float]]) -> tuple[int, int]:
+    """In how many pairs B is better, and in how many worse."""
+    less = sum(1 for x, y in values if y < x)
+    more = sum(1 for x, y in values if y > x)
+    return (less, more) if LOWER_IS_BETTER[name] else (more, less)
+
+
+def _worse_by(name: str, values: Sequence[tuple[float, float]]) -> float | None:
+    """By what share B is worse; None of no pairs. Infinite where A's value is mostly 0 and B's is not."""
+    if name == "availability":
+        return mean([x - y for x, y in values])
+    sign = 1 if LOWER_IS_BETTER[name] else -1
+    return median([sign * (y - x) / x if x else (inf * sign if y else 0.0) for x, y in values])
 
 
 def _rounded(value: float | None) -> float | None:

@@ -9,14 +9,14 @@ ten lines of integers it would bring 200 MB of packages.
 `wilson` is the interval that is told with every rate: unlike the textbook one it stays within 0 and 1, and is right for
 few runs and for none or all of them.
 
-References: Wilson 1927; McNemar 1947; Fagerland, Lydersen, Laake 2013 (why exact for small counts).
+References: Wilson 1927; McNemar 1947; Holm 1979; Fagerland, Lydersen, Laake 2013 (why exact for small counts).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import comb, sqrt
+from math import comb, fsum, sqrt
 
 
 def binomial_p(fewer: int, more: int) -> Fraction:
@@ -24,6 +24,18 @@ def binomial_p(fewer: int, more: int) -> Fraction:
     count = fewer + more
     tail = sum(comb(count, k) for k in range(min(fewer, more) + 1))
     return min(Fraction(1), Fraction(2 * tail, 2**count))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for how many there are, in their order: below a level, that level holds for all together.
+
+    Holm's method, which assumes nothing of how the tests depend on each other.
+    """
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, p_values[place] * (len(p_values) - rank)))
+        corrected[place] = highest
+    return corrected
 
 
 def wilson(hits: int, runs: int, z: float = 1.959963984540054) -> tuple[float, float]:
@@ -38,6 +50,11 @@ def wilson(hits: int, runs: int, z: float = 1.959963984540054) -> tuple[float, f
     half = z * sqrt(share * (1 - share) / runs + square / (4 * runs * runs))
     scale = 1 + square / runs
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The sum over the number; None of nothing."""
+    return fsum(values) / len(values) if values else None
 
 
 def median(values: Sequence[float]) -> float | None:

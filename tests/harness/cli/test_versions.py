@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from harness.record import RunRecord
 from harness.search import detection
 from harness.search.jobs import Job, perform
+from harness.search.measures import MAX_REGRESSION
 from tests.harness.cli.conftest import SHORT, Foreshock
 from tests.harness.conftest import ROOT
 
@@ -47,6 +49,42 @@ def test_a_harmless_change_is_not_accused(foreshock: Foreshock, hasty_copy: Path
     assert "0 identical" in ran.out
     assert "first divergence of seed" in ran.out
     assert "new in B" not in ran.out
+
+
+def test_three_fsyncs_for_one_are_worse_in_b_and_allowed_when_that_is_typed(
+    foreshock: Foreshock, tmp_path: Path
+) -> None:
+    slow = three_fsyncs(tmp_path / "slow")
+    words = ("compare", OWN, slow, "--seeds", "1..12", *SHORT, "--workload", "register")
+
+    ran = foreshock(*words)
+    limits = [word for name in MAX_REGRESSION for word in ("--max-regression", f"{name}=1000%")]
+    allowed = foreshock(*words, *limits, "--json")
+
+    assert ran.code == 1
+    assert "worse in B: latency_p50_ms, by " in ran.out
+    assert ran.out.splitlines()[-1] == "verdict     B is worse"
+    assert (allowed.code, allowed.json["regressed"]) == (0, [])
+    assert allowed.json["metrics"]["latency_p50_ms"]["worse"] == 12
+
+
+def test_a_threshold_of_no_metric_is_refused(foreshock: Foreshock) -> None:
+    ran = foreshock("compare", OWN, OWN, "--max-regression", "latency_p05=10%")
+
+    assert ran.code == 254
+    assert "found metric 'latency_p05'" in ran.err
+    assert "perhaps latency_p50" in ran.err
+
+
+def three_fsyncs(folder: Path) -> Path:
+    """A checkout whose log is correct and syncs three times where once would do."""
+    shutil.copytree(ROOT / "raft_impl", folder / "raft_impl", ignore=shutil.ignore_patterns("__pycache__"))
+    wal = folder / "raft_impl" / "runtime" / "wal.py"
+    once = "await self._disk.fsync(self._name)\n"
+    before = wal.read_text()
+    indent = before[: before.index(once)].rsplit("\n", 1)[1]
+    wal.write_text(before.replace(once, once + 2 * (indent + once), 1))
+    return folder
 
 
 @pytest.mark.parametrize("jobs", ["1", "3"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from checkers.verdict import Validity
@@ -14,7 +15,7 @@ from harness.record import Provenance
 from harness.run.drawing import Abilities, Drawing, together
 from harness.search import compare
 from harness.search.compare import Answer, Comparison, Incomparable, Pair
-from harness.search.measures import measure
+from harness.search.measures import Measures, changes, measure
 from harness.systems.binding import Binding, Code
 from tests.harness.outcomes import make_outcome, make_plan
 
@@ -97,6 +98,51 @@ def test_the_summary_has_the_promised_keys_and_counts() -> None:
     assert (summary.worse, summary.better, summary.p_value) == (1, 1, 1.0)
     assert set(summary.pairs[0].__struct_fields__) >= {"seed", "a", "b", "identical", "first_divergence"}
     assert all(pair.identical for pair in summary.pairs)
+
+
+def measured(**values: float) -> Measures:
+    usual = {"availability": 1.0, "latency_p50_ms": 4.0, "latency_p99_ms": 9.0, "recovery_ms": 0.0}
+    return {**usual, "messages_per_op": 6.0, **values}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "regressed"),
+    [
+        ([({}, {})] * 40, ()),
+        ([({}, {"latency_p50_ms": 6.7})] * 37 + [({}, {"latency_p50_ms": 3.0})] * 3, ("latency_p50_ms",)),
+        ([({}, {"latency_p50_ms": 4.2})] * 40, ()),  # significant, and only 5 %
+        ([({}, {"latency_p50_ms": 6.7})] * 6, ()),  # relevant; 6 coins fall alike once in 32, and there are 5 metrics
+        ([({}, {"latency_p50_ms": 2.0})] * 40, ()),
+        ([({}, {"availability": 0.8})] * 12 + [({}, {})] * 28, ("availability",)),
+        ([({}, {"availability": 0.999})] * 40, ()),
+        ([({}, {"recovery_ms": 20.0})] * 40, ("recovery_ms",)),  # of nothing, anything is an infinite share
+        ([({}, {"recovery_ms": 20.0})] * 19 + [({}, {})] * 21, ()),
+    ],
+    ids=["equal", "latency", "too little", "too few", "better", "availability", "a thousandth", "from 0", "half"],
+)
+def test_a_metric_regresses_when_it_is_significantly_and_relevantly_worse(
+    pairs: list[tuple[dict[str, float], dict[str, float]]], regressed: tuple[str, ...]
+) -> None:
+    found = changes([measured(**a) for a, _ in pairs], [measured(**b) for _, b in pairs])
+
+    assert tuple(name for name, change in found.items() if change.regressed) == regressed
+
+
+def test_a_regressed_metric_decides_against_b_and_the_threshold_is_the_callers() -> None:
+    compared = comparison(*GOOD)
+    for pair in compared.pairs:
+        answer_of_b = pair.answers["b"]
+        latency = (answer_of_b.measures["latency_p50_ms"] or 0) * 1.5
+        pair.answers["b"] = msgspec.structs.replace(
+            answer_of_b, measures={**answer_of_b.measures, "latency_p50_ms": latency}
+        )
+
+    summary = compared.summary()
+    compared._max_regression["latency_p50_ms"] = 0.6
+
+    assert (summary.exit, summary.regressed) == (Exit.INVALID, ("latency_p50_ms",))
+    assert summary.metrics["latency_p50_ms"].worse_by == 0.5
+    assert (compared.exit_code(), compared.summary().regressed) == (Exit.VALID, ())
 
 
 def option(name: str, default: Any, neutral: Any) -> OptionSpec:

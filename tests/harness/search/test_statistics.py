@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.statistics import binomial_p, median, quantile
+from harness.search.statistics import binomial_p, holm, median, quantile
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,10 @@ def test_of_nothing_there_is_no_median_and_no_quantile() -> None:
     assert quantile([], 500_000) is None
     assert median([3, 1, 2]) == 2
     assert median([4, 1, 2, 3]) == 2.5
+
+
+def test_holm_corrects_for_the_number_of_tests_and_keeps_their_order() -> None:
+    """Worked by hand: 0.01 * 4, then 0.013 * 3 which may not fall below it, then 0.03 * 2, then 0.8."""
+    assert holm([0.03, 0.01, 0.8, 0.013]) == pytest.approx([0.06, 0.04, 0.8, 0.04])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
