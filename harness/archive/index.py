@@ -190,34 +190,36 @@ class Index:
             )
         return campaign
 
-    def finish_campaign(self, id: str, summary: msgspec.Struct) -> None:
-        """Store what a campaign found; it is no longer resumable."""
+    def end_campaign(self, id: str, summary: msgspec.Struct, *, is_finished: bool) -> None:
+        """Store what a campaign found. A finished one has run all its seeds; another can be resumed."""
         with self._errors():
             self._db.execute(
                 "UPDATE campaigns SET finished = ?, summary = ? WHERE id = ?",
-                (utc_now(), encode(summary).decode(), id),
+                (utc_now() if is_finished else None, encode(summary).decode(), id),
             )
 
-    def campaign(self, id: str) -> Campaign:
-        """Find a campaign by its id, or the newest finished one for "latest". Raises BadInput."""
-        query = "SELECT * FROM campaigns WHERE id = :id"
-        if id == "latest":
-            query = "SELECT * FROM campaigns WHERE finished IS NOT NULL ORDER BY started DESC, rowid DESC LIMIT 1"
+    def latest(self, *, suite: str | None = None, but: str | None = None) -> Campaign | None:
+        """The newest campaign that has a summary, of a suite; None when there is none `but` this one."""
+        query = (
+            "SELECT * FROM campaigns WHERE summary IS NOT NULL AND suite = coalesce(:suite, suite) AND id IS NOT :but "
+            "ORDER BY started DESC, rowid DESC LIMIT 1"
+        )
         with self._errors():
-            row = self._db.execute(query, {"id": id}).fetchone()
+            row = self._db.execute(query, {"suite": suite, "but": but}).fetchone()
+        return None if row is None else _campaign(row)
+
+    def campaign(self, id: str) -> Campaign:
+        """Find a campaign by its id, or the newest that has a summary for "latest". Raises BadInput."""
+        if id == "latest" and (found := self.latest()) is not None:
+            return found
+        with self._errors():
+            row = self._db.execute("SELECT * FROM campaigns WHERE id = ?", (id,)).fetchone()
         if row is None:
             known = [entry["id"] for entry in self._db.execute("SELECT id FROM campaigns ORDER BY rowid DESC LIMIT 5")]
             raise BadInput(
                 f"no campaign {id!r}", f"one of {', '.join(known)}" if known else "a finished suite", str(self.path)
             )
-        return Campaign(
-            id=row["id"],
-            started=row["started"],
-            finished=row["finished"],
-            suite=row["suite"],
-            settings=row["settings"],
-            summary=row["summary"],
-        )
+        return _campaign(row)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -233,6 +235,10 @@ def utc_now(*, ago_ns: int = 0) -> str:
     """Say the time, or a time ago, as the index stores it."""
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(microseconds=ago_ns // 1000)
     return now.isoformat(timespec="milliseconds")
+
+
+def _campaign(row: sqlite3.Row) -> Campaign:
+    return Campaign(**{name: row[name] for name in Campaign.__struct_fields__})
 
 
 def _run(row: sqlite3.Row) -> IndexedRun:

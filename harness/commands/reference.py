@@ -72,6 +72,11 @@ options = {{ reads = "lease" }}
 
 Seed i runs in cell i modulo the number of cells.
 One seed in 50 is run twice, and a difference of the fingerprints is an internal error.
+A seed that gives no answer within `--run-timeout` hangs: it is not tried again, and the third one stops its cell.
+A campaign is finished when all its seeds have run; until then `unbegun` says what is left, and `--resume` goes on.
+With `--baseline`, a signature is `fixed` when every run that failed so was made again and judged; otherwise, and when
+it was not seen, it is `not_run`: other seeds, other cells or another meaning of seeds show nothing.
+In a JUnit report, known and allowed failures are skipped and say why.
 Runs that are not valid keep a folder; all runs have a row in the index.
 """
 

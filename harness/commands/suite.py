@@ -12,16 +12,18 @@ import click
 import msgspec
 
 from harness import quantities
-from harness.archive.index import Campaign, Index
+from harness.archive.index import Index
 from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
+from harness.plans.plan import DRAW_VERSION
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
 from harness.search import detection, exports, known, mutants, suites
-from harness.search.campaign import Execution, Failure, Settings, Summary
+from harness.search.campaign import Baseline, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
-from harness.search.suites import Suite
+from harness.search.executors import SECONDS_MAX
+from harness.search.known import Known
 from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
 from harness.systems.binding import Binding
@@ -32,6 +34,8 @@ from .arguments import drawing_options, jobs_option, json_option, quantity, resu
 from .printing import coloured, print_json, print_message, print_table, progress, say
 
 _FIRST_SEED: Final = 1
+_SEEDS_SHOWN: Final = 10
+"""Seeds listed for people; `--json` has them all."""
 _TYPED: Final = {
     "workload": "workload",
     "profile": "profile",
@@ -51,8 +55,18 @@ _TYPED: Final = {
 @click.option(
     "--time-budget", type=quantity(quantities.duration), metavar="TIME", help="Begin no seed after this time."
 )
-@click.option("--resume", metavar="ID", help="Go on with an interrupted campaign.")
-@click.option("--baseline", metavar="ID|latest", help="Say what is new, and what is gone, since this campaign.")
+@click.option(
+    "--run-timeout",
+    type=quantity(quantities.duration),
+    metavar="TIME",
+    help=f"A seed that takes longer hangs; {campaigns.HUNG_MAX} of them stop their cell.  [default: 5m]",
+)
+@click.option("--resume", metavar="ID", help="Go on with a campaign that left seeds unbegun; with a new --time-budget.")
+@click.option(
+    "--baseline",
+    metavar="ID|latest",
+    help="Say what is new, and what is gone, since this campaign; latest: of this suite, or begin with this one.",
+)
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for people.")
 @click.option(
@@ -79,6 +93,7 @@ def command(
     seeds: range | None,
     count: int | None,
     time_budget: int | None,
+    run_timeout: int | None,
     resume: str | None,
     baseline: str | None,
     junit: Path | None,
@@ -102,17 +117,38 @@ def command(
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
         index = archive.index
-        before = None if baseline is None else index.campaign(baseline)
         if resume is None:
             replaced = [field for option, field in _TYPED.items() if typed(option)]
             suite = campaigns.override(suites.load(name or suites.DEFAULT), drawing, replaced)
             numbers = _range(seeds, count, suite.count, time_budget)
-            prepared = _begin(index, checkouts, suite, system, numbers, time_budget, stop_at_first=stop_at_first)
+            before = _baseline(index, baseline, suite.name, as_json)
+            binding = catalog.bind(system, checkouts)
+            settings = Settings(
+                suite=suite,
+                system=system,
+                code_digest=binding.code_digest,
+                first=numbers[0],
+                last=numbers[1],
+                time_budget_ns=time_budget,
+                stop_at_first=stop_at_first,
+                run_timeout_s=SECONDS_MAX if run_timeout is None else run_timeout / 1e9,
+                draw_version=DRAW_VERSION,
+            )
+            prepared = _begin(index, settings, binding)
         else:
-            prepared = _continue(index, checkouts, resume)
+            prepared = _continue(index, checkouts, resume, time_budget, run_timeout)
+            before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
         canary = _Canary(prepared, checkouts) if prepared.settings.suite.canary is not None else None
+        known_failures = known.load()
         execution = campaigns.Execution(
-            prepared.campaign, prepared.settings, prepared.binding, index, results, known=known.load(), jobs=jobs
+            prepared.campaign,
+            prepared.settings,
+            prepared.binding,
+            index,
+            results,
+            known=known_failures,
+            asked=() if before is None else before.seeds,
+            jobs=jobs,
         )
         if not as_json:
             say("campaign", prepared.campaign)
@@ -132,8 +168,8 @@ def command(
                 )
                 summary = msgspec.structs.replace(summary, failures=small)
         with _kept_for_the_end(failures):
-            index.finish_campaign(prepared.campaign, summary)
-            _export(summary, index, junit, markdown)
+            index.end_campaign(prepared.campaign, summary, is_finished=summary.unbegun.is_nothing and not failures)
+            _export(summary, index, junit, markdown, known_failures)
     return _report(summary, failures, as_json)
 
 
@@ -145,41 +181,45 @@ class _Prepared(NamedTuple):
     binding: Binding
 
 
-def _begin(
-    index: Index,
-    checkouts: Checkouts,
-    suite: Suite,
-    system: str,
-    numbers: tuple[int, int | None],
-    time_budget: int | None,
-    *,
-    stop_at_first: bool,
-) -> _Prepared:
+def _baseline(
+    index: Index, baseline: str | None, suite: str, as_json: bool, *, but: str | None = None
+) -> Baseline | None:
+    """Find what to compare with. In the first night there is no latest campaign: this one is what later ones see."""
+    if baseline is None:
+        return None
+    if baseline != "latest":
+        return Baseline(index.campaign(baseline))
+    latest = index.latest(suite=suite, but=but)
+    if latest is None and not as_json:
+        say("baseline", f"no earlier campaign of {suite}: this one begins it")
+    return None if latest is None else Baseline(latest)
+
+
+def _begin(index: Index, settings: Settings, binding: Binding) -> _Prepared:
     """Enter a new campaign into the index."""
-    binding = catalog.bind(system, checkouts)
-    first, last = numbers
     if binding.is_foreign:
-        plan = suite.cells[suite.cell_of(first)].plan(first, abilities_of(load_systems(binding).values()))
-        require_function_of_plan(plan, binding)
-    settings = Settings(
-        suite=suite,
-        system=system,
-        code_digest=binding.code_digest,
-        first=first,
-        last=last,
-        time_budget_ns=time_budget,
-        stop_at_first=stop_at_first,
-    )
-    campaign = campaigns.new_id(suite.name)
-    index.begin_campaign(campaign, suite.name, settings)
+        cell = settings.suite.cells[settings.suite.cell_of(settings.first)]
+        require_function_of_plan(cell.plan(settings.first, abilities_of(load_systems(binding).values())), binding)
+    campaign = campaigns.new_id(settings.suite.name)
+    index.begin_campaign(campaign, settings.suite.name, settings)
     return _Prepared(campaign, settings, binding)
 
 
-def _continue(index: Index, checkouts: Checkouts, campaign: str) -> _Prepared:
-    """Find an interrupted campaign, with the code that it ran; raises BadInput when that has changed."""
+def _continue(
+    index: Index, checkouts: Checkouts, campaign: str, time_budget: int | None, run_timeout: int | None
+) -> _Prepared:
+    """Find a campaign that left seeds unbegun, with the code that it ran; raises BadInput when that has changed.
+
+    The time budget counts anew; both times may be given anew.
+    """
     stored = index.campaign(campaign)
     binding = catalog.bind(campaigns.read_settings(stored).system, checkouts)
-    return _Prepared(stored.id, campaigns.resumable(stored, binding), binding)
+    settings = campaigns.resumable(stored, binding)
+    if time_budget is not None:
+        settings = msgspec.structs.replace(settings, time_budget_ns=time_budget)
+    if run_timeout is not None:
+        settings = msgspec.structs.replace(settings, run_timeout_s=run_timeout / 1e9)
+    return _Prepared(stored.id, settings, binding)
 
 
 def _run(execution: Execution, prepared: _Prepared, *, is_resumed: bool) -> list[BadInput]:
@@ -202,7 +242,7 @@ def _summarize(
     prepared: _Prepared,
     max_unknown: float | None,
     canary: MutantReport | None,
-    baseline: Campaign | None,
+    baseline: Baseline | None,
     wall_seconds: float,
 ) -> Summary:
     """Put together what was found. A canary that was missed makes an otherwise valid suite unknown."""
@@ -210,20 +250,26 @@ def _summarize(
     exit_code = execution.tally.exit_code(suite.max_unknown if max_unknown is None else max_unknown)
     if canary is not None and not canary.found and exit_code == Exit.VALID:
         exit_code = Exit.UNKNOWN
+    findings, unset = execution.tally.findings(), msgspec.UNSET
+    changes = unset if baseline is None else baseline.changes(findings, prepared.settings, execution.tally.judged)
     return campaigns.summary(
-        execution.tally.findings(),
+        findings,
         campaign=prepared.campaign,
         suite=suite.name,
         exit=exit_code,
         wall_seconds=wall_seconds,
         canary=canary,
-        baseline=baseline,
+        unbegun=execution.unbegun,
+        baseline=changes,
     )
 
 
-def _export(summary: Summary, index: Index, junit: Path | None, markdown: Path | None) -> None:
+def _export(
+    summary: Summary, index: Index, junit: Path | None, markdown: Path | None, known_failures: Sequence[Known]
+) -> None:
     if junit is not None:
-        exports.write(junit, exports.junit(summary.suite, index.runs(campaign=summary.campaign)))
+        runs = index.runs(campaign=summary.campaign)
+        exports.write(junit, exports.junit(summary.suite, runs, known_failures))
     if markdown is not None:
         exports.write(markdown, exports.markdown(summary).encode())
 
@@ -274,7 +320,7 @@ def _refuse_contradictions(name: str | None, seeds: range | None, count: int | N
         name,
         seeds,
         count,
-        *(option for option in (*_TYPED, "explicit", "system", "time_budget") if typed(option)),
+        *(option for option in (*_TYPED, "explicit", "system") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):
         raise BadInput(
@@ -305,6 +351,7 @@ def _print_summary(summary: Summary) -> None:
         f"{wall:.1f} s, {total / wall:.1f} seeds a second, {summary.simulated_seconds:.0f} s simulated, "
         f"{summary.simulated_seconds / wall:.0f} times real time",
     )
+    _print_unbegun(summary)
     if summary.canary is not None:
         canary = summary.canary
         outcome = f"found at seed {canary.seed}" if canary.found else f"MISSED in {canary.seeds_tried} seeds"
@@ -319,18 +366,28 @@ def _print_summary(summary: Summary) -> None:
     if summary.baseline is not msgspec.UNSET:
         changes = summary.baseline
         click.echo(f"\nsince {changes.campaign}:")
-        for word, signatures in (("new", changes.new), ("still", changes.still), ("fixed", changes.fixed)):
+        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, "not run again": changes.not_run}
+        for word, signatures in groups.items():
             for signature in signatures:
-                click.echo(f"    {word:<6} {signature}")
+                click.echo(f"    {word:<13} {signature}")
+
+
+def _print_unbegun(summary: Summary) -> None:
+    left = summary.unbegun
+    for stopped in left.stopped_cells:
+        hung = ", ".join(map(str, stopped.hung))
+        say("stopped", f"cell {stopped.cell} ({stopped.workload} under {stopped.profile}): seeds {hung} hung")
+    if left.is_nothing:
+        return
+    what = "seeds without end" if left.seeds is None else f"{left.seeds} seeds"
+    say("unbegun", f"{what}; go on with: foreshock suite --resume {summary.campaign}", whole=True)
 
 
 def _print_failures(failures: Sequence[Failure]) -> None:
     if not failures:
         return
     click.echo()
-    rows = [
-        (failure.signature, failure.runs, ", ".join(map(str, failure.seeds)), _status(failure)) for failure in failures
-    ]
+    rows = [(failure.signature, failure.runs, _some(failure.seeds), _status(failure)) for failure in failures]
     print_table(("signature", "runs", "seeds", "status"), rows, droppable=("seeds",))
     for failure in failures:
         click.echo(f"\n{failure.signature} ({_status(failure)}), seed {failure.seed}:")
@@ -343,6 +400,11 @@ def _print_failures(failures: Sequence[Failure]) -> None:
             click.echo(f"    test: {small.test}")
         elif failure.run is not None and not failure.allowed:
             click.echo(f"    shrink: foreshock shrink {failure.run}")
+
+
+def _some(seeds: Sequence[int]) -> str:
+    more = len(seeds) - _SEEDS_SHOWN
+    return ", ".join(map(str, seeds[:_SEEDS_SHOWN])) + (f" and {more} more" if more > 0 else "")
 
 
 def _status(failure: Failure) -> str:

@@ -6,6 +6,9 @@ run in memory beyond those lines, so that a campaign may have a hundred thousand
 
 Seed i runs in cell i modulo the number of cells, so that a seed means the same run however many there are. One seed in
 `PROVES_EVERY` is run twice, and its fingerprints must agree.
+
+A campaign is finished when all its seeds have run. One whose time ran out, or of which a cell was stopped because its
+runs hung, says how many seeds it left unbegun, and can be resumed.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -24,6 +27,7 @@ import msgspec
 
 from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
+from harness.plans.plan import DRAW_VERSION
 from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.sim.world import MARKS
@@ -31,19 +35,22 @@ from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 
 from .detection import MutantReport
-from .executors import Pool
+from .executors import SECONDS_MAX, Pool
 from .jobs import PROVES_EVERY, Job, perform
-from .known import Known
+from .known import Known, reason_of
 from .suites import Suite
 
-_SEEDS_SHOWN: Final = 10
-"""Seeds listed in a group: enough to choose from; the index has them all."""
+HUNG_MAX: Final = 3
+"""Hung seeds that stop their cell. One may be the machine's fault; what hangs thrice hangs all night."""
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_RUNS: Final = 50
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign runs, complete enough to be resumed. `last` None: until the time budget is spent."""
+    """What a campaign runs, complete enough to be resumed. `last` None: until the time budget is spent.
+
+    A seed means the same plan within one `draw_version` (0: of a campaign that did not say).
+    """
 
     suite: Suite
     system: str
@@ -52,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     last: int | None
     time_budget_ns: int | None = None
     stop_at_first: bool = False
+    run_timeout_s: float = SECONDS_MAX
+    draw_version: int = 0
 
     def seeds(self) -> Iterator[int]:
         """The seeds, in order."""
@@ -78,7 +87,7 @@ class SmallFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """The failures of one signature, with the smallest seed as the example."""
+    """The failures of one signature, with the smallest seed as the example. `seeds` are all of them."""
 
     signature: str
     runs: int
@@ -95,7 +104,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unclear(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs that are unknown for one reason."""
+    """Runs that are unknown for one reason. `seeds` are all of them."""
 
     reason: str
     runs: int
@@ -128,22 +137,52 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """Signatures that are new, still there and no longer seen since a finished campaign."""
+    """Signatures that are new, still there and no longer seen since an earlier campaign.
+
+    `fixed` are those of which every failing run of the baseline was run again, as the same plan, and judged. Where one
+    was not, not seeing the signature says nothing: it is `not_run`.
+    """
 
     campaign: str
     new: tuple[str, ...]
     still: tuple[str, ...]
     fixed: tuple[str, ...]
+    not_run: tuple[str, ...] = ()
+
+
+class StoppedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that was stopped: `hung` are the seeds that gave no answer in time."""
+
+    cell: int
+    workload: str
+    profile: str
+    hung: tuple[int, ...]
+
+
+class Unbegun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a campaign left: how many seeds never began (None where there is no last seed), and which cells stopped."""
+
+    seeds: int | None = 0
+    stopped_cells: tuple[StoppedCell, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """True when all seeds have run."""
+        return self.seeds == 0
+
+
+NOTHING: Final = Unbegun()
 
 
 class Summary(Findings, frozen=True, kw_only=True):
-    """What `suite --json` prints, and what a finished campaign keeps."""
+    """What `suite --json` prints, and what a campaign keeps."""
 
     campaign: str
     suite: str
     exit: int
     canary: MutantReport | None
     wall_seconds: float
+    unbegun: Unbegun = NOTHING
     baseline: Changes | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -155,7 +194,8 @@ def summary(
     exit: int,
     wall_seconds: float,
     canary: MutantReport | None = None,
-    baseline: Campaign | None = None,
+    unbegun: Unbegun = NOTHING,
+    baseline: Changes | msgspec.UnsetType = msgspec.UNSET,
 ) -> Summary:
     """Say what a campaign found; with a baseline, also what has changed since."""
     return Summary(
@@ -165,7 +205,8 @@ def summary(
         exit=exit,
         canary=canary,
         wall_seconds=round(wall_seconds, 3),
-        baseline=msgspec.UNSET if baseline is None else against_baseline(findings, baseline),
+        unbegun=unbegun,
+        baseline=baseline,
     )
 
 
@@ -190,9 +231,17 @@ class _Group:
 class Tally:
     """What the runs of a campaign amount to."""
 
-    def __init__(self, suite: Suite, known: Sequence[Known] = (), marks: Iterable[str] = ()) -> None:
-        """`marks` are all those that a run could hit."""
+    def __init__(
+        self,
+        suite: Suite,
+        known: Sequence[Known] = (),
+        marks: Iterable[str] = (),
+        asked: Iterable[int] = (),
+    ) -> None:
+        """`marks` are all those that a run could hit; of the seeds `asked`, the tally notes which were judged."""
         self._suite = suite
+        self._asked = frozenset(asked)
+        self.judged: set[int] = set()
         self._possible_marks = frozenset(marks)
         self._known = known
         self._groups: dict[str, _Group] = {}
@@ -215,6 +264,8 @@ class Tally:
         self.run_seconds += record.wall_seconds
         self.messages += record.messages
         self._marks.update(record.marks)
+        if record.verdict != "unknown" and record.seed in self._asked:
+            self.judged.add(record.seed)
         if record.verdict == "invalid":
             self._add_failure(record)
         elif record.verdict == "unknown":
@@ -232,12 +283,12 @@ class Tally:
         return sum(len(group.seeds) for group in self._groups.values() if not group.allowed and group.known is None)
 
     def exit_code(self, max_unknown: float) -> Exit:
-        """Decide in the order that the contract fixes: violations, our own bugs, too little said."""
+        """Decide in the order that the contract fixes: violations, our own bugs, too little said, or nothing at all."""
         if self.unexplained:
             return Exit.INVALID
         if self.verdicts["error"]:
             return Exit.INTERNAL
-        if self.verdicts["unknown"] > max_unknown * self.total:
+        if self.verdicts["unknown"] > max_unknown * self.total or not self.total:
             return Exit.UNKNOWN
         return Exit.VALID
 
@@ -260,8 +311,7 @@ class Tally:
     def _add_failure(self, record: RunRecord) -> None:
         signature = record.failure_signature or "unnamed"
         self.allowed += record.is_allowed
-        known = [entry.reason for entry in self._known if entry.covers(signature, record.workload, record.profile)]
-        self._groups.setdefault(signature, _Group(record)).add(record, known[0] if known else None)
+        self._groups.setdefault(signature, _Group(record)).add(record, reason_of(record, self._known))
 
     def _ordered(self) -> list[tuple[str, _Group]]:
         return sorted(self._groups.items(), key=lambda item: (item[1].allowed, item[1].known is not None, item[0]))
@@ -274,7 +324,7 @@ class Tally:
             allowed=group.allowed,
             known=group.known,
             seed=example.seed,
-            seeds=tuple(sorted(group.seeds)[:_SEEDS_SHOWN]),
+            seeds=tuple(sorted(group.seeds)),
             workload=example.workload,
             profile=example.profile,
             message=example.message_of(signature),
@@ -286,7 +336,7 @@ class Tally:
         return Unclear(
             reason=records[0].reason,
             runs=len(records),
-            seeds=tuple(record.seed for record in records[:_SEEDS_SHOWN]),
+            seeds=tuple(record.seed for record in records),
             run=records[0].run,
             reproduce=self._command(records[0]),
         )
@@ -307,17 +357,20 @@ class Execution:
         results: Path,
         *,
         known: Sequence[Known] = (),
+        asked: Iterable[int] = (),
         jobs: int | None = None,
     ) -> None:
         self.campaign = campaign
         self.settings = settings
         possible = [mark for system in load_systems(binding).values() for mark in system.marks]
-        self.tally = Tally(settings.suite, known, [*MARKS, *possible])
+        self.tally = Tally(settings.suite, known, [*MARKS, *possible], asked)
         self._binding = binding
         self._index = index
         self._results = results
         self._jobs = jobs
-        self._done: set[int] = set()
+        self._done: set[int] = set()  # seeds that an earlier sitting ran
+        self._answered = 0
+        self._hung: dict[int, list[int]] = {}  # seeds that gave no answer, by cell
         self._fingerprints: dict[int, str] = {}  # of seeds that are run twice, until the other one answers
         self._waiting: list[tuple[Record, int]] = []
         self._flushed = time.monotonic()
@@ -331,11 +384,14 @@ class Execution:
     def run(self, advance: Callable[[str], None]) -> None:
         """Run all seeds; call `advance` with a word on the state after each."""
         try:
-            with Pool(perform, jobs=self._jobs) as pool:
+            with Pool(perform, jobs=self._jobs, seconds_max=self.settings.run_timeout_s) as pool:
                 for done in pool.map(self._items()):
+                    if done.hung and done.item.seed not in self._hung.setdefault(done.item.cell, []):
+                        self._hung[done.item.cell].append(done.item.seed)
                     if done.item.purpose == "prove":
                         self._prove(done.item, done.result, done.error)
                         continue
+                    self._answered += 1
                     record = done.result if done.result is not None else self._error(done.item, done.error)
                     self.tally.add(record)
                     self._keep(record, done.item.cell)
@@ -353,6 +409,10 @@ class Execution:
             if seed in self._done:
                 continue
             cell = settings.suite.cell_of(seed)
+            if self._is_stopped(cell):
+                if all(map(self._is_stopped, range(len(settings.suite.cells)))):
+                    return
+                continue
             job = Job(
                 seed=seed,
                 cell=cell,
@@ -364,6 +424,27 @@ class Execution:
             yield job
             if seed % PROVES_EVERY == 0:
                 yield msgspec.structs.replace(job, purpose="prove")
+
+    @property
+    def unbegun(self) -> Unbegun:
+        """What is left to do."""
+        total = self.settings.total
+        return Unbegun(
+            seeds=None if total is None else total - len(self._done) - self._answered,
+            stopped_cells=tuple(
+                StoppedCell(
+                    cell=cell,
+                    workload=self.settings.suite.cells[cell].workload,
+                    profile=self.settings.suite.cells[cell].profile,
+                    hung=tuple(sorted(self._hung[cell])),
+                )
+                for cell in sorted(self._hung)
+                if self._is_stopped(cell)
+            ),
+        )
+
+    def _is_stopped(self, cell: int) -> bool:
+        return len(self._hung.get(cell, ())) >= HUNG_MAX
 
     def _prove(self, job: Job, record: RunRecord | None, error: str) -> None:
         """Compare the two fingerprints of a seed as soon as both are there."""
@@ -427,12 +508,17 @@ def resumable(campaign: Campaign, binding: Binding) -> Settings:
     settings = read_settings(campaign)
     if settings.code_digest != binding.code_digest:
         raise BadInput("code that changed since", "the code that the campaign began with", f"--resume {campaign.id}")
+    if settings.draw_version not in (0, DRAW_VERSION):
+        expected = "the foreshock that the campaign began with"
+        raise BadInput("seeds that mean other plans since", expected, f"--resume {campaign.id}")
     return settings
 
 
 class _SeenFailure(msgspec.Struct, frozen=True):
     signature: str
     allowed: bool
+    runs: int = 0
+    seeds: tuple[int, ...] = ()
 
 
 class _Seen(msgspec.Struct, frozen=True):
@@ -441,20 +527,51 @@ class _Seen(msgspec.Struct, frozen=True):
     failures: tuple[_SeenFailure, ...] = ()
 
 
-def against_baseline(findings: Findings, baseline: Campaign) -> Changes:
-    """Sort the failures into new, still there, and no longer seen since a finished campaign."""
-    before = _signatures(msgspec.json.decode(baseline.summary or "{}", type=_Seen).failures)
-    now = _signatures(findings.failures)
-    return Changes(
-        campaign=baseline.id,
-        new=tuple(signature for signature in now if signature not in before),
-        still=tuple(signature for signature in now if signature in before),
-        fixed=tuple(signature for signature in before if signature not in now),
-    )
+class Baseline:
+    """An earlier campaign, as far as a later one is compared with it. Raises BadInput when it has no summary."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        if campaign.summary is None:
+            raise BadInput("a campaign that found nothing yet", "one that has ended", f"--baseline {campaign.id}")
+        self.id = campaign.id
+        seen = msgspec.json.decode(campaign.summary, type=_Seen).failures
+        self._failures = {failure.signature: failure for failure in seen if not failure.allowed}
+        try:
+            self._settings: Settings | None = read_settings(campaign)
+        except BadInput:  # of another version: what its seeds meant is not known
+            self._settings = None
+
+    @property
+    def seeds(self) -> Iterator[int]:
+        """Seeds that failed; whether they were judged this time decides what may be called fixed."""
+        return (seed for failure in self._failures.values() for seed in failure.seeds)
+
+    def changes(self, findings: Findings, settings: Settings, judged: Container[int]) -> Changes:
+        """Sort the signatures of both; `judged` has the seeds with a verdict this time."""
+        now = sorted(failure.signature for failure in findings.failures if not failure.allowed)
+        seen = {failure.signature for failure in findings.failures}
+        gone = [signature for signature in sorted(self._failures) if signature not in seen]
+        fixed = tuple(signature for signature in gone if self._was_run(signature, settings, judged))
+        return Changes(
+            campaign=self.id,
+            new=tuple(signature for signature in now if signature not in self._failures),
+            still=tuple(signature for signature in now if signature in self._failures),
+            fixed=fixed,
+            not_run=tuple(signature for signature in gone if signature not in fixed),
+        )
+
+    def _was_run(self, signature: str, settings: Settings, judged: Container[int]) -> bool:
+        """Whether all runs of the baseline that failed so were made again: same seed, same cell, same plan."""
+        failure, before = self._failures[signature], self._settings
+        if before is None or before.draw_version != settings.draw_version or len(failure.seeds) < failure.runs:
+            return False
+        return all(seed in judged and _asks_alike(seed, before.suite, settings.suite) for seed in failure.seeds)
 
 
-def _signatures(failures: Iterable[Failure | _SeenFailure]) -> list[str]:
-    return sorted(failure.signature for failure in failures if not failure.allowed)
+def _asks_alike(seed: int, before: Suite, now: Suite) -> bool:
+    """Whether a seed means the same plan in two suites; which code runs it is what may have changed."""
+    then, here = (suite.cells[suite.cell_of(seed)] for suite in (before, now))
+    return msgspec.structs.replace(then, system=here.system) == here
 
 
 def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:

@@ -4,7 +4,8 @@ A suite of thousands of seeds must survive its worst seed. So each worker has a 
 item, and the parent always knows which item a worker was busy with. When a worker dies (out of memory, `kill -9`) or
 gives no answer within the limit (a loop without awaits, which no limit inside the process could stop), exactly that
 item is the suspect: a fresh worker takes the others over, the suspect gets one more try, and if that fails too, it is
-reported with the reason. An exception in the function is treated alike. Nothing else is lost, nothing is done twice.
+reported with the reason. An exception in the function is treated alike. An item that gave no answer in time is not
+tried again: it would only cost as much once more. Nothing else is lost, nothing is done twice.
 
 Workers are spawned, not forked: each begins with its own hash seed and without this process's history, so that a
 second run of a seed elsewhere is a real test of determinism. They cannot reach the network, and what they print goes to
@@ -47,11 +48,12 @@ _NETWORK: Final = ("socket.connect", "socket.bind", "socket.sendto", "socket.sen
 
 
 class Done(msgspec.Struct, Generic[Item, Result], frozen=True, kw_only=True):
-    """An item with its result, or with the reason why there is none."""
+    """An item with its result, or with the reason why there is none. `hung`: the reason is that no answer came."""
 
     item: Item
     result: Result | None
     error: str = ""
+    hung: bool = False
 
 
 class _Task:
@@ -184,7 +186,7 @@ class Pool(Generic[Item, Result]):
                 done = self._receive(worker, waiting)
             elif worker.overdue(self._seconds_max):
                 worker.end()
-                done = self._lose(worker, f"no answer within {self._seconds_max:g} s", waiting)
+                done = self._lose(worker, f"no answer within {self._seconds_max:g} s", waiting, hung=True)
             else:
                 continue
             if done is not None:
@@ -207,7 +209,9 @@ class Pool(Generic[Item, Result]):
             return self._fail(task, content, waiting)
         return Done(item=task.item, result=content)
 
-    def _lose(self, worker: _Worker, reason: str, waiting: deque[_Task]) -> Done[Item, Result] | None:
+    def _lose(
+        self, worker: _Worker, reason: str, waiting: deque[_Task], *, hung: bool = False
+    ) -> Done[Item, Result] | None:
         """Take back the tasks of a dead worker; the first one is the suspect."""
         self._workers.remove(worker)
         if not worker.ready:
@@ -218,14 +222,16 @@ class Pool(Generic[Item, Result]):
             return None
         suspect = worker.tasks.popleft() if worker.tasks else None
         waiting.extendleft(reversed(worker.tasks))
-        return None if suspect is None else self._fail(suspect, reason, waiting)
+        return None if suspect is None else self._fail(suspect, reason, waiting, hung=hung)
 
-    def _fail(self, task: _Task, reason: str, waiting: deque[_Task]) -> Done[Item, Result] | None:
+    def _fail(
+        self, task: _Task, reason: str, waiting: deque[_Task], *, hung: bool = False
+    ) -> Done[Item, Result] | None:
         task.failures.append(reason)
-        if len(task.failures) < TRIES_MAX:
+        if len(task.failures) < TRIES_MAX and not hung:
             waiting.append(task)
             return None
-        return Done(item=task.item, result=None, error="\n".join(dict.fromkeys(task.failures)))
+        return Done(item=task.item, result=None, error="\n".join(dict.fromkeys(task.failures)), hung=hung)
 
 
 @contextlib.contextmanager

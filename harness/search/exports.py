@@ -5,7 +5,7 @@ JUnit has dialects and no standard; junitparser writes the counters and the orde
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,15 @@ from harness.errors import BadInput
 from harness.record import ErrorRecord, RunRecord
 
 from .campaign import Failure, SmallFailure, Summary
+from .known import Known, reason_of
 
 
-def junit(suite_name: str, runs: Iterable[IndexedRun]) -> bytes:
-    """Write a test case a seed: failure for a violation, error for our own bug, skipped for unknown and allowed."""
+def junit(suite_name: str, runs: Iterable[IndexedRun], known: Sequence[Known] = ()) -> bytes:
+    """Write a test case a seed.
+
+    Failure for a violation, error for our own bug, skipped with the reason for what does not fail the suite: known and
+    allowed failures, and unknown verdicts.
+    """
     try:
         from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
     except ImportError:
@@ -34,8 +39,11 @@ def junit(suite_name: str, runs: Iterable[IndexedRun]) -> bytes:
             case.result = [_result(Error, "internal error", record.error)]
         else:
             text = "\n\n".join([*(anomaly.message for anomaly in record.anomalies), run.path or ""]).strip()
-            if record.is_failure:
-                case.result = [_result(Failure, run.signature or "invalid", text)]
+            reason = reason_of(record, known) if record.is_failure else None
+            if reason is not None:
+                case.result = [_result(Skipped, f"known: {record.failure_signature}: {reason}", text)]
+            elif record.is_failure:
+                case.result = [_result(Failure, record.failure_signature or "invalid", text)]
             elif record.verdict != "valid":
                 word = f"allowed: {run.signature}" if run.allowed else f"unknown: {record.reason}"
                 case.result = [_result(Skipped, word, text)]
@@ -55,6 +63,14 @@ def markdown(summary: Summary) -> str:
         f"{sum(summary.runs.values())} runs: {verdicts}. {summary.simulated_seconds:.0f} s simulated in "
         f"{summary.wall_seconds:.0f} s. Campaign `{summary.campaign}`.",
     ]
+    left = summary.unbegun
+    if left.seeds:
+        lines += ["", f"**{left.seeds} seeds were not begun**: `foreshock suite --resume {summary.campaign}`"]
+    lines += [
+        f"\nCell {stopped.cell} ({stopped.workload} under {stopped.profile}) was stopped: seeds "
+        f"{', '.join(map(str, stopped.hung))} hung."
+        for stopped in left.stopped_cells
+    ]
     if summary.failures:
         lines += ["", "| signature | runs | | again |", "| --- | ---: | --- | --- |"]
         lines += [
@@ -71,7 +87,8 @@ def markdown(summary: Summary) -> str:
     if summary.baseline is not msgspec.UNSET:
         changes = summary.baseline
         lines += ["", f"### Since `{changes.campaign}`", ""]
-        for word, signatures in (("new", changes.new), ("still", changes.still), ("fixed", changes.fixed)):
+        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, "not run again": changes.not_run}
+        for word, signatures in groups.items():
             lines += [f"- {word}: `{signature}`" for signature in signatures]
     return "\n".join(lines) + "\n"
 

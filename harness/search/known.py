@@ -9,12 +9,14 @@ reason = "issue 12: reads during a transfer"
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from harness.errors import BadInput
+from harness.record import RunRecord
 
 FILE: Final = "known-failures.toml"
 
@@ -30,6 +32,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def covers(self, signature: str, workload: str, profile: str) -> bool:
         """True when this entry is about such a failure."""
         return signature == self.signature and self.workload in (None, workload) and self.profile in (None, profile)
+
+
+def reason_of(record: RunRecord, known: Iterable[Known]) -> str | None:
+    """Why a failing run is no news; None when no entry covers it."""
+    signature = record.failure_signature or "unnamed"
+    fitting = (entry.reason for entry in known if entry.covers(signature, record.workload, record.profile))
+    return next(fitting, None)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -184,15 +184,18 @@ def test_a_batch_that_fails_records_nothing(tmp_path: Path) -> None:
         assert index.runs() == []
 
 
-def test_a_campaign_is_found_by_id_and_as_latest_when_finished(tmp_path: Path) -> None:
+def test_a_campaign_is_found_by_id_and_as_latest_when_it_has_ended(tmp_path: Path) -> None:
     with Index(tmp_path) as index:
         for name in ("one", "two", "three"):
             index.begin_campaign(name, "default", Known(signature=name, reason="settings"))
-        index.finish_campaign("one", Known(signature="one", reason="summary"))
-        index.finish_campaign("two", Known(signature="two", reason="summary"))
+        index.end_campaign("one", Known(signature="one", reason="summary"), is_finished=True)
+        index.end_campaign("two", Known(signature="two", reason="summary"), is_finished=False)
 
         assert index.campaign("three").finished is None
+        assert index.campaign("two").finished is None
         assert json.loads(index.campaign("latest").summary or "")["signature"] == "two"
+        assert index.latest(suite="default", but="two") == index.campaign("one")
+        assert index.latest(suite="nightly") is None
         with pytest.raises(BadInput, match="found no campaign 'four'; expected one of three, two, one"):
             index.campaign("four")
 

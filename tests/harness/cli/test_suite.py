@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from harness.search import mutants, suites
 from harness.systems.catalog import own_package
 from harness.systems.checkouts import Checkouts
 from tests.harness.cli.conftest import SHORT, Foreshock
+from tests.harness.conftest import ROOT
 
 ANY_UNKNOWN = ("--max-unknown", "100%")
 """Runs this short may fall below the gates of their plans, which is not what these tests are about."""
@@ -75,14 +77,71 @@ def test_a_time_budget_ends_a_suite_without_a_last_seed(foreshock: Foreshock) ->
 
     assert ran.code == 0
     assert ran.json["runs"]["valid"] > 0
+    assert ran.json["unbegun"]["seeds"] is None
 
 
-def test_a_baseline_is_an_earlier_campaign(foreshock: Foreshock) -> None:
-    first = foreshock("suite", "--seeds", "1..2", *SHORT, "--jobs", "1", "--json").json
+def test_a_time_budget_says_what_was_left_and_the_campaign_goes_on(foreshock: Foreshock) -> None:
+    words = ("suite", "--seeds", "1..4", *SHORT, "--jobs", "1", *ANY_UNKNOWN)
+    ran = foreshock(*words, "--time-budget", "1ms")
+    campaign = ran.out.split()[1]
+    begun = len(foreshock("runs", "--campaign", campaign, "--json").json["runs"])
 
-    second = foreshock("suite", "--seeds", "1..2", *SHORT, "--jobs", "1", "--baseline", "latest", "--json").json
+    resumed = foreshock("suite", "--resume", campaign, "--time-budget", "10m", *ANY_UNKNOWN, "--json")
+    again = foreshock("suite", "--resume", campaign)
 
-    assert second["baseline"] == {"campaign": first["campaign"], "new": [], "still": [], "fixed": []}
+    assert begun < 4
+    assert f"{4 - begun} seeds; go on with: foreshock suite --resume {campaign}\n" in ran.out
+    assert ran.code == (0 if begun else 2)
+    assert (resumed.code, sum(resumed.json["runs"].values())) == (0, 4)
+    assert resumed.json["unbegun"] == {"seeds": 0, "stopped_cells": []}
+    assert (again.code, "which is finished" in again.err) == (254, True)
+
+
+def test_a_baseline_is_an_earlier_campaign_and_the_first_night_begins_one(foreshock: Foreshock) -> None:
+    words = ("suite", "--seeds", "1..2", *SHORT, "--jobs", "1", "--baseline", "latest", "--json")
+    first = foreshock(*words)
+
+    second = foreshock(*words).json
+
+    assert first.code == 0
+    assert "baseline" not in first.json
+    nothing: list[str] = []
+    assert second["baseline"] == {
+        "campaign": first.json["campaign"],
+        "new": nothing,
+        "still": nothing,
+        "fixed": nothing,
+        "not_run": nothing,
+    }
+
+
+def test_a_cell_whose_seeds_hang_is_stopped_and_the_others_are_run(foreshock: Foreshock, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "raft_impl", tmp_path / "raft_impl", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "raft_impl" / "surface.py").open("a") as surface:
+        surface.write(HANGS_IN_GROUPS_OF_THREE)
+    suite = tmp_path / "suite.toml"
+    cell = '[[cell]]\nworkload = "register"\nprofile = "calm"\nduration = "2s"\nrate = 40\nnodes = {}\n'
+    suite.write_text('name = "hangs"\nmax_unknown = "100%"\n' + cell.format(3) + cell.format(5))
+    words = ("suite", suite, "--seeds", "1..20", "--system", f"path:{tmp_path}", "--run-timeout", "2s")
+
+    ran = foreshock(*words, "--jobs", "1", "--json")
+    (stopped,) = ran.json["unbegun"]["stopped_cells"]
+
+    assert (stopped["cell"], stopped["hung"]) == (0, [2, 4, 6])
+    assert ran.json["runs"]["valid"] + ran.json["runs"]["unknown"] == 10
+    assert ran.json["unbegun"]["seeds"] == 20 - sum(ran.json["runs"].values()) >= 5
+
+
+HANGS_IN_GROUPS_OF_THREE = """
+
+_make_server = make_server
+
+
+def make_server(env, *, groups, options):
+    while any(len(group.voters) == 3 for group in groups.values()):
+        pass
+    return _make_server(env, groups=groups, options=options)
+"""
 
 
 def suite_with_canary(folder: Path, patch: Path, count: int) -> Path:

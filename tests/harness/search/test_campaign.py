@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import msgspec
@@ -10,13 +11,13 @@ import pytest
 from checkers.verdict import Validity
 from harness.archive import documents
 from harness.archive.documents import run_record
-from harness.archive.index import Campaign
+from harness.archive.index import Campaign, IndexedRun
 from harness.errors import BadInput, Exit
 from harness.record import ErrorRecord, Provenance, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.search import campaign as campaigns
 from harness.search import exports, known, suites
-from harness.search.campaign import Changes, Tally
+from harness.search.campaign import Baseline, Changes, Settings, Tally
 from harness.search.known import Known
 from harness.search.suites import Suite
 from harness.systems.binding import RecordedBinding
@@ -144,16 +145,100 @@ def test_one_uncovered_run_makes_the_whole_group_news() -> None:
         assert tally(*order, known=entry).findings().failures[0].known is None
 
 
-def test_a_baseline_tells_new_still_and_fixed() -> None:
-    before = tally(document(1, "invalid", STALE), document(2, "invalid", LIVENESS)).findings()
-    after = tally(document(1, "invalid", STALE), document(3, "invalid", ELECTION)).findings()
-    baseline = Campaign(
-        id="old", started="", finished="", suite="test", settings="", summary=documents.encode(before).decode()
-    )
+def settings(suite: Suite = SUITE, draw_version: int = 2) -> Settings:
+    return Settings(suite=suite, system="raft_impl", code_digest="", first=1, last=9, draw_version=draw_version)
 
-    changes = campaigns.against_baseline(after, baseline)
+
+def changes_since(before: Settings, now: Settings, *records: Record) -> Changes:
+    """What a campaign of these runs says after one that saw a stale read at seed 1 and no leader at 2 and 4."""
+    failing = [document(1, "invalid", STALE), document(2, "invalid", LIVENESS), document(4, "invalid", LIVENESS)]
+    found = documents.encode(tally(*failing).findings()).decode()
+    stored = Campaign(
+        id="old", started="", finished="", suite="test", settings=documents.encode(before).decode(), summary=found
+    )
+    baseline = Baseline(stored)
+    counted = Tally(now.suite, asked=baseline.seeds)
+    for record in records:
+        counted.add(record)
+    return baseline.changes(counted.findings(), now, counted.judged)
+
+
+STILL_AND_NEW = [document(1, "invalid", STALE), document(3, "invalid", ELECTION)]
+LEASES = Suite(name="test", cells=(Drawing(workload="register", explicit={"reads": "lease"}), *SUITE.cells[1:]))
+OTHER_CODE = Suite(name="test", cells=tuple(msgspec.structs.replace(cell, system="path:x") for cell in SUITE.cells))
+
+
+def test_a_baseline_tells_new_still_and_fixed() -> None:
+    changes = changes_since(settings(), settings(OTHER_CODE), *STILL_AND_NEW, document(2), document(4))
 
     assert changes == Changes(campaign="old", new=(ELECTION,), still=(STALE,), fixed=(LIVENESS,))
+
+
+@pytest.mark.parametrize(
+    ("now", "runs"),
+    [
+        (settings(), [document(2)]),
+        (settings(), [document(2), document(4, "unknown")]),
+        (settings(), [document(2), error(4)]),
+        (settings(LEASES), [document(2), document(4)]),
+        (settings(draw_version=3), [document(2), document(4)]),
+    ],
+    ids=["a seed was not run", "unknown", "an error", "another cell", "other plans"],
+)
+def test_nothing_is_called_fixed_that_was_not_run_again(now: Settings, runs: list[Record]) -> None:
+    changes = changes_since(settings(), now, *STILL_AND_NEW, *runs)
+
+    assert (changes.fixed, changes.not_run) == ((), (LIVENESS,))
+    assert changes.still == (STALE,)
+
+
+def test_a_campaign_that_found_nothing_yet_is_no_baseline() -> None:
+    with pytest.raises(BadInput, match="found nothing yet"):
+        Baseline(Campaign(id="old", started="", finished=None, suite="test", settings="{}", summary=None))
+
+
+def test_no_runs_are_no_success() -> None:
+    assert tally().exit_code(0.01) == Exit.UNKNOWN
+
+
+def test_all_seeds_of_a_failure_are_in_the_summary() -> None:
+    summary = tally(*(document(seed, "invalid", STALE) for seed in range(30, 0, -1))).findings()
+
+    assert summary.failures[0].seeds == tuple(range(1, 31))
+
+
+def indexed(record: Record) -> IndexedRun:
+    return IndexedRun(
+        number=record.seed,
+        run=None,
+        path=None,
+        recorded="",
+        campaign=None,
+        cell=0,
+        seed=record.seed,
+        workload=record.workload,
+        profile=record.profile,
+        system="raft_impl",
+        verdict=record.verdict,
+        signature=None,
+        allowed=False,
+        document=documents.encode(record).decode(),
+    )
+
+
+def test_what_does_not_fail_the_suite_is_no_failure_in_junit() -> None:
+    """Known failures are skipped and say why, so that a report is red when the exit code is."""
+    runs = [document(1, "invalid", STALE), document(2, "invalid", ELECTION), document(3, "unknown"), document(4)]
+
+    report = ElementTree.fromstring(exports.junit("test", map(indexed, runs), KNOWN))
+
+    cases = {case.get("name"): [(child.tag, child.get("message")) for child in case] for case in report[0]}
+    assert cases == {
+        "seed 1": [("skipped", f"known: {STALE}: issue 1")],
+        "seed 2": [("failure", ELECTION)],
+        "seed 3": [("skipped", "unknown: too long")],
+        "seed 4": [],
+    }
 
 
 @pytest.mark.parametrize("name", suites.named())

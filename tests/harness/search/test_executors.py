@@ -49,7 +49,6 @@ def test_a_killed_worker_costs_nothing_but_a_second_try(tmp_path: Path) -> None:
     ("do", "reason"),
     [
         ("die", "the worker was killed by SIGKILL"),
-        ("hang", "no answer within 2 s"),
         ("raise", "RuntimeError: a bug in the function"),
         ("unpicklable", "pickle"),
         ("connect", "a worker has no network"),
@@ -69,6 +68,17 @@ def test_an_item_that_fails_twice_is_reported_and_the_others_are_done(do: str, r
     (failed,) = [one for one in done if one.error]
     assert failed.item == {"do": do}
     assert reason in failed.error
+
+
+def test_an_item_that_hangs_costs_its_time_once_and_the_others_are_done(tmp_path: Path) -> None:
+    items: list[dict[str, Any]] = [{"do": "hang", "file": str(tmp_path / "tries")}, {"do": "square", "n": 2}]
+
+    done = run(items, seconds_max=2)
+
+    assert [one.result for one in done if not one.hung] == [4]
+    (hung,) = [one for one in done if one.hung]
+    assert hung.error == "no answer within 2 s"
+    assert (tmp_path / "tries").read_text() == "tried\n"
 
 
 def test_bad_input_found_by_a_worker_is_the_callers_bad_input() -> None:

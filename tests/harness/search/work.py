@@ -36,6 +36,9 @@ def perform(item: dict[str, Any]) -> Any:
                 os.kill(os.getpid(), signal.SIGKILL)
             return "second time"
         case "hang":
+            if "file" in item:
+                with Path(item["file"]).open("a") as tries:
+                    tries.write("tried\n")
             while True:
                 time.sleep(60)
         case "unpicklable":
