@@ -6,7 +6,9 @@ A mutant is a unified diff against `raft_impl/` with header lines above the firs
     Source: raft.md D3; Ongaro and Ousterhout 2014, section 5.4.1
     Expect: raft/leader-completeness
 
-A fourth line, `Workload: orders`, names the one workload that reaches it, whatever others are searched with.
+A line `Workload: orders` names the one workload that reaches it, whatever others are searched with. A line
+`Bug: RB011` names the bug of a list of known ones (`known-bugs.json` beside the patches) that it plants, and
+`Harmless: because ...` says why a known bug does no harm in this code.
 
 It is applied to a copy of the package, so that product code holds no `if bug:`. `Expect` begins the signature that the
 bug should show; another one still counts as found, and the report says so. How they are searched is `detection`.
@@ -24,17 +26,46 @@ from harness.systems.binding import DEFAULT_LABEL, Binding, Code
 from harness.systems.checkouts import Checkouts
 from harness.systems.patches import patched
 
-HEADERS: Final = ("Name", "Source", "Expect", "Workload")
+HEADERS: Final = ("Name", "Bug", "Source", "Expect", "Workload", "Harmless")
+KNOWN_BUGS: Final = "known-bugs.json"
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
-    """A planted bug. `expect` begins the signature that it should show; empty: any. So for `workload`."""
+    """A planted bug. `expect` begins the signature that it should show; empty: any. So for `workload`.
+
+    `bug` is its id in the list of known bugs, empty for a bug from elsewhere; `harmless` says why it does no harm here.
+    """
 
     name: str
     source: str
     expect: str
     patch: Path
     workload: str = ""
+    bug: str = ""
+    harmless: str = ""
+
+
+class KnownBug(msgspec.Struct, frozen=True, kw_only=True):
+    """A bug that a real system had, as `known-bugs.json` lists it."""
+
+    id: str
+    name: str
+    family: str
+    difficulty: str
+    behaviour: str
+    source: str
+    url: str
+
+
+def known_bugs(folder: Path) -> list[KnownBug]:
+    """The list of known bugs beside the patches of a folder, in its order; empty if there is none. Raises BadInput."""
+    path = folder / KNOWN_BUGS
+    if not path.exists():
+        return []
+    try:
+        return msgspec.json.decode(_text(path), type=list[KnownBug])
+    except msgspec.DecodeError as error:
+        raise BadInput(str(error), "a list of known bugs", str(path)) from None
 
 
 def read_all(folder: Path) -> list[Mutant]:
@@ -68,6 +99,8 @@ def read(patch: Path) -> Mutant:
         expect=headers.get("Expect", ""),
         patch=patch,
         workload=headers.get("Workload", ""),
+        bug=headers.get("Bug", ""),
+        harmless=headers.get("Harmless", ""),
     )
 
 

@@ -1,5 +1,8 @@
 """The corpus of planted bugs: every patch still applies to today's code, and says where its bug is known from.
 
+`known-bugs.json` is a list of bugs that real systems had, collected by readers of their trackers; every one of them is
+planted. Where one bug could be planted in several ways, several patches name it.
+
 Whether the harness finds them is the business of `foreshock mutants tests/mutants`, which takes its time; here are the
 three invariants beyond the classic five, each with a bug that nothing else sees.
 """
@@ -13,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.errors import BadInput
 from harness.faults.crashes import Crash
 from harness.faults.fault import Fault
 from harness.faults.partitions import Partition
@@ -35,6 +39,38 @@ CRASH_NS, RESTART_NS = 2_000 * MILLISECOND_NS, 2_400 * MILLISECOND_NS
 def _checkouts() -> Iterator[Checkouts]:
     with Checkouts() as checkouts:
         yield checkouts
+
+
+MISSING: dict[str, str] = {}
+"""Known bugs that are not planted, and why."""
+SURELY_PLANTED = 60
+
+
+def test_every_known_bug_is_planted_or_missing_for_a_reason() -> None:
+    known = [bug.id for bug in mutants.known_bugs(FOLDER)]
+    planted = {mutant.bug for mutant in MUTANTS if mutant.bug}
+
+    assert len(known) == len(set(known)) == 66
+    assert planted <= set(known)
+    assert set(known) - planted == MISSING.keys()
+    assert len(planted) >= SURELY_PLANTED
+
+
+def test_a_list_of_known_bugs_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    assert mutants.known_bugs(tmp_path) == []
+    (tmp_path / mutants.KNOWN_BUGS).write_text('[{"id": 3}]')
+
+    with pytest.raises(BadInput, match="known bugs"):
+        mutants.known_bugs(tmp_path)
+
+
+def test_why_a_bug_is_harmless_is_read_from_its_header(tmp_path: Path) -> None:
+    patch = tmp_path / "x.patch"
+    patch.write_text(f"Bug: RB001\nSource: here\nHarmless: nobody asks\n{PATCH}")
+
+    mutant = mutants.read(patch)
+
+    assert (mutant.bug, mutant.harmless) == ("RB001", "nobody asks")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
