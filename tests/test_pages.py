@@ -17,6 +17,7 @@ PAGES = [
     "docs/examples.md",
     "docs/pytest.md",
     "docs/shrinking.md",
+    "docs/trio.md",
     "docs/your-history.md",
 ]
 

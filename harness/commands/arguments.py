@@ -124,7 +124,7 @@ def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         metavar="SPEC",
         help="raft_impl, raft_impl@REF, path:DIR of another checkout, patch:FILE for a patched copy; or a system of "
-        "your own: FILE.py:NAME, MODULE:NAME.",
+        "your own: FILE.py:NAME, MODULE:NAME; or a Trio program: trio:FILE.py:NAME.",
     )(function)
 
 

@@ -64,6 +64,13 @@ class Driver(ABC):
     def kill(self) -> None:
         """Run no more of the actor's code."""
 
+    def before_kill(self) -> None:  # noqa: B027  (an actor without connections has nothing to do)
+        """The process is about to be killed, and the machine that it runs on goes on."""
+
+    def tear_down(self) -> bool:
+        """End by force the tasks that outlived a kill. False where there is no such means."""
+        return False
+
 
 class SimProcess:
     """What one incarnation of an actor sees and owns."""

@@ -15,6 +15,7 @@ The world does not know what an actor does: servers come from the system's adapt
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -27,6 +28,8 @@ from checkers.trace import Row
 from checkers.verdict import Anomaly
 from harness.errors import BadInput
 from harness.plans.plan import DiskSpec, Plan
+from harness.systems.programs import native
+from harness.systems.programs.program import TrioProgram
 from harness.systems.system import Refusal, System, SystemServer, require_members
 
 from .disk import Keeps
@@ -43,6 +46,7 @@ from .nemesis import Nemesis
 from .network import Network
 from .observer import Observer
 from .process import Driver, SimProcess
+from .programs.driver import driver_of
 from .recorder import Recorder
 
 WORLD: Final = b"sim/1"
@@ -130,7 +134,10 @@ class SimWorld:
                 await self.kernel.supervise()
                 nursery.cancel_scope.cancel()
 
-        trio_seam.run(main, self.kernel)
+        with contextlib.ExitStack() as while_it_runs:
+            if any(isinstance(system, TrioProgram) for system in self.systems.values()):
+                while_it_runs.enter_context(native.refused())
+            trio_seam.run(main, self.kernel)
         error = self.kernel.error
         if isinstance(error, Livelock):
             self.node_anomalies.append(self._anomaly("run", "livelock", "", str(error)))
@@ -165,10 +172,12 @@ class SimWorld:
             send=self.network.sender(name, lifetime),
         )
         entrypoint = self.entrypoints.get(name)
-        if entrypoint is not None:
+        system = self.systems[self._codes[name]]
+        if isinstance(system, TrioProgram):
+            process.driver = driver_of(system, self.plan, process, host.incarnation, entrypoint, self.kernel)
+        elif entrypoint is not None:
             process.driver = self.client_driver(process, entrypoint)
         else:
-            system = self.systems[self._codes[name]]
             process.driver = self.server_driver(process, self._creation_of(host, system), system.start)
         host.begin(process)
         self.recorder.row("start", name, host.incarnation, self._codes[name])
@@ -186,6 +195,8 @@ class SimWorld:
         on_crash = self.on_client_crash.get(name)
         if on_crash is not None:
             on_crash()
+        if not power:
+            process.driver.before_kill()
         host.end()
         process.kill()
         if power and name not in self.entrypoints:
@@ -275,7 +286,11 @@ class SimWorld:
         self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, host.name)
 
     def _check_gone(self, process: SimProcess) -> None:
-        if not process.lifetime.gone:
+        if process.lifetime.gone:
+            return
+        if process.driver.tear_down():
+            self.kernel.exactly(self.kernel.now, self._check_gone, process)
+        else:
             self.kernel.stop(
                 "lingering-task", LingeringTask(f"the task of {process.actor} did not end when it was killed")
             )

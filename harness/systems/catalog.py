@@ -7,6 +7,7 @@
 | `path:DIR` | the package of another checkout |
 | `patch:FILE` | a copy of the checkout's own package with a unified diff applied: a planted bug, or a fix to be tried |
 | `FILE.py:NAME`, `MODULE:NAME` | a system of other people, see located.py |
+| `trio:FILE.py:NAME`, `trio:MODULE:NAME` | a Trio program of other people, see programs/program.py |
 
 A version of the code is loaded once for each content (its digest names the alias), so a worker that runs a thousand
 seeds imports once. The package keeps no state of its own between runs; the determinism tests run seeds in shuffled
@@ -32,7 +33,15 @@ from .system import System
 
 _loaded: Final[dict[str, System]] = {}
 
-FORMS: Final = ("raft_impl", "raft_impl@REF", "path:DIR", "patch:FILE", "FILE.py:NAME", "MODULE:NAME")
+FORMS: Final = (
+    "raft_impl",
+    "raft_impl@REF",
+    "path:DIR",
+    "patch:FILE",
+    "FILE.py:NAME",
+    "MODULE:NAME",
+    "trio:FILE.py:NAME",
+)
 
 
 def bind(specs: str | Mapping[str, str], checkouts: Checkouts) -> Binding:
@@ -83,13 +92,14 @@ def own_package() -> Path:
 
 
 def _load(code: Code) -> System:
-    system = _loaded.get(code.digest)
+    key = f"{code.digest} {code.spec}" if code.is_foreign else code.digest
+    system = _loaded.get(key)
     if system is None:
         if code.is_foreign:
             system = located.load(code)
         else:
             system = RaftImpl(load_package(code.path, f"_foreshock_code_{code.digest[:12]}"))
-        _loaded[code.digest] = system
+        _loaded[key] = system
     return system
 
 

@@ -19,7 +19,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
@@ -63,15 +63,19 @@ def load_package(directory: Path, alias: str) -> ModuleType:
     return package
 
 
-def load_file(file: Path, alias: str) -> ModuleType:
+def load_file(file: Path, alias: str, builtins: Callable[[], dict[str, object]] = guarded_builtins) -> ModuleType:
     """Import one Python file under the name `alias`, behind the guard; in a package, it may import its neighbours.
 
-    Raises BadInput when its code cannot be imported.
+    `builtins` gives the modules other builtins than the guard's. Raises BadInput when its code cannot be imported.
     """
     file = file.resolve()
     directory = file.parent
+    _finder.builtins[alias] = builtins
     if (directory / "__init__.py").is_file():
-        name = f"{alias}.{file.stem}"
+        while (directory.parent / "__init__.py").is_file():
+            directory = directory.parent
+        parts = file.relative_to(directory).with_suffix("").parts
+        name = ".".join((alias, *parts)).removesuffix(".__init__")
         _finder.packages[alias] = directory
     else:
         name = alias
@@ -94,6 +98,7 @@ def unload(alias: str) -> None:
     """Forget a loaded package. Objects made by its code stay alive as long as they are referenced."""
     _finder.packages.pop(alias, None)
     _finder.files.pop(alias, None)
+    _finder.builtins.pop(alias, None)
     for name in [name for name in sys.modules if name == alias or name.startswith(alias + ".")]:
         del sys.modules[name]
 
@@ -147,14 +152,18 @@ def _describe(error: Exception, directory: Path) -> str:
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Loads one module of an aliased package, with guarded builtins."""
+    """Loads one module of an aliased package, with builtins of its own."""
+
+    def __init__(self, fullname: str, path: str, builtins: Callable[[], dict[str, object]]) -> None:
+        super().__init__(fullname, path)
+        self._builtins = builtins
 
     def get_code(self, fullname: str) -> CodeType | None:
         _drop_racy_cache(self.path)
         return super().get_code(fullname)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__dict__["__builtins__"] = guarded_builtins()
+        module.__dict__["__builtins__"] = self._builtins()
         super().exec_module(module)
 
 
@@ -164,14 +173,16 @@ class _Finder(importlib.abc.MetaPathFinder):
     def __init__(self) -> None:
         self.packages: dict[str, Path] = {}
         self.files: dict[str, Path] = {}
+        self.builtins: dict[str, Callable[[], dict[str, object]]] = {}  # by alias, where they are not the guard's
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         alias, *parts = fullname.split(".")
+        builtins = self.builtins.get(alias, guarded_builtins)
         if fullname in self.files:
             source = str(self.files[fullname])
-            return importlib.util.spec_from_file_location(fullname, source, loader=_Loader(fullname, source))
+            return importlib.util.spec_from_file_location(fullname, source, loader=_Loader(fullname, source, builtins))
         if alias not in self.packages:
             return None
         directory = self.packages[alias]
@@ -180,7 +191,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         file = package if package.is_file() else stem.with_name(stem.name + ".py")
         if not file.is_file():
             return None
-        loader = _Loader(fullname, str(file))
+        loader = _Loader(fullname, str(file), builtins)
         folders = [str(stem)] if file == package else None
         return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=folders)
 

@@ -2,6 +2,7 @@
 
     my/module.py:MySystem     a file, and the name of a class or of an instance in it
     package.module:MySystem   a module that can be imported from here or is installed
+    trio:FILE.py, trio:MODULE:NAME   an ordinary Trio program, see programs/program.py
     mine                      what an installed package offers in its entry point group `foreshock.systems`
 
 A class is made without arguments. What it must have are the methods of `harness.systems.system.System`; most systems
@@ -24,6 +25,7 @@ from harness.errors import BadInput, one_of
 from .adapter import ADAPTER_VERSION
 from .binding import Code
 from .loader import code_digest, file_digest, first_line_of, load_file
+from .programs import program
 from .system import System, require_members
 
 ENTRY_POINTS: Final = "foreshock.systems"
@@ -41,6 +43,9 @@ def is_located(spec: str) -> bool:
 
 def locate(spec: str) -> Code:
     """Find the code of a system without running it. Raises BadInput."""
+    if spec.startswith(program.PREFIX):
+        _see_working_directory()
+        return program.locate(spec)
     target = _entry_point(spec).value if ":" not in spec else spec
     place, _, _ = target.rpartition(":")
     if place.endswith(".py"):
@@ -59,6 +64,8 @@ def locate(spec: str) -> Code:
 def load(code: Code) -> System:
     """Import a located system. Raises BadInput with one line for what is missing or cannot be imported."""
     spec = code.spec
+    if spec.startswith(program.PREFIX):
+        return program.load(code)
     target = _entry_point(spec).value if ":" not in spec else spec
     place, _, name = target.rpartition(":")
     if place.endswith(".py"):

@@ -86,6 +86,10 @@ class Kernel(trio.abc.Clock):
         self.closed = False
         self.why = ""  # why the run ended
         self.error: BaseException | None = None
+        self.admits: Callable[[trio.lowlevel.Task], bool] | None = None
+        """Which tasks may run now; the others wait in the scheduler, and `rouse` says when to ask again."""
+        self.on_thread: Callable[[], None] | None = None
+        """Called before Trio starts a thread; what it raises prevents that."""
         self._heap: list[_Entry] = []
         self._ahead: list[_Entry] = []  # entries that are far ahead, earliest last
         self._sequence = 0  # how many entries were ever made
@@ -137,6 +141,10 @@ class Kernel(trio.abc.Clock):
         """Start a task from a callback."""
         self._woke = True
         nursery.start_soon(function, *arguments, name=name)
+
+    def rouse(self) -> None:
+        """Let Trio's scheduler make a pass: tasks that `admits` held back may run now."""
+        self._woke = True
 
     # -- the one end of a run -------------------------------------------------------------------------------------
 

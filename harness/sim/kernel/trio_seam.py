@@ -1,11 +1,12 @@
 """The one file that touches Trio's private names, and so makes Trio deterministic.
 
 Trio shuffles each batch of runnable tasks with a generator of its own (`_r`), and orders a batch by creation only when
-`_ALLOW_DETERMINISTIC_SCHEDULING` is set. Both names are private, exist for Hypothesis, and have been stable since 2019;
-the version of Trio is bounded in pyproject.toml and widened only after the two-process test has passed.
+`_ALLOW_DETERMINISTIC_SCHEDULING` is set. Both names are private, exist for Hypothesis, and have been stable since 2019.
+A third one starts Trio's threads. The version of Trio is bounded in pyproject.toml and widened only after the
+two-process test has passed.
 
 Importing Hypothesis sets the flag for the whole process and re-seeds `_r` for every example, so nothing that a run
-imports may import it. Both names are set before each run and restored after it. Runs cannot nest; parallelism is
+imports may import it. All are set before each run and restored after it. Runs cannot nest; parallelism is
 processes.
 """
 
@@ -16,16 +17,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
+from trio import _threads
 from trio._core import _run
 
 from .draws import Counter
 from .events import Kernel
 from .forced_teardown import only_forced_teardown
 
-for _name in ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r"):
-    if not hasattr(_run, _name):
+for _module, _name in ((_run, "_ALLOW_DETERMINISTIC_SCHEDULING"), (_run, "_r"), (_threads, "start_thread_soon")):
+    if not hasattr(_module, _name):
         raise ImportError(
-            f"Trio {trio.__version__} has no trio._core._run.{_name}; Foreshock knows Trio 0.30 to 0.35: "
+            f"Trio {trio.__version__} has no {_module.__name__}.{_name}; Foreshock knows Trio 0.30 to 0.35: "
             "install one of these (pyproject.toml bounds the version)"
         )
 
@@ -41,12 +43,21 @@ class _Scheduler:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._draws = Counter(kernel.chance, "trio")
+        self._held: list[Any] = []  # tasks that could run and may not
 
     def shuffle(self, batch: list[Any]) -> None:
         """Put the oldest task last, where Trio takes the next one from."""
         self._kernel.note_pass()
+        if self._kernel.admits is not None:
+            self._hold_back(batch, self._kernel.admits)
         if len(batch) > 1:
             batch.reverse()
+
+    def _hold_back(self, batch: list[Any], admits: Callable[[Any], bool]) -> None:
+        """Take from the batch, and from those held back before, the tasks that may not run."""
+        candidates = self._held + batch
+        self._held = [task for task in candidates if not admits(task)]
+        batch[:] = [task for task in candidates if task not in self._held] if self._held else candidates
 
     def random(self) -> float:
         """Give what Trio asks of a generator elsewhere (the jitter of its test clock)."""
@@ -64,6 +75,15 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
     collecting = gc.isenabled()
     private._ALLOW_DETERMINISTIC_SCHEDULING = True
     private._r = _Scheduler(kernel)
+    threads: Any = _threads
+    start_thread_soon = threads.start_thread_soon
+
+    def start_watched_thread(*arguments: Any) -> None:
+        if kernel.on_thread is not None:
+            kernel.on_thread()
+        start_thread_soon(*arguments)
+
+    threads.start_thread_soon = start_watched_thread
     gc.disable()
     try:
         trio.run(main, clock=kernel)
@@ -75,5 +95,6 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
             raise
     finally:
         private._ALLOW_DETERMINISTIC_SCHEDULING, private._r = before
+        threads.start_thread_soon = start_thread_soon
         if collecting:
             gc.enable()

@@ -1,0 +1,211 @@
+"""Runs a Trio program: its code is a tree of ordinary tasks below the task of the process.
+
+What a driver of a stepped server does not need, this one does:
+
+* datagrams go to the stack of the incarnation, which wakes the tasks that wait for its sockets;
+* the tasks of a paused actor do not run: Trio's scheduler leaves them out (`Kernel.admits`), as with SIGSTOP;
+* a killed program runs no clean-up that waits: a task that shields itself from cancellation is torn down.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Final
+
+import outcome
+import trio
+
+from harness.plans.plan import Plan
+from harness.sim.drivers import Entrypoint
+from harness.sim.kernel.events import Kernel
+from harness.sim.kernel.forced_teardown import ForcedTeardown, tear_down
+from harness.sim.process import Driver, SimProcess
+from harness.systems.programs import native
+from harness.systems.programs.incarnation import CURRENT, Incarnation
+from harness.systems.programs.program import TrioProgram
+from harness.systems.system import SystemServer
+
+from .sockets import Resolver, Sockets
+from .stack import Names, Stack
+
+_TEARDOWNS_MAX: Final = 10
+
+
+class NodeEnded(Exception):
+    """`node` returned: a server runs until it is stopped."""
+
+
+def driver_of(
+    program: TrioProgram, plan: Plan, process: SimProcess, number: int, entrypoint: Entrypoint | None, kernel: Kernel
+) -> ProgramDriver:
+    """The driver of incarnation `number` of an actor: of a client if there is an entrypoint, else of a node."""
+    names = Names(sorted(plan.actors))
+    if entrypoint is not None:
+        return ClientDriver(program, process, names, number, kernel, entrypoint)
+    group = plan.groups[plan.actors[process.actor].groups[0]]
+    peers = tuple(name for name in group.voters if name != process.actor)
+    return NodeDriver(program, process, names, number, kernel, peers)
+
+
+class ProgramDriver(Driver):
+    """What nodes and clients of a program have in common."""
+
+    def __init__(self, program: TrioProgram, process: SimProcess, names: Names, number: int, kernel: Kernel) -> None:
+        self.stack = Stack(process, kernel, names, number)
+        self._program, self._process, self._kernel = program, process, kernel
+        self._label = f"{process.actor}_{number}"
+        self._task: trio.lowlevel.Task | None = None
+        self._waiting = False  # the task of the process waits for input
+        self._is_held = False  # tasks wait for the end of a pause
+        self._teardowns = 0
+
+    async def run(self) -> None:
+        """Load the code, and run it until it ends or is killed."""
+        process, kernel = self._process, self._kernel
+        trio.socket.set_custom_socket_factory(Sockets())
+        trio.socket.set_custom_hostname_resolver(Resolver())
+        kernel.admits = _admits
+        kernel.on_thread = native.refuse_thread
+        self._task = trio.lowlevel.current_task()
+        incarnation = Incarnation(
+            process.actor, process.ordinal, process, lambda error: kernel.stop("refused", error), self
+        )
+        CURRENT.set(incarnation)
+        try:
+            incarnation.program = self._program.load(self._label)
+            await self._run(incarnation.program)
+        except BaseException as error:
+            rest = self._unexpected(error)
+            if rest is error:
+                raise
+            if rest is not None:
+                raise rest from None
+        finally:
+            if not process.lifetime.dead:
+                self.stack.reset_all()
+            self._program.forget(self._label)
+
+    @abstractmethod
+    async def _run(self, program: Any) -> None:
+        """Run the actor's part of the program."""
+
+    def on_input(self) -> None:
+        """Give the stack what arrived, and the interpreter its time."""
+        process = self._process
+        arrived, process.inbox = process.inbox, []
+        for source, frame in arrived:
+            self.stack.receive(source, frame)
+        if self._waiting and self._task is not None:
+            self._waiting = False
+            self._kernel.wake(self._task)
+
+    async def wait(self) -> None:
+        """Let the task of the process wait for input."""
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            self._waiting = False
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._waiting = True
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def sync(self, name: str | None) -> None:
+        """Refuse: a program does not see the disk of an adapter."""
+        raise TypeError("a Trio program awaited the fsync of an adapter")
+
+    def command(self, command: Callable[[SystemServer], bool]) -> bool:
+        """A program takes no commands."""
+        return False
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Drop the call: a program takes no commands."""
+
+    def before_kill(self) -> None:
+        """The operating system of a process that is killed resets its connections."""
+        self.stack.reset_all()
+
+    def kill(self) -> None:
+        """Nothing: the tasks are cancelled."""
+
+    def tear_down(self) -> bool:
+        """End tasks that did not end when they were cancelled. False when that has been tried often enough."""
+        task = self._task
+        if task is None or self._teardowns == _TEARDOWNS_MAX:
+            return False
+        self._teardowns += 1
+        if any(nursery.child_tasks for nursery in task.child_nurseries):
+            tear_down(task)
+        else:
+            trio.lowlevel.reschedule(task, outcome.Error(ForcedTeardown()))
+        self._kernel.rouse()
+        return True
+
+    def admits(self) -> bool:
+        """Whether the tasks of this incarnation may run now."""
+        process = self._process
+        if not process.pauses.in_force or process.lifetime.dead or self._kernel.closed:
+            return True
+        if not self._is_held:
+            self._is_held = True
+            process.pauses.hold(self._on_release, None)
+        return False
+
+    def _on_release(self, _: None) -> None:
+        self._is_held = False
+        self._kernel.rouse()
+
+    def _unexpected(self, error: BaseException) -> BaseException | None:
+        """What is left of an error that ended the program, without what a kill or the end of the run caused."""
+        rest: BaseException | None = error
+        if self._process.lifetime.dead:
+            if isinstance(error, BaseExceptionGroup):
+                rest = error.split(ForcedTeardown)[1]
+            elif isinstance(error, ForcedTeardown):
+                rest = None
+        return None if self._kernel.closed and isinstance(rest, Exception) else rest
+
+
+class NodeDriver(ProgramDriver):
+    """Runs a node of a program."""
+
+    def __init__(
+        self,
+        program: TrioProgram,
+        process: SimProcess,
+        names: Names,
+        number: int,
+        kernel: Kernel,
+        peers: tuple[str, ...],
+    ) -> None:
+        super().__init__(program, process, names, number, kernel)
+        self._peers = peers
+
+    async def _run(self, program: Any) -> None:
+        actor = self._process.actor
+        await program.node(actor, list(self._peers), f"/data/{actor}")
+        raise NodeEnded(f"node({actor!r}, ...) returned; a node runs until it is cancelled")
+
+
+class ClientDriver(ProgramDriver):
+    """Runs the interpreter of a client's ops, which calls the program's client."""
+
+    def __init__(
+        self,
+        program: TrioProgram,
+        process: SimProcess,
+        names: Names,
+        number: int,
+        kernel: Kernel,
+        entrypoint: Entrypoint,
+    ) -> None:
+        super().__init__(program, process, names, number, kernel)
+        self._entrypoint = entrypoint
+
+    async def _run(self, program: Any) -> None:
+        await self._entrypoint(self._process)
+
+
+def _admits(task: trio.lowlevel.Task) -> bool:
+    incarnation = task.context.get(CURRENT)
+    return incarnation is None or incarnation.host.admits()

@@ -1,0 +1,50 @@
+"""Segments: what the TCP of two incarnations says to each other, as datagrams with a checksum.
+
+`token` tells connections apart that use the same two ports one after the other, as initial sequence numbers do; it
+grows with every connection that an incarnation opens, and with every incarnation. Sequence numbers count bytes from
+zero, and the end of a stream (`fin`) counts as one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from zlib import crc32
+
+import msgspec
+
+_CHECKSUM_BYTES = 4
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """One segment. `probe` asks for an `ack`, and `reset` ends a connection at once."""
+
+    kind: Literal["syn", "syn-ack", "data", "ack", "probe", "reset"]
+    source_port: int
+    target_port: int
+    token: int
+    sequence: int = 0
+    acknowledged: int = 0
+    window: int = 0
+    fin: bool = False
+    data: bytes = b""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Segment).decode
+
+
+def encode(segment: Segment) -> bytes:
+    """A segment as a datagram."""
+    body = _encode(segment)
+    return crc32(body).to_bytes(_CHECKSUM_BYTES) + body
+
+
+def decode(frame: bytes) -> Segment | None:
+    """The segment of a datagram, or None when it was damaged on its way."""
+    body = frame[_CHECKSUM_BYTES:]
+    if int.from_bytes(frame[:_CHECKSUM_BYTES]) != crc32(body):
+        return None
+    try:
+        return _decode(body)
+    except msgspec.MsgspecError:
+        return None

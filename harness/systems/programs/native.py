@@ -1,0 +1,93 @@
+"""What leaves the simulation is refused by name: real sockets, threads, child processes, and files that are written.
+
+CPython tells its audit hooks (PEP 578) of nearly everything by which code reaches the operating system, whichever
+library does it and in whatever language that is written; an exception from a hook prevents it. Our hook asks who runs:
+code of an incarnation is refused, the harness is not. Threads have no such event in Python 3.11: `Thread.start` is
+replaced while a run lasts, and the kernel tells of those that Trio starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
+
+from .incarnation import CURRENT
+
+_INSTEAD: Final = {
+    "socket.__new__": ("a socket of the operating system", "trio.socket, trio.open_tcp_stream or trio.serve_tcp"),
+    "subprocess.Popen": ("a child process", "a program in one process"),
+    "os.fork": ("os.fork", "a program in one process"),
+    "os.forkpty": ("os.forkpty", "a program in one process"),
+    "os.posix_spawn": ("os.posix_spawn", "a program in one process"),
+    "os.exec": ("os.exec", "a program in one process"),
+    "os.system": ("os.system", "a program in one process"),
+    "os.mkdir": ("a folder made in the real file system", "a program that writes no files"),
+    "os.remove": ("a file removed from the real file system", "a program that writes no files"),
+    "os.rename": ("a file renamed in the real file system", "a program that writes no files"),
+    "os.truncate": ("a file cut in the real file system", "a program that writes no files"),
+}
+_WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+@functools.cache
+def _watch_operating_system() -> None:
+    """Install the hook; a hook stays for good, and this one lets everybody pass but code of an incarnation."""
+    sys.addaudithook(_audit)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """While this lasts, code of an incarnation cannot leave the simulation."""
+    _watch_operating_system()
+    threads: Any = threading.Thread
+    start = threads.start
+
+    def start_if_allowed(thread: threading.Thread) -> None:
+        refuse_thread()
+        start(thread)
+
+    threads.start = start_if_allowed
+    try:
+        yield
+    finally:
+        threads.start = start
+
+
+def refuse_thread() -> None:
+    """Raise BadInput if code of an incarnation is about to start a thread."""
+    incarnation = CURRENT.get()
+    if incarnation is not None:
+        incarnation.refuse("a thread (trio.to_thread, or a library that uses one)", "a program in Trio tasks only")
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" and event not in _INSTEAD and event != "sqlite3.connect":
+        return
+    incarnation = CURRENT.get()
+    if incarnation is None:
+        return
+    if event in _INSTEAD:
+        incarnation.refuse(*_INSTEAD[event])
+    path, *rest = arguments
+    if event == "open":
+        flags = rest[-1] if rest else 0
+        if isinstance(flags, int) and flags & _WRITES and not _is_bytecode(path):
+            incarnation.refuse(f"a file opened to be written ({path!r})", "a program that writes no files")
+    elif path != ":memory:":
+        _refuse_database(path)
+
+
+def _refuse_database(path: object) -> NoReturn:
+    incarnation = CURRENT.get()
+    assert incarnation is not None
+    incarnation.refuse(f"an SQLite database in a file ({path!r})", "a program that writes no files")
+
+
+def _is_bytecode(path: object) -> bool:
+    """Whether Python itself writes here, for a module that the program imports late."""
+    return isinstance(path, str) and "__pycache__" in path

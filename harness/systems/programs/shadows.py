@@ -1,0 +1,199 @@
+"""Modules that work on an actor's own time and chance: what a Trio program gets for `time`, `random` and their like.
+
+Each module of a program has its own `__builtins__`, as in the guard (`harness.systems.guard`), whose `__import__` hands
+out these shadows. A shadow has all names of the real module; those that tell the time or draw give the virtual values
+of the actor whose code calls them. Local time is UTC. Libraries from elsewhere keep the real modules.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import functools
+import os
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final
+
+from .incarnation import current
+
+_RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
+"""What the module offers of the generator that all share."""
+
+
+@functools.cache
+def program_builtins() -> dict[str, object]:
+    """The builtins of a module of a Trio program."""
+    shadows = _shadows()
+
+    def import_(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] = (),
+        level: int = 0,
+    ) -> ModuleType:
+        if level == 0 and (name in shadows or (name == "os.path" and not fromlist)):
+            return shadows[name.partition(".")[0]]
+        return builtins.__import__(name, globals, locals, fromlist, level)
+
+    return {**vars(builtins), "__import__": import_}
+
+
+def _shadows() -> dict[str, ModuleType]:
+    return {
+        "time": _shadow(time, _time_names()),
+        "datetime": _shadow(datetime, {"datetime": _DateTime, "date": _Date}),
+        "random": _shadow(random, _random_names()),
+        "secrets": _shadow(secrets, _secrets_names()),
+        "uuid": _shadow(uuid, {"uuid1": _uuid1, "uuid4": _uuid4, "getnode": lambda: current().ordinal}),
+        "os": _shadow(os, _os_names()),
+    }
+
+
+def _shadow(real: ModuleType, names: Mapping[str, Any]) -> ModuleType:
+    shadow = ModuleType(real.__name__, f"The simulator's `{real.__name__}`.")
+    vars(shadow).update({name: value for name, value in vars(real).items() if not name.startswith("__")})
+    vars(shadow).update(names)
+    return shadow
+
+
+# -- time -------------------------------------------------------------------------------------------------------------
+
+
+def _wall_ns() -> int:
+    return current().environment.clock.wall_ns()
+
+
+def _monotonic_ns() -> int:
+    return current().environment.clock.monotonic_ns()
+
+
+def _seconds(clock_ns: Callable[[], int]) -> Callable[[], float]:
+    return lambda: clock_ns() / 1e9
+
+
+def _sleep(_: float) -> None:
+    current().refuse("time.sleep, which stops all tasks", "await trio.sleep")
+
+
+def _gmtime(seconds: float | None = None) -> time.struct_time:
+    return time.gmtime(_wall_ns() / 1e9 if seconds is None else seconds)
+
+
+def _time_names() -> dict[str, object]:
+    names: dict[str, object] = {"time": _seconds(_wall_ns), "time_ns": _wall_ns, "sleep": _sleep}
+    for name in ("monotonic", "perf_counter", "process_time", "thread_time"):
+        names[name], names[f"{name}_ns"] = _seconds(_monotonic_ns), _monotonic_ns
+    names["gmtime"] = names["localtime"] = _gmtime
+    names["ctime"] = lambda seconds=None: time.asctime(_gmtime(seconds))
+    names["asctime"] = lambda when=None: time.asctime(when or _gmtime())
+    names["strftime"] = lambda format, when=None: time.strftime(format, when or _gmtime())
+    return names
+
+
+class _OfRealType(type):
+    """Makes a shadowed class and the real one the same to `isinstance`."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.__mro__[1])
+
+
+class _DateTime(datetime.datetime, metaclass=_OfRealType):
+    """`datetime.datetime` with the actor's wall clock."""
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> _DateTime:
+        now = cls.fromtimestamp(_wall_ns() / 1e9, datetime.UTC)
+        return now.astimezone(tz) if tz is not None else now.replace(tzinfo=None)
+
+    @classmethod
+    def utcnow(cls) -> _DateTime:
+        return cls.now()
+
+    @classmethod
+    def today(cls) -> _DateTime:
+        return cls.now()
+
+
+class _Date(datetime.date, metaclass=_OfRealType):
+    """`datetime.date` with the actor's wall clock."""
+
+    @classmethod
+    def today(cls) -> _Date:
+        now = _DateTime.now()
+        return cls(now.year, now.month, now.day)
+
+
+# -- chance -----------------------------------------------------------------------------------------------------------
+
+
+class _Random(random.Random):
+    """`random.Random`, whose default seed is drawn by the plan."""
+
+    def __init__(self, x: Any = None) -> None:
+        super().__init__(current().word("random") if x is None else x)
+
+
+class _SystemRandom(random.SystemRandom):
+    """`random.SystemRandom` over the plan's draws."""
+
+    def random(self) -> float:
+        return (current().word("entropy") >> 11) / 2**53
+
+    def getrandbits(self, k: int) -> int:
+        return int.from_bytes(current().entropy(-(-k // 8))) >> (-k % 8)
+
+    def randbytes(self, n: int) -> bytes:
+        return current().entropy(n)
+
+
+def _random_names() -> dict[str, object]:
+    def drawn(name: str) -> Callable[..., Any]:
+        def draw(*arguments: Any, **named: Any) -> Any:
+            return getattr(current().random, name)(*arguments, **named)
+
+        return draw
+
+    names: dict[str, object] = {name: drawn(name) for name in sorted(_RANDOM_FUNCTIONS)}
+    return {**names, "Random": _Random, "SystemRandom": _SystemRandom}
+
+
+def _secrets_names() -> dict[str, object]:
+    system = _SystemRandom()
+
+    def token(size: int | None = None) -> bytes:
+        return current().entropy(32 if size is None else size)
+
+    return {
+        "SystemRandom": _SystemRandom,
+        "choice": system.choice,
+        "randbelow": system.randrange,
+        "randbits": system.getrandbits,
+        "token_bytes": token,
+        "token_hex": lambda size=None: token(size).hex(),
+        "token_urlsafe": lambda size=None: secrets.base64.urlsafe_b64encode(token(size)).rstrip(b"=").decode(),  # type: ignore[attr-defined]
+    }
+
+
+def _uuid1(node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
+    return uuid.UUID(bytes=current().entropy(16), version=1)
+
+
+def _uuid4() -> uuid.UUID:
+    return uuid.UUID(bytes=current().entropy(16), version=4)
+
+
+def _os_names() -> dict[str, object]:
+    return {
+        "urandom": lambda size: current().entropy(size),
+        "getrandom": lambda size, flags=0: current().entropy(size),
+        "getpid": lambda: 1_000 + current().ordinal,
+        "cpu_count": lambda: 1,
+        "environ": {},
+        "getenv": lambda key, default=None: default,
+    }
