@@ -95,7 +95,9 @@ def draw(
     clocks = _clocks(draws, who, chosen)
     kinds = _useful_kinds(fault_kinds, chosen)
     context = _fault_context(draws, who, clocks, chosen, phases)
-    faults = timetable(draws.streams, context, draws.profile.patterns, draws.profile.pacing, kinds)
+    faults = timetable(
+        draws.streams, context, draws.profile.patterns, draws.profile.pacing, kinds, draws.profile.duration_ns
+    )
     atlas, faults = within_budget(context.atlas, who.nodes, faults)
     phases, numbered_faults = draw_heal(draws, who, context, phases, faults, kinds, atlas)
     if not has_leader:

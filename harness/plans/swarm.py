@@ -11,6 +11,9 @@ or that a system does not support one, changes nothing for the others.
 Two passes follow over the drawn faults. `without_overlaps` removes what would have no effect: a crash or a pause of a
 node that is already down or paused. `ensure_hit` gives one fault of each kind a target by name, because a role may have
 no holder at that moment, and a run in which a kind of fault never had an effect does not count.
+
+Bounds are those of a phase as long as the profile's. In a longer one (`--duration`) they grow with it, so that a minute
+has six times the faults of ten seconds and not the same ones in its first ten.
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ from .patterns import PATTERNS, FaultContext, Pattern
 from .rng import Streams
 
 FAULTS: Final = 80
-"""Maximum number of faults of a plan; later ones are dropped."""
+"""Maximum number of faults in a phase as long as the profile's; later ones are dropped.
+
+In a longer phase the maximum is larger in proportion, and what is too much is dropped evenly over the phase.
+"""
 
 _MILLISECOND: Final = 1_000_000
 
@@ -44,9 +50,16 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def timetable(
-    streams: Streams, context: FaultContext, patterns: Sequence[str], pacing: Pacing, kinds: Sequence[str]
+    streams: Streams,
+    context: FaultContext,
+    patterns: Sequence[str],
+    pacing: Pacing,
+    kinds: Sequence[str],
+    usual_ns: int | None = None,
 ) -> list[Fault]:
-    """Draw the faults of a plan, without ids, sorted by begin."""
+    """Draw the faults of a plan, without ids, sorted by begin. `usual_ns` is for how long a phase the bounds are."""
+    length_ns = context.end_ns - context.begin_ns
+    usual_ns = min(usual_ns or length_ns, length_ns)
     possible = {
         name: PATTERNS[name]
         for name in patterns
@@ -55,9 +68,17 @@ def timetable(
     faults = [
         fault
         for pattern in _enabled(streams, context, patterns, possible, pacing)
-        for fault in _occurrences(streams, context, pattern, pacing)
+        for fault in _occurrences(streams, context, pattern, pacing, pattern.occurrences_max * length_ns // usual_ns)
     ]
-    return ensure_hit(streams, context, without_overlaps(faults)[:FAULTS])
+    kept = without_overlaps(faults)
+    kept = kept[:FAULTS] if length_ns == usual_ns else _thinned(kept, FAULTS * length_ns // usual_ns)
+    return ensure_hit(streams, context, kept)
+
+
+def _thinned(faults: Sequence[Fault], most: int) -> list[Fault]:
+    """Drop what is too much, evenly."""
+    count = max(len(faults), most)
+    return [fault for place, fault in enumerate(faults, 1) if place * most // count > (place - 1) * most // count]
 
 
 def _weight(pattern: Pattern, context: FaultContext) -> int:
@@ -77,14 +98,16 @@ def _enabled(
     return enabled or [possible[name] for name in streams("faults/one").shuffled(patterns) if name in possible][:1]
 
 
-def _occurrences(streams: Streams, context: FaultContext, pattern: Pattern, pacing: Pacing) -> Iterable[Fault]:
+def _occurrences(
+    streams: Streams, context: FaultContext, pattern: Pattern, pacing: Pacing, most: int
+) -> Iterable[Fault]:
     stream = streams(f"faults/{pattern.name}")
     low, high = pacing.gap_timeouts
     gap_ns = stream.log_uniform(low * context.timeout_ns, high * context.timeout_ns) // pattern.rate_multiplier
     length_ns = context.end_ns - context.begin_ns
     # The first occurrence lies within the phase whatever the gap, or a rare pattern would mostly be enabled in vain.
     at_ns = context.begin_ns + stream.below(max(1, min(gap_ns, length_ns * 3 // 4)))
-    for _ in range(pattern.occurrences_max):
+    for _ in range(most):
         if at_ns >= context.end_ns:
             return
         faults = pattern.draw(stream, context, at_ns)

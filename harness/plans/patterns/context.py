@@ -52,7 +52,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     `weight` is how much more often than others it is enabled, `lease_weight` the same where reads rely on leases (0:
     `weight`). An enabled pattern occurs `rate_multiplier` times as often as others: what is over in an instant, or is
     often refused, has 4. A `non_overlapping` pattern does not begin again before it is over. No pattern occurs more
-    than `occurrences_max` times in a plan: more would make it longer to read and to shrink, and not harder to survive.
+    than `occurrences_max` times in a phase as long as the profile's: more would make a plan longer to read and to
+    shrink, and not harder to survive. In a longer phase it may occur more often in proportion.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.faults.catalog import KINDS
@@ -17,7 +18,7 @@ from harness.faults.pauses import Pause
 from harness.plans.patterns import PATTERNS, FaultContext
 from harness.plans.profiles import PROFILES
 from harness.plans.rng import Stream, streams
-from harness.plans.swarm import ensure_hit, timetable, without_overlaps
+from harness.plans.swarm import FAULTS, ensure_hit, timetable, without_overlaps
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
@@ -88,6 +89,32 @@ def test_only_the_kinds_that_a_system_knows_are_drawn(kind: str) -> None:
     for seed in range(10):
         faults = timetable(streams(seed), context(), patterns, pacing, kinds=(kind,))
         assert {kind} >= {fault.kind for fault in faults}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_faults_last_as_long_as_a_longer_phase_and_are_as_dense_as_in_the_usual_one(seed: int) -> None:
+    profile = PROFILES["swarm"]
+    words = (profile.patterns, profile.pacing, tuple(KINDS), profile.duration_ns)
+    minute = msgspec.structs.replace(context(), end_ns=61 * SECOND)
+
+    usual = timetable(streams(seed), context(), *words)
+    faults = timetable(streams(seed), minute, *words)
+
+    per_ten_seconds = [
+        sum(1 for fault in faults if (fault.begin_ns - SECOND) // (10 * SECOND) == part) for part in range(6)
+    ]
+    assert len(faults) <= 6 * FAULTS
+    assert len(usual) <= FAULTS
+    assert min(per_ten_seconds) > 0
+    assert len(faults) >= 3 * min(len(usual), FAULTS)
+
+
+def test_a_phase_that_is_not_longer_than_the_profiles_is_drawn_as_ever() -> None:
+    profile = PROFILES["swarm"]
+    words = (profile.patterns, profile.pacing, tuple(KINDS))
+
+    for seed in range(12):
+        assert timetable(streams(seed), context(), *words) == timetable(streams(seed), context(), *words, 30 * SECOND)
 
 
 def test_a_target_that_is_down_is_not_killed_and_the_others_still_are() -> None:
