@@ -40,7 +40,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "deliver": ("id", "source"),
     "drop": ("id", "reason"),
     "duplicate": ("id", "copy"),
-    # facts of the disk model; durable: what this fsync made durable, as (group, last index, term, vote[, last term])
+    # facts of the disk model; durable: what this fsync made durable, as (group, last index, term, vote[,
+    # last term[, ((index, term, voters, outgoing, learners), ...)]])
     "fsync": ("files", "durable"),
     "persist-fail": ("operation", "reason"),
     # clocks, faults, the rest

@@ -37,6 +37,6 @@ SET: Final = Workload(
     functions=("add", "read"),
     variants=(Variant(name="unique", summary="no element is added twice"),),
     generator=_generator,
-    recovery=lambda thread: Call(f="add", key=f"recovery-{thread}", value=1),
+    recovery=lambda thread: Call(f="add", key=f"recovery-{thread}", value={"fresh": 1}),
     final=lambda key: Call(f="read", key=key),
 )

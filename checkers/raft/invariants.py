@@ -21,11 +21,14 @@ The five properties of Figure 3 of the Raft paper (Ongaro and Ousterhout, USENIX
 * `durable-ack`: after a restart, term, vote and log are at least what the disk model reported durable.
 * `committed-on-quorum`: the committed prefix is on a durable quorum, when it is committed and ever after.
 * `one-config`: at most one uncommitted configuration in a log.
+* `in-force`: the configuration that a replica uses is the latest in its own log, as the disks show it; who wins an
+  election has a vote in it or in one that may still replace it (`elected-outside`), and a leader that has committed a
+  configuration without itself appends no more (`leads-outside`).
 
 Where it is judged
 ------------------
-`rules/` has the rules by what they are about: `elections`, `log`, `commits`, `durability`. They share one `ledger`, the
-record of what was said of groups, logs and disks, and one place for what was found (`findings`).
+`rules/` has the rules by what they are about: `elections`, `log`, `configurations`, `commits`, `durability`. They share
+one `ledger`, the record of what was said of groups, logs and disks, and one place for what was found (`findings`).
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from checkers.verdict import Verdict
 from .findings import Findings
 from .ledger import Group, Replicas
 from .rules.commits import Commits
+from .rules.configurations import Configurations
 from .rules.durability import Durability
 from .rules.elections import Elections
 from .rules.log import LogRules
@@ -56,13 +60,23 @@ class Invariants:
     With `durable_facts=False` nothing is concluded from `fsync` rows: for worlds that cannot look below a replica.
     """
 
-    def __init__(self, groups: Mapping[str, Sequence[str]], *, durable_facts: bool = True) -> None:
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[str]],
+        *,
+        learners: Mapping[str, Sequence[str]] | None = None,
+        durable_facts: bool = True,
+    ) -> None:
+        """`groups` are the initial voters of each group, `learners` its initial learners, if it has any."""
         findings = Findings()
-        replicas = Replicas({name: Group(name, tuple(voters)) for name, voters in groups.items()})
+        listening = learners or {}
+        replicas = Replicas({name: Group(name, voters, listening.get(name, ())) for name, voters in groups.items()})
         durability = Durability(replicas, findings, durable_facts=durable_facts)
-        elections = Elections(replicas, findings, durability)
+        configurations = Configurations(replicas, findings, durability)
+        durability.on_configs = configurations.on_durable
+        elections = Elections(replicas, findings, durability, configurations)
         log = LogRules(replicas, findings, durability)
-        commits = Commits(replicas, findings, durability, elections)
+        commits = Commits(replicas, findings, durability, elections, configurations)
         self.anomalies = findings.anomalies
         self.counts = findings.counts
         self.HANDLERS: Final[dict[str, Handler]] = {
@@ -74,7 +88,7 @@ class Invariants:
             "vote": elections.on_vote,
             "log-append": log.on_log_append,
             "log-truncate": log.on_log_truncate,
-            "config": log.on_config,
+            "config": configurations.on_config,
             "snapshot": log.on_snapshot,
             "commit": commits.on_commit,
             "apply": commits.on_apply,

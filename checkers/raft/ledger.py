@@ -32,14 +32,33 @@ SWALLOWED: Final = -1
 
 
 class Config:
-    """Who votes from `index` on; `outgoing` is non-empty in a joint configuration."""
+    """Who votes and who learns from `index` on; `outgoing` is non-empty in a joint configuration."""
 
-    __slots__ = ("index", "outgoing", "voters")
+    __slots__ = ("index", "learners", "outgoing", "voters")
 
-    def __init__(self, index: int, voters: tuple[str, ...], outgoing: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, index: int, voters: Sequence[str], outgoing: Sequence[str] = (), learners: Sequence[str] = ()
+    ) -> None:
         self.index = index
-        self.voters = voters
-        self.outgoing = outgoing
+        self.voters = tuple(sorted(voters))
+        self.outgoing = tuple(sorted(outgoing))
+        self.learners = tuple(sorted(learners))
+
+    def equals(self, other: Config) -> bool:
+        """Whether both say the same, wherever they stand."""
+        return (self.voters, self.outgoing, self.learners) == (other.voters, other.outgoing, other.learners)
+
+    def has_voter(self, name: str) -> bool:
+        """Whether a vote of this node counts."""
+        return name in self.voters or name in self.outgoing
+
+    def __str__(self) -> str:
+        parts = [f"voters {','.join(self.voters)}"]
+        if self.outgoing:
+            parts.append(f"outgoing {','.join(self.outgoing)}")
+        if self.learners:
+            parts.append(f"learners {','.join(self.learners)}")
+        return " ".join(parts)
 
 
 class Group:
@@ -48,6 +67,8 @@ class Group:
     __slots__ = (
         "applied",
         "committed",
+        "config_indexes",
+        "configs",
         "digest_of",
         "first_config",
         "interned",
@@ -61,9 +82,11 @@ class Group:
         "term_of",
     )
 
-    def __init__(self, name: str, voters: tuple[str, ...]) -> None:
+    def __init__(self, name: str, voters: Sequence[str], learners: Sequence[str] = ()) -> None:
         self.name = name
-        self.first_config = Config(0, voters)
+        self.first_config = Config(0, voters, (), learners)
+        self.configs: list[tuple[int, Config]] = []  # (identity, content) of entries read from disks, by index
+        self.config_indexes: set[int] = set()  # where they stand
         self.judged = self.first_config  # under which the last extension of `committed` was judged
         self.interned: dict[tuple[int, int, bytes], int] = {}
         self.seen: dict[tuple[int, int], int] = {(0, 0): GENESIS}  # (index, term) -> first identity seen there
@@ -84,6 +107,16 @@ class Group:
         self.term_of.append(term)
         self.digest_of.append(digest)
         return identity
+
+    def config_of(self, identity: int) -> Config | None:
+        """The configuration in an entry, if a disk has shown it."""
+        return next((config for known, config in self.configs if known == identity), None)
+
+    def learn_config(self, identity: int, config: Config) -> None:
+        """Keep the configuration that a disk holds in an entry."""
+        self.configs.append((identity, config))
+        self.configs.sort(key=lambda entry: entry[1].index)
+        self.config_indexes.add(config.index)
 
     def unknown(self, at: int, term: int = 0) -> int:
         """Name an entry at `at` that no replica was seen to append; it agrees with nothing."""
@@ -204,9 +237,24 @@ class Replicas(dict[tuple[str, str], "Replica"]):
         self._of.setdefault(actor, []).append(replica)
         return replica
 
+    def of_group(self, group: Group) -> Sequence[Replica]:
+        """The replicas of one group."""
+        return [replica for replica in self.values() if replica.group is group]
+
     def of(self, actor: str) -> Sequence[Replica]:
         """The replicas of one actor."""
         return self._of.get(actor, ())
+
+
+class ConfigNotes:
+    """What one replica noted of configurations in one incarnation."""
+
+    __slots__ = ("is_outside", "kept", "noted")
+
+    def __init__(self, first: Config) -> None:
+        self.kept = [first]  # as it noted them, without those whose entries were cut off
+        self.noted = first  # its latest word on what is in force
+        self.is_outside = False  # it leads, and has committed that it has no vote
 
 
 class Replica:
@@ -215,7 +263,7 @@ class Replica:
     __slots__ = (
         "applied",
         "commit",
-        "configs",
+        "config",
         "disk",
         "firm",
         "group",
@@ -259,7 +307,7 @@ class Replica:
         self.applied = 0
         self.state = b""  # the digest of its machine, when it has applied that
         self.snapshot = (0, 0)  # (index, term) on which this incarnation's state rests
-        self.configs = [self.group.first_config]
+        self.config = ConfigNotes(self.group.first_config)
         self.unsynced_vote: tuple[int, str] | None = None
         self.unsynced_vote_behind = 0  # where the log ended when it was cast
         self.unsynced_vote_fsyncs = 0

@@ -15,6 +15,14 @@ Let the deadline be `heal + bound_timeouts * timeout`. Then
 * `terms-grow`: after the deadline the highest term of the healed set rises more than `TERM_RISES_MAX` times in one
   bound.
 
+* `stalled`: something that was asked for after the heal did not come about within one bound of being asked (or of
+  `heal + bound`, which is later for what is asked at once). The detail says what: a `write` or a `read` of a client, a
+  `transfer` of leadership or a `change` of membership that an administrator wanted;
+* `terms-grow`, detail `quiet`: in a time in which nobody asked for anything, after all that had come about, the highest
+  term of the healed set rose more than `QUIET_RISES_MAX` times;
+* `chatter`: in that time healed replicas sent each other more than `QUIET_MESSAGES_FACTOR` times the heartbeats and
+  their answers, and `QUIET_MESSAGES` beside them.
+
 Convergence is asked for what was committed at an instant, because under load replicas need never be equal at any one
 instant. Terms may rise now and then, since links stay lossy after the heal and some heartbeats in a row may be lost;
 a livelock raises them again and again.
@@ -27,7 +35,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -37,6 +45,39 @@ from checkers.verdict import Anomaly, Verdict
 
 TERM_RISES_MAX: Final = 2
 """Elections that lossy links may cost within one bound; more is growth."""
+
+
+QUIET_RISES_MAX: Final = 1
+"""Elections in a quiet time: links lose nothing after the heal, so that a second one has no reason."""
+
+
+QUIET_MESSAGES_FACTOR: Final = 2
+QUIET_MESSAGES: Final = 100
+"""What a quiet group may send: twice its heartbeats with their answers, which is twice what was ever seen, and the
+messages of an election or two."""
+
+RequestKind = Literal["write", "read", "transfer", "change"]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was asked for after the heal: by whom, when first, and when it came about."""
+
+    kind: RequestKind
+    asker: str
+    group: str = ""
+    began_ns: int
+    done_ns: int | None
+
+
+class Quiet(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which nobody asked for anything.
+
+    `heartbeats` are the messages that leaders and their followers owe each other in it, if that is known.
+    """
+
+    begin_ns: int
+    end_ns: int
+    heartbeats: int | None = None
 
 
 class Standing(msgspec.Struct, kw_only=True):
@@ -58,14 +99,23 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: int
 
     @property
+    def length_ns(self) -> int:
+        """One bound."""
+        return self.timeouts * self.timeout_ns
+
+    @property
     def deadline_ns(self) -> int:
         """When leader, progress and the last election are due."""
-        return self.heal_ns + self.timeouts * self.timeout_ns
+        return self.heal_ns + self.length_ns
 
     @property
     def convergence_ns(self) -> int:
         """When what was committed at the deadline is due everywhere."""
-        return self.deadline_ns + self.timeouts * self.timeout_ns
+        return self.deadline_ns + self.length_ns
+
+    def due_ns(self, began_ns: int) -> int:
+        """When something is due that was asked for at `began_ns`: what is asked at once has to wait for a leader."""
+        return max(began_ns, self.deadline_ns) + self.length_ns
 
 
 def judge(
@@ -77,19 +127,24 @@ def judge(
     end_ns: int,
     first_index: int = 0,
     standing: Mapping[tuple[str, str], Standing] | None = None,
+    requests: Sequence[Request] = (),
+    quiet: Quiet | None = None,
 ) -> Verdict:
     """Judge the recovery of each group's healed set, from trace rows and the history of the same run.
 
     `rows` begin at `first_index`, at the heal or before it; if they do not begin with the run, `standing` says where
-    each (group, actor) stood. `end_ns` is when the run ended.
+    each (group, actor) stood. `end_ns` is when the run ended. `requests` are what was asked for after the heal, and
+    `quiet` is when nothing was.
     """
-    groups = [_Group(name, replicas, bound, standing or {}) for name, replicas in healed.items()]
+    groups = [_Group(name, replicas, bound, standing or {}, quiet) for name, replicas in healed.items()]
     by_actor: dict[tuple[str, str], _Group] = {
         (group.name, actor): group for group in groups for actor in group.replicas
     }
     by_name = {group.name: group for group in groups}
     findings = _Findings(bound, end_ns)
     last = first_index - 1
+    replicas = {actor for names in healed.values() for actor in names}
+    quiet_messages = 0
     for last, row in enumerate(rows, first_index):
         findings.clock(last, row[0])
         if row[1] in _NOTES:
@@ -97,6 +152,9 @@ def judge(
                 group.note(last, row)
             elif row[1] == "role" and (group := by_name.get(row[3])) is not None:
                 group.outsider(row[2], leads=row[4] == "leader")
+        elif row[1] == "send":
+            if quiet is not None and quiet.begin_ns < row[0] <= quiet.end_ns:
+                quiet_messages += row[2] in replicas and row[4] in replicas
         elif row[1] in _LIVES:
             for group in groups:
                 if row[2] in group.replicas:
@@ -107,6 +165,10 @@ def judge(
     findings.due("no-progress", "", progress_ns, bound.deadline_ns, "no operation invoked after the heal was ok")
     for group in groups:
         group.conclude(findings)
+    for request in requests:
+        findings.request(request)
+    if quiet is not None:
+        findings.quiet(quiet, quiet_messages)
     return findings.verdict({"progress_ms": _since(progress_ns, bound)}, steps=last + 1 - first_index)
 
 
@@ -133,7 +195,12 @@ class _Group:
     """The healed set of one group, followed row by row."""
 
     def __init__(
-        self, name: str, replicas: Sequence[str], bound: Bound, standing: Mapping[tuple[str, str], Standing]
+        self,
+        name: str,
+        replicas: Sequence[str],
+        bound: Bound,
+        standing: Mapping[tuple[str, str], Standing],
+        quiet: Quiet | None,
     ) -> None:
         self.name = name
         self.bound = bound
@@ -145,6 +212,8 @@ class _Group:
         self.due_commit: int | None = None  # the highest commit of the healed set when the deadline passed
         self.converged_ns: int | None = None
         self.rises: deque[int] = deque()  # when the healed set's highest term rose, within the last bound
+        self.quiet = quiet
+        self.quiet_rises: list[int] = []  # the rows at which it rose in the quiet time
         self.rise_index: int | None = None  # the row at which it had risen too often
         self.top_term = max((replica.term for replica in self.replicas.values()), default=0)
 
@@ -206,10 +275,12 @@ class _Group:
         if term <= self.top_term:
             return
         self.top_term = term
+        if self.quiet is not None and self.quiet.begin_ns < time_ns <= self.quiet.end_ns:
+            self.quiet_rises.append(index)
         if time_ns <= self.bound.deadline_ns:
             return
         self.rises.append(time_ns)
-        while self.rises[0] < time_ns - self.bound.timeouts * self.bound.timeout_ns:
+        while self.rises[0] < time_ns - self.bound.length_ns:
             self.rises.popleft()
         if len(self.rises) > TERM_RISES_MAX and self.rise_index is None:
             self.rise_index = index
@@ -245,6 +316,12 @@ class _Group:
         if self.rise_index is not None:
             what = f"the highest term rose more than {TERM_RISES_MAX} times within {bound.timeouts} election timeouts"
             findings.add("terms-grow", group, f"{what}, after the same time to settle", index=self.rise_index)
+        if len(self.quiet_rises) > QUIET_RISES_MAX and self.quiet is not None:
+            timeouts = (self.quiet.end_ns - self.quiet.begin_ns) // bound.timeout_ns
+            what = (
+                f"the highest term rose {len(self.quiet_rises)} times in {timeouts} election timeouts without requests"
+            )
+            findings.add("terms-grow", group, what, "quiet", index=self.quiet_rises[QUIET_RISES_MAX])
         findings.times[f"{group}/leader_ms"] = _since(self.led_ns, bound)
 
 
@@ -278,6 +355,29 @@ class _Findings:
         timeouts = (due_ns - self.bound.heal_ns) // self.bound.timeout_ns
         what = f"{what} within {timeouts} election timeouts after the heal"
         self.add(kind, group, what, index=self.passed.get(due_ns), came_ns=came_ns, **evidence)
+
+    def request(self, request: Request) -> None:
+        """Something was asked for: it came about in time, or too late, or the trace ended before."""
+        bound = self.bound
+        due_ns = bound.due_ns(request.began_ns)
+        if request.done_ns is not None and request.done_ns <= due_ns:
+            return
+        if request.done_ns is None and self.end_ns < due_ns:
+            self.open.append(f"{request.kind} of {request.asker}")
+            return
+        timeouts = (due_ns - request.began_ns) // bound.timeout_ns
+        what = f"a {request.kind} of {request.asker} did not come about within {timeouts} election timeouts"
+        evidence = {"began_ns": request.began_ns, "done_ns": request.done_ns}
+        self.add("stalled", request.group, what, request.kind, **evidence)
+
+    def quiet(self, quiet: Quiet, messages: int) -> None:
+        """Nobody asked for anything: only heartbeats are due."""
+        if quiet.heartbeats is None:
+            return
+        most = QUIET_MESSAGES_FACTOR * quiet.heartbeats + QUIET_MESSAGES
+        if messages > most:
+            what = f"{messages} messages while nobody asked for anything; {quiet.heartbeats} are heartbeats"
+            self.add("chatter", "", what, messages=messages, heartbeats=quiet.heartbeats)
 
     def add(
         self, kind: str, group: str, what: str, detail: str = "", index: int | None = None, **evidence: Any

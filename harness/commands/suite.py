@@ -107,7 +107,7 @@ def command(
 ) -> int:
     """Run many seeds over a matrix of workloads and profiles; seed i runs in cell i modulo the number of cells.
 
-    Without NAME: the workloads register and counter under the profile swarm. Options such as --profile replace what
+    Without NAME: every workload in turn under the profile swarm. Options such as --profile replace what
     every cell says.
 
     Example: foreshock suite nightly --count 500 --junit report.xml. Exit 0 when every failure is allowed or known, 1

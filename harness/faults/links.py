@@ -39,6 +39,10 @@ class LinkFault(Fault, frozen=True, kw_only=True):
         """Mend the links, or those that have both ends within."""
         mend(world, self.id, within)
 
+    def must_go_on(self, state: FaultState) -> bool:
+        """As long as no message met it: its actors may be down or cut off."""
+        return not state.hits
+
 
 def mend(world: FaultWorld, fault: str, within: Collection[str] | None) -> None:
     """Undo a fault on all links, or on those that have both ends within."""

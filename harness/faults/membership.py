@@ -47,8 +47,12 @@ class Membership(Fault, frozen=True, kw_only=True, tag="membership"):
             world.call_at(world.now_ns() + RETRY_NS, self._ask, argument)
 
     def _ask_back(self, argument: tuple[FaultWorld, FaultState]) -> None:
-        """Ask until it is in force: a change that was taken may still be lost with its leader."""
+        """Ask until it is in force: a change that was taken may still be lost with its leader. A partial heal ends it:
+        members that are not healed may be out of reach for good.
+        """
         world, state = argument
+        if world.healed and not world.heals_all:
+            return
         voters, learners = world.members(self.group)
         leader = world.leader(self.group)
         taken = self._change(world, state, leader, voters, learners)

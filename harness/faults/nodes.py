@@ -43,6 +43,10 @@ class NodeFault(Fault, frozen=True, kw_only=True):
             self.begin_at(world, state, name)
         return bool(up)
 
+    def must_go_on(self, state: FaultState) -> bool:
+        """As long as nothing met it, if it waits for its node: an actor without anything to do notices no pause."""
+        return self.waits_for_node and not state.hits
+
     def undo(self, world: FaultWorld, state: FaultState, within: Collection[str] | None) -> None:
         """End it at its targets."""
         for name in state.targets:

@@ -144,6 +144,11 @@ class FaultWorld(Protocol):
         """When the heal happens."""
         ...
 
+    @property
+    def heals_all(self) -> bool:
+        """Whether all nodes work after the heal: it is total, and no disk was damaged."""
+        ...
+
     def now_ns(self) -> int: ...
 
     def call_at(self, time_ns: int, call: Callable[[Any], None], argument: Any) -> None:

@@ -57,7 +57,7 @@ def summary(plan: Plan) -> tuple[str, ...]:
         (
             "phases",
             f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {phases.heal} heal, "
-            f"recovery {span(phases.recovery_ns)}",
+            f"recovery within {span(phases.recovery_ns)}, quiet {span(phases.quiet_ns)}",
         ),
     )
 
@@ -103,7 +103,13 @@ def _names(names: Iterable[str]) -> str:
 
 def _actors(plan: Plan) -> str:
     routings = dict.fromkeys(plan.actors[name].routing for name in plan.clients)
-    return f"{len(plan.nodes)} nodes, {len(plan.clients)} clients (routing {', '.join(routings) or 'none'})"
+    members = {name for group in plan.groups.values() for name in (*group.voters, *group.learners)}
+    learners = {name for group in plan.groups.values() for name in group.learners}
+    spare = [name for name in plan.nodes if name not in members]
+    counts = ((len(learners), "learners"), (len(spare), "outside"))
+    others = ", ".join(f"{count} {what}" for count, what in counts if count)
+    nodes = f"{len(plan.nodes)} nodes ({others})" if others else f"{len(plan.nodes)} nodes"
+    return f"{nodes}, {len(plan.clients)} clients (routing {', '.join(routings) or 'none'})"
 
 
 def _traffic(plan: Plan) -> str:
@@ -174,6 +180,6 @@ def _phases(plan: Plan) -> str:
     heal = f"heal of {_names(phases.healed)} only" if phases.heal == "partial" else "total heal"
     return (
         f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {heal}, "
-        f"recovery {span(phases.recovery_ns)} (within {plan.check.bound_timeouts} election timeouts), "
-        f"final reads {span(phases.final_ns)}"
+        f"recovery within {span(phases.recovery_ns)} (a bound is {plan.check.bound_timeouts} election timeouts), "
+        f"quiet {span(phases.quiet_ns)}, final reads within {span(phases.final_ns)}"
     )

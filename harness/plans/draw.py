@@ -58,6 +58,10 @@ _FURTHER_REQUEST_NS: Final = SECOND // 4
 """Time in the warm-up for each further request of an operation, under slow links and disks."""
 _ELECTIONS_AFTER_HEAL: Final = 12
 """The number of elections, each of the longest timeout, that may fail before recovery counts as failed."""
+_BOUNDS_TO_RECOVER: Final = 3
+"""Liveness bounds until the end of the recovery phase: leader and progress, one state, what an administrator asks."""
+_QUIET_TIMEOUTS: Final = 8
+"""Longest election timeouts without requests: a group that holds elections for no reason holds several in that time."""
 _FINAL_NS: Final = 2 * SECOND
 _SLOW_DISK_NS: Final = 10 * MILLISECOND
 _SLOW_LINK_NS: Final = 10 * MILLISECOND
@@ -108,7 +112,7 @@ def draw(
 
     plan = Plan(
         drawn=Drawn(seed=seed, profile=profile, workload=work.name, variant=variant, explicit=chosen.explicit),
-        groups={name: Group(machine=work.machine, voters=who.nodes) for name in work.groups},
+        groups={name: Group(machine=work.machine, voters=who.voters, learners=who.learners) for name in work.groups},
         actors=who.actors(work.groups),
         options=effective,
         programs=draw_programs(draws, work, variant, who, phases, begin_ns=chosen.drawn_timeout_ns, rate=rate),
@@ -166,8 +170,10 @@ def _phases(draws: Draws, chosen: Options, work: Workload, duration_ns: int | No
         warmup_ns=max(SECOND, _WARMUP_TIMEOUTS * max(chosen.drawn_timeout_ns, longest_ns // 2))
         + (work.requests - 1) * _FURTHER_REQUEST_NS,
         faults_ns=duration_ns or draws.profile.duration_ns,
-        recovery_ns=(_bound_timeouts(options, work) + 1) * longest_ns,
-        final_ns=max(_FINAL_NS, work.requests * client_timeout_ns(options) + SECOND // 2),
+        recovery_ns=(_BOUNDS_TO_RECOVER * _bound_timeouts(options, work) + 1) * longest_ns,
+        quiet_ns=_QUIET_TIMEOUTS * longest_ns,
+        final_ns=_bound_timeouts(options, work) * longest_ns
+        + max(_FINAL_NS, work.requests * client_timeout_ns(options) + SECOND // 2),
     )
 
 
@@ -205,7 +211,7 @@ def _fault_context(draws: Draws, who: Participants, clocks: Clocks, chosen: Opti
         fastest_ppm = min(_LARGE_RATE_PPM, fastest_ppm * stream.between(1_300_000, 3_000_000) // MILLION)
     return FaultContext(
         nodes=who.nodes,
-        voters=who.nodes,
+        voters=who.voters,
         clients=who.clients,
         begin_ns=phases.warmup_ns,
         end_ns=phases.heal_ns,

@@ -94,7 +94,10 @@ class Program(_Value, frozen=True, kw_only=True):
 
 
 class Phases(_Value, frozen=True, kw_only=True):
-    """Durations in order: warm-up, faults, recovery (after the heal), final reads.
+    """Durations in order: warm-up, faults, recovery (after the heal), quiet, final reads.
+
+    In the quiet time nobody asks for anything; a plan that has one also has its leadership and membership changed once
+    after the heal (`harness.run.recovery`).
 
     The heal is total, or heals only `healed`: actors holding a majority of every configuration that may be in force,
     plus the clients that shall reach them. The faults of the others then become permanent.
@@ -103,6 +106,7 @@ class Phases(_Value, frozen=True, kw_only=True):
     warmup_ns: int
     faults_ns: int
     recovery_ns: int
+    quiet_ns: int = 0
     final_ns: int
     heal: Literal["total", "partial"] = "total"
     healed: tuple[str, ...] = ()
@@ -115,7 +119,7 @@ class Phases(_Value, frozen=True, kw_only=True):
     @property
     def horizon_ns(self) -> int:
         """When the run ends at the latest."""
-        return self.heal_ns + self.recovery_ns + self.final_ns
+        return self.heal_ns + self.recovery_ns + self.quiet_ns + self.final_ns
 
 
 class LinkSpec(_Value, frozen=True, kw_only=True):

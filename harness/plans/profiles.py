@@ -38,6 +38,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     `nodes`, `clients`, `rates` (ops a second of all clients together), `options`, `routing` and the rest are each drawn
     from a stream of their own. `patterns` names the fault patterns that may occur; without any there are no faults.
     `clock_bound` says how far clock rates stray: within the drift bound that leases assume, or beyond it.
+    `outsiders_ppm` is how often some nodes of a larger cluster begin as learners, or as no members at all.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     policy: Choices
     quantum_ns: Choices
     processing_ns: Choices
+    outsiders_ppm: int = 0
     wrong_clocks_ppm: int = 0
     partial_heal_ppm: int = 500_000
 
@@ -78,6 +80,8 @@ _OPTIONS: Final[dict[str, Choices]] = {
     "trailing_entries": Choices(((64, 40), (10, 30), (0, 30))),
     "snapshot_chunk_bytes": Choices(((65_536, 60), (200, 40))),
     "segment_bytes": Choices(((1 << 20, 60), (4_096, 40))),
+    # From times in which no session of a run expires to some that expire between two ops, or two attempts of one.
+    "session_ttl_ms": Choices(((600_000, 60), (0, 10), (3_000, 15), (1_000, 10), (300, 5))),
     "storage": Choices((("sync", 65), ("async", 35))),
     "client_timeout_ms": Choices(((500, 25), (1_000, 50), (2_000, 25))),
     "client_attempt_timeout_ms": Choices(((150, 30), (300, 50), (500, 20))),
@@ -135,11 +139,13 @@ _LEADERSHIP: Final = (
     "stale-votes",
     "snapshot-across-leaders",
 )
+_MEMBERSHIP: Final = ("change-asked-of-a-cut-off-leader", "lagging-learner-promoted", "return-with-a-later-term")
 _COMPOUND: Final = (
     "leader-crash-after-minority-append",
     "contending-candidates",
     "lease-forgotten-on-restart",
     *_LEADERSHIP,
+    *_MEMBERSHIP,
 )
 
 _NODES: Final = Choices(((1, 3), (2, 4), (3, 40), (4, 6), (5, 40), (6, 3), (7, 4)))
@@ -162,6 +168,7 @@ def _swarm_like(
     *,
     clock_bound: Literal["within", "beyond"] = "within",
     options: dict[str, Choices] | None = None,
+    outsiders_ppm: int = 150_000,
     wrong_clocks_ppm: int = 300_000,
     busy: bool = False,
 ) -> Profile:
@@ -187,6 +194,7 @@ def _swarm_like(
         policy=_POLICY,
         quantum_ns=_QUANTUM_NS,
         processing_ns=_PROCESSING_NS,
+        outsiders_ppm=outsiders_ppm,
         wrong_clocks_ppm=wrong_clocks_ppm,
     )
 
@@ -255,6 +263,7 @@ PROFILES: Final[dict[str, Profile]] = {
             "voters and learners come and go, leadership moves, logs are compacted, under partitions and crashes",
             (
                 *_ADMINISTRATION,
+                *_MEMBERSHIP,
                 *_PARTITIONS,
                 "crash",
                 "crash-loop",
@@ -264,7 +273,8 @@ PROFILES: Final[dict[str, Profile]] = {
                 "loss",
             ),
             (400_000, 700_000),
-            options={"snapshot_threshold": Choices(((200, 20), (30, 40), (5, 40)))},
+            options={"snapshot_threshold": Choices(((200, 30), (30, 35), (5, 35)))},
+            outsiders_ppm=500_000,
         ),
         _swarm_like(
             "disks",

@@ -4,8 +4,10 @@ A thread starts an op at max(due, end of the previous one). The invoke is record
 completion after the answer arrived. After `info` the process never acts again: the thread goes on as process + number
 of threads, with a new session. A killed client's op is `info` at the instant of the kill.
 
-After its program a thread waits for the heal, performs its recovery op, a fresh one, until one is ok, and then each of
-its final reads until ok. Threads whose client lies outside the healed set of a partial heal end with their program.
+At the heal a thread drops its backlog, the ops that were due before and that it had not begun. It performs its recovery
+op, a fresh one, until one is answered; every second thread does so with a new session. When it may close, it performs
+each of its final reads until it is answered, and one more write where there was quiet time. Threads whose client lies
+outside the healed set of a partial heal end with their program.
 
 Values may be symbolic: `{"last-read": key}` is what this thread's latest ok read of the key returned; `{"fresh": n}` is
 n plus the number of attempts so far, so that a repeated recovery op never writes one value twice.
@@ -17,15 +19,24 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
+from checkers.history import NEGATIVE_ANSWERS
+from checkers.raft.liveness import Request, RequestKind
 from harness.errors import BadInput
-from harness.plans.plan import PlannedOp, Program
+from harness.plans.plan import Phases, PlannedOp, Program
 from harness.sim.kernel.events import Kernel
 from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
 from harness.systems.system import Completion, SystemClient, require_members
 
+from .sessions import NO_SESSION, SessionUse
+
 _PAUSE_AFTER_FAILURE_NS: Final = 50_000_000
 """A recovery op or final read that did not succeed is repeated after this time."""
+
+_READS: Final = ("read", "size")
+"""Functions that use no session."""
 
 NewClient = Callable[[SimProcess], SystemClient]
 
@@ -41,46 +52,85 @@ class Thread:
         kernel: Kernel,
         recorder: Recorder,
         new_client: NewClient,
-        heal_ns: int,
-        horizon_ns: int,
+        phases: Phases,
         reaches_healed: bool,
+        closes_later: bool = False,
     ) -> None:
+        """With `closes_later` it makes its final reads only when it may, and a write after them."""
         self.program = program
         self.process = program.thread
         self.done = False
         self.first_ok_after_heal_ns: int | None = None  # when it completed
         self.recovered = program.recovery is None
+        self.may_close = not closes_later
         self._thread_count = thread_count
         self._kernel, self._recorder = kernel, recorder
         self._new_client = new_client
-        self._heal_ns, self._horizon_ns = heal_ns, horizon_ns
+        self._phases = phases
         self.reaches_healed = reaches_healed
         self._position = 0
         self._final = 0
-        self._attempts = 0
+        self._closing = program.recovery if closes_later else None  # the last write
+        self._asked: dict[tuple[int, bool], Request] = {}  # after the heal: by op, and whether in the last step
+        self._values = _Values()
         self._client: SystemClient | None = None
+        self.sessions = SessionUse(program.client)
         self._open: tuple[str, str | None, Any] | None = None  # the op in flight: f, key, value
-        self._last_reads: dict[str | None, Any] = {}
 
     async def entrypoint(self, environment: SimProcess) -> None:
         """What the client's task does, from the beginning or, after a kill, from where it was."""
         self._client = None
         program = self.program
-        while self._position < len(program.ops):
-            op = program.ops[self._position]
+        while (op := self._next_op()) is not None:
             await environment.until(op.due_ns)
+            if op.due_ns < self._phases.heal_ns <= self._kernel.now:
+                continue
             await self._perform(environment, op)
             self._position += 1
-        await environment.until(self._heal_ns)
+        await environment.until(self._phases.heal_ns)
         if self.reaches_healed:
-            if program.recovery is not None:
-                while not self.recovered:
-                    self.recovered = await self._repeat(environment, program.recovery)
+            await self._recover(environment)
+            while not self.may_close:
+                await environment.until(self._kernel.now + _PAUSE_AFTER_FAILURE_NS)
             while self._final < len(program.final):
-                if await self._repeat(environment, program.final[self._final]):
-                    self._final += 1
+                await self._require(environment, program.final[self._final], "read")
+                self._final += 1
+            if self._closing is not None:
+                await self._require(environment, self._closing, "write")
+                self._closing = None
         self.done = True
-        await environment.until(2 * self._horizon_ns)
+        await environment.until(2 * self._phases.horizon_ns)
+
+    def requests(self) -> list[Request]:
+        """What was asked for after the heal and had to be ok."""
+        return list(self._asked.values())
+
+    def _next_op(self) -> PlannedOp | None:
+        """The next op of the program; after the heal, the next one that was not due before."""
+        ops, heal_ns = self.program.ops, self._phases.heal_ns
+        if self._kernel.now >= heal_ns:
+            while self._position < len(ops) and ops[self._position].due_ns < heal_ns:
+                self._position += 1
+        return ops[self._position] if self._position < len(ops) else None
+
+    async def _recover(self, environment: SimProcess) -> None:
+        recovery = self.program.recovery
+        if recovery is None or self.recovered:
+            return
+        if self._closing is not None and self.program.thread % 2:
+            self._client = None
+        await self._require(environment, recovery, "write")
+        self.recovered = True
+
+    async def _require(self, environment: SimProcess, op: PlannedOp, kind: RequestKind) -> None:
+        """Perform an op until it is ok, and keep account of how long that takes."""
+        key = op.id, self.may_close
+        if key not in self._asked:
+            name = f"{self.program.client} (process {self.process})"
+            self._asked[key] = Request(kind=kind, asker=name, began_ns=self._kernel.now, done_ns=None)
+        while not await self._repeat(environment, op):
+            pass
+        self._asked[key] = msgspec.structs.replace(self._asked[key], done_ns=self._kernel.now)
 
     def on_crash(self) -> None:
         """The client is killed now: its op in flight is of unknown outcome."""
@@ -93,20 +143,22 @@ class Thread:
                 self._position += 1
 
     async def _repeat(self, environment: SimProcess, op: PlannedOp) -> bool:
+        """Perform an op; true when it was answered, else after a pause."""
         if await self._perform(environment, op):
             return True
         await environment.until(self._kernel.now + _PAUSE_AFTER_FAILURE_NS)
         return False
 
     async def _perform(self, environment: SimProcess, op: PlannedOp) -> bool:
-        """Perform one op and record it. True when it was ok."""
+        """Perform one op and record it. True when it was answered, if only by a no of the machine."""
         client, refusal = self._client, None
         if client is None:
             client = self._new_client(environment)
             if self.process == self.program.thread:  # its first session
                 _require_session(client)
+            self.sessions.used(self._kernel.now)
             refusal = await client.open()
-        value = self._resolve(op.value)
+        value = self._values.resolve(op.value)
         record = self._recorder.op
         began_ns = self._kernel.now
         record(self.process, "invoke", op.f, op.key, value)
@@ -121,16 +173,35 @@ class Thread:
         ok = completion.type == "ok"
         record(self.process, completion.type, op.f, op.key, completion.value if ok else value, completion.error)  # type: ignore[arg-type]
         if ok and op.f == "read":
-            self._last_reads[op.key] = completion.value
-        if ok and began_ns >= self._heal_ns and self.first_ok_after_heal_ns is None:
+            self._values.note_read(op.key, completion.value)
+        if ok and began_ns >= self._phases.heal_ns and self.first_ok_after_heal_ns is None:
             self.first_ok_after_heal_ns = self._kernel.now
+        process = self.process
         if completion.type == "info":
             self.process += self._thread_count
-        lost = completion.type == "info" or completion.error in ("no-client", "no-session")
+        answered = ok or (completion.type == "fail" and completion.error in NEGATIVE_ANSWERS)
+        if answered and op.f not in _READS:
+            self.sessions.used(began_ns)
+        if completion.error == NO_SESSION:
+            self.sessions.lost(process, self._kernel.now, self._recorder.history[-1].index)
+        lost = completion.type == "info" or refusal is not None or completion.error == NO_SESSION
         self._client = None if lost else client
-        return ok
+        return answered
 
-    def _resolve(self, value: Any) -> Any:
+
+class _Values:
+    """What symbolic values stand for in one thread."""
+
+    def __init__(self) -> None:
+        self._attempts = 0
+        self._last_reads: dict[str | None, Any] = {}
+
+    def note_read(self, key: str | None, value: Any) -> None:
+        """Remember what a successful read returned."""
+        self._last_reads[key] = value
+
+    def resolve(self, value: Any) -> Any:
+        """The value that is sent."""
         if isinstance(value, dict):
             if "last-read" in value:
                 return self._last_reads.get(value["last-read"])
@@ -138,7 +209,7 @@ class Thread:
                 self._attempts += 1
                 return value["fresh"] + self._attempts - 1
         if isinstance(value, (list, tuple)):
-            return [self._resolve(item) for item in value]
+            return [self.resolve(item) for item in value]
         return value
 
 

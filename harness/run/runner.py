@@ -1,8 +1,9 @@
 """One run: from a plan and a binding to an outcome.
 
-The phases in order: warm-up, faults, heal, recovery, final reads. The run ends when every thread of the healed set has
-done its final reads and the healed replicas agree, or at the horizon. Then the history is checked, liveness is judged
-(tolerable plans only), the gates are asked, and everything is merged: invalid > unknown > valid.
+The phases in order: warm-up, faults, heal, recovery, quiet, final reads. What happens after the heal is led by
+`recovery`; the run ends when every thread of the healed set is done and the healed replicas agree, when something is
+overdue, or at the horizon. Then the history is checked, liveness is judged (tolerable plans only), the gates are asked,
+and everything is merged: invalid > unknown > valid.
 
 `run` is a pure function of its arguments, but for the wall-clock figures in the outcome.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,12 +31,10 @@ from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 from harness.systems.system import System
 
-from . import exceptions
+from . import exceptions, sessions
 from . import gates as gate
 from .interpreter import Thread
-
-_CHECK_EVERY_NS: Final = 20_000_000
-"""How often, after the heal, the runner asks whether the run is over."""
+from .recovery import LOOK_EVERY_NS, Recovery
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +88,28 @@ class Simulation:
         self.capabilities = frozenset(word for system in systems.values() for word in system.capabilities)
         self.options = options
         self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
+        self._options = self.resolved[next(iter(self.resolved))]
         self.world = SimWorld(plan, systems, keep_rows=options.keep_rows, stop_at_first=options.stop_at_first)
         self.threads: list[Thread] = []
-        self.converged_ns: int | None = None
         self.classification: Classification = classify(plan)
         self._heal_index = 0
+        self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
+        self._bound = Bound(
+            heal_ns=plan.phases.heal_ns, timeout_ns=self._election_timeout_ns(), timeouts=plan.check.bound_timeouts
+        )
         self._state: dict[str, Any] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
         self._attach_programs()
+        self.recovery = Recovery(
+            plan,
+            self.world,
+            self.threads,
+            bound=self._bound,
+            heartbeat_ns=int(self._options.get("heartbeat_ms", 0)) * 1_000_000,
+            is_judged=self._is_live,
+            capabilities=self.capabilities,
+            has_converged=self._has_converged,
+        )
 
     def run(self) -> None:
         """Run to the end, or to where the options say."""
@@ -137,9 +150,9 @@ class Simulation:
                 kernel=world.kernel,
                 recorder=world.recorder,
                 new_client=new_client,
-                heal_ns=plan.phases.heal_ns,
-                horizon_ns=plan.phases.horizon_ns,
+                phases=plan.phases,
                 reaches_healed=self._reaches_healed(program.client),
+                closes_later=plan.phases.quiet_ns > 0,
             )
             self.threads.append(thread)
             world.entrypoints[program.client] = thread.entrypoint
@@ -150,13 +163,19 @@ class Simulation:
         return "leader" in self.capabilities
 
     def _reaches_healed(self, client: str) -> bool:
-        """Whether a client can count on an answer after the heal: one that sticks to a home needs that home healed."""
+        """Whether a client can count on an answer after the heal.
+
+        One that sticks to a home needs that home healed, and a member: one that was removed knows no leader, and a
+        partial heal, or a node that is lost, leaves the members as they are.
+        """
         phases, actor = self.plan.phases, self.plan.actors[client]
-        if actor.routing == "home" and actor.home in lost_nodes(self.plan):
-            return False
-        if phases.heal == "total":
-            return True
-        return client in phases.healed and (actor.routing != "home" or actor.home in phases.healed)
+        lost = lost_nodes(self.plan)
+        healed = phases.healed if phases.heal == "partial" else tuple(self.plan.actors)
+        if client not in healed or actor.routing != "home" or (phases.heal == "total" and not lost):
+            return client in healed
+        configurations = (voters for fault in self.plan.faults for voters in fault.configurations)
+        stays = all(actor.home in voters for voters in configurations)
+        return stays and actor.home in healed and actor.home not in lost
 
     def _heal(self, _: None) -> None:
         self.world.log.keep_from_here()
@@ -166,15 +185,13 @@ class Simulation:
         self._stop_if_over(None)
 
     def _stop_if_over(self, _: None) -> None:
-        """Is the run over? Threads outside the healed set may never be done."""
+        """Is the run over?"""
         kernel = self.world.kernel
-        if self.converged_ns is None and self._has_converged():
-            self.converged_ns = kernel.now
-        if all(thread.done or not thread.reaches_healed for thread in self.threads) and self._has_converged():
-            self.converged_ns = self.converged_ns or kernel.now
-            kernel.stop("done")
+        why = self.recovery.look(kernel.now)
+        if why is not None:
+            kernel.stop(why)
         else:
-            kernel.exactly(kernel.now + _CHECK_EVERY_NS, self._stop_if_over)
+            kernel.exactly(kernel.now + LOOK_EVERY_NS, self._stop_if_over)
 
     def _has_converged(self) -> bool:
         """Whether every healed replica that can be up has applied the same state, up to the leader's commit.
@@ -200,9 +217,20 @@ class Simulation:
         return True
 
     def _healed_replicas(self, group: str) -> list[str]:
-        plan = self.plan
-        healed = plan.phases.healed if plan.phases.heal == "partial" else plan.nodes
-        return [name for name in plan.groups[group].voters if name in healed and not self.world.hosts[name].refused]
+        """The members that are healed and can be up.
+
+        Where some nodes are not healed, or lost for good, the members stay those that there are at that time.
+        """
+        plan, observer = self.plan, self.world.observer
+        members: Sequence[str] = (*plan.groups[group].voters, *plan.groups[group].learners)
+        if plan.phases.heal == "partial" or lost_nodes(plan):
+            leader = observer.leader(group)
+            in_force = observer.configurations.get((group, leader)) if leader is not None else None
+            if in_force is not None:
+                members = sorted({name for part in in_force for name in part})
+        if plan.phases.heal == "partial":
+            members = [name for name in members if name in plan.phases.healed]
+        return [name for name in members if not self.world.hosts[name].refused]
 
     def _stop_until(self, _: None) -> None:
         """Stop here, and keep what each replica that is up says of itself."""
@@ -239,13 +267,9 @@ class Simulation:
                 state_limit=plan.check.state_limit,
                 explain=options.explain,
             )
-            verdicts.insert(0, checked)
-        if (
-            judge_all
-            and not options.is_partial
-            and plan.check.liveness
-            and self.classification.plan_class == "tolerable"
-        ):
+            losses = [loss for thread in self.threads for loss in thread.sessions.losses]
+            verdicts = [checked, *verdicts, sessions.judge(plan, self._options, losses)]
+        if judge_all and not options.is_partial and self._is_live:
             verdicts.append(self._judge_liveness())
         if options.gates and not options.is_partial:
             verdicts.append(gate.judge(plan, history, outcomes, self.capabilities))
@@ -277,7 +301,7 @@ class Simulation:
             messages=world.network.messages,
             simulated_ns=world.kernel.now,
             recovery_ms=self._recovery_ms(),
-            resolved_options=self.resolved[next(iter(self.resolved))],
+            resolved_options=self._options,
             marks=dict(sorted(world.recorder.marks.items())),
             metrics=self._metrics(ops["ok"]),
             stopped=world.kernel.why,
@@ -288,23 +312,21 @@ class Simulation:
         plan, log = self.plan, self.world.log
         if not self.world.nemesis.healed or log.kept_from is None:
             return Verdict(validity="unknown", checker="liveness", reason="the run ended before the heal")
-        bound = Bound(
-            heal_ns=plan.phases.heal_ns, timeout_ns=self._election_timeout_ns(), timeouts=plan.check.bound_timeouts
-        )
         return judge_liveness(
             log.kept[self._heal_index - log.kept_from :],
             self.world.recorder.history,
             healed={group: self._healed_replicas(group) for group in plan.groups} if self._has_leader else {},
-            bound=bound,
+            bound=self._bound,
             end_ns=self.world.kernel.now,
             first_index=self._heal_index,
             standing=self._standing,
+            requests=self.recovery.requests(),
+            quiet=self.recovery.quiet,
         )
 
     def _election_timeout_ns(self) -> int:
         """The largest election timeout a node can draw: timeouts are uniform in [T, 2T)."""
-        resolved = self.resolved[next(iter(self.resolved))]
-        return 2 * int(resolved.get("election_timeout_ms", 150)) * 1_000_000
+        return 2 * int(self._options.get("election_timeout_ms", 150)) * 1_000_000
 
     def _recovery_ms(self) -> float | None:
         """From the heal to the first ok completion of an op that began after it."""
@@ -312,7 +334,7 @@ class Simulation:
         return (min(times) - self.plan.phases.heal_ns) / 1e6 if times else None
 
     def _metrics(self, ok: int) -> Metrics:
-        kernel, network = self.world.kernel, self.world.network
+        kernel, network, converged_ns = self.world.kernel, self.world.network, self.recovery.converged_ns
         counts = self.world.invariants.counts if self.world.violations else {}
         return Metrics(
             events=kernel.pops,
@@ -321,7 +343,7 @@ class Simulation:
             rows=self.world.log.base,
             elections=self.world.observer.elections,
             messages_per_op=round(network.messages / ok, 3) if ok else None,
-            converged_ms=(self.converged_ns - self.plan.phases.heal_ns) / 1e6 if self.converged_ns else None,
+            converged_ms=(converged_ns - self.plan.phases.heal_ns) / 1e6 if converged_ns else None,
             violations={f"{group}/{kind}": number for (group, kind), number in sorted(counts.items())},
             state=self._state,
         )

@@ -126,7 +126,8 @@ def without_time(plan: Plan, begin_ns: int, end_ns: int) -> Plan:
 def moments(plan: Plan) -> tuple[int, ...]:
     """The instants of a plan, from 0 to its horizon: when something that it names begins, ends or is due."""
     phases = plan.phases
-    found = {0, phases.warmup_ns, phases.heal_ns, phases.heal_ns + phases.recovery_ns, phases.horizon_ns}
+    recovered_ns = phases.heal_ns + phases.recovery_ns
+    found = {0, phases.warmup_ns, phases.heal_ns, recovered_ns, recovered_ns + phases.quiet_ns, phases.horizon_ns}
     found.update(op.due_ns for op in all_ops(plan))
     found.update(time_ns for fault in plan.faults for time_ns in (fault.begin_ns, fault.end_ns))
     return tuple(sorted(time_ns for time_ns in found if time_ns <= phases.horizon_ns))
@@ -199,10 +200,12 @@ def _moved_redraws(plan: Plan, moved: Callable[[int], int]) -> tuple[Redraw, ...
 def _moved_phases(phases: Phases, moved: Callable[[int], int]) -> Phases:
     warmup_ns, heal_ns = moved(phases.warmup_ns), moved(phases.heal_ns)
     recovered_ns, horizon_ns = moved(phases.heal_ns + phases.recovery_ns), moved(phases.horizon_ns)
+    closing_ns = moved(phases.horizon_ns - phases.final_ns)
     return replace(
         phases,
         warmup_ns=warmup_ns,
         faults_ns=heal_ns - warmup_ns,
         recovery_ns=recovered_ns - heal_ns,
-        final_ns=horizon_ns - recovered_ns,
+        quiet_ns=closing_ns - recovered_ns,
+        final_ns=horizon_ns - closing_ns,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from harness.faults.world import Edge
+from harness.plans.classify import lost_nodes
 from harness.plans.plan import Plan
 
 from .disk import Keeps
@@ -50,6 +51,7 @@ class SimFaultWorld:
         self.network, self.hosts = network, hosts
         self.nodes, self.clients = plan.nodes, plan.clients
         self.heal_ns = plan.phases.heal_ns
+        self.heals_all = plan.phases.heal == "total" and not lost_nodes(plan)
         self.healed = False
         # These do what the protocol asks as they are.
         self.call_at = kernel.exactly

@@ -91,7 +91,10 @@ class SimWorld:
             depth=schedule.depth,
             quantum_ns=schedule.quantum_ns,
         )
-        self.invariants = Invariants({name: group.voters for name, group in plan.groups.items()})
+        self.invariants = Invariants(
+            {name: group.voters for name, group in plan.groups.items()},
+            learners={name: group.learners for name, group in plan.groups.items()},
+        )
         self.observer = Observer(plan.nodes, lambda name: self.hosts[name].is_up, self.invariants.progress)
         self.node_anomalies: list[Anomaly] = []
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)

@@ -10,14 +10,25 @@ from __future__ import annotations
 from typing import Final
 
 from ..errors import Corrupt
+from ..protocol.membership import decode as decode_membership
+from ..protocol.state import EntryKind
 from .logfiles import parse_segment_name
 from .logshape import LogShape, decode_index, fold, segment_head, shape_at
 from .records import Record, RecordReader, RecordType
 
 _TRUNCATE: Final = int(RecordType.TRUNCATE)
+_CONFIG: Final = int(EntryKind.CONFIG)
 
-Durable = tuple[str, int, int, str | None, int] | tuple[str, int, int, str | None]
-"""(group, last log index, term, vote, term of the last entry); without the last where an earlier segment has it"""
+Membership = tuple[int, int, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""(index, term, voters, outgoing, learners) of an entry that holds a configuration"""
+
+Durable = (
+    tuple[str, int, int, str | None]
+    | tuple[str, int, int, str | None, int]
+    | tuple[str, int, int, str | None, int | None, tuple[Membership, ...]]
+)
+"""(group, last log index, term, vote, term of the last entry, configurations since the last report); without what there
+is not, and None for a term that an earlier segment has"""
 
 
 class DurableReader:
@@ -53,6 +64,7 @@ class _Segment:
         self._group = group
         self._shape: LogShape | None = None
         self._reader = RecordReader(name)
+        self._memberships: list[Membership] = []  # read, and not reported yet
 
     @property
     def size(self) -> int:
@@ -72,6 +84,10 @@ class _Segment:
         if shape is None:
             return ()
         hard_state, last_index, last_term = shape.hard_state, shape.last_index, shape.last_term
+        if self._memberships:
+            memberships, self._memberships = tuple(self._memberships), []
+            known_term = last_term if last_term or not last_index else None
+            return ((self._group, last_index, hard_state.term, hard_state.vote, known_term, memberships),)
         if last_term or not last_index:
             return ((self._group, last_index, hard_state.term, hard_state.vote, last_term),)
         return ((self._group, last_index, hard_state.term, hard_state.vote),)
@@ -81,7 +97,10 @@ class _Segment:
         if shape is None:
             self._shape = shape_at(segment_head(record))
         elif record[0] != _TRUNCATE or not self._reaches_below(shape, record):
-            fold(shape, record)
+            entry = fold(shape, record)
+            if entry is not None and entry.kind == _CONFIG:
+                found = decode_membership(entry.data)
+                self._memberships.append((entry.index, entry.term, found.voters, found.outgoing, found.learners))
 
     @staticmethod
     def _reaches_below(shape: LogShape, truncation: Record) -> bool:

@@ -28,6 +28,7 @@ class Route:
         self._servers = self._first
         self._named: dict[str, str] = {}
         self._home = home if home is not None else self._servers[0]
+        self._start = self._home  # where the next operation begins that follows no hint: behind a server without answer
         self._routing = routing
         self._randomness = randomness
 
@@ -61,7 +62,7 @@ class Route:
         """The server for the first attempt of an operation."""
         if self.leader is not None and follows_hints:
             return self.leader
-        return self._random() if self._routing == "any" else self._home
+        return self._random() if self._routing == "any" else self._start
 
     def after(self, server: str) -> str:
         """The server to try after one that did not help."""
@@ -74,7 +75,8 @@ class Route:
                 return self._random()
             case _:
                 position = self._servers.index(server) if server in self._servers else -1
-                return self._servers[(position + 1) % len(self._servers)]
+                self._start = self._servers[(position + 1) % len(self._servers)]
+                return self._start
 
     def _random(self) -> str:
         return self._servers[self._randomness.below(len(self._servers), "route")]

@@ -8,6 +8,7 @@ from checkers.raft.findings import Findings
 from checkers.raft.ledger import Replica, Replicas
 from checkers.trace import Row
 
+from .configurations import Configurations
 from .durability import Durability
 from .elections import Elections
 
@@ -15,12 +16,20 @@ from .elections import Elections
 class Commits:
     """Judges what replicas commit and apply."""
 
-    def __init__(self, replicas: Replicas, findings: Findings, durability: Durability, elections: Elections) -> None:
+    def __init__(
+        self,
+        replicas: Replicas,
+        findings: Findings,
+        durability: Durability,
+        elections: Elections,
+        configurations: Configurations,
+    ) -> None:
         self._replicas = replicas
         self._report = findings.report
         self._in_recovery = durability.in_recovery
         self._durability = durability
         self._elections = elections
+        self._configurations = configurations
 
     def on_commit(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, commit = row
@@ -46,6 +55,7 @@ class Commits:
             return
         if replica.role == "leader":
             self._check_own_term(index, replica, commit)
+            self._configurations.note_outside(replica)
         if commit > agreed:
             self._extend_committed(index, replica, commit)
 
@@ -64,7 +74,7 @@ class Commits:
         if replica.role != "leader":
             what = f"committed index {commit}, no leader has committed more than {first - 1}"
             self._report(index, replica, "commit-bound", "ahead-of-leader", what, log_index=commit)
-        group.judged = replica.configs[-1]
+        group.judged = replica.config.kept[-1]
         self._durability.check_quorum(index, replica, "commit")
         for leader in group.leaders.values():
             if leader.term > replica.term:
@@ -84,6 +94,8 @@ class Commits:
             what = f"applied index {applied}, committed up to {replica.commit}"
             self._report(index, replica, "apply-order", "uncommitted", what, log_index=applied)
         group, log = replica.group, replica.log
+        if applied in group.config_indexes and not replica.recovering:
+            self._configurations.check(index, replica)
         position = applied - log.base
         if 0 < position < len(log.chain) and group.digest_of[log.chain[position]] != command:
             what = f"applied at index {applied} another command than its log holds"

@@ -1,7 +1,7 @@
 """Rules of what must be durable: `durable-ack`, `committed-on-quorum`.
 
 An `fsync` row carries (group, last index, term, vote) and optionally the term of the last entry, which tells entries
-apart when a driver goes on appending while its disk is busy.
+apart when a driver goes on appending while its disk is busy, and the configurations that it made durable.
 
 A restart (`start`) forgets the volatile log. The notes that follow at one instant (role, term, vote, snapshot, log) are
 what the replica recovered; when the instant is over they are compared with the disk. An un-synced truncation may have
@@ -12,7 +12,8 @@ without such a report, what was recovered is.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from checkers.raft.findings import Findings
 from checkers.raft.ledger import SWALLOWED, Disk, Group, Replica, Replicas
@@ -31,6 +32,8 @@ class Durability:
         self._replicas = replicas
         self._report = findings.report
         self._durable_facts = durable_facts
+        self.on_configs: Callable[[int, Replica, Any], None] = lambda index, replica, facts: None
+        """Called with the configurations that an fsync made durable."""
 
     def on_start(self, index: int, row: Row) -> None:
         for replica in self._replicas.of(row[2]):
@@ -95,6 +98,8 @@ class Durability:
         for fact in row[4]:
             name, last, term, vote = fact[:4]
             replica = self._replicas[name, row[2]]
+            if len(fact) > 5:
+                self.on_configs(index, replica, fact[5])
             if replica.role == "down" or (replica.recovering and replica.recovered_at is None):
                 replica.reported = (last, term, vote)  # what the crash left, or a repair of it, before it was read
                 continue

@@ -8,17 +8,21 @@ from checkers.raft.findings import Findings
 from checkers.raft.ledger import Group, Replica, Replicas
 from checkers.trace import Row
 
+from .configurations import Configurations
 from .durability import Durability
 
 
 class Elections:
     """Judges roles, terms and votes."""
 
-    def __init__(self, replicas: Replicas, findings: Findings, durability: Durability) -> None:
+    def __init__(
+        self, replicas: Replicas, findings: Findings, durability: Durability, configurations: Configurations
+    ) -> None:
         self._replicas = replicas
         self._report = findings.report
         self._in_recovery = durability.in_recovery
         self._close_recovery = durability.close_recovery
+        self._configurations = configurations
 
     def on_role(self, index: int, row: Row) -> None:
         time_ns, _, actor, group, role, term = row
@@ -33,6 +37,9 @@ class Elections:
         else:
             replica.group.leaders.pop(actor, None)
         replica.role = role
+        self._configurations.note_outside(replica)
+        if role != "follower":
+            self._configurations.check(index, replica)
 
     def _elected(self, index: int, replica: Replica, term: int) -> None:
         group = replica.group
@@ -44,13 +51,14 @@ class Elections:
                 index, replica, "election-safety", "restarted", f"won term {term} in two incarnations", term=term
             )
         self.check_complete(index, replica, group.committed_before(term), "elected")
+        self._configurations.check_voter(index, replica, term)
         if group.reports_votes:
             self._check_votes(index, replica, term)
         group.leaders[replica.name] = replica
 
     def _check_votes(self, index: int, replica: Replica, term: int) -> None:
         """Count the voters whose vote a power loss could not take back. A later durable term covers an earlier vote."""
-        group, config = replica.group, replica.configs[-1]
+        group, config = replica.group, replica.config.kept[-1]
         for voters in (config.voters, config.outgoing):
             holders = [name for name in voters if self._has_voted(group, name, term, replica.name)]
             if voters and 2 * len(holders) <= len(voters):

@@ -1,18 +1,18 @@
-"""Rules of what stands in a log: `log-matching`, `payload-reuse`, `leader-append-only`, `one-config`, snapshots of what
-was committed, and `term-monotone` along the entries.
+"""Rules of what stands in a log: `log-matching`, `payload-reuse`, `leader-append-only`, snapshots of what is committed,
+and `term-monotone` along the entries.
 """
 
 from __future__ import annotations
 
 from checkers.raft.findings import Findings
-from checkers.raft.ledger import Config, Replica, Replicas
+from checkers.raft.ledger import Replica, Replicas
 from checkers.trace import Row
 
 from .durability import Durability
 
 
 class LogRules:
-    """Judges appends, truncations, configurations and snapshots."""
+    """Judges appends, truncations and snapshots."""
 
     def __init__(self, replicas: Replicas, findings: Findings, durability: Durability) -> None:
         self._replicas = replicas
@@ -32,6 +32,9 @@ class LogRules:
         group = replica.group
         interned, previous, term = group.interned, chain[-1], replica.term
         leads = replica.role == "leader"
+        if leads and replica.config.is_outside:
+            what = f"leads on and appends index {first}, having committed a configuration in which it has no vote"
+            self._report(index, replica, "in-force", "leads-outside", what, log_index=first, term=term)
         for entry_term, digest in entries:
             identity = interned.get((previous, entry_term, digest))
             if identity is None:
@@ -94,26 +97,9 @@ class LogRules:
         first = max(first, log.base + 1)
         replica.disk.keep_tail(first)
         del log.chain[first - log.base :]
-        configs = replica.configs
+        configs = replica.config.kept
         while len(configs) > 1 and configs[-1].index >= first:
             configs.pop()
-
-    def on_config(self, index: int, row: Row) -> None:
-        time_ns, _, actor, name, at, voters, outgoing, _learners = row
-        replica = self._replicas[name, actor]
-        if replica.recovering:
-            self._in_recovery(index, replica, time_ns)
-        configs, committed = replica.configs, replica.group.committed
-        while len(configs) > 1 and configs[-1].index >= at:
-            configs.pop()
-        before = configs[-1].index
-        known = replica.log.base <= before <= replica.log.last
-        is_committed = before < len(committed) and (not known or replica.log.holds(before, committed[before]))
-        # Followers copy a leader's log and learn of commits late: only the leader that appends can break the rule.
-        if before < at and not is_committed and replica.role == "leader":
-            what = f"put a configuration at index {at} while that of index {before} is not committed"
-            self._report(index, replica, "one-config", "", what, log_index=at)
-        configs.append(Config(at, tuple(voters), tuple(outgoing)))
 
     def on_snapshot(self, index: int, row: Row) -> None:
         time_ns, _, actor, name, how, at, term, state = row

@@ -17,6 +17,9 @@ Independent faults seldom produce the bugs that need three events in a row. Seve
 | `lagging-follower-elected` | a new leader that cannot know yet how much was committed |
 | `stale-votes` | answers of one election that arrive during the next |
 | `snapshot-across-leaders` | a snapshot transfer that the next leader has to begin again |
+| `change-asked-of-a-cut-off-leader` | a configuration that is used and not committed, a snapshot, a restart |
+| `lagging-learner-promoted` | a member that is far behind and whose vote is needed |
+| `return-with-a-later-term` | a node with a later term and a shorter log, when the leader is lost |
 | `swizzle-clog` | nodes clogged one by one and released in another order (FoundationDB) |
 | `fsync-error-before-power-loss` | what was acknowledged after a second try of a failed fsync (fsyncgate) |
 | `voters-power-cut-between-candidates` | a vote that was sent and is forgotten before the next candidate asks |
@@ -33,7 +36,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import administration, clocks, compound, crashes, disks, leadership, links, power
+from . import administration, clocks, compound, crashes, disks, leadership, links, membership, power
 from .context import FaultContext, Pattern
 from .permanent import lasting
 
@@ -117,6 +120,28 @@ PATTERNS: Final[dict[str, Pattern]] = {
             name="snapshot-across-leaders",
             kinds=("partition", "transfer"),
             draw=leadership.snapshot_across_leaders,
+            nodes_min=3,
+            non_overlapping=True,
+        ),
+        Pattern(
+            name="change-asked-of-a-cut-off-leader",
+            kinds=("transfer", "partition", "membership", "compact", "crash"),
+            draw=membership.change_asked_of_a_cut_off_leader,
+            nodes_min=3,
+            weight=2,
+            non_overlapping=True,
+        ),
+        Pattern(
+            name="lagging-learner-promoted",
+            kinds=("membership", "partition"),
+            draw=membership.lagging_learner_promoted,
+            nodes_min=3,
+            non_overlapping=True,
+        ),
+        Pattern(
+            name="return-with-a-later-term",
+            kinds=("partition", "forced-election", "crash"),
+            draw=membership.return_with_a_later_term,
             nodes_min=3,
             non_overlapping=True,
         ),

@@ -66,6 +66,11 @@ class Trace:
     def config(self, actor: str, index: int, voters: str, outgoing: str = "") -> Trace:
         return self.note("config", actor, index, tuple(voters), tuple(outgoing), ())
 
+    def configured(self, actor: str, index: int, term: int, voters: str, *, last: int | None = None) -> Trace:
+        """An fsync that shows the configuration in an entry."""
+        fact = (GROUP, last or index, term, None, None, ((index, term, tuple(voters), (), ()),))
+        return self.row("fsync", actor, 1, (fact,))
+
     def snapshot(self, actor: str, how: str, index: int, term: int, state: str = "") -> Trace:
         return self.note("snapshot", actor, how, index, term, state.encode())
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from checkers.history import Op
-from checkers.raft.liveness import Bound, Standing, judge
+from checkers.raft.liveness import QUIET_MESSAGES, Bound, Quiet, Request, RequestKind, Standing, judge
 from checkers.verdict import Verdict
 
 BOUND = Bound(heal_ns=1000, timeout_ns=10, timeouts=10)  # deadline 1100, convergence 1200
@@ -140,3 +140,64 @@ def test_the_anomaly_points_at_the_first_row_after_the_bound() -> None:
     (anomaly,) = judged(rows, first_index=50).anomalies
 
     assert anomaly.index == 50 + len(REPLICATION) + 1
+
+
+# -- what was asked for, and the quiet time ---------------------------------------------------------------------------
+
+WELL: Rows = ELECTION + REPLICATION + LATER
+
+
+def request(kind: RequestKind, began_ns: int, done_ns: int | None) -> Request:
+    return Request(kind=kind, asker="c1", began_ns=began_ns, done_ns=done_ns)
+
+
+@pytest.mark.parametrize(
+    ("began_ns", "done_ns", "validity"),
+    [
+        (1000, 1050, "valid"),
+        (1000, 1200, "valid"),  # asked at once: a leader is due at 1100, the answer one bound later
+        (1000, 1201, "invalid"),
+        (1150, 1250, "valid"),
+        (1150, 1251, "invalid"),
+        (1000, None, "invalid"),
+        (1250, None, "unknown"),  # the trace ends at 1300
+    ],
+)
+def test_each_request_is_due_one_bound_after_it_was_made(began_ns: int, done_ns: int | None, validity: str) -> None:
+    verdict = judged(WELL, requests=[request("read", began_ns, done_ns)])
+
+    assert verdict.validity == validity
+    assert kinds(verdict) == (["stalled/read"] if validity == "invalid" else [])
+
+
+@pytest.mark.parametrize("kind", ["write", "read", "transfer", "change"])
+def test_what_stalled_is_named_by_its_kind(kind: RequestKind) -> None:
+    assert kinds(judged(WELL, requests=[request(kind, 1000, None)])) == [f"stalled/{kind}"]
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"), [((), []), ((1220,), []), ((1190, 1220), []), ((1220, 1230), ["terms-grow/quiet"])]
+)
+def test_in_a_quiet_time_terms_stay(times: tuple[int, ...], expected: list[str]) -> None:
+    """One election may have a reason that lies before; a second has none."""
+    rows = ELECTION + REPLICATION + elections(*times) + LATER
+
+    assert kinds(judged(rows, quiet=Quiet(begin_ns=1200, end_ns=1280))) == expected
+
+
+@pytest.mark.parametrize(
+    ("messages", "target", "heartbeats", "expected"),
+    [
+        (2 * 50 + QUIET_MESSAGES, "b", 50, []),
+        (2 * 50 + QUIET_MESSAGES + 1, "b", 50, ["chatter"]),
+        (2 * 50 + QUIET_MESSAGES + 1, "c1", 50, []),  # an answer to a client that has not given up yet
+        (2 * 50 + QUIET_MESSAGES + 1, "b", None, []),  # a system that has no heartbeats
+    ],
+)
+def test_in_a_quiet_time_little_is_sent_but_heartbeats(
+    messages: int, target: str, heartbeats: int | None, expected: list[str]
+) -> None:
+    sent: Rows = [(1250, "send", "a", number, target, "append", 40) for number in range(messages)]
+    quiet = Quiet(begin_ns=1200, end_ns=1280, heartbeats=heartbeats)
+
+    assert kinds(judged(ELECTION + REPLICATION + sent + LATER, quiet=quiet)) == expected

@@ -189,10 +189,32 @@ def test_a_client_killed_during_its_final_reads_reads_again() -> None:
     ]
 
 
-def test_a_program_that_is_late_goes_on_after_the_heal_before_the_recovery_op() -> None:
-    simulation = run(plan(op(990, "write", 1), op(995, "write", 2), recovery=op(0, "write", 3)), ScriptedSystem())
+def test_at_the_heal_a_late_program_drops_its_backlog() -> None:
+    """What is asked after the heal is what the recovery is judged by: not what waited while nobody could answer."""
+    late = (op(985, "write", 1), op(990, "write", 2), op(995, "write", 3), op(1_500, "write", 4))
 
-    assert [line[4] for line in history(simulation) if line[2] == "ok"] == [1, 2, 3]
+    simulation = run(plan(*late, recovery=op(0, "write", 5)), ScriptedSystem())
+
+    assert [line[4] for line in history(simulation) if line[2] == "ok"] == [1, 4, 5]  # 4 is due after the heal
+
+
+def test_a_no_of_the_machine_is_an_answer_and_is_not_asked_for_again() -> None:
+    system = ScriptedSystem([Completion("fail", error="not-leader"), Completion("fail", error="held")])
+
+    simulation = run(plan(recovery=op(0, "acquire")), system)
+
+    assert [line[5] for line in history(simulation) if line[2] == "fail"] == ["not-leader", "held"]
+    assert simulation.threads[0].recovered
+
+
+def test_a_client_that_could_not_be_served_is_kept_unless_its_session_was_lost() -> None:
+    """What it learnt, such as which server is silent, would be lost with it."""
+    answers = [Completion("fail", error="no-client"), Completion("fail", error="no-session")]
+
+    system = ScriptedSystem(answers)
+    run(plan(op(100, "write", 1), op(200, "write", 2), op(300, "write", 3)), system)
+
+    assert system.opened == [110, 310]
 
 
 def test_a_thread_outside_the_core_ends_with_its_program() -> None:

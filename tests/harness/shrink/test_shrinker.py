@@ -125,7 +125,7 @@ def test_what_was_stopped_goes_on_where_it_was_and_ends_alike(tmp_path: Path) ->
         if shrunk.finished:
             break
 
-    assert len(parts.asked) > 120
+    assert len(parts.asked) > 60  # so that it was stopped at least once
     assert shrunk == expected
     assert len(parts.asked) == len({plan.sha256 for plan in parts.asked})
     assert len(parts.asked) <= len(whole.asked)

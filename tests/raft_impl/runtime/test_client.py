@@ -318,6 +318,21 @@ def test_a_silent_server_is_left_for_the_next() -> None:
     assert script.servers_asked == ["b", "b"]
 
 
+def test_an_operation_begins_behind_a_server_that_did_not_answer_the_one_before() -> None:
+    """With time for one attempt only, a client that began at the same silent server again would never be served."""
+    script = Script(OPENED, done(5), client_timeout_ms=100)
+    script.silent.add("a")
+    client = script.client(home="a")
+
+    async def go() -> Any:
+        with pytest.raises(Refused, match="no-client"):
+            await client.call("write", "x", 5)
+        return await client.call("write", "x", 5)
+
+    assert script.run(go()) == 5
+    assert script.servers_asked == ["b", "b"]
+
+
 def test_two_servers_that_point_at_each_other_do_not_make_a_storm() -> None:
     script = Script(OPENED, *[refused(leader="b"), refused(leader="a")] * 9999)
 
