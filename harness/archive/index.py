@@ -1,7 +1,7 @@
 """The index: one SQLite row a run, so that questions over many runs need no walk over folders.
 
 Every run has a row, also those of a suite that were valid and kept no folder. Folders are the truth and rows point at
-them; deleting `foreshock.db` loses statistics and campaigns, no run.
+them; deleting `foreshock.db` loses statistics and campaigns, no run: `harness.archive.reindex` makes their rows again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -94,9 +94,7 @@ class Index:
             self._db.execute("PRAGMA foreign_keys = ON")
             migrate(self._db, self.path)
         except sqlite3.Error as error:
-            raise BadInput(
-                f"an index that cannot be used ({error})", "a SQLite file of foreshock", str(self.path)
-            ) from error
+            raise _unusable(error, self.path) from error
 
     def __enter__(self) -> Index:
         return self
@@ -106,13 +104,15 @@ class Index:
     ) -> None:
         self._db.close()
 
-    def add(self, record: Record, *, campaign: str | None = None, cell: int | None = None) -> None:
-        """Add a run by its record."""
+    def add(
+        self, record: Record, *, campaign: str | None = None, cell: int | None = None, recorded: str | None = None
+    ) -> None:
+        """Add a run by its record. `recorded` is a time as `utc_now` writes it; None: now."""
         ran = record if isinstance(record, RunRecord) else None
         row = {
             "run": record.run,
             "path": record.path,
-            "recorded": utc_now(),
+            "recorded": recorded or utc_now(),
             "campaign": campaign,
             "cell": cell,
             "seed": record.seed,
@@ -178,6 +178,26 @@ class Index:
         with self._errors():
             self._db.executemany("DELETE FROM runs WHERE number = ?", [(run.number,) for run in runs])
 
+    def folders(self) -> set[str]:
+        """Names of the run folders that have a row."""
+        with self._errors():
+            return {row["run"] for row in self._db.execute("SELECT run FROM runs WHERE run IS NOT NULL")}
+
+    def take_over(self, table: Literal["campaigns", "runs"], row: sqlite3.Row) -> bool:
+        """Add a row of another index as it is. Returns False when it is there already or is no row of this version.
+
+        A run whose campaign is not there belongs to none.
+        """
+        columns = [entry["name"] for entry in self._db.execute(f"PRAGMA table_info({table})")]
+        if set(columns) != set(row.keys()):
+            return False
+        values = ", ".join(f":{column}" for column in columns)
+        if table == "runs":
+            values = values.replace(":campaign", "(SELECT id FROM campaigns WHERE id = :campaign)")
+        with self._errors():
+            query = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({values})"
+            return self._db.execute(query, dict(row)).rowcount == 1
+
     def begin_campaign(self, id: str, suite: str, settings: msgspec.Struct) -> Campaign:
         """Add a campaign that has begun."""
         campaign = Campaign(
@@ -226,15 +246,19 @@ class Index:
         try:
             yield
         except sqlite3.Error as error:
-            raise BadInput(
-                f"an index that cannot be used ({error})", "a SQLite file of foreshock", str(self.path)
-            ) from error
+            raise _unusable(error, self.path) from error
 
 
 def utc_now(*, ago_ns: int = 0) -> str:
     """Say the time, or a time ago, as the index stores it."""
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(microseconds=ago_ns // 1000)
     return now.isoformat(timespec="milliseconds")
+
+
+def _unusable(error: sqlite3.Error, path: Path) -> BadInput:
+    is_damaged = getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+    expected = "a SQLite file of foreshock" + ("; `foreshock runs --reindex` makes a new one" if is_damaged else "")
+    return BadInput(f"an index that cannot be used ({error})", expected, str(path))
 
 
 def _campaign(row: sqlite3.Row) -> Campaign:

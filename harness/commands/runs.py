@@ -12,7 +12,7 @@ from harness import quantities
 from harness.errors import BadInput, Exit
 
 from .arguments import json_option, quantity, results_option
-from .printing import print_json, print_table
+from .printing import print_json, print_table, say
 
 
 @click.command("runs")
@@ -29,6 +29,9 @@ from .printing import print_json, print_table
     help="At most this number, the newest.  [default: 20, deleting: all]",
 )
 @click.option("--delete", is_flag=True, help="Delete what was selected, folders and rows.")
+@click.option(
+    "--reindex", is_flag=True, help="Make a new index from the run folders, and from what is readable of the old one."
+)
 @click.argument("run", required=False)
 @results_option
 @json_option
@@ -41,6 +44,7 @@ def command(
     older_than: int | None,
     limit: int | None,
     delete: bool,
+    reindex: bool,
     run: str | None,
     results: Path,
     as_json: bool,
@@ -48,14 +52,19 @@ def command(
     """List stored runs, newest first; RUN selects one by its id.
 
     Example: foreshock runs --verdict invalid --workload register, or foreshock runs --older-than 7d --delete.
+    After damage, foreshock runs --reindex makes a new index; the old one is renamed.
     """
     from harness.archive.index import FILE, Index, utc_now
 
-    if not (results / FILE).is_file():
-        raise BadInput("no index of runs", "a results folder that foreshock has written", str(results))
     chosen = [
         value for value in (verdict, signature, workload, campaign, seed, run, older_than, limit) if value is not None
     ]
+    if reindex:
+        if chosen or delete:
+            raise BadInput("--reindex beside a selection", "--reindex alone", "foreshock runs")
+        return _reindex(results, as_json)
+    if not (results / FILE).is_file():
+        raise BadInput("no index of runs", "a results folder that foreshock has written", str(results))
     if delete and not chosen:
         raise BadInput("--delete without a selection", "RUN, or options that select", "foreshock runs")
     with Index(results) as index:
@@ -86,6 +95,22 @@ def command(
     else:
         columns = ("run", "seed", "workload", "profile", "system", "verdict", "signature")
         print_table(columns, rows, droppable=("system", "profile"))
+    return Exit.VALID
+
+
+def _reindex(results: Path, as_json: bool) -> int:
+    from harness.archive.reindex import rebuild
+
+    rebuilt = rebuild(results)
+    if as_json:
+        print_json(rebuilt)
+        return Exit.VALID
+    say("index", f"{rebuilt.added} runs added from their folders")
+    if rebuilt.old_index is not None:
+        say("old index", f"{rebuilt.taken_over} runs and {rebuilt.campaigns} campaigns taken over")
+        say("", f"it is now {rebuilt.old_index}", whole=True)
+    for folder, why in rebuilt.damaged.items():
+        say("damaged", f"{folder}: {why}")
     return Exit.VALID
 
 

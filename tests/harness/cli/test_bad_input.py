@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.archive.index import FILE, Index
 from harness.commands.group import COMMANDS
+from harness.errors import BadInput
 from tests.harness.cli.conftest import SHORT, Foreshock
 
 BAD_ARGUMENTS = [
@@ -39,7 +42,7 @@ BAD_ARGUMENTS = [
     (("suite", "--seeds", "9..1"), "'9..1' is no range of seeds"),
     (("suite", "--seeds", "1..2", "--count", "2"), "both --seeds and --count"),
     (("suite", "--resume", "nothing"), "no campaign 'nothing'"),
-    (("suite", "--baseline", "latest"), "no campaign 'latest'"),
+    (("suite", "--baseline", "gone"), "no campaign 'gone'"),
     (("compare", "HEAD", "no-such-ref"), "no commit 'no-such-ref'"),
     (("mutants", "nowhere"), "Directory 'nowhere' does not exist"),
     (("runs",), "no index of runs"),
@@ -216,6 +219,39 @@ def test_a_suite_whose_report_cannot_be_written_still_says_what_it_found(
         assert "summary.md" in ran.json["error"]["where"]
     else:
         assert "runs        1 " in ran.out
+
+
+def test_a_suite_whose_index_fails_meanwhile_still_says_what_it_found(
+    foreshock: Foreshock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise BadInput("an index that cannot be used (database or disk is full)", "room", "foreshock.db")
+
+    monkeypatch.setattr(Index, "add", full)
+
+    ran = foreshock("suite", "--count", "1", *SHORT, "--max-unknown", "100%")
+
+    assert ran.code == 254
+    assert "runs        1 " in ran.out
+    assert ran.err.splitlines()[-1].startswith("error: found an index that cannot be used (database or disk is full)")
+
+
+@pytest.mark.parametrize("words", [("--reindex", "--delete"), ("--reindex", "--seed", "1")])
+def test_reindexing_takes_no_selection(foreshock: Foreshock, words: tuple[str, ...]) -> None:
+    ran = foreshock("runs", *words)
+
+    assert (ran.code, ran.err.count("\n")) == (254, 1)
+    assert "--reindex beside a selection" in ran.err
+
+
+def test_runs_are_listed_again_after_reindexing(foreshock: Foreshock, results: Path) -> None:
+    run = foreshock("run", "--seed", "1", *SHORT, "--json").json["run"]
+    (results / FILE).unlink()
+
+    ran = foreshock("runs", "--reindex")
+
+    assert (ran.code, ran.out) == (0, "index       1 runs added from their folders\n")
+    assert [row["run"] for row in foreshock("runs", "--json").json["runs"]] == [run]
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
