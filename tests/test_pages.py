@@ -15,6 +15,7 @@ PAGES = [
     "README.md",
     "docs/adapters.md",
     "docs/examples.md",
+    "docs/maelstrom.md",
     "docs/pytest.md",
     "docs/shrinking.md",
     "docs/trio.md",

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "shrink": "Find the smallest plan that fails in the same way.",
     "explain": "Say which faults a failure needs, who did what, and when it was bound to happen.",
     "compare": "Run the same plans on two versions of the implementation.",
+    "maelstrom": "Run a program of the Maelstrom protocol as live processes.",
     "check": "Check any stored history, also of other tools.",
     "recheck": "Check the history of a stored run under today's checkers.",
     "mutants": "Search planted bugs: does the harness find what it should?",

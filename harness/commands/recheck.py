@@ -36,6 +36,8 @@ def command(run: str, results: Path, as_json: bool) -> int:
     """
     import checkers
     from harness.archive.find import find, read_history
+    from harness.maelstrom.drawing import PROFILE as LIVE
+    from harness.maelstrom.judging import judge as judge_live
     from harness.plans.classify import classify
 
     stored = find(run, results)
@@ -45,7 +47,12 @@ def command(run: str, results: Path, as_json: bool) -> int:
     limits = stored.plan.check
     with malformed_is_bad_input():
         history = checkers.History.from_jsonl(read_history(stored.folder), source=str(stored.folder / "history.jsonl"))
-        verdict = checkers.check(history, limits.model, step_limit=limits.step_limit, state_limit=limits.state_limit)
+        if stored.plan.drawn.profile == LIVE:
+            verdict = judge_live(stored.plan, history)
+        else:
+            verdict = checkers.check(
+                history, limits.model, step_limit=limits.step_limit, state_limit=limits.state_limit
+            )
     plan_class = classify(stored.plan)
     found = report(verdict, time.perf_counter() - began, plan_class.allows)
     before = sorted(anomaly.signature for anomaly in stored.record.anomalies if anomaly.checker == verdict.checker)

@@ -55,7 +55,7 @@ def print_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: b
     if verbose:
         print_verdict(record, plan_class=record.plan_class)
     else:
-        _print_short_verdict(record)
+        _print_short_verdict(record, record.plan_class)
     ops = record.ops
     recovery = "" if record.recovery_ms is None else f"; first ok {record.recovery_ms:.0f} ms after the heal"
     say("ops", f"{ops.ok} ok, {ops.fail} fail, {ops.info} info{recovery}")
@@ -71,6 +71,24 @@ def print_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: b
     say("reproduce", reproduce, whole=True)
 
 
+def print_live_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: bool) -> None:
+    """Print how a run of real processes went. What a node did wrong is printed with all it said."""
+    _print_faults(outcome)
+    click.echo()
+    if verbose or (record.primary or "").startswith("node/"):
+        print_verdict(record)
+    else:
+        _print_short_verdict(record, plan_class="")
+    ops = record.ops
+    say("ops", f"{ops.ok} ok, {ops.fail} fail, {ops.info} info")
+    marks = ", ".join(f"{count} {name}" for name, count in record.marks.items() if count)
+    say("messages", f"{record.messages}{f': {marks}' if marks else ''}")
+    say("time", f"{record.wall_seconds:.1f} s live: no two runs are alike, also of one seed")
+    if record.path is not None:
+        say("run", record.path, whole=True)
+    say("again", reproduce, whole=True)
+
+
 def print_verdict(judged: Judged, *, plan_class: str = "", headed: bool = True) -> None:
     """Print the verdict with every anomaly's counterexample; `headed` unset: its line stands there already."""
     if headed:
@@ -82,9 +100,9 @@ def print_verdict(judged: Judged, *, plan_class: str = "", headed: bool = True) 
         click.echo()
 
 
-def _print_short_verdict(record: RunRecord) -> None:
+def _print_short_verdict(record: RunRecord, plan_class: str) -> None:
     """Print the verdict with the first lines of the counterexample under which the run is grouped."""
-    _print_verdict_line(record, record.plan_class)
+    _print_verdict_line(record, plan_class)
     chosen = next((one for one in record.anomalies if one.signature == record.failure_signature), None)
     if chosen is None:
         return
