@@ -75,18 +75,46 @@ class DiskDevice:
     def begin_sync(self, lifetime: Lifetime, name: str | None, done: Done) -> None:
         """Start an fsync of a file, or of the directory; `done` is called when the process notices its completion."""
         complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
-        kernel, spec = self._kernel, self.spec
+        kernel = self._kernel
+        latency_ns = self._latency_ns()
+        kernel.at(kernel.now + latency_ns, self._ordinal, self._complete, (lifetime, name, complete, done))
+        self._fire_inside(latency_ns)
+
+    def _latency_ns(self) -> int:
+        """How long the fsync takes that begins now."""
         self._begun += 1
-        latency_ns = self._fsync_draws.between(spec.fsync_min_ns, spec.fsync_max_ns)
+        latency_ns = self._fsync_draws.between(self.spec.fsync_min_ns, self.spec.fsync_max_ns)
         if self._slowness.in_force:
             latency_ns += self._slowness.delay_ns()
         if self.faults.any_in_force:
             latency_ns += self.faults.late_ns()
-        kernel.at(kernel.now + latency_ns, self._ordinal, self._complete, (lifetime, name, complete, done))
+        return latency_ns
+
+    def _fire_inside(self, latency_ns: int) -> None:
+        """Let a crash that waits for a write happen somewhere inside this one."""
         if self._armed:
             fault = next(iter(self._armed))
-            moment_ns = self._moment_draws.below(latency_ns + 1)  # somewhere inside this write
-            kernel.exactly(kernel.now + moment_ns, _fire, self._armed.pop(fault))
+            moment_ns = self._moment_draws.below(latency_ns + 1)
+            self._kernel.exactly(self._kernel.now + moment_ns, _fire, self._armed.pop(fault))
+
+    def sync_now(self, lifetime: Lifetime, name: str | None, blocks: Callable[[int], None]) -> None:
+        """An fsync of a file, or of the directory, for code that blocks: what it covers is durable at once.
+
+        `blocks` is told for how many ns it keeps that code from running. Raises OSError where a fault lets it fail.
+        """
+        complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
+        latency_ns = self._latency_ns()
+        blocks(latency_ns)
+        self._fire_inside(latency_ns)
+        if self.faults.any_in_force:
+            end, error = self.faults.end_of_fsync()
+            result = complete(end)
+            if error is not None:
+                lifetime.met_disk_error = True
+                raise error
+        else:
+            result = complete()
+        self._recorder.row("fsync", self._name, (name or ".",), self._read(name, result))
 
     def _complete(self, sync: _Sync) -> None:
         lifetime, name, complete, done = sync
@@ -105,8 +133,7 @@ class DiskDevice:
         else:
             result = complete()
         if lifetime.disk_error is None:
-            durable = self._read_file(result) if name is not None else self._read_names(result)
-            self._recorder.row("fsync", self._name, (name or ".",), durable)
+            self._recorder.row("fsync", self._name, (name or ".",), self._read(name, result))
         if self._armed_later and self._fire_at("between", lifetime):
             return
         processing_ns = self._processing_draws.between(*self._processing_ns)
@@ -172,6 +199,10 @@ class DiskDevice:
         self._recorder.row("fsync", self._name, ("recovered",), durable)
 
     # -- reading what became durable ------------------------------------------------------------------------------
+
+    def _read(self, name: str | None, result: Any) -> tuple[tuple[Any, ...], ...]:
+        """What became durable by the completion of an fsync of a file, or of the directory."""
+        return self._read_file(result) if name is not None else self._read_names(result)
 
     def _read_file(self, file: SimFile) -> tuple[tuple[Any, ...], ...]:
         """What this file now says durably: nothing while its name is not durable, as a power loss would remove it."""

@@ -157,6 +157,11 @@ class SimProcess:
         """Start an fsync of a file, or of the directory. `done` is called only while this incarnation runs."""
         self._device.begin_sync(self.lifetime, name, done)
 
+    def sync_now(self, name: str | None, blocks: Callable[[int], None]) -> None:
+        """Make a file, or the directory, durable for code that blocks as many ns as it is told. Raises OSError."""
+        if not self.lifetime.dead:
+            self._device.sync_now(self.lifetime, name, blocks)
+
     def deliver(self, source: str, data: bytes) -> None:
         """Give the actor a datagram. The network has checked that the host is up and not paused."""
         self.inbox.append((source, data))

@@ -22,6 +22,7 @@ from harness.sim.kernel.events import Kernel
 from harness.sim.kernel.forced_teardown import ForcedTeardown, tear_down
 from harness.sim.process import Driver, SimProcess
 from harness.systems.programs import native
+from harness.systems.programs.files import Files
 from harness.systems.programs.incarnation import CURRENT, Incarnation
 from harness.systems.programs.program import TrioProgram
 from harness.systems.system import SystemServer
@@ -53,12 +54,14 @@ class ProgramDriver(Driver):
 
     def __init__(self, program: TrioProgram, process: SimProcess, names: Names, number: int, kernel: Kernel) -> None:
         self.stack = Stack(process, kernel, names, number)
+        self.files = Files(process.disk, f"/data/{process.actor}", self._fsync, lambda: process.lifetime.dead)
         self._program, self._process, self._kernel = program, process, kernel
         self._label = f"{process.actor}_{number}"
         self._task: trio.lowlevel.Task | None = None
         self._waiting = False  # the task of the process waits for input
         self._is_held = False  # tasks wait for the end of a pause
         self._teardowns = 0
+        self._blocked_until_ns = 0  # an fsync keeps all tasks from running
 
     async def run(self) -> None:
         """Load the code, and run it until it ends or is killed."""
@@ -141,11 +144,22 @@ class ProgramDriver(Driver):
         self._kernel.rouse()
         return True
 
+    def _fsync(self, name: str | None) -> None:
+        self._process.sync_now(name, self._block)
+
+    def _block(self, span_ns: int) -> None:
+        """Code of the program blocks the thread of its tasks: none of them runs before that is over."""
+        kernel = self._kernel
+        self._blocked_until_ns = max(self._blocked_until_ns, kernel.now) + span_ns
+        kernel.at(self._blocked_until_ns, self._process.ordinal, lambda _: kernel.rouse())
+
     def admits(self) -> bool:
         """Whether the tasks of this incarnation may run now."""
         process = self._process
-        if not process.pauses.in_force or process.lifetime.dead or self._kernel.closed:
+        if process.lifetime.dead or self._kernel.closed:
             return True
+        if not process.pauses.in_force:
+            return self._kernel.now >= self._blocked_until_ns
         if not self._is_held:
             self._is_held = True
             process.pauses.hold(self._on_release, None)
@@ -183,7 +197,7 @@ class NodeDriver(ProgramDriver):
 
     async def _run(self, program: Any) -> None:
         actor = self._process.actor
-        await program.node(actor, list(self._peers), f"/data/{actor}")
+        await program.node(actor, list(self._peers), self.files.folder)
         raise NodeEnded(f"node({actor!r}, ...) returned; a node runs until it is cancelled")
 
 

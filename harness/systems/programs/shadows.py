@@ -10,7 +10,9 @@ from __future__ import annotations
 import builtins
 import datetime
 import functools
+import io
 import os
+import pathlib
 import random
 import secrets
 import time
@@ -19,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
+from . import files
 from .incarnation import current
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
@@ -37,11 +40,11 @@ def program_builtins() -> dict[str, object]:
         fromlist: Sequence[str] = (),
         level: int = 0,
     ) -> ModuleType:
-        if level == 0 and (name in shadows or (name == "os.path" and not fromlist)):
-            return shadows[name.partition(".")[0]]
+        if level == 0 and name in shadows:
+            return shadows[name if fromlist else name.partition(".")[0]]
         return builtins.__import__(name, globals, locals, fromlist, level)
 
-    return {**vars(builtins), "__import__": import_}
+    return {**vars(builtins), "__import__": import_, "open": files.open_}
 
 
 def _shadows() -> dict[str, ModuleType]:
@@ -52,6 +55,9 @@ def _shadows() -> dict[str, ModuleType]:
         "secrets": _shadow(secrets, _secrets_names()),
         "uuid": _shadow(uuid, {"uuid1": _uuid1, "uuid4": _uuid4, "getnode": lambda: current().ordinal}),
         "os": _shadow(os, _os_names()),
+        "os.path": _PATH,
+        "pathlib": _shadow(pathlib, {"Path": files.SimPath, "PosixPath": files.SimPath}),
+        "io": _shadow(io, {"open": files.open_}),
     }
 
 
@@ -180,6 +186,9 @@ def _secrets_names() -> dict[str, object]:
     }
 
 
+_PATH: Final = _shadow(os.path, files.PATH_NAMES)
+
+
 def _uuid1(node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
     return uuid.UUID(bytes=current().entropy(16), version=1)
 
@@ -195,5 +204,7 @@ def _os_names() -> dict[str, object]:
         "getpid": lambda: 1_000 + current().ordinal,
         "cpu_count": lambda: 1,
         "environ": {},
+        "path": _PATH,
+        **files.OS_NAMES,
         "getenv": lambda key, default=None: default,
     }

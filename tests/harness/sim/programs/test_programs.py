@@ -267,7 +267,6 @@ def test_time_and_chance_are_of_the_actor_and_the_plan(tmp_path: Path) -> None:
         ("trio.socket.socket(type=trio.socket.SOCK_DGRAM)", "UDP"),
         ("import subprocess; subprocess.run(['true'])", "a child process"),
         ("await trio.run_process(['true'])", "a thread"),
-        ("open(data_dir, 'w')", "a file opened to be written"),
         ("import time; time.sleep(1)", "time.sleep"),
         ("import sqlite3; sqlite3.connect('x.db')", "an SQLite database"),
     ],
@@ -319,6 +318,24 @@ def test_the_bug_of_the_example_is_found_by_the_command(tmp_path: Path, capsys: 
 
     assert code == 1
     assert "nonlinearizable" in capsys.readouterr().out
+
+
+FINDING_SEED = 2
+QUORUM = f"trio:{EXAMPLES / 'quorum_register.py'}"
+
+
+def verdict_of(spec: str, seed: int) -> str:
+    return run(drawn(spec, seed, nodes=3, concurrency=4, profile="swarm"), bound(spec)).verdict.validity
+
+
+def test_a_missing_sync_is_found_where_the_same_program_with_it_is_right() -> None:
+    assert verdict_of(f"{QUORUM}:Quorum", FINDING_SEED) == "valid"
+    assert verdict_of(f"{QUORUM}:Forgetful", FINDING_SEED) == "invalid"
+
+
+@pytest.mark.slow
+def test_the_right_example_is_never_invalid() -> None:
+    assert [seed for seed in range(50) if verdict_of(f"{QUORUM}:Quorum", seed) == "invalid"] == []
 
 
 FINGERPRINTS = """
