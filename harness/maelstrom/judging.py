@@ -6,7 +6,7 @@ The same function judges a run that has just ended and one that is stored (`fore
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from checkers.history import History, MalformedHistory
 from checkers.verdict import Anomaly, Verdict
@@ -33,13 +33,18 @@ def judge(plan: Plan, history: History) -> Verdict:
         return Verdict(validity="invalid", checker="node", anomalies=(anomaly,))
 
 
-def answered_everything(workload: LiveWorkload, history: History) -> Verdict:
-    """Valid if each function of the workload that was asked for was ok at least once; unknown otherwise."""
+def answered_everything(workload: LiveWorkload, history: History, unread: Sequence[str]) -> Verdict:
+    """Valid if each function that was asked for was ok at least once, and no node was left unread; unknown otherwise.
+
+    `unread` are nodes that answered no final read: whether they have what the others have was not seen.
+    """
     asked, ok = Counter[str](), Counter[str]()
     for op in history:
         asked[op.f] += op.type == "invoke"
         ok[op.f] += op.type == "ok"
     silent = [f"{asked[f]} {workload.rpcs[f].type}, none ok" for f in workload.rpcs if asked[f] and not ok[f]]
+    if unread:
+        silent.append(f"no final read was answered by {', '.join(sorted(unread))}")
     return Verdict(validity="unknown" if silent else "valid", checker="answers", reason="; ".join(silent))
 
 

@@ -123,6 +123,7 @@ class LiveRun:
         self._clients: dict[str, Client] = {}
         self._ready: set[str] = set()  # nodes that have answered `init`
         self._anomalies: list[Anomaly] = []
+        self._unread: list[str] = []  # nodes whose final reads had no answer
         self._stderr: dict[str, list[str]] = {}
         self._outcomes: dict[str, str] = {}
         self._began_ns = time.monotonic_ns()
@@ -183,6 +184,7 @@ class LiveRun:
 
     async def _start(self, name: str) -> None:
         """Start a node and tell it who it is, and with whom it is connected."""
+        self._ready.discard(name)
         node = await self._processes.start(name)
         self._nursery.start_soon(self._attend, node)
         self._nursery.start_soon(node.keep_stderr)
@@ -262,6 +264,8 @@ class LiveRun:
             for _ in range(FINAL_TRIES):
                 if await self._perform(client, op):
                     break
+            else:
+                self._unread.append(client.home)
 
     async def _perform(self, client: Client, op: Any) -> bool:
         try:
@@ -283,7 +287,7 @@ class LiveRun:
         plan, recorded = self._plan, self._recorder.history()
         verdicts = [judge(plan, recorded), about_nodes(self._anomalies)]
         if not self._anomalies:
-            verdicts.append(answered_everything(self._workload, recorded))
+            verdicts.append(answered_everything(self._workload, recorded, self._unread))
             verdicts.append(gates.judge(plan, recorded, self._outcomes, ()))
         verdict = merge(verdicts)
         ops = Counter(op.type for op in recorded)

@@ -136,6 +136,63 @@ def test_a_node_that_answers_nothing_else_is_unknown(live: Run) -> None:
     assert "echo, none ok" in outcome.verdict.reason
 
 
+def test_a_node_that_was_not_read_at_the_end_is_unknown(live: Run) -> None:
+    """Two nodes that agree say nothing about the third."""
+    silent = 'r["value"] = []\n    if me == "n1" and t == "read": continue'
+    outcome = live("g-set", node(silent), rate=4.0, time_limit_ns=200_000_000, seed=3)
+
+    assert outcome.verdict.validity != "valid"
+    assert "no final read was answered by n1" in outcome.verdict.reason
+
+
+STORE = """
+import json, sys
+done, values, logs, committed = set(), {}, {}, {}
+def answer(b):
+    t = b["type"]
+    if t == "add": done.add(b["element"]) if "element" in b else values.update(sum=values.get("sum", 0) + b["delta"])
+    if t == "read": return {"value": WHAT}
+    if t == "txn":
+        for step in b["txn"]:
+            f, k, v = step
+            if f == "r": step[2] = values.get(k)
+            else: values[k] = values.get(k, []) + [v] if f == "append" else v
+        return {"txn": b["txn"]}
+    if t == "send":
+        logs.setdefault(b["key"], []).append(b["msg"])
+        return {"offset": 3 * len(logs[b["key"]])}
+    if t == "poll":
+        every = {k: [[3 * n + 3, m] for n, m in enumerate(logs.get(k, []))] for k in b["offsets"]}
+        return {"msgs": {k: [e for e in every[k] if e[0] >= o][:5] for k, o in b["offsets"].items()}}
+    if t == "commit_offsets": committed.update(b["offsets"])
+    if t == "list_committed_offsets": return {"offsets": {k: committed[k] for k in b["keys"] if k in committed}}
+    return {}
+for line in sys.stdin:
+    m = json.loads(line); b = m["body"]
+    if b["type"] == "init": me = b["node_id"]
+    r = {"type": b["type"] + "_ok", "in_reply_to": b["msg_id"], **answer(b)}
+    print(json.dumps({"src": me, "dest": m["src"], "body": r}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("workload", "what"),
+    [
+        ("g-set", "sorted(done)"),
+        ("g-counter", "values.get('sum', 0)"),
+        ("pn-counter", "values.get('sum', 0)"),
+        ("txn-list-append", "0"),
+        ("txn-rw-register", "0"),
+        ("kafka", "0"),
+    ],
+)
+def test_one_node_with_one_state_keeps_every_promise(live: Run, workload: str, what: str) -> None:
+    outcome = live(workload, python(STORE.replace("WHAT", what)), nodes=1, concurrency=4)
+
+    assert outcome.verdict.validity == "valid", outcome.verdict
+    assert outcome.ops.fail == outcome.ops.info == 0
+
+
 def test_faults_bite(live: Run) -> None:
     """A node that is killed comes back without its memory, a paused one goes on, and both are told."""
     killed = live("echo", example("echo.py"), faults=("kill", "pause"), time_limit_ns=2_000_000_000)
