@@ -44,6 +44,13 @@ _COUNT = 200
     metavar="TIME",
     help="Shrink the first failure of each mutant, each within this time.",
 )
+@click.option(
+    "--markdown",
+    "page_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write a page for people: what is found, and what was not measured.",
+)
 @drawing_options(workload=False, system=False)
 @jobs_option
 @results_option
@@ -57,6 +64,7 @@ def command(
     all_seeds: bool,
     resume: bool,
     shrink_ns: int | None,
+    page_path: Path | None,
     drawing: Drawing,
     jobs: int | None,
     results: Path,
@@ -69,8 +77,9 @@ def command(
 
     Example: foreshock mutants tests/mutants --only vote-not-persisted. Exit 0 when all are found, 1 when not.
     """
-    from harness.archive.layout import prepare
+    from harness.archive.layout import prepare, writable
     from harness.search import detection, mutants
+    from harness.search.detection_page import page
     from harness.systems.catalog import bind, load_systems, own_package
     from harness.systems.checkouts import Checkouts
 
@@ -113,6 +122,19 @@ def command(
         {"seed": answer.seed, "workload": answer.workload, "signature": answer.signature}
         for answer in unmutated.failing
     ]
+    if page_path is not None:
+        names = [cell.workload for cell in cells]
+        text = page(
+            planted,
+            mutants.known_bugs(folder),
+            reports,
+            {one.name: _size(one) for one in shrunk},
+            seeds=seeds,
+            profile=drawing.profile,
+            workloads=names,
+        )
+        with writable(page_path):
+            page_path.write_text(text, encoding="utf-8")
     if as_json:
         print_json({"mutants": reports, "shrunk": shrunk, "unmutated_failures": failing})
     else:
@@ -134,6 +156,11 @@ def _shrink(
         return corpus.shrink_found(
             found, cells, results, limit_s=limit_s, jobs=jobs, advance=advance, tell=partial(click.echo, err=True)
         )
+
+
+def _size(one: ShrunkMutant) -> str:
+    size = f"{one.after['faults']} faults, {one.after['ops']} ops, {one.after['nodes']} nodes"
+    return size if one.finished else f"{size} (not finished)"
 
 
 def _print(reports: Sequence[MutantReport]) -> None:
