@@ -266,6 +266,7 @@ class LiveRun:
                     break
             else:
                 self._unread.append(client.home)
+                return
 
     async def _perform(self, client: Client, op: Any) -> bool:
         try:

@@ -32,6 +32,8 @@ _CALLS_PER_KEY: Final = 60
 _TXN_KEYS: Final = 4
 _TXN_LENGTH_MAX: Final = 4
 _LOG_KEYS: Final = 3
+_FINAL_POLLS: Final = 10
+"""How often each node is asked for what comes next, after a poll from the start: only so an end is reached."""
 
 
 class Rpc(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,10 +211,11 @@ def _all_logs(op: PlannedOp, positions: Positions) -> Positions:
 
 def _polled(reply: Body, op: PlannedOp, positions: Positions) -> Any:
     messages = {key: [(_integer(offset), text) for offset, text in found] for key, found in reply["msgs"].items()}
-    if op.value != "all":
-        for key, found in messages.items():
-            if found:
-                positions[key] = max(positions.get(key, 0), found[-1][0] + 1)
+    if op.value == "all":
+        positions.clear()
+    for key, found in messages.items():
+        if found:
+            positions[key] = max(positions.get(key, 0), found[-1][0] + 1)
     return sorted(messages.items())
 
 
@@ -264,7 +267,7 @@ KAFKA: Final = LiveWorkload(
     },
     generator=_logs,
     judge=_by(offset_logs.check),
-    final=(Call(f="poll", value="all"),),
+    final=(Call(f="poll", value="all"), *[Call(f="poll")] * _FINAL_POLLS),
 )
 
 

@@ -193,6 +193,15 @@ def test_one_node_with_one_state_keeps_every_promise(live: Run, workload: str, w
     assert outcome.ops.fail == outcome.ops.info == 0
 
 
+def test_an_acknowledged_end_of_a_log_that_nobody_gets_is_lost(live: Run) -> None:
+    """It shows only to who has read up to there: one poll from the start of a log returns something."""
+    forgetful = STORE.replace("for n, m in enumerate(logs.get(k, []))]", "for n, m in enumerate(logs.get(k, [])[:4])]")
+
+    outcome = live("kafka", python(forgetful), nodes=1, concurrency=4)
+
+    assert outcome.primary == "offset-logs/lost", outcome.verdict
+
+
 def test_faults_bite(live: Run) -> None:
     """A node that is killed comes back without its memory, a paused one goes on, and both are told."""
     killed = live("echo", example("echo.py"), faults=("kill", "pause"), time_limit_ns=2_000_000_000)
