@@ -56,6 +56,14 @@ def seeds(text: str) -> range:
     raise ValueError(f"{text!r} is no range of seeds such as 1..500")
 
 
+def shard(text: str) -> tuple[int, int]:
+    """Read `2/5`, the second of five parts, as (2, 5)."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if match is not None and 1 <= int(match[1]) <= int(match[2]):
+        return int(match[1]), int(match[2])
+    raise ValueError(f"{text!r} is no part such as 2/5, from 1/5 to 5/5")
+
+
 def share(text: str, *, most: float = 1.0) -> float:
     """Read `1%` or `0.01` as a fraction of 1, up to `most`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text.strip())

@@ -54,7 +54,8 @@ A suite is a TOML file; its name is enough for those that come with the harness 
 
 ```toml
 name = "nightly"
-count = 2000          # seeds, from 1 on
+count = 2000          # seeds
+seeds = "nightly"     # from the date's own seed on (UTC: 20261128000001), so that nights differ; left out: from 1
 max_unknown = "0%"    # more unknown runs than that are exit code 2
 
 canary = "reads-without-quorum"  # a planted bug that these cells must find, else exit code 2

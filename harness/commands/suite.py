@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.search.campaign import Baseline, Execution, Failure, Settings, Summ
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
 from harness.search.known import Known
+from harness.search.suites import Suite
 from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
 from harness.systems.binding import Binding
@@ -33,7 +35,6 @@ from harness.systems.checkouts import Checkouts
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
 from .printing import coloured, print_json, print_message, print_table, progress, say
 
-_FIRST_SEED: Final = 1
 _SEEDS_SHOWN: Final = 10
 """Seeds listed for people; `--json` has them all."""
 _TYPED: Final = {
@@ -51,7 +52,15 @@ _TYPED: Final = {
 @click.argument("name", required=False, metavar="[NAME|FILE]")
 @drawing_options()
 @click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which seeds, both ends included.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="How many seeds, from 1 on.  [default: the suite's]")
+@click.option(
+    "--count", type=click.IntRange(1), metavar="N", help="How many seeds, from the first on.  [default: the suite's]"
+)
+@click.option(
+    "--shard",
+    type=quantity(quantities.shard),
+    metavar="I/N",
+    help="Only the I-th of N parts of the seeds, so that N machines share a suite.",
+)
 @click.option(
     "--time-budget", type=quantity(quantities.duration), metavar="TIME", help="Begin no seed after this time."
 )
@@ -92,6 +101,7 @@ def command(
     system: str,
     seeds: range | None,
     count: int | None,
+    shard: tuple[int, int] | None,
     time_budget: int | None,
     run_timeout: int | None,
     resume: str | None,
@@ -113,14 +123,14 @@ def command(
     Example: foreshock suite nightly --count 500 --junit report.xml. Exit 0 when every failure is allowed or known, 1
     when one is not, 2 when too many runs are unknown.
     """
-    _refuse_contradictions(name, seeds, count, resume)
+    _refuse_contradictions(name, seeds, count, resume, shard)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
         index = archive.index
         if resume is None:
             replaced = [field for option, field in _TYPED.items() if typed(option)]
             suite = campaigns.override(suites.load(name or suites.DEFAULT), drawing, replaced)
-            numbers = _range(seeds, count, suite.count, time_budget)
+            numbers = _part(shard, _range(seeds, count, suite, time_budget))
             before = _baseline(index, baseline, suite.name, as_json)
             binding = catalog.bind(system, checkouts)
             settings = Settings(
@@ -152,6 +162,8 @@ def command(
         )
         if not as_json:
             say("campaign", prepared.campaign)
+            if prepared.settings.last is not None and prepared.settings.first != 1:
+                say("seeds", f"{prepared.settings.first}..{prepared.settings.last}")
         failures = _run(execution, prepared, is_resumed=resume is not None)
         canary_report = None if canary is None or failures else canary.search(jobs)
         summary = _summarize(execution, prepared, max_unknown, canary_report, before, time.monotonic() - began)
@@ -313,13 +325,16 @@ class _Canary:
         return detection.search_one(self._mutant, self._binding, suite.cells, suite.canary_count, jobs=jobs)
 
 
-def _refuse_contradictions(name: str | None, seeds: range | None, count: int | None, resume: str | None) -> None:
+def _refuse_contradictions(
+    name: str | None, seeds: range | None, count: int | None, resume: str | None, shard: tuple[int, int] | None
+) -> None:
     if seeds is not None and count is not None:
         raise BadInput("both --seeds and --count", "one of them", "foreshock suite")
     kept = [
         name,
         seeds,
         count,
+        shard,
         *(option for option in (*_TYPED, "explicit", "system") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):
@@ -330,13 +345,28 @@ def _refuse_contradictions(name: str | None, seeds: range | None, count: int | N
         )
 
 
-def _range(seeds: range | None, count: int | None, default: int, time_budget: int | None) -> tuple[int, int | None]:
+def _part(shard: tuple[int, int] | None, numbers: tuple[int, int | None]) -> tuple[int, int | None]:
+    """The seeds of a part, which follow each other, so that every part has all cells. Raises BadInput."""
+    first, last = numbers
+    if shard is None:
+        return numbers
+    part, parts = shard
+    if last is None:
+        raise BadInput("--shard of seeds without end", "--count or --seeds beside it", "foreshock suite")
+    total = last - first + 1
+    if total < parts:
+        raise BadInput(f"--shard {part}/{parts} of {total} seeds", "a seed for every part", "foreshock suite")
+    return first + total * (part - 1) // parts, first + total * part // parts - 1
+
+
+def _range(seeds: range | None, count: int | None, suite: Suite, time_budget: int | None) -> tuple[int, int | None]:
     """First and last seed; a time budget alone has no last one."""
+    first = suite.first_seed(datetime.datetime.now(datetime.UTC).date())
     if seeds is not None:
         return seeds[0], seeds[-1]
     if count is None and time_budget is not None:
-        return _FIRST_SEED, None
-    return _FIRST_SEED, _FIRST_SEED + (count or default) - 1
+        return first, None
+    return first, first + (count or suite.count) - 1
 
 
 def _print_summary(summary: Summary) -> None:

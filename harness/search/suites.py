@@ -15,16 +15,19 @@
 
 Seed i runs in cell i modulo the number of cells. Suites that come with the harness are named; others are files.
 
+`seeds = "nightly"` begins with the seed of the date (UTC) instead of 1, so that nights differ and each can be repeated.
+
 `canary = "reads-without-quorum"` names a planted bug that the suite's cells must find, else its green says nothing: a
 patch that comes with the harness, or the file of one. `canary_count` says within how many seeds.
 """
 
 from __future__ import annotations
 
+import datetime
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -34,6 +37,7 @@ from harness.quantities import duration, share
 from harness.run.drawing import Drawing
 
 DEFAULT: Final = "default"
+_SEEDS_A_NIGHT: Final = 1_000_000
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +49,15 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     max_unknown: float = 0.01
     canary: str | None = None
     canary_count: int = 60
+    seeds: Literal["nightly"] | None = None
 
     def cell_of(self, seed: int) -> int:
         """Which cell a seed runs in."""
         return seed % len(self.cells)
+
+    def first_seed(self, today: datetime.date) -> int:
+        """The first seed: 1, or of a nightly suite the date's own, such as 20261128000001."""
+        return 1 if self.seeds is None else int(f"{today:%Y%m%d}") * _SEEDS_A_NIGHT + 1
 
 
 class _Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +77,11 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_unknown: str = "1%"
     canary: str | None = None
     canary_count: int = 60
+    seeds: Literal["nightly"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.seeds == "nightly" and self.count >= _SEEDS_A_NIGHT:
+            raise ValueError(f"count is {self.count}; a night has less than {_SEEDS_A_NIGHT} seeds")
 
 
 def named() -> list[str]:
@@ -135,6 +149,7 @@ def _suite(file: _File) -> Suite:
         max_unknown=share(file.max_unknown),
         canary=file.canary,
         canary_count=file.canary_count,
+        seeds=file.seeds,
     )
 
 

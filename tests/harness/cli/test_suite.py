@@ -80,6 +80,30 @@ def test_a_time_budget_ends_a_suite_without_a_last_seed(foreshock: Foreshock) ->
     assert ran.json["unbegun"]["seeds"] is None
 
 
+def test_shards_share_all_seeds_and_none_twice(foreshock: Foreshock) -> None:
+    found = []
+    for shard in ("1/3", "2/3", "3/3"):
+        ran = foreshock("suite", "--seeds", "1..4", "--shard", shard, *SHORT, "--jobs", "1", *ANY_UNKNOWN, "--json")
+        rows = foreshock("runs", "--campaign", ran.json["campaign"], "--json").json["runs"]
+        found.append(sorted(row["seed"] for row in rows))
+
+    assert found == [[1], [2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--shard", "4/3"), "no part such as 2/5"),
+        (("--shard", "1/3", "--time-budget", "1s"), "--shard of seeds without end"),
+        (("--shard", "1/3", "--count", "2"), "--shard 1/3 of 2 seeds"),
+    ],
+)
+def test_a_shard_that_cannot_be_is_refused(foreshock: Foreshock, words: tuple[str, ...], message: str) -> None:
+    ran = foreshock("suite", *words)
+
+    assert (ran.code, message in ran.err) == (254, True)
+
+
 def test_a_time_budget_says_what_was_left_and_the_campaign_goes_on(foreshock: Foreshock) -> None:
     words = ("suite", "--seeds", "1..4", *SHORT, "--jobs", "1", *ANY_UNKNOWN)
     ran = foreshock(*words, "--time-budget", "1ms")

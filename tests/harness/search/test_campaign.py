@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -274,6 +275,19 @@ def test_a_malformed_suite_is_one_line(tmp_path: Path, text: str, found: str) ->
 
     assert found in caught.value.found
     assert "\n" not in str(caught.value)
+
+
+def test_a_nightly_suite_begins_with_the_seed_of_the_date(tmp_path: Path) -> None:
+    text = 'name = "x"\ncount = {}\nseeds = "nightly"\n[[cell]]\nworkload = "register"\n'
+    (tmp_path / "suite.toml").write_text(text.format(2000))
+    (tmp_path / "long.toml").write_text(text.format(1_000_000))
+
+    suite = suites.load(str(tmp_path / "suite.toml"))
+
+    assert suite.first_seed(datetime.date(2026, 11, 28)) == 20261128000001
+    assert SUITE.first_seed(datetime.date(2026, 11, 28)) == 1
+    with pytest.raises(BadInput, match="a night has less than 1000000 seeds"):
+        suites.load(str(tmp_path / "long.toml"))
 
 
 def test_what_is_typed_replaces_what_every_cell_says_and_equal_cells_are_merged() -> None:
