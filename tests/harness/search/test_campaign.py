@@ -23,6 +23,7 @@ from harness.search.known import Known
 from harness.search.suites import Suite
 from harness.systems.binding import RecordedBinding
 from tests.harness.outcomes import make_outcome
+from workloads.catalog import BUILT_IN
 
 SUITE = Suite(name="test", cells=(Drawing(workload="register"), Drawing(workload="counter")))
 HERE = Provenance(harness="a", python="b", trio="c")
@@ -250,10 +251,11 @@ def test_every_suite_that_comes_with_the_harness_can_be_read(name: str) -> None:
     assert suite.cells
 
 
-def test_the_default_suite_is_register_and_counter_under_swarm() -> None:
+def test_the_default_suite_is_every_workload_under_swarm() -> None:
     suite = suites.load(suites.DEFAULT)
 
-    assert [(cell.workload, cell.profile) for cell in suite.cells] == [("register", "swarm"), ("counter", "swarm")]
+    assert sorted(cell.workload for cell in suite.cells) == sorted(workload.name for workload in BUILT_IN)
+    assert {cell.profile for cell in suite.cells} == {"swarm"}
     assert (suite.count, suite.max_unknown) == (500, 0.01)
 
 
