@@ -346,8 +346,8 @@ def thaw(value: Any) -> Any:
     return dict(value.pairs) if isinstance(value, FrozenObject) else repr(value)
 
 
-UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
-"""What reading JSON raises: it is none, or it is nested deeper than anything that can be judged."""
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What reading JSON raises: it is none, it is nested deeper than can be judged, or a text in it is no UTF-8."""
 
 _encoder = msgspec.json.Encoder(order="deterministic", enc_hook=thaw)
 _decoder = msgspec.json.Decoder(Op)

@@ -63,6 +63,20 @@ def as_event(index: int, row: Row) -> dict[str, Any]:
     return event
 
 
+def as_row(event: dict[str, Any]) -> Row:
+    """Read a stored event again as a row. Digests stay text, and tuples are lists.
+
+    Where a kind has a field `kind` of its own (a message's, a fault's), that one is stored under the name, and the
+    other fields tell which kind of row it was. Raises KeyError for an event that has not the fields of its kind.
+    """
+    kind = next((name for name, needed in _SHADOWED.items() if needed <= event.keys()), event["kind"])
+    return (event["time"], kind, event["actor"], *(event[name] for name in FIELDS[kind]))
+
+
+_SHADOWED: Final = {kind: frozenset(names) for kind, names in FIELDS.items() if "kind" in names}
+"""Kinds of rows whose own field `kind` hides theirs, with the fields that no other kind has together."""
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()

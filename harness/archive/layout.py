@@ -9,6 +9,7 @@
         trace.jsonl  or  trace.jsonl.gz what actors did (compressed when large), absent when it was not kept
         verdict.json                    what it means, with the evidence
         tracebacks.txt                  where the code of a node raised, absent when it did not
+        report.html                     the run as a page, when `run` found it invalid or `report` was asked for it
 
 A run id begins with the UTC time, so that names sort by age, and ends with the first digits of the plan's hash, so that
 people recognise two runs of one plan.

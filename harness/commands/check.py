@@ -22,7 +22,7 @@ from harness.outcome import JudgedAnomaly, judged
 
 from .arguments import json_option, quantity, typed
 from .printing import print_json, say
-from .report import print_heading, print_verdict
+from .screen import print_heading, print_verdict
 
 STANDARD_INPUT: Final = "standard input"
 

@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "Run a stored plan again and prove that it is the same run.",
     "shrink": "Find the smallest plan that fails in the same way.",
     "explain": "Say which faults a failure needs, who did what, and when it was bound to happen.",
+    "report": "Write the page of a stored run: one file that needs no network.",
     "compare": "Run the same plans on two versions of the implementation.",
     "maelstrom": "Run a program of the Maelstrom protocol as live processes.",
     "check": "Check any stored history, also of other tools.",

@@ -16,7 +16,7 @@ from harness.quantities import SEED_MAX
 
 from .arguments import json_option, quantity, results_option, typed, verbose_option
 from .printing import print_json, say
-from .report import print_live_run
+from .screen import print_live_run
 
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
 _WORKLOADS: Final = (

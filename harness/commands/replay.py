@@ -20,7 +20,7 @@ from harness.systems.binding import Binding
 
 from .arguments import json_option, quantity, results_option, verbose_option
 from .printing import print_json, say
-from .report import print_run
+from .screen import print_run
 
 _EXPECTED: Final = "the same run from the same plan, code, harness and interpreter"
 _SHOWN_EVENTS: Final = 20

@@ -14,7 +14,7 @@ from harness.run.drawing import Drawing, abilities_of
 
 from .arguments import drawing_options, json_option, results_option, typed, verbose_option
 from .printing import print_json, say
-from .report import print_plan, print_run
+from .screen import print_plan, print_run
 
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
 """A seed that was not typed stays short enough to be read aloud."""
@@ -44,8 +44,10 @@ def command(
 
     Example: foreshock run --seed 3 --workload register -o reads=lease. Exit 0 valid, 1 invalid, 2 unknown.
     """
+    from harness.archive.find import find
     from harness.archive.store import Archive, NotKept
     from harness.plans.plan import load
+    from harness.reports.written import write_report
     from harness.run.execution import execute
     from harness.run.runner import RunOptions
     from harness.run.twice import require_function_of_plan
@@ -66,7 +68,7 @@ def command(
         where = "the drawn plan" if plan_file is None else str(plan_file)
         outcome = execute(plan, binding, RunOptions(keep_rows=True, stop_at_first=stop_at_first), where=where)
         require_function_of_plan(plan, binding, outcome)
-        failure: NotKept | None = None
+        failure: BadInput | None = None
         try:
             record = archive.keep(outcome)
         except NotKept as error:  # the verdict was reached: it is said first
@@ -75,11 +77,20 @@ def command(
         again = drawing.command(seed)
     else:
         again = f"foreshock replay {record.run or plan_file}"
+    page: Path | None = None
+    if failure is None and record.run is not None and record.verdict == "invalid":
+        try:
+            page = write_report(find(record.run, results), reproduce=again if seed is not None else None)
+        except BadInput as error:  # no room for it, say: the run is stored all the same
+            failure = error
     if as_json:
-        extra = {} if failure is None else {"error": failure.parts}
-        print_json(record, reproduce=again, **extra)
+        extra = {} if page is None else {"report": str(page)}
+        errors = {} if failure is None else {"error": failure.parts}
+        print_json(record, reproduce=again, **extra, **errors)
     else:
         print_run(outcome, record, again, verbose=verbose)
+        if page is not None:
+            say("report", str(page), whole=True)
         if record.run is not None and record.verdict == "invalid":
             say("shrink", f"foreshock shrink {record.run}", whole=True)
     if failure is not None:

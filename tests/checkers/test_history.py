@@ -208,3 +208,10 @@ def test_an_object_is_no_list_of_its_pairs() -> None:
     assert frozen == freeze({"a": [1]})
     assert hash(frozen) == hash(freeze({"a": [1]}))
     assert show(frozen) == '{"a": [1]}'
+
+
+def test_a_text_that_is_no_utf_8_is_refused_with_its_line() -> None:
+    line = b'{"index":%d,"time":0,"process":0,"type":"invoke","f":"%s"}\n'
+
+    with pytest.raises(MalformedHistory, match="history:2"):
+        History.from_jsonl(line % (0, b"read") + line % (1, b"re\xff\xfed"))

@@ -19,11 +19,15 @@ CONFIGURATIONS: Final = 2_000
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The operation at whose return no configuration was left, and the configurations before it by state."""
+    """The operation at whose return no configuration was left, and the configurations before it by state.
+
+    `passed` are the operations that had returned before it, in that order, each with the states possible right after.
+    """
 
     blocked: Operation
     states: list[tuple[Any, tuple[Operation, ...]]]
     complete: bool
+    passed: list[tuple[Operation, list[Any]]] = []
 
 
 FAILURE_STEPS: Final = 500_000
@@ -66,6 +70,7 @@ class _Spending:
 def _follow(operations: Sequence[Operation], model: Model, starts: Sequence[Any], spending: _Spending) -> Failure:
     frontier: dict[tuple[frozenset[int], Any], tuple[Operation, ...]] = {(frozenset(), s): () for s in starts}
     returning = sorted((operation for operation in operations if operation.ret != INF), key=lambda o: o.ret)
+    passed: list[tuple[Operation, list[Any]]] = []
     for target in returning:
         called = [operation for operation in operations if operation.call < target.ret]
         closure, complete = _closure(frontier, called, model, spending)
@@ -75,9 +80,10 @@ def _follow(operations: Sequence[Operation], model: Model, starts: Sequence[Any]
             for (placed, state), order in closure.items():
                 if target.call not in placed and (state not in states or len(order) < len(states[state])):
                     states[state] = order
-            return Failure(target, list(states.items()), complete)
+            return Failure(target, list(states.items()), complete, passed)
+        passed.append((target, list(dict.fromkeys(state for _, state in after))))
         frontier = after
-    return Failure(returning[-1], [], False)
+    return Failure(returning[-1], [], False, passed)
 
 
 def _closure(

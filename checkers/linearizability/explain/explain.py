@@ -7,7 +7,8 @@ Four things are found, each exactly:
    line at which a reader of the history would have known.
 2. *A 1-minimal failing sub-history* (`reduction`), and whether that was shown within the budget.
 3. *The operation that cannot be placed*, and the last one that could.
-4. *The states before it*, each with the shortest order that leads there, and that the operation is impossible in each.
+4. *The states before it*, each with the shortest order that leads there, and that the operation is impossible in each;
+   in the evidence also the states that were possible after each return before (`between`).
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ def explain(
             for state, order in failure.states
         ],
         "states_complete": failure.complete,
+        "between": [
+            {
+                "call": operation.call,
+                "ret": operation.ret,
+                "states": [model.describe_state(state) for state in states[:SHOWN]],
+                "count": len(states),
+            }
+            for operation, states in failure.passed
+        ],
     }
     message = _message(part, model, certain, completing, reduction, failure, last)
     return Explanation(index=index, f=completing.f, message=message, evidence=evidence)

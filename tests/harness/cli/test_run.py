@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness.cli.conftest import SHORT, Foreshock
 
+ROOT = Path(__file__).resolve().parents[3]
 SHORT_RUN = ("run", "--seed", "1", *SHORT)
 
 
@@ -220,3 +221,29 @@ def test_the_doctor_finds_this_machine_able(foreshock: Foreshock) -> None:
     findings = {finding["name"]: finding["state"] for finding in examined.json["findings"]}
     assert examined.code == 0
     assert findings["determinism"] == findings["trio"] == findings["results"] == "ok"
+
+
+def test_a_failing_run_has_a_page_and_names_it(foreshock: Foreshock, results: Path) -> None:
+    system = f"{ROOT}/docs/examples/systems/primary_backup.py:PrimaryBackup"
+    ran = foreshock("run", "--seed", 1, "--workload", "register", "--system", system)
+    assert ran.code == 1
+    line = next(line for line in ran.out.splitlines() if line.startswith("report "))
+    page = Path(line.split()[-1])
+
+    again = foreshock("report", "latest", "--html", results / "copy.html", "--json")
+
+    assert page == (results / "latest").resolve() / "report.html"
+    assert "foreshock run --seed" in page.read_text()
+    assert again.code == 0
+    assert again.json == {"report": str(results / "copy.html"), "bytes": (results / "copy.html").stat().st_size}
+
+
+def test_a_valid_run_has_a_page_when_it_is_asked_for(foreshock: Foreshock, results: Path) -> None:
+    assert foreshock("run", "--seed", 1, *SHORT).code == 0
+    folder = (results / "latest").resolve()
+    assert not (folder / "report.html").exists()
+
+    assert foreshock("report", "latest").code == 0
+
+    assert 'class="verdict valid"' in (folder / "report.html").read_text()
+    assert foreshock("report", "nothing").code == 254

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from checkers import History, check
-from checkers.history import INF, Operation
+from checkers.history import INF, Operation, Pair
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.configurations import configuration_graph
 from checkers.linearizability.explain.explain import explain
@@ -188,3 +188,24 @@ def test_an_explanation_is_the_same_every_time() -> None:
     lines = history("0:w1 1:w2 0' 1' 2:r 2'1 3:r 3'2 2:r 2'1")
 
     assert check(lines, "register").anomalies == check(History(list(lines)), "register").anomalies
+
+
+def test_between_tells_the_states_that_were_possible_after_each_return() -> None:
+    """Two overlapping writes leave two states; the read of 2 leaves one of them, which the last read contradicts."""
+    told = check(
+        History.from_pairs([
+            Pair("write", 1, call=0, ret=3),
+            Pair("write", 2, call=1, ret=2),
+            Pair("read", result=2, call=4, ret=5),
+            Pair("read", result=1, call=6, ret=7),
+        ]),
+        "register",
+    )  # fmt: skip
+
+    evidence = told.anomalies[0].evidence
+
+    assert [(row["ret"], sorted(row["states"]), row["count"]) for row in evidence["between"]] == [
+        (3, ["1", "2"], 2),
+        (5, ["2"], 1),
+    ]
+    assert evidence["blocked"]["text"] == "read -> 1"

@@ -1,0 +1,168 @@
+"""What a run means, for people: a screen of it, or with `--verbose` everything.
+
+The words are those of the JSON document. The plan goes before the run, so that a long run shows what it is busy with.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import click
+
+from harness.faults.fault import Fault
+from harness.outcome import JudgedAnomaly, Outcome
+from harness.plans.plan import Plan
+from harness.record import RunRecord
+
+from .printing import clipped, coloured, say, wrapped
+
+_FAULTS_SHOWN: Final = 3
+_MESSAGE_LINES: Final = 5
+"""Lines of a counterexample: which operations contradict each other stands in the first ones."""
+
+
+class Judged(Protocol):
+    """What has a verdict: the record of a run, or the report on a history."""
+
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def anomalies(self) -> tuple[JudgedAnomaly, ...]: ...
+
+
+def print_plan(plan: Plan, *, verbose: bool) -> None:
+    """Print what is about to run: in six lines, or with every fault."""
+    from harness.plans import describe
+
+    for line in describe.lines(plan) if verbose else describe.summary(plan):
+        label, _, text = line.partition(" ")
+        if label:
+            say(label, text.lstrip())
+        else:
+            click.echo("\n".join(wrapped(line, indent="")))
+
+
+def print_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: bool) -> None:
+    """Print how a run went: faults, verdict, counters, and how to have it again."""
+    _print_faults(outcome)
+    click.echo()
+    if verbose:
+        print_verdict(record, plan_class=record.plan_class)
+    else:
+        _print_short_verdict(record, record.plan_class)
+    ops = record.ops
+    recovery = "" if record.recovery_ms is None else f"; first ok {record.recovery_ms:.0f} ms after the heal"
+    say("ops", f"{ops.ok} ok, {ops.fail} fail, {ops.info} info{recovery}")
+    simulated, wall = record.simulated_seconds, record.wall_seconds
+    factor = simulated / max(wall, 1e-9)
+    say(
+        "time",
+        f"{simulated:.2f} s simulated in {wall:.2f} s ({factor:.0f} times real time); {record.messages} messages",
+    )
+    say("fingerprint", record.fingerprint)
+    if record.path is not None:
+        say("run", record.path, whole=True)
+    say("reproduce", reproduce, whole=True)
+
+
+def print_live_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: bool) -> None:
+    """Print how a run of real processes went. What a node did wrong is printed with all it said."""
+    _print_faults(outcome)
+    click.echo()
+    if verbose or (record.primary or "").startswith("node/"):
+        print_verdict(record)
+    else:
+        _print_short_verdict(record, plan_class="")
+    ops = record.ops
+    say("ops", f"{ops.ok} ok, {ops.fail} fail, {ops.info} info")
+    marks = ", ".join(f"{count} {name}" for name, count in record.marks.items() if count)
+    say("messages", f"{record.messages}{f': {marks}' if marks else ''}")
+    say("time", f"{record.wall_seconds:.1f} s live: no two runs are alike, also of one seed")
+    if record.path is not None:
+        say("run", record.path, whole=True)
+    say("again", reproduce, whole=True)
+
+
+def print_verdict(judged: Judged, *, plan_class: str = "", headed: bool = True) -> None:
+    """Print the verdict with every anomaly's counterexample; `headed` unset: its line stands there already."""
+    if headed:
+        _print_verdict_line(judged, plan_class)
+    for anomaly in judged.anomalies:
+        click.echo()
+        _print_anomaly(anomaly, None)
+    if judged.anomalies:
+        click.echo()
+
+
+def _print_short_verdict(record: RunRecord, plan_class: str) -> None:
+    """Print the verdict with the first lines of the counterexample under which the run is grouped."""
+    _print_verdict_line(record, plan_class)
+    chosen = next((one for one in record.anomalies if one.signature == record.failure_signature), None)
+    if chosen is None:
+        return
+    _print_anomaly(chosen, _MESSAGE_LINES)
+    others = Counter(_named(one) for one in record.anomalies if one is not chosen)
+    if others:
+        listed = (f"{name}, {times} times" if times > 1 else name for name, times in others.items())
+        say("also", "; ".join(listed))
+
+
+def print_heading(verdict: str, plan_class: str = "") -> None:
+    """Print the line that says the verdict."""
+    say("verdict", f"{coloured(verdict)}{f' ({plan_class} plan)' if plan_class else ''}")
+
+
+def _print_verdict_line(judged: Judged, plan_class: str) -> None:
+    print_heading(judged.verdict, plan_class)
+    if judged.reason:
+        say("", judged.reason)
+
+
+def _print_anomaly(anomaly: JudgedAnomaly, lines_max: int | None) -> None:
+    allowed = ", allowed: a broken assumption of this plan explains it" if anomaly.allowed else ""
+    where = "" if anomaly.index is None else f" at index {anomaly.index}"
+    click.echo(f"{coloured('invalid')}: {anomaly.signature}{where}{allowed}")
+    lines = [part for line in anomaly.message.splitlines() for part in wrapped(line, indent="    ")]
+    for line in lines[:lines_max]:
+        click.echo(line.rstrip())
+    if lines_max is not None and len(lines) > lines_max:
+        click.echo(f"    ... {len(lines) - lines_max} more lines with --verbose, and in verdict.json")
+
+
+def _named(anomaly: JudgedAnomaly) -> str:
+    return f"{anomaly.signature} (allowed)" if anomaly.allowed else anomaly.signature
+
+
+def _print_faults(outcome: Outcome) -> None:
+    """Print the faults by kind, and those that mattered most."""
+    from harness.plans import describe
+
+    counts, kinds = outcome.faults, Counter(fault.kind for fault in outcome.plan.faults)
+    if not counts.planned:
+        say("faults", "none")
+        return
+    states = (("effective", counts.effective), ("no-target", counts.no_target), ("no-effect", counts.no_effect))
+    said = ", ".join(f"{number} {word}" for word, number in states if number)
+    say("faults", f"{counts.planned} planned, {said}: {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}")
+    for line in describe.table(_mattered_most(outcome)):
+        click.echo(clipped(line))
+
+
+def _mattered_most(outcome: Outcome) -> tuple[Fault, ...]:
+    """Faults in force when the run was first seen to be wrong, or the latest before; the longest ones if it was not."""
+    effective = [fault for fault in outcome.plan.faults if outcome.fault_outcomes.get(fault.id) == "effective"]
+    indexes = [one.index for one in outcome.anomalies if one.signature == outcome.primary and one.index is not None]
+    if indexes and outcome.rows is not None and indexes[0] < len(outcome.rows):
+        time_ns = outcome.rows[indexes[0]][0]
+        begun = [fault for fault in effective if fault.begin_ns <= time_ns]
+        ordered: Iterable[Fault] = sorted(begun, key=lambda fault: (fault.end_ns < time_ns, -fault.begin_ns))
+    else:
+        ordered = sorted(effective, key=lambda fault: fault.begin_ns - fault.end_ns)
+    chosen = [fault.id for fault in ordered][:_FAULTS_SHOWN]
+    return tuple(fault for fault in outcome.plan.faults if fault.id in chosen)

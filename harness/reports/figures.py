@@ -1,0 +1,239 @@
+"""Figures of a counterexample: operations as intervals with the states between them, and transactions as a cycle.
+
+Here is geometry only, in units of a drawing (CSS pixels at its natural size); the page's template draws it as SVG. On
+the axis of intervals stand the calls and returns of the operations shown, in the order of their indexes and not in
+proportion to time: the order alone decides what is linearizable.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from .texts import plain, value_text
+
+_LETTER: Final = 7.3
+"""Width of a letter of the figures' type, which has letters of one width."""
+_GAP: Final = 26.0
+_LANE: Final = 40.0
+_LEFT: Final = 96.0
+_TOP: Final = 30.0
+_TEXT_MAX: Final = 48
+_OPS_MAX: Final = 60
+"""More operations than these are no figure for a person; the last ones are shown."""
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation. `role` is kept, helper, blocked or placed; `call` and `ret` are indexes, ret None: unknown."""
+
+    text: str
+    full: str
+    process: int
+    role: str
+    call: int
+    ret: int | None
+    x: float
+    y: float
+    width: float
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """A return, and the states that were possible right after it."""
+
+    number: int
+    x: float
+    text: str
+    states: tuple[str, ...]
+    more: int
+
+
+class Intervals(msgspec.Struct, frozen=True, kw_only=True):
+    """The figure of a history that no order explains."""
+
+    width: float
+    height: float
+    lanes: tuple[tuple[str, float], ...]
+    bars: tuple[Bar, ...]
+    moments: tuple[Moment, ...]
+    blocked_x: float | None
+    left_out: int
+
+
+def intervals(evidence: Mapping[str, Any]) -> Intervals | None:
+    """Lay out the operations of a linearizability anomaly; None where its evidence has none."""
+    roles: dict[int, tuple[str, Mapping[str, Any]]] = {}
+    listed = (
+        ("placed", [evidence.get("last_placed")]), ("helper", evidence.get("helpers") or ()),
+        ("kept", evidence.get("minimal_history") or ()),
+        ("blocked", [evidence.get("blocked") or evidence.get("completing")]),
+    )  # fmt: skip
+    for role, operations in listed:
+        for one in operations:
+            if isinstance(one, Mapping) and isinstance(one.get("call"), int):
+                roles[one["call"]] = (role, one)
+    chosen = sorted(roles.items())
+    left_out = max(0, len(chosen) - _OPS_MAX)
+    chosen = chosen[left_out:]
+    if not chosen:
+        return None
+    positions, end = _positions([one for _, (_, one) in chosen])
+    lanes = {process: at for at, process in enumerate(sorted({one["process"] for _, (_, one) in chosen}))}
+    bars, blocked_x = [], None
+    for call, (role, one) in chosen:
+        x, ret = positions[call], one.get("ret")
+        right = positions[ret] if ret is not None else end
+        y = _TOP + lanes[one["process"]] * _LANE
+        if role == "blocked":
+            blocked_x = right
+        text = plain(str(one.get("text", "")), 400)
+        bars.append(
+            Bar(
+                text=_short(text),
+                full=text,
+                process=one["process"],
+                role=role,
+                call=call,
+                ret=ret,
+                x=x,
+                y=y,
+                width=right - x,
+            )
+        )
+    return Intervals(
+        width=end + 16,
+        height=_TOP + len(lanes) * _LANE + 12,
+        lanes=tuple((f"process {process}", _TOP + at * _LANE) for process, at in lanes.items()),
+        bars=tuple(bars),
+        moments=_moments(evidence, positions, {call: one for call, (_, one) in roles.items()}),
+        blocked_x=blocked_x,
+        left_out=left_out,
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_MAX else f"{text[: _TEXT_MAX - 1]}…"
+
+
+def _positions(operations: Sequence[Mapping[str, Any]]) -> tuple[dict[int, float], float]:
+    """Place calls and returns from left to right so that each text fits into its interval."""
+    ends = {one["ret"]: one for one in operations if one.get("ret") is not None}
+    instants = sorted({one["call"] for one in operations} | ends.keys())
+    positions: dict[int, float] = {}
+    x = _LEFT
+    for instant in instants:
+        if instant in ends:
+            one = ends[instant]
+            x = max(x, positions[one["call"]] + _width(one))
+        positions[instant] = x
+        x += _GAP
+    openings = [positions[one["call"]] + _width(one) for one in operations if one.get("ret") is None]
+    return positions, max([x, *openings])
+
+
+def _width(operation: Mapping[str, Any]) -> float:
+    return len(_short(plain(str(operation.get("text", "")), 400))) * _LETTER + 18
+
+
+def _moments(
+    evidence: Mapping[str, Any], positions: Mapping[int, float], operations: Mapping[int, Mapping[str, Any]]
+) -> tuple[Moment, ...]:
+    moments: list[Moment] = []
+    for one in evidence.get("between") or ():
+        if one["ret"] in positions:
+            states = tuple(plain(str(state)) for state in one["states"])
+            text = plain(str(operations[one["call"]].get("text", "")))
+            moments.append(
+                Moment(
+                    number=len(moments) + 1,
+                    x=positions[one["ret"]],
+                    text=text,
+                    states=states,
+                    more=max(0, one["count"] - len(states)),
+                )
+            )
+    return tuple(moments)
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction of a cycle."""
+
+    name: str
+    text: str
+    call: int | None
+    x: float
+    y: float
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """One must come before the other, by a dependency of this type."""
+
+    type: str
+    because: str
+    path: str
+    x: float
+    y: float
+
+
+class Circle(msgspec.Struct, frozen=True, kw_only=True):
+    """The figure of a cycle of transactions."""
+
+    width: float
+    height: float
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
+def circle(evidence: Mapping[str, Any]) -> Circle | None:
+    """Lay out the cycle of a transaction anomaly; None where its evidence has none."""
+    steps = [step for step in evidence.get("steps") or () if "source" in step and "target" in step]
+    if not steps:
+        return None
+    described = {str(one.get("name")): one for one in evidence.get("transactions") or ()}
+    names = list(
+        dict.fromkeys(
+            [*map(str, evidence.get("cycle") or ()), *(str(s[end]) for s in steps for end in ("source", "target"))]
+        )
+    )
+    radius = max(80.0, len(names) * 34.0)
+    centre_x, centre_y = radius + 150, radius + 40
+    places = {
+        name: (
+            centre_x + radius * math.sin(2 * math.pi * at / len(names)),
+            centre_y - radius * math.cos(2 * math.pi * at / len(names)),
+        )
+        for at, name in enumerate(names)
+    }
+    nodes = tuple(
+        Node(
+            name=plain(name, 40), x=round(x, 1), y=round(y, 1), call=described.get(name, {}).get("call"),
+            text=value_text(described[name].get("value"), 600) if name in described else "",
+        )
+        for name, (x, y) in places.items()
+    )  # fmt: skip
+    edges = tuple(_edge(step, places[str(step["source"])], places[str(step["target"])]) for step in steps)
+    return Circle(width=2 * centre_x, height=2 * centre_y, nodes=nodes, edges=edges)
+
+
+def _edge(step: Mapping[str, Any], begin: tuple[float, float], end: tuple[float, float]) -> Edge:
+    """Bend an edge to its left, so that two between the same transactions lie apart."""
+    (x0, y0), (x1, y1) = begin, end
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    along = ((x1 - x0) / length, (y1 - y0) / length)
+    bend = (along[1] * 0.24 * length, -along[0] * 0.24 * length)
+    middle = ((x0 + x1) / 2 + bend[0], (y0 + y1) / 2 + bend[1])
+    start, stop = _toward(begin, middle, 24), _toward(end, middle, 28)
+    path = f"M{start[0]:.1f} {start[1]:.1f} Q{middle[0]:.1f} {middle[1]:.1f} {stop[0]:.1f} {stop[1]:.1f}"
+    label = ((x0 + x1) / 4 + middle[0] / 2, (y0 + y1) / 4 + middle[1] / 2)
+    return Edge(
+        type=plain(str(step.get("type", ""))), because=plain(str(step.get("because", "")), 600), path=path,
+        x=round(label[0], 1), y=round(label[1], 1),
+    )  # fmt: skip
+
+
+def _toward(begin: tuple[float, float], end: tuple[float, float], distance: float) -> tuple[float, float]:
+    length = math.hypot(end[0] - begin[0], end[1] - begin[1]) or 1.0
+    part = min(distance, length / 2) / length
+    return begin[0] + (end[0] - begin[0]) * part, begin[1] + (end[1] - begin[1]) * part

@@ -1,0 +1,72 @@
+"""Writing the page of a stored run to a file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from checkers import History
+from checkers.history import MalformedHistory
+from checkers.trace import Row, as_row
+from harness.archive.find import StoredRun, read_history
+from harness.archive.layout import HISTORY, read_trace, writable
+from harness.errors import BadInput
+
+from .page import Subject, render
+
+REPORT: Final = "report.html"
+
+
+def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Path | None = None) -> Path:
+    """Write the page of a run beside its other files, or to `output`. Returns where it is. Raises BadInput.
+
+    `reproduce` is the command line that draws the run again, where it is known.
+    """
+    if stored.folder is None or stored.record is None or stored.run is None:
+        raise BadInput("a plan file", "a stored run, which has a history", "foreshock report")
+    path = output or stored.folder / REPORT
+    page = render(_subject(stored, reproduce)).encode("utf-8", errors="replace")
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(page)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    return path
+
+
+def _subject(stored: StoredRun, reproduce: str | None) -> Subject:
+    assert stored.folder is not None
+    assert stored.record is not None
+    try:
+        history = History.from_jsonl(read_history(stored.folder), source=str(stored.folder / HISTORY))
+    except MalformedHistory as error:
+        raise BadInput(error.found, error.expected, error.where) from error
+    run = stored.run
+    commands = [] if reproduce is None else [("reproduce", reproduce)]
+    commands.append(("replay" if commands else "reproduce", f"foreshock replay {run}"))
+    if stored.record.verdict == "invalid":
+        commands += [("shrink", f"foreshock shrink {run}"), ("explain", f"foreshock explain {run}")]
+    return Subject(
+        plan=stored.plan,
+        record=stored.record,
+        history=history,
+        rows=_rows(stored.folder),
+        commands=tuple(commands),
+    )
+
+
+def _rows(folder: Path) -> list[Row] | None:
+    """Read the stored trace; None when none was kept."""
+    try:
+        events = read_trace(folder)
+        return None if events is None else [as_row(event) for event in events]
+    except (KeyError, ValueError, OSError, EOFError) as error:  # msgspec's errors are ValueErrors
+        raise BadInput(f"a damaged trace ({error})", "trace.jsonl as a run stores it", str(folder)) from None
