@@ -358,6 +358,27 @@ def fingerprints(spec: str, *seeds: int, hash_seed: str) -> list[str]:
     return list(json.loads(done.stdout))
 
 
+def test_files_do_not_make_a_run_depend_on_the_hash_seed() -> None:
+    spec = f"{QUORUM}:Quorum"
+    here = [run(drawn(spec, FINDING_SEED, nodes=3, concurrency=4, profile="swarm"), bound(spec)).fingerprint]
+
+    assert fingerprints(spec, FINDING_SEED, hash_seed="777") == here
+
+
+def test_a_program_in_a_package_may_import_its_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "shop_of_trio"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "server.py").write_text((EXAMPLES / "tcp_register.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (package / "api.py").write_text("from .server import Eager\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    plan = drawn(EAGER, nodes=3)
+    spec = "trio:shop_of_trio.api:Eager"
+    assert run(plan, bound(spec)).fingerprint == run(plan, bound(EAGER)).fingerprint
+
+
 def test_runs_are_equal_in_processes_with_other_hash_seeds_and_in_any_order() -> None:
     here = [
         run(drawn(EAGER, seed, nodes=3, concurrency=4, profile="swarm"), bound(EAGER)).fingerprint for seed in range(4)
