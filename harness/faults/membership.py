@@ -48,10 +48,11 @@ class Membership(Fault, frozen=True, kw_only=True, tag="membership"):
 
     def _ask_back(self, argument: tuple[FaultWorld, FaultState]) -> None:
         """Ask until it is in force: a change that was taken may still be lost with its leader. A partial heal ends it:
-        members that are not healed may be out of reach for good.
+        members that are not healed may be out of reach for good. So does an administrator after the heal, who begins
+        with the initial members himself.
         """
         world, state = argument
-        if world.healed and not world.heals_all:
+        if world.administered or (world.healed and not world.heals_all):
             return
         voters, learners = world.members(self.group)
         leader = world.leader(self.group)

@@ -123,6 +123,9 @@ class FaultWorld(Protocol):
     healed: bool
     """Whether the heal has begun; set by the nemesis."""
 
+    administered: bool
+    """Whether an administrator asks for members himself now, after the heal: faults no longer do."""
+
     @property
     def nodes(self) -> tuple[str, ...]:
         """Names of the server processes, sorted."""

@@ -105,7 +105,9 @@ class Recovery:
         self.step = step
         self._begun_ns = now
         self._due_ns = self._bound.due_ns(now)
-        if step == "quiet":
+        if step == "administer":
+            self._world.nemesis.hand_over()
+        elif step == "quiet":
             self._due_ns += self._plan.phases.quiet_ns
         elif step == "close":
             self._due_ns = self._plan.phases.horizon_ns  # each request is judged by itself
@@ -161,7 +163,8 @@ class _Site:
         self.plan, self.world, self.group = plan, world, group
         lost = lost_nodes(plan)
         self.is_total = plan.phases.heal == "total" and not lost
-        self.healed = frozenset(plan.phases.healed if plan.phases.heal == "partial" else plan.nodes) - lost
+        self._reachable = frozenset(plan.phases.healed if plan.phases.heal == "partial" else plan.nodes)
+        self.healed = self._reachable - lost
 
     def initial(self) -> Members | None:
         """The initial voters and learners, if none of them may be out of reach for good."""
@@ -169,9 +172,12 @@ class _Site:
         return (group.voters, group.learners) if self.is_total else None
 
     def leader(self) -> str | None:
-        """The leader, if it is healed. Another one may lead, but is owed nothing."""
+        """The leader, if it can be reached. Another one may lead, but is owed nothing.
+
+        One whose disk was damaged may refuse at its next start; until then it leads like any other.
+        """
         leader = self.world.observer.leader(self.group)
-        return leader if leader in self.healed else None
+        return leader if leader in self._reachable else None
 
     def members(self, node: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """The configuration in force at a node: voters, outgoing, learners."""

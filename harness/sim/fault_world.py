@@ -53,6 +53,7 @@ class SimFaultWorld:
         self.heal_ns = plan.phases.heal_ns
         self.heals_all = plan.phases.heal == "total" and not lost_nodes(plan)
         self.healed = False
+        self.administered = False
         # These do what the protocol asks as they are.
         self.call_at = kernel.exactly
         self.record = recorder.row

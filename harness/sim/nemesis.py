@@ -55,6 +55,10 @@ class Nemesis:
         world.heal(self._healed_actors)
         world.record("fault-end", "", "heal", "heal", self._heal)
 
+    def hand_over(self) -> None:
+        """From now on an administrator asks for members, and would be undone by a fault that asked for others."""
+        self._world.administered = True
+
     def finish(self) -> dict[str, str]:
         """Outcomes of all faults of the plan."""
         for fault, state in self._in_force.items():
