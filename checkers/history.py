@@ -26,6 +26,7 @@ import copy
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, overload
 
@@ -343,7 +344,9 @@ def freeze(value: Any) -> Any:
 
 def thaw(value: Any) -> Any:
     """Say as what a value that JSON does not have is written: an object as one, a state of a model as its text."""
-    return dict(value.pairs) if isinstance(value, FrozenObject) else repr(value)
+    if isinstance(value, FrozenObject):
+        return dict(value.pairs)
+    return str(value) if isinstance(value, Fraction) else repr(value)
 
 
 UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -585,4 +588,4 @@ def show(value: Any) -> str:
         return "[" + ", ".join(map(show, value)) + "]"
     if isinstance(value, bool | int | float | str) or value is None:
         return msgspec.json.encode(value).decode()
-    return repr(value)
+    return str(value) if isinstance(value, Fraction) else repr(value)

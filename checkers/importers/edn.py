@@ -5,8 +5,9 @@ form stood; a damaged history needs a line number, and long ones need speed, so 
 here: nil, booleans, numbers, strings, characters, symbols, keywords, lists, vectors, maps, sets, tags, `#_` and `;`.
 
 Keywords become their names as strings (`:read` is "read"), lists and vectors become lists, maps dicts, sets sorted
-lists, ratios and big decimals floats where they are no integers. A tag is dropped and its value kept, for that is what
-`#jepsen.history.Op{...}` means here.
+lists. Ratios and big decimals become the integers or floats that they are, else fractions; a number that is too long
+for all of these stays its text. A tag is dropped and its value kept, for that is what `#jepsen.history.Op{...}` means
+here.
 
 A keyword, a string, a character, a symbol and a number as the key of a map may thus become one and the same text,
 although the system kept them apart: who read `"x"` would have seen what another wrote as `:x`. So what values and keys
@@ -18,6 +19,7 @@ Reference: the EDN format, github.com/edn-format/edn.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -56,6 +58,10 @@ _OPERATIONS: Final = frozenset(("r", "w", "append", "read", "write"))
 _MICRO_SIZE: Final = 3
 _VALUES: Final = ("value", "key")
 _AS_WRITTEN: Final = {"keyword": ":{}", "string": '"{}"', "char": "\\{}", "symbol": "{}", "number": "{} (a number)"}
+
+DIGITS_MAX: Final = 4_000
+EXPONENT_DIGITS_MAX: Final = 4
+"""Of a number that is read as one; Python reads no integer of more than 4,300 digits."""
 
 
 class Form(NamedTuple):
@@ -253,13 +259,27 @@ class _Reader:
 
 
 def _number(text: str) -> Any:
+    """Read a number; what would take more digits than anybody writes is as good as a text."""
     digits = text.rstrip("NM")
+    mantissa, _, exponent = digits.lower().partition("e")
+    if len(mantissa) > DIGITS_MAX or len(exponent) > EXPONENT_DIGITS_MAX:
+        return text
     if "/" in digits:
-        ratio = Fraction(digits)
-        return ratio.numerator if ratio.denominator == 1 else float(ratio)
+        top, _, bottom = digits.partition("/")
+        return _exact(Fraction(int(top), int(bottom))) if int(bottom) else text
     if digits.lstrip("+-").isdigit():
         return int(digits)
-    return float(digits)
+    return _exact(Fraction(digits)) if text.endswith("M") else float(digits)
+
+
+def _exact(number: Fraction) -> Any:
+    """Return the integer or float that is this number, or the fraction itself: rounded, two numbers could be one."""
+    if number.denominator == 1:
+        return number.numerator
+    with contextlib.suppress(OverflowError):
+        if float(number) == number:
+            return float(number)
+    return number
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -69,7 +69,7 @@ def read_lines(text: str, op_of: OpOf) -> tuple[list[Op], Sequence[int]] | None:
     try:
         for piece in pieces(text):
             ops += reader.take(piece)
-    except MalformedHistory:
+    except (MalformedHistory, ValueError):  # the latter of a number of thousands of digits
         return None
     if not reader.blank:
         return ops, range(1, reader.line + 1)

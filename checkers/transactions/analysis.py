@@ -105,6 +105,10 @@ class Analysis(ABC, Generic[K]):
     def say(self, evidence: dict[str, Any]) -> str:
         """Put evidence into words; it holds the names of the two transactions."""
 
+    @abstractmethod
+    def claim(self, evidence: dict[str, Any]) -> str:
+        """Say what happened in a few words, without the reason of the order: for the first sentence."""
+
     def name(self, cycle: str) -> str:
         """Name a cycle of this class, more cautiously where the edges rest on more than what was read."""
         return cycle
@@ -127,17 +131,23 @@ class Analysis(ABC, Generic[K]):
                         happened[entry >> 1] = True
         return happened
 
-    def found(self, kind: str, what: str, who: Sequence[int], **evidence: Any) -> None:
-        """Record an anomaly that is no cycle, the first of its kind."""
+    def found(self, kind: str, what: str, who: Sequence[int], *, because: Sequence[str] = (), **evidence: Any) -> None:
+        """Record an anomaly that is no cycle, the first of its kind: `what` is said of the first of `who`.
+
+        `because` are further sentences, which follow what the transactions did.
+        """
         if kind in self.anomalies:
             return
         transactions = self.transactions
-        first = transactions.name(who[0])
+        lines = [f"{kind}: {transactions.name(who[0])} {what}."]
+        lines += [f"Let {transactions.name(one)} = {micro(transactions.done[one])}." for one in who]
+        if "writer" in evidence:
+            lines.append(f"Let {evidence['writer']['name']} = {micro(evidence['writer']['value'])}, which failed.")
         self.anomalies[kind] = Anomaly(
             checker=self.CHECKER,
             kind=kind,
             index=transactions.certain_at(who),
-            message=f"{kind}: {first} ({micro(transactions.done[who[0]])}) {what}",
+            message="\n".join([*lines, *because]),
             evidence={**evidence, "transactions": [transactions.describe(transaction) for transaction in who]},
         )
 

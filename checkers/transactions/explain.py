@@ -11,27 +11,27 @@ later".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from checkers.history import show
 from checkers.verdict import Anomaly
 
 from .analysis import Analysis
 from .graph import DEMAND, DEPENDENCIES, KINDS, PROCESS, REALTIME, RW, WR, WW, Cycle, Step, classify
-from .nodes import Transactions, brief, micro
+from .nodes import brief, micro
 from .read_atomic import Atomicity, Demand
 
 
 def cycle_anomaly(checker: str, name: str, cycle: Cycle, count: int, analysis: Analysis[Any]) -> Anomaly:
     """Make the anomaly of a cycle, with its transactions and the reason of each of its steps."""
     transactions = analysis.transactions
-    cycle = shorten(cycle, analysis)
+    cycle = _turned(shorten(cycle, analysis))
     steps = [_step(kind, source, target, analysis) for source, kind, target in cycle.edges()]
     return Anomaly(
         checker=checker,
         kind=name,
         index=transactions.certain_at(cycle.transactions),
-        message=_sentences(name, cycle, steps, transactions),
+        message=_sentences(name, cycle, steps, analysis),
         evidence={
             "cycle": [transactions.name(transaction) for transaction in cycle.transactions],
             "transactions": [transactions.describe(transaction) for transaction in cycle.transactions],
@@ -100,6 +100,14 @@ def _demand(demand: Demand, analysis: Analysis[Any]) -> dict[str, Any]:
     return step
 
 
+def _turned(cycle: Cycle) -> Cycle:
+    """Turn a cycle with one rw step so that this comes last: what was not seen is told after what was."""
+    places = [place for place, step in enumerate(cycle.steps) if step.kind == RW]
+    if len(places) != 1:
+        return cycle
+    return Cycle((*cycle.steps[places[0] + 1 :], *cycle.steps[: places[0] + 1]))
+
+
 def shorten(cycle: Cycle, analysis: Analysis[Any]) -> Cycle:
     """Replace walks over neighbouring versions by single steps, as long as the cycle keeps its name."""
     steps = list(cycle.steps)
@@ -144,7 +152,7 @@ def _step(kind: int, source: int, target: int, analysis: Analysis[Any]) -> dict[
     elif kind == REALTIME:
         step |= {"return": before.ret, "call": after.call}
         step["because"] = (
-            f"{step['source']} completed (line {before.ret}) before {step['target']} was invoked (line {after.call})"
+            f"{step['source']} completed (index {before.ret}) before {step['target']} was invoked (index {after.call})"
         )
     else:
         evidence = analysis.why(kind, source, target)
@@ -162,7 +170,37 @@ def _therefore(steps: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _sentences(name: str, cycle: Cycle, steps: list[dict[str, Any]], transactions: Transactions) -> str:
-    lines = [f"{name}: {len(steps)} transactions each of which must come before the next, in a circle."]
+def _sentences(name: str, cycle: Cycle, steps: list[dict[str, Any]], analysis: Analysis[Any]) -> str:
+    transactions = analysis.transactions
+    lines = [f"{name}: {_contradiction(steps, analysis)}."]
     lines += [f"Let {transactions.name(who)} = {micro(transactions.done[who])}." for who in cycle.transactions]
     return "\n".join([*lines, *_therefore(steps)])
+
+
+def _contradiction(steps: list[dict[str, Any]], analysis: Analysis[Any]) -> str:
+    """Say in one sentence what cannot be."""
+    last = steps[-1]
+    if len(steps) <= STEPS_TOLD_MAX:
+        told = [_claim(step, analysis) for step in steps]
+        joint = "and" if last["type"] == steps[-2]["type"] or len(steps) > 2 else "but"
+        return f"{', '.join(told[:-1])}, {joint} {told[-1]}"
+    if [step["type"] for step in steps].count(KINDS[RW]) == 1:
+        return f"{analysis.claim(last)}, though {last['target']} came before it, by way of {_names(steps[1:-1])}"
+    return f"{len(steps)} transactions each of which must come before the next, in a circle"
+
+
+def _claim(step: dict[str, Any], analysis: Analysis[Any]) -> str:
+    if step["type"] == KINDS[REALTIME]:
+        return f"{step['source']} completed before {step['target']} was invoked"
+    return str(step["because"]) if step["type"] == KINDS[PROCESS] else analysis.claim(step)
+
+
+def _names(steps: list[dict[str, Any]]) -> str:
+    names = [step["source"] for step in steps]
+    if len(names) > STEPS_TOLD_MAX:
+        return f"{len(names)} others"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+STEPS_TOLD_MAX: Final = 4
+"""Steps of a cycle that fit into its first sentence."""

@@ -283,7 +283,7 @@ class ListAppend(Analysis[_List]):
         for after in key.order[first + 1 :]:
             entry = key.writers.get(after)
             if entry is not None and self.transactions.committed[entry >> 1]:
-                under = f"{show(element)} of T{writer.call}, which aborted"
+                under = f"{show(element)} of T{writer.call}, which failed"
                 what = f"appended {show(after)} to {show(key.name)} on top of {under}"
                 self.found("dirty-update", what, [entry >> 1], **extra)
                 return
@@ -292,7 +292,7 @@ class ListAppend(Analysis[_List]):
         self, key: _List, reader: int, read: tuple[Any, ...], element: Any
     ) -> tuple[Operation, dict[str, Any]]:
         writer = self.transactions.aborted[key.aborted[element]]
-        what = f"read {show(key.name)} = {brief(read)}; {show(element)} was appended by T{writer.call}, which aborted"
+        what = f"read {show(key.name)} = {brief(read)}, and the append of {show(element)} by T{writer.call} had failed"
         extra = {"key": key.name, "read": read, "element": element, "writer": describe(writer)}
         self.found("G1a", what, [reader], **extra)
         return writer, extra
@@ -413,8 +413,10 @@ class ListAppend(Analysis[_List]):
         return [] if found is None else [found]
 
     def say(self, evidence: dict[str, Any]) -> str:
-        """Put the evidence of an edge into words."""
         return _say(evidence)
+
+    def claim(self, evidence: dict[str, Any]) -> str:
+        return _claim(evidence)
 
 
 def _add_reads_from(graph: Graph, key: _List, reads: list[tuple[int, tuple[Any, ...]]]) -> None:
@@ -473,6 +475,18 @@ def _say(evidence: dict[str, Any]) -> str:
         case _:
             unseen = f"did not see {brief(evidence['next'])}, which {target} appended {_WHEN[evidence['how']]}"
             return f"{source} read {key} = {brief(evidence['read'])} and {unseen}"
+
+
+def _claim(evidence: dict[str, Any]) -> str:
+    source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
+    match evidence["type"]:
+        case "ww":
+            what = f"{brief(evidence['value'])} of {source} stands before {brief(evidence['next'])} of {target}"
+            return f"in {key}, {what}"
+        case "wr":
+            return f"{target} saw {brief(evidence['value'])} of {source} in {key}"
+        case _:
+            return f"{source} did not see {brief(evidence['next'])} of {target} in {key}"
 
 
 _WHEN: Final = {"next": "right after that", "later": "later", "unread": "after all that anybody read"}

@@ -237,19 +237,19 @@ class RwRegister(Analysis[_Register]):
                 self.found("garbage-read", f"{said}, which no transaction wrote", readers[:1], key=key.name, read=value)
                 return
             writer = self.transactions.aborted[number]
-            what = f"{said}, which T{writer.call} wrote, and that aborted"
+            what = f"{said}, and the write of {show(value)} by T{writer.call} had failed"
             self.found("G1a", what, readers[:1], key=key.name, read=value, writer=describe(writer))
-            self._judge_update(key, value, readers, f"T{writer.call}")
+            self._judge_update(key, value, readers, describe(writer))
             return
         if not entry & 1:
             what = f"{said}; {self.transactions.name(entry >> 1)} wrote that and then wrote over it"
             self.found("G1b", what, [readers[0], entry >> 1], key=key.name, read=value)
 
-    def _judge_update(self, key: _Register, value: Any, readers: list[int], writer: str) -> None:
+    def _judge_update(self, key: _Register, value: Any, readers: list[int], writer: dict[str, Any]) -> None:
         for reader in readers:
             if reader in key.writing:
-                what = f"wrote {show(key.name)} on top of {show(value)} of {writer}, which aborted"
-                self.found("dirty-update", what, [reader], key=key.name, read=value)
+                what = f"wrote {show(key.name)} on top of {show(value)} of {writer['name']}, which failed"
+                self.found("dirty-update", what, [reader], key=key.name, read=value, writer=writer)
                 return
 
     # -- the versions of each register ----------------------------------------------------------------------------
@@ -301,13 +301,24 @@ class RwRegister(Analysis[_Register]):
                 heappush(running, (operation.ret, operation.call, transaction, last))
 
     def _found_circle(self, key: _Register, circle: list[Any]) -> None:
-        reasons = [key.later[before][after] for before, after in pairwise([*circle, circle[0]])]
-        who = [who for reason in reasons for who in (reason.before, reason.after) if who >= 0]
-        order = " < ".join(show(value) for value in [*circle, circle[0]])
-        what = f"is in a circle of versions of {show(key.name)}: {order}"
-        steps = [msgspec.to_builtins(reason) for reason in reasons]
+        edges = list(pairwise([*circle, circle[0]]))
+        last = max(range(len(edges)), key=lambda place: (key.later[edges[place][0]][edges[place][1]].after, place))
+        edges = edges[last + 1 :] + edges[: last + 1]  # the one that was met last is told first
+        steps = [msgspec.to_builtins(key.later[before][after]) for before, after in edges]
+        told = [
+            self._reason({"value": before, "next": after, "key": key.name, **step})
+            for (before, after), step in zip(edges, steps, strict=True)
+        ]
+        who = list(dict.fromkeys(step[which] for step in steps for which in ("after", "before") if step[which] >= 0))
+        after = self.transactions.name(steps[-1]["after"])
+        what = f"{told[-1].removeprefix(after).lstrip()}, but {show(edges[-1][0])} came after {show(edges[-1][1])}"
+        because = [
+            f"{show(before)} < {show(after)}, because {why}." for (before, after), why in zip(edges, told, strict=True)
+        ]
+        who.insert(0, who.pop(who.index(steps[-1]["after"])))
+        kind = "cyclic-versions" + self.suffix
         self.found(
-            "cyclic-versions" + self.suffix, what, list(dict.fromkeys(who)), key=key.name, versions=circle, steps=steps
+            kind, what, who, because=because, key=key.name, versions=[before for before, _ in edges], steps=steps
         )
 
     # -- edges ----------------------------------------------------------------------------------------------------
@@ -365,8 +376,17 @@ class RwRegister(Analysis[_Register]):
                 if reason is not None:
                     yield {"value": value, "next": after, **msgspec.to_builtins(reason)}
 
+    def claim(self, evidence: dict[str, Any]) -> str:
+        source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
+        match evidence["type"]:
+            case "ww":
+                return f"{target} wrote {key} = {show(evidence['next'])} after {show(evidence['value'])} of {source}"
+            case "wr":
+                return f"{target} saw {key} = {show(evidence['value'])} of {source}"
+            case _:
+                return f"{source} did not see {key} = {show(evidence['next'])} of {target}"
+
     def say(self, evidence: dict[str, Any]) -> str:
-        """Put the evidence of an edge into words."""
         source, target, key = evidence["source"], evidence["target"], show(evidence["key"])
         value = show(evidence["value"])
         if evidence["type"] == "wr":
@@ -376,19 +396,25 @@ class RwRegister(Analysis[_Register]):
         return f"{source} {did} {key} = {value}, and {target} wrote {after}, a later version: {self._reason(evidence)}"
 
     def _reason(self, evidence: dict[str, Any]) -> str:
-        value, after = show(evidence["value"]), show(evidence["next"])
+        value, after, key = (show(evidence[which]) for which in ("value", "next", "key"))
         if evidence["how"] == "initial":
             return f"{value} is the initial one"
         first, second = (self.transactions.name(evidence[which]) for which in ("before", "after"))
         match evidence["how"]:
-            case "process":
-                return f"{first} met {value} and {second} of the same process met {after}"
-            case "realtime":
-                return f"{first}, which met {value}, completed before {second}, which met {after}, was invoked"
+            case "process" | "realtime" as how:
+                met = self._met(evidence["before"], evidence["key"], evidence["value"])
+                did = self._met(evidence["after"], evidence["key"], evidence["next"])
+                whose = ", of the same process," if how == "process" else ""
+                return (
+                    f"{second} {did.replace('written', 'wrote')} {key} = {after} after {first}{whose} had {met} {value}"
+                )
             case "written-over":
-                return f"{first} wrote {value} and then {after}"
+                return f"{first} wrote {key} = {value} and then {after}"
             case _:
-                return f"{first} read {value} and then wrote {after}"
+                return f"{first} read {key} = {value} and then wrote {after}"
+
+    def _met(self, transaction: int, key: Hashable, value: Any) -> str:
+        return "written" if ("w", key, value) in self.transactions.done[transaction] else "read"
 
 
 _READ: Final = "read-then-written"

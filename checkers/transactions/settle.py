@@ -10,18 +10,19 @@ wr acyclic, any order that keeps it orders all versions without a circle of ww a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF
+from checkers.history import INF, show
 from checkers.linearizability.result import Meter
 from checkers.verdict import Anomaly
 
 from . import read_atomic
 from .analysis import Analysis
 from .explain import fractured_read
-from .graph import Graph
-from .nodes import micro
+from .graph import KINDS, RW, WR, WW, Graph
+from .nodes import brief, micro
 from .replay import replay, replay_atomic
 from .search import STEP_LIMIT, Learned, Outcome, find_order
 
@@ -122,8 +123,9 @@ def _anomaly(form: Form, analysis: Analysis[Any], outcome: Outcome) -> Anomaly:
     learned = _relevant(outcome)
     who = sorted({who for circle in (outcome.circle, *(step.circle for step in learned)) for who in circle})
     name = transactions.name
-    what = "no order of snapshots" if form.snapshots else "no order"
-    lines = [f"{kind}: {what} of these {len(who)} transactions explains what they read: each has a circle."]
+    what = "no order of snapshots of" if form.snapshots else "no order of"
+    whom = ", ".join(map(name, who)) if len(who) <= STEPS_SHOWN_MAX else f"these {len(who)} transactions"
+    lines = [f"{kind}: {what} {whom} explains what they read; each has a circle."]
     lines += [f"Let {name(one)} = {micro(transactions.done[one])}." for one in who]
     for step in learned[-STEPS_SHOWN_MAX:]:
         lines.append(f"{name(step.first)} < {name(step.second)}, or else {_circle(step.circle, analysis)}.")
@@ -150,8 +152,38 @@ def _anomaly(form: Form, analysis: Analysis[Any], outcome: Outcome) -> Anomaly:
 
 def _circle(circle: Sequence[int], analysis: Analysis[Any]) -> str:
     """A chain of blockers, told from the first to come: each is blocked by the one after it."""
-    names = [analysis.transactions.name(one) for one in reversed(circle)]
-    return " < ".join([*names, names[0]])
+    name = analysis.transactions.name
+    row = [*reversed(circle), circle[-1]]
+    reasons = [reason for first, second in pairwise(row) if (reason := _before(first, second, analysis))]
+    told = " < ".join(map(name, row))
+    return f"{told} ({'; '.join(dict.fromkeys(reasons))})" if reasons else told
+
+
+def _before(first: int, second: int, analysis: Analysis[Any]) -> str:
+    """Say in a few words why one comes before the other, if what they did says so; else it was said before."""
+    source, target = analysis.transactions.name(first), analysis.transactions.name(second)
+    for kind in (WR, RW, WW):
+        if (why := analysis.why(kind, first, second)) is not None:
+            return analysis.claim({"type": KINDS[kind], "source": source, "target": target, **why})
+    key = _replaced(first, second, analysis)
+    if key is None:
+        return ""
+    read = next(value for f, name, value in analysis.transactions.done[first] if f == "r" and name == key)
+    return f"{source} read {show(key)} = {brief(read)}, and not what {target} wrote"
+
+
+def _replaced(first: int, second: int, analysis: Analysis[Any]) -> Hashable | None:
+    """Name an object of which the first read a version that the second replaced."""
+    if not analysis.transactions.committed[first]:
+        return None
+    wrote = {key for f, key, _ in analysis.transactions.done[second] if f == analysis.WRITE}
+    met: dict[Hashable, None] = {}
+    for f, key, _ in analysis.transactions.done[first]:
+        if f == analysis.WRITE:
+            wrote.discard(key)  # what it reads after that is its own
+        elif key in wrote and not any(analysis.evidence(WR, second, first, analysis.key(key))):
+            met.setdefault(key)
+    return next(iter(met), None)
 
 
 def _relevant(outcome: Outcome) -> list[Learned]:

@@ -15,6 +15,8 @@ def edn_of(value: Any) -> str:
     """Write a value in EDN."""
     if isinstance(value, list | tuple):
         return f"[{' '.join(map(edn_of, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{edn_of(name)} {edn_of(item)}' for name, item in value.items())}}}"
     if isinstance(value, bool):
         return str(value).lower()
     return "nil" if value is None else json.dumps(value)

@@ -45,6 +45,7 @@ TESTS_OF_READING = {
     "history": ("test_history", "test_importers", "test_admission", "test_columns", "test_round_trip"),
     "importers": ("test_importers", "test_round_trip", "test_admission", "test_columns"),
     "recorder": ("test_recorder",),
+    "rows": ("test_columns",),
 }
 """Module or package of reading -> its tests, the most telling first. Other modules are those of linearizability."""
 

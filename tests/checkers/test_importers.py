@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers import History, MalformedHistory, check
+from checkers import History, MalformedHistory, check, check_file
 from checkers.importers import FORMATS, detect, edn, edn_lines, jepsen, load
 
 EDN_LINES = b"""; a comment
@@ -650,6 +651,8 @@ def _plain(value: Any) -> Any:
     ("text", "values"),
     [
         ("1 -2 +3 4N 1.5 2.5M 1e3 1/2 4/2", [1, -2, 3, 4, 1.5, 2.5, 1000.0, 0.5, 2]),
+        ("1/3 -3/9 0.1M 1e3M 1/0", [Fraction(1, 3), Fraction(-1, 3), Fraction(1, 10), 1000, "1/0"]),
+        ("9" * 5_000 + " 1e99999M 1/" + "3" * 5_000, ["9" * 5_000, "1e99999M", "1/" + "3" * 5_000]),
         (r'"a\n\"b\\" \a \newline \u0041', ['a\n"b\\', "a", "\n", "A"]),
         ('#{3 1 2} (1 2) {:a 1, "b" 2, 3 4}', [[1, 2, 3], [1, 2], {"a": 1, "b": 2, "3": 4}]),
         ('#inst "2020" #_ 1 #_ #_ 2 3 4 :a/b c ; x\n5', ["2020", 4, "a/b", "c", 5]),
@@ -713,3 +716,23 @@ def test_words_of_operations_are_no_values() -> None:
 def test_a_map_that_names_a_key_twice_is_refused() -> None:
     with pytest.raises(MalformedHistory, match="a map with the key a twice"):
         jepsen.load_edn("{:process 0 :type :ok :f :write :value {:a 1 :a 2}}", source="h.edn")
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("1.0000000000000000001M", "1.0000000000000000002M"),
+        ("1/3", "3333333333333333333/9999999999999999998"),
+        ("123456789012345678901", "123456789012345678902N"),
+        ("9" * 5_000, "9" * 5_001),
+        ("1e999999999M", "1e999999998M"),
+    ],
+)
+def test_numbers_of_edn_that_differ_are_not_rounded_to_one(written: str, seen: str) -> None:
+    text = (
+        "{:process 0, :type :invoke, :f :write, :value WRITTEN}\n{:process 0, :type :ok, :f :write, :value WRITTEN}\n"
+        "{:process 0, :type :invoke, :f :read, :value nil}\n{:process 0, :type :ok, :f :read, :value SEEN}\n"
+    ).replace("WRITTEN", written)
+
+    assert check_file(text.replace("SEEN", written).encode()).validity == "valid"
+    assert check_file(text.replace("SEEN", seen).encode()).validity == "invalid"

@@ -156,26 +156,54 @@ def test_a_cycle_is_explained_as_data_and_in_sentences(history: Any) -> None:
     (anomaly,) = list_append.check(history("ax1 ay1", "rx1 ry", ".", "ry1")).anomalies
 
     assert anomaly.signature == "list-append/G-single"
-    assert anomaly.evidence["cycle"] == ["T1", "T0"]
-    read_skew, read_from = anomaly.evidence["steps"]
+    assert anomaly.evidence["cycle"] == ["T0", "T1"]
+    read_from, read_skew = anomaly.evidence["steps"]
     assert (read_skew["type"], read_skew["key"], read_skew["read"], read_skew["next"]) == ("rw", "y", (), 1)
     assert (read_from["type"], read_from["key"], read_from["value"]) == ("wr", "x", 1)
     assert anomaly.message == "\n".join(
         [
-            "G-single: 2 transactions each of which must come before the next, in a circle.",
-            'Let T1 = r "x" [1], r "y" [].',
+            'G-single: T1 saw 1 of T0 in "x", but T1 did not see 1 of T0 in "y".',
             'Let T0 = append "x" 1, append "y" 1.',
-            'Then T1 < T0, because T1 read "y" = [] and did not see 1, which T0 appended right after that.',
-            'But then T0 < T1, because T1 read "x" = [1], whose last element T0 appended.',
+            'Let T1 = r "x" [1], r "y" [].',
+            'Then T0 < T1, because T1 read "x" = [1], whose last element T0 appended.',
+            'But then T1 < T0, because T1 read "y" = [] and did not see 1, which T0 appended right after that.',
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "expect", "told"),
+    [
+        (["ax1", ".", "rx"], "strict-serializable", "T0 completed before T2 was invoked, but T2 did not see 1 of T0"),
+        (["0:ax1", ".", "0:rx"], "strict-serializable", "process 0 ran T0 before T2, but T2 did not see 1 of T0"),
+        (["rx ay1", "ry ax1"], "serializable", 'T0 did not see 1 of T1 in "x", and T1 did not see 1 of T0 in'),
+        (["ax1 ry1", "ay1 rx1"], "serializable", 'T1 saw 1 of T0 in "x", and T0 saw 1 of T1 in'),
+        (["ax1 ay2", "ax2 ay1", "rx12 ry12"], "serializable", 'in "x", 1 of T0 stands before 2 of T1, and in'),
+        (["!ax1", "rx1"], "serializable", 'T1 read "x" = [1], and the append of 1 by T0 had failed.'),
+        (
+            ["ax1", "ay1", "rx1 ry", "rx ry1"],
+            "serializable",
+            'T2 did not see 1 of T1 in "y", T3 saw 1 of T1 in "y", T3 did not see 1 of T0 in "x", and T2 saw 1',
+        ),
+        (
+            ["ax1 ay1", "rx1 az1", "rz1 aw1", "rw1 av1", "rv1 ry", "ry1"],
+            "serializable",
+            'T4 did not see 1 of T0 in "y", though T0 came before it, by way of T1, T2 and T3.',
+        ),
+    ],
+    ids=str,
+)
+def test_the_first_sentence_says_what_cannot_be(history: Any, lines: list[str], expect: str, told: str) -> None:
+    anomaly = list_append.check(history(*lines), expect=(expect,)).anomalies[0]
+
+    assert anomaly.message.startswith(f"{anomaly.kind}: {told}")
 
 
 def test_real_time_is_explained_by_lines(history: Any) -> None:
     (anomaly,) = list_append.check(history("ax1", ".", "rx")).anomalies
 
-    assert [step["type"] for step in anomaly.evidence["steps"]] == ["rw", "realtime"]
-    assert "T0 completed (line 1) before T2 was invoked (line 2)" in anomaly.message
+    assert [step["type"] for step in anomaly.evidence["steps"]] == ["realtime", "rw"]
+    assert "T0 completed (index 1) before T2 was invoked (index 2)" in anomaly.message
     assert anomaly.index == 3
 
 
@@ -193,7 +221,7 @@ def test_a_walk_through_many_writers_is_told_as_one_step(history: Any) -> None:
     (anomaly,) = list_append.check(history(*writers, "rx1 ry1", "rx1234567"), expect=("serializable",)).anomalies
 
     assert anomaly.kind == "G-single"
-    assert [step["how"] for step in anomaly.evidence["steps"]] == ["later", "next"]
+    assert [step["how"] for step in anomaly.evidence["steps"]] == ["next", "later"]
 
 
 def test_an_element_appended_twice_makes_the_verdict_unknown(history: Any) -> None:

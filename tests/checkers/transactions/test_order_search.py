@@ -33,7 +33,7 @@ def test_no_order_of_blind_writes_is_found_out_without_a_circle_in_the_graph(his
 
     (anomaly,) = verdict.anomalies
     assert anomaly.kind == "G2-item"
-    assert anomaly.message.startswith("G2-item: no order of these 3 transactions explains what they read")
+    assert anomaly.message.startswith("G2-item: no order of T0, T1, T2 explains what they read")
     assert anomaly.evidence["steps"]
     assert {one["name"] for one in anomaly.evidence["transactions"]} == {"T0", "T1", "T2"}
 

@@ -104,9 +104,35 @@ def test_the_inference_behind_an_order_of_versions_is_told(check: Check) -> None
     (anomaly,) = check(["wx1", ".", "wx2 wy1", "rx1 ry1"]).anomalies
 
     assert anomaly.signature == "rw-register/G-single-realtime"
-    assert [step["type"] for step in anomaly.evidence["steps"]] == ["rw", "wr"]
+    assert [step["type"] for step in anomaly.evidence["steps"]] == ["wr", "rw"]
     assert 'T3 read "x" = 1, and T2 wrote 2, a later version' in anomaly.message
-    assert "T0, which met 1, completed before T2, which met 2, was invoked" in anomaly.message
+    assert 'T2 wrote "x" = 2 after T0 had written 1' in anomaly.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "told"),
+    [
+        (["wx1", ".", "wx2", ".", "rx1"], "-realtime", 'T4 read "x" = 1 after T2 had written 2, but 2 came after 1.'),
+        (["0:wx1", ".", "0:wx2", ".", "1:rx2", ".", "1:rx1"], "-process", 'T6 read "x" = 1 after T4, of the same'),
+        (["rx1 wx2", "rx2 wx1"], "", 'T1 read "x" = 2 and then wrote 1, but 2 came after 1.'),
+    ],
+    ids=str,
+)
+def test_versions_in_a_circle_are_told_by_what_was_met_last(
+    check: Check, lines: list[str], kind: str, told: str
+) -> None:
+    expect = "strict-serializable" if kind == "-realtime" else "strong-session-serializable"
+    anomaly = check(lines, expect=expect).anomalies[0]
+
+    assert anomaly.message.startswith(f"cyclic-versions{kind}: {told}")
+
+
+def test_a_read_of_a_failed_write_says_so(check: Check) -> None:
+    aborted, dirty = check(["!wx1", "rx1 wx2"]).anomalies
+
+    assert aborted.message.startswith('G1a: T1 read "x" = 1, and the write of 1 by T0 had failed.')
+    assert dirty.message.startswith('dirty-update: T1 wrote "x" on top of 1 of T0, which failed.')
+    assert aborted.message.endswith('Let T0 = w "x" 1, which failed.')
 
 
 @pytest.mark.parametrize(
