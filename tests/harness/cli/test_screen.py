@@ -62,7 +62,8 @@ def test_a_run_fits_on_a_screen(results: Path, stale_copy: Path, kind: str) -> N
     assert all(len(line) <= SCREEN_COLUMNS or line.startswith(COPIED) for line in lines)
     labels = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert labels[:6] == ["plan", "actors", "traffic", "options", "phases", "faults"]
-    assert labels[-5:] == ["ops", "time", "fingerprint", "run", "reproduce"]
+    after = ["ops", "time", "fingerprint", "run", "reproduce", *(["shrink"] if kind == "invalid" else [])]
+    assert labels[-len(after) :] == after
     assert ("invalid:" in labels) is (kind == "invalid")
 
 

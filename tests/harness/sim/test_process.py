@@ -168,7 +168,7 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
         Pause(id="f1", begin_ns=50 * MS, end_ns=300 * MS, targets=("n1",), clock="stops"),
         Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
     )
-    scripted = ScriptedWorld(n1=receiver, n2=sender(60), plan={**EXACT, "faults": pauses})
+    scripted = ScriptedWorld(n1=receiver, n2=sender(60, 350), plan={**EXACT, "faults": pauses})
     start = scripted.host("n1").clock.monotonic(0)
     scripted.play(until_ms=600)
 
