@@ -16,7 +16,7 @@ from tests.harness.cli.conftest import SHORT, Foreshock
 
 SCREEN_LINES = 24
 SCREEN_COLUMNS = 80
-COPIED = ("run ", "reproduce")
+COPIED = ("run ", "reproduce", "report", "shrink")
 """Lines that are meant to be copied are never broken."""
 
 
@@ -62,7 +62,7 @@ def test_a_run_fits_on_a_screen(results: Path, stale_copy: Path, kind: str) -> N
     assert all(len(line) <= SCREEN_COLUMNS or line.startswith(COPIED) for line in lines)
     labels = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert labels[:6] == ["plan", "actors", "traffic", "options", "phases", "faults"]
-    after = ["ops", "time", "fingerprint", "run", "reproduce", *(["shrink"] if kind == "invalid" else [])]
+    after = ["ops", "time", "fingerprint", "run", "reproduce", *(["report", "shrink"] if kind == "invalid" else [])]
     assert labels[-len(after) :] == after
     assert ("invalid:" in labels) is (kind == "invalid")
 

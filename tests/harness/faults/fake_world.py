@@ -116,6 +116,7 @@ class FakeWorld:
 
     def __init__(self) -> None:
         self.healed = False
+        self.administered = False
         self.done: list[tuple[Any, ...]] = []
         self.hosts = {name: FakeHost(name, self.done) for name in (*self.nodes, *self.clients)}
         self.network = FakeNetwork()
