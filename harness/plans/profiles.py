@@ -272,7 +272,7 @@ PROFILES: Final[dict[str, Profile]] = {
                 "delay",
                 "loss",
             ),
-            (400_000, 700_000),
+            (250_000, 500_000),
             options={"snapshot_threshold": Choices(((200, 30), (30, 35), (5, 35)))},
             outsiders_ppm=500_000,
         ),

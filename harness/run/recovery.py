@@ -121,7 +121,7 @@ class Recovery:
         return len(self._plan.groups) * 2 * (len(self._plan.nodes) - 1) * (span_ns // self._heartbeat_ns + 1)
 
     def _administer(self, now: int) -> None:
-        while self._tasks and self._tasks[0].is_done(now):
+        while self._tasks and (self._tasks[0].site.is_led_from_outside() or self._tasks[0].is_done(now)):
             task = self._tasks.popleft()
             if task.was_asked:
                 self._requests.append(task.request(self._begun_ns, now))
@@ -134,6 +134,7 @@ class Recovery:
 class _Task(Protocol):
     """Something that an administrator asks for until it is in force."""
 
+    site: _Site
     was_asked: bool
 
     def is_done(self, now: int) -> bool:
@@ -170,6 +171,11 @@ class _Site:
         """The initial voters and learners, if none of them may be out of reach for good."""
         group = self.plan.groups[self.group]
         return (group.voters, group.learners) if self.is_total else None
+
+    def is_led_from_outside(self) -> bool:
+        """Whether a node leads that cannot be reached. It may, but is asked for nothing."""
+        leader = self.world.observer.leader(self.group)
+        return leader is not None and leader not in self._reachable
 
     def leader(self) -> str | None:
         """The leader, if it can be reached. Another one may lead, but is owed nothing.
@@ -210,12 +216,12 @@ class _Transfer:
 
     def __init__(self, site: _Site) -> None:
         self.was_asked = False
-        self._site = site
+        self.site = site
         self._target: str | None = None
         self._next_ns = 0
 
     def is_done(self, now: int) -> bool:
-        site = self._site
+        site = self.site
         leader = site.leader()
         if self._target is not None and leader == self._target:
             return True
@@ -232,7 +238,7 @@ class _Transfer:
         return False
 
     def request(self, began_ns: int, done_ns: int | None) -> Request:
-        return self._site.request("transfer", began_ns, done_ns)
+        return self.site.request("transfer", began_ns, done_ns)
 
 
 class _Change:
@@ -240,13 +246,13 @@ class _Change:
 
     def __init__(self, site: _Site) -> None:
         self.was_asked = False
-        self._site = site
+        self.site = site
         self._before: Members | None = None  # the members before, if the one that left is healed
         self._wanted: Members | None = None
         self._next_ns = 0
 
     def is_done(self, now: int) -> bool:
-        site = self._site
+        site = self.site
         if self._wanted is None:
             leader = site.leader()
             if leader is None:
@@ -268,7 +274,7 @@ class _Change:
 
     def _fewer(self, leader: str) -> Members | None:
         """The members without one voter: rather one that is not healed; never so that healed ones are no majority."""
-        site = self._site
+        site = self.site
         voters, _, learners = site.members(leader)
         candidates = [name for name in voters if name != leader]
         for name in sorted(candidates, key=lambda name: (name in site.healed, name)):
@@ -281,7 +287,7 @@ class _Change:
         return None
 
     def request(self, began_ns: int, done_ns: int | None) -> Request:
-        return self._site.request("change", began_ns, done_ns)
+        return self.site.request("change", began_ns, done_ns)
 
 
 class _Restored:
@@ -290,12 +296,12 @@ class _Restored:
     def __init__(self, site: _Site, members: Callable[[], Members | None]) -> None:
         """`members` is asked when it is this task's turn."""
         self.was_asked = False
-        self._site = site
+        self.site = site
         self._members = members
         self._next_ns = 0
 
     def is_done(self, now: int) -> bool:
-        site, members = self._site, self._members()
+        site, members = self.site, self._members()
         if members is None or site.is_in_force(*members):
             return True
         voters, learners = members
@@ -306,4 +312,4 @@ class _Restored:
         return False
 
     def request(self, began_ns: int, done_ns: int | None) -> Request:
-        return self._site.request("change", began_ns, done_ns)
+        return self.site.request("change", began_ns, done_ns)

@@ -157,7 +157,7 @@ class Raft:
 
     def propose(self, now: int, tag: Any, data: bytes, kind: EntryKind = EntryKind.COMMAND) -> Ready:
         """Replicate a command. Answered by Proposed, or Refused before it had any effect."""
-        if self._lead is not None:
+        if self._lead is not None and not self._lead.resigned:
             self._lead.propose(tag, data, kind)
         else:
             self._refuse(tag)
@@ -182,7 +182,7 @@ class Raft:
 
         That entry is an old one if the change is already in force (its term is 0 if the log no longer holds it).
         """
-        if self._lead is not None:
+        if self._lead is not None and not self._lead.resigned:
             self._lead.change(now, tag, change)
         else:
             self._refuse(tag)

@@ -21,6 +21,8 @@ rule's other tests.
 * refused_by_the_next_life: a copy of a request reached the server's next life, which refused it for its old connection
   number, though the life before had taken the first copy; the client said "fail" of a write that took effect
   (linearizability/nonlinearizable/counter/read, at the 6,591st seed).
+* proposal_after_its_removal: in the batch of inputs in which a leader committed a configuration without itself, it took
+  one more proposal (raft/in-force/leads-outside).
 * opens_that_feed_overload: each retry of opening a session became an entry of its own, so a group that was slow to
   commit grew slower, and made no progress after the heal (liveness/no-progress).
 """

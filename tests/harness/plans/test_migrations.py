@@ -15,7 +15,8 @@ import pytest
 from harness.errors import BadInput
 from harness.plans.plan import FORMAT, decode, load
 
-STORED = sorted((Path(__file__).parents[2] / "regressions").glob("*.json"))
+REGRESSIONS = sorted((Path(__file__).parents[2] / "regressions").glob("*.json"))
+STORED = [path for path in REGRESSIONS if json.loads(path.read_bytes())["format"] == 1]
 
 
 def stored() -> dict[str, Any]:
@@ -31,8 +32,6 @@ def decoded(plan: Any) -> Any:
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_a_stored_plan_of_format_1_is_read(path: Path) -> None:
-    assert json.loads(path.read_bytes())["format"] == 1
-
     plan = load(path)
 
     assert plan.format == FORMAT

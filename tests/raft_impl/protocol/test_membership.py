@@ -42,6 +42,14 @@ def brings_c_new(packet: tuple[NodeId, NodeId, object]) -> bool:
     return any(entry.kind is EntryKind.CONFIG and not decode(entry.data).is_joint for entry in entries)
 
 
+def brings_c_new_back(cluster: Cluster) -> bool:
+    """Whether answers are under way to "a" that commit the last entry of its log, an ordinary configuration."""
+    last = cluster.status("a").last
+    answers = [packet[2] for packet in cluster.network if packet[1] == "a" and isinstance(packet[2], AppendReply)]
+    is_ordinary = not cluster.status("a").membership.is_joint
+    return is_ordinary and cluster.status("a").commit < last and sum(reply.match == last for reply in answers) == 2
+
+
 def led(voters: str = "abc", **options: object) -> Cluster:
     """A settled cluster that "a" leads."""
     cluster = Cluster(voters, **options)  # type: ignore[arg-type]
@@ -467,6 +475,32 @@ def test_a_removed_leader_manages_the_change_and_steps_down_when_it_is_committed
     refusal = cluster.propose("a", "x")
     if "listen" not in change:
         assert cluster.answer("a", refusal) == Refused(refusal, "not-member", None)
+
+
+@pytest.mark.parametrize("what", ["propose", "change"])
+def test_a_leader_appends_nothing_after_its_removal_is_committed(what: str) -> None:
+    """Not even in the batch of inputs in which it learns of the commit, before it steps down."""
+    cluster = led("abc")
+    cluster.change("a", leave="a", settle=False)
+    while not (waiting := [packet for packet in cluster.network if packet[1] == "a"]) or not brings_c_new_back(cluster):
+        cluster.deliver_one()
+    core = cluster.core("a")
+    last = cluster.status("a").last
+
+    core.hold()
+    for source, _, message in waiting:
+        core.step(cluster.now, source, message)
+    committed = core.status().commit
+    tag = object()
+    if what == "propose":
+        core.propose(cluster.now, tag, b"late")
+    else:
+        core.change(cluster.now, tag, Change(listen=nodes("d")))
+    ready = core.release(cluster.now)
+
+    assert committed == last
+    assert core.status().last == last
+    assert [answer.reason for answer in ready.answer_after if getattr(answer, "tag", None) is tag] == ["not-member"]
 
 
 def test_a_removed_leader_does_not_count_itself() -> None:
