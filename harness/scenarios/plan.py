@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from harness.errors import BadInput, one_of
+from harness.options import OptionValues
 from harness.plans.plan import (
     Actor,
     Check,
@@ -37,9 +38,9 @@ def plan_of(script: Script, system: System) -> Plan:
     where = f"{script.name}:{script.steps[0].line}"
     words = script.steps[0].words[1:]
     voters = tuple(word for word in words if "=" not in word)
-    options: dict[str, Any] = {"sessions": "off"}
+    options: OptionValues = {"sessions": "off"}
     options |= dict(word.split("=", 1) for word in words if "=" in word)
-    machine = options.pop("machine", "register")
+    machine: str = options.pop("machine", "register")
     if machine not in system.workloads:
         raise BadInput(f"machine {machine!r}", one_of(system.workloads), where)
     try:
