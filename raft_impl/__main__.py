@@ -198,6 +198,8 @@ def _told(
     if word == NOT_LEADER and leader is None:
         word = "no-quorum"
         hints.append("no node knows a leader: too few of the group's voters can reach each other")
+    elif word in (NOT_LEADER, "not-ready") and 2 * len(away) >= len(nodes):
+        word = "no-quorum"  # a server that has just lost the others may still know who led them
     if word == TOO_LARGE:
         hints.append("the request has more bytes than a server takes (--max-request-bytes)")
     if env.network.contacts.refusals:
