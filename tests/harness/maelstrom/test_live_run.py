@@ -249,6 +249,9 @@ def test_nothing_is_left_when_the_harness_is_ended(number: int, code: int, tmp_p
     harness.send_signal(number)
 
     assert harness.wait(20) == code
+    deadline = time.monotonic() + 10  # after SIGKILL it is the guardian that ends them, once its parent is gone
+    while processes_with(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert processes_with(mark) == []
 
 
