@@ -8,6 +8,7 @@ of the actor whose code calls them. Local time is UTC. Libraries from elsewhere 
 from __future__ import annotations
 
 import builtins
+import calendar
 import datetime
 import functools
 import io
@@ -99,6 +100,9 @@ def _time_names() -> dict[str, object]:
     names["ctime"] = lambda seconds=None: time.asctime(_gmtime(seconds))
     names["asctime"] = lambda when=None: time.asctime(when or _gmtime())
     names["strftime"] = lambda format, when=None: time.strftime(format, when or _gmtime())
+    # Local time is UTC, whatever the zone of the machine: one seed must be one run on all of them.
+    names["mktime"] = lambda when: float(calendar.timegm(when))
+    names |= {"timezone": 0, "altzone": 0, "daylight": 0, "tzname": ("UTC", "UTC"), "tzset": lambda: None}
     return names
 
 
@@ -110,12 +114,25 @@ class _OfRealType(type):
 
 
 class _DateTime(datetime.datetime, metaclass=_OfRealType):
-    """`datetime.datetime` with the actor's wall clock."""
+    """`datetime.datetime` with the actor's wall clock; local time, which a naive one means, is UTC."""
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> _DateTime:
-        now = cls.fromtimestamp(_wall_ns() / 1e9, datetime.UTC)
-        return now.astimezone(tz) if tz is not None else now.replace(tzinfo=None)
+        return cls.fromtimestamp(_wall_ns() / 1e9, tz)
+
+    @classmethod
+    def fromtimestamp(cls, timestamp: float, tz: datetime.tzinfo | None = None) -> _DateTime:
+        found = super().fromtimestamp(timestamp, datetime.UTC)
+        return found.astimezone(tz) if tz is not None else found.replace(tzinfo=None)
+
+    def timestamp(self) -> float:
+        return datetime.datetime.timestamp(self._aware())
+
+    def astimezone(self, tz: datetime.tzinfo | None = None) -> _DateTime:
+        return datetime.datetime.astimezone(self._aware(), tz or datetime.UTC)
+
+    def _aware(self) -> _DateTime:
+        return self if self.tzinfo is not None else self.replace(tzinfo=datetime.UTC)
 
     @classmethod
     def utcnow(cls) -> _DateTime:
@@ -131,8 +148,12 @@ class _Date(datetime.date, metaclass=_OfRealType):
 
     @classmethod
     def today(cls) -> _Date:
-        now = _DateTime.now()
-        return cls(now.year, now.month, now.day)
+        return cls.fromtimestamp(_wall_ns() / 1e9)
+
+    @classmethod
+    def fromtimestamp(cls, timestamp: float) -> _Date:
+        found = _DateTime.fromtimestamp(timestamp)
+        return cls(found.year, found.month, found.day)
 
 
 # -- chance -----------------------------------------------------------------------------------------------------------

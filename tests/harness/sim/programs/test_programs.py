@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,42 @@ def test_time_and_chance_are_of_the_actor_and_the_plan(tmp_path: Path) -> None:
     assert values[8:10] == [True, True]
     assert len({repr(eval(line)[3:8]) for line in one}) == len(one) > 10  # noqa: S307
     assert one[0] != other[0]
+
+
+ZONED = """
+import datetime, time
+
+async def serve(stream):
+    naive = datetime.datetime(2026, 3, 1, 12)
+    values = [
+        str(datetime.datetime.fromtimestamp(86_400)),
+        str(datetime.date.fromtimestamp(86_399)),
+        naive.timestamp(),
+        naive.astimezone().isoformat(),
+        str(datetime.datetime.now() - datetime.datetime.now(datetime.UTC).replace(tzinfo=None))[:7],
+        time.mktime(time.gmtime(7)),
+        time.strftime("%H", time.localtime(3600)),
+        time.timezone,
+    ]
+    await stream.send_all(repr(values).encode())
+"""
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_local_time_is_utc_in_whatever_zone_the_machine_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        one = errors(run_with(written(tmp_path, ZONED)))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert eval(one[0]) == [  # noqa: S307
+        *("1970-01-02 00:00:00", "1970-01-01", 1772366400.0, "2026-03-01T12:00:00+00:00", "0:00:00", 7.0, "01", 0),
+    ]
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
