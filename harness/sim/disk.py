@@ -99,8 +99,10 @@ class SimFile:
         """Forget all journalled changes: they will never be durable. `is_gone`: nor can they be read from now on."""
         self.durable_count += len(self.journal)
         self.journal.clear()
-        if is_gone:
+        if is_gone:  # the file keeps its size: what was dropped reads as zeros, and the next append lands behind it
+            size = len(self.content)
             self.content = bytearray(self.durable)
+            self.content.extend(bytes(max(0, size - len(self.durable))))
 
     def read_from_platter(self) -> None:
         """Read what the platter holds, damage and all, now that nothing of the file is in memory."""

@@ -12,13 +12,15 @@ A log file is a sequence of records, only ever appended to:
 * Neither the first byte nor the last one is zero.
 
 A bad record is **torn** if a crash explains it: it was not yet durable, and something of it is *missing*. Missing means
-that the file ends too early, or that a whole 512-byte sector reads as zeros, which is what an unwritten block of a file
-gives. It must be missing where the record is: within its length if the header is whole, else within the header, for a
-hole further on is that of another record. Any other bad record was whole once and is **corrupt**, wherever it is, even
-as the last one: a flipped bit leaves no hole, and a write that landed here instead of further on leaves one there only.
-A hole is corrupt too when a later record says that the place was durable before. Torn records are cut off; corrupt ones
-are never repaired by forgetting them, because a node may have answered for them (Alagappan et al., Protocol-Aware
-Recovery, FAST 2018). One thing cannot be told from a tear: that the disk lost the very last write after confirming it.
+that the file ends too early, that a whole 512-byte sector reads as zeros, which is what an unwritten block of a file
+gives, or that nothing but zeros lie up to the next whole record, which is what a failed fsync leaves whose pages were
+dropped before more was appended. It must be missing where the record is: within its length if the header is whole, else
+within the header, for a hole further on is that of another record. Any other bad record was whole once and is
+**corrupt**, wherever it is, even as the last one: a flipped bit leaves no hole, and a write that landed here instead of
+further on leaves one there only. A hole is corrupt too when a later record says that the place was durable before. Torn
+records are cut off; corrupt ones are never repaired by forgetting them, because a node may have answered for them
+(Alagappan et al., Protocol-Aware Recovery, FAST 2018). One thing cannot be told from a tear: that the disk lost the
+very last write after confirming it.
 
 Sectors may reach the disk in any order, so whole records of the same un-synced batch may follow a hole; they are
 removed with it, since none of them was acknowledged.
@@ -159,7 +161,8 @@ def _judge(content: bytes | bytearray, bad: int, seed: int) -> str:
     if end > len(content):
         return "torn"
     lacks_its_end = header is not None and content[end - 1] == 0
-    return "torn" if lacks_its_end or _has_hole(content, bad, end) else "corrupt"
+    is_missing = lacks_its_end or _has_hole(content, bad, end) or _is_blank(content, bad, seed)
+    return "torn" if is_missing else "corrupt"
 
 
 def _was_durable(content: bytes | bytearray, bad: int, seed: int) -> bool:
@@ -171,6 +174,12 @@ def _was_durable(content: bytes | bytearray, bad: int, seed: int) -> bool:
             return True
         offset = content.find(_MAGIC, offset + 1)
     return False
+
+
+def _is_blank(content: bytes | bytearray, bad: int, seed: int) -> bool:
+    """Whether nothing but zeros lie between `bad` and the next whole header."""
+    offset = content.find(_MAGIC, bad)
+    return offset > bad and content.count(0, bad, offset) == offset - bad and _header(content, offset, seed) is not None
 
 
 def _has_hole(content: bytes | bytearray, begin: int, end: int) -> bool:

@@ -23,6 +23,9 @@ rule's other tests.
   (linearizability/nonlinearizable/counter/read, at the 6,591st seed).
 * proposal_after_its_removal: in the batch of inputs in which a leader committed a configuration without itself, it took
   one more proposal (raft/in-force/leads-outside).
+* disk_error_then_log_corrupt: the pages of a failed fsync were dropped, one more record was appended before the node
+  stopped, and at its next start it took the blank between them for damage and refused for good
+  (liveness/stalled/write).
 * opens_that_feed_overload: each retry of opening a session became an entry of its own, so a group that was slow to
   commit grew slower, and made no progress after the heal (liveness/no-progress).
 """

@@ -100,7 +100,7 @@ def test_a_full_disk_takes_what_fits_and_nothing_after_that() -> None:
     assert bench.disk.read("log") == b"room"
 
 
-@pytest.mark.parametrize(("pages", "read"), [("clean", b"first second"), ("gone", b"first ")])
+@pytest.mark.parametrize(("pages", "read"), [("clean", b"first second"), ("gone", b"first " + bytes(6))])
 def test_a_failed_fsync_drops_its_pages_and_the_next_one_reports_success_without_them(pages: str, read: bytes) -> None:
     bench = Bench()
     bench.port.append("log", b"first ")
@@ -117,20 +117,21 @@ def test_a_failed_fsync_drops_its_pages_and_the_next_one_reports_success_without
     assert bench.after_power_loss("log") == b"first "
 
 
-def test_what_is_written_behind_dropped_pages_is_durable_and_they_are_a_hole() -> None:
+@pytest.mark.parametrize(("pages", "seen"), [("clean", b"second "), ("gone", bytes(7))])
+def test_what_is_written_behind_dropped_pages_is_durable_and_they_are_a_hole(pages: str, seen: bytes) -> None:
     bench = Bench()
     bench.port.append("log", b"first ")
     bench.fsync("log")
     bench.settle()
     bench.port.append("log", b"second ")
-    bench.faults.fail("f1", "fsync")
+    bench.faults.fail("f1", "fsync", pages)  # type: ignore[arg-type]
     bench.fsync("log")
     bench.faults.end("f1")
 
     bench.port.append("log", b"third")
     assert bench.fsync("log") is None
 
-    assert bench.disk.read("log") == b"first second third"
+    assert bench.disk.read("log") == b"first " + seen + b"third"
     assert bench.after_power_loss("log") == b"first " + bytes(7) + b"third"
 
 

@@ -388,6 +388,35 @@ def test_a_hole_in_the_last_batch_takes_the_whole_records_behind_it_along() -> N
     assert [entry.index for entry in found.entries] == [1, 2]
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_blank_before_a_whole_record_is_cut_off_unless_that_record_says_it_was_durable(is_told: bool) -> None:
+    # What a failed fsync leaves whose pages were dropped, if more was appended before the node stopped.
+    disk = FakeDisk()
+    wal, _ = open_wal(disk)
+    wal.write(persist(hard(1), None, entries(1, 1)))
+    run(wal.sync())
+    name = disk.names()[0]
+    begin = len(disk.cached[name])
+    wal.write(persist(None, None, entries(2, 1)))
+    end = len(disk.cached[name])
+    if is_told:
+        run(wal.sync())
+    wal.write(persist(None, None, entries(3, 1)))
+    content = bytearray(disk.cached[name])
+    content[begin:end] = bytes(end - begin)
+    assert end - begin < 512
+    blanked = FakeDisk({name: bytes(content)})
+
+    if is_told:
+        with pytest.raises(Corrupt, match="log-corrupt"):
+            open_wal(blanked)
+        return
+    found = open_wal(blanked)[1]
+
+    assert found.repaired == ("torn tail repaired",)
+    assert [entry.index for entry in found.entries] == [1]
+
+
 @pytest.mark.parametrize("victim", [0, 1, 2])
 def test_a_missing_segment_is_refused_unless_a_snapshot_covers_it(victim: int) -> None:
     disk = FakeDisk()
