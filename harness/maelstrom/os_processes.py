@@ -2,7 +2,8 @@
 
 Three ways lead to an end, and none leaves a process behind. A run that ends kills its groups; so does one that is
 interrupted, for the groups are killed where the `with` is left, outside of Trio. When the harness itself is killed, the
-guardian sees the end of its standard input and kills them. A group is killed before its leader is waited for, since
+guardian sees the end of its standard input and kills them, and whatever bears the mark of this run in its environment:
+a node may have begun of which the harness had no time to tell. A group is killed before its leader is waited for, since
 only until then is its id certain to be its own.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -34,16 +36,32 @@ BACKLOG_MAX: Final = 10_000
 _EXIT_SECONDS_MAX: Final = 0.5
 """A process that closed its standard output is given that long to end, so that its exit code is known."""
 
+_MARK: Final = "FORESHOCK_GUARDED"
+"""The variable by which the guardian knows the processes of its run."""
+
 _GUARDIAN: Final = """
-import os, signal, sys
-groups = set()
+import os, signal, sys, time
+mark = sys.argv[1].encode()
+groups, looks = set(), 20  # for a second: what was just being started bears its mark a moment later
 for line in sys.stdin:
+    if line == "end\\n":
+        looks = 1
+        break
     (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
 for group in groups:
     try:
         os.killpg(group, signal.SIGKILL)
     except OSError:
         pass
+for look in range(looks):
+    time.sleep(0.05 if look else 0)
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/" + process + "/environ", "rb") as environment:
+                if mark in environment.read().split(b"\\0"):
+                    os.kill(int(process), signal.SIGKILL)
+        except OSError:
+            pass
 """
 
 
@@ -131,11 +149,15 @@ class NodeProcesses:
         self.data = data
         self.running: dict[str, NodeProcess] = {}
         self._guardian: subprocess.Popen[str] | None = None
+        self._mark = secrets.token_hex(8)
 
     def __enter__(self) -> NodeProcesses:
         # A session of its own: Ctrl-C at the terminal reaches the harness, and the guardian outlives it.
         self._guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _GUARDIAN], stdin=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-I", "-S", "-c", _GUARDIAN, f"{_MARK}={self._mark}"],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         return self
 
@@ -145,6 +167,7 @@ class NodeProcesses:
         self.kill_all()
         if self._guardian is not None:
             assert self._guardian.stdin is not None
+            self._tell_guardian("end")
             self._guardian.stdin.close()
             self._guardian.wait()
 
@@ -159,7 +182,7 @@ class NodeProcesses:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                env={**os.environ, "FORESHOCK_DATA": str(folder)},
+                env={**os.environ, "FORESHOCK_DATA": str(folder), _MARK: self._mark},
             )
         except OSError as error:
             found = f"a command that cannot be started ({error.strerror})"

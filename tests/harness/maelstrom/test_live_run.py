@@ -249,10 +249,34 @@ def test_nothing_is_left_when_the_harness_is_ended(number: int, code: int, tmp_p
     harness.send_signal(number)
 
     assert harness.wait(20) == code
-    deadline = time.monotonic() + 10  # after SIGKILL it is the guardian that ends them, once its parent is gone
+    deadline = time.monotonic() + 10  # after SIGKILL it is the guardian that ends them
     while processes_with(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_with(mark) == []
+
+
+UNTOLD = """
+import os, sys
+from pathlib import Path
+import trio
+from harness.maelstrom.os_processes import NodeProcesses
+
+processes = NodeProcesses(["sleep", "3699"], Path(sys.argv[1]))
+processes.__enter__()
+processes._tell_guardian = lambda line: None
+trio.run(processes.start, "n1")
+os._exit(7)
+"""
+
+
+def test_a_node_of_which_there_was_no_time_to_tell_the_guardian_ends_as_well(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", UNTOLD, str(tmp_path)], cwd=Path(__file__).parents[3], check=False)
+
+    assert ended.returncode == 7
+    deadline = time.monotonic() + 10
+    while processes_with("3699") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_with("3699") == []
 
 
 def test_a_grid_is_connected_both_ways() -> None:
