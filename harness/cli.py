@@ -64,19 +64,27 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, _interrupt)
+    before, hook = signal.signal(signal.SIGINT, _interrupt), sys.unraisablehook
     try:
         yield
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = hook
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    # Wherever this happens to be raised, a finaliser or a callback may swallow it: then it is raised once more.
+    # Wherever this happens to be raised, a finaliser or a callback may swallow it: then it is raised once more; what
+    # the interpreter has to say of the first time helps no one.
+    sys.unraisablehook = _tell_unless_interrupt
     signal.signal(signal.SIGALRM, _interrupt)
     signal.alarm(_INSIST_SECONDS)
     raise KeyboardInterrupt
+
+
+def _tell_unless_interrupt(swallowed: sys.UnraisableHookArgs) -> None:
+    if not issubclass(swallowed.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(swallowed)
 
 
 def _interrupt_in(error: BaseException | None) -> KeyboardInterrupt | None:
