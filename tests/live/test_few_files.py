@@ -18,7 +18,7 @@ pytest.importorskip("hypercorn")
 pytest.importorskip("starlette")
 
 OPEN_FILES = 256
-WRITES = 1300
+WRITES = 2600
 
 
 async def write(cluster: Cluster) -> list[Completion]:
