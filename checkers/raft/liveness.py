@@ -161,7 +161,7 @@ def judge(
                     group.life(row)
                 else:
                     group.outsider(row[2], leads=False)
-    progress_ns = _first_fresh_ok(history, bound)
+    progress_ns = first_fresh_ok(history, bound)
     findings.due("no-progress", "", progress_ns, bound.deadline_ns, "no operation invoked after the heal was ok")
     for group in groups:
         group.conclude(findings)
@@ -172,7 +172,7 @@ def judge(
     return findings.verdict({"progress_ms": _since(progress_ns, bound)}, steps=last + 1 - first_index)
 
 
-def _first_fresh_ok(history: Sequence[Op], bound: Bound) -> int | None:
+def first_fresh_ok(history: Sequence[Op], bound: Bound) -> int | None:
     """When the first operation completed that was invoked after the heal."""
     fresh: dict[int | str, bool] = {}
     for op in history:

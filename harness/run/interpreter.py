@@ -28,6 +28,7 @@ from harness.plans.plan import Phases, PlannedOp, Program
 from harness.sim.kernel.events import Kernel
 from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
+from harness.sim.replies import Replies
 from harness.systems.system import Completion, SystemClient, require_members
 
 from .sessions import NO_SESSION, SessionUse
@@ -53,6 +54,7 @@ class Thread:
         recorder: Recorder,
         new_client: NewClient,
         phases: Phases,
+        replies: Replies,
         reaches_healed: bool,
         closes_later: bool = False,
     ) -> None:
@@ -60,13 +62,13 @@ class Thread:
         self.program = program
         self.process = program.thread
         self.done = False
-        self.first_ok_after_heal_ns: int | None = None  # when it completed
         self.recovered = program.recovery is None
         self.may_close = not closes_later
         self._thread_count = thread_count
         self._kernel, self._recorder = kernel, recorder
         self._new_client = new_client
         self._phases = phases
+        self._replies = replies
         self.reaches_healed = reaches_healed
         self._position = 0
         self._final = 0
@@ -157,7 +159,7 @@ class Thread:
             if self.process == self.program.thread:  # its first session
                 _require_session(client)
             self.sessions.used(self._kernel.now)
-            refusal = await client.open()
+            refusal = await self._replies.open(environment, client, self.process, op.f)
         value = self._values.resolve(op.value)
         record = self._recorder.op
         began_ns = self._kernel.now
@@ -166,16 +168,12 @@ class Thread:
         if refusal is not None:
             completion = Completion("fail", error=refusal)
         else:
-            completion = await client.invoke(op.f, op.key, value)
-            if not isinstance(completion, Completion):
-                raise BadInput(f"{completion!r}", "a Completion", f"{type(client).__name__}.invoke({op.f!r}, ...)")
+            completion = await self._replies.ask(environment, client, self.process, op.f, op.key, value)
         self._open = None
         ok = completion.type == "ok"
         record(self.process, completion.type, op.f, op.key, completion.value if ok else value, completion.error)  # type: ignore[arg-type]
         if ok and op.f == "read":
             self._values.note_read(op.key, completion.value)
-        if ok and began_ns >= self._phases.heal_ns and self.first_ok_after_heal_ns is None:
-            self.first_ok_after_heal_ns = self._kernel.now
         process = self.process
         if completion.type == "info":
             self.process += self._thread_count

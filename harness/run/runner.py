@@ -19,13 +19,15 @@ from typing import Any, Final
 import msgspec
 
 from checkers import History, check
-from checkers.raft.liveness import Bound, Standing
+from checkers.raft.liveness import Bound, Standing, first_fresh_ok
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome, judged
 from harness.plans.classify import Classification, classify, lost_nodes
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
+from harness.sim.replies import CHECKER as CLIENT
+from harness.sim.replies import Replies
 from harness.sim.world import SimWorld
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
@@ -91,6 +93,7 @@ class Simulation:
         self._options = self.resolved[next(iter(self.resolved))]
         self.world = SimWorld(plan, systems, keep_rows=options.keep_rows, stop_at_first=options.stop_at_first)
         self.threads: list[Thread] = []
+        self._replies = Replies(plan.check.model, self.world.recorder)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
@@ -151,6 +154,7 @@ class Simulation:
                 recorder=world.recorder,
                 new_client=new_client,
                 phases=plan.phases,
+                replies=self._replies,
                 reaches_healed=self._reaches_healed(program.client),
                 closes_later=plan.phases.quiet_ns > 0,
             )
@@ -256,8 +260,12 @@ class Simulation:
         world.invariants.finish(world.log.index)
         outcomes = world.nemesis.finish()
         history = History(tuple(world.recorder.history))
-        raised, tracebacks = exceptions.summarize(world.node_anomalies)
-        verdicts = [_verdict("raft", world.violations), _verdict("node", raised)]
+        raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self._replies.anomalies()])
+        verdicts = [
+            _verdict("raft", world.violations),
+            _verdict("node", [anomaly for anomaly in raised if anomaly.checker != CLIENT]),
+            _verdict(CLIENT, [anomaly for anomaly in raised if anomaly.checker == CLIENT]),
+        ]
         judge_all = not (options.primary_only and any(verdict.anomalies for verdict in verdicts))
         if judge_all:
             checked = check(
@@ -330,8 +338,8 @@ class Simulation:
 
     def _recovery_ms(self) -> float | None:
         """From the heal to the first ok completion of an op that began after it."""
-        times = [t.first_ok_after_heal_ns for t in self.threads if t.first_ok_after_heal_ns is not None]
-        return (min(times) - self.plan.phases.heal_ns) / 1e6 if times else None
+        first_ns = first_fresh_ok(self.world.recorder.history, self._bound)
+        return None if first_ns is None else (first_ns - self.plan.phases.heal_ns) / 1e6
 
     def _metrics(self, ok: int) -> Metrics:
         kernel, network, converged_ns = self.world.kernel, self.world.network, self.recovery.converged_ns

@@ -12,6 +12,7 @@ from harness.errors import BadInput
 from harness.plans.plan import Actor, Plan
 from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
+from harness.sim.replies import Replies
 from harness.systems.system import System, SystemClient
 
 from .language import whole
@@ -23,9 +24,10 @@ Op = tuple[str, str | None, Any]
 class ScriptedClient:
     """One client: the server it asks, and the ops that it still has to do."""
 
-    def __init__(self, name: str, plan: Plan, system: System, recorder: Recorder) -> None:
+    def __init__(self, name: str, plan: Plan, system: System, recorder: Recorder, replies: Replies) -> None:
         self.name = name
         self._plan, self._system, self._recorder = plan, system, recorder
+        self._replies = replies
         self._process = plan.clients.index(name)
         self._home: str | None = None  # the server it asks; None: it follows the leader
         self._ops: list[Op] = []
@@ -56,12 +58,12 @@ class ScriptedClient:
             if client is None or self._home != home:
                 home = self._home
                 client = self._new_client(environment)
-                refusal = await client.open()
+                refusal = await self._replies.open(environment, client, self._process, f)
                 if refusal is not None:
                     record(self._process, "fail", f, key, value, refusal)
                     client = None
                     continue
-            done = await client.invoke(f, key, value)
+            done = await self._replies.ask(environment, client, self._process, f, key, value)
             record(self._process, done.type, f, key, done.value if done.type == "ok" else value, done.error)  # type: ignore[arg-type]
             if done.type == "info":
                 self._process += len(self._plan.clients)

@@ -14,6 +14,7 @@ import msgspec
 from checkers import History, check
 from checkers.verdict import Verdict, merge
 from harness.errors import BadInput
+from harness.sim.replies import Replies
 from harness.sim.world import SimWorld
 from harness.systems.system import System
 
@@ -80,8 +81,10 @@ class ScenarioRunner:
         self._plan = plan_of(script, system)
         self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True)
         self._transcript = Transcript(self._world, system)
+        recorder = self._world.recorder
+        self._replies = Replies(self._plan.check.model, recorder)
         self._clients = {
-            name: ScriptedClient(name, self._plan, system, self._world.recorder) for name in self._plan.clients
+            name: ScriptedClient(name, self._plan, system, recorder, self._replies) for name in self._plan.clients
         }
         self._commands = Commands(self._world, system, self._transcript, self.verdict)
         self._next_step = 0
@@ -105,7 +108,7 @@ class ScenarioRunner:
         """The invariants, crashes of the code, and the clients' history if any client had an answer."""
         world = self._world
         world.invariants.finish(world.log.index)
-        anomalies = tuple(world.invariants.anomalies + world.node_anomalies)
+        anomalies = (*world.invariants.anomalies, *world.node_anomalies, *self._replies.anomalies())
         judged = Verdict(validity="invalid" if anomalies else "valid", checker="raft", anomalies=anomalies)
         of_clients = check(History(tuple(world.recorder.history)), self._plan.check.model)
         if of_clients.validity == "unknown" and not any(op.type == "ok" for op in world.recorder.history):

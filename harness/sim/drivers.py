@@ -20,6 +20,7 @@ from typing import Any, Final
 from harness.systems.system import SystemServer
 
 from .kernel.events import Kernel
+from .kernel.livelock import STEPS_AT_ONE_INSTANT_MAX, AtOneInstant, woken_in_the_past
 from .process import Driver, SimProcess
 from .recorder import Recorder
 
@@ -132,6 +133,7 @@ class ServerDriver(Driver):
         self._serves = False  # it has recovered, and its code has not raised since
         self._disk_work: Coroutine[object, None, None] | None = None  # the `start` or `sync` in progress
         self._calls_when_idle: list[Callable[[], None]] = []
+        self._steps_again = AtOneInstant(STEPS_AT_ONE_INSTANT_MAX)
 
     async def run(self) -> None:
         """Recover, and serve until the process is killed."""
@@ -240,6 +242,11 @@ class ServerDriver(Driver):
                 if not self._may_step():
                     return
             is_due = self._kernel.now >= timer.armed_ns and clock.monotonic_ns() >= server.deadline_ns
+            if is_due and self._steps_again.is_too_often(self._kernel.now):
+                self._kernel.stop(
+                    "livelock", woken_in_the_past(process.actor, server.deadline_ns, clock.monotonic_ns())
+                )
+                return
         if self._overlaps and self._disk_work is None and server.must_sync:
             self._begin_sync(server)
 

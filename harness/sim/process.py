@@ -22,6 +22,7 @@ from harness.systems.system import SystemServer
 from .conditions import Pauses
 from .device import DiskDevice
 from .kernel.events import Kernel
+from .kernel.livelock import STEPS_AT_ONE_INSTANT_MAX, AtOneInstant, woken_in_the_past
 from .kernel.local_clock import LocalClock
 from .lifetime import Lifetime
 from .ports import SimClock, SimDiskPort, SimNetworkPort, SimRandomness
@@ -100,8 +101,10 @@ class SimProcess:
         self.pauses = pauses
         self.scope = trio.CancelScope()
         self.inbox: list[tuple[str, bytes]] = []
+        self.heard = 0  # how many datagrams arrived
         self.timer = Timer(kernel, ordinal, clock=clock, pauses=pauses, lifetime=lifetime, fire=self._on_input)
         self._kernel, self._device = kernel, device
+        self._waits_for_nothing = AtOneInstant(STEPS_AT_ONE_INSTANT_MAX)  # waits of `recv` that were over at once
         self._alarm = 0  # which wait of `until` is in force
         self._parked: trio.lowlevel.Task | None = None
 
@@ -114,6 +117,10 @@ class SimProcess:
         if not self.inbox:
             if deadline_ns is not None:
                 if self.clock.monotonic_ns() >= deadline_ns:
+                    if self._waits_for_nothing.is_too_often(self._kernel.now):
+                        clock_ns = self.clock.monotonic_ns()
+                        self._kernel.stop("livelock", woken_in_the_past(self.actor, deadline_ns, clock_ns))
+                        await self.driver.wait()
                     return None
                 self.timer.arm(deadline_ns)
             await self.driver.wait()
@@ -164,6 +171,7 @@ class SimProcess:
 
     def deliver(self, source: str, data: bytes) -> None:
         """Give the actor a datagram. The network has checked that the host is up and not paused."""
+        self.heard += 1
         self.inbox.append((source, data))
         self.driver.on_input()
 

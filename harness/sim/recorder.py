@@ -29,6 +29,11 @@ class Recorder:
         self.history: list[Op] = []
         self.marks: Counter[str] = Counter()
 
+    @property
+    def index(self) -> int:
+        """The index that the next row gets."""
+        return self._log.index
+
     def row(self, kind: str, actor: str, *fields: Any) -> None:
         """Record one event."""
         kernel, log = self._kernel, self._log

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ from .host import SimHost
 from .kernel import trio_seam
 from .kernel.events import Kernel
 from .kernel.fingerprint import Log
-from .kernel.livelock import Livelock
+from .kernel.livelock import Livelock, events_per_second_max
 from .kernel.local_clock import LocalClock
 from .lifetime import Lifetime
 from .nemesis import Nemesis
@@ -57,6 +58,9 @@ MARKS: Final = ("power-loss-lost-writes",)
 
 _MONOTONIC_APART_NS: Final = 1_000_000_000_000
 """Each actor's monotonic clock starts elsewhere, so that comparing two actors' clocks shows at once."""
+
+_SCRIPTED_EVENTS_PER_SECOND_MAX: Final = 2_000_000
+"""In a scenario time hardly moves, and an exchange without end is ended by the number of its messages."""
 
 _SUPERVISOR_DELAY_NS: Final = 1_000_000_000
 """A replica whose code raised is started again after this time, as a process supervisor would."""
@@ -90,6 +94,7 @@ class SimWorld:
             policy=schedule.policy,
             depth=schedule.depth,
             quantum_ns=schedule.quantum_ns,
+            events_per_second_max=_SCRIPTED_EVENTS_PER_SECOND_MAX if manual else _events_per_second_max(plan),
         )
         self.invariants = Invariants(
             {name: group.voters for name, group in plan.groups.items()},
@@ -143,7 +148,7 @@ class SimWorld:
             trio_seam.run(main, self.kernel)
         error = self.kernel.error
         if isinstance(error, Livelock):
-            self.node_anomalies.append(self._anomaly("run", "livelock", "", str(error)))
+            self.node_anomalies.append(self._anomaly("run", "livelock", error.detail, str(error)))
         elif error is not None:
             raise error
 
@@ -351,6 +356,12 @@ class SimWorld:
 
 
 _NO_DISK: Final = DiskSpec(fsync_min_ns=0, fsync_max_ns=0)
+
+
+def _events_per_second_max(plan: Plan) -> int:
+    """What the busiest second of the plan may cost."""
+    begun = Counter(op.due_ns // 1_000_000_000 for program in plan.programs for op in program.ops)
+    return events_per_second_max(actors=len(plan.actors), ops_per_second=max(begun.values(), default=0))
 
 
 def _first_of(error: Exception) -> Exception:

@@ -58,7 +58,7 @@ def explain(
     index = certain.end
     completing = next(operation for operation in (*part.operations, *part.voids) if operation.ret == index)
     evidence: dict[str, Any] = {
-        "key": list(part.keys) if len(part.keys) > 1 else part.keys[0],
+        "key": part.keys[0] if len(part.keys) == 1 else list(part.keys),
         "certain_index": index,
         "certain_exactly": certain.is_exact,
         "prefix_length": sum(operation.call <= index for operation in part.operations),

@@ -76,7 +76,7 @@ class Kernel(trio.abc.Clock):
         policy: Literal["fifo", "random", "pct"] = "fifo",
         depth: int = 0,
         quantum_ns: int = 0,
-        events_per_second_max: int = 2_000_000,
+        events_per_second_max: int = 200_000,
         events_max: int = 200_000_000,
     ) -> None:
         self.now = 0  # virtual ns since the start of the run
