@@ -1,11 +1,19 @@
-"""The differential campaign of the general engines: just-in-time and Wing-Gong-Lowe against brute force.
+"""Every way to a verdict beside another one that is too simple to be wrong, on a hundred thousand small histories each.
 
-    python -m tests.checkers.agreement [OBJECT ...] [--count 100000] [--seed 1]
+    python -m tests.checkers.agreement [--path NAME ...] [--examples 100000] [--first 1] [--resume FILE] [--minutes M]
 
-Histories come from real objects under random schedules, with crashed operations and requests that never left the
-client, and most are spoiled once or twice. For each example the two engines and brute force must agree; a valid one
-must have a witness order that stands up; and the shortest failing prefix must be the one that brute force finds. The
-ordinary tests run a bounded share.
+The paths, of which `--path` names one, or a whole group by the word before the stroke:
+
+* `fast/...`: the fast paths beside brute force, with the shortest failing prefix (`campaign`).
+* `engines/...`: the general engines beside brute force, with witness orders and prefixes (`engine_agreement`).
+* `streams`: streams that keep next to nothing beside the whole history.
+* `columns`: files read into columns beside files read as objects, plain, spoiled and hostile ones.
+* `formats`: histories written in each format and read back beside the history itself.
+* `transactions/...`: the dependency graph and the search for orders beside all orders (`transactions.orders`).
+
+The number of an example is its seed, so that `--path NAME --first N --examples 1` repeats one. With `--resume`, what
+was done is kept in a file, and the same command goes on from there; `--minutes` ends it early, and that is no failure.
+Exit code 1: two of them disagree, and the example is printed.
 """
 
 from __future__ import annotations
@@ -15,135 +23,169 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from unittest import mock
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 
-from checkers import check, streaming
-from checkers.admission import admit
-from checkers.history import Conventions, History
-from checkers.linearizability.failing_prefix import certain_index
-from checkers.linearizability.front.engines import decide
-from checkers.linearizability.partition import Part, split
-from checkers.linearizability.search import beam, jit, look_ahead, wgl
-from checkers.models import Model, named
-from checkers.streaming import StreamingChecker
-from tests.checkers import brute
-from tests.checkers.objects import OBJECTS, damaged, record
+import msgspec
 
-LARGEST = 9
-"""Operations in a history: brute force pays for each."""
+from checkers import check, columns
+from checkers.importers import detect, load
+from checkers.linearizability.result import Limits
+from tests.checkers import brute, campaign, engine_agreement, files, formats
+from tests.checkers.objects import OBJECTS
+from tests.checkers.transactions import orders
 
+CUT = 1_000
+"""Examples after which the time is looked at, and what was done is kept."""
 
-def examples(name: str, seed: int, count: int) -> Iterator[tuple[int, Model, Part]]:
-    """Yield (seed of the example, model, operations of one object)."""
-    for number in range(seed, seed + count):
-        rng = random.Random(number)
-        values = rng.choice((2, 2, 3))
-        lines = record(
-            rng,
-            name,
-            count=rng.randint(1, LARGEST),
-            processes=rng.randint(1, 5),
-            values=values,
-            crash=rng.choice((0.0, 0.0, 0.1, 0.3)),
-            void=rng.choice((0.0, 0.0, 0.2)),
-        )
-        for _ in range(rng.choice((0, 1, 1, 2))):
-            lines = damaged(rng, lines, values)
-        history = History(lines)
-        operations = history.operations(with_void=True)
-        model = named(OBJECTS[name][0])
-        model = model.adapt(model, operations)
-        admitted = admit(operations, model, Conventions(), history.where_index).operations
-        for part in split(admitted, model):
-            yield number, model, part
+STREAMED = [name for name in OBJECTS if name != "created-counter"]
+"""A stream is told by its model how a counter begins."""
 
 
-def disagreement(model: Model, part: Part) -> str | None:
-    """Return what the engines got wrong about one example, or None."""
-    truth = "valid" if brute.is_linearizable(part.operations, model) else "invalid"
-    fast = jit.check_operations(part.operations, model, witness=True)
-    slow = wgl.check_operations(part.operations, model)
-    for result in (fast, slow):
-        if result.validity != truth:
-            return f"{result.engine} says {result.validity}, brute force {truth}"
-        if truth == "valid" and (result.order is None or not brute.is_witness(result.order, part.operations, model)):
-            return f"the witness of {result.engine} is none: {result.order}"
-        if truth == "invalid":
-            index = certain_index(part, model, result, lambda m, ops, limits: decide(ops, m, limits)[0]).end
-            if index != _first_failing(part, model):
-                return f"{result.engine}: certain at {index}, brute force at {_first_failing(part, model)}"
-    return None
+class Disagreement(Exception):
+    """Two ways to a verdict differ: what each says, and of which history."""
 
 
-def _first_failing(part: Part, model: Model) -> int | None:
-    for end in part.completions():
-        if not brute.is_linearizable(part.prefix(end, model), model):
-            return end
-    return None
+def _fast(name: str, number: int) -> str:
+    path = campaign.PATHS[name]
+    operations = campaign.history(random.Random(f"{name}/{number}"), path)
+    verdict, wrong = campaign.disagreement(path, operations)
+    if wrong is not None:
+        raise Disagreement("\n".join((wrong, *map(campaign.show, operations))))
+    return verdict
 
 
-def stream_disagreement(name: str, seed: int, count: int, kept: int) -> str | None:
-    """Return what a stream that keeps `kept` events got wrong about one history, or None."""
-    rng = random.Random(seed)
-    crash = rng.choice((0.0, 0.05, 0.2))
-    lines = record(rng, name, count=count, processes=rng.randint(1, 5), values=rng.choice((2, 3)), crash=crash)
-    for _ in range(rng.choice((0, 0, 1, 2))):
-        lines = damaged(rng, lines, 3)
-    with mock.patch.multiple(streaming, KEPT=kept, KEPT_AT_LEAST=kept), mock.patch.object(beam, "STRIDE", 2):
-        checker = StreamingChecker(OBJECTS[name][0], independent=True)
-        for op in lines:
-            checker.feed(op)
-        told = checker.finish()
-    whole = check(History(lines), OBJECTS[name][0], explain=False)
-    if told.validity == "unknown" and "had not begun with all" in told.reason:
-        return None  # a complete frontier of what is forgotten costs more than a stream may spend
-    if told.validity != whole.validity:
-        return f"the stream says {told.validity} ({told.reason}), the whole history {whole.validity}"
-    stopped, certain = ({a.evidence["key"]: a.index or 0 for a in verdict.anomalies} for verdict in (told, whole))
-    # A stream waits for outcomes, and so knows more at a return than the lines before it say.
-    if stopped.keys() != certain.keys() or any(stopped[key] > certain[key] for key in certain):
-        return f"the stream stopped at {stopped}, all were certain at {certain}"
-    return None
+def _engines(name: str, number: int) -> str:
+    found = "valid"
+    for _, model, part in engine_agreement.examples(name, number, 1):
+        wrong = engine_agreement.disagreement(model, part)
+        if wrong is not None:
+            raise Disagreement("\n".join((wrong, *map(campaign.show, part.operations))))
+        found = found if brute.is_linearizable(part.operations, model) else "invalid"
+    return found
 
 
-def stream_campaign(names: list[str], seeds: range) -> int:
-    """Hold streams that keep next to nothing to the whole history."""
-    for name in names:
-        for seed in seeds:
-            wrong = stream_disagreement(name, seed, 3 + seed % 30, (4, 8, 16)[seed % 3])
-            if wrong is not None:
-                print(f"{name}: example {seed}: {wrong}")
-                return 1
-        print(f"{name}: {len(seeds)} streams agree", flush=True)
-    return 0
+def _streams(number: int) -> str:
+    name = STREAMED[number % len(STREAMED)]
+    wrong = engine_agreement.stream_disagreement(name, number, 3 + number % 30, (4, 8, 16)[number % 3])
+    if wrong is not None:
+        raise Disagreement(f"{name}: {wrong}")
+    return "the same verdict"
 
 
-def main(arguments: list[str]) -> int:
+def _columns(number: int) -> str:
+    rng = random.Random(number)
+    text, model = files.text(rng), rng.choice(files.MODELS)
+    found = columns.judge(text, model, Limits())
+    if found is None:
+        return "left to objects"
+    expected = check(load(text), model)
+    if msgspec.structs.replace(found, seconds=0.0) != msgspec.structs.replace(expected, seconds=0.0):
+        raise Disagreement(f"{model}: columns say\n{found}\nobjects say\n{expected}\n{text.decode()}")
+    return found.validity
+
+
+def _formats(number: int) -> str:
+    rng = random.Random(number)
+    name = list(formats.WRITERS)[number % len(formats.WRITERS)]
+    format, write = formats.WRITERS[name]
+    history = formats.random_history(rng, only_porcupine=format == "porcupine")
+    text = write(history)
+    found = load(text)
+    for what, read, written in (
+        ("format", detect(text), format),
+        ("lines", formats.lines(found), formats.lines(history)),
+        ("verdict", formats.told(found), formats.told(history)),
+    ):
+        if read != written:
+            raise Disagreement(f"{name}: {what}: read {read}, written {written}\n{text.decode()}")
+    return str(formats.told(found)[0])
+
+
+def _transactions(kind: str, number: int) -> str:
+    lists = kind == "lists"
+    history = orders.random_history(random.Random(f"1/{number}"), lists=lists)
+    found = "nothing judged"
+    for model, is_explained, validity in orders.compare(history, lists=lists):
+        if validity != ("valid" if is_explained else "invalid"):
+            lines = "\n".join(f"    {op.process} {op.type} {op.value}" for op in history)
+            raise Disagreement(f"{model}: {validity}, but explained by an order: {is_explained}\n{lines}")
+        found = validity if model == "strict-serializable" else found
+    return found
+
+
+PATHS: dict[str, Callable[[int], str]] = {
+    **{f"fast/{name}": partial(_fast, name) for name in campaign.PATHS},
+    **{f"engines/{name}": partial(_engines, name) for name in OBJECTS},
+    "streams": _streams,
+    "columns": _columns,
+    "formats": _formats,
+    "transactions/registers": partial(_transactions, "registers"),
+    "transactions/lists": partial(_transactions, "lists"),
+}
+"""Path -> what makes the example of a number and judges it: its verdict, or `Disagreement`."""
+
+
+class Done(msgspec.Struct, kw_only=True):
+    """What was done of one path: examples, how their verdicts are spread, seconds of the processor."""
+
+    examples: int = 0
+    verdicts: dict[str, int] = msgspec.field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def run(name: str, first: int, count: int, done: Done) -> Iterator[Done]:
+    """Go on with a path until `count` examples are done; yield after each cut what is done by then."""
+    example = PATHS[name]
+    while done.examples < count:
+        began = time.process_time()
+        cut = min(CUT, count - done.examples)
+        tally: Counter[str] = Counter(done.verdicts)
+        for number in range(first + done.examples, first + done.examples + cut):
+            try:
+                tally[example(number)] += 1
+            except Exception as error:
+                error.add_note(f"python -m tests.checkers.agreement --path {name} --first {number} --examples 1")
+                raise
+        seconds = done.seconds + time.process_time() - began
+        done = Done(examples=done.examples + cut, verdicts=dict(sorted(tally.items())), seconds=seconds)
+        yield done
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the paths from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("objects", nargs="*", default=list(OBJECTS))
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--window", type=int, default=look_ahead.WINDOW, help="how far to look ahead")
-    parser.add_argument("--stream", action="store_true", help="hold streams to whole histories")
+    parser.add_argument("--path", action="append", default=[], metavar="NAME")
+    parser.add_argument("--examples", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--resume", type=Path)
+    parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args(arguments)
-    if options.stream:
-        return stream_campaign(options.objects, range(options.seed, options.seed + options.count))
-    look_ahead.WINDOW = options.window
-    for name in options.objects:
-        started = time.monotonic()
-        tally: Counter[str] = Counter()
-        for seed, model, part in examples(name, options.seed, options.count):
-            wrong = disagreement(model, part)
-            if wrong is not None:
-                print(f"{name}: example {seed}: {wrong}")
-                for operation in part.operations:
-                    print(f"  process {operation.process} {model.describe(operation)} {operation.call} {operation.ret}")
-                return 1
-            tally["valid" if brute.is_linearizable(part.operations, model) else "invalid"] += 1
-        print(f"{name}: {dict(sorted(tally.items()))} agree, {time.monotonic() - started:.0f} s", flush=True)
+    names = [name for name in PATHS if not options.path or {name, name.partition("/")[0]} & set(options.path)]
+    if strangers := [word for word in options.path if word not in {w for n in PATHS for w in (n, n.partition("/")[0])}]:
+        parser.error(f"no path {strangers[0]!r}; there are {', '.join(PATHS)}")
+    kept: dict[str, Done] = {}
+    if options.resume is not None and options.resume.exists():
+        kept = msgspec.json.decode(options.resume.read_bytes(), type=dict[str, Done])
+    until = time.monotonic() + 60 * options.minutes
+    for name in names:
+        cuts = run(name, options.first, options.examples, kept.setdefault(name, Done()))
+        if time.monotonic() < until:
+            for kept[name] in cuts:
+                if options.resume is not None:
+                    options.resume.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
+                if time.monotonic() > until:
+                    break
+        done = kept[name]
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in done.verdicts.items())
+        print(f"{name}: {done.examples} examples agree ({counts}), {done.seconds:.0f} s", flush=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main())
+    except Disagreement as found:
+        print("\n".join((str(found), *found.__notes__)), file=sys.stderr)
+        sys.exit(1)

@@ -1,6 +1,4 @@
-"""The differential campaign: fast exact paths against brute force, on a great many small random histories.
-
-    python -m tests.checkers.campaign [PATH ...] [--count 100000] [--seed 1]
+"""Fast exact paths beside brute force, on a great many small random histories; `agreement` runs them at length.
 
 A history is made by running a real object under a random schedule, with crashed operations, and is then spoiled with
 some probability: an answer is changed, or moved to another operation, or the interval of an operation is moved. So
@@ -12,9 +10,7 @@ The ordinary tests run a bounded share of the same examples.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -599,22 +595,3 @@ PATHS = {
         TEXT_PATH,
     )
 }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the campaign from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="*", metavar="PATH", choices=[*PATHS, []])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(arguments)
-    for name in options.paths or PATHS:
-        began = time.monotonic()
-        tally = campaign(PATHS[name], range(options.seed, options.seed + options.count))
-        counts = ", ".join(f"{tally[verdict]} {verdict}" for verdict in ("valid", "invalid", "unknown"))
-        print(f"{name}: {sum(tally.values())} examples agree ({counts}), {time.monotonic() - began:.0f} s", flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

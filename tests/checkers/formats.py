@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from checkers import check
 from checkers.history import NEMESIS, History, Op
 
 
@@ -146,3 +150,47 @@ WRITERS: dict[str, tuple[str, Callable[[History], bytes]]] = {
     "porcupine": ("porcupine", operations),
 }
 """What is written -> the format as which it must be recognised, and the writer."""
+
+CONVENTIONS: dict[str, Any] = {"failed_cas": "constraint", "nil_read": "absent"}
+
+
+def random_history(rng: random.Random, *, only_porcupine: bool = False) -> History:
+    """A few clients of registers: any overlap, any answer, true or not; what one format cannot say is left out."""
+    ops: list[Op] = []
+    running: dict[int, Op] = {}
+    processes, fresh = [0, 1, 2], 3
+    keys = rng.choice([[None], [1, 2]])
+    for index in range(rng.randint(2, 16)):
+        process = rng.choice(processes)
+        if process not in running:
+            f = rng.choice(["read", "write"] if only_porcupine else ["read", "write", "cas"])
+            value: Any = {"read": None, "write": rng.randint(0, 3)}.get(f)
+            value = [rng.randint(0, 2), rng.randint(0, 3)] if f == "cas" else value
+            key = rng.choice(keys)
+            op = Op(index=index, time=index, process=process, type="invoke", f=f, key=key, value=value)
+            running[process] = op
+        else:
+            asked = running.pop(process)
+            kinds = (
+                ["ok"] if only_porcupine else ["ok", "ok", "info", "fail"] if asked.f == "cas" else ["ok", "ok", "info"]
+            )
+            kind: Any = rng.choice(kinds)
+            told = rng.choice([None, 0, 1, 2, 3]) if asked.f == "read" and kind == "ok" else asked.value
+            error = {"ok": None, "info": "timeout", "fail": "precondition-failed"}[kind]
+            op = msgspec.structs.replace(asked, index=index, time=index, type=kind, value=told, error=error)
+            if kind == "info":
+                processes[processes.index(process)], fresh = fresh, fresh + 1
+        ops.append(op)
+    return History(ops)
+
+
+def told(history: History) -> Any:
+    """What is said of a history: the verdict, and with which line each violation became certain."""
+    verdict = check(history, "cas-register", explain=False, **CONVENTIONS)
+    return verdict.validity, [(anomaly.signature, anomaly.index) for anomaly in verdict.anomalies]
+
+
+def lines(history: History) -> list[tuple[Any, ...]]:
+    """What every format keeps of the lines."""
+    named: dict[Any, int] = {}
+    return [(named.setdefault(op.process, len(named)), op.type, op.f, op.key, op.value) for op in history]

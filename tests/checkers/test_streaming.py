@@ -14,7 +14,7 @@ from benchmarks import histories
 from checkers import History, MalformedHistory, Op, check, streaming
 from checkers.linearizability.search import beam
 from checkers.streaming import StreamingChecker
-from tests.checkers import agreement
+from tests.checkers import engine_agreement
 from tests.checkers.mini import ops
 from tests.checkers.objects import OBJECTS, damaged, record
 
@@ -49,7 +49,7 @@ def test_a_stream_gets_the_verdict_of_the_whole_history(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_stream_that_forgets_agrees_with_the_whole_history(name: str, seed: int, count: int, kept: int) -> None:
     """A complete frontier stands for what was forgotten, so the verdict is that of all, for each object."""
-    assert agreement.stream_disagreement(name, seed, count, kept) is None
+    assert engine_agreement.stream_disagreement(name, seed, count, kept) is None
 
 
 @pytest.mark.parametrize("name", STREAMED)

@@ -1,7 +1,5 @@
 """Brute force for transactions: every order of every small history, for each model that can be put as one.
 
-    python -m tests.checkers.transactions.orders --count 100000 [--seed 1] [--lists]
-
 Random histories of registers or lists are judged for each model by the checker and by trying all orders. Both must say
 the same, and the checker may not say `unknown`. The orders know nothing of graphs:
 
@@ -16,10 +14,7 @@ the same, and the checker may not say `unknown`. The orders know nothing of grap
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 from typing import Any
@@ -251,34 +246,3 @@ def compare(history: History, *, lists: bool) -> Iterator[tuple[str, bool, str]]
         if verdict.reason == NOTHING_JUDGED:
             return
         yield model, explained(history, model), verdict.validity
-
-
-def main() -> int:
-    """Compare many histories, and print how the verdicts are spread."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--largest", type=int, default=5, help="transactions in a history")
-    parser.add_argument("--lists", action="store_true")
-    options = parser.parse_args()
-    counts: Counter[tuple[str, str]] = Counter()
-    for number in range(options.count):
-        if number and number % 10_000 == 0:
-            print(f"{number} histories agree", file=sys.stderr, flush=True)
-        history = random_history(
-            random.Random(f"{options.seed}/{number}"), lists=options.lists, largest=options.largest
-        )
-        for model, is_explained, validity in compare(history, lists=options.lists):
-            counts[model, validity] += 1
-            if validity != ("valid" if is_explained else "invalid"):
-                print(f"history {number}, {model}: {validity}, but explained: {is_explained}")
-                for op in history:
-                    print("   ", op.process, op.type, op.value)
-                return 1
-    for (model, validity), count in sorted(counts.items()):
-        print(f"{model}: {count} {validity}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """On small histories the verdict for each model is `valid` exactly if some order of the transactions explains them.
 
-`python -m tests.checkers.transactions.orders` compares a hundred thousand.
+`python -m tests.checkers.agreement --path transactions` compares a hundred thousand of each kind.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from checkers.linearizability.explain import budget as budgets
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.models import ILLEGAL, Model, named
-from tests.checkers import agreement, brute
+from tests.checkers import brute, engine_agreement
 from tests.checkers.mini import history
 
 ACCOUNTS = 8
@@ -126,7 +126,7 @@ def test_what_is_said_under_any_budget_is_true(name: str, steps: int, monkeypatc
     """What fails by the certain index fails by brute force, and so do the operations that are said to suffice."""
     monkeypatch.setattr(Budget.__init__, "__kwdefaults__", {**_defaults(), "steps": steps})
     seen = 0
-    for _, model, part in agreement.examples(name, 1, 60):
+    for _, model, part in engine_agreement.examples(name, 1, 60):
         if brute.is_linearizable(part.operations, model) or part.voids:
             continue
         lines = _lines(part.operations)

@@ -18,7 +18,7 @@ from checkers.linearizability.explain.reduction import late_excerpts, reduce
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, pending
 from checkers.models import ILLEGAL, Model, named
-from tests.checkers import agreement, brute, golden
+from tests.checkers import brute, engine_agreement, golden
 from tests.checkers.mini import history
 from tests.checkers.objects import OBJECTS, record
 
@@ -35,7 +35,7 @@ def budget() -> Budget:
 def violations(name: str, count: int) -> list[tuple[Model, Part]]:
     return [
         (model, part)
-        for _, model, part in agreement.examples(name, 1, count)
+        for _, model, part in engine_agreement.examples(name, 1, count)
         if not brute.is_linearizable(part.operations, model)
     ]
 
@@ -66,7 +66,7 @@ def freed_but(operations: list[Operation], calls: set[int], model: Model) -> lis
 @pytest.mark.parametrize("name", OBJECTS)
 def test_the_blocked_operation_is_impossible_in_every_state_named(name: str) -> None:
     for model, part in violations(name, 60)[:8]:
-        result, _ = decide(part.operations, model, agreement.jit.NO_LIMITS)
+        result, _ = decide(part.operations, model, engine_agreement.jit.NO_LIMITS)
         evidence = explain(part, model, result, budget()).evidence
         blocked = next(o for o in part.operations if o.call == evidence["blocked"]["call"])
         reachable = states_of(model, part.operations)

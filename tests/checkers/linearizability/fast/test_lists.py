@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from checkers import MODELS, check
 from checkers.history import INF, Operation
 from checkers.linearizability.fast import lists
-from tests.checkers import agreement, brute
+from tests.checkers import brute, engine_agreement
 from tests.checkers.mini import history
 
 LIST = MODELS["list"]
@@ -48,7 +48,7 @@ def test_lists_agree_with_brute_force_on_whatever_hypothesis_makes(drawn: list[O
 
 def test_lists_agree_with_brute_force_on_recorded_and_spoiled_histories() -> None:
     tally = {"valid": 0, "invalid": 0}
-    for seed, model, part in agreement.examples("unique-list", 1, 1500):
+    for seed, model, part in engine_agreement.examples("unique-list", 1, 1500):
         result = lists.LISTS.decide(part.operations, model)
 
         assert (seed, result.validity == "valid") == (seed, brute.is_linearizable(part.operations, model))

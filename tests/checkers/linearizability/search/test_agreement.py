@@ -15,7 +15,7 @@ from checkers.linearizability.result import LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
 from harness.testing.strategies import ANSWERS, operations
-from tests.checkers import agreement, brute
+from tests.checkers import brute, engine_agreement
 from tests.checkers.mini import history
 from tests.checkers.objects import OBJECTS, damaged, record
 
@@ -41,7 +41,10 @@ def test_engines_agree_with_brute_force_on_whatever_hypothesis_makes(name: str) 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_engines_agree_with_brute_force_on_recorded_and_spoiled_histories(name: str) -> None:
     """Verdict, witness order, and the first line at which a violation is certain."""
-    found = [(seed, agreement.disagreement(model, part)) for seed, model, part in agreement.examples(name, 1, 120)]
+    found = [
+        (seed, engine_agreement.disagreement(model, part))
+        for seed, model, part in engine_agreement.examples(name, 1, 120)
+    ]
 
     assert [(seed, wrong) for seed, wrong in found if wrong] == []
 

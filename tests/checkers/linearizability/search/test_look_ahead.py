@@ -16,7 +16,7 @@ from checkers.linearizability.result import Limits
 from checkers.linearizability.search import jit, look_ahead, wgl
 from checkers.models import ILLEGAL, Model, named
 from checkers.models.model import Later, common_prefix
-from tests.checkers import agreement, brute
+from tests.checkers import brute, engine_agreement
 
 HERE = Path(__file__).parent
 
@@ -29,15 +29,15 @@ def test_engines_that_look_ahead_agree_with_brute_force(
     name: str, window: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(look_ahead, "WINDOW", window)
-    for seed, model, part in agreement.examples(name, 5_000, 150):
-        assert agreement.disagreement(model, part) is None, seed
+    for seed, model, part in engine_agreement.examples(name, 5_000, 150):
+        assert engine_agreement.disagreement(model, part) is None, seed
 
 
 @pytest.mark.parametrize("name", AHEAD)
 def test_no_state_that_an_order_goes_through_is_called_dead(name: str) -> None:
     """Along each order that brute force finds, every state can reach what comes after it."""
     looked = 0
-    for _, model, part in agreement.examples(name, 9_000, 150):
+    for _, model, part in engine_agreement.examples(name, 9_000, 150):
         order = jit.check_operations(part.operations, without_look_ahead(model), witness=True).order
         if order is None:
             continue
