@@ -103,7 +103,8 @@ def check_file(
     Long files of registers and counters, in our own lines or in EDN, are read into columns, without an object a line;
     where that does not find them valid, they are read again as objects, and explained.
     """
-    if format in ("auto", "jsonl", "edn") and not lenient and isinstance(model, str) and _is_plain(options):
+    is_plain = format in ("auto", "jsonl", "edn") and not lenient and _is_plain(options)
+    if is_plain and isinstance(model, str) and _is_long(file):
         limits = Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
         verdict = columns.judge(file, model, limits, format)
         if verdict is not None:
@@ -113,6 +114,17 @@ def check_file(
     indexes = dict.fromkeys(anomaly.index for anomaly in verdict.anomalies if anomaly.index is not None)
     places = tuple(f"index {index} is {history.where_index(index)}" for index in list(indexes)[:PLACES])
     return msgspec.structs.replace(verdict, notes=(*verdict.notes, *places))
+
+
+LONG_BYTES: Final = 1 << 16
+"""From here on a file, or what gzip made of it, is worth an attempt to read it without objects."""
+
+
+def _is_long(file: Path | bytes) -> bool:
+    try:
+        return (len(file) if isinstance(file, bytes) else file.stat().st_size) >= LONG_BYTES
+    except OSError:
+        return False  # what loads objects says what is wrong
 
 
 PLACES: Final = 5

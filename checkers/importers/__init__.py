@@ -95,14 +95,25 @@ def detect(data: bytes, source: str = "history") -> str:
         return kind
     if re.match(rb"\[\s*(\{\s*(\"|$)|$)", first) and (kind := _detect_array(data)):
         return kind
+    if _MAP_OF_AN_OP.match(first):
+        return _detect_edn(data)
     if table.is_header(first.decode(errors="replace")):
         return "csv"
     if any(jepsen.LINE.fullmatch(line.decode(errors="replace").rstrip()) for line in data.split(b"\n")[:2000]):
         return "jepsen-log"
     if re.match(rb"[\[({#]", first):
-        return "porcupine" if re.search(rb":f\s+:(get|put|append)\b", data[:4096]) and b":key" in data[:4096] else "edn"
+        return _detect_edn(data)
     found = f"{first[:30].decode(errors='replace')!r}"
     raise MalformedHistory(found, f"a history as one of {', '.join(FORMATS)}", f"{source}:{number}")
+
+
+_MAP_OF_AN_OP: Final = re.compile(rb"\{\s*:(?:.*\s)?(?:process|type|f)\s+[:\d].*\}")
+"""A line that is a map of an op, and no line of a log before which there are others."""
+
+
+def _detect_edn(data: bytes) -> str:
+    """Tell Porcupine's key-value logs from Jepsen's histories."""
+    return "porcupine" if re.search(rb":f\s+:(get|put|append)\b", data[:4096]) and b":key" in data[:4096] else "edn"
 
 
 def _detect_object(first: bytes) -> str | None:

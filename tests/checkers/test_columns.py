@@ -51,6 +51,7 @@ def test_a_plain_valid_file_needs_no_objects(model: str, tmp_path: Path, monkeyp
     packed.write_bytes(gzip.compress(VALID))
     expected = timeless(check(History.from_jsonl(VALID), model))
     monkeypatch.setattr("checkers.api.load", None)
+    monkeypatch.setattr("checkers.api.LONG_BYTES", 0)
 
     for whole in (VALID, file, packed):
         assert timeless(check_file(whole, model)) == expected
@@ -70,9 +71,18 @@ def test_a_counter_in_edn_needs_no_objects(left_out: bytes, model: str, monkeypa
     text = re.sub(left_out, b"", EDN)
     expected = timeless(check(load(text), model))
     monkeypatch.setattr("checkers.api.load", None)
+    monkeypatch.setattr("checkers.api.LONG_BYTES", 0)
 
     assert timeless(check_file(text, model)) == expected
     assert expected.validity == "valid"
+
+
+def test_a_short_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkers.columns.judge", None)
+
+    assert check_file(VALID, "register").validity == "valid"
+    with pytest.raises(TypeError):
+        check_file(VALID * 300, "register")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,10 @@ ENGINES: Final[dict[str, Engine]] = {
     REFERENCE: wgl.check_operations,
 }
 
+GUESS_STEPS_PER_OPERATION: Final = 2
+"""What the depth-first engine may spend before anything else. Most valid histories of few clients let it place one
+operation after the other, in a sixth of the time of the general engine; where they do not, a third of that is lost."""
+
 FIRST_TURN_STEPS: Final = 100_000
 FIRST_TURN_STEPS_PER_OPERATION: Final = 100
 """What the general engine may spend before the other one has a turn: a fraction of a second, or what it needs at most
@@ -83,12 +87,18 @@ def decide(
 def _run_general(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
     """Let the two general engines take turns with growing budgets: each is quick where the other drowns.
 
+    First of all the depth-first one may guess an order; what it refutes is left to the other, which says more of why.
     The general engine keeps every possibility, the depth-first one guesses. Queues and lists, whose order shows long
     after it was made, are kinder to guessing. Budgets are steps, so the turns are equal on every machine.
     """
     started = time.monotonic()
     budget = max(FIRST_TURN_STEPS, FIRST_TURN_STEPS_PER_OPERATION * len(operations))
-    spent = 0
+    guess_steps = GUESS_STEPS_PER_OPERATION * len(operations)
+    guess_steps = guess_steps if limits.steps is None else min(guess_steps, limits.steps)
+    guess = run_engine(REFERENCE, operations, model, msgspec.structs.replace(limits, steps=guess_steps))
+    if guess.validity == "valid":
+        return guess
+    spent = guess.steps
     while True:
         for name in (GENERAL, REFERENCE):
             left = None if limits.steps is None else max(1, limits.steps - spent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkers.transactions import check
@@ -118,6 +118,7 @@ def small_histories(draw: st.DrawFn) -> list[str]:
     return lines
 
 
+@settings(deadline=None)
 @given(small_histories())
 def test_the_verdict_agrees_with_every_order_and_every_choice_of_what_is_seen(lines: list[str]) -> None:
     made = history_of(*lines, lists=False)

@@ -80,7 +80,7 @@ def test_what_a_list_may_answer(text: str, validity: str) -> None:
 def test_an_element_appended_twice_goes_to_the_general_engine() -> None:
     verdict = check(history("0:a1 1:a1 0' 1' 2:q 2'[1,1]"), "list")
 
-    assert (verdict.engine, verdict.validity) == ("jit", "valid")
+    assert (verdict.engine, verdict.validity) == ("wgl", "valid")
     assert verdict.details["passed_over"] == {"lists: an element is appended twice": 1}
 
 

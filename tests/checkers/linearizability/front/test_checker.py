@@ -76,9 +76,23 @@ def test_the_verdict_says_how_the_source_was_read_and_which_engine_decided_why()
     assert notes == (
         "read as jsonl: a failed cas constrains where its error is an answer of the object; "
         "a read of null says nothing; the initial state is null",
-        "of 2 objects jit decided 1, registers decided 1",
+        "of 2 objects wgl decided 1, registers decided 1",
         "passed over registers: a value is written twice (1 x)",
     )
+
+
+def test_what_a_guess_cannot_place_is_for_the_general_engine() -> None:
+    """The guess places operations in the order of their calls, and has no steps left to go back far."""
+    in_turn = " ".join(f"0:w{n % 3} 0'" for n in range(20))
+    together = "0:w7 " + " ".join(f"{n}:w{n % 3}" for n in range(1, 9)) + " " + " ".join(f"{n}'" for n in range(9))
+
+    for text, validity, engine in (
+        (in_turn, "valid", "wgl"),
+        (f"{together} 9:r 9'7", "valid", "jit"),
+        (f"{together} 9:r 9'7 9:r 9'0", "invalid", "jit"),
+    ):
+        verdict = check(history(text), "register")
+        assert (verdict.validity, verdict.engine) == (validity, engine)
 
 
 def test_objects_are_decided_one_by_one_and_each_violation_is_reported() -> None:
