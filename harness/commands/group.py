@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "explain": "Say which faults a failure needs, who did what, and when it was bound to happen.",
     "report": "Write the page of a stored run: one file that needs no network.",
     "compare": "Run the same plans on two versions of the implementation.",
+    "bisect": "Find the first commit on which a plan fails.",
     "maelstrom": "Run a program of the Maelstrom protocol as live processes.",
     "check": "Check any stored history, also of other tools.",
     "recheck": "Check the history of a stored run under today's checkers.",

@@ -35,6 +35,7 @@ from harness.systems.binding import Binding, RecordedCode
 from harness.systems.catalog import load_systems
 
 from .executors import Done, Pool, default_jobs
+from .fitting import missing
 from .measures import MAX_REGRESSION, SIGNIFICANT, Change, Measures, changes, measure
 from .statistics import binomial_p
 
@@ -279,7 +280,7 @@ class Comparison:
         both = together(able.values())
         plan = drawing.plan(seed, both)
         for side in SIDES:
-            lacking = _missing(plan, able[side], both)
+            lacking = missing(plan, able[side], both)
             if lacking:
                 options = {name: plan.options[name] for name in lacking}
                 self.incomparable.append(Incomparable(seed=seed, side=side, options=options))
@@ -380,13 +381,6 @@ def _compared(pair: Pair) -> ComparedPair:
         identical=pair.identical,
         first_divergence=pair.first_divergence,
     )
-
-
-def _missing(plan: Plan, able: Abilities, both: Abilities) -> list[str]:
-    """Options of the plan that a side lacks and that do not have their neutral value."""
-    known = {option.name for option in able.options}
-    neutral = {option.name: option.neutral for option in both.options}
-    return [name for name, value in plan.options.items() if name not in known and neutral[name] != value]
 
 
 def _without_absent(plan: Plan, able: Mapping[Side, Abilities], side: Side) -> Plan:

@@ -3,6 +3,9 @@
 Only `raft_impl` comes from a ref; harness, workloads and checkers are the caller's. So a checkout holds that one
 package: `git archive` writes it without touching the repository's worktree list or its locks, and several processes may
 do so at once.
+
+A ref is one of the repository around the current folder, if that has a `raft_impl` at its top; else of the one that the
+installed package came from.
 """
 
 from __future__ import annotations
@@ -55,15 +58,13 @@ class Checkouts:
     def ref(self, ref: str, near: Path) -> tuple[Path, str]:
         """Write the package as of `ref` of the repository around `near`. Returns its folder and the commit."""
         top = repository(near, ref)
-        commit = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
-        if not commit:
-            raise BadInput(f"no commit {ref!r}", "a git ref, or a folder that holds raft_impl", str(top))
+        commit = commit_of(top, ref)
         if (top, commit) not in self._by_commit:
             self._by_commit[top, commit] = self._write(top, ref, commit)
         return self._by_commit[top, commit], commit
 
     def _write(self, top: Path, ref: str, commit: str) -> Path:
-        archive = _git(top, "archive", "--format=tar", commit, PACKAGE)
+        archive = git(top, "archive", "--format=tar", commit, PACKAGE)
         if not archive:
             raise BadInput(f"no folder {PACKAGE}/", "a commit that holds the system under test", f"{ref} of {top}")
         folder = self.folder("ref")
@@ -73,12 +74,27 @@ class Checkouts:
 
 
 def repository(near: Path, ref: str) -> Path:
-    """Find the git repository around `near`, or around the current folder. Raises BadInput when there is none."""
-    for place in (near, Path.cwd()):
-        top = _git(place, "rev-parse", "--show-toplevel").decode().strip()
-        if top:
-            return Path(top)
+    """Find the repository of a ref: around the current folder, or around `near`. Raises BadInput without any."""
+    here = _top(Path.cwd())
+    if here is not None and (here / PACKAGE).is_dir():
+        return here
+    found = _top(near) or here
+    if found is not None:
+        return found
     raise BadInput("no git repository", f"a repository that has the ref {ref!r}", str(near))
+
+
+def _top(place: Path) -> Path | None:
+    top = git(place, "rev-parse", "--show-toplevel").decode().strip()
+    return Path(top) if top else None
+
+
+def commit_of(top: Path, ref: str) -> str:
+    """The commit that a ref means. Raises BadInput when there is none."""
+    commit = git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
+    if not commit:
+        raise BadInput(f"no commit {ref!r}", "a git ref, or a folder that holds raft_impl", str(top))
+    return commit
 
 
 def copy_package(source: Path, target: Path) -> Path:
@@ -87,15 +103,18 @@ def copy_package(source: Path, target: Path) -> Path:
     return target
 
 
-def _git(place: Path, *arguments: str) -> bytes:
-    """Run git in `place` and return its output, empty when it failed. Raises BadInput when there is no git."""
+def git(place: Path, *arguments: str, given: bytes = b"") -> bytes:
+    """Run git in `place` and return its output, empty when it failed; `given` is its input.
+
+    Raises BadInput when there is no git.
+    """
     # A hook's GIT_DIR would send the command to another repository than the one around `place`.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
             ["git", "-C", str(place), *arguments],
             capture_output=True,
-            stdin=subprocess.DEVNULL,
+            input=given,
             env=environment,
             timeout=_GIT_SECONDS_MAX,
             check=False,

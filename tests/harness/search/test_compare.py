@@ -13,7 +13,7 @@ from harness.errors import Exit
 from harness.options import OptionSpec
 from harness.record import Provenance
 from harness.run.drawing import Abilities, Drawing, together
-from harness.search import compare
+from harness.search import compare, fitting
 from harness.search.compare import Answer, Comparison, Incomparable, Pair
 from harness.search.measures import Measures, changes, measure
 from harness.systems.binding import Binding, Code
@@ -169,8 +169,8 @@ def test_code_that_lacks_an_option_runs_its_neutral_value_only(
     plan = make_plan(1, options={"cache": value})
 
     both = together(sides.values())
-    assert compare._missing(plan, sides["b"], both) == missing
-    assert compare._missing(plan, sides["a"], both) == []
+    assert fitting.missing(plan, sides["b"], both) == missing
+    assert fitting.missing(plan, sides["a"], both) == []
     if not missing:
         assert compare._without_absent(plan, sides, "a").options == options_a
         assert compare._without_absent(plan, sides, "b").options == options_b

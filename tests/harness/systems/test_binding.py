@@ -29,6 +29,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "repository" / "raft_impl"
     package.mkdir(parents=True)
     monkeypatch.setattr(catalog, "own_package", lambda: package)
+    monkeypatch.chdir(tmp_path)  # in no repository, so that refs are those of the package's
     git(package.parent, "init", "-q", "-b", "main")
     for tag in ("one", "two"):
         (package / "__init__.py").write_text("")
@@ -72,6 +73,24 @@ def test_a_path_may_name_the_checkout_or_the_package(repository: Path, checkouts
     binding = catalog.bind(f"path:{repository / below}", checkouts)
 
     assert version(binding) == "VERSION = 'edited'"
+
+
+def test_a_ref_is_one_of_the_repository_around_the_current_folder(
+    repository: Path, checkouts: Checkouts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A repository without raft_impl at its top has no such refs."""
+    (other := tmp_path / "other" / "raft_impl").mkdir(parents=True)
+    (other / "surface.py").write_text("VERSION = 'other'\n")
+    git(other.parent, "init", "-q", "-b", "main")
+    git(other.parent, "add", ".")
+    git(other.parent, "commit", "-q", "-m", "other")
+    (unrelated := tmp_path / "unrelated").mkdir()
+    git(unrelated, "init", "-q", "-b", "main")
+
+    monkeypatch.chdir(other)
+    assert version(catalog.bind("raft_impl@main", checkouts)) == "VERSION = 'other'"
+    monkeypatch.chdir(unrelated)
+    assert version(catalog.bind("raft_impl@main", checkouts)) == "VERSION = 'two'"
 
 
 def test_labels_may_stand_for_different_versions(repository: Path, checkouts: Checkouts) -> None:
