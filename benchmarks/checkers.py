@@ -48,7 +48,6 @@ from benchmarks.histories import (
     record,
 )
 from benchmarks.peer import PeerAnswer, PeerFailed, ask, store
-from checkers.history import INF
 from checkers.linearizability.fast import counters, registers, zones
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.result import Limits
@@ -56,6 +55,7 @@ from checkers.linearizability.search.encoding import EncodedOperations
 from checkers.linearizability.search.read_from import find_refutation
 from checkers.models.counters import COUNTER
 from checkers.models.registers import CAS_REGISTER
+from checkers.operation import INF
 from checkers.transactions import list_append, rw_register
 
 SIZES = (10_000, 100_000, 1_000_000)

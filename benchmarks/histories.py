@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from checkers.history import INF, History, Op, Operation, freeze
+from checkers.history import History
 from checkers.linearizability.fast import counters, zones
+from checkers.op import Op
+from checkers.operation import INF, Operation
+from checkers.values import freeze
 
 
 class Machine(Protocol):

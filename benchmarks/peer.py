@@ -33,7 +33,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.histories import Recording
-from checkers.history import INF
+from checkers.operation import INF
 
 NAMES: Final = {"read": "get", "write": "put"}
 

@@ -14,8 +14,12 @@ from __future__ import annotations
 from checkers.linearizability.front.checker import EnginesDisagree
 
 from .api import check, check_file
-from .history import History, MalformedHistory, Op, Operation, Pair
+from .history import History
+from .intervals import Pair
+from .malformed import MalformedHistory
 from .models import ILLEGAL, MODELS, Model
+from .op import Op
+from .operation import Operation
 from .recorder import Recorder
 from .verdict import Anomaly, Verdict, merge
 

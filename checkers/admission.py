@@ -27,9 +27,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from checkers.history import INF, Conventions, MalformedHistory, Operation, show
+from checkers.conventions import Conventions
+from checkers.malformed import MalformedHistory
 from checkers.models import Model
 from checkers.models.model import ANY, NOTHING, Function
+from checkers.operation import INF, Operation
+from checkers.values import show
 from checkers.verdict import Anomaly
 
 UNKNOWN_ANSWER: Final = "precondition-failed"

@@ -25,12 +25,14 @@ import msgspec
 from . import atomic_commit, columns
 from .admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
 from .consistency import CONDITIONS
-from .history import History, MalformedHistory, Op
+from .history import History
 from .importers import load
 from .linearizability.front.checker import CHECKER, check_linearizable, chosen_conventions
 from .linearizability.result import Limits
+from .malformed import MalformedHistory
 from .models import MODELS, Model, named
 from .models.choice import choose
+from .op import Op
 from .transactions import CONSISTENCY_MODELS
 from .transactions import check as check_transactions
 from .verdict import Verdict

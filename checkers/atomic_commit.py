@@ -33,10 +33,12 @@ from typing import Any, Final
 import msgspec
 
 from .admission import Admission, Mismatched, admit, mismatch
-from .history import INF, History, Operation, show
+from .history import History
 from .linearizability.front.checker import check_linearizable, chosen_conventions
 from .models import Model
 from .models.containers import LIST_MODEL
+from .operation import INF, Operation
+from .values import show
 from .verdict import Anomaly, Verdict
 
 CHECKER: Final = "atomic-commit"

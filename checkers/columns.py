@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from checkers.admission import Admission
-from checkers.history import INF, Conventions, Op, Operation
+from checkers.conventions import Conventions
 from checkers.importers import detect, edn_lines, jepsen
 from checkers.linearizability.fast.counters import COUNTERS
 from checkers.linearizability.fast.registers import REGISTERS
@@ -28,6 +28,8 @@ from checkers.linearizability.front.checker import verdict_of_columns
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.models import MODELS
 from checkers.models.choice import choose_among
+from checkers.op import Op
+from checkers.operation import INF, Operation
 from checkers.pause import collection_paused
 from checkers.rows import COUNTER, REGISTER, Line, NotPlain, RowReader, of_counter
 from checkers.verdict import Verdict

@@ -26,7 +26,9 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .history import History, Op, OpType, freeze
+from .history import History
+from .op import Op, OpType
+from .values import freeze
 
 
 class Call:

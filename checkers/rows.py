@@ -19,9 +19,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from checkers.history import INF, NEGATIVE_ANSWERS, NEMESIS, Conventions, Op, Operation, OpType, freeze, pair
+from checkers.conventions import Conventions
 from checkers.linearizability.fast import counters, zones
 from checkers.linearizability.fast.zones import CAS, READ, REFUSED, WRITE
+from checkers.op import NEMESIS, Op, OpType
+from checkers.operation import INF, NEGATIVE_ANSWERS, Operation, pair
+from checkers.values import freeze
 
 LOOKED_AT: Final = 2_000
 """Rows after which a file whose values repeat is given up: it is for the general engines."""

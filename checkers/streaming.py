@@ -31,18 +31,7 @@ from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from checkers.admission import NOTHING_JUDGED, Mismatched, admit, mismatch
-from checkers.history import (
-    INF,
-    NEMESIS,
-    Conventions,
-    MalformedHistory,
-    Op,
-    Operation,
-    freeze,
-    other_operation,
-    pair,
-    show,
-)
+from checkers.conventions import Conventions
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.configurations import enumerate_failure
 from checkers.linearizability.explain.contradiction import contradiction, impossible
@@ -55,8 +44,12 @@ from checkers.linearizability.result import LimitReached, Limits, Meter
 from checkers.linearizability.search.beam import Beam, Event, apply, restore
 from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch
+from checkers.malformed import MalformedHistory
 from checkers.models import Model, named
 from checkers.models.model import own_key
+from checkers.op import NEMESIS, Op
+from checkers.operation import INF, Operation, other_operation, pair
+from checkers.values import freeze, show
 from checkers.verdict import Anomaly, Verdict
 
 ENGINE: Final = "stream"

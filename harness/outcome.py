@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.trace import Row
 from checkers.verdict import Anomaly, Verdict
 from harness.errors import Exit

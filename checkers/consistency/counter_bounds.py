@@ -18,7 +18,10 @@ import time
 from collections.abc import Hashable
 from typing import Any, Final
 
-from checkers.history import INF, History, MalformedHistory, Operation, show
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.operation import INF, Operation
+from checkers.values import show
 from checkers.verdict import Anomaly, Validity, Verdict
 
 CHECKER: Final = "counter-bounds"

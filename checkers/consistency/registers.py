@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, Final, NamedTuple
 
-from checkers.history import History, MalformedHistory, Operation
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.operation import Operation
 
 NOTHING: Final = object()
 """Stands where an event does not read, refuse or write: null is a value."""

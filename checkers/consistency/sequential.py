@@ -29,10 +29,12 @@ from collections.abc import Hashable
 from operator import ge
 from typing import Any, Final
 
-from checkers.history import INF, History, show
+from checkers.history import History
 from checkers.linearizability.front.checker import check_linearizable
 from checkers.models import named
 from checkers.models.registers import CAS_REGISTER
+from checkers.operation import INF
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict
 
 from .registers import NOTHING, Event, Processes, processes_of, values_are_unique

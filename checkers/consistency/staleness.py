@@ -31,7 +31,10 @@ from collections.abc import Hashable, Sequence
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF, History, MalformedHistory, Operation, show
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.operation import INF, Operation
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict
 
 CHECKER: Final = "staleness"

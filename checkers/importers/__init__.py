@@ -17,7 +17,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from checkers.history import UNREADABLE, History, MalformedHistory
+from checkers.history import History
+from checkers.json_lines import UNREADABLE
+from checkers.malformed import MalformedHistory
 from checkers.pause import collection_paused
 
 from . import elements, jepsen, maelstrom, porcupine, table

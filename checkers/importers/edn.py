@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Final, NamedTuple, NoReturn
 
-from checkers.history import MalformedHistory, freeze, show
+from checkers.malformed import MalformedHistory
+from checkers.values import freeze, show
 
 _TOKEN: Final = re.compile(
     r"""

@@ -25,7 +25,8 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import NEMESIS, MalformedHistory, Op, OpType
+from checkers.malformed import MalformedHistory
+from checkers.op import NEMESIS, Op, OpType
 
 from . import edn
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from checkers.history import UNREADABLE, MalformedHistory
+from checkers.json_lines import UNREADABLE
+from checkers.malformed import MalformedHistory
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 

@@ -29,7 +29,10 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import NEMESIS, Conventions, History, MalformedHistory, Op
+from checkers.conventions import Conventions
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.op import NEMESIS, Op
 
 from . import edn, edn_lines
 

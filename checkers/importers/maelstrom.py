@@ -22,7 +22,11 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import UNREADABLE, Conventions, History, MalformedHistory, Op
+from checkers.conventions import Conventions
+from checkers.history import History
+from checkers.json_lines import UNREADABLE
+from checkers.malformed import MalformedHistory
+from checkers.op import Op
 
 CONVENTIONS: Final = Conventions(source="maelstrom", failed_cas="by-error", nil_read="absent")
 

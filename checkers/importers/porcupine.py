@@ -20,7 +20,11 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import UNREADABLE, Conventions, History, MalformedHistory, Pair, as_lines
+from checkers.conventions import Conventions
+from checkers.history import History
+from checkers.intervals import Pair, as_lines
+from checkers.json_lines import UNREADABLE
+from checkers.malformed import MalformedHistory
 
 from . import edn, jepsen
 from .elements import elements

@@ -23,7 +23,10 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory, Pair, as_lines
+from checkers.conventions import Conventions
+from checkers.history import History
+from checkers.intervals import Pair, as_lines
+from checkers.malformed import MalformedHistory
 
 CONVENTIONS: Final = Conventions(source="csv", failed_cas="by-error", nil_read="absent")
 

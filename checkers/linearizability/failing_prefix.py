@@ -16,8 +16,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from checkers.history import Operation
 from checkers.models import Model
+from checkers.operation import Operation
 
 from .partition import Part
 from .result import Limits, LinearizabilityResult

@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from checkers.history import INF, Operation, show
 from checkers.models import Model
 from checkers.models.model import own_key
+from checkers.operation import INF, Operation
+from checkers.values import show
 
 
 @dataclass(frozen=True, slots=True)

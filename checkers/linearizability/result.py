@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from checkers.history import Operation
+from checkers.operation import Operation
 from checkers.verdict import Validity
 
 CHECK_EVERY: Final = 1024

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from checkers.history import History, Operation, show
+from checkers.history import History
+from checkers.operation import Operation
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict
 
 from .quiet import final_reads

@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from checkers.consistency import set_full
-from checkers.history import History, show
+from checkers.history import History
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict, merge
 
 from .quiet import final_reads

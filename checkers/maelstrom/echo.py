@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkers.history import History, show
+from checkers.history import History
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict
 
 CHECKER: Final = "echo"

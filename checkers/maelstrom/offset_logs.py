@@ -25,7 +25,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from checkers.history import History, Operation, show
+from checkers.history import History
+from checkers.operation import Operation
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict
 
 from .quiet import final_reads

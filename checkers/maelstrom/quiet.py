@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from checkers.history import INF, Operation
+from checkers.operation import INF, Operation
 
 
 def final_reads(operations: Sequence[Operation], names: Collection[str] = ("read",)) -> list[Operation]:

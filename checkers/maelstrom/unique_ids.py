@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from checkers.history import History, Operation, show
+from checkers.history import History
+from checkers.operation import Operation
+from checkers.values import show
 from checkers.verdict import Anomaly, Verdict
 
 CHECKER: Final = "unique-ids"

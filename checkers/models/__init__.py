@@ -11,8 +11,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
-from checkers.history import MalformedHistory
 from checkers.located import NotLocated, is_located, locate
+from checkers.malformed import MalformedHistory
 
 from .containers import LIST_MODEL, QUEUE, SET
 from .counters import COUNTER

@@ -12,7 +12,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from checkers.history import Conventions, History, MalformedHistory, Operation
+from checkers.conventions import Conventions
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.operation import Operation
 
 from . import MODELS, Model
 from .model import NOTHING

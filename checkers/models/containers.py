@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF, MalformedHistory, Operation, freeze, show
+from checkers.malformed import MalformedHistory
+from checkers.operation import INF, Operation
+from checkers.values import freeze, show
 
 from .model import ILLEGAL, LIST, NOTHING, Function, Later, Model, common_prefix, repeats, state_like
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from checkers.history import Operation
+from checkers.operation import Operation
 
 from .model import (
     ANYTHING,

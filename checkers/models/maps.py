@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any, Final
 
-from checkers.history import MalformedHistory, Operation, freeze, show
+from checkers.malformed import MalformedHistory
+from checkers.operation import Operation
+from checkers.values import freeze, show
 
 from . import registers
 from .model import (

@@ -42,7 +42,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
-from checkers.history import INF, MalformedHistory, Operation, freeze, show
+from checkers.malformed import MalformedHistory
+from checkers.operation import INF, Operation
+from checkers.values import freeze, show
 
 State = Hashable
 

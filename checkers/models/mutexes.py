@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Final
 
-from checkers.history import Operation
+from checkers.operation import Operation
 
 from .model import ILLEGAL, INTEGER, KEEPS, Access, Function, Model, Shape, describe, state_like
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from checkers.history import Operation
+from checkers.operation import Operation
 
 from .model import ILLEGAL, NOTHING, Function, Model, Shape, repeats
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from checkers.history import MalformedHistory, Operation, freeze, show
+from checkers.malformed import MalformedHistory
+from checkers.operation import Operation
+from checkers.values import freeze, show
 
 from .maps import describe_state, restrict, state_of
 from .model import ILLEGAL, LIST, Function, Model, Shape

@@ -39,7 +39,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.trace import Row
 from checkers.verdict import Anomaly, Verdict
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from checkers.history import show
+from checkers.values import show
 from checkers.verdict import Anomaly
 
 from .analysis import Analysis

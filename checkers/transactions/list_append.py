@@ -33,9 +33,11 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from checkers.history import History, Operation, show
+from checkers.history import History
 from checkers.linearizability.result import Limits, Meter
+from checkers.operation import Operation
 from checkers.pause import collection_paused
+from checkers.values import show
 from checkers.verdict import Verdict
 
 from .analysis import Analysis, Key

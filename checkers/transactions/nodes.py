@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from checkers.history import INF, History, MalformedHistory, Operation, show
+from checkers.history import History
+from checkers.malformed import MalformedHistory
 from checkers.models.transactions import answers_transaction
+from checkers.operation import INF, Operation
+from checkers.values import show
 
 from .graph import Graph
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
-from checkers.history import INF
+from checkers.operation import INF
 
 from .nodes import Transactions
 

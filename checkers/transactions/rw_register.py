@@ -42,9 +42,11 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import INF, History, show
+from checkers.history import History
 from checkers.linearizability.result import Limits, Meter
+from checkers.operation import INF
 from checkers.pause import collection_paused
+from checkers.values import show
 from checkers.verdict import Verdict
 
 from .analysis import Analysis, Key

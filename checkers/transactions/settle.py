@@ -14,8 +14,9 @@ from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF, show
 from checkers.linearizability.result import Meter
+from checkers.operation import INF
+from checkers.values import show
 from checkers.verdict import Anomaly
 
 from . import read_atomic

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import thaw
+from checkers.values import thaw
 from harness.errors import BadInput
 from harness.outcome import Outcome, RunFacts
 from harness.record import RECORD_VERSION, ErrorRecord, Provenance, Record, RunRecord

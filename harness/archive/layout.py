@@ -31,7 +31,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import encode_op
+from checkers.op import encode_op
 from checkers.trace import Row, as_event
 from harness.errors import BadInput
 from harness.outcome import Outcome

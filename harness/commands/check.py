@@ -234,7 +234,7 @@ def _judge_file(file: Path, model: str, **options: Any) -> Verdict:
 
 def _judge_stream(file: Path, form: str, *, model: str, **options: Any) -> Verdict:
     """Judge a history line by line, up to the first violation, the end, or a limit of time or memory."""
-    from checkers.history import read_lines
+    from checkers.json_lines import read_lines
     from checkers.streaming import StreamingChecker
 
     if model == "auto":

@@ -18,7 +18,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from checkers.history import thaw
+from checkers.values import thaw
 
 PLAIN_PROGRESS_SECONDS: Final = 10
 """How often progress is printed where no terminal redraws it: rare enough for a log, often enough to see progress."""

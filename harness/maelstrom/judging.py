@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from checkers.history import History, MalformedHistory
+from checkers.history import History
+from checkers.malformed import MalformedHistory
 from checkers.verdict import Anomaly, Verdict
 from harness.errors import BadInput
 from harness.plans.plan import Plan

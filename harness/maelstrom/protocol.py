@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import UNREADABLE
+from checkers.json_lines import UNREADABLE
 
 LINE_BYTES_MAX: Final = 1 << 20
 """A line that is longer never ends: no workload has messages near that."""

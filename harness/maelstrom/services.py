@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from checkers.history import freeze
+from checkers.values import freeze
 from harness.plans.rng import Stream
 
 from .protocol import KEY_DOES_NOT_EXIST, MALFORMED_REQUEST, NOT_SUPPORTED, PRECONDITION_FAILED, Body, error

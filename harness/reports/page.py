@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.trace import Row
 from harness.outcome import JudgedAnomaly
 from harness.plans import describe

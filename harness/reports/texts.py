@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import UNREADABLE, thaw
+from checkers.json_lines import UNREADABLE
+from checkers.values import thaw
 
 PageData = Mapping[str, Any]
 """What the script or the template of a page reads, by name, and nothing else does."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import NEMESIS, Op
+from checkers.op import NEMESIS, Op
 from checkers.trace import Row
 from harness.faults.fault import FOREVER
 from harness.plans.plan import Plan

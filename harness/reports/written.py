@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from checkers import History
-from checkers.history import MalformedHistory
+from checkers.malformed import MalformedHistory
 from checkers.trace import Row, as_row
 from harness.archive.find import StoredRun, read_history
 from harness.archive.layout import HISTORY, read_trace, writable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from checkers.history import MalformedHistory
+from checkers.malformed import MalformedHistory
 from harness.errors import BadInput, HarnessError, InternalError
 from harness.outcome import Outcome
 from harness.plans.plan import Plan

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.verdict import Verdict
 from harness.faults.catalog import kinds_for
 from harness.faults.fault import Fault

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import NEGATIVE_ANSWERS
+from checkers.operation import NEGATIVE_ANSWERS
 from checkers.raft.liveness import Request, RequestKind
 from harness.errors import BadInput
 from harness.plans.plan import Phases, PlannedOp, Program

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from checkers.history import encode_op
+from checkers.op import encode_op
 from checkers.trace import as_event
 from harness.archive.find import StoredRun, read_history
 from harness.archive.layout import Event, read_trace

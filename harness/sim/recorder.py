@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from checkers.history import Op, OpType
+from checkers.op import Op, OpType
 from checkers.trace import Row
 
 from .kernel.events import Kernel

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import freeze, show
 from checkers.models import named
+from checkers.values import freeze, show
 from checkers.verdict import Anomaly
 from harness.errors import BadInput, HarnessError
 from harness.systems.system import Completion, SystemClient

@@ -19,8 +19,9 @@ import msgspec
 from hypothesis import strategies as st
 
 from checkers import MODELS, History
-from checkers.history import INF, Op, Operation, OpType
 from checkers.models.model import ILLEGAL, Model
+from checkers.op import Op, OpType
+from checkers.operation import INF, Operation
 from harness.plans.plan import Gates, Plan, Program
 from harness.run.drawing import Drawing, abilities_of
 from harness.systems import catalog

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checkers.history import INF, Operation
 from checkers.models import ILLEGAL, Model
+from checkers.operation import INF, Operation
 
 
 def is_linearizable(operations: Sequence[Operation], model: Model) -> bool:

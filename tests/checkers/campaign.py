@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from checkers.history import INF, Operation
 from checkers.linearizability.fast import (
     counters,
     counters_general,
@@ -32,6 +31,7 @@ from checkers.linearizability.fast import (
 )
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.models import CAS_REGISTER, COUNTER, KV, MAP, MUTEX, QUEUE, SET, Model
+from checkers.operation import INF, Operation
 from tests.checkers import brute
 
 LARGEST = 10

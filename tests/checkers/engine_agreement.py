@@ -14,7 +14,8 @@ from unittest import mock
 
 from checkers import check, streaming
 from checkers.admission import admit
-from checkers.history import Conventions, History
+from checkers.conventions import Conventions
+from checkers.history import History
 from checkers.linearizability.failing_prefix import certain_index
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, split

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from checkers import check
-from checkers.history import NEMESIS, History, Op
+from checkers.history import History
+from checkers.op import NEMESIS, Op
 
 
 def edn_of(value: Any) -> str:

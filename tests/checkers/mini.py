@@ -23,7 +23,8 @@ import json
 import re
 from typing import Any
 
-from checkers.history import History, Op
+from checkers.history import History
+from checkers.op import Op
 
 FUNCTIONS = {
     "w": "write",

@@ -43,9 +43,15 @@ TESTS_OF_READING = {
     "admission": ("test_admission", "test_columns", "test_importers"),
     "columns": ("test_columns",),
     "history": ("test_history", "test_importers", "test_admission", "test_columns", "test_round_trip"),
+    "intervals": ("test_history", "test_importers", "test_round_trip", "test_recorder"),
+    "json_lines": ("test_history", "test_importers", "test_columns", "test_round_trip"),
+    "op": ("test_history", "test_round_trip"),
+    "operation": ("test_history", "test_admission", "test_round_trip"),
+    "pairing": ("test_history", "test_importers", "test_admission", "test_round_trip"),
     "importers": ("test_importers", "test_round_trip", "test_admission", "test_columns"),
     "recorder": ("test_recorder",),
     "rows": ("test_columns",),
+    "values": ("test_history", "test_admission", "test_importers"),
 }
 """Module or package of reading -> its tests, the most telling first. Other modules are those of linearizability."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from checkers.history import Op
+from checkers.op import Op
 
 Answer = tuple[str, Any, Any]
 """(type, result, error)"""

@@ -9,7 +9,8 @@ import pytest
 from checkers import History, MalformedHistory, Model, Op, Pair, check, check_file, importers
 from checkers.admission import NOTHING_JUDGED
 from checkers.consistency import CONDITIONS
-from checkers.history import INF, encode_op
+from checkers.op import encode_op
+from checkers.operation import INF
 from checkers.streaming import StreamingChecker
 from checkers.verdict import Verdict
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers import History, MalformedHistory, Op
-from checkers.history import INF, freeze, read_lines, show
+from checkers.json_lines import read_lines
+from checkers.operation import INF
+from checkers.values import freeze, show
 from tests.checkers.mini import history
 
 LINE = '{"index":%d,"time":%d,"process":%s,"type":"%s","f":"read"}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.trace import Row
 from checkers.verdict import Validity, Verdict
 from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from checkers.history import Operation
 from checkers.linearizability.failing_prefix import Decide
 from checkers.linearizability.result import Limits, LinearizabilityResult, Meter
 from checkers.models import Model
+from checkers.operation import Operation
 
 EXPLANATION_STEPS: Final = 2_000_000
 """What all explanations may spend unless told otherwise: two or three seconds."""

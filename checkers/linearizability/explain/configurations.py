@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import INF, Operation
 from checkers.linearizability.result import LimitReached
 from checkers.models import ILLEGAL, Model
+from checkers.operation import INF, Operation
 
 from .budget import Budget
 from .reduction import Reduction

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from checkers.history import INF, Operation, show
 from checkers.linearizability.partition import Part, pending
 from checkers.models import Model
 from checkers.models.model import KEEPS, OtherThan, Unsaid
+from checkers.operation import INF, Operation
+from checkers.values import show
 
 from .configurations import Failure
 from .counters import impossible_sum

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from checkers.history import Operation
 from checkers.linearizability.partition import Part
 from checkers.models import Model
+from checkers.operation import Operation
 
 from .wording import told
 

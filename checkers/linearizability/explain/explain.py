@@ -20,11 +20,11 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Certain, certain_index
 from checkers.linearizability.partition import Part
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.models import Model
+from checkers.operation import INF, Operation
 
 from .budget import Budget
 from .configurations import CONFIGURATIONS, Failure, enumerate_failure

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import INF, Operation
 from checkers.linearizability.partition import pending
 from checkers.linearizability.result import LimitReached, Limits
 from checkers.linearizability.search import jit
@@ -28,6 +27,7 @@ from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch
 from checkers.models import Model
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
+from checkers.operation import INF, Operation
 
 from .budget import Budget
 

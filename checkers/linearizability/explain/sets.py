@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from checkers.history import Operation, show
 from checkers.linearizability.partition import Part
 from checkers.models import Model
+from checkers.operation import Operation
+from checkers.values import show
 
 
 def impossible_set(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from checkers.history import Operation, show
 from checkers.models import Model
+from checkers.operation import Operation
+from checkers.values import show
 
 OBSERVED: Final = 60
 """A longer description of a state is cut."""

@@ -29,10 +29,10 @@ from heapq import heappop, heappush
 from itertools import compress
 from typing import Final
 
-from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 from checkers.models import Model, counters
+from checkers.operation import INF, Operation
 
 from . import counters_general
 from .fast_path import FastPath

@@ -38,8 +38,8 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Final, NamedTuple, Protocol
 
-from checkers.history import INF
 from checkers.linearizability.result import LimitReached, Meter
+from checkers.operation import INF
 
 from .pending_sums import Adds, Pending
 

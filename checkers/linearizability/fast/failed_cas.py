@@ -37,8 +37,8 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from typing import Final, NamedTuple, Protocol
 
-from checkers.history import INF
 from checkers.linearizability.result import LimitReached, Meter
+from checkers.operation import INF
 
 CONFIGURATIONS_MAX: Final = 20_000
 """More than this at one instant, and the general engine is as good."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from checkers.history import Operation
 from checkers.linearizability.failing_prefix import Bounds, first_certain
 from checkers.linearizability.result import LimitReached, Limits, LinearizabilityResult, Meter
 from checkers.models import Model
+from checkers.operation import Operation
 
 R = TypeVar("R")
 

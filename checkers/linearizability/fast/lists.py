@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 from checkers.models import Model, containers
+from checkers.operation import INF, Operation
 
 from .fast_path import FastPath
 

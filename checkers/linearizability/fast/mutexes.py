@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Final
 
-from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 from checkers.models import Model, mutexes
+from checkers.operation import INF, Operation
 
 from .fast_path import FastPath
 

@@ -22,8 +22,8 @@ from functools import partial
 from itertools import combinations, product
 from typing import Final
 
-from checkers.history import INF
 from checkers.linearizability.result import LimitReached
+from checkers.operation import INF
 
 SMALL_DELTA_MAX: Final = 16
 """Up to this size of all deltas, minimal multisets are enumerated by walking; beyond it, by subset sums."""

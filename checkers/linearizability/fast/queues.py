@@ -26,10 +26,10 @@ from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from typing import Final, NamedTuple
 
-from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 from checkers.models import Model, containers
+from checkers.operation import INF, Operation
 
 from .fast_path import FastPath, Undecided
 

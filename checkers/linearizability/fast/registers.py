@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from typing import Any, Final
 
-from checkers.history import Operation
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 from checkers.models import Model, maps, registers
+from checkers.operation import Operation
 
 from .fast_path import FastPath
 from .zones import CAS, READ, REFUSED, WRITE, Columns, Violation, find_violation

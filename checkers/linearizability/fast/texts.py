@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF, Operation
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
 from checkers.models import Model, kv
+from checkers.operation import INF, Operation
 
 from .fast_path import FastPath
 from .zones import CAS, READ, WRITE, Columns, find_violation

@@ -35,9 +35,9 @@ from collections.abc import Hashable, Sequence
 from itertools import compress, repeat
 from typing import Any, Final, NamedTuple
 
-from checkers.history import INF
 from checkers.linearizability.failing_prefix import Bounds
 from checkers.linearizability.result import Meter
+from checkers.operation import INF
 
 from . import failed_cas
 from .fast_path import Undecided

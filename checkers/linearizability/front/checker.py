@@ -18,13 +18,15 @@ from typing import Any, Final, Literal
 import msgspec
 
 from checkers.admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
-from checkers.history import Conventions, History, Operation
+from checkers.conventions import Conventions
+from checkers.history import History
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.explain import Explanation, explain
 from checkers.linearizability.partition import Part, split
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.linearizability.search import jit
 from checkers.models import Model, maps
+from checkers.operation import Operation
 from checkers.verdict import Anomaly, Validity, Verdict
 
 from .engines import GENERAL, REFERENCE, decide, time_left

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.history import MalformedHistory, Operation
 from checkers.linearizability.fast.counters import COUNTERS
 from checkers.linearizability.fast.fast_path import FastPath
 from checkers.linearizability.fast.lists import LISTS
@@ -23,7 +22,9 @@ from checkers.linearizability.fast.sets import SETS
 from checkers.linearizability.fast.texts import TEXTS
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
+from checkers.malformed import MalformedHistory
 from checkers.models import Model
+from checkers.operation import Operation
 
 Engine = Callable[[Sequence[Operation], Model, Limits], LinearizabilityResult]
 

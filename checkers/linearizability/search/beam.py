@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from checkers.history import Operation
 from checkers.linearizability.result import LimitReached, Limits, Meter
+from checkers.operation import Operation
 
 from .encoding import Encoding
 from .frontier import Config, FrontierSearch, Pending

@@ -18,9 +18,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from checkers.history import INF, Operation
 from checkers.models import ILLEGAL, Model
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, Access, OtherThan, Unsaid
+from checkers.operation import INF, Operation
 
 LOOK: Final = 0
 WRITE: Final = 1

@@ -38,10 +38,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from checkers.history import INF, Operation
 from checkers.linearizability.partition import pending as as_pending
 from checkers.linearizability.result import Meter
 from checkers.models.model import Later
+from checkers.operation import INF, Operation
 
 from .encoding import CHANGE, ILLEGAL_STATE, LOOK, WRITE, Encoding
 from .look_ahead import LookAhead

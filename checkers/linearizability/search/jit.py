@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from checkers.history import INF, Operation
 from checkers.linearizability.result import LimitReached, Limits, LinearizabilityResult, Meter
 from checkers.models import Model
+from checkers.operation import INF, Operation
 from checkers.verdict import Validity
 
 from .beam import Beam, Event

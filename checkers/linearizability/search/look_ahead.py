@@ -35,10 +35,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any, Final
 
-from checkers.history import INF, Operation
 from checkers.linearizability.partition import pending
 from checkers.models import Model
 from checkers.models.model import Later
+from checkers.operation import INF, Operation
 
 WINDOW = 64
 """Foreseen operations that are looked at beyond those that are pending."""

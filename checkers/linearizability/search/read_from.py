@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from checkers.history import INF, Operation
+from checkers.operation import INF, Operation
 
 from .encoding import CHANGE, ILLEGAL_STATE, LOOK, EncodedOperations
 

@@ -23,9 +23,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from checkers.history import INF, Operation
 from checkers.linearizability.result import LimitReached, Limits, LinearizabilityResult, Meter
 from checkers.models import ILLEGAL, Model
+from checkers.operation import INF, Operation
 from checkers.verdict import Validity
 
 from .look_ahead import LookAhead

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from checkers.history import INF, Operation
+from checkers.operation import INF, Operation
 
 from .encoding import CHANGE, ILLEGAL_STATE, LOOK, EncodedOperations
 from .frontier import Move

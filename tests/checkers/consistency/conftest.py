@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from checkers.history import History, Op
+from checkers.history import History
+from checkers.op import Op
 
 MS = 1_000_000
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkers.consistency import counter_bounds
-from checkers.history import History, MalformedHistory, Op
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.op import Op
 
 Make = Callable[[str], History]
 

@@ -10,7 +10,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from checkers.consistency import sequential
-from checkers.history import History, Op, Operation
+from checkers.history import History
+from checkers.op import Op
+from checkers.operation import Operation
 
 Make = Callable[..., History]
 

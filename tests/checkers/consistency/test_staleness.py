@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkers.consistency import staleness
-from checkers.history import INF, History, Op
+from checkers.history import History
+from checkers.op import Op
+from checkers.operation import INF
 
 Make = Callable[[str], History]
 MS = 1_000_000

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.history import History, Op, Pair
+from checkers.history import History
+from checkers.intervals import Pair
 from checkers.maelstrom import converging_counters, converging_sets, echo, offset_logs, unique_ids
 from checkers.maelstrom.quiet import final_reads
+from checkers.op import Op
 from checkers.verdict import Verdict
 
 

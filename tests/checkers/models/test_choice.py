@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkers import History, MalformedHistory, Op, check
-from checkers.history import Conventions, Operation
+from checkers.conventions import Conventions
 from checkers.models import MODELS, Model, choice
 from checkers.models.choice import PREFERENCE, choose
+from checkers.operation import Operation
 
 
 def history(*operations: tuple[str, Any, Any], source: str = "jsonl", nil_read: Any = "absent") -> History:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.raft.liveness import QUIET_MESSAGES, Bound, Quiet, Request, RequestKind, Standing, judge
 from checkers.verdict import Verdict
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from checkers.history import History, Op
+from checkers.history import History
+from checkers.op import Op
 
 Micro = list[Any]
 

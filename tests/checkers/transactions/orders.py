@@ -20,7 +20,9 @@ from itertools import combinations, permutations
 from typing import Any
 
 from checkers.admission import NOTHING_JUDGED
-from checkers.history import History, Op, Operation
+from checkers.history import History
+from checkers.op import Op
+from checkers.operation import Operation
 from checkers.transactions import check
 
 KEYS = ("x", "y")

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from checkers.history import History, Op
+from checkers.history import History
+from checkers.op import Op
 from checkers.transactions import list_append
 
 KEYS = "xyz"

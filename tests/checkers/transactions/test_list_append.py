@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from checkers.history import History, MalformedHistory, Op
+from checkers.history import History
+from checkers.malformed import MalformedHistory
+from checkers.op import Op
 from checkers.transactions import list_append
 from checkers.transactions.anomalies import ruled_out
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from checkers import check
-from checkers.history import History, Op
+from checkers.history import History
 from checkers.linearizability import result
+from checkers.op import Op
 from checkers.transactions import list_append, rw_register
 from checkers.transactions.decide import WITNESSED
 from checkers.transactions.nodes import Transactions

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.history import Op
+from checkers.op import Op
 from checkers.trace import FIELDS, as_event, as_row
 from harness.archive.documents import run_record
 from harness.archive.find import StoredRun, find

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.history import Op
+from checkers.op import Op
 from harness.faults.clocks import ClockStep
 from harness.faults.crashes import Crash
 from harness.faults.fault import Fault

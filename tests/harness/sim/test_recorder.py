@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from checkers.history import Op
+from checkers.op import Op
 from harness.sim.kernel.events import Kernel
 from harness.sim.kernel.fingerprint import Log
 from harness.sim.recorder import Recorder

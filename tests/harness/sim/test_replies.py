@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from checkers.history import freeze
 from checkers.models import MODELS
+from checkers.values import freeze
 from harness.plans.plan import PlannedOp
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.execution import execute

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from checkers import History, Op, check
-from checkers.history import INF, Operation
 from checkers.linearizability.explain import budget as budgets
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.models import ILLEGAL, Model, named
+from checkers.operation import INF, Operation
 from tests.checkers import brute, engine_agreement
 from tests.checkers.mini import history
 

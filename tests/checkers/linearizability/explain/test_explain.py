@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from checkers import History, check
-from checkers.history import INF, Operation, Pair
+from checkers.intervals import Pair
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.configurations import configuration_graph
 from checkers.linearizability.explain.explain import explain
@@ -18,6 +18,7 @@ from checkers.linearizability.explain.reduction import late_excerpts, reduce
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part, pending
 from checkers.models import ILLEGAL, Model, named
+from checkers.operation import INF, Operation
 from tests.checkers import brute, engine_agreement, golden
 from tests.checkers.mini import history
 from tests.checkers.objects import OBJECTS, record

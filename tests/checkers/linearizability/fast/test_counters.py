@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.history import Operation
 from checkers.linearizability.fast import counters
 from checkers.models import CAS_REGISTER, COUNTER
+from checkers.operation import Operation
 from tests.checkers.mini import history
 
 

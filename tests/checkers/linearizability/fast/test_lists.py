@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkers import MODELS, check
-from checkers.history import INF, Operation
 from checkers.linearizability.fast import lists
+from checkers.operation import INF, Operation
 from tests.checkers import brute, engine_agreement
 from tests.checkers.mini import history
 

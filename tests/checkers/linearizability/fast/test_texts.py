@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks import histories
 from checkers import check
-from checkers.history import Operation
 from checkers.linearizability.fast.texts import TEXTS
 from checkers.models import KV
+from checkers.operation import Operation
 from tests.checkers import brute
 from tests.checkers.campaign import show
 

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkers import ILLEGAL, MODELS, EnginesDisagree, Model, check
-from checkers.history import History, Operation
+from checkers.history import History
 from checkers.linearizability.front.engines import ENGINES
 from checkers.linearizability.result import LinearizabilityResult
 from checkers.linearizability.search import jit, wgl
 from checkers.models.model import ANYTHING, KEEPS, SOMETHING, OtherThan, Unsaid
+from checkers.operation import Operation
 from harness.testing.strategies import ANSWERS, operations
 from tests.checkers import brute, engine_agreement
 from tests.checkers.mini import history

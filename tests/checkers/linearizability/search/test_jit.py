@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 
 from benchmarks import histories
 from checkers import MODELS, check
-from checkers.history import History, Operation
+from checkers.history import History
 from checkers.linearizability.result import Limits
 from checkers.linearizability.search import jit, wgl
 from checkers.linearizability.search.encoding import LOOK, REST, WRITE, EncodedOperations
 from checkers.linearizability.search.frontier import COUNT_BITS, Frontier, _best
 from checkers.linearizability.search.read_from import find_refutation
+from checkers.operation import Operation
 from harness.testing.strategies import operations
 from tests.checkers import brute
 from tests.checkers.mini import history

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from checkers import History, check
-from checkers.history import INF, Operation
 from checkers.linearizability.result import Limits
 from checkers.linearizability.search import jit, look_ahead, wgl
 from checkers.models import ILLEGAL, Model, named
 from checkers.models.model import Later, common_prefix
+from checkers.operation import INF, Operation
 from tests.checkers import brute, engine_agreement
 
 HERE = Path(__file__).parent
