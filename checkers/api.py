@@ -12,6 +12,8 @@ Each condition admits the same operations (`checkers.admission`), and what a rea
 with the verdict.
 
 Naming an algorithm, or asking for a cross-check or a witness order, means a search for an order, whatever the model.
+
+Judges other than linearizability, and readers of other formats, are imported when a history needs them.
 """
 
 from __future__ import annotations
@@ -22,19 +24,15 @@ from typing import Any, Final
 
 import msgspec
 
-from . import atomic_commit, columns
+from . import importers
 from .admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
-from .consistency import CONDITIONS
 from .history import History
-from .importers import load
-from .linearizability.front.checker import CHECKER, check_linearizable, chosen_conventions
-from .linearizability.result import Limits
+from .linearizability.front.checker import check_linearizable, chosen_conventions
+from .linearizability.result import CHECKER, Limits
 from .malformed import MalformedHistory
 from .models import MODELS, Model, named
 from .models.choice import choose
 from .op import Op
-from .transactions import CONSISTENCY_MODELS
-from .transactions import check as check_transactions
 from .verdict import Verdict
 
 LINEARIZABLE: Final = "linearizable"
@@ -107,11 +105,13 @@ def check_file(
     """
     is_plain = format in ("auto", "jsonl", "edn") and not lenient and _is_plain(options)
     if is_plain and isinstance(model, str) and _is_long(file):
+        from . import columns
+
         limits = Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
         verdict = columns.judge(file, model, limits, format)
         if verdict is not None:
             return verdict
-    history = load(file, format=format, source=source, lenient=lenient)
+    history = importers.load(file, format=format, source=source, lenient=lenient)
     verdict = check(history, model, **options)
     indexes = dict.fromkeys(anomaly.index for anomaly in verdict.anomalies if anomaly.index is not None)
     places = tuple(f"index {index} is {history.where_index(index)}" for index in list(indexes)[:PLACES])
@@ -165,6 +165,8 @@ def _nothing_judged(history: History, notes: tuple[str, ...]) -> Verdict:
 def _require_models(expect: Sequence[str], consistency: str) -> None:
     if consistency != LINEARIZABLE:
         raise MalformedHistory("an expected model", f"none beside consistency {consistency}", "--expect")
+    from .transactions import CONSISTENCY_MODELS
+
     if strangers := [name for name in expect if name not in CONSISTENCY_MODELS]:
         raise MalformedHistory(f"model {strangers[0]!r}", f"one of {', '.join(CONSISTENCY_MODELS)}", "--expect")
 
@@ -182,6 +184,8 @@ def _check_order(
     if is_ours and not asks_for_order and initial is None:
         return _check_transactions(history, model, mismatched, expect or (STRICT,), options)
     if model is MODELS["orders"] and not asks_for_order and initial is None and not expect:
+        from . import atomic_commit
+
         return atomic_commit.check(history, model, mismatched=mismatched, **options)
     if any(name != STRICT for name in expect):
         found = "an order that is asked for" if is_ours else f"model {model.name!r}"
@@ -209,6 +213,8 @@ def _ask_graph(
     history: History, model: Model, mismatched: Mismatched, expect: Sequence[str], options: dict[str, Any]
 ) -> Verdict:
     """The checker of transactions refuses mismatched completions, so others are taken out before."""
+    from .transactions import check as check_transactions
+
     names = ("step_limit", "time_limit_s", "memory_limit_bytes")
     limits = {name: options[name] for name in names if options.get(name) is not None}
     if mismatched == "refuse":
@@ -227,6 +233,8 @@ def _check_condition(
     mismatched: Mismatched,
     options: dict[str, Any],
 ) -> Verdict:
+    from .consistency import CONDITIONS
+
     if name not in CONDITIONS:
         words = ", ".join((LINEARIZABLE, *CONDITIONS))
         raise MalformedHistory(f"consistency {name!r}", f"one of {words}", "--consistency")

@@ -37,10 +37,9 @@ from checkers.linearizability.explain.configurations import enumerate_failure
 from checkers.linearizability.explain.contradiction import contradiction, impossible
 from checkers.linearizability.explain.explain import as_data
 from checkers.linearizability.explain.reduction import reduce
-from checkers.linearizability.front.checker import CHECKER, NONLINEARIZABLE
 from checkers.linearizability.front.engines import decide
 from checkers.linearizability.partition import Part
-from checkers.linearizability.result import LimitReached, Limits, Meter
+from checkers.linearizability.result import CHECKER, NONLINEARIZABLE, LimitReached, Limits, Meter
 from checkers.linearizability.search.beam import Beam, Event, apply, restore
 from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch

@@ -3,6 +3,7 @@
 `load` finds the format out by looking at the beginning, or is told. Whatever the source, the history that comes out
 obeys the same rules of order, keeps the source's conventions (`History.conventions`), names file and line where it is
 damaged, and counts what was passed over (`History.notes`). What was compressed by gzip is read as what it was before.
+Each reader is imported when a file of its format comes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from checkers.history import History
 from checkers.json_lines import UNREADABLE
 from checkers.malformed import MalformedHistory
 from checkers.pause import collection_paused
-
-from . import elements, jepsen, maelstrom, porcupine, table
 
 
 class Format(NamedTuple):
@@ -99,6 +98,8 @@ def detect(data: bytes, source: str = "history") -> str:
         return kind
     if _MAP_OF_AN_OP.match(first):
         return _detect_edn(data)
+    from . import jepsen, table
+
     if table.is_header(first.decode(errors="replace")):
         return "csv"
     if any(jepsen.LINE.fullmatch(line.decode(errors="replace").rstrip()) for line in data.split(b"\n")[:2000]):
@@ -158,11 +159,39 @@ def _text(data: bytes, source: str) -> str:
 def _load_jsonl(data: bytes, source: str, lenient: bool) -> History:
     if not data.lstrip().startswith(b"["):
         return History.from_jsonl(data, source=source, lenient=lenient)
+    from . import elements
+
     rows = list(elements.elements(data, source))
     return History.from_json_rows(rows, source=source, lenient=lenient)
 
 
+def _load_edn(data: bytes, source: str, lenient: bool) -> History:
+    from . import jepsen
+
+    return jepsen.load_edn(_text(data, source), source=source, lenient=lenient)
+
+
+def _load_log(data: bytes, source: str, lenient: bool) -> History:
+    from . import jepsen
+
+    return jepsen.load_log(_text(data, source), source=source, lenient=lenient)
+
+
+def _load_maelstrom(data: bytes, source: str, lenient: bool) -> History:
+    from . import maelstrom
+
+    return maelstrom.load(data, source=source, lenient=lenient)
+
+
+def _load_table(data: bytes, source: str, lenient: bool) -> History:
+    from . import table
+
+    return table.load(_text(data, source), source=source, lenient=lenient)
+
+
 def _load_porcupine(data: bytes, source: str, lenient: bool) -> History:
+    from . import porcupine
+
     if re.match(rb"\s*[\[{]\s*(\[|\{)?\s*\"", data):
         return porcupine.load_operations(data, source=source, lenient=lenient)
     return porcupine.load_kv(_text(data, source), source=source, lenient=lenient)
@@ -170,11 +199,11 @@ def _load_porcupine(data: bytes, source: str, lenient: bool) -> History:
 
 _LOADERS: Final[dict[str, Callable[[bytes, str, bool], History]]] = {
     "jsonl": _load_jsonl,
-    "edn": lambda data, source, lenient: jepsen.load_edn(_text(data, source), source=source, lenient=lenient),
-    "jepsen-log": lambda data, source, lenient: jepsen.load_log(_text(data, source), source=source, lenient=lenient),
+    "edn": _load_edn,
+    "jepsen-log": _load_log,
     "porcupine": _load_porcupine,
-    "maelstrom": lambda data, source, lenient: maelstrom.load(data, source=source, lenient=lenient),
-    "csv": lambda data, source, lenient: table.load(_text(data, source), source=source, lenient=lenient),
+    "maelstrom": _load_maelstrom,
+    "csv": _load_table,
 }
 
 __all__ = ["FORMATS", "Format", "detect", "load"]

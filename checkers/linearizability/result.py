@@ -16,6 +16,10 @@ import msgspec
 from checkers.operation import Operation
 from checkers.verdict import Validity
 
+CHECKER: Final = "linearizability"
+NONLINEARIZABLE: Final = "nonlinearizable"
+"""The first words of the signature of a violation."""
+
 CHECK_EVERY: Final = 1024
 """How many steps lie between two looks at the limits: often enough to stop within a millisecond or two."""
 

@@ -8,7 +8,6 @@ entry point of the group `foreshock.models`, one for each `Model`; they are load
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Final
 
 from checkers.located import NotLocated, is_located, locate
@@ -68,6 +67,8 @@ def names() -> tuple[str, ...]:
 
 @cache
 def _plugged_in() -> dict[str, Model]:
+    from importlib.metadata import entry_points  # slow, and needed where a name is none of ours
+
     found: dict[str, Model] = {}
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value)):
         model = entry.load()

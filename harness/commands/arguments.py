@@ -10,7 +10,6 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from harness import quantities
-from harness.run.drawing import Drawing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,6 +95,8 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def gathered(**values: Any) -> Any:
+            from harness.run.drawing import Drawing  # with all faults and plans
+
             values["drawing"] = Drawing(
                 **({"system": values["system"]} if system else {}),
                 **({"workload": values.pop("workload")} if workload else {}),

@@ -18,11 +18,11 @@ from checkers.located import is_located
 from checkers.verdict import Verdict
 from harness import quantities
 from harness.errors import BadInput, Exit, one_of
-from harness.outcome import JudgedAnomaly, judged
+from harness.judged import JudgedAnomaly, judged
 
 from .arguments import json_option, quantity, typed
 from .printing import print_json, say
-from .screen import print_heading, print_verdict
+from .verdicts import print_heading, print_verdict
 
 STANDARD_INPUT: Final = "standard input"
 

@@ -12,7 +12,7 @@ from harness.errors import BadInput, Exit
 from .arguments import json_option, results_option
 from .check import Report, malformed_is_bad_input, report
 from .printing import coloured, print_json, say
-from .screen import print_verdict
+from .verdicts import print_verdict
 
 
 class Recheck(Report, frozen=True, kw_only=True):

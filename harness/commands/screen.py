@@ -7,33 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 import click
 
 from harness.faults.fault import Fault
-from harness.outcome import JudgedAnomaly, Outcome
+from harness.judged import JudgedAnomaly
+from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.record import RunRecord
 
-from .printing import clipped, coloured, say, wrapped
+from .printing import clipped, say, wrapped
+from .verdicts import print_anomaly, print_verdict, print_verdict_line
 
 _FAULTS_SHOWN: Final = 3
 _MESSAGE_LINES: Final = 5
 """Lines of a counterexample: which operations contradict each other stands in the first ones."""
-
-
-class Judged(Protocol):
-    """What has a verdict: the record of a run, or the report on a history."""
-
-    @property
-    def verdict(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def anomalies(self) -> tuple[JudgedAnomaly, ...]: ...
 
 
 def print_plan(plan: Plan, *, verbose: bool) -> None:
@@ -89,50 +78,17 @@ def print_live_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbo
     say("again", reproduce, whole=True)
 
 
-def print_verdict(judged: Judged, *, plan_class: str = "", headed: bool = True) -> None:
-    """Print the verdict with every anomaly's counterexample; `headed` unset: its line stands there already."""
-    if headed:
-        _print_verdict_line(judged, plan_class)
-    for anomaly in judged.anomalies:
-        click.echo()
-        _print_anomaly(anomaly, None)
-    if judged.anomalies:
-        click.echo()
-
-
 def _print_short_verdict(record: RunRecord, plan_class: str) -> None:
     """Print the verdict with the first lines of the counterexample under which the run is grouped."""
-    _print_verdict_line(record, plan_class)
+    print_verdict_line(record, plan_class)
     chosen = next((one for one in record.anomalies if one.signature == record.failure_signature), None)
     if chosen is None:
         return
-    _print_anomaly(chosen, _MESSAGE_LINES)
+    print_anomaly(chosen, _MESSAGE_LINES)
     others = Counter(_named(one) for one in record.anomalies if one is not chosen)
     if others:
         listed = (f"{name}, {times} times" if times > 1 else name for name, times in others.items())
         say("also", "; ".join(listed))
-
-
-def print_heading(verdict: str, plan_class: str = "") -> None:
-    """Print the line that says the verdict."""
-    say("verdict", f"{coloured(verdict)}{f' ({plan_class} plan)' if plan_class else ''}")
-
-
-def _print_verdict_line(judged: Judged, plan_class: str) -> None:
-    print_heading(judged.verdict, plan_class)
-    if judged.reason:
-        say("", judged.reason)
-
-
-def _print_anomaly(anomaly: JudgedAnomaly, lines_max: int | None) -> None:
-    allowed = ", allowed: a broken assumption of this plan explains it" if anomaly.allowed else ""
-    where = "" if anomaly.index is None else f" at index {anomaly.index}"
-    click.echo(f"{coloured('invalid')}: {anomaly.signature}{where}{allowed}")
-    lines = [part for line in anomaly.message.splitlines() for part in wrapped(line, indent="    ")]
-    for line in lines[:lines_max]:
-        click.echo(line.rstrip())
-    if lines_max is not None and len(lines) > lines_max:
-        click.echo(f"    ... {len(lines) - lines_max} more lines with --verbose, and in verdict.json")
 
 
 def _named(anomaly: JudgedAnomaly) -> str:

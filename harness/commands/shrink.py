@@ -13,7 +13,8 @@ from harness.errors import Exit
 
 from .arguments import jobs_option, json_option, quantity, results_option, verbose_option
 from .printing import print_json, print_table, progress, say
-from .screen import print_plan, print_verdict
+from .screen import print_plan
+from .verdicts import print_verdict
 
 if TYPE_CHECKING:
     from harness.shrink.shrinking import Result

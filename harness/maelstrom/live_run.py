@@ -25,7 +25,8 @@ import trio
 from checkers.recorder import Recorder
 from checkers.verdict import Anomaly, merge
 from harness.errors import BadInput
-from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome, judged
+from harness.judged import judged
+from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.plan import Plan, Program
 from harness.run import gates
 from harness.run.runner import primary

@@ -18,7 +18,7 @@ import msgspec
 
 from checkers.op import Op
 from checkers.trace import Row
-from harness.outcome import JudgedAnomaly
+from harness.judged import JudgedAnomaly
 from harness.plans import describe
 from harness.plans.plan import Plan
 from harness.record import RunRecord

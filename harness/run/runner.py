@@ -22,7 +22,8 @@ from checkers import History, check
 from checkers.raft.liveness import Bound, Standing, first_fresh_ok
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
-from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome, judged
+from harness.judged import JudgedAnomaly, judged
+from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.classify import Classification, classify, lost_nodes
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess

@@ -50,7 +50,7 @@ def test_a_plain_valid_file_needs_no_objects(model: str, tmp_path: Path, monkeyp
     file.write_bytes(VALID)
     packed.write_bytes(gzip.compress(VALID))
     expected = timeless(check(History.from_jsonl(VALID), model))
-    monkeypatch.setattr("checkers.api.load", None)
+    monkeypatch.setattr("checkers.importers.load", None)
     monkeypatch.setattr("checkers.api.LONG_BYTES", 0)
 
     for whole in (VALID, file, packed):
@@ -70,7 +70,7 @@ EDN = b"""{:process 0, :type :invoke, :f :add, :value 2, :time 0, :index 0}
 def test_a_counter_in_edn_needs_no_objects(left_out: bytes, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = re.sub(left_out, b"", EDN)
     expected = timeless(check(load(text), model))
-    monkeypatch.setattr("checkers.api.load", None)
+    monkeypatch.setattr("checkers.importers.load", None)
     monkeypatch.setattr("checkers.api.LONG_BYTES", 0)
 
     assert timeless(check_file(text, model)) == expected

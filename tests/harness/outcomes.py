@@ -7,7 +7,8 @@ from typing import Any
 from checkers.op import Op
 from checkers.trace import Row
 from checkers.verdict import Validity, Verdict
-from harness.outcome import FaultCounts, JudgedAnomaly, Metrics, OpCounts, Outcome
+from harness.judged import JudgedAnomaly
+from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans import plan as plans
 from harness.systems.binding import RecordedBinding, RecordedCode
 from tests.harness.hand_built import MS, a_plan

@@ -20,25 +20,15 @@ import msgspec
 from checkers.admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
 from checkers.conventions import Conventions
 from checkers.history import History
-from checkers.linearizability.explain.budget import Budget
-from checkers.linearizability.explain.explain import Explanation, explain
 from checkers.linearizability.partition import Part, split
-from checkers.linearizability.result import Limits, LinearizabilityResult
-from checkers.linearizability.search import jit
+from checkers.linearizability.result import CHECKER, Limits, LinearizabilityResult
 from checkers.models import Model, maps
-from checkers.operation import Operation
 from checkers.verdict import Anomaly, Validity, Verdict
 
 from .engines import GENERAL, REFERENCE, decide, time_left
 
-CHECKER: Final = "linearizability"
-NONLINEARIZABLE: Final = "nonlinearizable"
-
 CROSS_CHECK_STEPS: Final = 2_000_000
 """What the reference engine may spend on each object where it only confirms: some seconds."""
-
-EXPLAINED: Final = 5
-"""How many violated objects are explained in full; usually one explanation is read."""
 
 FAILED_CAS: Final = {
     "by-error": "a failed cas constrains where its error is an answer of the object",
@@ -203,6 +193,8 @@ class _Check:
 
     def with_witness(self, part: Part, result: LinearizabilityResult) -> LinearizabilityResult:
         """Ask the general engine for an order, where the engine that decided does not make one."""
+        from checkers.linearizability.search import jit
+
         found = jit.check_operations(part.operations, self.model_of(part), self.remaining(), witness=True)
         if found.order is None:
             self.notes.append(f"no witness order{_of(part)}: {found.reason}")
@@ -211,36 +203,16 @@ class _Check:
 
     def anomalies(self, *, explained: bool, seconds: float | None) -> tuple[Anomaly, ...]:
         """Describe the violations: first, for all, when they became certain; then why, for the first few."""
-        found = [mismatch(operation, self.model, CHECKER) for operation in self.admission.mismatched]
-        violated = [(part, result) for part, result in self.results if result.validity == "invalid"]
-        budget = self.budget(seconds)
-        for number, (part, result) in enumerate(violated):
-            full = explained and number < EXPLAINED
-            share = budget.part(min(len(violated), EXPLAINED) - number if full else len(violated) - number)
-            found.append(self.anomaly(explain(part, self.model_of(part), result, share, full=full)))
-        return tuple(sorted(found, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
+        anomalies = [mismatch(operation, self.model, CHECKER) for operation in self.admission.mismatched]
+        violated = [
+            (part, self.model_of(part), result) for part, result in self.results if result.validity == "invalid"
+        ]
+        if violated:
+            from .violations import describe
 
-    def budget(self, seconds: float | None) -> Budget:
-        """Give explanations what is left of the time limit, or a second; or less, where that was asked for."""
-        left = time_left(self.limits, self.started).seconds
-        if left is not None:
-            left = max(left, 1.0)
-            seconds = left if seconds is None else min(left, seconds)
-
-        def decide_quickly(model: Model, operations: Sequence[Operation], limits: Limits) -> LinearizabilityResult:
-            return decide(operations, model, limits)[0]
-
-        return Budget(decide_quickly, seconds=seconds, bytes_=self.limits.bytes)
-
-    def anomaly(self, explanation: Explanation) -> Anomaly:
-        return Anomaly(
-            checker=CHECKER,
-            kind=NONLINEARIZABLE,
-            detail=f"{self.model.name}/{explanation.f}",
-            index=explanation.index,
-            message=explanation.message,
-            evidence=explanation.evidence,
-        )
+            left = time_left(self.limits, self.started)
+            anomalies += describe(violated, self.model.name, left, explained=explained, seconds=seconds)
+        return tuple(sorted(anomalies, key=lambda anomaly: (anomaly.index or 0, anomaly.message)))
 
     def verdict(self, anomalies: tuple[Anomaly, ...], witness: bool) -> Verdict:
         unknown = [(part, result) for part, result in self.results if result.validity == "unknown"]

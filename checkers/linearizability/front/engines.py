@@ -2,6 +2,9 @@
 
 An engine decides the operations of one object. A fast path looks for its preconditions while it reads the operations,
 and says where they do not hold; the general engines decide any object.
+
+Each engine is imported when it is first needed: one check needs one or two of them, and all take longer to import than
+a short history takes to decide.
 """
 
 from __future__ import annotations
@@ -12,16 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from checkers.linearizability.fast.counters import COUNTERS
 from checkers.linearizability.fast.fast_path import FastPath
-from checkers.linearizability.fast.lists import LISTS
-from checkers.linearizability.fast.mutexes import MUTEXES
-from checkers.linearizability.fast.queues import QUEUES
-from checkers.linearizability.fast.registers import REGISTERS
-from checkers.linearizability.fast.sets import SETS
-from checkers.linearizability.fast.texts import TEXTS
 from checkers.linearizability.result import Limits, LinearizabilityResult
-from checkers.linearizability.search import jit, wgl
 from checkers.malformed import MalformedHistory
 from checkers.models import Model
 from checkers.operation import Operation
@@ -34,23 +29,74 @@ GENERAL: Final = "jit"
 REFERENCE: Final = "wgl"
 """The engine that `cross_check` compares with."""
 
-FAST_PATHS: Final[dict[str, FastPath[Any]]] = {
-    "register": REGISTERS,
-    "cas-register": REGISTERS,
-    "map": REGISTERS,
-    "counter": COUNTERS,
-    "set": SETS,
-    "queue": QUEUES,
-    "list": LISTS,
-    "kv": TEXTS,
-    "mutex": MUTEXES,
+FAST_PATHS: Final[dict[str, str]] = {
+    "register": "registers",
+    "cas-register": "registers",
+    "map": "registers",
+    "counter": "counters",
+    "set": "sets",
+    "queue": "queues",
+    "list": "lists",
+    "kv": "texts",
+    "mutex": "mutexes",
 }
 """Model -> the exact check of such objects. Each looks for its preconditions, and says where they do not hold."""
 
+
+def fast_path(name: str) -> FastPath[Any]:
+    """Import a fast path."""
+    match name:
+        case "registers":
+            from checkers.linearizability.fast.registers import REGISTERS
+
+            return REGISTERS
+        case "counters":
+            from checkers.linearizability.fast.counters import COUNTERS
+
+            return COUNTERS
+        case "sets":
+            from checkers.linearizability.fast.sets import SETS
+
+            return SETS
+        case "queues":
+            from checkers.linearizability.fast.queues import QUEUES
+
+            return QUEUES
+        case "lists":
+            from checkers.linearizability.fast.lists import LISTS
+
+            return LISTS
+        case "texts":
+            from checkers.linearizability.fast.texts import TEXTS
+
+            return TEXTS
+        case "mutexes":
+            from checkers.linearizability.fast.mutexes import MUTEXES
+
+            return MUTEXES
+    raise KeyError(name)
+
+
+def _fast(name: str) -> Engine:
+    return lambda operations, model, limits: fast_path(name).decide(operations, model, limits)
+
+
+def _general(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    from checkers.linearizability.search import jit
+
+    return jit.check_operations(operations, model, limits)
+
+
+def _reference(operations: Sequence[Operation], model: Model, limits: Limits) -> LinearizabilityResult:
+    from checkers.linearizability.search import wgl
+
+    return wgl.check_operations(operations, model, limits)
+
+
 ENGINES: Final[dict[str, Engine]] = {
-    **{path.name: path.decide for path in FAST_PATHS.values()},
-    GENERAL: jit.check_operations,
-    REFERENCE: wgl.check_operations,
+    **{name: _fast(name) for name in FAST_PATHS.values()},
+    GENERAL: _general,
+    REFERENCE: _reference,
 }
 
 GUESS_STEPS_PER_OPERATION: Final = 2
@@ -78,10 +124,10 @@ def decide(
         return run_engine(algorithm, operations, model, limits), []
     passed: list[str] = []
     if fast := FAST_PATHS.get(model.name):
-        result = run_engine(fast.name, operations, model, limits)
+        result = run_engine(fast, operations, model, limits)
         if result.validity != "unknown":
             return result, passed
-        passed.append(f"{fast.name}: {result.reason}")
+        passed.append(f"{fast}: {result.reason}")
     return _run_general(operations, model, limits), passed
 
 

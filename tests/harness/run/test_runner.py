@@ -12,7 +12,8 @@ from harness.faults.clocks import ClockStep
 from harness.faults.crashes import Crash
 from harness.faults.leadership import ForcedElection
 from harness.faults.packets import Loss
-from harness.outcome import FaultCounts, JudgedAnomaly, OpCounts
+from harness.judged import JudgedAnomaly
+from harness.outcome import FaultCounts, OpCounts
 from harness.plans.plan import Check, Gates, Plan
 from harness.run.runner import RunOptions, primary
 from harness.systems.system import Completion
