@@ -7,7 +7,7 @@ Its code part may come from any git ref: the loader gives it the package to use.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -68,6 +68,15 @@ class SystemServer(Protocol):
 
     def command(self, group: str, name: str, arguments: Mapping[str, Any]) -> bool:
         """Run an administrator's command (transfer, campaign, compact, change). True when it was taken."""
+        ...
+
+
+@runtime_checkable
+class Portrayed(Protocol):
+    """A server that shows more of itself than `inspect`, for pictures; earlier versions and other systems need not."""
+
+    def portrait(self, group: str) -> Mapping[str, Any]:
+        """`entries` of the log in words, `machine`'s records, and who has `granted` a vote in a running election."""
         ...
 
 

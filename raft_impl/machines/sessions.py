@@ -180,6 +180,10 @@ class SessionedMachine:
         time_ns, level, machine = self.time_ns, self.level, self._machine.image()
         return lambda: pack(_Image(time_ns, sessions, machine(), level))
 
+    def contents(self) -> Any:
+        """The machine's own records for people, as lists with readable keys and values; most are `[key, value]`."""
+        return deeply(_readable, self._machine.image()())
+
     def restore(self, data: bytes) -> None:
         """Replace the whole state. Raises TooNew, or Corrupt for what no `snapshot` gave."""
         try:
@@ -260,3 +264,10 @@ class SessionedMachine:
         for name in expired:
             self._forget(name)
         self._next_expiry_ns = min((known.deadline_ns for known in self._sessions.values()), default=_NEVER)
+
+
+def _readable(value: Any) -> Any:
+    """Images hold keys and values as msgpack bytes within msgpack: unpack them all."""
+    if isinstance(value, bytes):
+        return _readable(unpack(value))
+    return [_readable(part) for part in value] if isinstance(value, list) else value

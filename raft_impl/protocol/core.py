@@ -300,6 +300,13 @@ class Raft:
             peers={node: peer_status(progress) for node, progress in followers.items()},
         )
 
+    @property
+    def granted(self) -> tuple[NodeId, ...]:
+        """Who has granted a vote in the election or pre-election under way, sorted; nobody where none is."""
+        if self._role not in (Role.CANDIDATE, Role.PRE_CANDIDATE):
+            return ()
+        return tuple(sorted(node for node, granted in self._votes.items() if granted))
+
     # messages: terms first
 
     def step(self, now: int, source: NodeId, message: Message) -> Ready:

@@ -26,6 +26,7 @@ from .directory import Directory
 from .env import Environment
 from .feature_levels import FeatureLevels
 from .images import Begin, Images
+from .inspection import describe
 from .log_writer import LogWriter
 from .marks import DEPOSED_WITH_PROPOSALS, IMPLAUSIBLE_TERM, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
@@ -322,6 +323,15 @@ class Member:
             "waiting_clients": self._pending.count,
             "fsync_count": self.writer.sync_count,
             "fsync_ns": self.writer.sync_ns,
+        }
+
+    def portrait(self) -> dict[str, Any]:
+        """What a picture of this replica shows beside `inspect`: entries in words, the machine's records, its votes."""
+        status = self.core.status()
+        return {
+            "entries": [describe(entry) for entry in self.core.entries(status.first, status.last)],
+            "machine": self._applier.machine.contents(),
+            "granted": list(self.core.granted),
         }
 
 

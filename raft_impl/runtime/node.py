@@ -158,6 +158,10 @@ class Server:
         """What each group's replica is and holds."""
         return {member.group: member.inspect() for member in self._all}
 
+    def portrait(self, group: str) -> dict[str, Any]:
+        """What a picture of one group's replica shows beside `inspect`."""
+        return self._members[group].portrait()
+
     def status(self, group: str) -> NodeStatus:
         """What one group's replica is and how far it is, as administrators see it."""
         return status_of(self._clock.monotonic_ns(), self._members[group])

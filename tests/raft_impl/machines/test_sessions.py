@@ -196,3 +196,23 @@ def test_replicas_agree_and_nothing_counts_twice(script: list[Any]) -> None:
         assert replicas[0].digest == replicas[1].digest
         assert replicas[0].session_count == len(table)
     assert [value(replica) for replica in replicas] == [total, total]
+
+
+@pytest.mark.parametrize(
+    ("machine", "f", "key", "value", "contents"),
+    [
+        ("register", "write", "x", 1, [["x", 1]]),
+        ("counter", "add", "n", 2, [["n", 2]]),
+        ("map", "write", "k", "v", [["k", "v"]]),
+        ("set", "add", "s", 3, [["s", [3]]]),
+        ("queue", "enqueue", "q", 4, [["q", 0, [4]]]),
+        ("list", "append", "l", 5, [["l", [5]]]),
+    ],
+)
+def test_contents_are_the_records_in_readable_form(machine: str, f: str, key: str, value: Any, contents: Any) -> None:
+    sessioned = SessionedMachine(CATALOG[machine]())
+    command = encode_command(Command(Action.CALL, 0, call=pack((f, key, value))))
+
+    sessioned.apply(1, command)
+
+    assert sessioned.contents() == contents

@@ -370,6 +370,17 @@ def test_elections_begun_and_won_are_counted_over_a_life() -> None:
     assert elections(cluster, "b") == (0, 0)
 
 
+def test_grants_are_told_while_an_election_runs_and_not_after_it() -> None:
+    cluster = Cluster("abc", pre_vote=False)
+    cluster.campaign("a")
+    alone = cluster.core("a").granted
+
+    cluster.settle()
+
+    assert alone == ("a",)
+    assert cluster.core("a").granted == ()
+
+
 def test_an_election_that_is_lost_counts_as_begun_alone() -> None:
     """Split votes show as elections without a winner."""
     cluster = Cluster("abcd", pre_vote=False)
