@@ -19,9 +19,19 @@ from .printing import coloured, print_json, print_table, say
 @click.argument("name", metavar="[NAME|FILE]", required=False)
 @system_option
 @click.option("--rewrite", is_flag=True, help="Write what happened into the file.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the scenario as a page that moves, and print no transcript.",
+)
 @json_option
-def command(name: str | None, system: str, rewrite: bool, as_json: bool) -> int:
+def command(name: str | None, system: str, rewrite: bool, page: Path | None, as_json: bool) -> int:
     """Run a scenario, print what happened, and say whether it still reads as its file expects.
+
+    With --html it becomes a page of its own that a browser opens without network: nodes on a ring with their timers,
+    messages on their way, logs that fill, and the comments of the script as captions; it plays, stops and steps.
 
     Without NAME: list the scenarios that come with foreshock. A unique beginning of a name is enough. Exit code 1 when
     the transcript differs, or when the verdict is another than the scenario means to show.
@@ -31,9 +41,10 @@ def command(name: str | None, system: str, rewrite: bool, as_json: bool) -> int:
     from harness.scenarios import library
 
     if name is not None:
-        return _run(library.find(name), system, rewrite, as_json)
-    if rewrite:
-        raise BadInput("--rewrite without a scenario", "NAME or FILE", "foreshock scenario")
+        return _run(library.find(name), system, rewrite, page, as_json)
+    if rewrite or page is not None:
+        option = "--rewrite" if rewrite else "--html"
+        raise BadInput(f"{option} without a scenario", "NAME or FILE", "foreshock scenario")
     scripts = [library.read(library.find(known)) for known in library.names()]
     if as_json:
         print_json({"scenarios": [{"name": _stem(script.name), "title": script.title} for script in scripts]})
@@ -42,7 +53,7 @@ def command(name: str | None, system: str, rewrite: bool, as_json: bool) -> int:
     return Exit.VALID
 
 
-def _run(path: Path, spec: str, rewrite: bool, as_json: bool) -> int:
+def _run(path: Path, spec: str, rewrite: bool, page: Path | None, as_json: bool) -> int:
     from harness.scenarios import library
     from harness.scenarios.language import render
     from harness.scenarios.runner import perform
@@ -51,12 +62,21 @@ def _run(path: Path, spec: str, rewrite: bool, as_json: bool) -> int:
 
     script = library.read(path)
     with Checkouts() as checkouts:
-        result = perform(script, catalog.load_systems(catalog.bind(spec, checkouts))["default"])
+        loaded = catalog.load_systems(catalog.bind(spec, checkouts))["default"]
+        result = perform(script, loaded, is_filmed=page is not None)
     before, after = path.read_text(encoding="utf-8"), render(script, result.transcripts)
     if rewrite and before != after:
         path.write_text(after, encoding="utf-8")
+    if page is not None:
+        from harness.walkthroughs.written import write_page
+
+        write_page(result, loaded, page)
     if as_json:
-        print_json(_document(result))
+        print_json(_document(result) | ({"page": str(page)} if page is not None else {}))
+    elif page is not None:
+        say("page", str(page), whole=True)
+        say("events", f"{len(result.frames) - 1}")
+        _print_judgement(result, before, after, rewritten=rewrite and before != after)
     else:
         _print(result, before, after, rewritten=rewrite and before != after)
     holds = result.is_judged_as_expected and (rewrite or result.reads_as_expected)
@@ -99,9 +119,13 @@ def _print(result: Any, before: str, after: str, *, rewritten: bool) -> None:
         click.echo()
         for line in difflib.unified_diff(before.splitlines(), after.splitlines(), "expected", "happened", lineterm=""):
             click.echo(click.style(line, fg={"-": "red", "+": "green"}.get(line[:1])))
+    click.echo()
+    _print_judgement(result, before, after, rewritten=rewritten)
+
+
+def _print_judgement(result: Any, before: str, after: str, *, rewritten: bool) -> None:
     wanted = f", as expected ({', '.join(result.script.violations)})" if result.script.violations else ""
     verdict = result.verdict
-    click.echo()
     say("verdict", f"{coloured(verdict.validity)}{wanted if result.is_judged_as_expected else ''}")
     if not result.is_judged_as_expected:
         for anomaly in verdict.anomalies:

@@ -1,15 +1,10 @@
 """The page of a stored run: one HTML file with its own styles, its own script and the run's data, and nothing else.
 
-What a history holds may have been written to attack whoever looks at it. So the template escapes all it prints, the
-data stand in an element that no browser runs, with every `<` and `&` written as a number, the script makes elements and
-sets their text but never parses markup, and the page's content security policy lets run what has the digest of our own
-script, forbids all connections, and forbids turning text into markup (`require-trusted-types-for`).
+What a history holds may have been written to attack whoever looks at it; `document` says how pages withstand that.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,13 +19,13 @@ from harness.plans.plan import Plan
 from harness.record import RunRecord
 
 from . import figures, messages, timeline
+from .document import Markup, as_script_data, environment, policy
 from .texts import PageData, Texts, plain, value_text
 
 _HERE: Final = Path(__file__).parent
 _ANOMALIES_MAX: Final = 20
 _MESSAGE_MAX: Final = 6_000
 _STATES_MAX: Final = 12
-_UNSAFE: Final = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,25 +43,17 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 def render(subject: Subject) -> str:
     """Make the page of a run."""
-    import jinja2
-
     script, style = (_HERE / "page.js").read_text(encoding="utf-8"), (_HERE / "page.css").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = lambda text, length=_MESSAGE_MAX: plain(str(text), length)
+    templates = environment(_HERE)
+    templates.filters["plain"] = lambda text, length=_MESSAGE_MAX: plain(str(text), length)
     data = _data(subject)
     record = subject.record
     ordered = _ordered(record)
-    return environment.get_template("page.html.jinja").render(
+    page: str = templates.get_template("page.html.jinja").render(
         policy=policy(script, style),
-        script=_Raw(script),
-        style=_Raw(style),
-        data=_Raw(as_script_data(data)),
+        script=Markup(script),
+        style=Markup(style),
+        data=Markup(as_script_data(data)),
         record=record,
         title=plain(record.run or f"seed {record.seed}"),
         sentence=_sentence(record, ordered),
@@ -80,35 +67,7 @@ def render(subject: Subject) -> str:
         has_trace=subject.rows is not None,
         has_replicas=bool(data["tracks"]),
     )
-
-
-class _Raw(str):
-    """Text that is markup already: only our own files, and data written by `as_script_data`."""
-
-    def __html__(self) -> str:
-        return self
-
-
-def policy(script: str, style: str) -> str:
-    """Content security policy: our script and our styles by their digests, and nothing else."""
-    return "; ".join((
-        "default-src 'none'",
-        f"script-src 'sha256-{_digest(script)}'",
-        f"style-src 'sha256-{_digest(style)}'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    ))  # fmt: skip
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def as_script_data(data: Any) -> str:
-    """Write data as JSON in which no character can end or begin an element, nor a comment."""
-    return msgspec.json.encode(data).decode().translate(_UNSAFE)
+    return page
 
 
 def _ordered(record: RunRecord) -> list[JudgedAnomaly]:

@@ -29,17 +29,22 @@ def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Pat
     path = output or stored.folder / REPORT
     page = render(_subject(stored, reproduce)).encode("utf-8", errors="replace")
     with writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(page)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, page)
     return path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in its place whole. Raises OSError, and then leaves what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _subject(stored: StoredRun, reproduce: str | None) -> Subject:

@@ -20,6 +20,7 @@ from harness.systems.system import System
 
 from .clients import ScriptedClient
 from .commands import COMMANDS, Command, Commands, More
+from .frames import Film, Frame
 from .language import QUIETLY, Script, Step
 from .node_state import NodeState
 from .plan import plan_of
@@ -28,6 +29,12 @@ from .transcript import Transcript
 _STEP_NS: Final = 1_000_000
 _ROUNDS_MAX: Final = 5_000
 """More messages than any exchange that ends takes; an exchange that does not end is stopped here."""
+
+_BEFORE_THE_START: Final = ("spare", "preset")
+"""What these describe is there when the nodes start, with the first command."""
+
+_LOOKING: Final = ("show", "progress", "waiting", "files")
+"""These change nothing."""
 
 _NEVER_QUIET: Final = ("nodes", "spare", "preset", "expect", QUIETLY)
 
@@ -46,6 +53,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     transcripts: list[list[str]]
     states: list[StepState]
     verdict: Verdict
+    frames: list[Frame] = []
+    """A picture after each thing that happened, where a film was asked for."""
 
     @property
     def reads_as_expected(self) -> bool:
@@ -64,17 +73,23 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return decided and self.violations == self.script.violations
 
 
-def perform(script: Script, system: System) -> Result:
+def perform(script: Script, system: System, *, is_filmed: bool = False) -> Result:
     """Run a scenario. Raises BadInput for a command without sense."""
-    runner = ScenarioRunner(script, system)
+    runner = ScenarioRunner(script, system, is_filmed=is_filmed)
     runner.run()
-    return Result(script=script, transcripts=runner.transcripts, states=runner.states, verdict=runner.verdict())
+    return Result(
+        script=script,
+        transcripts=runner.transcripts,
+        states=runner.states,
+        verdict=runner.verdict(),
+        frames=runner.film.frames if runner.film is not None else [],
+    )
 
 
 class ScenarioRunner:
     """Performs the commands of one scenario in order."""
 
-    def __init__(self, script: Script, system: System) -> None:
+    def __init__(self, script: Script, system: System, *, is_filmed: bool = False) -> None:
         self.script = script
         self.transcripts: list[list[str]] = [[] for _ in script.steps]
         self.states: list[StepState] = []
@@ -83,6 +98,7 @@ class ScenarioRunner:
         self._transcript = Transcript(self._world, system)
         recorder = self._world.recorder
         self._replies = Replies(self._plan.check.model, recorder)
+        self.film = Film(self._world, self._transcript, system) if is_filmed else None
         self._clients = {
             name: ScriptedClient(name, self._plan, system, recorder, self._replies) for name in self._plan.clients
         }
@@ -119,11 +135,9 @@ class ScenarioRunner:
 
     def _perform_next(self, _: None) -> None:
         kernel = self._world.kernel
-        lines = self._transcript.drain()
+        self._look(ends=True)
         if self._next_step:
             self.states.append(StepState(nodes=self._transcript.node_states(), waiting=self._transcript.waiting()))
-            if self.script.steps[self._next_step - 1].words[0] != QUIETLY:
-                self.transcripts[self._next_step - 1] += lines
         if self._next_step == len(self.script.steps):
             kernel.stop("done")
             return
@@ -144,12 +158,28 @@ class ScenarioRunner:
         """Repeat a command that takes several rounds, each after what the last one caused."""
         more, rounds = argument
         kernel = self._world.kernel
+        if rounds:
+            self._look(ends=False)
         if rounds == _ROUNDS_MAX:
             self._transcript.say(f"no end after {rounds} messages")
         elif more():
             kernel.exactly(kernel.now + 1_000, self._go_on, (more, rounds + 1))
             return
         kernel.exactly(kernel.now + _STEP_NS, self._perform_next)
+
+    def _look(self, *, ends: bool) -> None:
+        """Take down what has happened since the last look, at the end of a step or between its rounds."""
+        lines = self._transcript.drain()
+        if not self._next_step:
+            return
+        place = self._next_step - 1
+        step = self.script.steps[place]
+        is_quiet = step.words[0] == QUIETLY
+        if not is_quiet:
+            self.transcripts[place] += lines
+        if self.film is not None and (ends or not is_quiet) and step.actor_or_verb not in _BEFORE_THE_START:
+            acts = step.words[0] not in _LOOKING or bool(step.before)
+            self.film.take(place, lines, acts=acts, still=is_quiet)
 
     def _perform(self, step: Step) -> More | None:
         if step.words[0] == QUIETLY:

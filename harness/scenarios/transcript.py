@@ -24,7 +24,7 @@ _MARKS: Final = ("torn", "repair", "repeated", "read waited", "damaged")
 """Parts of the names of the coverage marks that are printed."""
 
 
-_ANSWERED: Final = ("read", "dequeue", "size", "add-and-get", "replace", "remove")
+ANSWERED: Final = ("read", "dequeue", "size", "add-and-get", "replace", "remove")
 """Ops whose answer says more than that they were done."""
 
 
@@ -108,6 +108,10 @@ class Transcript:
             for link, _, data in self._waiting.values()
         ]
 
+    def frame_of(self, message: int) -> bytes | None:
+        """The bytes of a message between replicas, also after it was delivered."""
+        return self._waiting.frames.get(message)
+
     def show(self) -> None:
         """Add a table of all nodes."""
         self._lines += table_of(self.node_states(), self._world.plan.groups[GROUP].voters)
@@ -159,8 +163,7 @@ class Transcript:
 
     def _catch_up(self) -> None:
         log = self._world.log
-        fresh = log.kept[self._read :] + log.rows if self._read < log.base else log.rows[self._read - log.base :]
-        for row in list(fresh):
+        for row in log.since(self._read):
             if row[1] in ("deliver", "fsync") or row[2] != self._held[0]:
                 self._release()
             line = self._line(row)
@@ -282,7 +285,7 @@ class Transcript:
         if kind == "ok" and f == "add-and-get":
             added, value = value
             words.append(_plain(added))
-        if kind == "ok" and f in _ANSWERED:
+        if kind == "ok" and f in ANSWERED:
             return " ".join(words) + f" -> {_plain(value)}"
         words += [_plain(value)] if value is not None else []
         return " ".join(words) + f" -> {kind}" + (f" ({error})" if error else "")

@@ -40,6 +40,13 @@ class Log:
         """The index that the next row gets."""
         return self.base + len(self.rows)
 
+    def since(self, index: int) -> list[Row]:
+        """The rows from an index on, all of which must have been kept."""
+        if index < self.base:
+            start = index - (self.kept_from or 0)
+            return self.kept[start:] + self.rows
+        return self.rows[index - self.base :]
+
     def hash_batches(self) -> None:
         """Hash what has gathered, if it is enough for a batch."""
         while len(self.rows) >= _BATCH:

@@ -1,9 +1,7 @@
-"""One failing run, kept, and a browser that may open nothing but files."""
+"""One failing run, kept, and its page."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,6 @@ from harness.systems.checkouts import Checkouts
 
 ROOT = Path(__file__).resolve().parents[3]
 CANARY = f"patch:{ROOT}/harness/suites/canaries/reads-without-quorum.patch"
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +44,3 @@ def blocked(failing: StoredRun) -> dict[str, Any]:
 def report(failing: StoredRun) -> Path:
     """The page of that run."""
     return write_report(failing)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield started
-        started.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,7 @@ def test_a_violation_that_is_not_expected_is_exit_1_even_when_rewriting(
         (["scenario", "f99"], "scenario 'f99'"),
         (["scenario", "f07"], "f07a_stale_read_unconfirmed"),
         (["scenario", "--rewrite"], "--rewrite without a scenario"),
+        (["scenario", "--html", "page.html"], "--html without a scenario"),
         (["scenario", "f01_split_vote", "--system", "path:nowhere"], "no raft_impl package in nowhere"),
     ],
 )
@@ -113,3 +115,28 @@ def test_a_bad_file_is_exit_254_with_its_line(file: Path, capfd: pytest.CaptureF
 
     assert code == 254
     assert "lonely.txt:5" in capfd.readouterr().err
+
+
+def test_a_page_is_written_with_the_judgement(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "new" / "page.html"
+
+    code = cli.run(["scenario", "walkthrough_3", "--html", str(page)])
+
+    out = capfd.readouterr().out
+    assert code == 0
+    assert str(page) in out
+    assert "verdict     valid\nreads       as expected" in out
+    assert "> c1 set n 5 at A" not in out
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", text)
+    assert len(text) < 200_000
+
+
+def test_a_page_cannot_be_written_where_nothing_can(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+
+    code = cli.run(["scenario", "i_single_node", "--html", str(tmp_path / "file" / "page.html")])
+
+    assert code == 254
+    assert capfd.readouterr().err.count("\n") == 1

@@ -1,0 +1,20 @@
+"""Writing the page of a walk-through to a file, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.archive.layout import writable
+from harness.reports.written import replace_file
+from harness.scenarios.plan import plan_of
+from harness.scenarios.runner import Result
+from harness.systems.system import System
+
+from .page import render
+
+
+def write_page(result: Result, system: System, path: Path) -> None:
+    """Write the page of a filmed scenario. Raises BadInput where nothing can be written."""
+    page = render(result, plan_of(result.script, system).options)
+    with writable(path):
+        replace_file(path, page.encode("utf-8", errors="replace"))
