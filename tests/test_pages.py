@@ -17,6 +17,7 @@ PAGES = [
     "docs/examples.md",
     "docs/maelstrom.md",
     "docs/pytest.md",
+    "docs/replay.md",
     "docs/shrinking.md",
     "docs/trio.md",
     "docs/your-history.md",

@@ -15,12 +15,15 @@ from .layout import HISTORY, LATEST, PLAN, VERDICT
 
 
 class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run folder, read. `record` is None for a lone plan file, which never ran here."""
+    """A run folder, read. `record` is None for a lone plan, which never ran here; `spec` is the code it was drawn for,
+    when that is known.
+    """
 
     plan: plans.Plan
     run: str | None
     folder: Path | None
     record: RunRecord | None
+    spec: str | None = None
 
 
 def find(text: str, results: Path) -> StoredRun:

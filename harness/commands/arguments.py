@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 
 from harness import quantities
+
+if TYPE_CHECKING:
+    from harness.run.drawing import Drawing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,18 +98,9 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def gathered(**values: Any) -> Any:
-            from harness.run.drawing import Drawing  # with all faults and plans
-
-            values["drawing"] = Drawing(
-                **({"system": values["system"]} if system else {}),
-                **({"workload": values.pop("workload")} if workload else {}),
-                profile=values.pop("profile"),
-                nodes=values.pop("nodes"),
-                concurrency=values.pop("concurrency"),
-                rate=values.pop("rate"),
-                duration_ns=values.pop("duration"),
-                explicit=dict(values.pop("explicit")),
-            )
+            values["drawing"] = drawing_of(values)
+            for name in _DRAWING:
+                values.pop(name, None)
             return function(**values)
 
         command: Callable[..., Any] = gathered
@@ -115,6 +109,25 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
         return command
 
     return decorate
+
+
+_DRAWING: Final = ("workload", "profile", "nodes", "concurrency", "rate", "duration", "explicit")
+
+
+def drawing_of(values: Mapping[str, Any]) -> Drawing:
+    """The drawing that the values of `drawing_options` say; those of a system and a workload may be missing."""
+    from harness.run.drawing import Drawing  # with all faults and plans
+
+    named = {name: values[name] for name in ("system", "workload") if name in values}
+    return Drawing(
+        **named,
+        profile=values["profile"],
+        nodes=values["nodes"],
+        concurrency=values["concurrency"],
+        rate=values["rate"],
+        duration_ns=values["duration"],
+        explicit=dict(values["explicit"]),
+    )
 
 
 def system_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from harness.errors import BadInput, one_of
 
 from .arguments import jobs_option, json_option, quantity, results_option
 from .printing import print_json, print_table, say
+from .reading import read_run
 
 if TYPE_CHECKING:
     from harness.search.bisect import Wanted
@@ -84,7 +85,6 @@ def command(
     Example: foreshock bisect v1.2 HEAD --run latest. Exit 0 with one commit, 2 when several are possible, 254 when GOOD
     fails as well, or BAD does not.
     """
-    from harness.archive.find import find
     from harness.archive.store import Archive
     from harness.search import bisect, bisected
     from harness.search.executors import SECONDS_MAX
@@ -98,7 +98,7 @@ def command(
         raise BadInput("both --signature and --metric", "one of them", "foreshock bisect")
     if not 0.5 < confidence < 1:
         raise BadInput(f"--confidence {confidence:g}", "a share above 50% and below 100%", "foreshock bisect")
-    stored = find(run if run is not None else str(plan), results)
+    stored = read_run(run if run is not None else str(plan), results)
     if stored.record is not None:
         bisect.require_one_version(stored.record.binding.codes)
         if signature is None and metric is None:

@@ -10,6 +10,7 @@ from harness.errors import Exit
 
 from .arguments import jobs_option, json_option, results_option, verbose_option
 from .printing import print_json, print_table, progress, say, wrapped
+from .reading import read_run
 
 _MANY_FAULTS = 10
 _MANY_OPS = 50
@@ -50,16 +51,15 @@ def command(
 
     Example: foreshock explain latest. Exit 0, or 2 when the run does not fail.
     """
-    from harness.archive.find import find
     from harness.explain import chances, explanation, necessity
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
     from .replay import specs
 
-    stored = find(run, results)
+    stored = read_run(run, results)
     with Checkouts() as checkouts:
-        binding = catalog.bind(system or specs(stored.record), checkouts)
+        binding = catalog.bind(system or specs(stored), checkouts)
         with progress(None, "runs") as advance:
             found = explanation.explain(
                 stored.plan, binding, redraws=redraws, moments=moments, jobs=jobs, advance=advance

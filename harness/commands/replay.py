@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 import msgspec
 
 from harness import quantities
-from harness.archive.find import StoredRun, find
-from harness.errors import Exit
+from harness.archive.find import StoredRun
+from harness.errors import BadInput, Exit
 from harness.plans.plan import Plan
-from harness.record import RunRecord
 from harness.run.replay import Replayed, replay
 from harness.run.runner import RunOptions
+from harness.search.fitting import fitted
 from harness.systems.binding import Binding
 
 from .arguments import json_option, quantity, results_option, verbose_option
 from .printing import print_json, say
+from .reading import read_run
 from .screen import print_run
+
+if TYPE_CHECKING:
+    from harness.systems.checkouts import Checkouts
 
 _EXPECTED: Final = "the same run from the same plan, code, harness and interpreter"
 _SHOWN_EVENTS: Final = 20
@@ -40,6 +45,11 @@ def _until(text: str) -> RunOptions:
 @click.option(
     "--until", type=quantity(_until), metavar="TIME|INDEX", help="Stop at 1500ms, or at index 1500, and show the state."
 )
+@click.option("--step", is_flag=True, help="Walk from event to event, with breakpoints; reads commands from stdin.")
+@click.option("--diff", metavar="RUN", help="Show the first event in which another stored run differs.")
+@click.option(
+    "--against", metavar="REF", help="Show the first event in which other code differs: a git ref, or a SPEC."
+)
 @click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run it N times; all must be the same.")
 @click.option("--require-identical", is_flag=True, help="Exit 1 also when other code explains a difference.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
@@ -50,6 +60,9 @@ def command(
     run: str,
     system: str | None,
     until: RunOptions | None,
+    step: bool,
+    diff: str | None,
+    against: str | None,
     repeat: int,
     require_identical: bool,
     stop_at_first: bool,
@@ -59,17 +72,31 @@ def command(
 ) -> int:
     """Run a stored plan again and compare it with the stored run, event by event.
 
-    RUN is a run id, the beginning of one, a run folder, or `latest`.
+    RUN is a run id, the beginning of one, a run folder, `latest`, or a plan file. It may also be a line copied from a
+    log, if a run id or a command `foreshock run --seed ...` stands in it, or the name of a test case of a JUnit report,
+    such as "register.swarm.seed 12".
+
+    --until shows how everything stands there: role, term and log of each replica, messages on their way, operations and
+    faults. --step reads commands such as `break leader`, `continue`, `show` and `why`; `help` lists them. --diff and
+    --against say in words where two runs part, and what led to it.
 
     Example: foreshock replay latest --until 1500ms. Exit code of the run; 255 when the same code gives another run.
+    With --diff and --against: 0 when every event is the same, 1 when one differs.
     """
     from harness.archive.documents import run_record
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
-    stored = find(run, results)
+    _refuse_several({"--until": until is not None, "--step": step, "--diff": bool(diff), "--against": bool(against)})
+    if step and as_json:
+        raise BadInput("--step with --json", "one of them", "foreshock replay")
+    stored = read_run(run, results)
     with Checkouts() as checkouts:
-        binding = catalog.bind(system or specs(stored.record), checkouts)
+        binding = catalog.bind(system or specs(stored), checkouts)
+        if diff is not None or against is not None:
+            return _show_parting(stored, binding, _other(diff, against, stored, results, checkouts), as_json)
+        if step:
+            return _step(stored.plan, binding)
         if until is not None:
             return _show_until(stored.plan, binding, until, as_json, verbose=verbose)
         options = RunOptions(keep_rows=True, stop_at_first=stop_at_first)
@@ -88,7 +115,7 @@ def command(
             **({"error": error} if broken else {}),
         )
     else:
-        print_run(chosen.outcome, record, f"foreshock replay {run}", verbose=verbose)
+        print_run(chosen.outcome, record, _again(run, stored), verbose=verbose)
         _print_comparison(chosen)
         if broken:
             click.echo(f"internal error: found {found}; expected {_EXPECTED}; {stored.run or run}", err=True)
@@ -97,6 +124,12 @@ def command(
     if require_identical and chosen.identical is False:
         return Exit.INVALID
     return chosen.outcome.exit_code
+
+
+def _again(typed: str, stored: StoredRun) -> str:
+    """The line that does this once more; what was pasted around the name of a run is left out."""
+    words = typed.split()
+    return shlex.join(["foreshock", "replay", typed if len(words) == 1 or stored.run is None else stored.run])
 
 
 def _repeat(stored: StoredRun, binding: Binding, options: RunOptions, repeat: int) -> tuple[Replayed, list[str]]:
@@ -113,16 +146,16 @@ def _repeat(stored: StoredRun, binding: Binding, options: RunOptions, repeat: in
     return chosen, list(fingerprints)
 
 
-def specs(record: RunRecord | None) -> str | dict[str, str]:
+def specs(stored: StoredRun) -> str | dict[str, str]:
     """The specs that the stored run was bound to, read anew: `raft_impl` means today's code."""
-    if record is None:
-        return "raft_impl"
-    return {label: code.spec for label, code in record.binding.codes.items()}
+    if stored.record is None:
+        return stored.spec or "raft_impl"
+    return {label: code.spec for label, code in stored.record.binding.codes.items()}
 
 
 def _print_comparison(replayed: Replayed) -> None:
     if replayed.identical is None:
-        say("identical", "nothing to compare with: the plan file has no stored run")
+        say("identical", "nothing to compare with: this plan has no stored run")
     elif replayed.identical:
         say("identical", "yes: every event happened as it did before")
     else:
@@ -141,20 +174,83 @@ def _show_until(plan: Plan, binding: Binding, options: RunOptions, as_json: bool
     from harness.archive.documents import run_record
     from harness.run.execution import execute
     from harness.run.replay import trace_events
+    from harness.walk import tables
+    from harness.walk.walk import Walk
+
+    from .walking import print_event, print_standing
 
     outcome = execute(plan, binding, options)
     record = run_record(outcome)
-    last = list(trace_events(outcome))[-_SHOWN_EVENTS:]
+    walk = Walk(plan, outcome.rows or ())
+    walk.to_index(len(walk.rows) - 1 if options.until_index is None else options.until_index)
     if as_json:
-        print_json(record, identical=None, events=last, state=outcome.metrics.state or None)
+        last = list(trace_events(outcome))[-_SHOWN_EVENTS:]
+        state = outcome.metrics.state or None
+        print_json(record, identical=None, events=last, state=state, standing=tables.document(walk.standing))
         return outcome.exit_code
-    for event in last:
-        fields = {name: value for name, value in event.items() if name not in ("index", "time", "actor", "kind")}
-        click.echo(
-            f"{event['index']:>7} {event['time'] / 1e6:>12.3f} ms  {event['actor']:<5} {event['kind']:<12} "
-            + msgspec.json.encode(fields).decode()
-        )
-    for actor, state in outcome.metrics.state.items():
-        click.echo(f"{actor}: {msgspec.json.encode(state).decode()}")
+    for told in walk.before(_SHOWN_EVENTS):
+        print_event(told)
+    click.echo()
+    print_standing(walk.standing)
+    if not walk.standing.has_roles:  # a system that makes no notes: what its servers say of themselves
+        for actor, state in outcome.metrics.state.items():
+            click.echo(f"{actor}: {msgspec.json.encode(state).decode()}")
+    click.echo()
     print_run(outcome, record, "without --until, for the whole run", verbose=verbose)
     return outcome.exit_code
+
+
+def _step(plan: Plan, binding: Binding) -> int:
+    """Make the run once, and walk through it."""
+    from harness.run.execution import execute
+
+    from .walking import Conversation
+
+    outcome = execute(plan, binding, RunOptions(keep_rows=True))
+    at = next((one.index for one in outcome.anomalies if one.signature == outcome.primary), None)
+    Conversation(plan, outcome.rows or (), at).hold()
+    return outcome.exit_code
+
+
+class _Other(NamedTuple):
+    """The run that another is laid beside."""
+
+    name: str
+    plan: Plan
+    binding: Binding
+
+
+def _other(diff: str | None, against: str | None, stored: StoredRun, results: Path, checkouts: Checkouts) -> _Other:
+    from harness.systems import catalog
+
+    if diff is not None:
+        other = read_run(diff, results)
+        return _Other(other.run or diff, other.plan, catalog.bind(specs(other), checkouts))
+    assert against is not None
+    return _Other(against, stored.plan, catalog.bind(catalog.spec_of_version(against), checkouts))
+
+
+def _show_parting(stored: StoredRun, binding: Binding, other: _Other, as_json: bool) -> int:
+    """Run both, and show the first event in which they differ."""
+    from harness.run.execution import execute
+    from harness.walk.divergence import part
+
+    from .walking import print_parting
+
+    rows = [
+        execute(fitted(plan, code), code, RunOptions(keep_rows=True, explain=False)).rows or ()
+        for plan, code in ((stored.plan, binding), (other.plan, other.binding))
+    ]
+    parting = part((stored.plan, other.plan), *rows)
+    name = stored.run or "the plan"
+    if as_json:
+        print_json({"runs": [name, other.name], "identical": parting is None, "parting": parting})
+    else:
+        print_parting(parting, (name, other.name))
+    return Exit.VALID if parting is None else Exit.INVALID
+
+
+def _refuse_several(given: dict[str, bool]) -> None:
+    chosen = [name for name, is_given in given.items() if is_given]
+    if len(chosen) > 1:
+        raise BadInput(f"{chosen[0]} beside {chosen[1]}", "one of them", "foreshock replay")

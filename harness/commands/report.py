@@ -10,6 +10,7 @@ from harness.errors import Exit
 
 from .arguments import json_option, results_option
 from .printing import print_json, say
+from .reading import read_run
 
 
 @click.command("report")
@@ -31,10 +32,9 @@ def command(run: str, output: Path | None, results: Path, as_json: bool) -> int:
 
     Example: foreshock report latest. Exit 0 when it was written, whatever the verdict.
     """
-    from harness.archive.find import find
     from harness.reports.written import write_report
 
-    path = write_report(find(run, results), output=output)
+    path = write_report(read_run(run, results), output=output)
     if as_json:
         print_json({"report": str(path), "bytes": path.stat().st_size})
     else:

@@ -13,6 +13,7 @@ from harness.errors import Exit
 
 from .arguments import jobs_option, json_option, quantity, results_option, verbose_option
 from .printing import print_json, print_table, progress, say
+from .reading import read_run
 from .screen import print_plan
 from .verdicts import print_verdict
 
@@ -56,7 +57,6 @@ def command(
     Example: foreshock shrink latest --emit-test test_it.py. Exit 0 with the smallest plan, 2 when the run does not fail
     or the time limit came first.
     """
-    from harness.archive.find import find
     from harness.archive.store import Archive
     from harness.shrink import shrinking
     from harness.systems import catalog
@@ -64,10 +64,10 @@ def command(
 
     from .replay import specs
 
-    stored = find(run, results)
+    stored = read_run(run, results)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
-        binding = catalog.bind(system or specs(stored.record), checkouts)
+        binding = catalog.bind(system or specs(stored), checkouts)
         try:
             with progress(None, "trials") as advance:
                 result = shrinking.shrink(

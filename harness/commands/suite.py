@@ -181,7 +181,7 @@ def command(
                 summary = msgspec.structs.replace(summary, failures=small)
         with _kept_for_the_end(failures):
             index.end_campaign(prepared.campaign, summary, is_finished=summary.unbegun.is_nothing and not failures)
-            _export(summary, index, junit, markdown, known_failures)
+            _export(summary, index, junit, markdown, known_failures, prepared.settings.suite)
     return _report(summary, failures, as_json)
 
 
@@ -277,11 +277,16 @@ def _summarize(
 
 
 def _export(
-    summary: Summary, index: Index, junit: Path | None, markdown: Path | None, known_failures: Sequence[Known]
+    summary: Summary,
+    index: Index,
+    junit: Path | None,
+    markdown: Path | None,
+    known_failures: Sequence[Known],
+    suite: Suite,
 ) -> None:
     if junit is not None:
         runs = index.runs(campaign=summary.campaign)
-        exports.write(junit, exports.junit(summary.suite, runs, known_failures))
+        exports.write(junit, exports.junit(summary.suite, runs, known_failures, suite.command))
     if markdown is not None:
         exports.write(markdown, exports.markdown(summary).encode())
 

@@ -342,7 +342,7 @@ class Tally:
         )
 
     def _command(self, record: RunRecord) -> str:
-        return self._suite.cells[self._suite.cell_of(record.seed)].command(record.seed)
+        return self._suite.command(record.seed)
 
 
 class Execution:

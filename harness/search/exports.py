@@ -5,7 +5,7 @@ JUnit has dialects and no standard; junitparser writes the counters and the orde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,13 @@ from .campaign import Failure, SmallFailure, Summary
 from .known import Known, reason_of
 
 
-def junit(suite_name: str, runs: Iterable[IndexedRun], known: Sequence[Known] = ()) -> bytes:
-    """Write a test case a seed.
+def junit(
+    suite_name: str,
+    runs: Iterable[IndexedRun],
+    known: Sequence[Known] = (),
+    command: Callable[[int], str] | None = None,
+) -> bytes:
+    """Write a test case a seed. `command` says which line has the run of a seed again; it stands below a failure.
 
     Failure for a violation, error for our own bug, skipped with the reason for what does not fail the suite: known and
     allowed failures, and unknown verdicts.
@@ -38,7 +43,8 @@ def junit(suite_name: str, runs: Iterable[IndexedRun], known: Sequence[Known] = 
         if isinstance(record, ErrorRecord):
             case.result = [_result(Error, "internal error", record.error)]
         else:
-            text = "\n\n".join([*(anomaly.message for anomaly in record.anomalies), run.path or ""]).strip()
+            again = "" if command is None else f"reproduce: {command(run.seed)}"
+            text = "\n\n".join([*(anomaly.message for anomaly in record.anomalies), run.path or "", again]).strip()
             reason = reason_of(record, known) if record.is_failure else None
             if reason is not None:
                 case.result = [_result(Skipped, f"known: {record.failure_signature}: {reason}", text)]

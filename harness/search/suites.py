@@ -55,6 +55,10 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         """Which cell a seed runs in."""
         return seed % len(self.cells)
 
+    def command(self, seed: int) -> str:
+        """The line that has the run of a seed again."""
+        return self.cells[self.cell_of(seed)].command(seed)
+
     def first_seed(self, today: datetime.date) -> int:
         """The first seed: 1, or of a nightly suite the date's own, such as 20261128000001."""
         return 1 if self.seeds is None else int(f"{today:%Y%m%d}") * _SEEDS_A_NIGHT + 1
