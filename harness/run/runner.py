@@ -36,6 +36,7 @@ from harness.systems.system import System
 
 from . import exceptions, sessions
 from . import gates as gate
+from .calm import CalmWatch, pace_of
 from .interpreter import Thread
 from .recovery import LOOK_EVERY_NS, Recovery
 
@@ -114,6 +115,8 @@ class Simulation:
             capabilities=self.capabilities,
             has_converged=self._has_converged,
         )
+        self.calm = self._watch() if self._is_live else None
+        """Who watches for stretches in which a quorum can talk, where such a one can be judged."""
 
     def run(self) -> None:
         """Run to the end, or to where the options say."""
@@ -122,6 +125,8 @@ class Simulation:
         def begin() -> None:
             for redraw in plan.schedule.redraws or ():
                 kernel.exactly(redraw.at_ns, kernel.chance.redraw, f"{redraw.at_ns}/{redraw.salt}")
+            if self.calm is not None:
+                self.calm.begin()
             self.world.nemesis.schedule()
             kernel.exactly(plan.phases.heal_ns, self._heal)
             kernel.exactly(plan.phases.horizon_ns, lambda _: kernel.stop("horizon"))
@@ -131,6 +136,8 @@ class Simulation:
                 kernel.exactly(0, self._watch_index)
 
         self.world.run(begin)
+        if self.calm is not None:
+            self.calm.close()
 
     # -- while it runs --------------------------------------------------------------------------------------------
 
@@ -162,6 +169,10 @@ class Simulation:
             self.threads.append(thread)
             world.entrypoints[program.client] = thread.entrypoint
             world.on_client_crash[program.client] = thread.on_crash
+
+    def _watch(self) -> CalmWatch | None:
+        pace = pace_of(self.plan, self._options) if self._has_leader else None
+        return None if pace is None else CalmWatch(self.plan, self.world, pace, options=self._options)
 
     @property
     def _has_leader(self) -> bool:
@@ -280,6 +291,8 @@ class Simulation:
             verdicts = [checked, *verdicts, sessions.judge(plan, self._options, losses)]
         if judge_all and not options.is_partial and self._is_live:
             verdicts.append(self._judge_liveness())
+            if self.calm is not None:
+                verdicts.append(self.calm.availability.verdict(history, len(self.plan.programs)))
         if options.gates and not options.is_partial:
             verdicts.append(gate.judge(plan, history, outcomes, self.capabilities))
         verdict = merge(verdicts)

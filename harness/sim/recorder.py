@@ -29,6 +29,11 @@ class Recorder:
         self.history: list[Op] = []
         self.marks: Counter[str] = Counter()
 
+    def also(self, kind: str, handler: Handler) -> None:
+        """Tell one more who wants to know of rows of a kind, after the others."""
+        first = self._handlers.get(kind)
+        self._handlers[kind] = handler if first is None else both(first, handler)
+
     @property
     def index(self) -> int:
         """The index that the next row gets."""
@@ -78,3 +83,13 @@ class Recorder:
             Op(index=index, time=kernel.now, process=process, type=type, f=f, key=key, value=value, error=error)
         )
         log.append((kernel.now, "op", "", (process, type, f, key, value, error)))
+
+
+def both(first: Handler, second: Handler) -> Handler:
+    """One handler that calls two."""
+
+    def handle(index: int, row: Row) -> None:
+        first(index, row)
+        second(index, row)
+
+    return handle

@@ -48,7 +48,7 @@ from .network import Network
 from .observer import Observer
 from .process import Driver, SimProcess
 from .programs.driver import driver_of
-from .recorder import Recorder
+from .recorder import Recorder, both
 
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
@@ -380,13 +380,5 @@ def _chain(
     chained: dict[str, Callable[[int, Row], None]] = {}
     for kind in kinds:
         handlers = [table[kind] for table in tables if kind in table]
-        chained[kind] = handlers[0] if len(handlers) == 1 else _both(handlers[0], handlers[1])
+        chained[kind] = handlers[0] if len(handlers) == 1 else both(handlers[0], handlers[1])
     return chained
-
-
-def _both(first: Callable[[int, Row], None], second: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
-    def handle(index: int, row: Row) -> None:
-        first(index, row)
-        second(index, row)
-
-    return handle
