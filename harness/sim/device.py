@@ -221,8 +221,7 @@ class DiskDevice:
                 self._reader.renamed(name, target)
             elif what == "unlink":
                 self._reader.removed(name)
-            if file is not None:
-                file.unchanged = 0
+            if file is not None and file.durable_name == (target or name):  # else a later change renames it
                 durable = self._read_file(file) or durable
         return durable
 

@@ -60,7 +60,7 @@ class SimFile:
         self.durable_name: str | None = None  # under which a power loss now would leave it, if any
         self.journal: list[Change] = []
         self.durable_count = 0  # how many changes ever became durable
-        self.unchanged = 0  # length of the durable prefix that has not changed since a reader last looked
+        self.unchanged = 0  # length of the durable prefix that a reader of its name saw when it last looked
         self.sizes = (0, 0, 0)  # of the durable content after the last three fsyncs that found work, oldest first
         self.claimed = 0  # how many changes a lying fsync has called durable
         self.damage: list[tuple[int, bytes]] = []  # (position, bytes) on the platter instead of the durable ones
@@ -334,9 +334,11 @@ class SimDisk:
             _lose_name(names.pop(name, None))
         if file is not None:
             durable_name = name if what == "create" else target
-            _lose_name(names.get(durable_name))
+            replaced = names.get(durable_name)
+            _lose_name(replaced)
             names[durable_name] = file
             file.durable_name = durable_name
+            file.unchanged = _seen(file, replaced)
 
     def _file(self, name: str) -> SimFile:
         file = self._names.get(name)
@@ -355,6 +357,14 @@ class SimDisk:
 def _lose_name(file: SimFile | None) -> None:
     if file is not None:
         file.durable_name = None
+
+
+def _seen(file: SimFile, replaced: SimFile | None) -> int:
+    """How much of a file a reader of its new name has seen already, in the file that had the name before."""
+    if replaced is None:
+        return 0
+    size = min(len(file.durable), replaced.unchanged)
+    return size if file.durable[:size] == replaced.durable[:size] else 0
 
 
 def _rewrite(content: bytearray, change: Change) -> int:

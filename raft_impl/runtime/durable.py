@@ -48,9 +48,11 @@ class DurableReader:
         return segment.read_on(content)
 
     def renamed(self, source: str, target: str) -> None:
-        """A rename became durable: both names hold something else than before."""
+        """A rename became durable: `source` is no name any more, and `target` that of another file."""
         self._segments.pop(source, None)
-        self._segments.pop(target, None)
+        segment = self._segments.get(target)
+        if segment is not None:
+            segment.report_again()
 
     def removed(self, name: str) -> None:
         """A removal became durable."""
@@ -64,7 +66,8 @@ class _Segment:
         self._group = group
         self._shape: LogShape | None = None
         self._reader = RecordReader(name)
-        self._memberships: list[Membership] = []  # read, and not reported yet
+        self._memberships: list[Membership] = []
+        self._reported_count = 0  # how many of them the last report said
 
     @property
     def size(self) -> int:
@@ -84,13 +87,18 @@ class _Segment:
         if shape is None:
             return ()
         hard_state, last_index, last_term = shape.hard_state, shape.last_index, shape.last_term
-        if self._memberships:
-            memberships, self._memberships = tuple(self._memberships), []
+        if self._reported_count < len(self._memberships):
+            memberships = tuple(self._memberships[self._reported_count :])
+            self._reported_count = len(self._memberships)
             known_term = last_term if last_term or not last_index else None
             return ((self._group, last_index, hard_state.term, hard_state.vote, known_term, memberships),)
         if last_term or not last_index:
             return ((self._group, last_index, hard_state.term, hard_state.vote, last_term),)
         return ((self._group, last_index, hard_state.term, hard_state.vote),)
+
+    def report_again(self) -> None:
+        """Let the next report say everything: another file has this name now."""
+        self._reported_count = 0
 
     def _fold_in(self, record: Record) -> None:
         shape = self._shape

@@ -312,6 +312,32 @@ def test_a_reader_is_told_how_much_of_a_file_has_not_changed() -> None:
     assert (bytes(file.durable), file.unchanged) == (b"abcdx", 4)
 
 
+@pytest.mark.parametrize(("copy", "unchanged"), [(b"abcdx", 4), (b"ab", 2), (b"abXd", 0)])
+def test_a_reader_of_a_name_is_told_how_much_of_its_new_file_it_has_seen(copy: bytes, unchanged: int) -> None:
+    disk = durable("log", b"abcdef")
+    dict(disk.durable_files())["log"].unchanged = 4
+
+    disk.write("log.tmp", copy)
+    disk.begin_fsync("log.tmp")()
+    disk.rename("log.tmp", "log")
+    disk.begin_fsync_directory()()
+
+    file = dict(disk.durable_files())["log"]
+    assert (bytes(file.durable), file.unchanged) == (copy, unchanged)
+
+
+def test_a_name_that_was_removed_and_is_used_again_belongs_to_an_unseen_file() -> None:
+    disk = durable("log", b"abcdef")
+    dict(disk.durable_files())["log"].unchanged = 4
+
+    disk.unlink("log")
+    disk.append("log", b"abcdef")
+    disk.begin_fsync("log")()
+    disk.begin_fsync_directory()()
+
+    assert dict(disk.durable_files())["log"].unchanged == 0
+
+
 def test_sectors_survive_in_any_order_and_the_others_read_as_zeros() -> None:
     """Each subset of the sectors of an un-synced append, with or without the size that belongs to it."""
     written = bytes(range(1, 1 + 3 * SECTOR))

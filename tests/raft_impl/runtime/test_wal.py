@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from raft_impl.errors import Corrupt, DiskFailed
+from raft_impl.protocol.membership import encode as encode_membership
 from raft_impl.protocol.ready import Persist
 from raft_impl.protocol.state import (
     Entry,
@@ -509,6 +510,23 @@ def test_the_reader_reads_anew_what_changed_under_it() -> None:
 
     assert shorter == (("g0", 2, 2, "b", 2),)
     assert again == (("g0", 3, 2, "b", 2),)
+
+
+def test_the_reader_says_everything_again_of_a_file_that_took_the_place_of_another() -> None:
+    configuration = Entry(Index(1), Term(1), EntryKind.CONFIG, encode_membership(Membership((NodeId("a"),))))
+    disk, reader, name = FakeDisk(), DurableReader(), "g0-00000001.wal"
+    wal, _ = open_wal(disk)
+    wal.write(persist(hard(1), None, (configuration, *entries(2, 1))))
+    run(wal.sync())
+    content = bytearray(disk.durable_content(name))
+    expected = (("g0", 2, 1, None, 1, ((1, 1, ("a",), (), ()),)),)
+
+    first, second = reader.synced(name, content, 0), reader.synced(name, content, len(content))
+    reader.renamed(f"{name}.tmp", name)
+    copied = reader.synced(name, content, len(content))
+
+    assert first == copied == expected
+    assert second == (("g0", 2, 1, None, 1),)
 
 
 def test_the_reader_follows_a_truncation_into_an_earlier_segment() -> None:
