@@ -135,8 +135,7 @@ class Film:
     # Nodes.
 
     def _clock_moves(self) -> dict[str, int]:
-        now = self._world.kernel.now
-        shown = {name: host.clock.monotonic(now) for name, host in self._world.hosts.items()}
+        shown = {name: host.clock.monotonic_ns() for name, host in self._world.hosts.items()}
         moves = {name: time_ns - self._clocks.get(name, time_ns) for name, time_ns in shown.items()}
         self._clocks = shown
         return moves

@@ -106,7 +106,7 @@ class ScenarioRunner:
         self._next_step = 0
         self._error: BadInput | None = None
         for host in self._world.hosts.values():
-            host.clock.stop(0)
+            host.clock.stop()
         for name, client in self._clients.items():
             self._world.entrypoints[name] = client.run
         for step in script.steps:

@@ -147,21 +147,21 @@ class SimHost:
         """Hold deliveries, timers and disk completions until `unpause` of the same fault."""
         self.pauses.in_force[fault] = stop_clock
         if stop_clock and not self.clock.stopped:
-            self.clock.stop(self._kernel.now)
+            self.clock.stop()
 
     def unpause(self, fault: str) -> None:
         """End one pause; with the last one, the held events happen in their old order."""
         was_paused = self.paused
         self.pauses.in_force.pop(fault, None)
         if self.clock.stopped and not any(self.pauses.in_force.values()):
-            self.clock.resume(self._kernel.now)
+            self.clock.resume()
             self._rearm_timer()
         if was_paused and not self.paused:
             self.pauses.release()
 
     def set_rate(self, rate_ppm: int) -> None:
         """Let both clocks run at another rate."""
-        self.clock.set_rate(self._kernel.now, rate_ppm)
+        self.clock.set_rate(rate_ppm)
         self._rearm_timer()
 
     def _rearm_timer(self) -> None:

@@ -11,29 +11,18 @@ from .disk import SimDisk
 from .disk_damage import DiskDamage
 from .disk_faults import DiskFaults
 from .kernel.draws import Chance, Counter
-from .kernel.events import Kernel
 from .kernel.local_clock import LocalClock
 from .lifetime import Lifetime
 
 
 class SimClock:
-    """The actor's clocks."""
+    """The actor's clocks, which it can read and not set."""
 
-    __slots__ = ("_clock", "_kernel")
+    __slots__ = ("monotonic_ns", "wall_ns")
 
-    def __init__(self, kernel: Kernel, clock: LocalClock) -> None:
-        self._kernel, self._clock = kernel, clock
-
-    def monotonic_ns(self) -> int:
-        """The monotonic clock."""
-        clock = self._clock
-        if clock.ahead_ns is not None:  # the common case, without a further call
-            return self._kernel.now + clock.ahead_ns
-        return clock.monotonic(self._kernel.now)
-
-    def wall_ns(self) -> int:
-        """The wall clock."""
-        return self._clock.wall(self._kernel.now)
+    def __init__(self, clock: LocalClock) -> None:
+        self.monotonic_ns = clock.monotonic_ns
+        self.wall_ns = clock.wall_ns
 
 
 class SimRandomness:

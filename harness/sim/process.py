@@ -93,7 +93,7 @@ class SimProcess:
         send: Callable[[str, bytes], None],
     ) -> None:
         self.actor, self.ordinal = actor, ordinal
-        self.clock = SimClock(kernel, clock)
+        self.clock = SimClock(clock)
         self.network = SimNetworkPort(send)
         self.disk = SimDiskPort(lifetime, device.disk, device.faults, device.damage, self._sync)
         self.randomness = SimRandomness(kernel.chance, actor, incarnation)

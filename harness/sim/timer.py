@@ -61,7 +61,7 @@ class Timer:
 
     def clock_moved(self) -> None:
         """A script moved the clock: fire if the deadline has been reached."""
-        if self._clock.monotonic(self._kernel.now) >= self.deadline_ns:
+        if self._clock.monotonic_ns() >= self.deadline_ns:
             self.disarm()
             self._fire()
 
@@ -74,7 +74,7 @@ class Timer:
         self.armed_ns = self._armed_for_ns = FAR
         if self.deadline_ns >= FAR:
             return
-        if self._clock.monotonic(self._kernel.now) < self.deadline_ns:
+        if self._clock.monotonic_ns() < self.deadline_ns:
             self.arm(self.deadline_ns)
             return
         self.disarm()

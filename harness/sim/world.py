@@ -323,6 +323,7 @@ class SimWorld:
             spec = plan.clocks.actors.get(name)
             apart_ns = _MONOTONIC_APART_NS * (ordinal + 1)
             clock = LocalClock(
+                self.kernel,
                 monotonic_start_ns=apart_ns,
                 wall_start_ns=plan.clocks.wall_start_ns + (spec.wall_offset_ns if spec is not None else 0),
                 rate_ppm=spec.rate_ppm if spec is not None else 1_000_000,

@@ -7,79 +7,84 @@ early.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 PERFECT_PPM: Final = 1_000_000
 
 
+class VirtualClock(Protocol):
+    """What shows virtual time: the kernel."""
+
+    now: int
+
+
 class LocalClock:
-    """Monotonic and wall clock of one actor. Every method takes the current virtual time."""
+    """Monotonic and wall clock of one actor."""
 
-    __slots__ = ("_global0", "_local0", "ahead_ns", "rate_ppm", "stopped", "wall_offset_ns", "wall_reads")
+    __slots__ = (
+        "_running_ppm",
+        "_since_local_ns",
+        "_since_virtual_ns",
+        "_virtual",
+        "rate_ppm",
+        "stopped",
+        "wall_offset_ns",
+        "wall_reads",
+    )
 
-    def __init__(self, *, monotonic_start_ns: int, wall_start_ns: int, rate_ppm: int = PERFECT_PPM) -> None:
-        self._global0 = 0
-        self._local0 = monotonic_start_ns
+    def __init__(
+        self, virtual: VirtualClock, *, monotonic_start_ns: int, wall_start_ns: int, rate_ppm: int = PERFECT_PPM
+    ) -> None:
+        self._virtual = virtual
+        self._since_virtual_ns = virtual.now  # the rate is what it is since then,
+        self._since_local_ns = monotonic_start_ns  # when the monotonic clock showed this
+        self._running_ppm = rate_ppm  # the rate; zero while the clock stands still
         self.rate_ppm = rate_ppm
+        self.stopped = False
         self.wall_offset_ns = wall_start_ns - monotonic_start_ns
         self.wall_reads = 0  # how often the wall clock was read
-        self.stopped = False
-        self.ahead_ns: int | None = None
-        """Monotonic minus virtual time, while it is constant; `SimClock` reads it at every step."""
-        self._recompute_ahead()
 
-    def monotonic(self, now: int) -> int:
-        """What the monotonic clock shows at virtual time `now`."""
-        if self.stopped:
-            return self._local0
-        if self.rate_ppm == PERFECT_PPM:
-            return self._local0 + now - self._global0
-        return self._local0 + (now - self._global0) * self.rate_ppm // PERFECT_PPM
+    def monotonic_ns(self) -> int:
+        """What the monotonic clock shows."""
+        gone_ns = self._virtual.now - self._since_virtual_ns
+        return self._since_local_ns + gone_ns * self._running_ppm // PERFECT_PPM
 
-    def wall(self, now: int) -> int:
-        """What the wall clock shows at virtual time `now`."""
+    def wall_ns(self) -> int:
+        """What the wall clock shows."""
         self.wall_reads += 1
-        return self.monotonic(now) + self.wall_offset_ns
+        return self.monotonic_ns() + self.wall_offset_ns
 
-    def when(self, local: int) -> int:
-        """The first virtual time at which the monotonic clock shows `local` or more, at the present rate."""
-        ahead = local - self._local0
-        if self.rate_ppm == PERFECT_PPM:
-            return self._global0 + ahead
-        return self._global0 - (-ahead * PERFECT_PPM // self.rate_ppm)
+    def when(self, local_ns: int) -> int:
+        """The first virtual time at which the monotonic clock shows `local_ns` or more, at the present rate."""
+        ahead_ns = local_ns - self._since_local_ns
+        return self._since_virtual_ns - (-ahead_ns * PERFECT_PPM // self.rate_ppm)
 
-    def set_rate(self, now: int, rate_ppm: int) -> None:
+    def set_rate(self, rate_ppm: int) -> None:
         """Run at another rate from now on; armed timers must be re-aimed."""
-        self._anchor(now)
         self.rate_ppm = rate_ppm
-        self._recompute_ahead()
+        if not self.stopped:
+            self._run_at(rate_ppm)
 
-    def stop(self, now: int) -> None:
+    def stop(self) -> None:
         """Stand still, as the clocks of a suspended machine do."""
-        self._anchor(now)
         self.stopped = True
-        self._recompute_ahead()
+        self._run_at(0)
 
-    def resume(self, now: int) -> None:
+    def resume(self) -> None:
         """Run again, from where it stood."""
-        self._global0 = now
         self.stopped = False
-        self._recompute_ahead()
+        self._run_at(self.rate_ppm)
 
     def advance(self, span_ns: int) -> None:
         """Move a stopped clock by hand."""
         if not self.stopped:
             raise ValueError("only a stopped clock is moved by hand")
-        self._local0 += span_ns
+        self._since_local_ns += span_ns
 
     def step_wall(self, step_ns: int) -> None:
         """Move the wall clock."""
         self.wall_offset_ns += step_ns
 
-    def _anchor(self, now: int) -> None:
-        self._local0 = self.monotonic(now)
-        self._global0 = now
-
-    def _recompute_ahead(self) -> None:
-        steady = self.rate_ppm == PERFECT_PPM and not self.stopped
-        self.ahead_ns = self._local0 - self._global0 if steady else None
+    def _run_at(self, ppm: int) -> None:
+        self._since_local_ns, self._since_virtual_ns = self.monotonic_ns(), self._virtual.now
+        self._running_ppm = ppm

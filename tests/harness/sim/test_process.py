@@ -128,7 +128,7 @@ def test_a_pause_holds_deliveries_timers_and_disk_completions(clock: Any, timer_
     pause = Pause(id="f1", begin_ns=100 * MS, end_ns=300 * MS, targets=("n1", "n2", "n3"), clock=clock)
     plan: dict[str, Any] = {"nodes": 4, "faults": (pause,), **EXACT}
     scripted = ScriptedWorld(n1=receiver, n2=syncer, n3=timer, n4=sender(95), plan=plan)
-    start["n1"] = scripted.host("n1").clock.monotonic(0)
+    start["n1"] = scripted.host("n1").clock.monotonic_ns()
     scripted.host("n2").device.spec = SLOW_DISK
     scripted.play(until_ms=600)
 
@@ -169,7 +169,7 @@ def test_overlapping_pauses_end_with_the_last_one() -> None:
         Pause(id="f2", begin_ns=100 * MS, end_ns=400 * MS, targets=("n1",), clock="runs"),
     )
     scripted = ScriptedWorld(n1=receiver, n2=sender(60, 350), plan={**EXACT, "faults": pauses})
-    start = scripted.host("n1").clock.monotonic(0)
+    start = scripted.host("n1").clock.monotonic_ns()
     scripted.play(until_ms=600)
 
     assert scripted.seen == [(400, "n2", b"gossip 0"), (400, 150)]  # it stood from 50 to 300
@@ -204,7 +204,7 @@ def test_clients_programs_live_on_true_time_whatever_their_clocks_say() -> None:
 
 def test_each_actor_has_clocks_of_its_own() -> None:
     scripted = ScriptedWorld()
-    shown = [scripted.host(name).clock.monotonic(0) for name in ("n1", "n2", "c1")]
+    shown = [scripted.host(name).clock.monotonic_ns() for name in ("n1", "n2", "c1")]
 
     assert len(set(shown)) == 3
 
