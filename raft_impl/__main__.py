@@ -100,6 +100,7 @@ def serve(parsed: argparse.Namespace) -> int:
             ),
             nodes=nodes,
             data=parsed.data,
+            listen=parse_address("--listen", parsed.listen) if parsed.listen else None,
             options=_options(parsed),
             access=access_of(parsed),
             is_insecure=parsed.insecure,
@@ -271,6 +272,9 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--name", required=True)
     serving.add_argument("--data", type=Path, required=True)
     serving.add_argument("--machine", choices=sorted(CATALOG), help=f"default: {DEFAULT_MACHINE}")
+    serving.add_argument(
+        "--listen", metavar="HOST:PORT", help="listen there; default: at this node's own --node address"
+    )
     serving.add_argument("--voters", help="first members, separated by commas; default: all nodes")
     serving.add_argument("--learners", help="first members that only listen, separated by commas")
     serving.add_argument("--insecure", action="store_true", help="let others than this machine in without any proof")

@@ -63,10 +63,13 @@ def verbose_option(function: Callable[P, R]) -> Callable[P, R]:
     )
 
 
-def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
-    """All options that decide a plan but the seed, gathered into one argument `drawing`."""
+def drawing_options(*, workload: bool = True, system: bool = True, world: bool = False) -> Decorator:
+    """All options that decide a plan but the seed, gathered into one argument `drawing`.
+
+    In the live world (`world`: it may be asked for) another system and another profile are meant unless they are typed.
+    """
     options: list[Decorator] = [
-        click.option("--profile", default="swarm", show_default=True, help="What the plan may draw."),
+        _profile_option(world=world),
         click.option("--nodes", type=click.IntRange(1), metavar="N", help="Replicas.  [calm: 5]"),
         click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Client threads.  [calm: 5]"),
         click.option(
@@ -93,7 +96,9 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
     if workload:
         options.insert(0, click.option("--workload", default="register", show_default=True, help="What clients do."))
     if system:
-        options.insert(0, system_option)
+        options.insert(0, system_option_of_world if world else system_option)
+    if world:
+        options.insert(0, world_option)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -111,14 +116,14 @@ def drawing_options(*, workload: bool = True, system: bool = True) -> Decorator:
     return decorate
 
 
-_DRAWING: Final = ("workload", "profile", "nodes", "concurrency", "rate", "duration", "explicit")
+_DRAWING: Final = ("world", "workload", "profile", "nodes", "concurrency", "rate", "duration", "explicit")
 
 
 def drawing_of(values: Mapping[str, Any]) -> Drawing:
     """The drawing that the values of `drawing_options` say; those of a system and a workload may be missing."""
     from harness.run.drawing import Drawing  # with all faults and plans
 
-    named = {name: values[name] for name in ("system", "workload") if name in values}
+    named = {name: values[name] for name in ("world", "system", "workload") if name in values}
     return Drawing(
         **named,
         profile=values["profile"],
@@ -130,16 +135,49 @@ def drawing_of(values: Mapping[str, Any]) -> Drawing:
     )
 
 
+def _default(simulated: str, live: str) -> Callable[[], str]:
+    """What is meant by an option that is not typed: another thing in the live world. `--world` is read first."""
+
+    def default() -> str:
+        return live if click.get_current_context().params.get("world") == "live" else simulated
+
+    return default
+
+
+def world_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--world`."""
+    return click.option(
+        "--world",
+        is_eager=True,
+        type=click.Choice(["simulated", "live"]),
+        default="simulated",
+        show_default=True,
+        help="Live: OS processes and the wall clock; see docs/live.md.  [then --system node, --profile live]",
+    )(function)
+
+
+_SYSTEMS: Final = (
+    "raft_impl, raft_impl@REF, path:DIR of another checkout, patch:FILE for a patched copy; or a system of "
+    "your own: FILE.py:NAME, MODULE:NAME; or a Trio program: trio:FILE.py:NAME."
+)
+
+
 def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--system`."""
-    return click.option(
-        "--system",
-        default="raft_impl",
-        show_default=True,
-        metavar="SPEC",
-        help="raft_impl, raft_impl@REF, path:DIR of another checkout, patch:FILE for a patched copy; or a system of "
-        "your own: FILE.py:NAME, MODULE:NAME; or a Trio program: trio:FILE.py:NAME.",
-    )(function)
+    return click.option("--system", default="raft_impl", show_default=True, metavar="SPEC", help=_SYSTEMS)(function)
+
+
+def system_option_of_world(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--system` where a world is chosen."""
+    default = _default("raft_impl", live="node")
+    return click.option("--system", default=default, metavar="SPEC", help=f"{_SYSTEMS}  [default: raft_impl]")(function)
+
+
+def _profile_option(*, world: bool) -> Decorator:
+    if not world:
+        return click.option("--profile", default="swarm", show_default=True, help="What the plan may draw.")
+    default = _default("swarm", live="live")
+    return click.option("--profile", default=default, help="What the plan may draw.  [default: swarm]")
 
 
 def jobs_option(function: Callable[P, R]) -> Callable[P, R]:

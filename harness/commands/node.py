@@ -31,6 +31,7 @@ MACHINES: Final = (
     "Where a server is reached: at the first start this node and the first members; later nobody, or whoever moved.",
     required=False,
 )
+@click.option("--listen", metavar="HOST:PORT", help="Listen there.  [default: where --node says that it is reached]")
 @click.option("--machine", type=click.Choice(MACHINES), help="What the group replicates.  [default: register]")
 @click.option("--group", metavar="NAME", help="The Raft group.  [default: g0]")
 @click.option("--voters", metavar="NAMES", help="First members, separated by commas.  [default: every --node]")

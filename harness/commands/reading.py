@@ -101,6 +101,11 @@ def _drawn(drawing: Drawing, seed: int) -> StoredRun:
     from harness.systems.checkouts import Checkouts
 
     with Checkouts() as checkouts:
+        if drawing.world == "live":
+            from harness.live.systems.catalog import abilities_of_live, live_system
+
+            plan = drawing.plan(seed, abilities_of_live(live_system(drawing.system, checkouts)))
+            return StoredRun(plan=plan, run=None, folder=None, record=None, spec=f"live:{drawing.system}")
         systems = load_systems(catalog.bind(drawing.system, checkouts))
         plan = drawing.plan(seed, abilities_of(systems.values()))
     return StoredRun(plan=plan, run=None, folder=None, record=None, spec=drawing.system)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from harness.systems.checkouts import Checkouts
 
 _EXPECTED: Final = "the same run from the same plan, code, harness and interpreter"
+_LIVE: Final = "live:"
+"""Begins the systems of live runs in records."""
+_OURS: Final = "raft_impl"
 _SHOWN_EVENTS: Final = 20
 """Events shown before the point where `--until` stopped: about a screen."""
 
@@ -43,6 +46,9 @@ def _until(text: str) -> RunOptions:
 @click.argument("run", metavar="RUN|PLAN_FILE")
 @click.option("--system", metavar="SPEC", help="Code to run.  [default: that of the stored run]")
 @click.option(
+    "--world", type=click.Choice(["simulated", "live"]), help="Where to run it.  [default: where the stored run was]"
+)
+@click.option(
     "--until", type=quantity(_until), metavar="TIME|INDEX", help="Stop at 1500ms, or at index 1500, and show the state."
 )
 @click.option("--step", is_flag=True, help="Walk from event to event, with breakpoints; reads commands from stdin.")
@@ -50,7 +56,13 @@ def _until(text: str) -> RunOptions:
 @click.option(
     "--against", metavar="REF", help="Show the first event in which other code differs: a git ref, or a SPEC."
 )
-@click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run it N times; all must be the same.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Run it N times; all must be the same. Live: how often it fails.",
+)
 @click.option("--require-identical", is_flag=True, help="Exit 1 also when other code explains a difference.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
 @verbose_option
@@ -59,6 +71,7 @@ def _until(text: str) -> RunOptions:
 def command(
     run: str,
     system: str | None,
+    world: str | None,
     until: RunOptions | None,
     step: bool,
     diff: str | None,
@@ -91,6 +104,18 @@ def command(
     if step and as_json:
         raise BadInput("--step with --json", "one of them", "foreshock replay")
     stored = read_run(run, results)
+    own = specs(stored)
+    listed = [own] if isinstance(own, str) else list(own.values())
+    ran_live = any(spec.startswith(_LIVE) for spec in listed)
+    if world == "live" or (world is None and ran_live):
+        if until is not None or step or diff or against or stop_at_first or require_identical:
+            raise BadInput("an option about events of a simulated run", "--repeat, --system, --verbose", "a live run")
+        from .live import replay_live
+
+        spec = system or (listed[0].removeprefix(_LIVE) if ran_live else "node")
+        return replay_live(stored, spec, repeat, verbose=verbose, results=results, as_json=as_json)
+    if ran_live:
+        stored, system = _simulated(stored), system or _OURS
     with Checkouts() as checkouts:
         binding = catalog.bind(system or specs(stored), checkouts)
         if diff is not None or against is not None:
@@ -130,6 +155,13 @@ def _again(typed: str, stored: StoredRun) -> str:
     """The line that does this once more; what was pasted around the name of a run is left out."""
     words = typed.split()
     return shlex.join(["foreshock", "replay", typed if len(words) == 1 or stored.run is None else stored.run])
+
+
+def _simulated(stored: StoredRun) -> StoredRun:
+    """The plan of a live run for the simulated world, with nothing to compare with."""
+    from harness.live.drawing import simulated
+
+    return StoredRun(plan=simulated(stored.plan), run=stored.run, folder=stored.folder, record=None)
 
 
 def _repeat(stored: StoredRun, binding: Binding, options: RunOptions, repeat: int) -> tuple[Replayed, list[str]]:

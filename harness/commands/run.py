@@ -23,7 +23,7 @@ _DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", 
 
 
 @click.command("run")
-@drawing_options()
+@drawing_options(world=True)
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Which plan.  [default: a new one]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="Run this plan instead.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
@@ -44,6 +44,14 @@ def command(
 
     Example: foreshock run --seed 3 --workload register -o reads=lease. Exit 0 valid, 1 invalid, 2 unknown.
     """
+    if drawing.world == "live":
+        if stop_at_first:
+            raise BadInput("--stop-at-first", "nothing: a live run is judged when it is over", "--world live")
+        if plan_file is not None:
+            _refuse_both()
+        from .live import run_live
+
+        return run_live(drawing, seed, plan_file, verbose=verbose, results=results, as_json=as_json)
     from harness.archive.find import find
     from harness.archive.store import Archive, NotKept
     from harness.plans.plan import load

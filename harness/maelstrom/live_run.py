@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -26,6 +24,7 @@ from checkers.recorder import Recorder
 from checkers.verdict import Anomaly, merge
 from harness.errors import BadInput
 from harness.judged import judged
+from harness.live.interrupts import terminated_as_interrupted
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.plan import Plan, Program
 from harness.run import gates
@@ -67,7 +66,7 @@ def run(plan: Plan, command: Sequence[str]) -> LiveResult:
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="foreshock-") as data,
-        _terminated_as_interrupted(),
+        terminated_as_interrupted(),
         NodeProcesses(command, Path(data)) as processes,
     ):
         live = LiveRun(plan, processes)
@@ -91,24 +90,6 @@ def _bad_input_in(error: BaseException) -> BadInput | None:
     if isinstance(error, BaseExceptionGroup):
         return next(filter(None, map(_bad_input_in, error.exceptions)), None)
     return error if isinstance(error, BadInput) else None
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Answer SIGTERM as Ctrl-C, so that nodes are ended on the way out."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt("terminated")
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread, where signals are not answered anyway
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class LiveRun:

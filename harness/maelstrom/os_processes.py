@@ -2,19 +2,16 @@
 
 Three ways lead to an end, and none leaves a process behind. A run that ends kills its groups; so does one that is
 interrupted, for the groups are killed where the `with` is left, outside of Trio. When the harness itself is killed, the
-guardian sees the end of its standard input and kills them, and whatever bears the mark of this run in its environment:
-a node may have begun of which the harness had no time to tell. A group is killed before its leader is waited for, since
-only until then is its id certain to be its own.
+guardian (`harness.live.guardian`) kills them. A group is killed before its leader is waited for, since only until then
+is its id certain to be its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,6 +22,7 @@ from typing import Final
 import trio
 
 from harness.errors import BadInput
+from harness.live.guardian import Guardian
 
 from .protocol import LINE_BYTES_MAX
 
@@ -35,34 +33,6 @@ BACKLOG_MAX: Final = 10_000
 """Lines that wait for a node that does not read; more are lost, as in a full socket buffer."""
 _EXIT_SECONDS_MAX: Final = 0.5
 """A process that closed its standard output is given that long to end, so that its exit code is known."""
-
-_MARK: Final = "FORESHOCK_GUARDED"
-"""The variable by which the guardian knows the processes of its run."""
-
-_GUARDIAN: Final = """
-import os, signal, sys, time
-mark = sys.argv[1].encode()
-groups, looks = set(), 20  # for a second: what was just being started bears its mark a moment later
-for line in sys.stdin:
-    if line == "end\\n":
-        looks = 1
-        break
-    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
-for group in groups:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except OSError:
-        pass
-for look in range(looks):
-    time.sleep(0.05 if look else 0)
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/" + process + "/environ", "rb") as environment:
-                if mark in environment.read().split(b"\\0"):
-                    os.kill(int(process), signal.SIGKILL)
-        except OSError:
-            pass
-"""
 
 
 class NodeProcess:
@@ -148,28 +118,17 @@ class NodeProcesses:
         self.command = list(command)
         self.data = data
         self.running: dict[str, NodeProcess] = {}
-        self._guardian: subprocess.Popen[str] | None = None
-        self._mark = secrets.token_hex(8)
+        self._guardian = Guardian()
 
     def __enter__(self) -> NodeProcesses:
-        # A session of its own: Ctrl-C at the terminal reaches the harness, and the guardian outlives it.
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _GUARDIAN, f"{_MARK}={self._mark}"],
-            stdin=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._guardian.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill_all()
-        if self._guardian is not None:
-            assert self._guardian.stdin is not None
-            self._tell_guardian("end")
-            self._guardian.stdin.close()
-            self._guardian.wait()
+        self._guardian.end()
 
     async def start(self, name: str) -> NodeProcess:
         """Start a node. Its folder for data, which it finds again after a kill, is $FORESHOCK_DATA. Raises BadInput."""
@@ -182,14 +141,14 @@ class NodeProcesses:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                env={**os.environ, "FORESHOCK_DATA": str(folder), _MARK: self._mark},
+                env={**os.environ, "FORESHOCK_DATA": str(folder), **self._guardian.mark},
             )
         except OSError as error:
             found = f"a command that cannot be started ({error.strerror})"
             raise BadInput(found, "a program that reads and prints messages", self.command[0]) from None
         node = NodeProcess(name, process)
         self.running[name] = node
-        self._tell_guardian(f"+{process.pid}")
+        self._guardian.watch(process.pid)
         return node
 
     def kill(self, name: str) -> NodeProcess:
@@ -202,7 +161,7 @@ class NodeProcesses:
         node.process._proc.wait()  # Trio's own wait needs its loop, which may be gone; SIGKILL is quick
         if trio.lowlevel.in_trio_run():
             node.process.poll()  # closes what Trio keeps of it
-        self._tell_guardian(f"-{pid}")
+        self._guardian.forget(pid)
         return node
 
     def kill_all(self) -> None:
@@ -224,10 +183,3 @@ class NodeProcesses:
         if name in self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.running[name].process.pid, signal.SIGCONT)
-
-    def _tell_guardian(self, line: str) -> None:
-        assert self._guardian is not None
-        assert self._guardian.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._guardian.stdin.write(line + "\n")
-            self._guardian.stdin.flush()

@@ -28,6 +28,7 @@ from .atlas import draw_atlas, within_budget
 from .classify import drift_bound, hindrances
 from .drawn_options import Options, client_timeout_ns, draw_options, longest_election_timeout_ns
 from .draws import Draws
+from .live_profile import LIVE
 from .participants import Participants, draw_heal, draw_participants
 from .patterns import FaultContext
 from .plan import (
@@ -129,8 +130,10 @@ def draw(
 
 
 def _profile(name: str) -> Profile:
+    if name == LIVE.name:
+        return LIVE
     if name not in PROFILES:
-        raise BadInput(f"profile {name!r}", one_of(PROFILES, typed=name), "--profile")
+        raise BadInput(f"profile {name!r}", one_of([*PROFILES, LIVE.name], typed=name), "--profile")
     return PROFILES[name]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -66,6 +67,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     `explicit` holds the texts of `-o key=value`.
     """
 
+    world: Literal["simulated", "live"] = "simulated"
     system: str = "raft_impl"
     workload: str = "register"
     profile: str = "swarm"
@@ -100,7 +102,18 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
     def command(self, seed: int) -> str:
         """Give the line that repeats the run of a seed."""
-        words = ["foreshock", "run", "--seed", str(seed), "--workload", self.workload, "--profile", self.profile]
+        world = ["--world", self.world] if self.world != "simulated" else []
+        words = [
+            "foreshock",
+            "run",
+            *world,
+            "--seed",
+            str(seed),
+            "--workload",
+            self.workload,
+            "--profile",
+            self.profile,
+        ]
         if self.system != "raft_impl":
             words += ["--system", self.system]
         for option, value in (("--nodes", self.nodes), ("--concurrency", self.concurrency), ("--rate", self.rate)):

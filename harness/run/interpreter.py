@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -25,10 +25,8 @@ from checkers.operation import NEGATIVE_ANSWERS
 from checkers.raft.liveness import Request, RequestKind
 from harness.errors import BadInput
 from harness.plans.plan import Phases, PlannedOp, Program
-from harness.sim.kernel.events import Kernel
-from harness.sim.process import SimProcess
 from harness.sim.recorder import Recorder
-from harness.sim.replies import Replies
+from harness.sim.replies import Hearing, Replies
 from harness.systems.system import Completion, SystemClient, require_members
 
 from .sessions import NO_SESSION, SessionUse
@@ -39,7 +37,26 @@ _PAUSE_AFTER_FAILURE_NS: Final = 50_000_000
 _READS: Final = ("read", "size")
 """Functions that use no session."""
 
-NewClient = Callable[[SimProcess], SystemClient]
+
+class Clock(Protocol):
+    """The time of the world in which programs run."""
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the run began."""
+        ...
+
+
+class Waiting(Hearing, Protocol):
+    """What a client's program needs of its process: to wait, and to know whether it heard anything."""
+
+    async def until(self, time_ns: int, /) -> None:
+        """Wait for a time of the world's clock."""
+        ...
+
+
+NewClient = Callable[[Any], SystemClient]
+"""Makes a client in its environment, which is of the world."""
 
 
 class Thread:
@@ -50,7 +67,7 @@ class Thread:
         program: Program,
         *,
         thread_count: int,
-        kernel: Kernel,
+        kernel: Clock,
         recorder: Recorder,
         new_client: NewClient,
         phases: Phases,
@@ -79,7 +96,7 @@ class Thread:
         self.sessions = SessionUse(program.client)
         self._open: tuple[str, str | None, Any] | None = None  # the op in flight: f, key, value
 
-    async def entrypoint(self, environment: SimProcess) -> None:
+    async def entrypoint(self, environment: Waiting) -> None:
         """What the client's task does, from the beginning or, after a kill, from where it was."""
         self._client = None
         program = self.program
@@ -115,7 +132,7 @@ class Thread:
                 self._position += 1
         return ops[self._position] if self._position < len(ops) else None
 
-    async def _recover(self, environment: SimProcess) -> None:
+    async def _recover(self, environment: Waiting) -> None:
         recovery = self.program.recovery
         if recovery is None or self.recovered:
             return
@@ -124,7 +141,7 @@ class Thread:
         await self._require(environment, recovery, "write")
         self.recovered = True
 
-    async def _require(self, environment: SimProcess, op: PlannedOp, kind: RequestKind) -> None:
+    async def _require(self, environment: Waiting, op: PlannedOp, kind: RequestKind) -> None:
         """Perform an op until it is ok, and keep account of how long that takes."""
         key = op.id, self.may_close
         if key not in self._asked:
@@ -144,14 +161,14 @@ class Thread:
             if self._position < len(self.program.ops):
                 self._position += 1
 
-    async def _repeat(self, environment: SimProcess, op: PlannedOp) -> bool:
+    async def _repeat(self, environment: Waiting, op: PlannedOp) -> bool:
         """Perform an op; true when it was answered, else after a pause."""
         if await self._perform(environment, op):
             return True
         await environment.until(self._kernel.now + _PAUSE_AFTER_FAILURE_NS)
         return False
 
-    async def _perform(self, environment: SimProcess, op: PlannedOp) -> bool:
+    async def _perform(self, environment: Waiting, op: PlannedOp) -> bool:
         """Perform one op and record it. True when it was answered, if only by a no of the machine."""
         client, refusal = self._client, None
         if client is None:

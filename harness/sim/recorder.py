@@ -9,20 +9,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from checkers.op import Op, OpType
 from checkers.trace import Row
 
-from .kernel.events import Kernel
+from .kernel.fingerprint import Log
 
 Handler = Callable[[int, Row], None]
+
+
+class Clock(Protocol):
+    """The clock of a world, and the log of what happens there."""
+
+    log: Log
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the run began."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is over."""
+        ...
 
 
 class Recorder:
     """Collects what happens in one run."""
 
-    def __init__(self, kernel: Kernel, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, kernel: Clock, handlers: Mapping[str, Handler]) -> None:
         self._kernel = kernel
         self._log = kernel.log
         self._handlers = dict(handlers)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -25,7 +25,6 @@ from checkers.verdict import Anomaly
 from harness.errors import BadInput, HarnessError
 from harness.systems.system import Completion, SystemClient
 
-from .process import SimProcess
 from .recorder import Recorder
 
 CHECKER: Final = "client"
@@ -36,6 +35,29 @@ RAISED: Final = "client-raised"
 
 _INTEGER_MAX: Final = 1 << 63
 _SHOWN_MAX: Final = 200
+
+
+class Mortal(Protocol):
+    """What lives until it is killed."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether it was killed."""
+        ...
+
+
+class Hearing(Protocol):
+    """The process of a client, as far as it matters here."""
+
+    @property
+    def heard(self) -> int:
+        """How many times it has received something."""
+        ...
+
+    @property
+    def lifetime(self) -> Mortal:
+        """Its life, which a kill ends."""
+        ...
 
 
 class Replies:
@@ -56,7 +78,7 @@ class Replies:
         )
         return [*malformed, *self._raised]
 
-    async def open(self, environment: SimProcess, client: SystemClient, process: int, f: str) -> str | None:
+    async def open(self, environment: Hearing, client: SystemClient, process: int, f: str) -> str | None:
         """Have a client open its session for `f`. Returns why it could not."""
         heard = environment.heard
         try:
@@ -66,7 +88,7 @@ class Replies:
             return RAISED
 
     async def ask(
-        self, environment: SimProcess, client: SystemClient, process: int, f: str, key: str | None, value: Any
+        self, environment: Hearing, client: SystemClient, process: int, f: str, key: str | None, value: Any
     ) -> Completion:
         """Have a client perform an op. What is no answer becomes an unknown outcome.
 
@@ -96,7 +118,7 @@ class Replies:
             index = self._recorder.index
             self._malformed[f] = Anomaly(checker=CHECKER, kind=MALFORMED, detail=f, index=index, message=message)
 
-    def _blame(self, environment: SimProcess, heard: int, process: int, f: str, error: Exception) -> None:
+    def _blame(self, environment: Hearing, heard: int, process: int, f: str, error: Exception) -> None:
         """A client raised. Raises that again if it had received nothing, so that the servers have no part in it."""
         if environment.heard == heard or environment.lifetime.dead or isinstance(error, HarnessError):
             raise error

@@ -62,6 +62,9 @@ def code(spec: str, checkouts: Checkouts) -> Code:
         directory = _package_in(Path(spec.removeprefix("path:")), spec)
     elif spec.startswith("patch:"):
         directory, _ = patched(_patch(spec), own_package(), checkouts)
+    elif spec.startswith("live:"):
+        found, expected = f"system {spec!r}, which ran live", "a system of the simulated world, or `--world live`"
+        raise BadInput(found, expected, "--system")
     elif spec.startswith("maelstrom:"):
         found, expected = f"system {spec!r}, which runs live only", "`foreshock maelstrom`, with the seed of the run"
         raise BadInput(found, expected, "--system")

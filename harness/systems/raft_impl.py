@@ -97,7 +97,7 @@ class RaftImpl:
                 routing=actor.routing,
                 options=self._checked(options),
             )
-            return _Client(_Orders(coordinator, actor.groups), self._errors)
+            return Caller(_Orders(coordinator, actor.groups), self._errors)
         client = self._surface.make_client(
             env,
             group=group,
@@ -106,7 +106,7 @@ class RaftImpl:
             routing=actor.routing,
             options=self._checked(options),
         )
-        return _Client(client, self._errors)
+        return Caller(client, self._errors)
 
     def _checked(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Options resolved once a plan, not once an incarnation."""
@@ -134,7 +134,7 @@ class RaftImpl:
         return reader
 
 
-class _Client:
+class Caller:
     """Turns ops into calls, and results and errors into completions."""
 
     def __init__(self, client: Any, errors: ModuleType) -> None:

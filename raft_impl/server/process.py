@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where to answer HTTP."""
     http_is_secure: bool = False
     """HTTPS, under the certificates of the node."""
+    listen: Address | None = None
+    """Where to listen, if that is not where others reach this node: behind a forwarded port, or a proxy."""
     http_peers: Mapping[str, Address] = msgspec.field(default_factory=dict)
     """Where peers answer HTTP: operations are redirected to the leader there, and forwarded without this."""
 
@@ -90,10 +92,11 @@ async def _run(settings: Settings, logger: Any) -> None:
     disk = _open_disk(settings.data)
     try:
         address = _own_address(settings, disk)
-        listener = await _listen(name, address, settings)
-        address = (address[0], listener.socket.getsockname()[1])
+        listener = await _listen(name, settings.listen or address, settings)
+        if settings.listen is None:
+            address = (address[0], listener.socket.getsockname()[1])
         identity = await _identity(settings, disk, {**settings.nodes, name: address})
-        if identity.listen != spelled(address):
+        if settings.listen is None and identity.listen != spelled(address):
             identity = await write(disk, msgspec.structs.replace(identity, listen=spelled(address)))
         nodes = {**_read_addresses(identity.addresses), **settings.nodes, name: address}
         env = _environment(settings, identity, nodes, disk, limits, logger)
@@ -159,10 +162,12 @@ async def _introduce(nodes: Mapping[str, Address], identity: Identity, env: Real
 
 
 def _own_address(settings: Settings, disk: RealDisk) -> Address:
-    """Where this node listens: where it was told to, else where it did before."""
+    """Where others reach this node: as it was told, else where it listened before."""
     name = settings.wanted.node
     if name in settings.nodes:
         return settings.nodes[name]
+    if settings.listen is not None:
+        raise BadArguments(f"--listen without --node {name}; expected --node {name}=HOST:PORT, where others reach it")
     known = read(disk)
     if known is None or not known.listen:
         raise BadArguments(f"--name is {name}, which has no address; expected --node {name}=HOST:PORT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +101,13 @@ def test_a_node_that_never_had_an_address_says_so(cluster: Cluster) -> None:
 
     assert code == 254
     assert line == "raft_impl: --name is 'n1'; expected --node n1=HOST:PORT"
+
+
+def test_a_node_may_listen_elsewhere_than_where_others_reach_it_but_must_know_where_that_is(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+
+    refused = raft_impl("serve", "--name", "n1", "--data", str(tmp_path), "--listen", f"127.0.0.1:{port}")
+
+    assert refused.returncode == 254
+    assert refused.stderr.count("\n") == 1
+    assert "n1=HOST:PORT" in refused.stderr

@@ -1,4 +1,4 @@
-"""Options outside simulation: docs/live.md lists their defaults, and heartbeats follow a short election timeout."""
+"""Options of real nodes: docs/real-nodes.md lists their defaults, and heartbeats follow a short election timeout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from raft_impl.runtime.options import REAL_DEFAULTS, resolve, resolve_real
 
-PAGE = Path(__file__).parents[3] / "docs" / "live.md"
+PAGE = Path(__file__).parents[3] / "docs" / "real-nodes.md"
 
 
 def test_the_page_lists_the_defaults_of_real_nodes() -> None:

@@ -1,0 +1,129 @@
+"""What `run` and `replay` do in the live world, where a plan does not decide the run."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import click
+
+from harness.archive.find import StoredRun, find
+from harness.archive.store import Archive, NotKept
+from harness.errors import BadInput, Exit
+from harness.outcome import Outcome
+from harness.plans.plan import Plan
+from harness.record import RunRecord
+from harness.run.drawing import Drawing
+from harness.systems.checkouts import Checkouts
+
+from .printing import print_json, say
+from .screen import print_live_run, print_plan
+
+NOT_DETERMINISTIC: Final = (
+    "a live execution is not deterministic: its plan decides what is asked and what breaks, no more"
+)
+_DRAWN_SEED_BELOW: Final = 1_000_000_000
+
+
+def run_live(
+    drawing: Drawing, seed: int | None, plan_file: Path | None, *, verbose: bool, results: Path, as_json: bool
+) -> int:
+    """Draw a plan, or take that of a file, and run it once with real processes."""
+    from harness.live.drawing import possible
+    from harness.live.systems.catalog import abilities_of_live, live_system
+
+    with Archive(results) as archive, Checkouts() as checkouts:
+        system = live_system(drawing.system, checkouts)
+        if plan_file is not None:
+            plan = find(str(plan_file), results).plan
+            again = f"foreshock run --world live --system {drawing.system} --plan {plan_file}"
+        else:
+            seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
+            plan, again = drawing.plan(seed, abilities_of_live(system)), drawing.command(seed)
+        if not as_json:
+            print_plan(possible(plan, system.fault_kinds), verbose=verbose)
+        outcome, record, failure = _perform(plan, drawing.system, archive, checkouts)
+    extra = {} if failure is None else {"error": failure.parts}
+    if as_json:
+        print_json(record, reproduce=again, live=True, **extra)
+    else:
+        print_live_run(outcome, record, again, verbose=verbose)
+        if record.run is not None and record.verdict == "invalid":
+            say("repeat", f"foreshock replay {record.run} --repeat 10", whole=True)
+    return _exit(outcome.exit_code, failure)
+
+
+def replay_live(stored: StoredRun, spec: str, repeat: int, *, verbose: bool, results: Path, as_json: bool) -> int:
+    """Run a stored plan again with real processes, and say how often it fails.
+
+    Every run is kept. Exit 1 when one of them was invalid, 2 when one was unknown, else 0.
+    """
+    records: list[RunRecord] = []
+    failure: BadInput | None = None
+    with Archive(results) as archive, Checkouts() as checkouts:
+        for number in range(1, repeat + 1):
+            outcome, record, failure = _perform(stored.plan, spec, archive, checkouts)
+            records.append(record)
+            if as_json:
+                continue
+            if repeat == 1:
+                print_live_run(outcome, record, f"foreshock replay {record.run or stored.run}", verbose=verbose)
+            else:
+                said = record.failure_signature or record.reason or f"{record.ops.ok} ok"
+                say(f"run {number}", f"{record.verdict}: {said}  {record.run or ''}", whole=True)
+    verdicts = Counter(record.verdict for record in records)
+    signatures = Counter(record.failure_signature for record in records if record.failure_signature is not None)
+    before = None if stored.record is None else stored.record.failure_signature
+    if as_json:
+        extra = {} if failure is None else {"error": failure.parts}
+        print_json(
+            records[-1],
+            live=True,
+            repeated=repeat,
+            verdicts=dict(verdicts),
+            failures=dict(signatures),
+            before=before,
+            note=NOT_DETERMINISTIC,
+            **extra,
+        )
+    else:
+        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+        say("repeated", f"{repeat} {'run' if repeat == 1 else 'runs'}: {said}")
+        for signature, count in signatures.most_common():
+            say("", f"{count} of {repeat} with {signature}")
+        if before is not None:
+            say("before", f"the stored run failed with {before}; {signatures[before]} of {repeat} did so again")
+        say("note", NOT_DETERMINISTIC)
+    code = Exit.INVALID if verdicts["invalid"] else Exit.UNKNOWN if verdicts["unknown"] else Exit.VALID
+    return _exit(code, failure)
+
+
+def _perform(
+    plan: Plan, spec: str, archive: Archive, checkouts: Checkouts
+) -> tuple[Outcome, RunRecord, BadInput | None]:
+    """Run a plan once and keep the run with the logs of its nodes; the last item says why it could not be kept."""
+    from harness.live.live_run import run, write_logs
+    from harness.live.systems.catalog import live_system
+    from harness.reports.written import write_report
+
+    result = run(plan, live_system(spec, checkouts))
+    try:
+        record = archive.keep(result.outcome)
+        if record.path is not None:
+            write_logs(Path(record.path), result.logs)
+        if record.run is not None and record.verdict == "invalid":
+            write_report(find(record.run, archive.results))
+    except NotKept as error:  # the verdict was reached: it is said first
+        return result.outcome, error.record, error
+    except BadInput as error:
+        return result.outcome, record, error
+    return result.outcome, record, None
+
+
+def _exit(code: Exit, failure: BadInput | None) -> int:
+    if failure is not None:
+        click.echo(f"error: {failure}", err=True)
+        return Exit.BAD_INPUT
+    return code

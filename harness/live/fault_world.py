@@ -1,0 +1,219 @@
+"""The live world as faults see it: the `FaultWorld` of OS processes, client tasks and proxies.
+
+What a fault does here takes effect before the call returns, but for a start, which takes as long as the program needs.
+Disks and clocks of processes cannot be reached from outside; faults of them are left out when a plan is made ready
+(`drawing.possible`), and asking for them is a mistake of ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Literal, NoReturn
+
+import trio
+
+from harness.errors import InternalError
+from harness.faults.world import Edge, FaultDamage, FaultDisk
+from harness.plans.plan import Plan
+from harness.sim.observer import Observer
+from harness.sim.recorder import Recorder
+
+from .clients import ClientTask
+from .network import Network
+from .supervisor import Supervisor
+from .timetable import Timetable
+
+KINDS: Final = ("partition", "loss", "delay", "clog", "bandwidth", "crash", "pause")
+"""The kinds of faults that can happen to processes of any system."""
+
+
+class LiveHost:
+    """What runs under the name of one actor: a process group, or a client's task."""
+
+    def __init__(self, name: str, is_up: Callable[[], bool], supervisor: Supervisor | None) -> None:
+        """Without a supervisor it is a client, which cannot be stopped: all clients share the harness's process."""
+        self.name = name
+        self.refused = ""
+        self.armed: dict[str, Callable[[], None]] = {}
+        self.hits: Counter[str] = Counter()
+        self._is_up = is_up
+        self._supervisor = supervisor
+        self._pauses: set[str] = set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs; it may be stopped."""
+        return self._is_up()
+
+    def pause(self, fault: str, *, stop_clock: bool) -> None:
+        """Stop a process; its clock runs on. The fault has bitten if the operating system says that it stands still."""
+        if self._supervisor is not None:
+            self._pauses.add(fault)
+            self.hits[fault] += self._supervisor.stop(self.name)
+
+    def unpause(self, fault: str) -> None:
+        """Let it go on, unless another fault holds it."""
+        self._pauses.discard(fault)
+        if self._supervisor is not None and not self._pauses:
+            self._supervisor.go_on(self.name)
+
+    def restarted(self) -> None:
+        """A new process is there: one that shall stand still does."""
+        if self._supervisor is not None and self._pauses:
+            self._supervisor.stop(self.name)
+
+    def arm(self, fault: str, moment: Literal["in-flight", "between", "answered"], crash: Callable[[], None]) -> None:
+        """Nobody sees the writes of a process from outside."""
+        self._cannot("arm")
+
+    def disarm(self, fault: str) -> bool:
+        """Nothing is armed but crashes that wait for a write, which comes unseen."""
+        return self.armed.pop(fault, None) is not None
+
+    def slow_down(self, fault: str, processing_ns: int) -> None:
+        self._cannot("slow_down")
+
+    def speed_up(self, fault: str) -> None:
+        self._cannot("speed_up")
+
+    @property
+    def disk(self) -> FaultDisk:
+        return self._cannot("disk")
+
+    @property
+    def damage(self) -> FaultDamage:
+        return self._cannot("damage")
+
+    def _cannot(self, what: str) -> NoReturn:
+        raise InternalError(f"a fault asked a live world for {what}, which it does not have")
+
+
+class LiveFaultWorld:
+    """What faults can see and do."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        timetable: Timetable,
+        recorder: Recorder,
+        network: Network,
+        observer: Observer,
+        supervisor: Supervisor,
+        clients: Mapping[str, ClientTask],
+        nursery: trio.Nursery,
+        on_killed: Callable[[str], None],
+    ) -> None:
+        """`on_killed` is called with each node that a fault has just killed."""
+        self.network = network
+        self.nodes, self.clients = plan.nodes, plan.clients
+        self.heal_ns = plan.phases.heal_ns
+        self.heals_all = plan.phases.heal == "total"
+        self.healed = False
+        self.administered = False
+        self.call_at = timetable.call_at
+        self.record = recorder.row
+        self.leader = observer.leader
+        self.hosts: dict[str, LiveHost] = {}
+        for name in plan.nodes:
+            self.hosts[name] = LiveHost(name, lambda name=name: supervisor.is_up(name), supervisor)  # type: ignore[misc]
+        for name, client in clients.items():
+            self.hosts[name] = LiveHost(name, lambda client=client: client.is_up, None)  # type: ignore[misc]
+        self._plan, self._timetable, self._observer = plan, timetable, observer
+        self._supervisor, self._client_tasks, self._nursery = supervisor, clients, nursery
+        self._on_killed = on_killed
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run began."""
+        return self._timetable.now
+
+    # -- who is there -------------------------------------------------------------------------------------------------
+
+    def resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Names for targets; a role that no actor holds gives nothing."""
+        found = (self._observer.holders(target) if target.startswith("@") else (target,) for target in targets)
+        return tuple(dict.fromkeys(name for names in found for name in names))
+
+    def up(self, names: Sequence[str]) -> list[str]:
+        """Those that are up."""
+        return [name for name in names if self.hosts[name].is_up]
+
+    def edges_of(self, names: Sequence[str]) -> tuple[Edge, ...]:
+        """All links to and from these actors; all links when there are none."""
+        return tuple(
+            (source, target)
+            for source in self._plan.actors
+            for target in self._plan.actors
+            if source != target
+            and not (source in self.clients and target in self.clients)
+            and (not names or source in names or target in names)
+        )
+
+    def members(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The initial voters and learners of a group."""
+        return self._plan.groups[group].voters, self._plan.groups[group].learners
+
+    def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
+        """Whether a node's own configuration of a group is this one, and not joint, as far as it has told."""
+        now = self._observer.configurations.get((group, node), ((), (), ()))
+        return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
+
+    # -- what is done -------------------------------------------------------------------------------------------------
+
+    def start(self, name: str, code: str | None = None) -> None:
+        """Start what is down; there is one version of the code."""
+        client = self._client_tasks.get(name)
+        if client is not None:
+            client.start(self._nursery)
+            return
+        self._supervisor.start(name, self._nursery)
+        self.hosts[name].restarted()
+        self.record("start", name, self._supervisor.incarnations[name], self._plan.actors[name].code)
+
+    def crash(self, name: str, *, power: bool) -> None:
+        """Kill a process, or a client. The operating system survives, whatever `power` says."""
+        client = self._client_tasks.get(name)
+        if client is not None:
+            client.kill()
+        elif self._supervisor.kill(name):
+            self._on_killed(name)
+            self.record("crash", name, self._supervisor.incarnations[name], "kill")
+
+    def cut_power(self, name: str, *, keeps: Literal["prefix", "sectors", "nothing"]) -> None:
+        raise InternalError("a fault asked a live world to cut the power")
+
+    def wipe(self, name: str, *, comes_back: bool) -> bool:
+        raise InternalError("a fault asked a live world to empty a disk")
+
+    def damageable(self, region: str) -> tuple[str, ...]:
+        """No node: disks cannot be reached."""
+        return ()
+
+    def command(self, name: str, group: str, command: str, arguments: Mapping[str, Any]) -> bool:
+        """No command is taken."""
+        return False
+
+    def when_idle(self, name: str, call: Callable[[], None]) -> None:
+        """Nobody sees from outside when a process waits for its disk."""
+
+    def set_rate(self, fault: str, name: str, rate_ppm: int | None) -> None:
+        raise InternalError("a fault asked a live world for another clock rate")
+
+    def step_wall(self, fault: str, name: str, step_ns: int) -> None:
+        raise InternalError("a fault asked a live world to move a wall clock")
+
+    def release_wall(self, fault: str, name: str) -> None:
+        raise InternalError("a fault asked a live world to release a wall clock")
+
+    # -- for the nemesis ----------------------------------------------------------------------------------------------
+
+    def take_hits(self, fault: str, names: Sequence[str]) -> int:
+        """How many events a fault has touched since this was asked last."""
+        return self.network.hits.pop(fault, 0) + sum(self.hosts[name].hits.pop(fault, 0) for name in names)
+
+    def heal(self, within: Collection[str] | None) -> None:
+        """Start what is down. None: all actors."""
+        for name, host in self.hosts.items():
+            if (within is None or name in within) and not host.is_up:
+                self.start(name)

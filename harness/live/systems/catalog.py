@@ -1,0 +1,44 @@
+"""The systems that a live world can run, by what a person types.
+
+| `--system` | is |
+| --- | --- |
+| `node`, `raft_impl`, `raft_impl@REF`, `path:DIR`, `patch:FILE` | our node, of that version |
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.errors import BadInput, one_of
+from harness.run.drawing import Abilities
+from harness.systems import catalog
+from harness.systems.binding import DEFAULT_LABEL, Binding
+from harness.systems.catalog import load_systems
+from harness.systems.checkouts import Checkouts
+from harness.systems.raft_impl import RaftImpl
+
+from .node import Node
+from .system import LiveSystem
+
+NODE: Final = "node"
+FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE")
+_OURS: Final = ("raft_impl", "path:", "patch:")
+
+
+def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
+    """Find the system that a spec names, for one run. Raises BadInput."""
+    if spec == NODE or spec.startswith(_OURS):
+        binding = catalog.bind("raft_impl" if spec == NODE else spec, checkouts)
+        return Node(binding.codes[DEFAULT_LABEL], _adapter(binding))
+    raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
+
+
+def abilities_of_live(system: LiveSystem) -> Abilities:
+    """What a plan may ask of a system."""
+    return Abilities(workloads=system.workloads, fault_kinds=system.fault_kinds, options=system.options)
+
+
+def _adapter(binding: Binding) -> RaftImpl:
+    adapter = load_systems(binding)[DEFAULT_LABEL]
+    assert isinstance(adapter, RaftImpl), "a spec of ours"
+    return adapter

@@ -1,0 +1,185 @@
+"""Our node as a live system: `python -m raft_impl serve`, asked by the native client or over HTTP.
+
+What runs may be any version of the package: the node's process imports it from where the spec led to, so that a planted
+bug (`patch:FILE`) is tested live as it is in simulation. The client is the one of this installation; it is part of what
+is tested, not of what is planted.
+
+Nodes log their roles, terms and configurations as JSON lines, which become rows of the trace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from harness.errors import BadInput
+from harness.live.addresses import spelled
+from harness.live.fault_world import KINDS
+from harness.live.supervisor import Launch
+from harness.options import OptionSpec, OptionValues
+from harness.plans.plan import Actor
+from harness.systems.binding import Code
+from harness.systems.raft_impl import ORDERS, Caller, RaftImpl
+from harness.systems.system import Completion
+from raft_impl import errors
+from raft_impl.runtime.options import resolve_real
+from raft_impl.server.handshake import Party
+from raft_impl.server.real_env import RealEnvironment
+from raft_impl.server.transport import ping_ms
+from raft_impl.surface import make_client
+
+from .system import LiveClient, Site, Tell
+
+CLIENTS: Final = OptionSpec(
+    name="clients",
+    type="word",
+    default="native",
+    neutral="native",
+    words=("native", "http"),
+    help="how clients ask: in the cluster's own protocol, or over HTTP, which has fewer operations",
+)
+"""An option of the live world only: it is nothing that a node would know."""
+
+_TOLD: Final = frozenset({"role", "term", "config", "snapshot", "mark"})
+_LOOK_SECONDS: Final = 0.05
+_HTTP_WORKLOADS: Final = ("register", "counter", "map")
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line of a node's log."""
+
+    event: str = ""
+    fields: tuple[Any, ...] = ()
+
+
+class Node:
+    """A cluster of our nodes."""
+
+    name: str = "node"
+    ports: tuple[str, ...] = ("raft", "http")
+    fault_kinds: tuple[str, ...] = KINDS
+
+    def __init__(self, code: Code, adapter: RaftImpl) -> None:
+        self._code = code
+        self._adapter = adapter
+        self.workloads: tuple[str, ...] = tuple(name for name in adapter.workloads if name != ORDERS)
+        self.options: tuple[OptionSpec, ...] = (*adapter.options, CLIENTS)
+        self._read: dict[str, int] = {}  # bytes of each node's log that were read
+
+    @property
+    def code(self) -> Code:
+        """The version that the nodes run."""
+        return self._code
+
+    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
+        """Fill the defaults of real nodes. Raises ValueError."""
+        own = {name: value for name, value in options.items() if name != CLIENTS.name}
+        self._adapter.resolve(own)  # what this version does not know is refused
+        return {**resolve_real(own), CLIENTS.name: options.get(CLIENTS.name, CLIENTS.default)}
+
+    def launch(self, site: Site, node: str) -> Launch:
+        """The command line of a node; it is the same for every start."""
+        addresses = site.addresses
+        words = ["serve", "--name", node, "--data", str(site.data / node), "--machine", site.machine]
+        words += [f"--node={name}={spelled(addresses.told(name, 'raft'))}" for name in addresses.nodes]
+        words += ["--listen", spelled(addresses.own(node, "raft"))]
+        group = next(iter(site.plan.groups.values()))
+        words += ["--voters", ",".join(group.voters)]
+        if group.learners:
+            words += ["--learners", ",".join(group.learners)]
+        if site.options[CLIENTS.name] == "http":
+            words += ["--http", spelled(addresses.own(node, "http"))]
+        for name, value in site.plan.options.items():
+            if name != CLIENTS.name:
+                words += ["-o", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+        return Launch(
+            command=(sys.executable, "-m", "raft_impl", *words),
+            environment={"PYTHONPATH": str(self._code.path.parent)},
+        )
+
+    async def is_ready(self, site: Site) -> bool:
+        """Whether a node has said that it leads."""
+        leads = b'"leader"'
+        logs = [site.supervisor.log(name) for name in site.addresses.nodes]
+        return any(leads in log.read_bytes() for log in logs if log.exists())
+
+    async def watch(self, site: Site, tell: Tell) -> None:
+        """Tell what nodes write into their logs."""
+        while True:
+            for node in site.addresses.nodes:
+                self.last_words(site, node, tell)
+            await trio.sleep(_LOOK_SECONDS)
+
+    def last_words(self, site: Site, node: str, tell: Tell) -> None:
+        """Tell what a node has written into its log since it was looked at last."""
+        path, begin = site.supervisor.log(node), self._read.get(node, 0)
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as log:
+            log.seek(begin)
+            whole, end, _ = log.read().rpartition(b"\n")
+            self._read[node] = begin + len(whole) + len(end)
+            if rows := [row for line in whole.splitlines() if (row := _row(line)) is not None]:
+                tell(node, rows)
+
+    def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
+        """A client that asks as the option says."""
+        if site.options[CLIENTS.name] == "http":
+            if site.plan.drawn.workload not in _HTTP_WORKLOADS:
+                raise BadInput("clients=http", f"a workload of {', '.join(_HTTP_WORKLOADS)}", "-o clients")
+            from .node_http import HttpClient  # needs h11, an extra
+
+            return HttpClient(site, actor)
+        return _NativeClient(site, actor, nursery)
+
+
+def _row(line: bytes) -> tuple[Any, ...] | None:
+    """A row of the trace, if a line of a node's log is one."""
+    try:
+        record = msgspec.json.decode(line, type=_Line)
+    except msgspec.DecodeError:  # a traceback
+        return None
+    if record.event not in _TOLD or not record.fields:
+        return None
+    return (record.event, *(tuple(field) if isinstance(field, list) else field for field in record.fields))
+
+
+class _NativeClient:
+    """The cluster's own client, in tasks of its own."""
+
+    def __init__(self, site: Site, actor: Actor, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._scope = trio.CancelScope()
+        addresses = site.addresses
+        group, spec = next(iter(site.plan.groups.items()))
+        options = {name: value for name, value in site.options.items() if name != CLIENTS.name}
+        name = f"client-{id(self):x}-{trio.current_time():.6f}".replace(".", "")
+        party = Party(name=name, role="client", cluster="", ping_ms=ping_ms(options))
+        book = {node: addresses.told(node, "raft") for node in addresses.nodes}
+        self._env = RealEnvironment(name, book, party=party)
+        client = make_client(
+            self._env, group=group, servers=spec.voters, home=actor.home, routing=actor.routing, options=options
+        )
+        self._caller = Caller(client, errors)
+
+    async def open(self) -> str | None:
+        """Begin to connect; the first write opens a session."""
+        await self._nursery.start(self._run)
+        return None
+
+    async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
+        """Perform one op."""
+        return await self._caller.invoke(f, key, value)
+
+    def close(self) -> None:
+        """End the connections."""
+        self._scope.cancel()
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._env.network.run, None)
+                task_status.started()

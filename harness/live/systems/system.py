@@ -1,0 +1,90 @@
+"""What a live run needs of a system: how its nodes are started, asked and watched. One file beside this one a system.
+
+Of the simulated world's interface (`harness.systems.system`) a client is the same: it performs one operation and says
+how that ended. Only it is here a task among others, which opens connections, so that it is closed at last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import trio
+
+from harness.live.addresses import Addresses
+from harness.live.supervisor import Launch, Supervisor
+from harness.options import OptionSpec, OptionValues
+from harness.plans.plan import Actor, Plan
+from harness.systems.binding import Code
+from harness.systems.system import SystemClient
+
+Tell = Callable[[str, Sequence[tuple[Any, ...]]], None]
+"""(node, rows of the trace without time and actor): what a node told of itself."""
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one run takes place."""
+
+    plan: Plan
+    options: OptionValues
+    """Those of the plan with the defaults of the system."""
+    addresses: Addresses
+    data: Path
+    """A folder for the data of all nodes."""
+    supervisor: Supervisor
+
+    @property
+    def machine(self) -> str:
+        """What the group replicates."""
+        return next(iter(self.plan.groups.values())).machine
+
+
+class LiveClient(SystemClient, Protocol):
+    """One client session. `invoke` never raises for what a system or a network can do."""
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        ...
+
+
+class LiveSystem(Protocol):
+    """A system of processes."""
+
+    name: str
+    workloads: tuple[str, ...]
+    options: tuple[OptionSpec, ...]
+    ports: tuple[str, ...]
+    """The ports of each node, by what they are for."""
+    fault_kinds: tuple[str, ...]
+    """The kinds of faults that can happen to it."""
+
+    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
+        """Fill defaults and validate. Raises ValueError with one line."""
+        ...
+
+    @property
+    def code(self) -> Code:
+        """The code that runs."""
+        ...
+
+    def launch(self, site: Site, node: str) -> Launch:
+        """How a node is started, for the first time or again."""
+        ...
+
+    async def is_ready(self, site: Site) -> bool:
+        """Whether the nodes that were just started serve as a cluster."""
+        ...
+
+    async def watch(self, site: Site, tell: Tell) -> None:
+        """Tell which roles nodes have and what else they say, until cancelled."""
+        ...
+
+    def last_words(self, site: Site, node: str, tell: Tell) -> None:
+        """Tell what a node said that was killed just now."""
+        ...
+
+    def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
+        """A client with a session of its own, not yet opened; its tasks run in `nursery`."""
+        ...

@@ -1,0 +1,55 @@
+"""The profile of live runs: what can be done to OS processes, at the pace of real clocks.
+
+It stands beside the table of `profiles`, since no simulated suite goes round it. A run of it takes some twenty seconds:
+a few for an election, twelve of faults, and the rest for the heal and the final reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .plan import LinkSpec
+from .profiles import SECOND, Choices, Profile, fixed
+from .swarm import Pacing
+
+LIVE: Final = Profile(
+    name="live",
+    summary="for `--world live`: partitions, slow and lossy links, kills and pauses of processes, 12 s",
+    nodes=Choices(((3, 70), (5, 30))),
+    clients=Choices(((3, 30), (5, 70))),
+    rates=Choices(((25, 50), (50, 50))),
+    duration_ns=12 * SECOND,
+    patterns=(
+        "partition",
+        "nested-partitions",
+        "isolate-leader",
+        "delay",
+        "loss",
+        "clog",
+        "swizzle-clog",
+        "bandwidth",
+        "crash",
+        "crash-loop",
+        "rolling-restart",
+        "leader-crash-after-minority-append",
+        "client-crash",
+        "pause",
+    ),
+    pacing=Pacing(density_ppm=(350_000, 700_000), gap_timeouts=(6, 30)),
+    options={
+        "election_timeout_ms": Choices(((500, 70), (800, 30))),
+        "reads": Choices((("quorum", 60), ("lease", 40))),
+        "storage": Choices((("sync", 50), ("async", 50))),
+        "snapshot_threshold": Choices(((20, 50), (200, 50))),
+        "trailing_entries": Choices(((0, 50), (64, 50))),
+        "client_timeout_ms": Choices(((1_000, 50), (3_000, 50))),
+        "client_attempt_timeout_ms": Choices(((300, 50), (800, 50))),
+    },
+    routing=Choices((("leader", 50), ("home", 25), ("any", 25))),
+    links=fixed(LinkSpec(delay_min_ns=0, delay_max_ns=0)),
+    fsync_ns=fixed((0, 0)),
+    policy=fixed("fifo"),
+    quantum_ns=fixed(0),
+    processing_ns=fixed(0),
+    partial_heal_ppm=0,
+)

@@ -1,0 +1,44 @@
+"""Small live plans for tests: some seconds of traffic, and the faults that a test asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.faults.catalog import AnyFault
+from harness.live.systems.catalog import abilities_of_live
+from harness.live.systems.system import LiveSystem
+from harness.plans.plan import Phases, Plan
+from harness.run.drawing import Drawing
+
+SECOND_NS = 1_000_000_000
+WARMUP_NS = SECOND_NS
+
+
+def small_plan(
+    system: LiveSystem,
+    workload: str,
+    faults: Sequence[AnyFault] = (),
+    *,
+    faults_ns: int = 3 * SECOND_NS,
+    seed: int = 1,
+    **explicit: str,
+) -> Plan:
+    """Three nodes, three clients, a second before the faults."""
+    drawing = Drawing(
+        world="live", profile="live", workload=workload, nodes=3, concurrency=3, rate=60, explicit=explicit
+    )
+    drawn = drawing.plan(seed, abilities_of_live(system))
+    phases = Phases(warmup_ns=WARMUP_NS, faults_ns=faults_ns, recovery_ns=20 * SECOND_NS, final_ns=10 * SECOND_NS)
+    programs = tuple(
+        msgspec.structs.replace(
+            program,
+            ops=tuple(op for op in program.ops if op.due_ns < phases.heal_ns),
+            recovery=None if program.recovery is None else msgspec.structs.replace(program.recovery, due_ns=0),
+            final=tuple(msgspec.structs.replace(op, due_ns=0) for op in program.final),
+        )
+        for program in drawn.programs
+    )
+    gates = msgspec.structs.replace(drawn.gates, ok_before=1, ok_during=1, ok_after=1)
+    return msgspec.structs.replace(drawn, phases=phases, programs=programs, faults=tuple(faults), gates=gates)

@@ -1,0 +1,18 @@
+"""docs/live.md is true: its commands run, and print what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import pages
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
+    page = (pages.ROOT / "docs" / "live.md").read_text(encoding="utf-8")
+
+    for example in pages.examples(page):
+        actual = pages.run(example, tmp_path)
+        assert pages.fits(example.expected, actual), f"{example.command[-1]}\n{actual}"

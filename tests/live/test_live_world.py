@@ -1,0 +1,159 @@
+"""Runs of our node in the live world: each fault bites, histories are valid, and no process is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from harness.faults.crashes import Crash
+from harness.faults.packets import Delay, Loss
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
+from harness.live.drawing import simulated
+from harness.live.live_run import LiveResult, run
+from harness.live.supervisor import Launch
+from harness.live.systems.catalog import live_system
+from harness.run.execution import execute
+from harness.systems import catalog
+from harness.systems.checkouts import Checkouts
+from tests.live.cluster import eventually
+from tests.live.live_plans import SECOND_NS, WARMUP_NS, small_plan
+
+ROOT = Path(__file__).parents[2]
+MS = 1_000_000
+
+
+def at(begin_ms: int, length_ms: int) -> dict[str, int]:
+    """A time of the fault phase."""
+    return {"begin_ns": WARMUP_NS + begin_ms * MS, "end_ns": WARMUP_NS + (begin_ms + length_ms) * MS}
+
+
+def marked_processes(mark: str) -> list[int]:
+    """The processes in whose command line a word stands."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                words = (folder / "cmdline").read_bytes()
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if mark.encode() in words and state != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def result() -> LiveResult:
+    """One run with a fault of each family."""
+    with Checkouts() as checkouts:
+        system = live_system("node", checkouts)
+        faults = (
+            Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
+            Partition(id="cut", shape="one", order=("n1", "n2", "n3"), clients=("c1",), **at(1000, 700)),
+            Pause(id="pause", targets=("n2",), **at(2000, 900)),
+            Delay(id="delay", targets=(), extra_ns=20 * MS, jitter_ns=10 * MS, **at(3000, 300)),
+            Loss(id="loss", targets=(), loss_ppm=200_000, **at(3300, 300)),
+            Crash(id="client", targets=("c2",), power=False, **at(3400, 200)),
+        )
+        plan = small_plan(
+            system, "register", faults, faults_ns=4 * SECOND_NS, election_timeout_ms="400", client_timeout_ms="1000"
+        )
+        return run(plan, system)
+
+
+def test_every_fault_bites_and_the_history_is_valid(result: LiveResult) -> None:
+    outcome = result.outcome
+
+    assert outcome.fault_outcomes == dict.fromkeys(("kill", "cut", "pause", "delay", "loss", "client"), "effective")
+    assert (outcome.verdict.validity, outcome.stopped) == ("valid", "done"), outcome.verdict
+    assert outcome.ops.ok > 50
+
+
+def test_the_trace_says_what_nodes_told_and_what_was_done_to_them(result: LiveResult) -> None:
+    rows = result.outcome.rows
+    assert rows is not None
+    kinds = [row[1] for row in rows]
+
+    assert {"start", "crash", "role", "term", "fault-begin", "fault-end", "op"} <= set(kinds)
+    assert kinds.count("start") == 4, "three nodes, one of them twice"
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    assert result.outcome.marks.get("strangers", 0) == 0, "every caller was known"
+
+
+def test_the_logs_of_all_nodes_are_kept(result: LiveResult) -> None:
+    assert sorted(result.logs) == ["n1", "n2", "n3"]
+    assert all(b'"event": "started"' in log for log in result.logs.values())
+
+
+def test_the_plan_of_a_live_run_runs_in_the_simulated_world(result: LiveResult) -> None:
+    with Checkouts() as checkouts:
+        outcome = execute(simulated(result.outcome.plan), catalog.bind("raft_impl", checkouts))
+
+    assert outcome.verdict.validity == "valid", outcome.verdict
+    assert outcome.fault_outcomes.keys() == result.outcome.fault_outcomes.keys()
+
+
+def test_a_cluster_that_does_not_come_up_is_refused_with_what_a_node_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Checkouts() as checkouts:
+        system = live_system("node", checkouts)
+        failing = Launch(command=("sh", "-c", "echo no luck today; exit 3"))
+        monkeypatch.setattr(system, "launch", lambda site, node: failing)
+
+        with pytest.raises(BadInput, match=r"a node that ended; n\d said last:\n  no luck today"):
+            run(small_plan(system, "register"), system)
+
+
+def test_options_that_do_not_fit_are_refused_before_anything_starts() -> None:
+    with Checkouts() as checkouts:
+        system = live_system("node", checkouts)
+        plan = small_plan(system, "register", election_timeout_ms="400", heartbeat_ms="400")
+
+        with pytest.raises(BadInput, match="options do not fit together"):
+            run(plan, system)
+
+
+def test_nothing_is_left_running_when_the_harness_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "run", "--world", "live", "--seed", "3", "--results", str(tmp_path)]
+    harness = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: len(marked_processes(f"--data\0{tmp_path}")) >= 3)
+    finally:
+        harness.send_signal(signal.SIGKILL)
+        harness.wait()
+
+    eventually(lambda: not marked_processes(f"--data\0{tmp_path}"))
+
+
+def test_a_run_that_is_terminated_leaves_nothing_running(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "run", "--world", "live", "--seed", "3", "--results", str(tmp_path)]
+    harness = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert harness.stderr is not None
+    eventually(lambda: len(marked_processes(f"--data\0{tmp_path}")) >= 3)
+    time.sleep(0.5)
+    harness.terminate()
+    _, said = harness.communicate(timeout=20)
+
+    assert harness.returncode == 130, said
+    assert not marked_processes(f"--data\0{tmp_path}")
+    assert not list(tmp_path.glob("foreshock-live-*")), json.dumps([str(one) for one in tmp_path.iterdir()])
