@@ -142,6 +142,11 @@ class Server:
         """Whether a node is a member of any group here, as far as its replica knows."""
         return any(name in member.roster for member in self._all)
 
+    @property
+    def leads(self) -> bool:
+        """Whether a replica here leads its group, as far as it knows."""
+        return any(member.is_leader for member in self._all)
+
     def resign(self) -> bool:
         """Begin to transfer every leadership held here. Returns whether any remains: call it again until none does."""
         now = self._clock.monotonic_ns()

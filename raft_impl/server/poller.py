@@ -18,7 +18,9 @@ from .framing import RECEIVE_BYTES, FrameReader, PeerFault
 class Poller:
     """Sockets, and what to call when there is something to read from them. `run` must run."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_reading: Callable[[], None]) -> None:
+        self.after_reading = after_reading
+        """Is called when all that could be read was taken, and does not raise."""
         self._epoll = select.epoll()
         self._calls: dict[int, Callable[[], None]] = {}
 
@@ -41,6 +43,7 @@ class Poller:
                 is_over.set()
 
         take(reader.cut())  # what came with the handshake
+        self.after_reading()
         self.add(descriptor, on_readable)
         try:
             await is_over.wait()
@@ -67,6 +70,7 @@ class Poller:
                     call = self._calls.get(descriptor)
                     if call is not None:
                         call()
+                self.after_reading()
         finally:
             self._epoll.close()
             self._calls.clear()

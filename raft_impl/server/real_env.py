@@ -1,7 +1,7 @@
 """The environment of a real process: real time, files with real fsyncs, TCP, randomness of the operating system.
 
-It runs the same servers and clients as a simulation. This is the only module of the package, with
-`transport`, that touches time, files and sockets; nothing that a simulation loads imports it.
+It runs the same servers and clients as a simulation. This and its neighbours `serving`, `syncer` and `transport` are
+the modules of the package that touch time, files and sockets; nothing that a simulation loads imports them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,17 +19,11 @@ import trio
 from ..errors import DiskFailed
 from ..runtime.env import Served
 from .arguments import Address
+from .serving import FAR_NS, Inbox, Serving, trio_time
 from .syncer import Syncer, write_all
-from .transport import Transport, is_client
+from .transport import Transport
 
 _LOCK_NAME: Final = ".lock"
-_NANOSECONDS: Final = 1_000_000_000
-_FAR_NS: Final = 1 << 62
-INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
-"""What may wait for one actor, while its disk is slow, say, before frames to it are dropped."""
-
-CLIENT_INBOX_BYTES_MAX: Final = INBOX_BYTES_MAX // 2
-"""How full that may be for a client's frame to be taken, so that clients cannot keep the nodes from being heard."""
 _LARGE_BYTES: Final = 256 * 1024
 """What is longer is written in a thread: the kernel may make a writer wait until older pages are on the disk."""
 _OPEN_FILES_MAX: Final = 8
@@ -60,9 +53,11 @@ class RealRandomness:
 
 
 class RealDisk:
-    """A directory. One process at a time may use it; fsyncs run in worker threads."""
+    """A directory. One process at a time may use it; fsyncs run in threads, or on the spot if asked to."""
 
     def __init__(self, directory: Path) -> None:
+        self.syncs_on_the_spot = False
+        """Whether fsyncs are done without a thread and without a wait: nothing else runs meanwhile."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -146,22 +141,27 @@ class RealDisk:
         self._forget(name)
         os.unlink(self._directory / name)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether an fsync need not take long: nothing large is to be written, and the latest one was quick."""
+        return self._syncer.was_quick and not self._unwritten and not self._composed
+
     async def fsync(self, name: str) -> None:
         """Return when the content, and the size that it implies, is durable."""
         make = self._composed.pop(name, None)
         if make is not None:
-            await trio.to_thread.run_sync(_compose_file, self._directory / name, make)
+            await self._do(_compose_file, self._directory / name, make)
             return
         descriptor = self._appending.get(name)
         if descriptor is None:
-            await trio.to_thread.run_sync(_fsync_path, self._directory / name)
+            await self._do(_fsync_path, self._directory / name)
             return
         self._syncing[name] = self._syncing.get(name, 0) + 1
         parts = self._unwritten.get(name, ())
         if parts:
             self._unwritten[name] = []  # what is appended meanwhile belongs behind it
         try:
-            await self._syncer.sync(descriptor, parts)
+            await self._syncer.sync(descriptor, parts, on_the_spot=self.syncs_on_the_spot)
             if name in self._unwritten and not self._unwritten[name]:
                 del self._unwritten[name]
         finally:
@@ -171,7 +171,13 @@ class RealDisk:
 
     async def fsync_directory(self) -> None:
         """Return when names are durable."""
-        await trio.to_thread.run_sync(os.fsync, self._directory_fd)
+        await self._do(os.fsync, self._directory_fd)
+
+    async def _do(self, work: Callable[..., None], *arguments: Any) -> None:
+        if self.syncs_on_the_spot:
+            work(*arguments)
+        else:
+            await trio.to_thread.run_sync(work, *arguments)
 
     def _settle(self, name: str) -> None:
         """Write what was composed or appended and not awaited yet."""
@@ -213,14 +219,12 @@ class RealEnvironment:
         self.actor = actor
         self.clock = RealClock()
         self.randomness = RealRandomness()
-        self.network = Transport(actor, addresses, self._deliver, **of_transport)
+        self.inbox = Inbox()
+        self.network = Transport(actor, addresses, self._deliver, after_reading=self._after_reading, **of_transport)
         self._disk = disk
         self._on_notes = on_notes
-        self.dropped_count = 0
-        """Frames that arrived and were dropped: too many were waiting."""
-        self._inbox: deque[tuple[str, bytes]] = deque()
-        self._inbox_bytes = 0
-        self._waiting: trio.lowlevel.Task | None = None
+        self._waiting: trio.lowlevel.Task | None = None  # in `recv`
+        self._serving: Serving | None = None
         self._nursery: trio.Nursery | None = None  # while a server is served
 
     @property
@@ -232,26 +236,19 @@ class RealEnvironment:
 
     async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
         """The next datagram, or None when the deadline passed first."""
-        if not self._inbox:
-            await self._wait(_FAR_NS if deadline_ns is None else deadline_ns)
-        if not self._inbox:
-            return None
-        source, frame = self._inbox.popleft()
-        self._inbox_bytes -= len(frame)
-        return source, frame
+        if not self.inbox.frames:
+            at_s = trio_time(FAR_NS if deadline_ns is None else deadline_ns)
+            with trio.CancelScope(deadline=max(at_s, trio.current_time())):
+                self._waiting = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        return self.inbox.take()
 
     async def serve(self, server: Served) -> None:
         """Run a server until cancelled. DiskFailed comes through."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            alarm = _Alarm(server, self._stir)
-            nursery.start_soon(alarm.run)
-            if getattr(server, "storage", "sync") != "async":
-                await self._keep_stepping(server, server.sync, alarm)
-                return
-            flusher = _Flusher(self, server)
-            nursery.start_soon(flusher.run)
-            await self._keep_stepping(server, flusher.request, alarm)
+            self._serving = serving = Serving(server, self.disk, self.inbox, self._on_notes or _ignore)
+            await serving.run()
 
     def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do long work in a thread, and call `done` with its result between two steps of the server."""
@@ -261,119 +258,27 @@ class RealEnvironment:
     async def _do(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         result = await trio.to_thread.run_sync(work, abandon_on_cancel=True)
         done(result)
-        self._stir()
+        assert self._serving is not None, "there is no work before"
+        self._serving.stir()
 
-    async def _keep_stepping(self, server: Served, sync: Callable[[], Awaitable[bool | None]], alarm: _Alarm) -> None:
-        """Step until cancelled. After a step that wrote, `sync` waits for the disk, or (True) leaves that to others."""
-        while True:
-            if not self._inbox and server.deadline_ns > time.monotonic_ns():
-                alarm.set(server.deadline_ns)
-                self._waiting = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
-            else:
-                await trio.lowlevel.checkpoint()  # others get their turn
-            messages = list(self._inbox)
-            self._inbox.clear()
-            self._inbox_bytes = 0
-            if server.process(messages) and not await sync():
-                server.post()
-            self._show_notes(server)
-
-    def _show_notes(self, server: Served) -> None:
-        if server.notes:
-            if self._on_notes is not None:
-                self._on_notes(list(server.notes))
-            server.notes.clear()
-
-    def _stir(self) -> None:
-        """End the current wait: there is something to look at."""
+    def _deliver(self, source: str, frame: bytes) -> None:
+        self.inbox.put(source, frame)
         task = self._waiting
         if task is not None:
             self._waiting = None
             trio.lowlevel.reschedule(task)
 
-    def _deliver(self, source: str, frame: bytes) -> None:
-        if self._inbox_bytes + len(frame) > (CLIENT_INBOX_BYTES_MAX if is_client(source) else INBOX_BYTES_MAX):
-            self.dropped_count += 1
-            return
-        self._inbox.append((source, frame))
-        self._inbox_bytes += len(frame)
-        if self._waiting is not None:
-            self._stir()
-
-    async def _wait(self, deadline_ns: int) -> None:
-        """Until something arrives or the time has come."""
-        seconds = (deadline_ns - time.monotonic_ns()) / _NANOSECONDS
-        with trio.move_on_after(max(0.0, seconds)):
-            self._waiting = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+    def _after_reading(self) -> None:
+        if self._serving is not None:
+            self._serving.after_reading()
 
     def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
         self._waiting = None
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class _Alarm:
-    """Stirs a server when its deadline has come.
-
-    Deadlines move with nearly every step, mostly into the future. So the alarm is left as it is until it rings, and
-    set again then.
-    """
-
-    def __init__(self, server: Served, stir: Callable[[], None]) -> None:
-        self._server = server
-        self._stir = stir
-        self._at_ns = _FAR_NS
-        self._scope = trio.CancelScope()
-
-    def set(self, at_ns: int) -> None:
-        """Ring at this time at the latest."""
-        if at_ns < self._at_ns:
-            self._at_ns = at_ns
-            self._scope.deadline = _trio_time(at_ns)
-
-    async def run(self) -> None:
-        """Ring until cancelled."""
-        while True:
-            self._scope = trio.CancelScope(deadline=_trio_time(self._at_ns))
-            with self._scope:
-                await trio.sleep_forever()
-            deadline_ns = self._server.deadline_ns
-            if deadline_ns <= time.monotonic_ns():
-                deadline_ns = _FAR_NS  # it is set when the server waits again
-                self._stir()
-            self._at_ns = deadline_ns
-
-
-class _Flusher:
-    """Asynchronous storage: fsyncs one after the other, beside the steps of the server, as long as something waits."""
-
-    def __init__(self, env: RealEnvironment, server: Served) -> None:
-        self._env = env
-        self._server: Any = server
-        self._requested = trio.Event()
-
-    async def request(self) -> bool:
-        """Let the disk be synced soon, and do not wait for it."""
-        self._requested.set()
-        return True
-
-    async def run(self) -> None:
-        """Sync whenever that was asked for."""
-        server = self._server
-        while True:
-            await self._requested.wait()
-            self._requested = trio.Event()
-            while server.must_sync:
-                await server.sync()
-                server.post()
-                self._env._show_notes(server)
-                self._env._stir()  # the deadline may have moved
-
-
-def _trio_time(at_ns: int) -> float:
-    """A time of the monotonic clock on Trio's."""
-    return trio.current_time() + (at_ns - time.monotonic_ns()) / _NANOSECONDS
+def _ignore(_: Notes) -> None:
+    pass
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -113,7 +113,9 @@ class Transport:
         limits: Limits | None = None,
         judge: Judge | None = None,
         on_event: OnEvent | None = None,
+        after_reading: Callable[[], None] = lambda: None,
     ) -> None:
+        """`deliver` takes each frame, and `after_reading` is called when all frames that are there were delivered."""
         self.dropped_count = 0
         """Frames that were not sent: no way to the target, or too many waiting for it."""
         self.contacts = Contacts()
@@ -134,7 +136,7 @@ class Transport:
         self._accept_count = 0
         self._client_budget = Budget(self._limits.client_bytes_max)
         self._node_budget = Budget(self._limits.node_bytes_max)
-        self._poller = Poller()
+        self._poller = Poller(after_reading)
         self._nursery: trio.Nursery | None = None
 
     def send(self, target: str, frame: bytes) -> None:
@@ -351,6 +353,7 @@ class Transport:
     async def _read(self, connection: Connection) -> None:
         while True:
             self._take(connection, await connection.reader.some())
+            self._poller.after_reading()
 
     def _take(self, connection: Connection, frames: list[bytes]) -> None:
         deliver, source = self._deliver, connection.source

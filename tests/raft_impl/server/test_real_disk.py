@@ -122,6 +122,7 @@ def test_a_server_is_stepped_during_work_in_the_background_and_after_it(tmp_path
             with trio.fail_after(10):
                 await server.steps[0].wait()
                 env._deliver("n2", b"frame")
+                env._after_reading()
                 await server.steps[1].wait()
                 assert not results
                 is_released.set()

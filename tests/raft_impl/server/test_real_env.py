@@ -16,7 +16,8 @@ from raft_impl.protocol.messages import Append, Heartbeat
 from raft_impl.protocol.state import Entry, EntryKind, Index, Term
 from raft_impl.runtime.wire import encode
 from raft_impl.server.arguments import Address
-from raft_impl.server.real_env import INBOX_BYTES_MAX, RealDisk, RealEnvironment
+from raft_impl.server.real_env import RealDisk, RealEnvironment
+from raft_impl.server.serving import INBOX_BYTES_MAX
 from raft_impl.server.transport import Transport
 
 OPTIONS = {
@@ -232,7 +233,7 @@ def test_an_actor_that_does_not_look_is_given_only_so_much() -> None:
         taken = [await busy.recv(0) for _ in range(INBOX_BYTES_MAX // len(chunk))]
         busy._deliver("peer", b"later")
 
-        assert busy.dropped_count == 3
+        assert busy.inbox.dropped_count == 3
         assert [found[1][:3] for found in taken if found is not None] == [b"%03d" % n for n in range(len(taken) - 1)]
         assert taken[-1] is None
         assert await busy.recv(0) == ("peer", b"later")

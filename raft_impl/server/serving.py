@@ -1,0 +1,250 @@
+"""How a server runs in a real process: when it is stepped, by whom, and how its disk is waited for.
+
+**Steps.** Whoever reads frames from sockets steps the server itself, once all that could be read was delivered: to wake
+a task for that costs more than the step. The task of `Serving.run` steps when nobody else does, above all for timers,
+and raises what went wrong anywhere.
+
+**Fsyncs.** A leader must be heard whatever its disk does, and its fsync is under way while those of its followers are:
+it syncs in a thread. A follower has little to do but to write and to answer, and the leader waits for that: as long as
+its disk is quick, it syncs on the spot, which saves two hand-overs between threads. What is slow once is left to the
+thread until it is quick again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import trio
+
+from ..runtime.env import Served
+from .transport import is_client
+
+_NANOSECONDS: Final = 1_000_000_000
+FAR_NS: Final = 1 << 62
+INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What may wait for one actor, while its disk is slow, say, before frames to it are dropped."""
+
+CLIENT_INBOX_BYTES_MAX: Final = INBOX_BYTES_MAX // 2
+"""How full that may be for a client's frame to be taken, so that clients cannot keep the nodes from being heard."""
+
+
+class Inbox:
+    """Frames that arrived and wait, bounded in bytes."""
+
+    def __init__(self) -> None:
+        self.frames: deque[tuple[str, bytes]] = deque()
+        """With the name of who sent each."""
+        self.dropped_count = 0
+        """Frames that there was no room for."""
+        self._size = 0
+
+    def put(self, source: str, frame: bytes) -> None:
+        """Add a frame, or drop it."""
+        if self._size + len(frame) > (CLIENT_INBOX_BYTES_MAX if is_client(source) else INBOX_BYTES_MAX):
+            self.dropped_count += 1
+            return
+        self.frames.append((source, frame))
+        self._size += len(frame)
+
+    def take(self) -> tuple[str, bytes] | None:
+        """The oldest one, if there is any."""
+        if not self.frames:
+            return None
+        source, frame = self.frames.popleft()
+        self._size -= len(frame)
+        return source, frame
+
+    def take_all(self) -> list[tuple[str, bytes]]:
+        """All of them, oldest first."""
+        taken = list(self.frames)
+        self.frames.clear()
+        self._size = 0
+        return taken
+
+
+class SyncedDisk(Protocol):
+    """What is asked of a disk about its fsyncs."""
+
+    syncs_on_the_spot: bool
+    """Whether fsyncs are done without a thread and without a wait."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an fsync need not take long."""
+        ...
+
+
+class Serving:
+    """One server while it is served."""
+
+    def __init__(self, server: Served, disk: SyncedDisk, inbox: Inbox, on_notes: Callable[[list[Any]], None]) -> None:
+        self._server: Any = server
+        self._disk = disk
+        self._inbox = inbox
+        self._on_notes = on_notes
+        self._steps_during_fsyncs = getattr(server, "storage", "sync") == "async"
+        self._alarm = _Alarm(server, self.stir)
+        self._flush_wanted = trio.Event()
+        self._is_flushing = False  # in a thread, or about to
+        self._waiting: trio.lowlevel.Task | None = None
+        self._error: BaseException | None = None  # that a step raised in the task of a reader
+
+    async def run(self) -> None:
+        """Step until cancelled. What a step or the disk raises comes through."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._alarm.run)
+            nursery.start_soon(self._flush)
+            while True:
+                await self._turn()
+                if self._error is not None:
+                    raise self._error
+                if self._is_due():  # unless a reader stepped meanwhile
+                    self._step()
+
+    def after_reading(self) -> None:
+        """Step if something was delivered. For the task that delivers: never raises."""
+        if not (self._inbox.frames and self._may_step and self._error is None):
+            return
+        try:
+            self._step()
+        except BaseException as error:  # noqa: BLE001: raised in the task that serves
+            self._error = error
+        self.stir()
+
+    def stir(self) -> None:
+        """Have the task look again whether there is something to do."""
+        if self._error is None and not self._is_due():
+            self._set_alarm()
+        elif self._waiting is not None:
+            task, self._waiting = self._waiting, None
+            trio.lowlevel.reschedule(task)
+
+    @property
+    def _may_step(self) -> bool:
+        return self._steps_during_fsyncs or not self._is_flushing
+
+    def _is_due(self) -> bool:
+        """Whether the server has something to do and may do it."""
+        is_wanted = bool(self._inbox.frames) or self._server.deadline_ns <= time.monotonic_ns()
+        return is_wanted and self._may_step
+
+    def _set_alarm(self) -> None:
+        if self._may_step:  # else whoever ends the fsync looks again
+            self._alarm.set(self._server.deadline_ns)
+
+    async def _turn(self) -> None:
+        """Wait until there is something to do. Others get their turn in any case."""
+        has_waited = False
+        while self._error is None and not self._is_due():
+            self._set_alarm()
+            self._waiting = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+            has_waited = True
+        if not has_waited:
+            await trio.lowlevel.checkpoint()
+        if not self._inbox.frames:
+            await trio.lowlevel.checkpoint()  # a timer is due: first hear what came in time and was not read yet
+
+    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _step(self) -> None:
+        server = self._server
+        if server.process(self._inbox.take_all()):
+            self._sync()
+        self._show_notes()
+
+    def _show_notes(self) -> None:
+        notes = self._server.notes
+        if notes:
+            self._on_notes(list(notes))
+            notes.clear()
+
+    # Fsyncs.
+
+    def _sync(self) -> None:
+        """Make durable what was written, on the spot, or let the thread do that and do not wait for it."""
+        server, disk = self._server, self._disk
+        must_sync = True
+        while must_sync and not self._is_flushing:
+            if server.leads or not disk.is_quick:
+                self._is_flushing = True
+                self._flush_wanted.set()
+                return
+            with _on_the_spot(disk):
+                _run_through(server.sync())
+            server.post()
+            must_sync = server.must_sync
+
+    async def _flush(self) -> None:
+        """Sync beside the steps whenever that was asked for, as long as something waits."""
+        server = self._server
+        while True:
+            await self._flush_wanted.wait()
+            self._flush_wanted = trio.Event()
+            while server.must_sync:
+                await server.sync()
+                server.post()
+                self._show_notes()
+                if self._steps_during_fsyncs:
+                    self.stir()
+            self._is_flushing = False
+            self.stir()
+
+
+@contextmanager
+def _on_the_spot(disk: SyncedDisk) -> Iterator[None]:
+    disk.syncs_on_the_spot = True
+    try:
+        yield
+    finally:
+        disk.syncs_on_the_spot = False
+
+
+def _run_through(sync: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing to its end."""
+    try:
+        sync.send(None)
+    except StopIteration:
+        return
+    sync.close()
+    raise AssertionError(f"{sync!r} waited for something although its disk syncs on the spot")
+
+
+class _Alarm:
+    """Stirs a server when its deadline has come.
+
+    Deadlines move with nearly every step, mostly into the future. So the alarm is left as it is until it rings, and
+    set again then.
+    """
+
+    def __init__(self, server: Served, stir: Callable[[], None]) -> None:
+        self._server = server
+        self._stir = stir
+        self._at_ns = FAR_NS
+        self._scope = trio.CancelScope()
+
+    def set(self, at_ns: int) -> None:
+        """Ring at this time at the latest."""
+        if at_ns < self._at_ns:
+            self._at_ns = at_ns
+            self._scope.deadline = trio_time(at_ns)
+
+    async def run(self) -> None:
+        """Ring until cancelled."""
+        while True:
+            self._scope = trio.CancelScope(deadline=trio_time(self._at_ns))
+            with self._scope:
+                await trio.sleep_forever()
+            self._at_ns = FAR_NS  # `stir` sets it, unless the server steps first, and waits again then
+            self._stir()
+
+
+def trio_time(at_ns: int) -> float:
+    """A time of the monotonic clock on Trio's."""
+    return trio.current_time() + (at_ns - time.monotonic_ns()) / _NANOSECONDS
