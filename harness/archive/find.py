@@ -1,7 +1,10 @@
-"""Finding a stored run again: by its id or a beginning of it, by its folder, as `latest`; or a lone plan file."""
+"""Finding a stored run: by its id or a beginning of it, by its folder, as `latest`, in a bundle; or a plan file."""
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -10,6 +13,7 @@ from harness.errors import BadInput
 from harness.plans import plan as plans
 from harness.record import RunRecord
 
+from .bundles import is_bundle, unpack
 from .documents import read_record
 from .layout import HISTORY, LATEST, PLAN, VERDICT
 
@@ -29,11 +33,23 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
 def find(text: str, results: Path) -> StoredRun:
     """Read the run or plan file that a person named. Raises BadInput."""
     path = Path(text)
+    if path.is_file() and is_bundle(path):
+        return _of_folder(unpack(path, _unpacked()))
     if path.is_file():
         return StoredRun(plan=_load(path), run=None, folder=None, record=None)
-    folder = _folder(text, results)
+    return _of_folder(_folder(text, results))
+
+
+def _of_folder(folder: Path) -> StoredRun:
     record = _record(folder / VERDICT)
     return StoredRun(plan=_load(folder / PLAN), run=folder.resolve().name, folder=folder, record=record)
+
+
+def _unpacked() -> Path:
+    """A folder for the run of a bundle, which vanishes with this process."""
+    folder = tempfile.mkdtemp(prefix="foreshock-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def read_history(folder: Path) -> bytes:

@@ -178,6 +178,32 @@ class Index:
         with self._errors():
             self._db.executemany("DELETE FROM runs WHERE number = ?", [(run.number,) for run in runs])
 
+    def check(self) -> list[str]:
+        """What is damaged in the file itself, as SQLite says it; empty when nothing is."""
+        with self._errors():
+            lines = [row[0] for row in self._db.execute("PRAGMA integrity_check")]
+            orphans = self._db.execute("PRAGMA foreign_key_check").fetchall()
+        return [line for line in lines if line != "ok"] + (["rows of campaigns that are not there"] if orphans else [])
+
+    def campaigns(self) -> list[Campaign]:
+        """All campaigns, the oldest first."""
+        with self._errors():
+            return [_campaign(row) for row in self._db.execute("SELECT * FROM campaigns ORDER BY started, rowid")]
+
+    def cell_counts(self) -> list[tuple[str, str, str, int]]:
+        """Runs that were judged, of each campaign, workload and profile."""
+        query = (
+            "SELECT campaign, workload, profile, COUNT(*) FROM runs WHERE campaign IS NOT NULL "
+            "AND verdict IN ('valid', 'invalid') GROUP BY campaign, workload, profile"
+        )
+        with self._errors():
+            return [(row[0], row[1], row[2], row[3]) for row in self._db.execute(query)]
+
+    def forget_folders(self, runs: Sequence[str]) -> None:
+        """Note that the folders of these runs are gone; their rows stay."""
+        with self._errors():
+            self._db.executemany("UPDATE runs SET run = NULL, path = NULL WHERE run = ?", [(run,) for run in runs])
+
     def folders(self) -> set[str]:
         """Names of the run folders that have a row."""
         with self._errors():

@@ -57,11 +57,11 @@ def rebuild(results: Path) -> Rebuilt:
             if folder.name in known or folder.name.startswith("."):
                 continue
             try:
-                record = _record(folder)
+                record = record_of(folder)
             except BadInput as error:
                 damaged[folder.name] = error.found
                 continue
-            index.add(record, recorded=_recorded(folder))
+            index.add(record, recorded=recorded_of(folder))
             added += 1
     return Rebuilt(
         taken_over=rows,
@@ -87,7 +87,7 @@ def _readable(old: Path, table: str) -> Iterator[sqlite3.Row]:
             yield from database.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
 
 
-def _record(folder: Path) -> RunRecord:
+def record_of(folder: Path) -> RunRecord:
     """Read what a folder says of its run, without the evidence, which rows do not have."""
     path = folder / VERDICT
     try:
@@ -105,7 +105,7 @@ def _record(folder: Path) -> RunRecord:
     )
 
 
-def _recorded(folder: Path) -> str:
+def recorded_of(folder: Path) -> str:
     """When a run was recorded, by its name; now, when it has another."""
     begun = _BEGUN.match(folder.name)
     if begun is None:

@@ -35,7 +35,9 @@ COMMANDS: Final[dict[str, str]] = {
     "client": "Call a cluster of real nodes.",
     "cluster": "Administer a cluster of real nodes: status, members, leader, snapshots, log.",
     "scenario": "Run a scripted walk-through and compare its transcript.",
-    "runs": "List, filter and delete stored runs.",
+    "runs": "List, filter, verify, export and delete stored runs.",
+    "signatures": "Say what failed over the nights: since when, how often, and whether that changes.",
+    "bundle": "Write a stored run as one file that replays on another machine.",
     "doctor": "Say what this machine can do.",
 }
 """Every command with its line in `foreshock --help`, which imports none of them."""

@@ -1,6 +1,6 @@
 """Finding the run that a person read about: in a CI log, in a JUnit report, in a chat, on another machine.
 
-A run is named by its id or folder, a plan file, `latest`; and by any text in which one of these stands:
+A run is named by its id or folder, a bundle, a plan file, `latest`; and by any text in which one of these stands:
 
 * the id of a stored run;
 * the name of a test case of a suite's JUnit report, such as `register.swarm.seed 12`;

@@ -85,9 +85,9 @@ def command(
 ) -> int:
     """Run a stored plan again and compare it with the stored run, event by event.
 
-    RUN is a run id, the beginning of one, a run folder, `latest`, or a plan file. It may also be a line copied from a
-    log, if a run id or a command `foreshock run --seed ...` stands in it, or the name of a test case of a JUnit report,
-    such as "register.swarm.seed 12".
+    RUN is a run id, the beginning of one, a run folder, `latest`, a bundle, or a plan file. It may also be a line
+    copied from a log, if a run id or a command `foreshock run --seed ...` stands in it, or the name of a test case of a
+    JUnit report, such as "register.swarm.seed 12".
 
     --until shows how everything stands there: role, term and log of each replica, messages on their way, operations and
     faults. --step reads commands such as `break leader`, `continue`, `show` and `why`; `help` lists them. --diff and
@@ -179,17 +179,24 @@ def _repeat(stored: StoredRun, binding: Binding, options: RunOptions, repeat: in
 
 
 def specs(stored: StoredRun) -> str | dict[str, str]:
-    """The specs that the stored run was bound to, read anew: `raft_impl` means today's code."""
+    """The specs that the stored run was bound to, read anew: `raft_impl` means today's code.
+
+    A run that was imported from a bundle brought its code along.
+    """
+    from harness.archive.bundles import code_of
+
     if stored.record is None:
         return stored.spec or "raft_impl"
-    return {label: code.spec for label, code in stored.record.binding.codes.items()}
+    along = {} if stored.folder is None else code_of(stored.folder)
+    return {label: code.spec for label, code in stored.record.binding.codes.items()} | along
 
 
 def _print_comparison(replayed: Replayed) -> None:
     if replayed.identical is None:
         say("identical", "nothing to compare with: this plan has no stored run")
     elif replayed.identical:
-        say("identical", "yes: every event happened as it did before")
+        although = f", although made by another {', '.join(replayed.differs)}" if replayed.differs else ""
+        say("identical", f"yes: every event happened as it did before{although}")
     else:
         explained = ", ".join(replayed.differs) or "nothing else: determinism is broken"
         say("identical", f"no; what else differs: {explained}")

@@ -30,7 +30,7 @@ from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
-from harness.systems.checkouts import Checkouts
+from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
 from .printing import coloured, print_json, print_message, print_table, progress, say
@@ -143,6 +143,7 @@ def command(
                 stop_at_first=stop_at_first,
                 run_timeout_s=SECONDS_MAX if run_timeout is None else run_timeout / 1e9,
                 draw_version=DRAW_VERSION,
+                commit=_commit(binding),
             )
             prepared = _begin(index, settings, binding)
         else:
@@ -215,6 +216,15 @@ def _begin(index: Index, settings: Settings, binding: Binding) -> _Prepared:
     campaign = campaigns.new_id(settings.suite.name)
     index.begin_campaign(campaign, settings.suite.name, settings)
     return _Prepared(campaign, settings, binding)
+
+
+def _commit(binding: Binding) -> str:
+    """What is tested: the commit of a ref, or the one that is checked out around the code."""
+    return " ".join(code.commit or revision_of(_folder(code.path)) for code in binding.codes.values())
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
 
 
 def _continue(

@@ -49,7 +49,8 @@ _FLUSH_RUNS: Final = 50
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a campaign runs, complete enough to be resumed. `last` None: until the time budget is spent.
 
-    A seed means the same plan within one `draw_version` (0: of a campaign that did not say).
+    A seed means the same plan within one `draw_version` (0: of a campaign that did not say). `commit` is what was
+    checked out around the code, with a + if it was changed since; empty when that is not known.
     """
 
     suite: Suite
@@ -61,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stop_at_first: bool = False
     run_timeout_s: float = SECONDS_MAX
     draw_version: int = 0
+    commit: str = ""
 
     def seeds(self) -> Iterator[int]:
         """The seeds, in order."""

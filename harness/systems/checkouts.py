@@ -84,6 +84,13 @@ def repository(near: Path, ref: str) -> Path:
     raise BadInput("no git repository", f"a repository that has the ref {ref!r}", str(near))
 
 
+def revision_of(folder: Path) -> str:
+    """The commit that is checked out around a folder, with a + if the folder differs from it; empty without any."""
+    commit = git(folder, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
+    is_changed = bool(commit) and bool(git(folder, "status", "--porcelain", "--", ".").strip())
+    return f"{commit}+" if is_changed else commit
+
+
 def _top(place: Path) -> Path | None:
     top = git(place, "rev-parse", "--show-toplevel").decode().strip()
     return Path(top) if top else None
