@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from itertools import compress
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +20,7 @@ from msgspec import UNSET
 
 from checkers.conventions import Conventions
 from checkers.linearizability.fast import counters, zones
-from checkers.linearizability.fast.zones import CAS, READ, REFUSED, WRITE
+from checkers.linearizability.fast.zones import CAS, IGNORED, READ, REFUSED, WRITE
 from checkers.op import NEMESIS, Op, OpType
 from checkers.operation import INF, NEGATIVE_ANSWERS, Operation, pair
 from checkers.values import freeze
@@ -33,12 +32,10 @@ ADD: Final = 16
 GET: Final = 17
 """Kinds of rows of counters, beside READ: blind adds, and adds that were answered with the sum."""
 
-_DROPPED: Final = 255
-"""The kind of a row that constrains nothing."""
-
 _PENDING_READ: Final = 254
 
-_IS_KEPT: Final = bytes(kind < _PENDING_READ for kind in range(256))
+_FINAL: Final = bytes(IGNORED if kind == _PENDING_READ else kind for kind in range(256))
+"""What a kind is once nothing more is to come: a read that is still pending says nothing."""
 
 _OF_COUNTERS: Final = bytes({READ: counters.READ, ADD: counters.ADD, GET: counters.GET}.get(k, k) for k in range(256))
 
@@ -193,11 +190,11 @@ class RowReader:
         if f == "cas" and _is_pair(value):
             old, new = value
             # Without an answer it may have happened, unless it changes nothing.
-            self.kinds.append(CAS if old != new else _DROPPED)
+            self.kinds.append(CAS if old != new else IGNORED)
             self.olds.append(old)
             self.news.append(new)
         elif (f == "add" or f == "add-and-get") and type(value) is int:
-            self.kinds.append(ADD if value else _DROPPED)
+            self.kinds.append(ADD if value else IGNORED)
             self.olds.append(0)
             self.news.append(value)
         else:
@@ -213,7 +210,7 @@ class RowReader:
             return
         if not (told is None or told is True or told == asked or (f == "cas" and told == self.news[row])):
             raise NotPlain
-        if self.kinds[row] == _DROPPED:
+        if self.kinds[row] == IGNORED:
             if f == "cas":
                 self.kinds[row] = READ
             else:
@@ -226,7 +223,7 @@ class RowReader:
             self.rows[int(invoke.process)] = None
             if f == "read":
                 self.leave_out("read of unknown outcome, which constrains nothing", row)
-            elif self.kinds[row] == _DROPPED:
+            elif self.kinds[row] == IGNORED:
                 self.needed.add(self.keys[row])
         elif f == "cas" and self.conventions.failed_cas == "nothing":
             self.needed.add(self.keys[row])
@@ -245,7 +242,7 @@ class RowReader:
         for row, invoke in filter(None, self.rows.values()):
             if invoke.f == "read":
                 self.leave_out("read of unknown outcome, which constrains nothing", row)
-            elif self.kinds[row] == _DROPPED:
+            elif self.kinds[row] == IGNORED:
                 self.needed.add(self.keys[row])
             if self.chooses:
                 self.note_form(invoke, None, self.calls[row], INF)
@@ -263,17 +260,8 @@ class RowReader:
 
     def split(self) -> dict[Hashable, zones.Columns]:
         """Make the columns of each key of what was read so far."""
-        kept = self.kinds.translate(_IS_KEPT)
-        if 0 not in kept:
-            whole = zones.Columns(self.calls, self.returns, bytes(self.kinds), self.olds, self.news)
-            keys = self.keys
-        else:
-            kinds = bytes(compress(self.kinds, kept))
-            calls, returns = list(compress(self.calls, kept)), list(compress(self.returns, kept))
-            olds, news = list(compress(self.olds, kept)), list(compress(self.news, kept))
-            whole = zones.Columns(calls, returns, kinds, olds, news)
-            keys = list(compress(self.keys, kept))
-        return whole.by_key(keys) if self.has_keys else {None: whole}
+        whole = zones.Columns(self.calls, self.returns, bytes(self.kinds.translate(_FINAL)), self.olds, self.news)
+        return whole.by_key(self.keys) if self.has_keys else {None: whole}
 
     def require_unique_values(self) -> None:
         """Give up early where a value was written twice, for which this reading would be in vain."""
@@ -284,7 +272,7 @@ class RowReader:
 
     def leave_out(self, what: str, row: int) -> None:
         """Count an operation that constrains nothing."""
-        self.kinds[row] = _DROPPED
+        self.kinds[row] = IGNORED
         call = self.calls[row]
         entry = self.counted.setdefault(what, [0, call])
         entry[0] += 1

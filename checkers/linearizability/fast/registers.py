@@ -124,7 +124,7 @@ def _row(operation: Operation) -> tuple[int, Any, Any] | str | None:
 REGISTERS: Final = FastPath(
     name="registers",
     rows_of=columns_of,
-    size=lambda columns: len(columns.calls),
+    size=lambda columns: columns.size,
     failure=_failure,
     prefix=lambda columns, end: columns.prefix(end),
     has_prefixes=lambda columns: columns.has_exact_prefixes and not columns.has_rivals(),

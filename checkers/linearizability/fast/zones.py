@@ -31,6 +31,7 @@ W. Golab, X. Li, M. A. Shah, "Analyzing consistency properties for fun and profi
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from itertools import compress, repeat
 from typing import Any, Final, NamedTuple
@@ -46,10 +47,13 @@ READ: Final = 0
 WRITE: Final = 1
 CAS: Final = 2
 REFUSED: Final = 3
+IGNORED: Final = 255
+"""The kind of a row that says nothing: a reader of files may leave it where it is."""
 
 _IS_READ: Final = bytes(kind == READ for kind in range(256))
 _IS_REFUSED: Final = bytes(kind == REFUSED for kind in range(256))
 _IS_SETTER: Final = bytes(kind in (WRITE, CAS) for kind in range(256))
+_SAYS_SOMETHING: Final = bytes(kind != IGNORED for kind in range(256))
 
 BEFORE: Final = -INF
 """When the initial value was set: before every call (those of a lenient history may be negative)."""
@@ -64,7 +68,7 @@ class Columns:
     `kinds` are READ, WRITE, CAS and REFUSED, one byte each; `olds` hold the value read or expected, `news` the value
     written (by a refused cas: the value that it would have written, which matters in a prefix that ends before its
     refusal), `rows` the positions of the operations that the rows came from. Reads and refusals that never returned say
-    nothing and have no row; a write or cas that never returned has the return INF.
+    nothing and have no row, or an IGNORED one; a write or cas that never returned has the return INF.
     """
 
     def __init__(
@@ -86,14 +90,26 @@ class Columns:
         self.initial = initial
         self.has_exact_prefixes = True  # rows say all that an operation may do while its answer is not known
 
+    @property
+    def size(self) -> int:
+        """How many rows say something."""
+        return len(self.kinds) - self.kinds.count(IGNORED)
+
+    def without_ignored(self) -> Columns:
+        """Return the columns of the rows that say something."""
+        if IGNORED not in self.kinds:
+            return self
+        kept = self.kinds.translate(_SAYS_SOMETHING)
+        columns = (self.calls, self.returns, self.olds, self.news, self.rows)
+        calls, returns, olds, news, rows = (list(compress(column, kept)) for column in columns)
+        return Columns(calls, returns, bytes(compress(self.kinds, kept)), olds, news, rows, self.initial)
+
     def by_key(self, keys: Sequence[Hashable]) -> dict[Hashable, Columns]:
         """Split the columns of several registers, `keys` naming the one that each row is about."""
-        places: dict[Hashable, list[int]] = {}
-        for place, key in enumerate(keys):
-            if key in places:
+        places: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for place, (key, kind) in enumerate(zip(keys, self.kinds)):
+            if kind != IGNORED:
                 places[key].append(place)
-            else:
-                places[key] = [place]
         return {
             key: Columns(
                 [self.calls[place] for place in own],
