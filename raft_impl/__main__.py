@@ -27,8 +27,9 @@ from typing import Any, Final, NoReturn
 import msgspec
 import trio
 
-from .errors import NoClient, RaftError, Unknown
+from .errors import Negative, NoClient, RaftError, Unknown
 from .machines import CATALOG
+from .machines.base import MALFORMED
 from .machines.calls import CALL_BYTES_MAX, DEPTH_MAX, TOO_LARGE
 from .runtime.client import NOT_LEADER
 from .runtime.inspection import dump_log, verify
@@ -59,6 +60,13 @@ from .surface import make_client
 _LEAVE_S: Final = 0.01
 """How long a client that is done stays for its farewell to leave; what is lost expires."""
 EXIT_UNKNOWN: Final = 2
+_ANSWERS: Final = {
+    TOO_LARGE: "the request has more bytes than a server takes (--max-request-bytes)",
+    MALFORMED: (
+        f"the machine has no such command, or takes no such key or value with it; values nest at most {DEPTH_MAX} deep"
+    ),
+}
+"""What a person should know of words that come from a server's judgement, whatever the state of the cluster."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         ending = ending_of(error)
         print(ending.line, file=sys.stderr)
+        if getattr(parsed, "as_json", False):
+            _print_json(ending.document(parsed.typed))
         return ending.exit_code
     return code
 
@@ -182,7 +192,7 @@ def _complain(parsed: argparse.Namespace, outcome: str, word: str, hint: str) ->
     if parsed.as_json:
         _print_json({"outcome": outcome, "word": word, "hint": hint})
     else:
-        print(f"raft_impl: {': '.join(part for part in (outcome, word, hint) if part)}", file=sys.stderr)
+        print(": ".join(part for part in (outcome, word, hint) if part), file=sys.stderr)
 
 
 def _print_json(value: Any) -> None:
@@ -193,7 +203,10 @@ def _told(
     error: RaftError, leader: str | None, env: RealEnvironment, nodes: dict[str, Address]
 ) -> tuple[str, str, str]:
     """What a failed call means for the operation, the word, and what to look at."""
-    kind, word = type(error).__name__.lower(), error.word
+    outcome = "refused" if isinstance(error, NoClient) else type(error).__name__.lower()
+    word = error.word
+    if word in _ANSWERS or isinstance(error, Negative):
+        return outcome, word, _ANSWERS.get(word, "")
     away = sorted(nodes.keys() - env.network.contacts.peers.keys())
     hints = []
     if word == NOT_LEADER and leader is None:
@@ -201,13 +214,11 @@ def _told(
         hints.append("no node knows a leader: too few of the group's voters can reach each other")
     elif word in (NOT_LEADER, "not-ready") and 2 * len(away) >= len(nodes):
         word = "no-quorum"  # a server that has just lost the others may still know who led them
-    if word == TOO_LARGE:
-        hints.append("the request has more bytes than a server takes (--max-request-bytes)")
     if env.network.contacts.refusals:
         hints.append(_refusals(env))
     elif away:
         hints.append(f"no connection to {', '.join(away)}")
-    return kind, word, "; ".join(hints)
+    return outcome, word, "; ".join(hints)
 
 
 def _refusals(env: RealEnvironment) -> str:
@@ -256,13 +267,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="raft_impl", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: Any, default_group: str | None = "g0") -> argparse.ArgumentParser:
+    def add(name: str, run: Any, typed: str, default_group: str | None = "g0") -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = commands.add_parser(name, help=run.__doc__)
         command.add_argument("--group", default=default_group)
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, typed=typed)
         return command
 
-    serving, calling = add("serve", serve, None), add("call", call)
+    serving, calling = add("serve", serve, "foreshock node", None), add("call", call, "foreshock client")
     for command in (serving, calling):
         command.add_argument(
             "--node", dest="nodes", action="append", default=[], required=command is calling, metavar="NAME=HOST:PORT"
@@ -296,7 +307,7 @@ def _parser() -> argparse.ArgumentParser:
     calling.add_argument("value", nargs="?", help="JSON, or a bare word")
     add_cluster_commands(commands, _options)
     add_shell(commands, _options)
-    looking = add("dump", dump), add("verify", check)
+    looking = add("dump", dump, "foreshock node dump"), add("verify", check, "foreshock node verify")
     for command in looking:
         command.add_argument("--data", type=Path, required=True)
     for command in (calling, *looking):

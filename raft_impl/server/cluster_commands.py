@@ -57,7 +57,7 @@ def add_cluster_commands(commands: Any, options_of: Callable[[argparse.Namespace
         parser.add_argument("--timeout", type=float, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS")
         parser.add_argument("--json", dest="as_json", action="store_true")
         parser.add_argument("-o", dest="options", action="append", default=[], metavar="NAME=VALUE")
-        parser.set_defaults(run=lambda parsed: _run(parsed, options_of(parsed), act))
+        parser.set_defaults(run=lambda parsed: _run(parsed, options_of(parsed), act), typed=f"foreshock cluster {name}")
         return parser
 
     add("status", _status)
@@ -257,4 +257,4 @@ def _print_json(value: Any) -> None:
 
 
 def _complain(sentence: str) -> None:
-    print(f"raft_impl: {sentence}", file=sys.stderr)
+    print(sentence, file=sys.stderr)

@@ -1,6 +1,6 @@
 """Every way in which a process can end, in one line for people and one word for programs.
 
-    raft_impl: disk-full: write: no space left; what was acknowledged is safe, make room and start again
+    error: disk-full: write: no space left; what was acknowledged is safe, make room and start again
 
 The word also stands in the JSON log of a node, as `word` of the event `died`. What is our own fault says where it
 happened; the whole traceback goes into that log record, since a person cannot do anything with it.
@@ -45,7 +45,13 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def line(self) -> str:
         """What a person reads."""
-        return f"raft_impl: {self.word}: {self.sentence}" if self.word else f"raft_impl: {self.sentence}"
+        return f"error: {self.word}: {self.sentence}" if self.word else f"error: {self.sentence}"
+
+    def document(self, where: str) -> dict[str, dict[str, str]]:
+        """The same for programs, in the form of the whole command line; `where` is the command."""
+        found, _, expected = self.sentence.partition("; expected ")
+        word = {"word": self.word} if self.word else {}
+        return {"error": {"found": found, "expected": expected, "where": where, **word}}
 
 
 class CannotStart(Exception):

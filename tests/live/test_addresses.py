@@ -100,7 +100,7 @@ def test_a_node_that_never_had_an_address_says_so(cluster: Cluster) -> None:
     code, line = cluster.ended("n1")
 
     assert code == 254
-    assert line == "raft_impl: --name is 'n1'; expected --node n1=HOST:PORT"
+    assert line == "error: --name is 'n1'; expected --node n1=HOST:PORT"
 
 
 def test_a_node_may_listen_elsewhere_than_where_others_reach_it_but_must_know_where_that_is(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_cluster_of_four_is_administered_while_a_client_writes(
 
     cluster.start("n4", "--join", "--cluster", "four")
     assert foreshock.json("add", "n4", "--learner")["members"]["learners"] == ["n4"]
-    assert foreshock.run("add", "n4").stderr.startswith("raft_impl: refused: is-member; ")
+    assert foreshock.run("add", "n4").stderr.startswith("refused: is-member; ")
     assert foreshock.json("promote", "n4")["members"]["voters"] == ["n1", "n2", "n3", "n4"]
     assert cluster.call("add-and-get", "c", "1") == "[1,2]"
 
@@ -79,7 +79,7 @@ def test_without_a_majority_every_command_says_so(cluster: Cluster) -> None:
     assert status.returncode == 1
     assert [line.split()[1] for line in status.stdout.splitlines()[2:]] == ["silent", "silent"]
     assert added.returncode == 1
-    assert added.stderr.startswith("raft_impl: refused: no-leader; no server leads; a majority")
+    assert added.stderr.startswith("refused: no-leader; no server leads; a majority")
     assert len(added.stderr.splitlines()) == 1
 
 

@@ -62,9 +62,7 @@ def test_without_a_quorum_a_call_says_so(cluster: Cluster) -> None:
     result = cluster.try_call("read", "c", timeout_ms=3000)
 
     assert result.returncode == 1
-    assert result.stderr.startswith("raft_impl: noclient: no-quorum: ") or result.stderr.startswith(
-        "raft_impl: refused: no-quorum: "
-    )
+    assert result.stderr.startswith("refused: no-quorum: ")
     assert "no connection to n2, n3" in result.stderr
 
 
@@ -100,7 +98,7 @@ def test_a_full_disk_ends_the_node_in_one_line_and_loses_nothing(cluster: Cluste
 
     assert code == 1
     assert line == (
-        "raft_impl: disk-full: write: no space is left; what was acknowledged is safe: make room, and start again"
+        "error: disk-full: write: no space is left; what was acknowledged is safe: make room, and start again"
     )
     assert cluster.events("n1", "died")[-1]["word"] == "disk-full"
     assert cluster.call("read", "c") == "5"
@@ -121,7 +119,7 @@ def test_a_read_only_directory_is_named(cluster: Cluster) -> None:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
     assert code == 1
-    assert line.startswith("raft_impl: read-only: open ")
+    assert line.startswith("error: read-only: open ")
 
 
 def test_nothing_is_left_running_when_the_tests_are_killed(tmp_path: Path) -> None:

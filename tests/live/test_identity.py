@@ -39,7 +39,7 @@ def test_flags_that_contradict_the_directory_are_refused(used: Cluster) -> None:
     assert "--machine is 'map'; this data directory began with 'counter' (identity.json)" in other_machine[1]
     assert other_voters == (
         254,
-        "raft_impl: --voters is 'n1,n2'; this data directory began with 'n1,n2,n3' (identity.json)",
+        "error: --voters is 'n1,n2'; this data directory began with 'n1,n2,n3' (identity.json)",
     )
     assert [other_group[0], other_cluster[0]] == [254, 254]
     used.start("n1", machine=None)
@@ -63,7 +63,7 @@ def test_the_directory_of_another_node_is_refused(used: Cluster) -> None:
 
     code, line = refused(used)
 
-    assert (code, line) == (254, "raft_impl: --name is 'n1'; this data directory began with 'n2' (identity.json)")
+    assert (code, line) == (254, "error: --name is 'n1'; this data directory began with 'n2' (identity.json)")
 
 
 def test_a_lost_log_or_identity_is_noticed(used: Cluster) -> None:
@@ -79,9 +79,9 @@ def test_a_lost_log_or_identity_is_noticed(used: Cluster) -> None:
     without_log = refused(used)
 
     assert without_identity[0] == damaged[0] == without_log[0] == 1
-    assert "raft_impl: identity-missing: there is a log of g0 and no identity.json" in without_identity[1]
-    assert damaged[1] == "raft_impl: identity-corrupt: identity.json: its checksum does not fit"
-    assert without_log[1] == "raft_impl: log-missing: identity.json says that node n1 had a log of g0"
+    assert "error: identity-missing: there is a log of g0 and no identity.json" in without_identity[1]
+    assert damaged[1] == "error: identity-corrupt: identity.json: its checksum does not fit"
+    assert without_log[1] == "error: log-missing: identity.json says that node n1 had a log of g0"
     assert [record["word"] for record in used.events("n1", "died")] == [
         "identity-missing",
         "identity-corrupt",
@@ -103,7 +103,7 @@ def test_old_data_is_taken_over_only_when_told_to(used: Cluster) -> None:
     assert used.call("read", "c") == "5"
     eventually((used.folder / "n1" / "identity.json").exists)
     used.kill("n1")
-    assert refused(used, "--adopt")[1] == ("raft_impl: --adopt: there is an identity.json already; start without it")
+    assert refused(used, "--adopt")[1] == ("error: --adopt: there is an identity.json already; start without it")
 
 
 @pytest.mark.parametrize(

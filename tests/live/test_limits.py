@@ -119,7 +119,7 @@ def test_a_node_that_may_open_too_few_files_says_so(cluster: Cluster) -> None:
 
     code, line = cluster.ended("n1")
     assert code == 1
-    assert line == "raft_impl: too-many-open-files: this process may open 70 files; expected at least 96 (ulimit -n)"
+    assert line == "error: too-many-open-files: this process may open 70 files; expected at least 96 (ulimit -n)"
 
 
 def test_a_request_that_is_too_large_is_refused_as_that(cluster: Cluster) -> None:
@@ -130,7 +130,7 @@ def test_a_request_that_is_too_large_is_refused_as_that(cluster: Cluster) -> Non
     large = cluster.try_call("add-and-get", "c" * 1000, "5")
 
     assert large.returncode == 1
-    assert large.stderr.startswith("raft_impl: refused: too-large: the request has more bytes than a server takes")
+    assert large.stderr.startswith("refused: too-large: the request has more bytes than a server takes")
     assert cluster.call("add-and-get", "c", "1") == "[1,6]"
 
 

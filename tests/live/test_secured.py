@@ -109,5 +109,5 @@ def test_https_without_certificates_is_refused(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (
         254,
-        "raft_impl: --http-tls without --http or --tls-cert; expected all of them\n",
+        "error: --http-tls without --http or --tls-cert; expected all of them\n",
     )

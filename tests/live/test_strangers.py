@@ -89,7 +89,7 @@ def test_who_does_not_know_the_secret_is_refused_in_both_directions(cluster: Clu
     cluster.client_flags = right
 
     assert [without.returncode, wrong.returncode] == [1, 1]
-    assert without.stderr.startswith("raft_impl: refused: wrong-secret: n1 has a secret and client-")
+    assert without.stderr.startswith("refused: wrong-secret: n1 has a secret and client-")
     assert "does not know the secret of this cluster" in wrong.stderr
     assert len(wrong.stderr.splitlines()) == 1
     assert "wrong-secret" in words(cluster, "n1", "refused")
@@ -174,7 +174,7 @@ def test_a_wiped_disk_does_not_come_back_under_its_old_name(cluster: Cluster) ->
     code, line = cluster.ended("n2")
 
     assert code == 1
-    assert line.startswith("raft_impl: identity-lost: n2 comes with another data directory than it had")
+    assert line.startswith("error: identity-lost: n2 comes with another data directory than it had")
     assert "add it under a new name" in line
     assert "identity-lost" in {word for name in ("n1", "n3") for word in words(cluster, name, "refused")}
     assert cluster.call("read", "c") == "5"

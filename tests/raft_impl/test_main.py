@@ -94,7 +94,7 @@ def test_nodes_serve_survive_a_kill_and_leave_in_good_order(processes: Processes
     in_use = raft_impl("verify", "--data", str(processes.folder / killed))
     assert (in_use.returncode, in_use.stderr) == (
         1,
-        "raft_impl: in-use: open: another process uses this data directory\n",
+        "error: in-use: open: another process uses this data directory\n",
     )
 
 
@@ -107,7 +107,7 @@ def test_a_node_refuses_a_corrupt_directory_in_one_line(tmp_path: Path) -> None:
     verified = raft_impl("verify", "--data", str(tmp_path))
 
     assert served.returncode == 1
-    assert served.stderr.splitlines()[-1] == "raft_impl: log-corrupt: g0-00000001.wal at 0"
+    assert served.stderr.splitlines()[-1] == "error: log-corrupt: g0-00000001.wal at 0"
     assert (verified.returncode, verified.stdout) == (1, "g0: log-corrupt: g0-00000001.wal at 0 (fatal)\n")
 
 

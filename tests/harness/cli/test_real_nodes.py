@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from harness.commands import client, cluster, node, real_nodes
 from harness.commands.group import invoke
 from harness.errors import BadInput
-from raft_impl.__main__ import main
+from raft_impl.__main__ import _parser, main
 from raft_impl.machines import CATALOG
 
 NODE = "--node=n1=127.0.0.1:7101"
@@ -97,6 +99,77 @@ def test_the_state_machines_of_the_help_are_those_there_are() -> None:
 @pytest.mark.parametrize("command", [node.command, client.command, *cluster.command.commands.values()])
 def test_every_option_says_what_it_is_for(command: object) -> None:
     assert all(one.help for one in command.params if one.param_type_name == "option")  # type: ignore[attr-defined]
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """The package's own commands by name, those of `cluster` among them."""
+
+    def under(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+        found = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+        return dict(found[0].choices) if found else {}
+
+    named = under(_parser())
+    return {**named, **{f"cluster {name}": one for name, one in under(named["cluster"]).items()}}
+
+
+PAIRS = {
+    "serve": node.command,
+    "dump": node.command.commands["dump"],
+    "verify": node.command.commands["verify"],
+    "call": client.command,
+    **{f"cluster {name}": one for name, one in cluster.command.commands.items()},
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_help_shows_exactly_the_options_and_arguments_that_the_package_takes(name: str) -> None:
+    shown, taken = PAIRS[name], parsers()[name]
+
+    offered = {one.opts[0]: (one.multiple, one.is_flag) for one in shown.params if isinstance(one, click.Option)}
+    offered.pop("--shell", None)
+    accepted = {
+        action.option_strings[0]: (isinstance(action, argparse._AppendAction), action.nargs == 0)
+        for action in taken._actions
+        if action.option_strings and action.option_strings[0] != "-h"
+    }
+    assert offered == accepted
+    required = [(one.required, one.nargs) for one in shown.params if isinstance(one, click.Argument)]
+    positions = [action for action in taken._actions if not action.option_strings]
+    assert len(required) == len(positions)
+
+
+def test_no_command_of_the_package_lacks_a_face() -> None:
+    assert parsers().keys() - {"cluster", "shell"} == PAIRS.keys()
+
+
+def test_the_shell_takes_what_a_client_takes() -> None:
+    offered = {option for one in client.command.params for option in one.opts}
+    accepted = {option for action in parsers()["shell"]._actions for option in action.option_strings}
+
+    assert accepted - {"-h", "--help"} <= offered
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "expected", "where"),
+    [
+        (("call", "--node=n1", "--json", "read"), "--node is 'n1'", "NAME=HOST:PORT", "foreshock client"),
+        (("verify", "--data=nix", "--json"), "--data is 'nix'", "a directory", "foreshock node verify"),
+        (
+            ("cluster", "add", NODE, "--json", "n4"),
+            "NAME is n4, whose address is not known",
+            "n4=HOST:PORT",
+            "foreshock cluster add",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_and_one_json_document(
+    words: tuple[str, ...], found: str, expected: str, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 254
+
+    said = capsys.readouterr()
+    assert said.err == f"error: {found}; expected {expected}\n"
+    assert json.loads(said.out) == {"error": {"found": found, "expected": expected, "where": where}}
 
 
 def test_a_failed_call_and_looked_at_data_are_one_json_document(

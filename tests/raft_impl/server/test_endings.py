@@ -43,7 +43,7 @@ def test_every_error_has_one_line(error: BaseException, word: str, code: int) ->
 
     assert (ending.word, ending.exit_code) == (word, code)
     assert len(ending.line.splitlines()) == 1
-    assert ending.line.startswith(f"raft_impl: {word}")
+    assert ending.line.startswith(f"error: {word}")
     assert bool(ending.traceback) == (code == 255)
 
 
