@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, str]] = {
     "scenario": "Run a scripted walk-through and compare its transcript.",
     "runs": "List, filter, verify, export and delete stored runs.",
     "signatures": "Say what failed over the nights: since when, how often, and whether that changes.",
+    "serve": "Show a results folder in a browser.",
     "bundle": "Write a stored run as one file that replays on another machine.",
     "doctor": "Say what this machine can do.",
 }

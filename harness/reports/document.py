@@ -25,14 +25,17 @@ class Markup(str):
         return self
 
 
-def environment(folder: Path) -> Any:
-    """The templates of a folder, which escape what they print and know no undefined name."""
+def environment(folder: Path, *, is_lenient: bool = False) -> Any:
+    """The templates of a folder, which escape what they print and know no undefined name.
+
+    Lenient ones print nothing for it: they show documents of other versions, which may lack a field.
+    """
     import jinja2
 
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.ChainableUndefined if is_lenient else jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -27,10 +27,15 @@ def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Pat
     if stored.folder is None or stored.record is None or stored.run is None:
         raise BadInput("a plan file", "a stored run, which has a history", "foreshock report")
     path = output or stored.folder / REPORT
-    page = render(_subject(stored, reproduce)).encode("utf-8", errors="replace")
+    page = report_page(stored, reproduce=reproduce)
     with writable(path):
         replace_file(path, page)
     return path
+
+
+def report_page(stored: StoredRun, *, reproduce: str | None = None) -> bytes:
+    """The page of a stored run. Raises BadInput for damaged files."""
+    return render(_subject(stored, reproduce)).encode("utf-8", errors="replace")
 
 
 def replace_file(path: Path, content: bytes) -> None:

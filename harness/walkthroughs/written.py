@@ -13,8 +13,13 @@ from harness.systems.system import System
 from .page import render
 
 
+def page_of(result: Result, system: System) -> bytes:
+    """The page of a filmed scenario."""
+    return render(result, plan_of(result.script, system).options).encode("utf-8", errors="replace")
+
+
 def write_page(result: Result, system: System, path: Path) -> None:
     """Write the page of a filmed scenario. Raises BadInput where nothing can be written."""
-    page = render(result, plan_of(result.script, system).options)
+    page = page_of(result, system)
     with writable(path):
-        replace_file(path, page.encode("utf-8", errors="replace"))
+        replace_file(path, page)

@@ -1,0 +1,1 @@
+"""A results folder in a browser: campaigns, runs, failures, walk-throughs. It reads, and writes nothing."""

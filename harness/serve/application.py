@@ -1,0 +1,261 @@
+"""The application: which address shows what.
+
+    /                       campaigns, and what runs now
+    /campaigns/ID           what one found, by signature; while it runs, how far it is
+    /runs?verdict=...       runs that fit a filter, a page at a time
+    /runs/NUMBER            one run: its record, and how to have it again
+    /report/RUN             the page of a run that has a folder
+    /failures               failures by signature, with their trend over campaigns
+    /mutants                the ledger of searches for planted bugs
+    /walkthroughs[/NAME]    scenarios that move
+    /api/runs, /api/campaigns/ID    the same as JSON
+
+Pages are made here, whole: they work without their script, which only adds keys and keeps live pages fresh. All that
+they print is escaped, and their policy lets run nothing but our two files.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from harness.errors import BadInput
+from harness.reports.document import environment
+from harness.reports.texts import plain
+from harness.search.detection import LEDGER
+
+from .films import Films
+from .folders import folder_of, report_of
+from .questions import Filter, Questions, Row, system_of, total_of
+
+_HERE: Final = Path(__file__).parent
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_LIVE_SECONDS: Final = 60
+"""A campaign that recorded nothing for so long is taken for one that was interrupted."""
+_NUMBER_DIGITS_MAX: Final = 15
+_LEDGER_BYTES_MAX: Final = 64 << 20
+
+
+class Browser:
+    """Answers requests about one results folder."""
+
+    def __init__(self, results: Path, films: Films) -> None:
+        self._results, self._films = results, films
+        self._questions = Questions(results)
+        self._templates = environment(_HERE / "pages", is_lenient=True)
+        self._templates.filters["plain"] = lambda text, most=400: plain(str(text), most)
+        self._templates.globals["address"] = _address
+        self._assets = {name: (_HERE / name).read_bytes() for name in ("browse.css", "browse.js")}
+        self._templates.globals["version"] = hashlib.sha256(b"".join(self._assets.values())).hexdigest()[:12]
+
+    def routes(self) -> list[Route]:
+        """All addresses."""
+        return [
+            Route("/", self._guarded(self.campaigns)),
+            Route("/campaigns/{campaign:path}", self._guarded(self.campaign)),
+            Route("/runs", self._guarded(self.runs)),
+            Route("/runs/{number}", self._guarded(self.run)),
+            Route("/report/{run}", self._guarded(self.report)),
+            Route("/failures", self._guarded(self.failures)),
+            Route("/mutants", self._guarded(self.mutants)),
+            Route("/walkthroughs", self._guarded(self.walkthroughs)),
+            Route("/walkthroughs/{name}", self._guarded(self.walkthrough)),
+            Route("/api/runs", self._guarded(self.api_runs)),
+            Route("/api/campaigns/{campaign:path}", self._guarded(self.api_campaign)),
+            Route("/assets/{name}", self.asset),
+        ]
+
+    # Pages. Plain functions: Starlette calls them in a thread, so that a slow one keeps nobody waiting.
+
+    def campaigns(self, request: Request) -> Response:
+        """Campaigns, newest first."""
+        rows = [self._campaign_row(row) for row in self._questions.campaigns()] if self._questions.is_there else []
+        recent = self._questions.runs(Filter()) if self._questions.is_there else None
+        return self._page("campaigns", campaigns=rows, recent=recent.rows[:12] if recent else [], live=_any_live(rows))
+
+    def campaign(self, request: Request) -> Response:
+        """One campaign."""
+        id = request.path_params["campaign"]
+        found = self._questions.campaigns(id)
+        if not found:
+            return self._missing("campaign", id)
+        row = self._campaign_row(found[0])
+        return self._page(
+            "campaign",
+            campaign=row,
+            summary=self._questions.summary(id) or {},
+            signatures=self._questions.signatures(id),
+            live=_any_live([row]),
+        )
+
+    def runs(self, request: Request) -> Response:
+        """A page of runs."""
+        chosen = Filter.of(request.query_params)
+        found = self._questions.runs(chosen, **_position(request))
+        return self._page("runs", chosen=chosen, found=found, words=self._questions.words(), live=False)
+
+    def run(self, request: Request) -> Response:
+        """One run."""
+        number = _number(request.path_params["number"])
+        row = self._questions.run(number) if number is not None else None
+        if row is None:
+            return self._missing("run", request.path_params["number"])
+        document = _decoded(row["document"])
+        has_folder = row["run"] is not None and folder_of(self._results, row["run"]) is not None
+        return self._page("run", row=row, document=document, has_folder=has_folder, live=False)
+
+    def report(self, request: Request) -> Response:
+        """The page of a run with a folder; it has a policy of its own, by the digests of its script and style."""
+        run = request.path_params["run"]
+        page = report_of(self._results, run)
+        if page is None:
+            number = self._questions.number_of(run) if self._questions.is_there else None
+            return self._missing("report", run) if number is None else RedirectResponse(f"/runs/{number}", 303)
+        return HTMLResponse(page)
+
+    def failures(self, request: Request) -> Response:
+        """Failures by signature."""
+        campaigns, trends = self._questions.trends()
+        signatures = self._questions.signatures()
+        return self._page("failures", signatures=signatures, campaigns=campaigns, trends=trends, live=False)
+
+    def mutants(self, request: Request) -> Response:
+        """What searches for planted bugs found."""
+        path = self._results / LEDGER
+        is_readable = path.is_file() and not path.is_symlink() and path.stat().st_size <= _LEDGER_BYTES_MAX
+        return self._page("mutants", rows=_ledger(path) if is_readable else [], live=False)
+
+    def walkthroughs(self, request: Request) -> Response:
+        """The list of scenarios."""
+        return self._page("walkthroughs", scenarios=self._films.titles(), live=False)
+
+    def walkthrough(self, request: Request) -> Response:
+        """One scenario as a page that moves."""
+        page = self._films.page(request.path_params["name"])
+        return self._missing("walk-through", request.path_params["name"]) if page is None else HTMLResponse(page)
+
+    # The same for programs.
+
+    def api_runs(self, request: Request) -> Response:
+        """A page of runs as JSON."""
+        found = self._questions.runs(Filter.of(request.query_params), **_position(request))
+        return Response(msgspec.json.encode(found), media_type="application/json")
+
+    def api_campaign(self, request: Request) -> Response:
+        """How far a campaign is."""
+        id = request.path_params["campaign"]
+        found = self._questions.campaigns(id)
+        if not found:
+            return JSONResponse({"error": "no such campaign"}, 404)
+        row = self._campaign_row(found[0])
+        row.pop("settings")
+        return JSONResponse({**row, "signatures": self._questions.signatures(id)})
+
+    def asset(self, request: Request) -> Response:
+        """Our style sheet and our script."""
+        name = request.path_params["name"]
+        if name not in self._assets:
+            return self._missing("file", name)
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        kept = {"Cache-Control": "private, max-age=31536000, immutable"}
+        return Response(self._assets[name], media_type=kind, headers=kept)
+
+    # Helpers.
+
+    def _page(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        shown = self._templates.get_template(f"{template}.html.jinja")
+        page = shown.render(at=template, results=self._results.name, **values)
+        return HTMLResponse(page.encode("utf-8", errors="replace"), status, {"Content-Security-Policy": _POLICY})
+
+    def _missing(self, what: str, name: str) -> Response:
+        return self._page("missing", status=404, what=what, name=name, live=False)
+
+    def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        """What is wrong with files is said on a page, not by a traceback."""
+
+        def guarded(request: Request) -> Response:
+            try:
+                return answer(request)
+            except BadInput as error:
+                return self._page("broken", status=503, error=error, live=False)
+
+        return guarded
+
+    def _campaign_row(self, row: Row) -> Row:
+        total = total_of(row["settings"])
+        state = "finished" if row["finished"] else "ended" if row["summarized"] else _state(row)
+        return {**row, "total": total, "system": system_of(row["settings"]), "state": state}
+
+
+def application(results: Path, films: Films) -> Starlette:
+    """The ASGI application over one results folder."""
+    return Starlette(routes=Browser(results, films).routes())
+
+
+def _state(row: Row) -> str:
+    """Whether a campaign without a summary still runs: it has recorded something lately."""
+    try:
+        latest = datetime.datetime.fromisoformat(row["latest"] or row["started"])
+    except ValueError:
+        return "interrupted"
+    if latest.tzinfo is None:
+        latest = latest.replace(tzinfo=datetime.UTC)
+    age = datetime.datetime.now(datetime.UTC) - latest
+    return "running" if age.total_seconds() < _LIVE_SECONDS else "interrupted"
+
+
+def _any_live(rows: list[Row]) -> bool:
+    return any(row["state"] == "running" for row in rows)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS_MAX else None
+
+
+def _position(request: Request) -> dict[str, int | None]:
+    query = request.query_params
+    return {"below": _number(query.get("below", "")), "above": _number(query.get("above", ""))}
+
+
+def _address(path: str, **words: Any) -> str:
+    """An address with the words that are given."""
+    given = {name: value for name, value in words.items() if value not in (None, "")}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _decoded(document: str) -> Row:
+    try:
+        found = msgspec.json.decode(document)
+    except msgspec.MsgspecError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _ledger(path: Path) -> list[Row]:
+    """The ledger by the code that was searched: runs, failing ones, and the first of these."""
+    by_code: dict[str, Row] = {}
+    for line in path.read_bytes().splitlines():
+        entry = _decoded(line.decode("utf-8", errors="replace"))
+        answer = entry.get("answer")
+        if not isinstance(answer, dict) or not isinstance(entry.get("code"), str):
+            continue
+        code = by_code.setdefault(entry["code"], {"code": entry["code"], "runs": 0, "failed": 0, "signatures": {}})
+        code["runs"] += 1
+        signature = answer.get("signature")
+        if isinstance(signature, str):
+            code["failed"] += 1
+            code["signatures"][signature] = code["signatures"].get(signature, 0) + 1
+    return sorted(by_code.values(), key=lambda row: (-row["failed"], row["code"]))

@@ -1,0 +1,57 @@
+"""Walk-throughs made for a browser, in a process of their own.
+
+A simulation makes Trio deterministic for the whole process that it runs in, and the server runs on Trio too: the two
+must not share one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from harness.scenarios import library
+from harness.scenarios.runner import perform
+from harness.systems import catalog
+from harness.systems.checkouts import Checkouts
+from harness.walkthroughs.written import page_of
+
+_SECONDS_MAX: Final = 60
+
+
+class Films:
+    """Pages of the scenarios that come with the harness; each is made when it is first asked for, and kept."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._pages: dict[str, bytes] = {}
+
+    def titles(self) -> list[tuple[str, str]]:
+        """Names and titles of all scenarios, those for newcomers first."""
+        names = sorted(library.names(), key=lambda name: (not name.startswith("walkthrough"), name))
+        return [(name, library.read(library.find(name)).title) for name in names]
+
+    def page(self, name: str) -> bytes | None:
+        """The page of a scenario; None when there is none of this name."""
+        if name not in library.names():
+            return None
+        if name not in self._pages:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._pages[name] = self._pool.submit(make_page, name).result(_SECONDS_MAX)
+        return self._pages[name]
+
+    def close(self) -> None:
+        """End the process."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def make_page(name: str) -> bytes:
+    """Perform a scenario of the library on the code of this installation, and make its page."""
+    script = library.read(Path(library.find(name)))
+    with Checkouts() as checkouts:
+        system = catalog.load_systems(catalog.bind("raft_impl", checkouts))["default"]
+        return page_of(perform(script, system, is_filmed=True), system)
