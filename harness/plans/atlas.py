@@ -30,12 +30,13 @@ def draw_atlas(draws: Draws, nodes: Sequence[str]) -> Atlas:
     }
 
 
-def within_budget(atlas: Atlas, nodes: Sequence[str], faults: Sequence[Fault]) -> tuple[Atlas, list[Fault]]:
-    """Keep the atlas to what the drawn faults leave of the budget, and the faults that damage nobody else.
+def within_budget(atlas: Atlas, voters: Sequence[str], faults: Sequence[Fault]) -> tuple[Atlas, list[Fault]]:
+    """Keep the atlas to what the initial voters and the drawn faults leave of the budget, and the faults that damage
+    nobody else.
 
     Without a fault that damages anything the atlas is empty.
     """
-    configurations = [nodes, *(voters for fault in faults for voters in fault.configurations)]
+    configurations = [voters, *(others for fault in faults for others in fault.configurations)]
     order = dict.fromkeys(name for names in atlas.values() for name in names)
     kept_nodes = list(order)[: _budget(configurations)]
     kept = {region: tuple(name for name in names if name in kept_nodes) for region, names in atlas.items()}

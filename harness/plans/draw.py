@@ -25,6 +25,7 @@ from workloads.catalog import WORKLOADS, find
 from workloads.workload import Workload
 
 from .atlas import draw_atlas, within_budget
+from .certain import with_certain_hits
 from .classify import drift_bound, hindrances
 from .drawn_options import Options, client_timeout_ns, draw_options, longest_election_timeout_ns
 from .draws import Draws
@@ -103,8 +104,9 @@ def draw(
     faults = timetable(
         draws.streams, context, draws.profile.patterns, draws.profile.pacing, kinds, draws.profile.duration_ns
     )
-    atlas, faults = within_budget(context.atlas, who.nodes, faults)
+    atlas, faults = within_budget(context.atlas, who.voters, faults)
     phases, numbered_faults = draw_heal(draws, who, context, phases, faults, kinds, atlas)
+    numbered_faults = with_certain_hits(draws.streams, context, numbered_faults, atlas, kinds)
     if not has_leader:
         numbered_faults = _aimed_by_name(draws, who, numbered_faults)
     links, disks = _links(draws, chosen), _disks(draws, who)

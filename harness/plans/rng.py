@@ -1,8 +1,8 @@
 """Streams: the chance from which a plan is drawn.
 
-Every drawn thing has a stream of its own, keyed by (seed, draw version, name). One more draw from a stream, or none at
-all because the value is explicit, therefore shifts nothing else: `run --seed 3 -o reads=local` is `run --seed 3` with
-one difference. Draws made while a plan *runs* are not made here: they are keyed one by one (harness.sim.kernel).
+Every drawn thing has a stream of its own, keyed by (seed, stream version, name). One more draw from a stream, or none
+at all because the value is explicit, therefore shifts nothing else: `run --seed 3 -o reads=local` is `run --seed 3`
+with one difference. Draws made while a plan *runs* are not made here: they are keyed one by one (harness.sim.kernel).
 
 A stream is BLAKE2b in counter mode (RFC 7693), 64 bits a word. Python promises the sequence of `random.random()`
 only, and `log`, `exp` and `pow` differ between C libraries in the last bit, so that every distribution here is made
@@ -23,9 +23,11 @@ from hashlib import blake2b
 from math import isqrt
 from typing import Final, TypeVar
 
-from .plan import DRAW_VERSION
-
 T = TypeVar("T")
+
+STREAM_VERSION: Final = 3
+"""What keys the streams. It need not rise with the draw version: what a change of the draw does not concern stays as it
+is in every seed, so that two draw versions can be compared."""
 
 MILLION: Final = 1_000_000
 _WORD: Final = 1 << 64
@@ -37,7 +39,7 @@ class Stream:
 
     __slots__ = ("_block", "_key", "_words", "name")
 
-    def __init__(self, seed: int, name: str, version: int = DRAW_VERSION) -> None:
+    def __init__(self, seed: int, name: str, version: int = STREAM_VERSION) -> None:
         self.name = name
         self._key = blake2b(f"foreshock {version} {seed} {name}".encode(), digest_size=32).digest()
         self._block = 0
@@ -122,7 +124,7 @@ Streams = Callable[[str], Stream]
 """Opens the stream of a name."""
 
 
-def streams(seed: int, version: int = DRAW_VERSION) -> Streams:
+def streams(seed: int, version: int = STREAM_VERSION) -> Streams:
     """The streams of one seed."""
     return lambda name: Stream(seed, name, version)
 

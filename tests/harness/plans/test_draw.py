@@ -188,7 +188,7 @@ def test_every_fault_begins_and_ends_within_its_phase(plans: tuple[Plan, ...]) -
 
 def test_faults_are_in_order_and_their_ids_unique(plans: tuple[Plan, ...]) -> None:
     for plan in plans:
-        assert [f"f{number}" for number in range(1, len(plan.faults) + 1)] == [fault.id for fault in plan.faults]
+        assert {f"f{number}" for number in range(1, len(plan.faults) + 1)} == {fault.id for fault in plan.faults}
         begins = [fault.begin_ns for fault in plan.faults]
         assert sorted(begins) == begins
 

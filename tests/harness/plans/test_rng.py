@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.plans.rng import Stream, streams
 
 
-def test_a_stream_never_changes_within_a_draw_version() -> None:
+def test_a_stream_never_changes_within_a_stream_version() -> None:
     """A seed means a plan only as long as the words of its streams stay the same."""
     stream, other = Stream(1, "nodes", version=1), Stream(1, "x", version=1)
 
