@@ -58,7 +58,9 @@ count = 2000          # seeds
 seeds = "nightly"     # from the date's own seed on (UTC: 20261128000001), so that nights differ; left out: from 1
 max_unknown = "0%"    # more unknown runs than that are exit code 2
 
-canary = "reads-without-quorum"  # a planted bug that these cells must find, else exit code 2
+canaries = ["reads-without-quorum", "snapshot-never-synced"]  # planted bugs: one that is not found is exit code 2
+canary_count = 60     # within this number of seeds
+canaries_a_night = 1  # each night the next of them; left out: all, every night
 
 [[cell]]
 workload = "register"
@@ -77,6 +79,9 @@ A seed that gives no answer within `--run-timeout` hangs: it is not tried again,
 A campaign is finished when all its seeds have run; until then `unbegun` says what is left, and `--resume` goes on.
 With `--baseline`, a signature is `fixed` when every run that failed so was made again and judged; otherwise, and when
 it was not seen, it is `not_run`: other seeds, other cells or another meaning of seeds show nothing.
+A `known-failures.toml` in the current folder lists failures that were looked at: `[[known]]` with `signature` and
+`reason`, and if you like `workload`, `profile` and `issue`. After its day `expires` an entry holds no longer: the
+failure is news again, and the summary says so.
 In a JUnit report, known and allowed failures are skipped and say why.
 Runs that are not valid keep a folder; all runs have a row in the index.
 """

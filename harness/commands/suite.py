@@ -144,13 +144,14 @@ def command(
                 run_timeout_s=SECONDS_MAX if run_timeout is None else run_timeout / 1e9,
                 draw_version=DRAW_VERSION,
                 commit=_commit(binding),
+                canaries=suite.canaries_of(datetime.datetime.now(datetime.UTC).date()),
             )
             prepared = _begin(index, settings, binding)
         else:
             prepared = _continue(index, checkouts, resume, time_budget, run_timeout)
             before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
-        canary = _Canary(prepared, checkouts) if prepared.settings.suite.canary is not None else None
-        known_failures = known.load()
+        canaries = _Canaries(prepared, checkouts)
+        known_failures, expired = known.in_force(known.load(), datetime.datetime.now(datetime.UTC).date())
         execution = campaigns.Execution(
             prepared.campaign,
             prepared.settings,
@@ -166,8 +167,9 @@ def command(
             if prepared.settings.last is not None and prepared.settings.first != 1:
                 say("seeds", f"{prepared.settings.first}..{prepared.settings.last}")
         failures = _run(execution, prepared, is_resumed=resume is not None)
-        canary_report = None if canary is None or failures else canary.search(jobs)
-        summary = _summarize(execution, prepared, max_unknown, canary_report, before, time.monotonic() - began)
+        found = [] if failures else canaries.search(jobs)
+        summary = _summarize(execution, prepared, max_unknown, found, before, time.monotonic() - began)
+        summary = msgspec.structs.replace(summary, expired=_seen(expired, summary))
         if shrink_ns is not None:
             with _kept_for_the_end(failures), progress(None, "trials") as advance:
                 small = shrink_new(
@@ -263,14 +265,14 @@ def _summarize(
     execution: Execution,
     prepared: _Prepared,
     max_unknown: float | None,
-    canary: MutantReport | None,
+    canaries: Sequence[MutantReport],
     baseline: Baseline | None,
     wall_seconds: float,
 ) -> Summary:
     """Put together what was found. A canary that was missed makes an otherwise valid suite unknown."""
     suite = prepared.settings.suite
     exit_code = execution.tally.exit_code(suite.max_unknown if max_unknown is None else max_unknown)
-    if canary is not None and not canary.found and exit_code == Exit.VALID:
+    if not all(canary.found for canary in canaries) and exit_code == Exit.VALID:
         exit_code = Exit.UNKNOWN
     findings, unset = execution.tally.findings(), msgspec.UNSET
     changes = unset if baseline is None else baseline.changes(findings, prepared.settings, execution.tally.judged)
@@ -280,7 +282,7 @@ def _summarize(
         suite=suite.name,
         exit=exit_code,
         wall_seconds=wall_seconds,
-        canary=canary,
+        canaries=canaries,
         unbegun=execution.unbegun,
         baseline=changes,
     )
@@ -323,21 +325,29 @@ def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> in
     return summary.exit
 
 
-class _Canary:
-    """A suite's planted bug: prepared before the first seed, so that a patch that does not apply costs no night."""
+class _Canaries:
+    """A suite's planted bugs: prepared before the first seed, so that a patch that does not apply costs no night."""
 
     def __init__(self, prepared: _Prepared, checkouts: Checkouts) -> None:
-        suite = prepared.settings.suite
-        assert suite.canary is not None
-        self._suite = suite
-        self._mutant = mutants.read(suites.canary_patch(suite.canary))
-        (code,) = prepared.binding.codes.values()
-        self._binding = mutants.plant(self._mutant, code.path, checkouts)
+        self._suite = prepared.settings.suite
+        names = prepared.settings.canaries or self._suite.canaries_of(datetime.date.min)
+        self._mutants = [mutants.read(suites.canary_patch(name)) for name in names]
+        code = next(iter(prepared.binding.codes.values()))
+        self._bindings = [mutants.plant(mutant, code.path, checkouts) for mutant in self._mutants]
 
-    def search(self, jobs: int | None) -> MutantReport:
-        """Let the suite's own cells search the bug."""
+    def search(self, jobs: int | None) -> list[MutantReport]:
+        """Let the suite's own cells search the bugs."""
         suite = self._suite
-        return detection.search_one(self._mutant, self._binding, suite.cells, suite.canary_count, jobs=jobs)
+        return [
+            detection.search_one(mutant, binding, suite.cells, suite.canary_count, jobs=jobs)
+            for mutant, binding in zip(self._mutants, self._bindings, strict=True)
+        ]
+
+
+def _seen(expired: Sequence[Known], summary: Summary) -> tuple[Known, ...]:
+    """Of the known failures whose time is over, those that failed the suite."""
+    news = {failure.signature for failure in summary.failures if not failure.allowed and failure.known is None}
+    return tuple(entry for entry in expired if entry.signature in news)
 
 
 def _refuse_contradictions(
@@ -397,10 +407,11 @@ def _print_summary(summary: Summary) -> None:
         f"{summary.simulated_seconds / wall:.0f} times real time",
     )
     _print_unbegun(summary)
-    if summary.canary is not None:
-        canary = summary.canary
+    for canary in summary.canaries:
         outcome = f"found at seed {canary.seed}" if canary.found else f"MISSED in {canary.seeds_tried} seeds"
         say("canary", f"{canary.name}: {outcome}")
+    for entry in summary.expired:
+        say("expired", f"{entry.signature} was known until {entry.expires}: {entry.text}")
     if summary.marks_never_hit:
         say("unhit", f"{', '.join(summary.marks_never_hit)}")
     _print_failures(summary.failures)

@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     run_timeout_s: float = SECONDS_MAX
     draw_version: int = 0
     commit: str = ""
+    canaries: tuple[str, ...] = ()
 
     def seeds(self) -> Iterator[int]:
         """The seeds, in order."""
@@ -182,9 +183,11 @@ class Summary(Findings, frozen=True, kw_only=True):
     campaign: str
     suite: str
     exit: int
-    canary: MutantReport | None
+    canaries: tuple[MutantReport, ...]
     wall_seconds: float
     unbegun: Unbegun = NOTHING
+    expired: tuple[Known, ...] = ()
+    """Known failures whose time is over, and that were seen."""
     baseline: Changes | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -195,8 +198,9 @@ def summary(
     suite: str,
     exit: int,
     wall_seconds: float,
-    canary: MutantReport | None = None,
+    canaries: Sequence[MutantReport] = (),
     unbegun: Unbegun = NOTHING,
+    expired: Sequence[Known] = (),
     baseline: Changes | msgspec.UnsetType = msgspec.UNSET,
 ) -> Summary:
     """Say what a campaign found; with a baseline, also what has changed since."""
@@ -205,7 +209,8 @@ def summary(
         campaign=campaign,
         suite=suite,
         exit=exit,
-        canary=canary,
+        canaries=tuple(canaries),
+        expired=tuple(expired),
         wall_seconds=round(wall_seconds, 3),
         unbegun=unbegun,
         baseline=baseline,

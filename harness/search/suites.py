@@ -17,8 +17,10 @@ Seed i runs in cell i modulo the number of cells. Suites that come with the harn
 
 `seeds = "nightly"` begins with the seed of the date (UTC) instead of 1, so that nights differ and each can be repeated.
 
-`canary = "reads-without-quorum"` names a planted bug that the suite's cells must find, else its green says nothing: a
-patch that comes with the harness, or the file of one. `canary_count` says within how many seeds.
+`canaries = ["reads-without-quorum", "snapshot-never-synced"]` names planted bugs that the suite's cells must find, else
+its green says nothing: patches that come with the harness, or files of them. `canary_count` says within how many seeds.
+With `canaries_a_night = 2`, each night searches the next two of the list, so that all have their turn; a list that goes
+through the families of bugs has neighbours of different ones. `canary = "..."` is one that is searched every night.
 """
 
 from __future__ import annotations
@@ -49,6 +51,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     max_unknown: float = 0.01
     canary: str | None = None
     canary_count: int = 60
+    canaries: tuple[str, ...] = ()
+    canaries_a_night: int = 0
     seeds: Literal["nightly"] | None = None
 
     def cell_of(self, seed: int) -> int:
@@ -58,6 +62,13 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     def command(self, seed: int) -> str:
         """The line that has the run of a seed again."""
         return self.cells[self.cell_of(seed)].command(seed)
+
+    def canaries_of(self, today: datetime.date) -> tuple[str, ...]:
+        """The canaries of a night: `canary`, and of the others the next ones in turn (0 a night: all)."""
+        number = self.canaries_a_night or len(self.canaries)
+        first = today.toordinal() * number
+        turn = (self.canaries[(first + at) % len(self.canaries)] for at in range(number))
+        return tuple(dict.fromkeys([*([] if self.canary is None else [self.canary]), *turn]))
 
     def first_seed(self, today: datetime.date) -> int:
         """The first seed: 1, or of a nightly suite the date's own, such as 20261128000001."""
@@ -81,9 +92,13 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_unknown: str = "1%"
     canary: str | None = None
     canary_count: int = 60
+    canaries: tuple[str, ...] = ()
+    canaries_a_night: int = 0
     seeds: Literal["nightly"] | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= self.canaries_a_night <= len(self.canaries):
+            raise ValueError(f"canaries_a_night is {self.canaries_a_night}; there are {len(self.canaries)} canaries")
         if self.seeds == "nightly" and self.count >= _SEEDS_A_NIGHT:
             raise ValueError(f"count is {self.count}; a night has less than {_SEEDS_A_NIGHT} seeds")
 
@@ -110,11 +125,12 @@ def load(name: str) -> Suite:
 
 def canary_patch(canary: str) -> Path:
     """Find the patch of a canary. Raises BadInput."""
-    known = _folder("suites") / "canaries"
-    for path in (Path(canary), known / f"{canary}.patch"):
-        if path.is_file():
-            return path
-    names = sorted(path.stem for path in known.glob("*.patch"))
+    known = {path.stem: path for path in sorted((_folder("suites") / "canaries").rglob("*.patch"))}
+    if Path(canary).is_file():
+        return Path(canary)
+    if canary in known:
+        return known[canary]
+    names = sorted(known)
     raise BadInput(f"canary {canary!r}", one_of([*names, "the file of a patch"], typed=canary), "the suite")
 
 
@@ -153,6 +169,8 @@ def _suite(file: _File) -> Suite:
         max_unknown=share(file.max_unknown),
         canary=file.canary,
         canary_count=file.canary_count,
+        canaries=file.canaries,
+        canaries_a_night=file.canaries_a_night,
         seeds=file.seeds,
     )
 

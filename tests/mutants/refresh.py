@@ -18,7 +18,8 @@ from pathlib import Path
 from harness.systems.hunks import anchored, parse, planted
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = (ROOT / "tests" / "mutants", ROOT / "harness" / "suites" / "canaries")
+CANARIES = ROOT / "harness" / "suites" / "canaries"
+FOLDERS = (ROOT / "tests" / "mutants", CANARIES, CANARIES / "families")
 
 
 def refreshed(patch: str, read: Callable[[str], str]) -> str:

@@ -182,7 +182,7 @@ def test_a_suite_whose_canary_is_found_is_green(foreshock: Foreshock, stale_patc
     ran = foreshock("suite", suite, "--json")
 
     assert ran.code == 0
-    assert ran.json["canary"]["found"] is True
+    assert [canary["found"] for canary in ran.json["canaries"]] == [True]
 
 
 def test_a_suite_whose_canary_is_missed_says_nothing(foreshock: Foreshock, stale_patch: Path, tmp_path: Path) -> None:
@@ -197,10 +197,43 @@ def test_a_suite_whose_canary_is_missed_says_nothing(foreshock: Foreshock, stale
 def test_the_canaries_that_come_with_the_harness_apply(tmp_path: Path) -> None:
     for name in suites.named():
         suite = suites.load(name)
-        if suite.canary is not None:
-            mutant = mutants.read(suites.canary_patch(suite.canary))
+        for canary in (*suite.canaries, *([] if suite.canary is None else [suite.canary])):
+            mutant = mutants.read(suites.canary_patch(canary))
             with Checkouts() as checkouts:
                 assert mutants.plant(mutant, own_package(), checkouts).codes
+
+
+def test_the_canaries_of_families_are_the_planted_bugs_of_the_corpus() -> None:
+    families = ROOT / "harness" / "suites" / "canaries" / "families"
+
+    for patch in families.glob("*.patch"):
+        assert patch.read_bytes() == (ROOT / "tests" / "mutants" / patch.name).read_bytes()
+    assert len(suites.load("nightly").canaries) == 1 + len(list(families.glob("*.patch")))
+
+
+def test_a_night_searches_its_canaries_and_one_that_is_missed_makes_it_unknown(
+    foreshock: Foreshock, stale_patch: Path, tmp_path: Path
+) -> None:
+    """One that is found at once, and one that this cell cannot find: nothing is said of the code."""
+    hidden = tmp_path / "hidden.patch"
+    hidden.write_text("Name: hidden\nSource: a test\n\n" + HARMLESS)
+    suite = tmp_path / "suite.toml"
+    text = 'name = "small"\ncount = 1\nmax_unknown = "100%"\ncanary_count = 14\ncanaries_a_night = 2\n'
+    text += f'canaries = ["{stale_patch / "stale.patch"}", "{hidden}"]\n'
+    suite.write_text(text + '[[cell]]\nworkload = "register"\nprofile = "partitions"\nduration = "3s"\n')
+
+    ran = foreshock("suite", suite)
+
+    assert ran.code == 2
+    assert "canary      reads-without-quorum: found at seed " in ran.out
+    assert "canary      hidden: MISSED in 14 seeds" in ran.out
+
+
+HARMLESS = """--- /dev/null
++++ b/raft_impl/quiet.py
+@@ -0,0 +1 @@
++\"\"\"Nothing uses this module.\"\"\"
+"""
 
 
 def test_a_killed_worker_and_an_interrupt_lose_nothing(foreshock: Foreshock, results: Path) -> None:

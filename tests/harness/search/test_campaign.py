@@ -292,6 +292,42 @@ def test_a_nightly_suite_begins_with_the_seed_of_the_date(tmp_path: Path) -> Non
         suites.load(str(tmp_path / "long.toml"))
 
 
+def test_each_night_searches_the_next_canaries_and_all_have_their_turn() -> None:
+    suite = Suite(name="x", cells=SUITE.cells, canary="always", canaries=("a", "b", "c", "d", "e"), canaries_a_night=2)
+    days = [datetime.date(2026, 11, 1) + datetime.timedelta(days=number) for number in range(5)]
+
+    nights = [suite.canaries_of(day) for day in days]
+
+    assert all(night[0] == "always" and len(night) == 3 for night in nights)
+    turns = [name for night in nights for name in night[1:]]
+    assert sorted(turns) == sorted("abcde" * 2)
+    assert len(set(nights)) == 5
+    assert msgspec.structs.replace(suite, canaries_a_night=0).canaries_of(days[0])[0] == "always"
+    assert len(msgspec.structs.replace(suite, canaries_a_night=0).canaries_of(days[0])) == 6
+    assert SUITE.canaries_of(days[0]) == ()
+
+
+def test_more_canaries_a_night_than_there_are_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text('name = "x"\ncanaries_a_night = 1\n[[cell]]\nworkload = "register"\n')
+
+    with pytest.raises(BadInput, match="canaries_a_night is 1; there are 0 canaries"):
+        suites.load(str(tmp_path / "suite.toml"))
+
+
+def test_a_known_failure_is_news_again_after_its_day(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text(
+        f'[[known]]\nsignature = "{STALE}"\nreason = "a transfer"\nissue = "#12"\nexpires = 2026-11-28\n'
+    )
+    (entry,) = known.load(tmp_path / "known.toml")
+
+    last_day, over = known.in_force([entry], datetime.date(2026, 11, 28))
+    day_after, over_then = known.in_force([entry], datetime.date(2026, 11, 29))
+
+    assert (last_day, over) == ([entry], [])
+    assert (day_after, over_then) == ([], [entry])
+    assert known.reason_of(document(1, "invalid", STALE), last_day) == "#12: a transfer"
+
+
 def test_what_is_typed_replaces_what_every_cell_says_and_equal_cells_are_merged() -> None:
     typed = Drawing(workload="counter", profile="calm", explicit={"reads": "lease"})
 
