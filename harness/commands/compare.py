@@ -11,21 +11,26 @@ import click
 import msgspec
 
 from harness import quantities
-from harness.errors import BadInput, one_of
+from harness.errors import BadInput, Exit, one_of
 from harness.run.drawing import Drawing
-from harness.search.compare import ComparedPair, Comparison, Summary
-from harness.search.measures import MAX_REGRESSION, Change
+from harness.search.compare import Answer, ComparedPair, Comparison, Summary
+from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 
 from .arguments import assignment, drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import coloured, print_json, print_message, print_table, progress, say
 
 _SEEDS: Final = range(1, 101)
 _MS: Final = "_ms"
+_WORDS: Final = {
+    Exit.VALID: "nothing speaks against B",
+    Exit.INVALID: "B is worse",
+    Exit.UNKNOWN: "undecided",
+}
 
 
 @click.command("compare")
 @click.argument("ref_a", metavar="REF_A")
-@click.argument("ref_b", metavar="REF_B")
+@click.argument("refs", metavar="REF_B...", nargs=-1, required=True)
 @click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which plans.  [default: 1..100]")
 @click.option(
     "--workload",
@@ -44,22 +49,24 @@ _MS: Final = "_ms"
     help="B is worse when a metric is significantly worse by more than this: latency_p50=10%; repeatable.  "
     f"[default: {', '.join(f'{name.removesuffix(_MS)}={share:.0%}' for name, share in MAX_REGRESSION.items())}]",
 )
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
 @drawing_options(workload=False, system=False)
 @jobs_option
 @results_option
 @json_option
 def command(
     ref_a: str,
-    ref_b: str,
+    refs: tuple[str, ...],
     seeds: range | None,
     workloads: tuple[str, ...],
     limits: tuple[tuple[str, str], ...],
+    markdown: Path | None,
     drawing: Drawing,
     jobs: int | None,
     results: Path,
     as_json: bool,
 ) -> int:
-    """Run the same plans on two versions and say whether B is worse.
+    """Run the same plans on two versions and say whether B is worse; or whether any of several others is.
 
     A version is a git ref, a folder that holds raft_impl, or path:DIR. Only raft_impl comes from it.
 
@@ -67,7 +74,8 @@ def command(
     significantly (p below 0.05, corrected for the number of metrics) and by more than --max-regression.
 
     Example: foreshock compare main my-branch --seeds 1..500. Exit 0 when nothing speaks against B, 1 when B is worse,
-    2 when undecided.
+    2 when undecided. With several, such as compare main one two three, each is compared with the first: 1 when any is
+    worse, 2 when any is undecided.
     """
     from harness.archive.store import Archive
     from harness.systems import catalog
@@ -76,19 +84,53 @@ def command(
     if len(set(workloads)) != len(workloads):
         raise BadInput("a workload twice", "each workload once", "--workload")
     max_regression = _max_regression(limits)
+    cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads]
+    chosen, summaries, answers = seeds or _SEEDS, list[Summary](), dict[bytes, Answer]()
     with Archive(results), Checkouts() as checkouts:
-        a, b = (catalog.bind(catalog.spec_of_version(ref), checkouts) for ref in (ref_a, ref_b))
-        comparison = Comparison(a, b, results=results, jobs=jobs, max_regression=max_regression)
-        cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads]
-        chosen = seeds or _SEEDS
-        with progress(len(chosen), "pairs") as advance:
-            comparison.run(cells, chosen, advance)
-    summary = comparison.summary()
+        a, *others = (catalog.bind(catalog.spec_of_version(ref), checkouts) for ref in (ref_a, *refs))
+        with progress(len(chosen) * len(others), "pairs") as advance:
+            for b in others:
+                comparison = Comparison(
+                    a,
+                    b,
+                    results=results,
+                    jobs=jobs,
+                    max_regression=max_regression,
+                    significant=SIGNIFICANT / len(others),
+                    answers_of_a=answers,
+                )
+                comparison.run(cells, chosen, advance)
+                summaries.append(comparison.summary())
+    if markdown is not None:
+        from harness.search.compare_page import markdown as page
+        from harness.search.exports import write
+
+        write(markdown, page(summaries).encode())
+    code = _together([summary.exit for summary in summaries])
     if as_json:
-        print_json(summary)
-    else:
+        print_json(summaries[0]) if len(summaries) == 1 else print_json({"exit": code, "comparisons": summaries})
+        return code
+    for position, summary in enumerate(summaries):
+        if position:
+            click.echo()
         _print_summary(summary)
-    return comparison.exit_code()
+    if len(summaries) > 1:
+        click.echo()
+        rows = [(one.b.spec, _WORDS[Exit(one.exit)], _why(one)) for one in summaries]
+        print_table(("version", "verdict", "because of"), rows)
+    return code
+
+
+def _together(codes: Sequence[int]) -> int:
+    """1 when any is worse, else 2 when any is undecided."""
+    return next((code for code in (Exit.INVALID, Exit.UNKNOWN) if code in codes), Exit.VALID)
+
+
+def _why(summary: Summary) -> str:
+    reasons = [*(new.signature for new in summary.new_signatures), *summary.regressed]
+    if summary.exit == Exit.INVALID and not reasons:
+        reasons = [f"only it failed in {summary.worse} pairs, only A in {summary.better}"]
+    return ", ".join(reasons)
 
 
 def _max_regression(limits: Sequence[tuple[str, str]]) -> dict[str, float]:
@@ -138,8 +180,7 @@ def _print_summary(summary: Summary) -> None:
             f"\nworse in B: {name}, by {_percent(change.worse_by)} where {_percent(change.max_regression)} is allowed, "
             f"in {change.worse} of {change.pairs} pairs (p = {change.p_corrected:.2g}, corrected)"
         )
-    words = {0: "nothing speaks against B", 1: "B is worse", 2: "undecided"}
-    say("verdict", words[summary.exit])
+    say("verdict", _WORDS[Exit(summary.exit)])
 
 
 def _print_metrics(metrics: Mapping[str, Change]) -> None:

@@ -5,6 +5,9 @@ harness is the caller's. Plans are drawn once, here, from what both sides can be
 could run the plan as it stands: a side that lacks an option may run it only if the plan has the option's neutral value;
 otherwise the pair is `incomparable`, counted and shown, never run with the option dropped.
 
+Several versions are compared with one, each as if alone, over the same plans; what counts as significant is divided by
+their number (Bonferroni), so that the chance of any false accusation stays the same.
+
 B is worse when it shows a signature that A never shows, when significantly more of the disagreeing pairs went wrong on
 B than on A (exact McNemar test, p below `SIGNIFICANT`), or when a metric is significantly and relevantly worse
 (`harness.search.measures`). Significance alone decides nothing there: with equal plans on both sides even a harmless
@@ -208,11 +211,19 @@ class Comparison:
         results: Path | None = None,
         jobs: int | None = None,
         max_regression: Mapping[str, float] = MAX_REGRESSION,
+        significant: float = SIGNIFICANT,
+        answers_of_a: dict[bytes, Answer] | None = None,
     ) -> None:
+        """`significant` is smaller where several versions are compared with one.
+
+        `answers_of_a` has what A made of plans, by their JSON: it is asked first, and gets what A makes of more.
+        """
         self._bindings: dict[Side, Binding] = {"a": a, "b": b}
         self._results = None if results is None else str(results)
         self._jobs = max(1, (jobs or default_jobs()) // 2)
         self._max_regression = {**MAX_REGRESSION, **max_regression}
+        self._significant = significant
+        self._answers_of_a = {} if answers_of_a is None else answers_of_a
         self.pairs: list[Pair] = []
         self.incomparable: list[Incomparable] = []
 
@@ -256,7 +267,7 @@ class Comparison:
     def exit_code(self) -> Exit:
         """1: B is worse. 2: undecided, or too little to decide from. 0: nothing speaks against B."""
         worse, better = self._disagreements()
-        if self._new_signatures() or (worse > better and binomial_p(worse, better) < SIGNIFICANT):
+        if self._new_signatures() or (worse > better and binomial_p(worse, better) < self._significant):
             return Exit.INVALID
         if _regressed(self._metrics()):
             return Exit.INVALID
@@ -289,7 +300,11 @@ class Comparison:
 
     def _tasks(self, side: Side, able: Mapping[Side, Abilities]) -> Iterator[Task]:
         for pair in self.pairs:
-            yield self._task(side, pair, able)
+            task = self._task(side, pair, able)
+            if side == "a" and (known := self._answers_of_a.get(task.plan)) is not None:
+                pair.answers["a"] = known
+            else:
+                yield task
 
     def _task(self, side: Side, pair: Pair, able: Mapping[Side, Abilities], trace: str | None = None) -> Task:
         results = None if trace is not None else self._results
@@ -305,6 +320,8 @@ class Comparison:
                     continue
                 pair = by_seed[done.item.seed]
                 pair.answers[side] = done.result or Answer(error=done.error)
+                if side == "a":
+                    self._answers_of_a[done.item.plan] = pair.answers["a"]
                 if len(pair.answers) == len(SIDES):
                     advance(" / ".join(pair.verdicts))
 
@@ -329,7 +346,7 @@ class Comparison:
     def _metrics(self) -> dict[str, Change]:
         measured = [pair for pair in self.pairs if "error" not in pair.verdicts]
         a, b = ([pair.answers[side].measures for pair in measured] for side in SIDES)
-        return changes(a, b, self._max_regression)
+        return changes(a, b, self._max_regression, self._significant)
 
     def _signatures(self, side: Side) -> dict[str, Pair]:
         """Signatures of a side's failures, each with the pair of the smallest seed."""

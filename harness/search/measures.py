@@ -105,7 +105,10 @@ def _latencies_ms(outcome: Outcome) -> tuple[list[float], int]:
 
 
 def changes(
-    a: Sequence[Measures], b: Sequence[Measures], max_regression: Mapping[str, float] = MAX_REGRESSION
+    a: Sequence[Measures],
+    b: Sequence[Measures],
+    max_regression: Mapping[str, float] = MAX_REGRESSION,
+    significant: float = SIGNIFICANT,
 ) -> dict[str, Change]:
     """Compare the measures of paired runs, and say which have become significantly and relevantly worse."""
     pairs: dict[str, list[tuple[float, float]]] = {}
@@ -117,7 +120,13 @@ def changes(
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     return {
         name: _change(
-            values, signs[name], p_values[name], corrected[name], _worse_by(name, values), max_regression[name]
+            values,
+            signs[name],
+            p_values[name],
+            corrected[name],
+            _worse_by(name, values),
+            max_regression[name],
+            significant,
         )
         for name, values in pairs.items()
     }
@@ -130,6 +139,7 @@ def _change(
     p_corrected: float,
     worse_by: float | None,
     max_regression: float,
+    significant: float,
 ) -> Change:
     better, worse = signs
     is_relevant = worse_by is not None and worse_by > max_regression
@@ -143,7 +153,7 @@ def _change(
         p_corrected=p_corrected,
         worse_by=_rounded(worse_by),
         max_regression=max_regression,
-        regressed=is_relevant and worse > better and p_corrected < SIGNIFICANT,
+        regressed=is_relevant and worse > better and p_corrected < significant,
     )
 
 

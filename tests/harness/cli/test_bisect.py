@@ -132,3 +132,24 @@ def test_answers_that_were_torn_by_a_kill_are_asked_again(tmp_path: Path) -> Non
         assert last.get("tree", 0) == Answer(verdict="valid")
         assert last.get("tree", 1) == Answer(verdict="invalid")
         assert last.get("tree", 2) is None
+
+
+@pytest.mark.slow
+def test_compare_names_each_regression_of_the_history(foreshock: Foreshock, inside: Path, tmp_path: Path) -> None:
+    """Against the first commit: the slow one by its latency, the stuck one and the wrong one by their signatures."""
+    page = tmp_path / "summary.md"
+    words = ("--seeds", "1..12", "--workload", "register", "--profile", "partitions", "--duration", "2s")
+
+    ran = foreshock("compare", "c0", "c2", "c4", "c8", "c9", *words, "--markdown", page, "--json")
+
+    harmless, slow, stuck, wrong = ran.json["comparisons"]
+    assert (ran.code, ran.json["exit"]) == (1, 1)
+    assert (harmless["exit"], harmless["identical"], harmless["regressed"]) == (0, 12, [])
+    assert slow["exit"] == 1
+    assert "latency_p50_ms" in slow["regressed"]
+    assert "liveness/no-progress" in [new["signature"] for new in stuck["new_signatures"]]
+    assert any(new["signature"].startswith("linearizability/") for new in wrong["new_signatures"])
+    text = page.read_text()
+    assert "| `raft_impl@c2` | **nothing speaks against it** | 12 | 12 | 0 | 0 |" in text
+    assert "| **latency_p50_ms** | " in text
+    assert "New: `liveness/no-progress`\n\n```sh\nforeshock run --seed " in text

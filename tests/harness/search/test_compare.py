@@ -182,3 +182,26 @@ def test_latency_counts_from_when_an_op_was_due() -> None:
     assert measured["latency_p50_ms"] == 9 / 1e6
     assert measured["availability"] == 1.0
     assert measured["messages_per_op"] == 12
+
+
+def test_what_the_first_version_made_of_a_plan_is_asked_once() -> None:
+    """A second comparison with it, over the same plans, leaves its workers nothing to do."""
+    answers = {make_plan(1).to_json(): answer(1, "valid")}
+    compared = Comparison(
+        *(Binding(codes={"default": Code(spec=s, directory="", digest=s)}) for s in "ab"), answers_of_a=answers
+    )
+    compared.pairs = [Pair(seed=seed, drawing=Drawing(), plan=make_plan(seed), answers={}) for seed in (1, 2)]
+    abilities: dict[compare.Side, Abilities] = {"a": able(), "b": able()}
+
+    asked = {side: [task.seed for task in compared._tasks(side, abilities)] for side in compare.SIDES}
+
+    assert asked == {"a": [2], "b": [1, 2]}
+    assert compared.pairs[0].answers == {"a": answers[make_plan(1).to_json()]}
+
+
+def test_what_is_significant_for_one_version_may_not_be_for_several() -> None:
+    verdicts = [*GOOD, (STALE, STALE), *[("valid", STALE)] * 6]
+    alone, among_several = comparison(*verdicts), comparison(*verdicts)
+    among_several._significant = 0.05 / 4
+
+    assert (alone.exit_code(), among_several.exit_code()) == (Exit.INVALID, Exit.UNKNOWN)

@@ -1,0 +1,53 @@
+"""What a comparison found, as Markdown for a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import Exit
+
+from .compare import Summary
+from .measures import Change
+
+WORDS = {Exit.VALID: "nothing speaks against it", Exit.INVALID: "worse", Exit.UNKNOWN: "undecided"}
+
+
+def markdown(summaries: Sequence[Summary]) -> str:
+    """Write the comparisons of one version with others."""
+    base = summaries[0].a
+    lines = [f"## Compared with `{base.spec}`", ""]
+    lines += ["| version | verdict | pairs | identical | only it failed | only the base failed |"]
+    lines += ["| --- | --- | ---: | ---: | ---: | ---: |"]
+    lines += [
+        f"| `{one.b.spec}` | **{WORDS[Exit(one.exit)]}** | {len(one.pairs)} | {one.identical} | {one.worse} "
+        f"| {one.better} |"
+        for one in summaries
+    ]
+    for one in summaries:
+        lines += _details(one)
+    return "\n".join(lines) + "\n"
+
+
+def _details(summary: Summary) -> list[str]:
+    """New signatures with their reproductions, then the metrics."""
+    lines = ["", f"### `{summary.b.spec}`"]
+    for new in summary.new_signatures:
+        lines += ["", f"New: `{new.signature}`", "", "```sh", new.reproduce, "```"]
+    if summary.gone_signatures:
+        lines += ["", f"No longer seen: {', '.join(f'`{signature}`' for signature in summary.gone_signatures)}"]
+    if summary.incomparable:
+        lines += ["", f"{len(summary.incomparable)} plans could not be run by both."]
+    lines += ["", "| median of | base | this | better | worse | worse by | p, corrected |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines += [_row(name, change) for name, change in summary.metrics.items()]
+    return lines
+
+
+def _row(name: str, change: Change) -> str:
+    worse_by = "-" if change.worse_by is None else f"{change.worse_by:.1%}"
+    values = ["-" if value is None else f"{value:g}" for value in (change.a, change.b)]
+    shown = f"**{name}**" if change.regressed else name
+    return (
+        f"| {shown} | {values[0]} | {values[1]} | {change.better} | {change.worse} | {worse_by} "
+        f"| {change.p_corrected:.2g} |"
+    )
