@@ -29,7 +29,7 @@ from .endings import CannotStart, ending_of
 from .handshake import Party
 from .identity import Identity, Wanted, adopt, begin_log, first_identity, read, take_up, write
 from .real_env import Notes, RealDisk, RealEnvironment
-from .transport import Access, Limits, ping_ms
+from .transport import ACCEPTED_LATER_MAX, Access, Limits, ping_ms
 
 _LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "mark"})
 """Kinds of notes that are worth a line in the log of a live node."""
@@ -313,7 +313,7 @@ def _check_reachable(server: Server, identity: Identity, nodes: Mapping[str, Add
 
 async def _listen(name: str, address: Address, settings: Settings) -> trio.SocketListener:
     host, _ = address
-    listener = await _bind(address)
+    listener = await _bind(address, ACCEPTED_LATER_MAX)
     if not (settings.access.is_proof or settings.is_insecure or is_loopback(listener.socket.getsockname()[0])):
         raise BadArguments(
             f"{name} listens on {host} with nothing to keep strangers out; expected --secret-file, or --tls-cert with "
@@ -322,10 +322,10 @@ async def _listen(name: str, address: Address, settings: Settings) -> trio.Socke
     return listener
 
 
-async def _bind(address: Address) -> trio.SocketListener:
+async def _bind(address: Address, accepted_later_max: int | None = None) -> trio.SocketListener:
     host, port = address
     try:
-        return (await trio.open_tcp_listeners(port, host=host))[0]
+        return (await trio.open_tcp_listeners(port, host=host, backlog=accepted_later_max))[0]
     except socket.gaierror as error:
         raise BadArguments(f"{host}: {error.strerror}; expected a host name that this machine can resolve") from None
     except (OSError, BaseExceptionGroup) as error:

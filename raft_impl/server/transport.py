@@ -22,6 +22,7 @@ and answers never wait behind megabytes that a slow link still has to carry.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -50,6 +51,9 @@ _SILENT_PINGS: Final = 4.5
 """Intervals between pings without a word after which a peer is taken for gone."""
 _LOST: Final = (OSError, ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
 _NODE_CONNECTIONS_MAX: Final = 4
+_ENDED: Final = (7, 8)  # TCP_CLOSE, TCP_CLOSE_WAIT (linux/tcp_states.h)
+ACCEPTED_LATER_MAX: Final = 64
+"""Connections that the kernel keeps for a process that does not accept them: who comes later tries again."""
 _NAME_LENGTH_MAX: Final = 64
 _SEPARATOR: Final = "@"
 """In the name under which a client's frames are delivered; no node has it in its name."""
@@ -244,6 +248,9 @@ class Transport:
     # Accepting.
 
     async def _accept(self, plain: trio.SocketStream) -> None:
+        if _has_hung_up(plain):
+            await trio.aclose_forcefully(plain)
+            return
         stream: AnyStream = plain
         if len(self._pending) >= self._limits.pending_count_max:
             next(iter(self._pending)).cancel()
@@ -403,6 +410,16 @@ def _check_client_count(limits: Limits, me: str, clients: Sequence[str], peer: P
     if len(clients) >= limits.client_count_max or of_host >= limits.client_count_max * limits.host_share:
         sentence = f"{me} has {len(clients)} clients already, {of_host} of them from {host}"
         raise HandshakeRefused("too-many-clients", sentence, peer=peer.name)
+
+
+def _has_hung_up(stream: trio.SocketStream) -> bool:
+    """Whether who dialled us did not wait.
+
+    While a process is stopped, connections pile up before it, all given up by the others in turn. A handshake with each
+    of them would take so long that those which are still wanted are given up meanwhile.
+    """
+    state: int = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return state in _ENDED
 
 
 def _host(stream: trio.SocketStream) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import trio
 
 from raft_impl.runtime.wire import Hello, LevelTell, encode
+from raft_impl.server import transport
+from raft_impl.server.framing import FrameReader
 from raft_impl.server.handshake import Party
 from raft_impl.server.transport import Access, Limits, Transport
 
@@ -187,3 +189,39 @@ def test_the_oldest_unfinished_handshake_makes_room() -> None:
             nursery.cancel_scope.cancel()
 
     trio.run(body)
+
+
+def test_connections_that_were_given_up_before_they_were_accepted_cost_no_handshake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They pile up before a process that is stopped; behind them wait those which are wanted."""
+    handshakes: list[object] = []
+    real = transport.accept
+
+    async def counted(reader: FrameReader, *rest: Any) -> Party:
+        handshakes.append(reader)
+        return await real(reader, *rest)
+
+    monkeypatch.setattr(transport, "accept", counted)
+    answered = trio.Event()
+
+    async def body() -> None:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        address = listener.socket.getsockname()[:2]
+        for _ in range(30):
+            async with await trio.open_tcp_stream(*address) as given_up:
+                await given_up.send_all(b"the first words of a handshake")
+        server = Transport("a", {"a": address}, lambda source, frame: answered.set(), party=party("a"))
+        client = Transport("b", {"a": address, "b": ("127.0.0.1", 1)}, lambda source, frame: None, party=party("b"))
+        server.is_member = lambda name: True
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run, listener)
+            await nursery.start(client.run, None)
+            client.send("a", encode("g0", Hello(1)))
+            with trio.fail_after(10):
+                await answered.wait()
+            nursery.cancel_scope.cancel()
+
+    trio.run(body)
+
+    assert len(handshakes) == 1
