@@ -70,6 +70,26 @@ def check(
     """
     if not isinstance(history, History):
         history = History(history)
+    options |= {"consistency": consistency, "initial": initial, "mismatched": mismatched, "expect": expect}
+    if len(history) >= LONG_LINES and isinstance(model, str) and _is_plain(options):
+        from . import columns
+
+        if (plain := columns.judge_history(history, model, _limits(options))) is not None:
+            return _told(plain, options)
+    return _check_objects(history, model, **options)
+
+
+def _check_objects(
+    history: History,
+    model: Model | str,
+    *,
+    consistency: str = LINEARIZABLE,
+    initial: Any = None,
+    mismatched: Mismatched = "refuse",
+    expect: Sequence[str] = (),
+    **options: Any,
+) -> Verdict:
+    """Do what `check` says, operation by operation."""
     notes = history.notes
     if expect:
         _require_models(expect, consistency)
@@ -103,16 +123,14 @@ def check_file(
     Long files of registers and counters, in our own lines or in EDN, are read into columns, without an object a line;
     where that does not find them valid, they are read again as objects, and explained.
     """
-    is_plain = format in ("auto", "jsonl", "edn") and not lenient and _is_plain(options)
-    if is_plain and isinstance(model, str) and _is_long(file):
+    is_tried = format in ("auto", "jsonl", "edn") and not lenient and _is_plain(options) and _is_long(file)
+    if is_tried and isinstance(model, str):
         from . import columns
 
-        limits = Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
-        verdict = columns.judge(file, model, limits, format)
-        if verdict is not None:
-            return verdict
+        if (plain := columns.judge(file, model, _limits(options), format)) is not None:
+            return _told(plain, options)
     history = importers.load(file, format=format, source=source, lenient=lenient)
-    verdict = check(history, model, **options)
+    verdict = (_check_objects if is_tried else check)(history, model, **options)
     indexes = dict.fromkeys(anomaly.index for anomaly in verdict.anomalies if anomaly.index is not None)
     places = tuple(f"index {index} is {history.where_index(index)}" for index in list(indexes)[:PLACES])
     return msgspec.structs.replace(verdict, notes=(*verdict.notes, *places))
@@ -120,6 +138,20 @@ def check_file(
 
 LONG_BYTES: Final = 1 << 16
 """From here on a file, or what gzip made of it, is worth an attempt to read it without objects."""
+
+LONG_LINES: Final = 1_000
+"""From here on a history is worth an attempt to judge it from its lines."""
+
+
+def _limits(options: dict[str, Any]) -> Limits:
+    return Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
+
+
+def _told(verdict: Verdict, options: dict[str, Any]) -> Verdict:
+    """Tell a verdict that needed no explanation to whoever waits for it."""
+    if (on_decided := options.get("on_decided")) is not None:
+        on_decided(verdict.validity)
+    return verdict
 
 
 def _is_long(file: Path | bytes) -> bool:

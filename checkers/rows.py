@@ -76,7 +76,9 @@ class RowReader:
         self.keys: list[Hashable] = []
         self.has_keys = False
         self.functions: dict[str, None] = {}  # those that were called, in the order of their first calls
-        self.rows: dict[int, tuple[int, Line] | None] = {}  # process -> row and invoke of its open operation, or ended
+        self.rows: dict[
+            int, tuple[int, Line | Op] | None
+        ] = {}  # process -> row and invoke of its open operation, or ended
         self.forms: dict[Hashable, Operation] = {}
         self.known: dict[Hashable, int] = {}  # types of an ok operation -> its first call
         self.counted: dict[str, list[int]] = {}  # words -> how often, and the first call
@@ -85,7 +87,7 @@ class RowReader:
         self.time = 0  # as that of a line without time
         self.looked = False
 
-    def take(self, ops: Iterable[Line]) -> None:
+    def take(self, ops: Iterable[Line | Op]) -> None:
         """Take some lines."""
         index, last_time = self.index, self.time
         rows, known, chooses, functions = self.rows, self.known, self.chooses, self.functions
@@ -216,7 +218,7 @@ class RowReader:
             else:
                 self.needed.add(self.keys[row])
 
-    def other(self, op: Line, invoke: Line, row: int, index: int) -> None:
+    def other(self, op: Line | Op, invoke: Line | Op, row: int, index: int) -> None:
         """Take a completion that is not ok."""
         f, error = invoke.f, op.error
         if op.type == "info":
@@ -278,7 +280,7 @@ class RowReader:
         entry[0] += 1
         entry[1] = min(entry[1], call)
 
-    def note_form(self, invoke: Line, completion: Line | None, call: int, ret: int) -> None:
+    def note_form(self, invoke: Line | Op, completion: Line | Op | None, call: int, ret: int) -> None:
         """Keep the first operation of each form, by which a model is chosen."""
         f, value = invoke.f, invoke.value
         if completion is None or completion.type == "info":
@@ -305,7 +307,7 @@ def of_counter(columns: zones.Columns) -> counters.Columns:
     return counters.Columns(columns.calls, columns.returns, columns.kinds.translate(_OF_COUNTERS), deltas, columns.olds)
 
 
-def _op(line: Line, index: int) -> Op:
+def _op(line: Line | Op, index: int) -> Op:
     return Op(
         index=index,
         time=0,

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.histories import Registers, record
 from checkers import History, MalformedHistory, Verdict, check, check_file, columns
 from checkers.importers import load
 from checkers.linearizability.result import Limits
@@ -34,6 +35,34 @@ def test_columns_say_what_objects_say_or_nothing(rng: random.Random) -> None:
     found = columns.judge(text, model, LIMITS)
 
     assert found is None or timeless(found) == timeless(check(load(text), model))
+
+
+@given(st.randoms(use_true_random=False))
+def test_columns_of_a_history_say_what_its_objects_say_or_nothing(rng: random.Random) -> None:
+    history, model = History(files.history(rng), lenient=rng.random() < 0.1), rng.choice([*files.MODELS, "map"])
+
+    found = columns.judge_history(history, model, LIMITS)
+
+    assert found is None or timeless(found) == timeless(check(history, model))
+
+
+def test_a_long_plain_history_needs_no_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = record(Registers((5, 5, 0), keys=3), 1_000, concurrency=4, crashed=0.01).history()
+    expected = check(history, "map")
+    decided: list[str] = []
+    monkeypatch.setattr("checkers.api._check_objects", None)
+
+    verdict = check(history, "map", on_decided=decided.append)
+
+    assert timeless(verdict) == timeless(expected)
+    assert (verdict.validity, verdict.ops, decided) == ("valid", 1_000, ["valid"])
+
+
+def test_a_history_with_notes_of_its_own_is_judged_by_its_operations() -> None:
+    lines = VALID.replace(b'"index":0', b'"node":"n1","index":0')
+
+    assert columns.judge_history(History.from_jsonl(lines), "register", LIMITS) is None
+    assert columns.judge_history(History.from_jsonl(VALID), "register", LIMITS) is not None
 
 
 VALID = b"""{"index":0,"time":0,"process":0,"type":"invoke","f":"write","key":"x","value":1}

@@ -110,18 +110,16 @@ class Columns:
         for place, (key, kind) in enumerate(zip(keys, self.kinds)):
             if kind != IGNORED:
                 places[key].append(place)
-        return {
-            key: Columns(
-                [self.calls[place] for place in own],
-                [self.returns[place] for place in own],
-                bytes([self.kinds[place] for place in own]),
-                [self.olds[place] for place in own],
-                [self.news[place] for place in own],
-                [self.rows[place] for place in own],
-                self.initial,
-            )
-            for key, own in places.items()
-        }
+        return {key: self._at(own) for key, own in places.items()}
+
+    def _at(self, places: Sequence[int]) -> Columns:
+        """Return the columns of the rows at these places."""
+        calls, returns, olds, news, rows = (
+            list(map(column.__getitem__, places))
+            for column in (self.calls, self.returns, self.olds, self.news, self.rows)
+        )
+        kinds = bytes(map(self.kinds.__getitem__, places))
+        return Columns(calls, returns, kinds, olds, news, rows, self.initial)
 
     def written(self) -> list[Any]:
         """List the initial value and every value that was or may have been written."""
