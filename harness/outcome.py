@@ -34,7 +34,10 @@ class FaultCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Figures of one run. `state` is what each node said of itself when a run was stopped early."""
+    """Figures of one run. Latencies are those of ok ops, from invoke to answer.
+
+    `state` is what each node said of itself when a run was stopped early.
+    """
 
     events: int
     passes: int
@@ -43,6 +46,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     elections: int
     messages_per_op: float | None
     converged_ms: float | None
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
     violations: dict[str, int]
     state: dict[str, Any] = {}
 

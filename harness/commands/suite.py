@@ -16,11 +16,12 @@ from harness import quantities
 from harness.archive.index import Index
 from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
+from harness.options import OptionSpec
 from harness.plans.plan import DRAW_VERSION
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
-from harness.search import detection, exports, known, mutants, suites
+from harness.search import detection, distributions, exports, known, mutants, suites
 from harness.search.campaign import Baseline, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
@@ -91,6 +92,19 @@ _TYPED: Final = {
     metavar="TIME",
     help="Shrink one failure of each new signature, all within this time.",
 )
+@click.option(
+    "--distribution",
+    "distribution",
+    metavar="FILE|stock",
+    help="Name what is slower than the runs of this file were; stock: the one that comes with the harness.",
+)
+@click.option(
+    "--record-distribution",
+    "record_distribution",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the runs' recovery times, elections, messages and latencies for later campaigns.",
+)
 @click.option("--stop-at-first", is_flag=True, help="End each run at its first broken invariant.")
 @jobs_option
 @results_option
@@ -110,6 +124,8 @@ def command(
     markdown: Path | None,
     max_unknown: float | None,
     shrink_ns: int | None,
+    distribution: str | None,
+    record_distribution: Path | None,
     stop_at_first: bool,
     jobs: int | None,
     results: Path,
@@ -124,6 +140,7 @@ def command(
     when one is not, 2 when too many runs are unknown.
     """
     _refuse_contradictions(name, seeds, count, resume, shard)
+    usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
         index = archive.index
@@ -170,6 +187,10 @@ def command(
         found = [] if failures else canaries.search(jobs)
         summary = _summarize(execution, prepared, max_unknown, found, before, time.monotonic() - began)
         summary = msgspec.structs.replace(summary, expired=_seen(expired, summary))
+        if usual is not None:
+            summary = usual.compared(summary, prepared, index)
+        if record_distribution is not None:
+            _record_distribution(record_distribution, prepared, index)
         if shrink_ns is not None:
             with _kept_for_the_end(failures), progress(None, "trials") as advance:
                 small = shrink_new(
@@ -325,6 +346,42 @@ def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> in
     return summary.exit
 
 
+class _Usual:
+    """The distribution that a campaign is compared with, read before the first seed."""
+
+    def __init__(self, name: str) -> None:
+        self._path = distributions.STOCK if name == "stock" else Path(name)
+        self._name = name
+        self._stored = distributions.load(self._path)
+
+    def compared(self, summary: Summary, prepared: _Prepared, index: Index) -> Summary:
+        """Name what is slower. An otherwise valid suite is invalid then."""
+        comparison = distributions.compare(
+            self._stored,
+            prepared.settings.suite,
+            (run.record() for run in index.runs(campaign=prepared.campaign)),
+            file=self._name,
+            options=_options(prepared),
+        )
+        is_worse = comparison.slower and summary.exit in (Exit.VALID, Exit.UNKNOWN)
+        exit_code = Exit.INVALID if is_worse else summary.exit
+        return msgspec.structs.replace(summary, distribution=comparison, exit=exit_code)
+
+
+def _record_distribution(path: Path, prepared: _Prepared, index: Index) -> None:
+    made = distributions.record(
+        prepared.settings.suite,
+        (run.record() for run in index.runs(campaign=prepared.campaign)),
+        system=prepared.settings.system,
+        options=_options(prepared),
+    )
+    distributions.write(made, path)
+
+
+def _options(prepared: _Prepared) -> tuple[OptionSpec, ...]:
+    return abilities_of(load_systems(prepared.binding).values()).options
+
+
 class _Canaries:
     """A suite's planted bugs: prepared before the first seed, so that a patch that does not apply costs no night."""
 
@@ -415,6 +472,7 @@ def _print_summary(summary: Summary) -> None:
     if summary.marks_never_hit:
         say("unhit", f"{', '.join(summary.marks_never_hit)}")
     _print_failures(summary.failures)
+    _print_distribution(summary)
     for unknown in summary.unknown:
         click.echo(f"\nunknown, {unknown.runs} runs: {unknown.reason}\n    reproduce: {unknown.reproduce}")
     for error in summary.errors:
@@ -437,6 +495,21 @@ def _print_unbegun(summary: Summary) -> None:
         return
     what = "seeds without end" if left.seeds is None else f"{left.seeds} seeds"
     say("unbegun", f"{what}; go on with: foreshock suite --resume {summary.campaign}", whole=True)
+
+
+def _print_distribution(summary: Summary) -> None:
+    comparison = summary.distribution
+    if comparison is msgspec.UNSET:
+        return
+    if comparison.reason:
+        say("usual", f"not compared with {comparison.file}: {comparison.reason}", whole=True)
+        return
+    say(
+        "usual", f"{len(comparison.compared)} measures compared with {comparison.file}: {len(comparison.slower)} slower"
+    )
+    for entry in comparison.slower:
+        click.echo(f"\n{entry.signature}:")
+        print_message(entry.message)
 
 
 def _print_failures(failures: Sequence[Failure]) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from checkers import History, check
+from checkers.op import Op
 from checkers.raft.liveness import Bound, Standing, first_fresh_ok
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
@@ -358,6 +359,7 @@ class Simulation:
     def _metrics(self, ok: int) -> Metrics:
         kernel, network, converged_ns = self.world.kernel, self.world.network, self.recovery.converged_ns
         counts = self.world.invariants.counts if self.world.violations else {}
+        latencies = _latencies_ms(self.world.recorder.history)
         return Metrics(
             events=kernel.pops,
             passes=kernel.passes,
@@ -366,9 +368,23 @@ class Simulation:
             elections=self.world.observer.elections,
             messages_per_op=round(network.messages / ok, 3) if ok else None,
             converged_ms=(converged_ns - self.plan.phases.heal_ns) / 1e6 if converged_ns else None,
+            latency_p50_ms=latencies[len(latencies) // 2] if latencies else None,
+            latency_p99_ms=latencies[len(latencies) * 99 // 100] if latencies else None,
             violations={f"{group}/{kind}": number for (group, kind), number in sorted(counts.items())},
             state=self._state,
         )
+
+
+def _latencies_ms(history: Sequence[Op]) -> list[float]:
+    """How long each ok op took, sorted."""
+    begun: dict[int | str, int] = {}
+    latencies = []
+    for op in history:
+        if op.type == "invoke":
+            begun[op.process] = op.time
+        elif op.type == "ok":
+            latencies.append((op.time - begun[op.process]) / 1e6)
+    return sorted(latencies)
 
 
 def primary(anomalies: tuple[JudgedAnomaly, ...]) -> str | None:

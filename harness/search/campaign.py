@@ -35,6 +35,7 @@ from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 
 from .detection import MutantReport
+from .distributions import Comparison
 from .executors import SECONDS_MAX, Pool
 from .jobs import PROVES_EVERY, Job, perform
 from .known import Known, reason_of
@@ -189,6 +190,7 @@ class Summary(Findings, frozen=True, kw_only=True):
     expired: tuple[Known, ...] = ()
     """Known failures whose time is over, and that were seen."""
     baseline: Changes | msgspec.UnsetType = msgspec.UNSET
+    distribution: Comparison | msgspec.UnsetType = msgspec.UNSET
 
 
 def summary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -293,3 +294,36 @@ def _wait_for_rows(foreshock: Foreshock, count: int) -> None:
             return
         time.sleep(0.1)
     pytest.fail("the suite made no progress")
+
+
+# -- distributions --------------------------------------------------------------------------------------------------
+
+
+def test_a_suite_records_what_is_usual_and_names_what_is_slower(tmp_path: Path, foreshock: Foreshock) -> None:
+    usual = tmp_path / "usual.json"
+    typed = ("suite", "--workload", "register", *SHORT, "--jobs", "1", *ANY_UNKNOWN)
+
+    recorded = foreshock(*typed, "--json", "--count", "22", "--record-distribution", usual)
+    stored = json.loads(usual.read_text())
+    for cell in stored["cells"]:
+        latency = cell["measures"]["latency"]
+        latency["values"] = [value / 8 for value in latency["values"]]
+    usual.write_text(json.dumps(stored))
+    slower = foreshock(*typed, "--count", "22", "--distribution", usual)
+    stored["draw_version"] += 1
+    usual.write_text(json.dumps(stored))
+    not_compared = foreshock(*typed, "--json", "--count", "1", "--distribution", usual)
+
+    assert recorded.code == 0
+    assert slower.code == 1
+    assert "statistics/latency:" in slower.out
+    assert slower.out.count("statistics/") == 1
+    assert not_compared.json["distribution"]["reason"].startswith("it is of draw version")
+    assert not_compared.json["exit"] != 1
+
+
+def test_a_distribution_that_cannot_be_read_costs_no_seed(tmp_path: Path, foreshock: Foreshock) -> None:
+    ran = foreshock("suite", "--count", "2", "--distribution", tmp_path / "none.json")
+
+    assert ran.code == 254
+    assert "cannot be read" in ran.err
