@@ -48,7 +48,7 @@ def command(run: str | None, output: Path | None, bundle: Path | None, results: 
             raise BadInput("--output beside --import", "one of them", "foreshock bundle")
         return _import(bundle, results, as_json)
     assert run is not None
-    bundled = _write(read_run(run, results), output)
+    bundled = write(read_run(run, results), output)
     if as_json:
         print_json(bundled)
         return Exit.VALID
@@ -64,7 +64,8 @@ def _code_text(bundled: Bundled) -> str:
     return f"with the code of {', '.join(bundled.code)}" if bundled.code else "without code"
 
 
-def _write(stored: StoredRun, output: Path | None) -> Bundled:
+def write(stored: StoredRun, output: Path | None) -> Bundled:
+    """Write a stored run as a bundle. Raises BadInput for a lone plan, and when it cannot be written."""
     from harness.archive.bundles import SUFFIX, code_of, write_bundle
     from harness.systems.checkouts import Checkouts
 

@@ -80,6 +80,12 @@ _TYPED: Final = {
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for people.")
 @click.option(
+    "--bundles",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write a run of each failure that is news as a bundle.",
+)
+@click.option(
     "--max-unknown",
     type=quantity(quantities.share),
     metavar="SHARE",
@@ -122,6 +128,7 @@ def command(
     baseline: str | None,
     junit: Path | None,
     markdown: Path | None,
+    bundles: Path | None,
     max_unknown: float | None,
     shrink_ns: int | None,
     distribution: str | None,
@@ -202,6 +209,10 @@ def command(
                     jobs=jobs,
                     advance=advance,
                 )
+                summary = msgspec.structs.replace(summary, failures=small)
+        if bundles is not None:
+            with _kept_for_the_end(failures):
+                small = tuple(_bundled(failure, results, bundles) for failure in summary.failures)
                 summary = msgspec.structs.replace(summary, failures=small)
         with _kept_for_the_end(failures):
             index.end_campaign(prepared.campaign, summary, is_finished=summary.unbegun.is_nothing and not failures)
@@ -307,6 +318,19 @@ def _summarize(
         unbegun=execution.unbegun,
         baseline=changes,
     )
+
+
+def _bundled(failure: Failure, results: Path, folder: Path) -> Failure:
+    """Write a failure's run as a bundle, if it is news."""
+    from harness.archive.bundles import SUFFIX
+    from harness.archive.find import find
+
+    from .bundle import write
+
+    if not failure.is_news or failure.run is None:
+        return failure
+    bundled = write(find(failure.run, results), folder / f"{failure.run}{SUFFIX}")
+    return msgspec.structs.replace(failure, bundle=bundled.path)
 
 
 def _export(
@@ -529,6 +553,8 @@ def _print_failures(failures: Sequence[Failure]) -> None:
             click.echo(f"    test: {small.test}")
         elif failure.run is not None and not failure.allowed:
             click.echo(f"    shrink: foreshock shrink {failure.run}")
+        if failure.bundle is not msgspec.UNSET:
+            click.echo(f"    bundle: {failure.bundle}")
 
 
 def _some(seeds: Sequence[int]) -> str:

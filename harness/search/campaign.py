@@ -105,6 +105,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     reproduce: str
     small: SmallFailure | msgspec.UnsetType = msgspec.UNSET
+    bundle: str | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def is_news(self) -> bool:
+        """Whether nothing explains it and nobody knows it."""
+        return not self.allowed and self.known is None
 
 
 class Unclear(msgspec.Struct, frozen=True, kw_only=True):

@@ -213,6 +213,7 @@ class Comparison:
         max_regression: Mapping[str, float] = MAX_REGRESSION,
         significant: float = SIGNIFICANT,
         answers_of_a: dict[bytes, Answer] | None = None,
+        divergences: int = DIVERGENCES,
     ) -> None:
         """`significant` is smaller where several versions are compared with one.
 
@@ -223,6 +224,7 @@ class Comparison:
         self._jobs = max(1, (jobs or default_jobs()) // 2)
         self._max_regression = {**MAX_REGRESSION, **max_regression}
         self._significant = significant
+        self._divergences = divergences
         self._answers_of_a = {} if answers_of_a is None else answers_of_a
         self.pairs: list[Pair] = []
         self.incomparable: list[Incomparable] = []
@@ -329,7 +331,7 @@ class Comparison:
         """Find the first different event of the pairs that differ most: in their verdicts, then in anything."""
         differing = [pair for pair in self.pairs if not pair.identical and "error" not in pair.verdicts]
         differing.sort(key=lambda pair: (len(set(pair.verdicts)) == 1, pair.seed))
-        for pair in differing[:DIVERGENCES]:
+        for pair in differing[: self._divergences]:
             with tempfile.TemporaryDirectory(prefix="foreshock-") as folder:
                 paths = {side: Path(folder, side) for side in SIDES}
                 for side, pool in pools.items():

@@ -77,12 +77,18 @@ def markdown(summary: Summary) -> str:
         f"{', '.join(map(str, stopped.hung))} hung."
         for stopped in left.stopped_cells
     ]
+    missed = [canary for canary in summary.canaries if not canary.found]
+    lines += [f"\n**The planted bug `{one.name}` was missed** in {one.seeds_tried} seeds." for one in missed]
+    lines += [
+        f"\nKnown until {one.expires}, and news again: `{one.signature}` ({one.text})." for one in summary.expired
+    ]
     if summary.failures:
         lines += ["", "| signature | runs | | again |", "| --- | ---: | --- | --- |"]
         lines += [
-            f"| `{failure.signature}` | {failure.runs} | {_status(failure)} | `{_cell(failure.reproduce)}` |"
+            f"| `{failure.signature}` | {failure.runs} | {_status(failure, summary)} | `{_cell(failure.reproduce)}` |"
             for failure in summary.failures
         ]
+        lines += _again([failure for failure in summary.failures if failure.is_news])
         lines += [_shrunk(failure, failure.small) for failure in summary.failures if failure.small is not msgspec.UNSET]
     if summary.unknown:
         lines += ["", "### Unknown", ""]
@@ -118,10 +124,21 @@ def _shrunk(failure: Failure, small: SmallFailure) -> str:
     return f"\n`{failure.signature}` shrunk to {size}: run `{small.run}`, test `{small.test}`"
 
 
-def _status(failure: Failure) -> str:
+def _again(news: Sequence[Failure]) -> list[str]:
+    """One line for each failure that has it again, to be copied."""
+    if not news:
+        return []
+    lines = [f"{failure.reproduce}  # {failure.signature}" for failure in news]
+    return ["", "Again:", "", "```sh", *lines, "```"]
+
+
+def _status(failure: Failure, summary: Summary) -> str:
     if failure.allowed:
         return "allowed"
-    return f"known: {_cell(failure.known)}" if failure.known else "**failure**"
+    if failure.known:
+        return f"known: {_cell(failure.known)}"
+    is_new = summary.baseline is not msgspec.UNSET and failure.signature in summary.baseline.new
+    return "**new**" if is_new else "**failure**"
 
 
 def _cell(text: str) -> str:

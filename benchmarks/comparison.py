@@ -1,0 +1,228 @@
+"""How often `compare` accuses a harmless change, and how often it finds a regression: measured, not assumed.
+
+    python -m benchmarks.comparison [--plans 20] [--repeats 3] [--ledger FILE] [--markdown FILE]
+
+compares this checkout with copies of it. Harmless copies: some draw their random numbers from streams of other names or
+use up some first, so that every run goes another way by the same rules; some are refactored and run alike. Each is an
+honest no: an accusation is a false alarm, and an `undecided` costs a person's time. Regressions of one kind each, in
+three sizes: an fsync more now and then (latency), answers to clients that are never sent (availability), messages that
+are sent twice (messages), and a replica that answers reads from what it has (safety, seen by few plans).
+
+Every comparison is of `--plans` plans; regressions are compared `--repeats` times, over other seeds. Answers go to the
+ledger as they come, and a second call goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from harness.errors import Exit
+from harness.run.drawing import Drawing
+from harness.search.compare import Answer, Comparison
+from harness.search.statistics import wilson
+from harness.systems import catalog
+from harness.systems.checkouts import Checkouts
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CELLS: Final = tuple(
+    Drawing(workload=workload, profile=profile, duration_ns=2_000_000_000)
+    for workload, profile in (("register", "swarm"), ("counter", "swarm"), ("register", "crashes"), ("map", "swarm"))
+)
+
+_PROXY: Final = '''
+
+_make_server = make_server
+
+
+class _Changed:
+    """An environment, or a part of one, of which something is otherwise."""
+
+    def __init__(self, inner, **parts):
+        self._inner, self._parts = inner, parts
+
+    def __getattr__(self, name):
+        parts = self.__dict__["_parts"]
+        return parts[name] if name in parts else getattr(self.__dict__["_inner"], name)
+
+
+def make_server(env, *, groups, options, **rest):
+    calls = {"count": 0}
+
+    def is_nth(n):
+        calls["count"] += 1
+        return calls["count"] % n == 0
+
+{change}
+    return _make_server(env, groups=groups, options=options, **rest)
+'''
+_RENAMED: Final = """
+    chance = env.randomness
+    env = _Changed(env, randomness=_Changed(chance, below=lambda bound, of: chance.below(bound, of + "/{size}")))
+"""
+_USED_UP: Final = """
+    chance, begun = env.randomness, set()
+
+    def below(bound, purpose):
+        if purpose not in begun:
+            begun.add(purpose)
+            for _ in range({size}):
+                chance.below(2, purpose)
+        return chance.below(bound, purpose)
+
+    env = _Changed(env, randomness=_Changed(chance, below=below))
+"""
+_FSYNC: Final = """
+    disk = env.disk
+
+    async def fsync(name):
+        await disk.fsync(name)
+        if is_nth({size}):
+            await disk.fsync(name)
+
+    env = _Changed(env, disk=_Changed(disk, fsync=fsync))
+"""
+_SILENT: Final = """
+    network = env.network
+
+    def send(target, data):
+        if not (target.startswith("c") and is_nth({size})):
+            network.send(target, data)
+
+    env = _Changed(env, network=_Changed(network, send=send))
+"""
+_TWICE: Final = """
+    network = env.network
+
+    def send(target, data):
+        network.send(target, data)
+        if target.startswith("n") and is_nth({size}):
+            network.send(target, data)
+
+    env = _Changed(env, network=_Changed(network, send=send))
+"""
+_STALE: Final = """
+    if env.actor in {size}:
+        options = {{**options, "reads": "local"}}
+"""
+
+HARMLESS: Final = (
+    *((f"streams renamed, {number}", _RENAMED, str(number)) for number in range(1, 31)),
+    *((f"{number} draws used up first", _USED_UP, str(number)) for number in range(1, 6)),
+    *((f"refactored, {number}", "    pass  # {size}\n", str(number)) for number in range(1, 6)),
+)
+REGRESSIONS: Final = (
+    ("latency: every 8th fsync twice", _FSYNC, "8"),
+    ("latency: every 2nd fsync twice", _FSYNC, "2"),
+    ("latency: every fsync twice", _FSYNC, "1"),
+    ("availability: 1 of 100 answers never sent", _SILENT, "100"),
+    ("availability: 1 of 20 answers never sent", _SILENT, "20"),
+    ("availability: 1 of 5 answers never sent", _SILENT, "5"),
+    ("messages: 1 of 20 sent twice", _TWICE, "20"),
+    ("messages: 1 of 5 sent twice", _TWICE, "5"),
+    ("messages: all sent twice", _TWICE, "1"),
+    ("safety: one replica reads what it has", _STALE, '("n1",)'),
+    ("safety: two replicas read what they have", _STALE, '("n1", "n2")'),
+    ("safety: all replicas read what they have", _STALE, '("n1", "n2", "n3", "n4", "n5", "n6", "n7")'),
+)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison: the change, the first of its seeds, and what was said."""
+
+    change: str
+    plans: int
+    first: int
+    exit: int
+    why: tuple[str, ...]
+
+
+def main() -> int:
+    """Compare all changes; print, and write, the two tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
+    parser.add_argument("--plans", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--ledger", type=Path, default=ROOT / "results" / "comparison.jsonl")
+    parser.add_argument("--markdown", type=Path)
+    asked = parser.parse_args()
+    rows = list(_rows(asked.plans, asked.repeats, asked.jobs, asked.ledger))
+    page = tables(rows, asked.plans)
+    print(page)
+    if asked.markdown is not None:
+        asked.markdown.write_text(page, encoding="utf-8")
+    return 0
+
+
+def _rows(plans: int, repeats: int, jobs: int, ledger: Path) -> Iterator[Row]:
+    known = {(row.change, row.plans, row.first): row for row in _read(ledger)}
+    answers: dict[bytes, Answer] = {}
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    wanted = [(change, repeat) for change in REGRESSIONS for repeat in range(repeats)]
+    wanted += [(change, number % repeats) for number, change in enumerate(HARMLESS)]
+    for (name, text, size), repeat in wanted:
+        first = 1 + repeat * plans
+        row = known.get((name, plans, first))
+        if row is None:
+            row = _compare(name, text.format(size=size), range(first, first + plans), jobs, answers)
+            with ledger.open("ab") as file:
+                file.write(msgspec.json.encode(row) + b"\n")
+            print(f"{name}, seeds from {first}: {_word(row.exit)} {', '.join(row.why)}", file=sys.stderr, flush=True)
+        yield row
+
+
+def _compare(name: str, change: str, seeds: range, jobs: int, answers: dict[bytes, Answer]) -> Row:
+    with tempfile.TemporaryDirectory(prefix="foreshock-") as folder, Checkouts() as checkouts:
+        copy = Path(folder, "raft_impl")
+        shutil.copytree(ROOT / "raft_impl", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        with (copy / "surface.py").open("a", encoding="utf-8") as surface:
+            surface.write(_PROXY.replace("{change}", change))
+        a, b = (catalog.bind(f"path:{where}", checkouts) for where in (ROOT, folder))
+        comparison = Comparison(a, b, jobs=jobs, answers_of_a=answers, divergences=0)
+        comparison.run(CELLS, seeds, lambda _: None)
+        summary = comparison.summary()
+    why = (*(new.signature for new in summary.new_signatures), *summary.regressed)
+    return Row(change=name, plans=len(seeds), first=seeds[0], exit=summary.exit, why=why)
+
+
+def tables(rows: Sequence[Row], plans: int) -> str:
+    """The two tables: false alarms, and what was found."""
+    harmless = [row for row in rows if row.change in {name for name, _, _ in HARMLESS}]
+    alarms = [row for row in harmless if row.exit == Exit.INVALID]
+    undecided = sum(row.exit == Exit.UNKNOWN for row in harmless)
+    low, high = wilson(len(alarms), len(harmless))
+    lines = [
+        "| harmless changes | accused | undecided | false alarms, 95 % interval |",
+        "| ---: | ---: | ---: | --- |",
+        f"| {len(harmless)} | {len(alarms)} | {undecided} | {low:.1%} to {high:.1%} |",
+        "",
+    ]
+    lines += [f"Accused: {row.change}, for {', '.join(row.why)}." for row in alarms]
+    lines += ["", f"| regression, over {plans} plans | found | by what |", "| --- | ---: | --- |"]
+    for name, _, _ in REGRESSIONS:
+        of = [row for row in rows if row.change == name]
+        found = [row for row in of if row.exit == Exit.INVALID]
+        why = sorted({reason for row in found for reason in row.why})
+        lines.append(f"| {name} | {len(found)} of {len(of)} | {', '.join(f'`{reason}`' for reason in why)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _word(code: int) -> str:
+    return {Exit.VALID: "nothing said against it", Exit.INVALID: "worse", Exit.UNKNOWN: "undecided"}[Exit(code)]
+
+
+def _read(ledger: Path) -> list[Row]:
+    if not ledger.exists():
+        return []
+    return [msgspec.json.decode(line, type=Row) for line in ledger.read_bytes().splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
