@@ -1,9 +1,9 @@
 """Who opened a connection: a proxy must know between whom it stands.
 
 A client of the plan calls from an address of its own: `calling_from` lets every socket of the current task and of its
-children begin there. A process of a node cannot be told to, so its connection is looked up: the kernel lists the socket
-behind each pair of addresses (/proc/net/tcp), and the files that each process has open (/proc/PID/fd). That needs no
-privilege, and works for programs in any language. Addresses that members tell each other can then be the same for all.
+children begin there. A process of a node cannot be told to, so its connection is looked up: the kernel says which
+socket has a pair of addresses, and lists the files that each process has open (/proc/PID/fd). That needs no privilege,
+and works for programs in any language. Addresses that members tell each other can then be the same for all.
 """
 
 from __future__ import annotations
@@ -20,8 +20,15 @@ from typing import Final
 import trio
 
 _FROM: Final[ContextVar[str]] = ContextVar("calling-from", default="")
-_INODE: Final = 9
-"""The field of a line of /proc/net/tcp that holds the inode."""
+_NETLINK_SOCK_DIAG: Final = 4
+_SOCK_DIAG_BY_FAMILY: Final = 20
+_REQUEST: Final = 1
+_ANY: Final = 0xFFFFFFFF
+_HEAD: Final = 16
+_INODE: Final = 68
+"""Where the inode is in `struct inet_diag_msg`."""
+_ANSWER_BYTES: Final = 4096
+_ANSWER_SECONDS_MAX: Final = 1.0
 
 Address = tuple[str, int]
 
@@ -59,19 +66,28 @@ def caller(local: Address, remote: Address, pids: Mapping[str, int]) -> str | No
 
 
 def _socket(local: Address, remote: Address) -> str | None:
-    """What a descriptor of the connection's socket links to."""
-    ends = f" {_hexadecimal(local)} {_hexadecimal(remote)} "
-    with open("/proc/net/tcp") as table:
-        for line in table:
-            if ends in line:
-                inode = line.split()[_INODE]
-                return f"socket:[{inode}]" if inode != "0" else None
-    return None
+    """What a descriptor of the connection's socket links to, as the kernel says (sock_diag(7)); None: it is closed."""
+    ends = struct.pack("!HH", local[1], remote[1]) + _packed(local) + _packed(remote)
+    question = (
+        struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ANY)
+        + ends
+        + struct.pack("=III", 0, _ANY, _ANY)
+    )
+    head = struct.pack("=IHHII", _HEAD + len(question), _SOCK_DIAG_BY_FAMILY, _REQUEST, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.settimeout(_ANSWER_SECONDS_MAX)
+        kernel.send(head + question)
+        answer = kernel.recv(_ANSWER_BYTES)
+    (kind,) = struct.unpack_from("=H", answer, 4)
+    if kind != _SOCK_DIAG_BY_FAMILY:  # an error: there is no such socket
+        return None
+    (inode,) = struct.unpack_from("=I", answer, _HEAD + _INODE)
+    return f"socket:[{inode}]" if inode else None
 
 
-def _hexadecimal(address: Address) -> str:
-    host, port = address
-    return f"{struct.unpack('=I', socket.inet_aton(host))[0]:08X}:{port:04X}"
+def _packed(address: Address) -> bytes:
+    """An address in a field that would hold one of IPv6."""
+    return socket.inet_aton(address[0]).ljust(16, b"\0")
 
 
 def _family(pid: int) -> Iterable[int]:

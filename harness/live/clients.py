@@ -64,9 +64,14 @@ class ClientTask:
         assert self.thread is not None, "set before the client is started"
         calling_from(self._host)
         with scope:
-            async with trio.open_nursery() as nursery:
-                await self.thread.entrypoint(_Environment(self._timetable, nursery, self._heard))
-                nursery.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as nursery:
+                    await self.thread.entrypoint(_Environment(self._timetable, nursery, self._heard))
+                    nursery.cancel_scope.cancel()
+            finally:
+                if self._session is not None:
+                    self._session.close()
+                    self._session = None
 
 
 class _Environment:

@@ -243,7 +243,7 @@ class LiveRun:
     def _handlers(self) -> dict[str, Callable[[int, Row], None]]:
         """Let the observer follow the trace, and the invariants as much of it as they can judge here."""
         handlers = dict(self._observer.handlers())
-        for kind in _JUDGED:
+        for kind in _JUDGED if self._system.tells_terms else ():
             judge, observe = self._invariants.HANDLERS[kind], handlers.get(kind)
 
             def both(index: int, row: Row, judge: Callable[[int, Row], None] = judge, observe: Any = observe) -> None:

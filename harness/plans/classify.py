@@ -12,8 +12,8 @@ about *some* fault (or about the options) and never about the lack of one. Shrin
 
 The assumptions, and what breaks them:
 
-* `reads=local` answers from the state of the node that is asked, without clock or quorum, so that stale reads are
-  always allowed.
+* `reads=local`, and `reads=serializable` of etcd, answers from the state of the node that is asked, without clock or
+  quorum, so that stale reads are always allowed.
 * `reads=lease` assumes that each node's monotonic clock runs at a rate in [1/b, b], b being `lease_drift_bound`
   (dissertation 6.4.1). A rate beyond it breaks this, and so does a pause in which the clock stands still, for it is a
   rate of zero. Steps of the wall clock do not. A plan that states no bound has promised nothing about rates: b counts
@@ -45,6 +45,8 @@ PlanClass = Literal["tolerable", "degrading", "breaking"]
 STALE_READS: Final = ("linearizability/",)
 """What reads without their assumption may show. No invariant of Raft rests on reads."""
 
+_UNCHECKED_READS: Final = ("local", "serializable")
+"""Words of `reads` under which the node that is asked answers from its own state; the second one is etcd's."""
 _MILLION: Final = 1_000_000
 _MILLISECOND: Final = 1_000_000
 
@@ -80,8 +82,8 @@ def hindrances(plan: Plan) -> tuple[str, ...]:
 def _broken_assumptions(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
     """What is assumed and does not hold, each with the signatures that it explains."""
     reads = plan.options.get("reads")
-    if reads == "local":
-        yield "reads=local: stale reads are possible without any fault", STALE_READS
+    if reads in _UNCHECKED_READS:
+        yield f"reads={reads}: stale reads are possible without any fault", STALE_READS
     bound = drift_bound(plan.options) if reads == "lease" else None
     if bound is not None:
         for actor, clock in plan.clocks.actors.items():

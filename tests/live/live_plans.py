@@ -13,7 +13,13 @@ from harness.plans.plan import Phases, Plan
 from harness.run.drawing import Drawing
 
 SECOND_NS = 1_000_000_000
+MS = 1_000_000
 WARMUP_NS = SECOND_NS
+
+
+def at(begin_ms: int, length_ms: int) -> dict[str, int]:
+    """A time of the fault phase."""
+    return {"begin_ns": WARMUP_NS + begin_ms * MS, "end_ns": WARMUP_NS + (begin_ms + length_ms) * MS}
 
 
 def small_plan(

@@ -25,15 +25,9 @@ from harness.run.execution import execute
 from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 from tests.live.cluster import eventually
-from tests.live.live_plans import SECOND_NS, WARMUP_NS, small_plan
+from tests.live.live_plans import MS, SECOND_NS, at, small_plan
 
 ROOT = Path(__file__).parents[2]
-MS = 1_000_000
-
-
-def at(begin_ms: int, length_ms: int) -> dict[str, int]:
-    """A time of the fault phase."""
-    return {"begin_ns": WARMUP_NS + begin_ms * MS, "end_ns": WARMUP_NS + (begin_ms + length_ms) * MS}
 
 
 def marked_processes(mark: str) -> list[int]:

@@ -3,6 +3,7 @@
 | `--system` | is |
 | --- | --- |
 | `node`, `raft_impl`, `raft_impl@REF`, `path:DIR`, `patch:FILE` | our node, of that version |
+| `etcd` | the installed etcd |
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .node import Node
 from .system import LiveSystem
 
 NODE: Final = "node"
-FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE")
+FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", "etcd")
 _OURS: Final = ("raft_impl", "path:", "patch:")
 
 
@@ -30,6 +31,10 @@ def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
     if spec == NODE or spec.startswith(_OURS):
         binding = catalog.bind("raft_impl" if spec == NODE else spec, checkouts)
         return Node(binding.codes[DEFAULT_LABEL], _adapter(binding))
+    if spec == "etcd":
+        from .etcd import Etcd  # needs h11, an extra
+
+        return Etcd()
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
 
 

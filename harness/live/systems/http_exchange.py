@@ -7,9 +7,11 @@ hide when they sent, cannot say that; h11 leaves it to us.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import h11
+import msgspec
 import trio
 
 _PIECE_BYTES: Final = 65_536
@@ -20,6 +22,10 @@ _BROKEN: Final = (
     trio.TooSlowError,
     h11.RemoteProtocolError,
 )
+
+
+Document = Mapping[str, Any]
+"""What is sent and answered as JSON."""
 
 
 class Broken(Exception):
@@ -56,6 +62,14 @@ class HttpConnection:
         finally:
             if not is_whole:
                 self.close()
+
+    async def post(self, path: str, document: Document, timeout_s: float) -> tuple[int, Document]:
+        """Post a JSON document, and give status and document of the answer. Raises Broken, in time."""
+        status, body = await self.exchange("POST", path, msgspec.json.encode(document), timeout_s)
+        try:
+            return status, msgspec.json.decode(body, type=dict)
+        except msgspec.DecodeError:  # an error of a server as text
+            return status, {"error": body.decode(errors="replace")}
 
     def close(self) -> None:
         """Hang up."""

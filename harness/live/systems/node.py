@@ -63,6 +63,7 @@ class Node:
     name: str = "node"
     ports: tuple[str, ...] = ("raft", "http")
     fault_kinds: tuple[str, ...] = KINDS
+    tells_terms: bool = True
 
     def __init__(self, code: Code, adapter: RaftImpl) -> None:
         self._code = code

@@ -59,6 +59,8 @@ class LiveSystem(Protocol):
     """The ports of each node, by what they are for."""
     fault_kinds: tuple[str, ...]
     """The kinds of faults that can happen to it."""
+    tells_terms: bool
+    """Whether nodes tell role and term at the moment of a change, so that two leaders of one term would be seen."""
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises ValueError with one line."""

@@ -1,0 +1,161 @@
+"""etcd as a live system: members of Debian's `etcd-server`, asked through the JSON gateway of its API version 3.
+
+Each member advertises the addresses of its proxies and listens elsewhere, which etcd allows for itself. Who leads is
+asked from each member now and then; as leader and term are not told in one breath, that is for faults to aim by, and
+not judged.
+
+| option | means |
+| --- | --- |
+| `reads` | `linearizable`, etcd's default, or `serializable`: from the state of the member that is asked |
+| `election_timeout_ms` | `--election-timeout`; heartbeats come ten times as often |
+| `snapshot_threshold` | `--snapshot-count` |
+| `client_timeout_ms` | how long a client waits for an operation |
+| `lease_ttl_s` | how long a lock outlives its silent holder (workload `lock`) |
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any, Final
+
+import trio
+
+from harness import options as option_values
+from harness.errors import BadInput
+from harness.live.addresses import spelled
+from harness.live.fault_world import KINDS
+from harness.live.supervisor import Launch
+from harness.options import OptionSpec, OptionValues
+from harness.plans.plan import Actor
+from harness.systems.binding import Code
+
+from .etcd_client import EtcdClient
+from .http_exchange import Broken, HttpConnection
+from .programs import program_code
+from .system import LiveClient, Site, Tell
+
+_PROGRAM: Final = "etcd"
+_ASK_SECONDS: Final = 0.2
+_STATUS_SECONDS_MAX: Final = 0.5
+_HEARTBEATS: Final = 10
+"""In an election timeout; etcd wants five at least."""
+
+_MISSING: Final = "no program etcd"
+
+
+class Etcd:
+    """A cluster of etcd."""
+
+    name: str = "etcd"
+    ports: tuple[str, ...] = ("client", "peer")
+    fault_kinds: tuple[str, ...] = KINDS
+    tells_terms: bool = False
+    workloads: tuple[str, ...] = ("register", "counter", "set", "list", "list-append", "lock")
+    options: tuple[OptionSpec, ...] = (
+        OptionSpec(
+            name="reads",
+            type="word",
+            default="linearizable",
+            neutral="linearizable",
+            words=("linearizable", "serializable"),
+        ),
+        OptionSpec(
+            name="election_timeout_ms", type="int", default=1000, neutral=1000, minimum=100, maximum=50_000, unit="ms"
+        ),
+        OptionSpec(name="snapshot_threshold", type="int", default=1000, neutral=100_000, minimum=1),
+        OptionSpec(name="client_timeout_ms", type="int", default=3000, neutral=3000, minimum=1, unit="ms"),
+        OptionSpec(name="lease_ttl_s", type="int", default=2, neutral=2, minimum=1, maximum=3600, unit="s"),
+    )
+
+    def __init__(self) -> None:
+        """Raises BadInput where etcd is not installed."""
+        if shutil.which(_PROGRAM) is None:
+            raise BadInput(_MISSING, "an installed one (Debian: apt-get install etcd-server)", "--system etcd")
+        self._told: dict[str, tuple[str, int]] = {}  # role and term by node, as it was told last
+
+    @property
+    def code(self) -> Code:
+        """The program that runs."""
+        return program_code(self.name, _PROGRAM)
+
+    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
+        """Fill defaults and validate."""
+        for name, value in options.items():
+            spec = option_values.find(name, value, self.options)
+            if not spec.accepts(value):
+                raise BadInput(repr(value), spec.expected, f"-o {name}")
+        return {spec.name: options.get(spec.name, spec.default) for spec in self.options}
+
+    def launch(self, site: Site, node: str) -> Launch:
+        """The command line of a member; it is the same for every start, for etcd goes by its data once it has some."""
+        addresses, timeout_ms = site.addresses, int(site.options["election_timeout_ms"])
+
+        def url(address: tuple[str, int]) -> str:
+            return f"http://{spelled(address)}"
+
+        members = ",".join(f"{name}={url(addresses.told(name, 'peer'))}" for name in addresses.nodes)
+        return Launch(
+            command=(
+                _PROGRAM,
+                *("--name", node),
+                *("--data-dir", str(site.data / node)),
+                *("--listen-client-urls", url(addresses.own(node, "client"))),
+                *("--advertise-client-urls", url(addresses.told(node, "client"))),
+                *("--listen-peer-urls", url(addresses.own(node, "peer"))),
+                *("--initial-advertise-peer-urls", url(addresses.told(node, "peer"))),
+                *("--initial-cluster", members),
+                *("--initial-cluster-state", "new"),
+                *("--initial-cluster-token", node_token(site)),
+                *("--election-timeout", str(timeout_ms)),
+                *("--heartbeat-interval", str(max(1, timeout_ms // _HEARTBEATS))),
+                *("--snapshot-count", str(site.options["snapshot_threshold"])),
+                *("--logger", "zap", "--log-level", "warn"),
+            )
+        )
+
+    async def is_ready(self, site: Site) -> bool:
+        """Whether a member leads."""
+        return any([(await self._status(site, node) or ("", 0))[0] == "leader" for node in site.addresses.nodes])
+
+    async def watch(self, site: Site, tell: Tell) -> None:
+        """Ask all members who leads, now and then, and tell what has changed."""
+
+        async def ask(node: str) -> None:
+            found = await self._status(site, node)
+            if found is not None and found != self._told.get(node):
+                self._told[node] = found
+                tell(node, [("role", next(iter(site.plan.groups)), *found)])
+
+        while True:
+            async with trio.open_nursery() as nursery:
+                for node in site.addresses.nodes:
+                    nursery.start_soon(ask, node)
+            await trio.sleep(_ASK_SECONDS)
+
+    def last_words(self, site: Site, node: str, tell: Tell) -> None:
+        """Nothing: members are asked. One that comes back is told of anew."""
+        self._told.pop(node, None)
+
+    def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
+        """A client of the gateways."""
+        return EtcdClient(site, actor, nursery)
+
+    async def _status(self, site: Site, node: str) -> tuple[str, int] | None:
+        """Role and term of a member, asked where it listens; None when it does not answer."""
+        connection = HttpConnection(site.addresses.own(node, "client"))
+        try:
+            status, answer = await connection.post("/v3/maintenance/status", {}, _STATUS_SECONDS_MAX)
+        except Broken:
+            return None
+        finally:
+            connection.close()
+        if status != 200:
+            return None
+        role = "leader" if answer.get("leader") == answer["header"]["member_id"] else "follower"
+        return role, int(answer.get("raftTerm", 0))
+
+
+def node_token(site: Site) -> str:
+    """What keeps members of two runs apart."""
+    return f"{site.plan.sha256[:12]}-{spelled(site.addresses.told(site.addresses.nodes[0], 'peer'))}"

@@ -1,0 +1,97 @@
+"""etcd in the live world: linearizable where it says so, stale where it does not, and its leases are no locks."""
+
+from __future__ import annotations
+
+import shutil
+
+import msgspec
+import pytest
+
+from harness.faults.catalog import AnyFault
+from harness.faults.crashes import Crash
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
+from harness.live.live_run import run
+from harness.live.systems.catalog import live_system
+from harness.outcome import Outcome
+from harness.plans.plan import Gates, Plan, PlannedOp
+from harness.systems.checkouts import Checkouts
+from tests.live.live_plans import MS, SECOND_NS, at, small_plan
+
+pytest.importorskip("h11")
+pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
+
+
+def ran(workload: str, *faults: AnyFault, routing: str = "home", **explicit: str) -> Outcome:
+    """One run of three members with these faults in four seconds; each client keeps to the member beside it."""
+    with Checkouts() as checkouts:
+        system = live_system("etcd", checkouts)
+        options = {"election_timeout_ms": "500", "client_timeout_ms": "1000", **explicit}
+        plan = small_plan(system, workload, faults, faults_ns=4 * SECOND_NS, **options)
+        return run(_routed(plan, routing), system).outcome
+
+
+def _routed(plan: Plan, routing: str) -> Plan:
+    actors = {
+        name: msgspec.structs.replace(actor, routing=routing) if actor.kind == "client" else actor
+        for name, actor in plan.actors.items()
+    }
+    return msgspec.structs.replace(plan, actors=actors)
+
+
+def cut_off(node: str, client: str, begin_ms: int, length_ms: int) -> Partition:
+    """A node with the client beside it, from all others."""
+    others = tuple(name for name in ("n1", "n2", "n3") if name != node)
+    return Partition(id=f"cut-{node}", shape="one", order=(node, *others), clients=(client,), **at(begin_ms, length_ms))
+
+
+def test_linearizable_reads_are_valid_under_kills_pauses_and_partitions() -> None:
+    outcome = ran(
+        "register",
+        Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
+        cut_off("n2", "c2", 1200, 1000),
+        Pause(id="pause", targets=("n3",), **at(2600, 800)),
+        routing="leader",
+    )
+
+    assert outcome.fault_outcomes == dict.fromkeys(("kill", "cut-n2", "pause"), "effective")
+    assert outcome.verdict.validity == "valid", outcome.verdict
+    assert outcome.rows is not None
+    assert any(row[1] == "role" and row[4] == "leader" for row in outcome.rows)
+
+
+def test_serializable_reads_are_found_stale_and_the_plan_says_that_they_may_be() -> None:
+    outcome = ran("register", cut_off("n1", "c1", 0, 3500), reads="serializable")
+
+    assert outcome.verdict.validity == "invalid", outcome.verdict
+    assert outcome.primary is not None
+    assert outcome.primary.startswith("linearizability/")
+    assert outcome.plan_class == "breaking"
+    assert all(anomaly.allowed for anomaly in outcome.anomalies)
+
+
+def test_a_lock_under_a_lease_is_granted_twice_while_its_holder_is_cut_off() -> None:
+    """The holder asks the member beside it, which cannot renew the lease; another client gets the lock meanwhile."""
+    with Checkouts() as checkouts:
+        system = live_system("etcd", checkouts)
+        options = {"election_timeout_ms": "500", "client_timeout_ms": "1000", "lease_ttl_s": "1"}
+        drawn = small_plan(system, "lock", [cut_off("n1", "c1", 300, 4500)], faults_ns=5 * SECOND_NS, **options)
+        asked = {
+            "c1": [(1000, "acquire"), (5500, "release")],
+            "c2": [(ms, "acquire") for ms in range(3000, 5500, 250)],
+        }
+        programs = tuple(
+            msgspec.structs.replace(
+                program,
+                ops=tuple(
+                    PlannedOp(id=1000 * program.thread + number, due_ns=ms * MS, f=f, key="the-lock")
+                    for number, (ms, f) in enumerate(asked.get(program.client, ()))
+                ),
+            )
+            for program in drawn.programs
+        )
+        plan = msgspec.structs.replace(drawn, programs=programs, gates=Gates())
+        outcome = run(_routed(plan, "home"), system).outcome
+
+    assert outcome.verdict.validity == "invalid", [op for op in outcome.history if op.key == "the-lock"]
+    assert outcome.primary == "linearizability/nonlinearizable/mutex/acquire"
