@@ -30,6 +30,7 @@ from checkers.linearizability.fast.registers import REGISTERS
 from checkers.linearizability.fast.zones import Columns
 from checkers.linearizability.front.checker import verdict_of_columns
 from checkers.linearizability.result import Limits, LinearizabilityResult
+from checkers.malformed import MalformedHistory
 from checkers.models import MODELS
 from checkers.models.choice import choose_among
 from checkers.op import Op
@@ -91,7 +92,7 @@ def judge_history(history: History, model: str, limits: Limits) -> Verdict | Non
             for begin in range(0, len(history), LINES):
                 reader.take(history[begin : begin + LINES])
             return _judge(reader, model, limits, began)
-    except NotPlain:
+    except (NotPlain, MalformedHistory):
         return None
 
 

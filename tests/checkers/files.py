@@ -14,7 +14,7 @@ import msgspec
 from checkers import History, Op
 from tests.checkers import formats
 
-MODELS = ("auto", "auto", "register", "cas-register", "counter")
+MODELS = ("auto", "auto", "register", "cas-register", "map", "counter")
 """What to judge such a file as."""
 
 

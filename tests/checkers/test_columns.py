@@ -39,7 +39,7 @@ def test_columns_say_what_objects_say_or_nothing(rng: random.Random) -> None:
 
 @given(st.randoms(use_true_random=False))
 def test_columns_of_a_history_say_what_its_objects_say_or_nothing(rng: random.Random) -> None:
-    history, model = History(files.history(rng), lenient=rng.random() < 0.1), rng.choice([*files.MODELS, "map"])
+    history, model = History(files.history(rng), lenient=rng.random() < 0.1), rng.choice(files.MODELS)
 
     found = columns.judge_history(history, model, LIMITS)
 
@@ -56,6 +56,14 @@ def test_a_long_plain_history_needs_no_operations(monkeypatch: pytest.MonkeyPatc
 
     assert timeless(verdict) == timeless(expected)
     assert (verdict.validity, verdict.ops, decided) == ("valid", 1_000, ["valid"])
+
+
+def test_a_history_that_no_model_has_is_refused_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkers.api.LONG_LINES", 0)
+    lines = VALID + b'{"index":5,"time":2,"process":1,"type":"invoke","f":"add","value":1}'
+
+    with pytest.raises(MalformedHistory, match=r"^h:\d: found a history of write, read, add"):
+        check(History.from_jsonl(lines, source="h"))
 
 
 def test_a_history_with_notes_of_its_own_is_judged_by_its_operations() -> None:
