@@ -1,14 +1,14 @@
 """The contradiction in one sentence: who was told what, and what had happened before that forbids it.
 
 A sentence is only said where it is true by itself, whatever else the history holds: that a value was never written,
-that its write failed or came later, that it had been overwritten, that a lock was held, that a sum is out of bounds
-(`counters`), that an element is missing (`sets`). Where none of these fits, the operation that cannot be placed is
-named with the states that were possible.
+that its write failed or came later, that it had been overwritten, that a lock was held (`locks`), that a sum is out of
+bounds (`counters`), that an element is missing (`sets`, `lists`) or was taken out of turn (`queues`). Where none of
+these fits, the operation that cannot be placed is named with the states that were possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from checkers.linearizability.partition import Part, pending
@@ -19,6 +19,9 @@ from checkers.values import show
 
 from .configurations import Failure
 from .counters import impossible_sum
+from .lists import impossible_list
+from .locks import impossible_lock
+from .queues import impossible_queue
 from .sets import impossible_set
 from .wording import cut, told
 
@@ -26,11 +29,23 @@ STATES: Final = 3
 """More possible states than this do not fit into one sentence."""
 
 
+OF_MODELS: Final = (impossible_sum, impossible_set, impossible_list, impossible_lock, impossible_queue)
+"""What is said of one kind of object only."""
+
+
 def contradiction(part: Part, model: Model, kept: Sequence[Operation], failure: Failure) -> str:
     """Say in one sentence, without its full stop, what contradicts what."""
     blocked = failure.blocked
     if len({operation.key for operation in part.operations}) <= 1:
-        for say in (impossible_sum, impossible_set, _held, _unfounded, _stale, _dequeued):
+        for say in (
+            impossible_sum,
+            impossible_set,
+            impossible_list,
+            impossible_lock,
+            impossible_queue,
+            _unfounded,
+            _stale,
+        ):
             found = say(part, model, kept, blocked)
             if found:
                 return found
@@ -112,49 +127,7 @@ def _is_state(needs: Any) -> bool:
     return not isinstance(needs, Unsaid | OtherThan)
 
 
-# -- locks and queues -------------------------------------------------------------------------------------------------
-
-
-def _held(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
-    """A lock was acquired while another process surely held it."""
-    if model.name not in ("mutex", "owned-mutex") or blocked.f != "acquire" or blocked.type != "ok":
-        return ""
-    if any(operation.f == "release" and operation.ret == INF for operation in part.operations):
-        return ""
-    holder = _last(kept, lambda operation: operation.f == "acquire" and operation.ret < blocked.call)
-    if holder is None or any(
-        operation.f == "release"
-        and operation.type == "ok"
-        and holder.call < operation.ret
-        and operation.call < blocked.ret
-        for operation in part.operations
-    ):
-        return ""
-    return f"process {blocked.process} acquired the lock while process {holder.process} held it"
-
-
-def _dequeued(part: Part, model: Model, kept: Sequence[Operation], blocked: Operation) -> str:
-    """A value was dequeued that was never there, or once too often."""
-    if model.name != "queue" or blocked.f != "dequeue" or blocked.type != "ok" or model.init != ():
-        return ""
-    value, who = blocked.result, f"process {blocked.process} dequeued {cut(show(blocked.result))}"
-    puts = [o for o in part.operations if o.f == "enqueue" and o.value == value and o.call < blocked.ret]
-    if not puts:
-        failed = next((void for void in part.voids if void.f == "enqueue" and void.value == value), None)
-        return (
-            f"{who}, but the enqueue of process {failed.process} failed" if failed else f"{who}, which was never put in"
-        )
-    taken = [o for o in part.operations if o.f == "dequeue" and o.result == value and o.ret < blocked.ret]
-    if len(taken) >= len(puts):
-        return f"{who}, which process {taken[-1].process} had dequeued already"
-    return ""
-
-
 # -- wording ----------------------------------------------------------------------------------------------------------
-
-
-def _last(operations: Sequence[Operation], wanted: Callable[[Operation], bool]) -> Operation | None:
-    return max((o for o in operations if wanted(o)), key=lambda o: o.ret, default=None)
 
 
 def _overwrote(operation: Operation) -> str:

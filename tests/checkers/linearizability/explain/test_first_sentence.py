@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from checkers import check
+from checkers.linearizability.explain.contradiction import OF_MODELS
 from checkers.linearizability.explain.counters import impossible_sum
 from checkers.linearizability.explain.sets import impossible_set
 from checkers.linearizability.partition import Part
-from tests.checkers import brute, campaign
+from tests.checkers import brute, campaign, engine_agreement
 from tests.checkers.mini import history
 
 
@@ -68,6 +69,47 @@ def test_a_counter_out_of_bounds_is_told_with_the_bound(text: str, sentence: str
 )
 def test_an_element_that_is_missing_or_came_from_nowhere_is_named(text: str, sentence: str) -> None:
     assert first_sentence(text, "set") == sentence
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "sentence"),
+    [
+        ("mutex", "0:U 0'", "process 0 released the lock, which nobody held"),
+        ("mutex", "0:L 0!", "process 0 was refused the lock as held, while nobody held it"),
+        ("mutex", "0:L 0' 1:L 1'", "process 1 acquired the lock while process 0 held it"),
+        ("owned-mutex", "0:L 0' 1:U 1'", "process 1 released the lock, which it did not hold"),
+        ("queue", "0:e1 0' 1:d 1'7", "process 1 dequeued 7, which was never put in"),
+        ("queue", "0:e1 0~ 1:d 1'1", "process 1 dequeued 1, but the enqueue of process 0 failed"),
+        ("queue", "0:e1 0' 1:d 1'1 2:d 2'1", "process 2 dequeued 1, which process 1 had dequeued already"),
+        ("queue", "0:e1 0' 0:e2 0' 1:d 1'2", "process 1 dequeued 2 before 1, which process 0 had put in first"),
+        ("queue", "0:e1 0' 1:d 1!", "process 1 found the queue empty after process 0 had put 1 in"),
+        ("list", "0:a1 0' 1:q 1'[]", "process 1 read a list without 1, which process 0 had appended"),
+        ("list", "0:a1 0' 1:q 1'[1,9]", "process 1 read 9, which was never appended"),
+        ("list", "0:a1 0~ 1:q 1'[1]", "process 1 read 1, but the append of process 0 failed"),
+        ("list", "1:q 1'[1] 0:a1 0'", "process 1 read 1 before process 0 called its append"),
+        ("list", "0:a1 0' 0:a2 0' 1:q 1'[2,1]", "process 1 read 2 before 1, but 1 was appended first"),
+        (
+            "list",
+            "0:a1 1:a2 0' 1' 2:q 2'[1,2] 3:q 3'[2,1]",
+            "process 3 read [2, 1] after process 2 had read [1, 2], which it does not begin with",
+        ),
+    ],
+)
+def test_locks_queues_and_lists_are_told_in_their_words(model: str, text: str, sentence: str) -> None:
+    assert first_sentence(text, model) == sentence
+
+
+@pytest.mark.parametrize("name", ["mutex", "queue", "list", "unique-list", "kv"])
+def test_the_words_of_an_object_are_never_said_of_what_an_order_explains(name: str) -> None:
+    said = {True: 0, False: 0}
+    for seed, model, part in engine_agreement.examples(name, 1, 500):
+        is_fine = brute.is_linearizable(part.operations, model)
+        for operation in part.operations:
+            sentences = [say(part, model, part.operations, operation) for say in OF_MODELS]
+            assert not (any(sentences) and is_fine), (seed, sentences)
+            said[is_fine] += 1 if any(sentences) or is_fine else 0
+
+    assert min(said.values()) > 10
 
 
 @pytest.mark.parametrize("path", ["counter-one-delta", "counter-small", "counter-small-scattered", "set"])
