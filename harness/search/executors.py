@@ -44,7 +44,9 @@ _START_SECONDS_MAX: Final = 120.0
 _FALSE_STARTS_MAX: Final = 3
 _PREFETCH: Final = 1
 """Items waiting at a worker, so that it needs not wait for the parent between tiny items."""
-_NETWORK: Final = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo")
+_NETWORK: Final = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
+"""What a worker may not do. Looking up a name is not among it: Trio asks first whether a name is a number, and a
+simulated Trio program finds its peers in this way."""
 
 
 class Done(msgspec.Struct, Generic[Item, Result], frozen=True, kw_only=True):

@@ -88,8 +88,9 @@ class Kernel(trio.abc.Clock):
         self.error: BaseException | None = None
         self.admits: Callable[[trio.lowlevel.Task], bool] | None = None
         """Which tasks may run now; the others wait in the scheduler, and `rouse` says when to ask again."""
-        self.on_thread: Callable[[], None] | None = None
-        """Called before Trio starts a thread; what it raises prevents that."""
+        self.on_thread: Callable[[Callable[[], Any], Callable[[outcome.Outcome[Any]], Any]], bool] | None = None
+        """Asked before Trio starts a thread: given what to call in it and who is told what came of that, True takes
+        the call over."""
         self._heap: list[_Entry] = []
         self._ahead: list[_Entry] = []  # entries that are far ahead, earliest last
         self._sequence = 0  # how many entries were ever made

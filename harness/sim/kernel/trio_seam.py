@@ -78,10 +78,9 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
     threads: Any = _threads
     start_thread_soon = threads.start_thread_soon
 
-    def start_watched_thread(*arguments: Any) -> None:
-        if kernel.on_thread is not None:
-            kernel.on_thread()
-        start_thread_soon(*arguments)
+    def start_watched_thread(call: Callable[[], Any], tell: Callable[[Any], Any], *rest: Any) -> None:
+        if kernel.on_thread is None or not kernel.on_thread(call, tell):
+            start_thread_soon(call, tell, *rest)
 
     threads.start_thread_soon = start_watched_thread
     gc.disable()

@@ -9,6 +9,7 @@ What a driver of a stepped server does not need, this one does:
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
@@ -21,14 +22,14 @@ from harness.sim.drivers import Entrypoint
 from harness.sim.kernel.events import Kernel
 from harness.sim.kernel.forced_teardown import ForcedTeardown, tear_down
 from harness.sim.process import Driver, SimProcess
-from harness.systems.programs import native
 from harness.systems.programs.files import Files
 from harness.systems.programs.incarnation import CURRENT, Incarnation
 from harness.systems.programs.program import TrioProgram
 from harness.systems.system import SystemServer
 
-from .sockets import Resolver, Sockets
+from .factory import Resolver, Sockets
 from .stack import Names, Stack
+from .threads import Threads
 
 _TEARDOWNS_MAX: Final = 10
 
@@ -54,6 +55,7 @@ class ProgramDriver(Driver):
 
     def __init__(self, program: TrioProgram, process: SimProcess, names: Names, number: int, kernel: Kernel) -> None:
         self.stack = Stack(process, kernel, names, number)
+        self.threads = Threads(self.stack)
         self.files = Files(process.disk, f"/data/{process.actor}", self._fsync, lambda: process.lifetime.dead)
         self._program, self._process, self._kernel = program, process, kernel
         self._label = f"{process.actor}_{number}"
@@ -69,15 +71,16 @@ class ProgramDriver(Driver):
         trio.socket.set_custom_socket_factory(Sockets())
         trio.socket.set_custom_hostname_resolver(Resolver())
         kernel.admits = _admits
-        kernel.on_thread = native.refuse_thread
+        kernel.on_thread = _take_thread
+        trio.to_thread.current_default_thread_limiter().total_tokens = math.inf  # actors share no threads
         self._task = trio.lowlevel.current_task()
         incarnation = Incarnation(
             process.actor, process.ordinal, process, lambda error: kernel.stop("refused", error), self
         )
         CURRENT.set(incarnation)
         try:
-            incarnation.program = self._program.load(self._label)
-            await self._run(incarnation.program)
+            with self._program.loaded(self._label) as incarnation.program:
+                await self._run(incarnation.program)
         except BaseException as error:
             rest = self._unexpected(error)
             if rest is error:
@@ -87,7 +90,6 @@ class ProgramDriver(Driver):
         finally:
             if not process.lifetime.dead:
                 self.stack.reset_all()
-            self._program.forget(self._label)
 
     @abstractmethod
     async def _run(self, program: Any) -> None:
@@ -129,7 +131,8 @@ class ProgramDriver(Driver):
         self.stack.reset_all()
 
     def kill(self) -> None:
-        """Nothing: the tasks are cancelled."""
+        """End the calls of threads; the tasks are cancelled."""
+        self.threads.give_up()
 
     def tear_down(self) -> bool:
         """End tasks that did not end when they were cancelled. False when that has been tried often enough."""
@@ -148,7 +151,10 @@ class ProgramDriver(Driver):
         self._process.sync_now(name, self._block)
 
     def _block(self, span_ns: int) -> None:
-        """Code of the program blocks the thread of its tasks: none of them runs before that is over."""
+        """Code of the program blocks its thread; in that of the tasks, none of them runs before that is over."""
+        if self.threads.is_inside:
+            self.threads.block(span_ns)
+            return
         kernel = self._kernel
         self._blocked_until_ns = max(self._blocked_until_ns, kernel.now) + span_ns
         kernel.at(self._blocked_until_ns, self._process.ordinal, lambda _: kernel.rouse())
@@ -218,6 +224,14 @@ class ClientDriver(ProgramDriver):
 
     async def _run(self, program: Any) -> None:
         await self._entrypoint(self._process)
+
+
+def _take_thread(call: Callable[[], Any], tell: Callable[[outcome.Outcome[Any]], Any]) -> bool:
+    incarnation = CURRENT.get()
+    if incarnation is None:
+        return False
+    incarnation.host.threads.start((call, tell))
+    return True
 
 
 def _admits(task: trio.lowlevel.Task) -> bool:

@@ -1,4 +1,4 @@
-"""Segments: what the TCP of two incarnations says to each other, as datagrams with a checksum.
+"""Segments: what the TCP and UDP of two incarnations say to each other, as frames with a checksum.
 
 `token` tells connections apart that use the same two ports one after the other, as initial sequence numbers do; it
 grows with every connection that an incarnation opens, and with every incarnation. Sequence numbers count bytes from
@@ -16,9 +16,9 @@ _CHECKSUM_BYTES = 4
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):
-    """One segment. `probe` asks for an `ack`, and `reset` ends a connection at once."""
+    """One segment. `probe` asks for an `ack`, `reset` ends a connection at once, and `datagram` belongs to none."""
 
-    kind: Literal["syn", "syn-ack", "data", "ack", "probe", "reset"]
+    kind: Literal["syn", "syn-ack", "data", "ack", "probe", "reset", "datagram"]
     source_port: int
     target_port: int
     token: int

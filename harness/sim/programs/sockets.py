@@ -1,6 +1,6 @@
-"""Trio's sockets over the simulated stack: what `trio.socket.socket` and `getaddrinfo` give to a program.
+"""What all sockets of an incarnation have in common: an address, options that mean nothing, and an end.
 
-IPv4 and TCP only; what asks for more gets the error that a machine without it gives.
+IPv4 only; what asks for more gets the error that a machine without it gives.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import builtins
 import errno
 import socket
+from abc import abstractmethod
 from types import TracebackType
 from typing import Any, Final, Self
 
 import trio
 
-from harness.systems.programs.incarnation import current
-
-from .connection import Connection, error_of
-from .stack import Listener, Stack
+from .connection import error_of
+from .stack import Stack
 
 _ANY: Final = "0.0.0.0"
 
@@ -24,40 +23,16 @@ _ANY: Final = "0.0.0.0"
 class SimSocket(trio.socket.SocketType):
     """A socket of one incarnation."""
 
-    def __init__(self, stack: Stack, connection: Connection | None = None) -> None:
+    def __init__(self, stack: Stack, port: int = 0) -> None:
         super().__init__()
         self._stack = stack
-        self._connection = connection
-        self._listener: Listener | None = None
-        self._port = connection.port if connection is not None else 0
+        self._port = port
         self._is_closed = False
-        self._wrote_end = False
-
-    # -- what is known of it --------------------------------------------------------------------------------------
 
     @property
     def family(self) -> socket.AddressFamily:
         """Always IPv4."""
         return socket.AF_INET
-
-    @property
-    def type(self) -> socket.SocketKind:
-        """Always a stream."""
-        return socket.SOCK_STREAM
-
-    @property
-    def proto(self) -> int:
-        """Always TCP."""
-        return socket.IPPROTO_TCP
-
-    @property
-    def did_shutdown_SHUT_WR(self) -> bool:
-        """Whether the program wrote the end of its stream."""
-        return self._wrote_end
-
-    def __repr__(self) -> str:
-        peer = f" to {self._connection.peer}:{self._connection.peer_port}" if self._connection is not None else ""
-        return f"<SimSocket {self._stack.actor}:{self._port}{peer}>"
 
     def fileno(self) -> int:
         """No number that means anything, but for -1, which means closed."""
@@ -67,30 +42,11 @@ class SimSocket(trio.socket.SocketType):
         """Own address and port."""
         return (self._stack.names.address(self._stack.actor) if self._port else _ANY, self._port)
 
-    def getpeername(self) -> Any:
-        """Address and port of the other end. Raises OSError."""
-        connection = self._connection
-        if connection is None or connection.state == "calling":
-            raise error_of(errno.ENOTCONN)
-        return (self._stack.names.address(connection.peer), connection.peer_port)
-
-    def getsockopt(self, level: int, optname: int, buflen: int | None = None) -> Any:
-        """Whether it listens, and for all else that it is not set."""
-        if (level, optname) == (socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return int(self._listener is not None)
-        return 0 if buflen is None else bytes(buflen)
-
     def setsockopt(self, level: int, optname: int, value: Any, optlen: int | None = None) -> None:
         """Nothing: no option changes what is simulated."""
 
-    def is_readable(self) -> bool:
-        """Whether a read would not wait."""
-        if self._listener is not None:
-            return bool(self._listener.waiting)
-        connection = self._connection
-        return connection is not None and bool(
-            connection.incoming.unread or connection.incoming.is_ended or connection.error
-        )
+    def set_inheritable(self, inheritable: bool) -> None:
+        """Nothing: there are no child processes."""
 
     def __enter__(self) -> Self:
         return self
@@ -103,126 +59,27 @@ class SimSocket(trio.socket.SocketType):
     ) -> None:
         self.close()
 
-    # -- calls ----------------------------------------------------------------------------------------------------
-
     async def bind(self, address: Any) -> None:
         """Take a port of the own address. Raises OSError."""
         await trio.lowlevel.checkpoint()
+        self.bind_now(address)
+
+    def bind_now(self, address: Any) -> None:
+        """Take a port without letting others run. Raises OSError."""
         stack, (host, port) = self._stack, address[:2]
         if stack.names.actor(host, stack.actor) != stack.actor:
             raise error_of(errno.EADDRNOTAVAIL)
-        if port in stack.listeners:
-            raise error_of(errno.EADDRINUSE)
-        self._port = port or stack.free_port()
+        self._take_port(int(port) or stack.free_port())
 
-    def listen(self, backlog: int = 128) -> None:
-        """Await calls on the port. Raises OSError."""
-        if self._port in self._stack.listeners:
-            raise error_of(errno.EADDRINUSE)
-        self._port = self._port or self._stack.free_port()
-        self._listener = self._stack.listeners[self._port] = Listener(backlog, self._stack.wake)
+    @abstractmethod
+    def _take_port(self, port: int) -> None:
+        """Be bound to a port. Raises OSError."""
 
-    async def accept(self) -> tuple[trio.socket.SocketType, Any]:
-        """The next call. Raises OSError."""
-        await self._begin()
-        listener = self._listener
-        if listener is None:
-            raise error_of(errno.EINVAL)
-        while not listener.waiting:
-            await listener.readable.wait()
-            self._require_open()
-        connection = listener.waiting.pop(0)
-        accepted = SimSocket(self._stack, connection)
-        return accepted, (self._stack.names.address(connection.peer), connection.peer_port)
-
-    async def connect(self, address: Any) -> None:
-        """Call another actor. Raises OSError."""
-        await self._begin()
-        stack = self._stack
-        if self._connection is not None:
-            raise error_of(errno.EISCONN)
-        peer = stack.names.actor(address[0], stack.actor)
+    def _peer(self, host: str) -> str:
+        peer = self._stack.names.actor(host, self._stack.actor)
         if peer is None:
             raise error_of(errno.EHOSTUNREACH)
-        self._port = self._port or stack.free_port()
-        connection = self._connection = stack.call(peer, int(address[1]), self._port)
-        try:
-            while connection.state == "calling" and connection.error is None:
-                await connection.writable.wait()
-                self._require_open()
-        except BaseException:
-            connection.close()  # Trio: a socket whose connect was cancelled can only be closed
-            raise
-        if connection.error is not None:
-            self._connection = None
-            raise connection.error
-
-    # -- streams --------------------------------------------------------------------------------------------------
-
-    async def send(self, data: Any, flags: int = 0, /) -> int:
-        """Write as many bytes as there is room for. Raises OSError."""
-        await self._begin()
-        connection = self._connected()
-        if self._wrote_end:
-            raise error_of(errno.EPIPE)
-        while connection.error is None and not connection.outgoing.room:
-            await connection.writable.wait()
-            self._require_open()
-        if connection.error is not None:
-            raise connection.error
-        chunk = bytes(memoryview(data)[: connection.outgoing.room])
-        if not self._stack.is_dead:
-            connection.write(chunk)
-        return len(chunk)
-
-    async def wait_writable(self) -> None:
-        """Wait until there is room. Raises OSError."""
-        await self._begin()
-        connection = self._connected()
-        while connection.error is None and not connection.outgoing.room:
-            await connection.writable.wait()
-            self._require_open()
-
-    async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
-        """Read what is there, at least one byte; nothing at the end of the stream. Raises OSError."""
-        await self._begin()
-        connection = self._connected()
-        incoming = connection.incoming
-        while not incoming.unread and not incoming.is_ended:
-            if connection.error is not None:
-                raise connection.error
-            await connection.readable.wait()
-            self._require_open()
-        if flags & socket.MSG_PEEK:
-            return bytes(incoming.unread[:buflen])
-        return connection.read(buflen)
-
-    async def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Read into a buffer. Raises OSError."""
-        view = memoryview(buffer).cast("B")
-        data = await self.recv(nbytes or len(view), flags)
-        view[: len(data)] = data
-        return len(data)
-
-    def shutdown(self, flag: int) -> None:
-        """Close one direction. Raises OSError."""
-        connection = self._connected()
-        if flag in (socket.SHUT_WR, socket.SHUT_RDWR) and not self._wrote_end:
-            self._wrote_end = True
-            connection.end_writing()
-
-    def close(self) -> None:
-        """Close it; tasks that wait for it learn that."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._listener is not None:
-            self._stack.listeners.pop(self._port, None)
-            for connection in self._listener.waiting:
-                connection.reset()
-            self._listener.readable.wake()
-        if self._connection is not None and not self._stack.is_dead:
-            self._connection.close()
+        return peer
 
     async def _begin(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -231,42 +88,3 @@ class SimSocket(trio.socket.SocketType):
     def _require_open(self) -> None:
         if self._is_closed:
             raise error_of(errno.EBADF)
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            raise error_of(errno.ENOTCONN)
-        return self._connection
-
-
-class Sockets(trio.abc.SocketFactory):
-    """Makes the sockets of whichever incarnation asks."""
-
-    def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> SimSocket:
-        """A new socket. Raises OSError for what is not simulated."""
-        if family != socket.AF_INET:
-            raise error_of(errno.EAFNOSUPPORT)
-        if type != socket.SOCK_STREAM:
-            current().refuse("a socket that is no stream (UDP)", "TCP")
-        return SimSocket(current().host.stack)
-
-
-class Resolver(trio.abc.HostnameResolver):
-    """Finds the actors of the plan, and nobody else."""
-
-    async def getaddrinfo(
-        self, host: bytes | None, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
-    ) -> Any:
-        """The address of an actor. Raises socket.gaierror."""
-        await trio.lowlevel.checkpoint()
-        stack: Stack = current().host.stack
-        name = host.decode() if isinstance(host, bytes) else host or "localhost"
-        actor = stack.actor if name == "localhost" else name
-        number = int(port) if port is not None else 0
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (stack.names.address(actor), number)),
-        ]
-
-    async def getnameinfo(self, sockaddr: Any, flags: int) -> tuple[str, str]:
-        """The name of an actor."""
-        stack: Stack = current().host.stack
-        return stack.names.actor(sockaddr[0], stack.actor) or sockaddr[0], str(sockaddr[1])

@@ -7,6 +7,7 @@ power loss leaves the other ends to find out.
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from .segments import Segment, decode, encode
 _LOOPBACK_NS: Final = 20_000
 _FIRST_PORT: Final = 40_000
 _PORT_COUNT: Final = 20_000
+_MAILBOX_BYTES_MAX: Final = 212_992
+"""Linux' default for what may wait in a socket."""
 
 
 class Names:
@@ -53,12 +56,27 @@ class Listener:
         self.readable = Waiters(wake)
 
 
+class Mailbox:
+    """A port on which datagrams are awaited; what finds no room is lost."""
+
+    def __init__(self, wake: Callable[[trio.lowlevel.Task], None]) -> None:
+        self.waiting: deque[tuple[str, int, bytes]] = deque()
+        self.readable = Waiters(wake)
+
+    def put(self, source: str, port: int, data: bytes) -> None:
+        """A datagram arrived."""
+        if sum(len(data) for _, _, data in self.waiting) < _MAILBOX_BYTES_MAX:
+            self.waiting.append((source, port, data))
+            self.readable.wake()
+
+
 class Stack:
     """The stack."""
 
     def __init__(self, process: SimProcess, kernel: Kernel, names: Names, incarnation: int) -> None:
         self.names, self.actor = names, process.actor
         self.listeners: dict[int, Listener] = {}
+        self.mailboxes: dict[int, Mailbox] = {}
         self.wake = kernel.wake
         self._process, self._kernel = process, kernel
         self._connections: dict[tuple[str, int, int], Connection] = {}
@@ -74,7 +92,7 @@ class Stack:
 
     def free_port(self) -> int:
         """A port that nobody uses."""
-        used = {port for _, _, port in self._connections} | self.listeners.keys()
+        used = {port for _, _, port in self._connections} | self.listeners.keys() | self.mailboxes.keys()
         for _ in range(_PORT_COUNT):
             self._port = (self._port + 1) % _PORT_COUNT
             if _FIRST_PORT + self._port not in used:
@@ -89,9 +107,14 @@ class Stack:
         connection.begin()
         return connection
 
+    def send_datagram(self, peer: str, peer_port: int, port: int, data: bytes) -> None:
+        """Send a datagram, and hear no more of it."""
+        self.transmit(peer, Segment("datagram", port, peer_port, 0, data=data))
+
     def reset_all(self) -> None:
         """Reset every connection: the process dies, and its operating system goes on."""
         self.listeners.clear()
+        self.mailboxes.clear()
         for connection in list(self._connections.values()):
             connection.reset()
 
@@ -104,6 +127,10 @@ class Stack:
     def draw(self, low: int, high: int, purpose: str) -> int:
         """A drawn integer from `low` to `high`."""
         return low + self._process.randomness.below(high - low + 1, purpose)
+
+    def rouse(self) -> None:
+        """Let Trio look for what can run."""
+        self._kernel.rouse()
 
     def call_at(self, time_ns: int, call: Callable[[Any], None], argument: Any) -> None:
         """Call at a time, unless the incarnation is over; a pause holds it."""
@@ -143,6 +170,11 @@ class Stack:
         self._receive(self.actor, segment)
 
     def _receive(self, source: str, segment: Segment) -> None:
+        if segment.kind == "datagram":
+            mailbox = self.mailboxes.get(segment.target_port)
+            if mailbox is not None:
+                mailbox.put(source, segment.source_port, segment.data)
+            return
         key = source, segment.source_port, segment.target_port
         connection = self._connections.get(key)
         if connection is not None and connection.token == segment.token:

@@ -3,11 +3,13 @@
 CPython tells its audit hooks (PEP 578) of nearly everything by which code reaches the operating system, whichever
 library does it and in whatever language that is written; an exception from a hook prevents it. Our hook asks who runs:
 code of an incarnation is refused, the harness is not. Threads have no such event in Python 3.11: `Thread.start` is
-replaced while a run lasts, and the kernel tells of those that Trio starts.
+replaced while a run lasts. Those that Trio starts are events (`harness.sim.programs.threads`), in which a call from the
+thread back into Trio would wait for itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -15,6 +17,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
+
+import trio
 
 from .incarnation import CURRENT
 
@@ -31,6 +35,11 @@ _INSTEAD: Final = {
     "os.rename": ("a file renamed in the real file system", "a program that writes no files"),
     "os.truncate": ("a file cut in the real file system", "a program that writes no files"),
 }
+_REPLACED: Final = (
+    (threading.Thread, "start", "a thread that Trio does not start", "trio.to_thread.run_sync"),
+    (trio.from_thread, "run", "trio.from_thread.run", "a thread that returns what it found"),
+    (trio.from_thread, "run_sync", "trio.from_thread.run_sync", "a thread that returns what it found"),
+)
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -44,25 +53,28 @@ def _watch_operating_system() -> None:
 def refused() -> Iterator[None]:
     """While this lasts, code of an incarnation cannot leave the simulation."""
     _watch_operating_system()
-    threads: Any = threading.Thread
-    start = threads.start
+    with contextlib.ExitStack() as replaced:
+        for place, name, what, instead in _REPLACED:
+            replaced.enter_context(_refused_function(place, name, what, instead))
+        yield
 
-    def start_if_allowed(thread: threading.Thread) -> None:
-        refuse_thread()
-        start(thread)
 
-    threads.start = start_if_allowed
+@contextmanager
+def _refused_function(place: Any, name: str, what: str, instead: str) -> Iterator[None]:
+    real = getattr(place, name)
+
+    @functools.wraps(real)
+    def call(*arguments: Any, **named: Any) -> Any:
+        incarnation = CURRENT.get()
+        if incarnation is not None:
+            incarnation.refuse(what, instead)
+        return real(*arguments, **named)
+
+    setattr(place, name, call)
     try:
         yield
     finally:
-        threads.start = start
-
-
-def refuse_thread() -> None:
-    """Raise BadInput if code of an incarnation is about to start a thread."""
-    incarnation = CURRENT.get()
-    if incarnation is not None:
-        incarnation.refuse("a thread (trio.to_thread, or a library that uses one)", "a program in Trio tasks only")
+        setattr(place, name, real)
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ from harness.systems.loader import code_digest, file_digest, first_line_of, load
 from harness.systems.system import Completion, SystemClient, SystemServer
 
 from .incarnation import current
-from .shadows import program_builtins
+from .libraries import Libraries
+from .shadows import FUNCTIONS, program_builtins, shadows
 
 PREFIX: Final = "trio:"
 OP_SECONDS_MAX: Final = 5
@@ -60,8 +61,9 @@ class TrioProgram(Adapter):
         self._spec = code.spec
         self._file = _file_of(code.spec)
         self._alias = f"_foreshock_program_{code.digest[:12]}"
+        self._libraries = Libraries(shadows(), FUNCTIONS)
         found = self.load("looked-at")
-        self.forget("looked-at")
+        unload(f"{self._alias}_looked-at")
         self.name = getattr(found, "name", "") or self._file.stem.replace("_", "-")
         self.workloads = _words(found, "workloads", code.spec)
         self.capabilities = _words(found, "capabilities", code.spec) if hasattr(found, "capabilities") else ()
@@ -85,9 +87,16 @@ class TrioProgram(Adapter):
             raise BadInput("no client", "client(name, servers), a class or a function", self._spec)
         return found
 
-    def forget(self, incarnation: str) -> None:
-        """Drop the code that was loaded for an incarnation."""
-        unload(f"{self._alias}_{incarnation}")
+    @contextlib.contextmanager
+    def loaded(self, incarnation: str) -> Iterator[Any]:
+        """While this lasts, the code of an incarnation is loaded, and its libraries are simulated. Raises BadInput."""
+        alias = f"{self._alias}_{incarnation}"
+        try:
+            found = self.load(incarnation)
+            with self._libraries.changed(alias):
+                yield found
+        finally:
+            unload(alias)
 
     def kind_of(self, frame: bytes) -> str:
         """The kind of a message: all are segments of TCP."""

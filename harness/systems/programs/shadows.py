@@ -2,7 +2,7 @@
 
 Each module of a program has its own `__builtins__`, as in the guard (`harness.systems.guard`), whose `__import__` hands
 out these shadows. A shadow has all names of the real module; those that tell the time or draw give the virtual values
-of the actor whose code calls them. Local time is UTC. Libraries from elsewhere keep the real modules.
+of the actor whose code calls them. Local time is UTC. `libraries.py` gives them to libraries from elsewhere.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ import os
 import pathlib
 import random
 import secrets
+import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
-from . import files
+import trio
+
+from . import async_files, files, plain_sockets
 from .incarnation import current
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
@@ -32,7 +35,6 @@ _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not 
 @functools.cache
 def program_builtins() -> dict[str, object]:
     """The builtins of a module of a Trio program."""
-    shadows = _shadows()
 
     def import_(
         name: str,
@@ -41,14 +43,20 @@ def program_builtins() -> dict[str, object]:
         fromlist: Sequence[str] = (),
         level: int = 0,
     ) -> ModuleType:
-        if level == 0 and name in shadows:
-            return shadows[name if fromlist else name.partition(".")[0]]
-        return builtins.__import__(name, globals, locals, fromlist, level)
+        module = builtins.__import__(name, globals, locals, fromlist, level)
+        return module if level else shadows().get(name if fromlist else name.partition(".")[0], module)
 
-    return {**vars(builtins), "__import__": import_, "open": files.open_}
+    return {**vars(builtins), "__import__": import_, **FUNCTIONS}
 
 
-def _shadows() -> dict[str, ModuleType]:
+FUNCTIONS: Final = {"open": files.open_}
+"""Builtins that are not those of Python."""
+
+
+@functools.cache
+def shadows() -> dict[str, ModuleType]:
+    """The shadows, by the names of their modules."""
+    trio_socket = _shadow(trio.socket, {"from_stdlib_socket": plain_sockets.taken})
     return {
         "time": _shadow(time, _time_names()),
         "datetime": _shadow(datetime, {"datetime": _DateTime, "date": _Date}),
@@ -59,11 +67,27 @@ def _shadows() -> dict[str, ModuleType]:
         "os.path": _PATH,
         "pathlib": _shadow(pathlib, {"Path": files.SimPath, "PosixPath": files.SimPath}),
         "io": _shadow(io, {"open": files.open_}),
+        "socket": _shadow(socket, _socket_names()),
+        "trio": _shadow(
+            trio, {"socket": trio_socket, "Path": async_files.SimTrioPath, "open_file": async_files.open_file}
+        ),
+        "trio.socket": trio_socket,
     }
 
 
+class _Shadow(ModuleType):
+    """Has the names of a module as they were when it was made, and those that came later."""
+
+    def __init__(self, real: ModuleType) -> None:
+        super().__init__(real.__name__, f"The simulator's `{real.__name__}`.")
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
 def _shadow(real: ModuleType, names: Mapping[str, Any]) -> ModuleType:
-    shadow = ModuleType(real.__name__, f"The simulator's `{real.__name__}`.")
+    shadow = _Shadow(real)
     vars(shadow).update({name: value for name, value in vars(real).items() if not name.startswith("__")})
     vars(shadow).update(names)
     return shadow
@@ -205,6 +229,19 @@ def _secrets_names() -> dict[str, object]:
         "token_hex": lambda size=None: token(size).hex(),
         "token_urlsafe": lambda size=None: secrets.base64.urlsafe_b64encode(token(size)).rstrip(b"=").decode(),  # type: ignore[attr-defined]
     }
+
+
+def _socket_names() -> dict[str, object]:
+    def refused(name: str) -> Callable[..., Any]:
+        def refuse(*_: Any, **__: Any) -> None:
+            current().refuse(f"socket.{name}, which asks without Trio", "trio.socket.getaddrinfo")
+
+        return refuse
+
+    names: dict[str, object] = {"socket": plain_sockets.PlainSocket, "SocketType": plain_sockets.PlainSocket}
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo", "getfqdn"):
+        names[name] = refused(name)
+    return {**names, "gethostname": lambda: current().actor}
 
 
 _PATH: Final = _shadow(os.path, files.PATH_NAMES)
