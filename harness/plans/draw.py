@@ -84,13 +84,15 @@ def draw(
     duration_ns: int | None = None,
     fault_kinds: Sequence[str] = tuple(KINDS),
     has_leader: bool = True,
+    needs_majority_only: bool = True,
     variant: str | None = None,
 ) -> Plan:
     """Draw the plan of a seed.
 
     `options` are those that the system knows; only they are drawn, and only they can be set by `explicit`. What is
     given instead of None replaces the draw of that thing. For a system without a leader, faults that are aimed at a
-    role are aimed at a node by name. Raises BadInput (a ValueError) with one line for what does not exist.
+    role are aimed at a node by name; where a majority is not enough, all is healed. Raises BadInput (a ValueError) with
+    one line for what does not exist.
     """
     draws, work = Draws(streams=streams(seed), profile=_profile(profile)), _workload(workload)
     _refuse_empty(nodes=nodes, concurrency=concurrency, rate=rate, duration_ns=duration_ns)
@@ -105,7 +107,9 @@ def draw(
         draws.streams, context, draws.profile.patterns, draws.profile.pacing, kinds, draws.profile.duration_ns
     )
     atlas, faults = within_budget(context.atlas, who.voters, faults)
-    phases, numbered_faults = draw_heal(draws, who, context, phases, faults, kinds, atlas)
+    phases, numbered_faults = draw_heal(
+        draws, who, context, phases, faults, kinds, atlas, may_be_partial=needs_majority_only
+    )
     numbered_faults = with_certain_hits(draws.streams, context, numbered_faults, atlas, kinds)
     if not has_leader:
         numbered_faults = _aimed_by_name(draws, who, numbered_faults)

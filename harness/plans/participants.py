@@ -83,12 +83,14 @@ def draw_heal(
     faults: Sequence[Fault],
     kinds: Sequence[str],
     atlas: Atlas,
+    *,
+    may_be_partial: bool,
 ) -> tuple[Phases, tuple[Fault, ...]]:
     """Decide what is healed; when it is not everything, give each node outside a fault that lasts. Number all
     faults.
     """
     stream = draws.streams("heal")
-    partial = stream.chance_ppm(draws.profile.partial_heal_ppm)
+    partial = stream.chance_ppm(draws.profile.partial_heal_ppm) and may_be_partial
     healed = _healed_nodes(stream, who, faults, all_of(atlas))
     outsiders = [name for name in who.nodes if name not in healed]
     # A partial heal leaves the members as they are; who sticks to a home that may have been removed is owed nothing.

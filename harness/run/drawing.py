@@ -30,6 +30,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[OptionSpec, ...]
     has_leader: bool = True
     """Whether a fault may be aimed at the leader, or at who voted for it."""
+    needs_majority_only: bool = True
+    """Whether the heal may leave a minority of the nodes broken."""
 
 
 def abilities_of(systems: Iterable[System]) -> Abilities:
@@ -40,6 +42,7 @@ def abilities_of(systems: Iterable[System]) -> Abilities:
             fault_kinds=kinds_for(system.capabilities),
             options=tuple(system.options),
             has_leader="leader" in system.capabilities,
+            needs_majority_only="majority" in system.capabilities,
         )
         for system in systems
     )
@@ -58,6 +61,7 @@ def together(able: Iterable[Abilities]) -> Abilities:
         fault_kinds=tuple(kind for kind in first.fault_kinds if all(kind in one.fault_kinds for one in listed)),
         options=tuple(specs.values()),
         has_leader=all(one.has_leader for one in listed),
+        needs_majority_only=all(one.needs_majority_only for one in listed),
     )
 
 
@@ -96,6 +100,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
             duration_ns=self.duration_ns,
             fault_kinds=abilities.fault_kinds,
             has_leader=abilities.has_leader,
+            needs_majority_only=abilities.needs_majority_only,
         )
         # Canonical JSON sorts the keys of objects. What runs now must be what a stored plan reads as later.
         return decode(plan.to_json(), f"the plan of seed {seed}")

@@ -105,8 +105,8 @@ class Adapter:
     workloads: tuple[str, ...] = ()
     """Workloads (`foreshock run --workload`) whose ops its clients understand; docs/workloads.md lists the ops."""
     capabilities: tuple[str, ...] = ()
-    """Any of `leader`, `membership`, `snapshots`, `wall-clock`. Faults that need another one are not drawn, and
-    liveness asks a system without `leader` for progress only."""
+    """Any of those that `System` names. Faults that need another one are not drawn, and liveness asks a system without
+    `leader` for progress only."""
     options: tuple[OptionSpec, ...] = ()
     marks: tuple[str, ...] = ()
     server_class: type[Server] = Server

@@ -101,8 +101,9 @@ class System(Protocol):
     workloads: tuple[str, ...]
     capabilities: tuple[str, ...]
     """What it offers to faults beyond running on nodes that exchange messages: `disk` (what it must remember is there,
-    and it stops when that fails), `checksums` (it notices damage there), `leader`, `membership`, `snapshots`,
-    `wall-clock` (it reads that). A fault of which it lacks the capability is not drawn."""
+    and it stops when that fails), `checksums` (it notices damage there), `leader`, `majority` (a majority of the nodes
+    serves for good without the others), `membership`, `snapshots`, `wall-clock` (it reads that). A fault of which it
+    lacks the capability is not drawn, and without `majority` every node is healed."""
     options: tuple[OptionSpec, ...]
     marks: tuple[str, ...]
     """Coverage marks: the rare events that its servers note when they happen."""

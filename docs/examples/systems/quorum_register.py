@@ -77,7 +77,7 @@ class Session:
 class Quorum:
     """The right one."""
 
-    workloads, capabilities, client = ("register",), ("disk",), Session
+    workloads, capabilities, client = ("register",), ("disk", "majority"), Session
     syncs_directory = True
 
     def load(self, path: str) -> dict[str, Any]:

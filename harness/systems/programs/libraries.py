@@ -31,7 +31,7 @@ class Libraries:
     def __init__(self, shadows: Mapping[str, ModuleType], functions: Mapping[str, Any]) -> None:
         self._instead = dict(_instead(shadows))
         self._functions = functions  # names that every module gets
-        self._changed: list[tuple[dict[str, Any], str, Any]] = []
+        self._changed: list[tuple[dict[str, object], str, Any]] = []
         self._seen: set[str] = set()
         self._users = 0
 
@@ -59,7 +59,7 @@ class Libraries:
             if key not in names:
                 self._set(names, key, value)
 
-    def _set(self, names: dict[str, Any], key: str, value: Any) -> None:
+    def _set(self, names: dict[str, object], key: str, value: Any) -> None:
         self._changed.append((names, key, names.get(key, _MISSING)))
         names[key] = value
 

@@ -161,7 +161,7 @@ class ToySystem:
 
     name = "toy"
     workloads = ("register",)
-    capabilities: tuple[str, ...] = ("disk", "leader", "snapshots", "wall-clock")
+    capabilities: tuple[str, ...] = ("disk", "leader", "majority", "snapshots", "wall-clock")
     options: tuple[OptionSpec, ...] = ()
     marks: tuple[str, ...] = ()
 

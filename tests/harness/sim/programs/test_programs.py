@@ -17,9 +17,11 @@ from harness.faults.crashes import Crash
 from harness.faults.fault import Fault
 from harness.faults.packets import Bandwidth, Corrupt, Delay, Duplicate, Loss, Reorder
 from harness.faults.pauses import Pause
+from harness.run.drawing import Drawing, abilities_of
 from harness.run.runner import run
 from harness.systems.catalog import load_systems
 from tests.harness.sim.programs.running import EXAMPLES, S, bound, drawn, errors, run_with, written
+from tests.pages import ROOT
 
 EAGER = f"trio:{EXAMPLES / 'tcp_register.py'}:Eager"
 
@@ -372,6 +374,34 @@ def test_a_missing_sync_is_found_where_the_same_program_with_it_is_right() -> No
     assert verdict_of(f"{QUORUM}:Forgetful", FINDING_SEED) == "invalid"
 
 
+LOCKS = f"trio:{EXAMPLES / 'lock_service.py'}"
+CRDT = f"trio:{EXAMPLES / 'crdt_counter.py'}"
+GROW_ONLY = "docs/examples/systems/grow_only.py:WORKLOAD"
+
+
+@pytest.mark.parametrize(
+    ("spec", "workload", "nodes", "seed", "verdict"),
+    [
+        (f"{LOCKS}:Fenced", "counter", 1, 10, "valid"),
+        (f"{LOCKS}:Unfenced", "counter", 1, 10, "invalid"),
+        (f"{CRDT}:Counter", GROW_ONLY, 3, 1, "valid"),
+        (f"{CRDT}:Doubled", GROW_ONLY, 3, 1, "invalid"),
+    ],
+)
+def test_an_example_is_right_and_its_wrong_sister_is_found(
+    spec: str, workload: str, nodes: int, seed: int, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code = bound(spec)
+    drawing = Drawing(
+        system=spec, workload=workload, nodes=nodes, concurrency=4, rate=20.0, duration_ns=4 * S, profile="swarm"
+    )
+
+    outcome = run(drawing.plan(seed, abilities_of(load_systems(code).values())), code)
+
+    assert outcome.verdict.validity == verdict
+
+
 @pytest.mark.slow
 def test_the_right_example_is_never_invalid() -> None:
     assert [seed for seed in range(50) if verdict_of(f"{QUORUM}:Quorum", seed) == "invalid"] == []
@@ -379,6 +409,7 @@ def test_the_right_example_is_never_invalid() -> None:
 
 FINGERPRINTS = """
 import json, sys
+from harness.run.drawing import Drawing, abilities_of
 from harness.run.runner import run
 from tests.harness.sim.programs.running import bound, drawn
 spec = sys.argv[1]

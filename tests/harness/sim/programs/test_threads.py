@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ async def serve(stream):
 
 def told(folder: Path, text: str, *faults: Crash) -> list[str]:
     """What the answers of a node were."""
-    return errors(run_with(written(folder, ANSWER + text), *faults))
+    return errors(run_with(written(folder, ANSWER + textwrap.dedent(text)), *faults))
 
 
 def test_a_call_in_a_thread_takes_time_and_keeps_no_task_from_running(tmp_path: Path) -> None:
