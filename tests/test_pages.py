@@ -16,6 +16,7 @@ PAGES = [
     "docs/adapters.md",
     "docs/examples.md",
     "docs/maelstrom.md",
+    "docs/nights.md",
     "docs/pytest.md",
     "docs/replay.md",
     "docs/shrinking.md",
