@@ -90,7 +90,8 @@ class StreamingChecker:
 
         `mismatched` says what becomes of completions that do not answer their invoke (`checkers.admission`).
 
-        A counter that is created later must be told to begin as missing, by a model of its own.
+        A counter begins at 0, or as missing where a `create` is the first call of all. A whole history begins as
+        missing wherever its `create` stands, which a stream cannot know; there such a history is refused.
         """
         found = named(model) if isinstance(model, str) else model
         self.model = found if initial is None else found.starting_at_json(initial)
@@ -183,6 +184,7 @@ class StreamingChecker:
         if process in self._ended:
             found = f"an op of process {process} after its info"
             raise MalformedHistory(found, "a new process number after an info", where)
+        self._begin_as(op, where)
         key = freeze(op.key) if self.independent else None
         thing = self._objects.get(key)
         if thing is None:
@@ -193,9 +195,23 @@ class StreamingChecker:
         self._open[process] = (thing, call)
         self.ops += 1
 
+    def _begin_as(self, invoke: Op, where: str) -> None:
+        """Let the first call of all say how objects begin; a later one that says otherwise is refused."""
+        adapted = self.model.adapt(self.model, [pair(invoke, None)])
+        if adapted.init == self.model.init:
+            return
+        if self.ops:
+            begins = f"as {self.model.describe_state(self.model.init)}"
+            raise MalformedHistory(f"a {invoke.f} after other calls", f"it first of all: objects began {begins}", where)
+        self.model = adapted
+
     def _complete(self, call: _Call, completion: Op | None, where: str) -> list[Anomaly]:
         """Take what came of a call (None: nothing did); return the anomaly of a completion that does not answer it."""
         operation = pair(call.invoke, completion)
+        was_absent = operation.is_negative and operation.error == "absent"
+        if was_absent and self.model.name == "counter" and self.model.init is not None:
+            expected = "a create first of all: without one the counter began as a number"
+            raise MalformedHistory(f"{operation.f} of a counter that was absent", expected, where)
 
         def place(index: int) -> str:
             return call.where if index == operation.call else where

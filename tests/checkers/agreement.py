@@ -40,8 +40,7 @@ from tests.checkers.transactions import orders
 CUT = 1_000
 """Examples after which the time is looked at, and what was done is kept."""
 
-STREAMED = [name for name in OBJECTS if name != "created-counter"]
-"""A stream is told by its model how a counter begins."""
+STREAMED = list(OBJECTS)
 
 
 class Disagreement(Exception):
@@ -69,7 +68,12 @@ def _engines(name: str, number: int) -> str:
 
 def _streams(number: int) -> str:
     name = STREAMED[number % len(STREAMED)]
-    wrong = engine_agreement.stream_disagreement(name, number, 3 + number % 30, (4, 8, 16)[number % 3])
+    try:
+        wrong = engine_agreement.stream_disagreement(name, number, 3 + number % 30, (4, 8, 16)[number % 3])
+    except MalformedHistory:
+        if name != "created-counter":
+            raise
+        return "refused: a create that does not come first"
     if wrong is not None:
         raise Disagreement(f"{name}: {wrong}")
     return "the same verdict"

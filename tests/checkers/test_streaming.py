@@ -45,6 +45,32 @@ def test_a_stream_gets_the_verdict_of_the_whole_history(
         assert {a.evidence["key"] for a in verdict.anomalies} == {a.evidence["key"] for a in whole.anomalies}
 
 
+@pytest.mark.parametrize(
+    ("text", "validity"),
+    [
+        ("0:k5 0' 0:r 0'5", "valid"),
+        ("0:k5 1:r 0' 1!absent 2:r 2'5", "valid"),
+        ("0:k5 0' 1:r 1!absent", "invalid"),
+        ("0:k5 0? 1:r 1'5 2:r 2!absent", "invalid"),
+    ],
+)
+def test_a_counter_that_is_created_first_begins_as_missing(text: str, validity: str) -> None:
+    checker = StreamingChecker("counter")
+    for op in ops(text):
+        checker.feed(op)
+
+    assert checker.finish().validity == check(History(ops(text)), "counter").validity == validity
+
+
+@pytest.mark.parametrize("text", ["0:r 0!absent 0:k5 0'", "0:r 0'0 0:k5 0'", "0:r 1:k5 0!absent 1'"])
+def test_a_counter_that_is_created_later_is_refused(text: str) -> None:
+    """The whole history begins as missing: what was said of a counter that begins at 0 would be wrong."""
+    checker = StreamingChecker("counter")
+
+    with pytest.raises(MalformedHistory, match=r"^op \d: found .* first of all"):
+        list(map(checker.feed, ops(text)))
+
+
 @given(st.sampled_from(STREAMED), st.integers(0, 1 << 32), st.integers(1, 25), st.sampled_from((4, 8, 16)))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_stream_that_forgets_agrees_with_the_whole_history(name: str, seed: int, count: int, kept: int) -> None:
