@@ -211,6 +211,17 @@ def test_faults_bite(live: Run) -> None:
     assert killed.ops.info > 0
 
 
+def test_our_raft_behind_maelstroms_messages_survives_kills_and_partitions(live: Run) -> None:
+    """Its logs are in the folders that each node keeps."""
+    outcome = live(
+        "lin-kv", example("lin_kv_raft.py"), nodes=3, faults=("partition", "kill"), time_limit_ns=4_000_000_000
+    )
+
+    assert outcome.verdict.validity == "valid", outcome.verdict
+    assert outcome.ops.ok > 10
+    assert set(outcome.fault_outcomes.values()) == {"effective"}
+
+
 def test_what_a_killed_node_forgets_is_lost(live: Run) -> None:
     one = {"nodes": 1, "concurrency": 2, "faults": ("kill",), "time_limit_ns": 1_000_000_000}
     outcome = live("broadcast", example("broadcast.py"), **one)
