@@ -3,6 +3,17 @@
 "use strict";
 (() => {
 const D = JSON.parse(document.getElementById("data").textContent);
+// Growing columns come as differences: undo what `packing.py` did.
+function unpack(columns) {
+  for (const name of ["a", "i", "x"]) if (columns[name]) { let sum = 0; columns[name] = columns[name].map((by) => sum += by); }
+  for (const [name, other] of [["b", "a"], ["j", "i"], ["y", "x"]]) if (columns[name]) columns[name] = columns[name].map((by, at) => columns[other][at] + by);
+}
+unpack(D.ops);
+if (D.excerpt) {
+  unpack(D.excerpt.messages);
+  let index = 0, time = 0;
+  for (const step of D.excerpt.steps) { step[0] = index += step[0]; step[1] = time += step[1]; }
+}
 const O = D.ops, T = D.texts, COUNT = O.a.length, END = Math.max(D.end, 1);
 const LANES = D.lanes.length;
 const byId = (id) => document.getElementById(id);
@@ -101,6 +112,7 @@ function drawTimes(g, axis, width, height, labels) {
     const x = Math.round(axis.x(time, width)) + .5;
     g.strokeStyle = C.grid;
     g.beginPath(); g.moveTo(x, 0); g.lineTo(x, height - (labels ? 15 : 0)); g.stroke();
+    g.textAlign = x < left(width) + 12 ? "left" : "center";
     if (labels && x > left(width) - 5 && x < width - 24) { g.fillStyle = C.soft; g.fillText(seconds(time, digits), x, height - 7); }
   }
 }
@@ -456,6 +468,50 @@ if (cluster.canvas) cluster.hover = (x, y) => {
   return `${track.node} at ${seconds(time)}: ${n < 0 ? "not started" : `${track.roles[n * 3 + 1]}, term ${track.roles[n * 3 + 2]}`}, commit ${c < 0 ? 0 : track.commits[c * 2 + 1]}${faults ? "\n" + faults : ""}`;
 };
 
+// -- clocks: how far each was ahead of true time ---------------------------------------------------------------------------
+const CLOCK_COLOURS = ["accent", "bad", "leader", "info", "copy", "soft", "down"];
+const drifts = D.clocks.flatMap((one) => one.drift.filter((_, at) => at % 2));
+const slowest = Math.min(0, ...extremes(drifts)), fastest = Math.max(0, ...extremes(drifts));
+function extremes(list) { let low = 0, high = 0; for (const value of list) { low = Math.min(low, value); high = Math.max(high, value); } return [low, high]; }
+function valueAt(pairs, time) {
+  const n = lastBefore(pairs, 2, time);
+  if (n < 0) return 0;
+  if (n * 2 + 2 >= pairs.length) return pairs[n * 2 + 1];
+  const [t0, v0, t1, v1] = pairs.slice(n * 2, n * 2 + 4);
+  return t1 === t0 ? v1 : v0 + (v1 - v0) * (time - t0) / (t1 - t0);
+}
+const signed = (us) => (us > 0 ? "+" : us < 0 ? "\u2212" : "") + span(Math.abs(Math.round(us)));
+const clocks = D.clocks.length ? chart("clocks", 132, (g, width, inner) => {
+  const reach = Math.max(fastest - slowest, 1000), y = (value) => 10 + (fastest - value) / reach * (inner - 20);
+  g.textAlign = "right";
+  for (const value of new Set([0, slowest, fastest])) {
+    g.strokeStyle = value ? C.grid : C.soft; g.beginPath(); g.moveTo(left(width), Math.round(y(value)) + .5); g.lineTo(width - RIGHT, Math.round(y(value)) + .5); g.stroke();
+    if (!value || Math.abs(y(value) - y(0)) > 12) { g.fillStyle = C.soft; g.fillText(signed(value), left(width) - 8, y(value)); }
+  }
+  g.save(); clip(g, width, inner);
+  D.clocks.forEach((one, number) => {
+    g.strokeStyle = g.fillStyle = C[CLOCK_COLOURS[number % CLOCK_COLOURS.length]];
+    g.lineWidth = 1.8; g.beginPath();
+    for (let n = Math.max(0, lastBefore(one.drift, 2, main.from)); n < one.drift.length / 2; n++) {
+      g.lineTo(main.x(one.drift[n * 2], width), y(one.drift[n * 2 + 1]));
+      if (one.drift[n * 2] > main.to) break;
+    }
+    g.stroke(); g.lineWidth = 1;
+    for (let n = 0; n + 3 < one.wall.length; n += 2) {  // a step of the wall clock
+      if (one.wall[n] !== one.wall[n + 2] || one.wall[n + 1] === one.wall[n + 3]) continue;
+      const x = main.x(one.wall[n], width), at = y(valueAt(one.drift, one.wall[n])), up = one.wall[n + 3] > one.wall[n + 1] ? -7 : 7;
+      g.beginPath(); g.moveTo(x - 4, at); g.lineTo(x + 4, at); g.lineTo(x, at + up); g.fill();
+    }
+    g.textAlign = "left";
+    g.fillText(one.actor, left(width) + 6 + number * 44, 9);
+  });
+  g.restore();
+}) : {};
+if (clocks.canvas) clocks.hover = (x) => {
+  const time = main.time(x, clocks.width);
+  return D.clocks.map((one) => `${one.actor}: ${signed(valueAt(one.drift, time))} since the start, wall clock ${signed(valueAt(one.wall, time))}`).join("\n");
+};
+
 // -- latency and rate -------------------------------------------------------------------------------------------------------
 let shortest = Infinity, longest = 1;
 for (let at = 0; at < COUNT; at++) { const took = Math.max(O.b[at] - O.a[at], 1); if (O.j[at] >= 0) { if (O.o[at] === 0) shortest = Math.min(shortest, took); longest = Math.max(longest, took); } }
@@ -473,12 +529,16 @@ function drawPowers(g, width, inner) {
 const latency = chart("latency", 190, (g, width, inner) => {
   drawPowers(g, width, inner);
   g.save(); clip(g, width, inner);
-  const colours = [C.ok, C.fail, C.info];
+  const colours = [C.ok, C.fail, C.info], columns = Math.ceil(width) + 1, taken = new Uint8Array(columns * (Math.ceil(inner) + 1));
   for (const outcome of [0, 1, 2]) {
     g.fillStyle = colours[outcome]; g.globalAlpha = outcome ? .9 : .6;
     for (let at = 0; at < COUNT; at++) {
       if (O.o[at] !== outcome || !matches[at] || O.j[at] < 0 || O.b[at] < main.from || O.a[at] > main.to) continue;
       const x = main.x(O.b[at], width), y = yOf(O.b[at] - O.a[at], inner);
+      // Twice in one place looks denser, and more often looks the same: a hundred thousand points are drawn as some thousand.
+      const pixel = clamp(x | 0, 0, columns - 1) + columns * clamp(y | 0, 0, inner | 0);
+      if (taken[pixel] > 2 * outcome + 1) continue;
+      taken[pixel] = Math.max(taken[pixel], 2 * outcome) + 1;
       if (outcome === 0) g.fillRect(x - 1, y - 1, 2.4, 2.4); else g.fillRect(x - 1.5, y - 1.5, 3.4, 3.4);
     }
   }
@@ -521,7 +581,7 @@ const quantiles = chart("quantiles", 150, (g, width, inner) => {
     if (!parts.has(bin)) parts.set(bin, []);
     parts.get(bin).push(O.b[at] - O.a[at]);
   }
-  for (const list of parts.values()) list.sort((a, b) => a - b);
+  for (const [bin, list] of parts) parts.set(bin, Float64Array.from(list).sort());
   quantileBins = {begin, step, parts};
   g.save(); clip(g, width, inner);
   for (const [q, colour] of QUANTILES) {

@@ -19,7 +19,9 @@ from harness.plans.plan import Plan
 from harness.record import RunRecord
 
 from . import figures, messages, timeline
+from .clocks import clock_tracks
 from .document import Markup, as_script_data, environment, policy
+from .packing import packed, packed_steps
 from .texts import PageData, Texts, plain, value_text
 
 _HERE: Final = Path(__file__).parent
@@ -53,7 +55,7 @@ def render(subject: Subject) -> str:
         policy=policy(script, style),
         script=Markup(script),
         style=Markup(style),
-        data=Markup(as_script_data(data)),
+        data=Markup(as_script_data(_packed(data))),
         record=record,
         title=plain(record.run or f"seed {record.seed}"),
         sentence=_sentence(record, ordered),
@@ -66,6 +68,7 @@ def render(subject: Subject) -> str:
         resolved=[(name, value_text(value)) for name, value in record.resolved_options.items()],
         has_trace=subject.rows is not None,
         has_replicas=bool(data["tracks"]),
+        has_clocks=bool(data["clocks"]),
     )
     return page
 
@@ -164,10 +167,19 @@ def _data(subject: Subject) -> PageData:
         "ops": timeline.operations(subject.history, threads, end_ns, texts),
         "faults": timeline.faults(plan, record, rows, end_ns),
         "tracks": timeline.tracks(rows or ()),
+        "clocks": clock_tracks(plan, rows, end_ns) if rows is not None else [],
         "failures": failures,
         "excerpt": messages.excerpt(rows, plan, focus, texts) if rows else None,
         "texts": texts.table,
     }
+
+
+def _packed(data: PageData) -> PageData:
+    """The same, shorter; the script undoes it."""
+    excerpt = data["excerpt"]
+    if excerpt is not None:
+        excerpt = {**excerpt, "messages": packed(excerpt["messages"]), "steps": packed_steps(excerpt["steps"])}
+    return {**data, "ops": packed(data["ops"]), "excerpt": excerpt}
 
 
 def _calls(anomaly: JudgedAnomaly) -> Iterable[tuple[int, int]]:

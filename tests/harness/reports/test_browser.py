@@ -24,7 +24,7 @@ def opened(browser: Any, report: Path) -> Iterator[Opened]:
     one.context.close()
 
 
-CANVASES = ("overview", "faults-chart", "cluster", "operations", "latency", "quantiles", "rate", "space")
+CANVASES = ("overview", "faults-chart", "cluster", "clocks", "operations", "latency", "quantiles", "rate", "space")
 
 
 def test_every_figure_is_drawn_in_the_scheme_of_the_browser(opened: Opened) -> None:

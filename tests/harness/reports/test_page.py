@@ -8,11 +8,14 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checkers.op import Op
 from checkers.trace import FIELDS, as_event, as_row
@@ -20,8 +23,13 @@ from harness.archive.documents import run_record
 from harness.archive.find import StoredRun, find
 from harness.archive.layout import write_run
 from harness.errors import BadInput
+from harness.faults.pauses import Pause
+from harness.plans import plan as plans
 from harness.reports import figures, messages
-from harness.reports.page import Subject, as_script_data, render
+from harness.reports.clocks import clock_tracks
+from harness.reports.document import as_script_data
+from harness.reports.packing import BESIDE, RUNNING, packed, packed_steps
+from harness.reports.page import Subject, render
 from harness.reports.texts import Texts, plain, value_text
 from harness.reports.written import write_report
 from tests.harness.outcomes import make_outcome, make_plan
@@ -57,7 +65,25 @@ class Tags(HTMLParser):
 def data_of(page: str) -> dict[str, Any]:
     """The data that a page holds."""
     found: dict[str, Any] = json.loads(Tags(page).texts["script"][0])
+    unpack(found["ops"])
+    if found["excerpt"] is not None:
+        unpack(found["excerpt"]["messages"])
+        for place in (0, 1):
+            for step, value in zip(
+                found["excerpt"]["steps"], accumulate(step[place] for step in found["excerpt"]["steps"]), strict=True
+            ):
+                step[place] = value
     return found
+
+
+def unpack(columns: dict[str, list[int]]) -> None:
+    """What the script does with columns of differences."""
+    for name in RUNNING:
+        if name in columns:
+            columns[name] = list(accumulate(columns[name]))
+    for name, other in BESIDE.items():
+        if name in columns:
+            columns[name] = [by + value for by, value in zip(columns[name], columns[other], strict=True)]
 
 
 def hostile_run(results: Path) -> StoredRun:
@@ -349,3 +375,44 @@ def test_a_run_of_five_thousand_operations_is_below_a_megabyte() -> None:
 
     assert len(data_of(page)["ops"]["a"]) == 5_000
     assert len(page) < 1_000_000
+
+
+@given(st.lists(st.tuples(*[st.integers(-(2**40), 2**40)] * 7), max_size=30))
+def test_packing_can_be_undone_for_any_integers(rows: list[tuple[int, ...]]) -> None:
+    columns = {name: [row[place] for row in rows] for place, name in enumerate("abijxys")}
+    steps = [list(row) for row in rows]
+
+    short, short_steps = packed(columns), packed_steps(steps)
+    unpack(short)
+
+    assert short == columns
+    assert [step[2:] for step in short_steps] == [step[2:] for step in steps]
+    for place in (0, 1):
+        assert list(accumulate(step[place] for step in short_steps)) == [step[place] for step in steps]
+
+
+def test_clocks_are_where_rates_steps_and_stops_put_them() -> None:
+    """n1 is 1 % fast, then for a second twice as fast; n2 stands still for a second; n3's wall clock steps."""
+    plan = make_plan(
+        actors={name: plans.Actor(kind="node") for name in ("n1", "n2", "n3", "n4")}
+        | {"c1": plans.Actor(kind="client")},
+        clocks=plans.Clocks(actors={"n1": plans.ClockSpec(rate_ppm=1_010_000, wall_offset_ns=5_000_000)}),
+        faults=(Pause(id="p", begin_ns=0, end_ns=1, targets=("n2",), clock="stops"),),
+    )
+    second = 1_000_000_000
+    rows = [
+        (1 * second, "clock", "n1", "rate", 2_000_000),
+        (1 * second, "fault-begin", "", "p", "pause", ("n2",)),
+        (2 * second, "clock", "n1", "rate", 1_000_000),
+        (2 * second, "fault-end", "", "p", "pause", "effective"),
+        (3 * second, "clock", "n3", "step", -7_000_000),
+    ]
+
+    fast, stopped, stepped = clock_tracks(plan, rows, 4 * second)
+
+    assert (fast.actor, stopped.actor, stepped.actor) == ("n1", "n2", "n3")
+    assert fast.drift == [0, 0, 1_000_000, 10_000, 2_000_000, 1_010_000, 4_000_000, 1_010_000]
+    assert fast.wall[:4] == [0, 5_000, 1_000_000, 15_000]
+    assert stopped.drift == [0, 0, 1_000_000, 0, 2_000_000, -1_000_000, 4_000_000, -1_000_000]
+    assert stepped.drift[1::2] == [0] * 4
+    assert stepped.wall == [0, 0, 3_000_000, 0, 3_000_000, -7_000, 4_000_000, -7_000]
