@@ -27,7 +27,7 @@ from .runtime.node import REQUEST_BYTES_MAX, Server
 from .runtime.options import OPTIONS, Option, resolve
 from .runtime.scenario_support import describe_frame, prepare_disk
 from .runtime.two_phase import Coordinator
-from .runtime.wire import kind_of
+from .runtime.wire import PROMISES, kind_of, promise_of
 
 SURFACE_VERSION: Final = 2
 
@@ -101,6 +101,7 @@ __all__ = [
     "MACHINES",
     "MARKS",
     "OPTIONS",
+    "PROMISES",
     "ROUTINGS",
     "SURFACE_VERSION",
     "Client",
@@ -117,5 +118,6 @@ __all__ = [
     "make_coordinator",
     "make_server",
     "prepare_disk",
+    "promise_of",
     "resolve",
 ]

@@ -24,6 +24,8 @@ The five properties of Figure 3 of the Raft paper (Ongaro and Ousterhout, USENIX
 * `in-force`: the configuration that a replica uses is the latest in its own log, as the disks show it; who wins an
   election has a vote in it or in one that may still replace it (`elected-outside`), and a leader that has committed a
   configuration without itself appends no more (`leads-outside`).
+* `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`: what nodes say to each other agrees with their
+  disks when it leaves, and with what is noted.
 
 Where it is judged
 ------------------
@@ -46,8 +48,12 @@ from .rules.configurations import Configurations
 from .rules.durability import Durability
 from .rules.elections import Elections
 from .rules.log import LogRules
+from .rules.wire import Wire
 
 Handler = Callable[[int, Row], None]
+
+LAST_STEP_ROWS: Final = 1_000
+"""More rows than one step makes. Of a run that ended within one, its notes may be missing."""
 
 
 class Invariants:
@@ -96,6 +102,9 @@ class Invariants:
         }
         self._replicas = replicas
         self._durability = durability
+        self._wire = Wire(replicas, findings, durability)
+        self.on_send = self._wire.on_send
+        """What a message says that carries a promise, as it is sent: (row, source, target, group, kind, term, said)."""
 
     def observe(self, index: int, row: Row) -> None:
         """Judge the trace row at position `index`; kinds that say nothing of Raft are ignored."""
@@ -109,10 +118,14 @@ class Invariants:
         return (replica.commit, replica.applied, replica.state) if replica is not None else (0, 0, b"")
 
     def finish(self, index: int) -> None:
-        """Close what waits for a next row: recoveries that were still going on when the trace ended at `index`."""
+        """Close what waits for a next row: recoveries that were still going on when the trace ended at `index`.
+
+        What messages said is asked of the notes now; of the last step, whose notes may be missing, it is not.
+        """
         for replica in self._replicas.values():
             if replica.recovering and replica.recovered_at is not None:
                 self._durability.close_recovery(index, replica)
+        self._wire.finish(index - LAST_STEP_ROWS)
 
     def verdict(self) -> Verdict:
         """Say what was found so far."""

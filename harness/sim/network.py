@@ -12,7 +12,7 @@ On a manual link nothing moves unless a script says so: messages wait in `waitin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from harness.faults.world import Effect
 from harness.plans.plan import LinkSpec, Override
@@ -89,7 +89,11 @@ class Network:
         kind_of: Callable[[bytes], str],
         *,
         overrides: tuple[Override, ...] = (),
+        watched: Mapping[str, int] | None = None,
+        watch: Callable[[str, str, str, bytes], None] | None = None,
     ) -> None:
+        """`watch` is called with (source, target, kind, data) of one message in `watched[kind]`."""
+        self._watched, self._watch = watched or {}, watch
         self._kernel = kernel
         self._append = kernel.log.append
         self._record = record
@@ -116,6 +120,7 @@ class Network:
         kernel, append, kind_of = self._kernel, self._append, self._kind_of
         links = self.links.setdefault(source, {})
         arrive, at = self._arrive, kernel.at
+        watched, watch = self._watched, self._watch
 
         def send(target: str, data: bytes) -> None:
             if lifetime.dead:
@@ -135,6 +140,8 @@ class Network:
             self.messages = message = self.messages + 1
             now = kernel.now
             append((now, "send", source, message, target, kind, len(data)))
+            if kind in watched and not message % watched[kind] and watch is not None:
+                watch(source, target, kind, data)
             if link.plain and len(delays) not in channel.affected:
                 at(now + delay_ns, link.target.ordinal, arrive, (link, message, data))
             else:

@@ -107,7 +107,15 @@ class SimWorld:
             handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
         self.recorder = Recorder(self.kernel, handlers)
         reference = systems[plan.actors[min(plan.actors)].code]
-        self.network = Network(self.kernel, self.recorder.row, reference.kind_of, overrides=plan.overrides)
+        self._promise_of = getattr(reference, "promise_of", lambda frame: None)
+        self.network = Network(
+            self.kernel,
+            self.recorder.row,
+            reference.kind_of,
+            overrides=plan.overrides,
+            watched=getattr(reference, "promises", {}),
+            watch=self._on_promise,
+        )
         self.hosts: dict[str, SimHost] = {}
         self.entrypoints: dict[str, Entrypoint] = {}
         self.on_client_crash: dict[str, Callable[[], None]] = {}
@@ -156,6 +164,13 @@ class SimWorld:
     def violations(self) -> list[Anomaly]:
         """Broken invariants, if the plan wants to hear of them. They are followed anyway: the observer asks them."""
         return self.invariants.anomalies if self.plan.check.invariants else []
+
+    def _on_promise(self, source: str, target: str, kind: str, data: bytes) -> None:
+        """A message leaves that binds its sender: the invariants compare it with what is so."""
+        promise = self._promise_of(data)
+        if promise is not None:
+            group, term, said = promise
+            self.invariants.on_send(self.log.index - 1, source, target, group, kind, term, said)
 
     # -- processes ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ name. An adapter turns `f, key, value` into calls and the answers into completio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
@@ -46,6 +46,12 @@ class RaftImpl:
         self._regions = getattr(self._surface, "disk_regions", None)  # earlier versions do not tell
         self.kind_of = self._surface.kind_of
         """The kind of a message, from its header; bound as it is, because every message asks."""
+
+        # What nodes promise each other, for the invariants; earlier versions do not tell.
+        self.promises: Mapping[str, int] = getattr(self._surface, "PROMISES", {})
+        self.promise_of: Callable[[bytes], tuple[str, int, int] | None] = getattr(
+            self._surface, "promise_of", lambda frame: None
+        )
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises ValueError with one line."""

@@ -25,7 +25,17 @@ from zlib import crc32
 import msgspec
 
 from ..machines.calls import deeply
-from ..protocol.messages import MESSAGE_TYPES, Append, Message, PreVote, SnapshotChunk, Vote
+from ..protocol.messages import (
+    MESSAGE_TYPES,
+    Append,
+    AppendReply,
+    Heartbeat,
+    Message,
+    PreVote,
+    SnapshotChunk,
+    Vote,
+    VoteReply,
+)
 from ..protocol.state import FORMAT_VERSION, BoundedCount, BoundedTerm
 from ..protocol.wellformed import is_well_formed_append, is_well_formed_candidacy, is_well_formed_chunk
 
@@ -180,6 +190,28 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         return _DECODE[code](body)
     except (struct.error, KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+PROMISES: Final = {"vote": 1, "vote-reply": 1, "append-reply": 4, "heartbeat": 64}
+"""Kinds of messages by which a node binds itself, and one in how many is worth reading; `promise_of` reads them."""
+
+
+def promise_of(frame: bytes) -> tuple[str, int, int] | None:
+    """(group, term, said) of a message of `PROMISES`: granted, the index matched, the index committed; None else."""
+    decoded = decode(frame)
+    if decoded is None:
+        return None
+    group, message = decoded
+    match message:
+        case AppendReply():
+            return group, message.term, message.match
+        case Heartbeat():
+            return group, message.term, message.commit
+        case VoteReply():
+            return group, message.term, int(message.granted)
+        case Vote():
+            return group, message.term, 0
+    return None
 
 
 def is_between_nodes(frame: bytes) -> bool:

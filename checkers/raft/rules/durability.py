@@ -32,6 +32,8 @@ class Durability:
         self._replicas = replicas
         self._report = findings.report
         self._durable_facts = durable_facts
+        self.ambiguous: set[Replica] = set()
+        """Replicas of which memory holds other entries than the last write made durable."""
         self.on_configs: Callable[[int, Replica, Any], None] = lambda index, replica, facts: None
         """Called with the configurations that an fsync made durable."""
 
@@ -39,6 +41,7 @@ class Durability:
         for replica in self._replicas.of(row[2]):
             self._end(index, replica)
             replica.restart()
+            self.ambiguous.discard(replica)
 
     def on_end(self, index: int, row: Row) -> None:
         for replica in self._replicas.of(row[2]):
@@ -117,6 +120,9 @@ class Durability:
                 self._shrink_durable(index, replica, last, synced_term)
             elif not disk.was_replaced(last, synced_term, replica.group.term_of):
                 disk.last = min(last, replica.log.last)
+                self.ambiguous.discard(replica)
+            else:
+                self.ambiguous.add(replica)
 
     def _shrink_durable(self, index: int, replica: Replica, last: int, last_term: int | None) -> None:
         disk, group = replica.disk, replica.group

@@ -1,0 +1,103 @@
+"""Rules of what nodes say to each other: `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`.
+
+A message is a promise that others count on, whatever the sender notes of itself. So the few that carry one are read as
+they are sent, and compared with what is durable on the sender's disk at that instant, and with what other nodes said:
+
+* `wire-term`: a candidacy, a vote, an acknowledgement or a heartbeat of a term leaves only when a term at least as high
+  is on the disk (figure 2: persistent state is updated before a node answers);
+* `wire-vote`: a granted vote, and the candidacy that is a vote for oneself, leave only when that vote, or a later term,
+  is on the disk; and no node grants two candidates the same term, whatever lay between;
+* `wire-ack`: an acknowledgement of the log up to an index leaves only when the log on the disk is as long. It is not
+  asked where the disk and the memory hold different logs at that instant;
+* `wire-leader`: no two nodes send heartbeats in one term, and who does notes that it leads that term;
+* `wire-commit`: what a heartbeat calls committed is noted as committed by a node.
+
+A message may leave before the notes of its step are recorded. So what is to be noted is asked for at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from checkers.raft.findings import Findings
+from checkers.raft.ledger import Replica, Replicas
+
+from .durability import Durability
+
+
+class Wire:
+    """Judges messages as they are sent."""
+
+    def __init__(self, replicas: Replicas, findings: Findings, durability: Durability) -> None:
+        self._replicas = replicas
+        self._report = findings.report
+        self._durability = durability
+        self._granted: dict[tuple[str, str, int], str] = {}  # (group, voter, term) -> candidate
+        self._claims: dict[tuple[str, int], tuple[str, int]] = {}  # (group, term) -> who leads it, since which row
+        self._commits: dict[str, tuple[int, str, int]] = {}  # group -> the highest (index, by whom, row)
+        self._rules: dict[str, Callable[[int, Replica, str, int, int], None]] = {
+            "vote": self._on_vote,
+            "vote-reply": self._on_vote_reply,
+            "append-reply": self._on_append_reply,
+            "heartbeat": self._on_heartbeat,
+        }
+
+    def on_send(self, index: int, source: str, target: str, group: str, kind: str, term: int, said: int) -> None:
+        """A message of a term leaves. `said` is 1 in a granted vote, the index in an acknowledgement or heartbeat."""
+        replica = self._replicas[group, source]
+        if replica.recovering:
+            self._durability.close_recovery(index, replica)
+        if term > replica.disk.term:
+            what = f"sent a {kind} of term {term}; on its disk is term {replica.disk.term}"
+            self._report(index, replica, "wire-term", kind, what, term=term)
+        self._rules[kind](index, replica, target, term, said)
+
+    def _on_vote(self, index: int, replica: Replica, target: str, term: int, said: int) -> None:
+        self._require_vote(index, replica, replica.name, term)
+
+    def _on_vote_reply(self, index: int, replica: Replica, target: str, term: int, granted: int) -> None:
+        if granted:
+            self._require_vote(index, replica, target, term)
+
+    def _require_vote(self, index: int, replica: Replica, candidate: str, term: int) -> None:
+        first = self._granted.setdefault((replica.group.name, replica.name, term), candidate)
+        if first != candidate:
+            what = f"granted {candidate} its vote in term {term}, which it had granted {first}"
+            self._report(index, replica, "wire-vote", "twice", what, term=term)
+        disk = replica.disk
+        if disk.term == term and disk.vote != candidate:
+            what = f"granted {candidate} its vote in term {term}; on its disk is {_vote(disk.vote)}"
+            self._report(index, replica, "wire-vote", "not-durable", what, term=term)
+
+    def _on_append_reply(self, index: int, replica: Replica, target: str, term: int, match: int) -> None:
+        disk = replica.disk
+        if match > disk.last and disk.tail is None and replica not in self._durability.ambiguous:
+            what = f"acknowledged the log up to {match}; on its disk it ends at {disk.last}"
+            self._report(index, replica, "wire-ack", "", what, log_index=match, term=term)
+
+    def _on_heartbeat(self, index: int, replica: Replica, target: str, term: int, commit: int) -> None:
+        group = replica.group.name
+        claimed = self._claims.setdefault((group, term), (replica.name, index))
+        if claimed[0] != replica.name:
+            what = f"sent a heartbeat of term {term}, as {claimed[0]} had"
+            self._report(index, replica, "wire-leader", "two", what, term=term)
+        if commit > self._commits.get(group, (0, "", 0))[0]:
+            self._commits[group] = (commit, replica.name, index)
+
+    def finish(self, last: int) -> None:
+        """Ask for what should have been noted by now. `last` is the row from which on notes may be missing."""
+        for (group, term), (name, index) in self._claims.items():
+            replica = self._replicas[group, name]
+            noted = replica.group.leader_of.get(term)
+            if index < last and (noted is None or noted[0] != name):
+                what = f"sent heartbeats of term {term}, which it never noted to lead"
+                self._report(index, replica, "wire-leader", "not-noted", what, term=term)
+        for group, (commit, name, index) in self._commits.items():
+            replica = self._replicas[group, name]
+            if index < last and commit >= len(replica.group.committed):
+                what = f"said in a heartbeat that index {commit} is committed, which nobody noted"
+                self._report(index, replica, "wire-commit", "", what, log_index=commit)
+
+
+def _vote(vote: str | None) -> str:
+    return "no vote" if vote is None else f"a vote for {vote}"
