@@ -21,6 +21,7 @@ from harness.errors import BadInput, Exit, one_of
 from harness.judged import JudgedAnomaly, judged
 
 from .arguments import json_option, quantity, typed
+from .check_many import check_many
 from .printing import print_json, say
 from .verdicts import print_heading, print_verdict
 
@@ -35,7 +36,7 @@ _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil
 
 
 @click.command("check")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--model",
     default="auto",
@@ -120,7 +121,7 @@ _STREAM_REFUSES: Final = ("consistency", "expect", "lenient", "failed_cas", "nil
 )
 @json_option
 def command(
-    file: Path,
+    files: tuple[Path, ...],
     model: str,
     consistency: str,
     expect: tuple[str, ...],
@@ -141,6 +142,7 @@ def command(
     """Decide whether a history is linearizable, or keeps another condition, and show why not.
 
     FILE is a history, or - for standard input. Its format is found by looking, or is named with --format.
+    Of several FILEs, or of a folder, each gets a line; one process checks them all, with the limits for each.
 
     Example: foreshock check history.jsonl --model register. Exit 0 valid, 1 invalid, 2 unknown.
 
@@ -160,51 +162,59 @@ def command(
     """
     _refuse_unknown_model(model)
     state = _json(initial)
-    began = time.perf_counter()
+    if consistency != "linearizable" and not stream:
+        _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
     heading = _Heading()
-    with malformed_is_bad_input():
-        if stream:
-            _refuse_beside(_STREAM_REFUSES, "--stream")
-            verdict = _judge_stream(
-                file,
-                form,
-                model=model,
-                initial=state,
-                mismatched=mismatched,
-                time_limit_s=time_limit / 1e9 if typed("time_limit") else None,
-                memory_limit_bytes=memory_limit,
-            )
-        else:
-            search: dict[str, Any] = {
-                "time_limit_s": time_limit / 1e9,
-                "memory_limit_bytes": memory_limit,
-                "cross_check": cross_check,
-                "explain": explain,
-                "explain_limit_s": explain_limit / 1e9,
-                "on_decided": None if as_json else heading.print,
-            }
-            if consistency != "linearizable":
-                _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
-                search = {}
-            verdict = _judge_file(
-                file,
-                model,
-                format=form,
-                lenient=lenient,
-                consistency=consistency,
-                expect=expect,
-                initial=state,
-                failed_cas=failed_cas,
-                nil_read=nil_read,
-                mismatched=mismatched,
-                **search,
-            )
-    found = report(verdict, time.perf_counter() - began)
+
+    def judge(file: Path, on_decided: Callable[[str], None] | None = None) -> Report:
+        began = time.perf_counter()
+        with malformed_is_bad_input():
+            if stream:
+                verdict = _judge_stream(
+                    file,
+                    form,
+                    model=model,
+                    initial=state,
+                    mismatched=mismatched,
+                    time_limit_s=time_limit / 1e9 if typed("time_limit") else None,
+                    memory_limit_bytes=memory_limit,
+                )
+            else:
+                search: dict[str, Any] = {
+                    "time_limit_s": time_limit / 1e9,
+                    "memory_limit_bytes": memory_limit,
+                    "cross_check": cross_check,
+                    "explain": explain,
+                    "explain_limit_s": explain_limit / 1e9,
+                    "on_decided": on_decided,
+                }
+                verdict = _judge_file(
+                    file,
+                    model,
+                    format=form,
+                    lenient=lenient,
+                    consistency=consistency,
+                    expect=expect,
+                    initial=state,
+                    failed_cas=failed_cas,
+                    nil_read=nil_read,
+                    mismatched=mismatched,
+                    **(search if consistency == "linearizable" else {}),
+                )
+        return report(verdict, time.perf_counter() - began)
+
+    if stream:
+        _refuse_beside(_STREAM_REFUSES, "--stream")
+    if len(files) > 1 or files[0].is_dir():
+        if stream or Path("-") in files:
+            raise BadInput("several files", f"one beside {'--stream' if stream else '-'}", "foreshock check")
+        return check_many(files, judge, as_json=as_json)
+    found = judge(files[0], None if as_json else heading.print)
     if as_json:
         print_json(found)
     else:
         _print(found, consistency, heading)
-    return Exit.of(verdict.validity)
+    return Exit.of(found.verdict)
 
 
 def _refuse_unknown_model(model: str) -> None:

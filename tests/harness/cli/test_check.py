@@ -220,3 +220,56 @@ def test_choices_are_those_of_the_library(name: str, expected: list[str]) -> Non
 
     assert isinstance(option.type, click.Choice)
     assert list(option.type.choices) == expected
+
+
+def test_of_several_files_each_gets_a_line(foreshock: Foreshock, tmp_path: Path) -> None:
+    (tmp_path / "stale.jsonl").write_bytes(b"".join(STALE))
+    (tmp_path / "fine.jsonl").write_bytes(b"".join(STALE[:4]))
+    (tmp_path / "empty.edn").write_bytes(b"")
+    (tmp_path / ".hidden").write_bytes(b"nothing that is read")
+    stale, fine = str(tmp_path / "stale.jsonl"), str(tmp_path / "fine.jsonl")
+
+    ran = foreshock("check", str(tmp_path))
+
+    assert ran.code == 1
+    assert [line.split()[0] for line in ran.out.splitlines() if str(tmp_path) in line] == [
+        "unknown",
+        "valid",
+        "invalid",
+    ]
+    assert "process 1 read 1 after process 0 had overwritten it with 2" in ran.out
+    assert ran.out.endswith("files       3: 1 unknown, 1 valid, 1 invalid\n")
+    assert foreshock("check", fine, fine).code == 0
+    assert foreshock("check", fine, str(tmp_path / "empty.edn")).code == 2
+    assert foreshock("check", fine, stale, "--model", "register", "--json").code == 1
+
+
+def test_a_file_that_is_refused_does_not_end_the_others(foreshock: Foreshock, tmp_path: Path) -> None:
+    fine, broken = tmp_path / "fine.jsonl", tmp_path / "broken.jsonl"
+    fine.write_bytes(b"".join(STALE[:4]))
+    broken.write_bytes(b"{")
+
+    ran = foreshock("check", str(broken), str(fine), "--json")
+    document = msgspec.json.decode(ran.out)
+
+    assert ran.code == 254
+    assert document["counts"] == {"refused": 1, "valid": 1}
+    assert "found a line that is cut off" in document["files"][0]["error"]
+    assert document["files"][1]["report"]["verdict"] == "valid"
+
+
+@pytest.mark.parametrize("more", [("-",), ("--stream", "--model", "register")])
+def test_several_files_are_neither_a_stream_nor_standard_input(
+    foreshock: Foreshock, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    ran = foreshock("check", str(tmp_path / "a"), str(tmp_path / "b"), *more)
+
+    assert ran.code == 254
+    assert "found several files" in ran.err
+
+
+def test_a_folder_without_files_is_bad_input(foreshock: Foreshock, tmp_path: Path) -> None:
+    ran = foreshock("check", str(tmp_path))
+
+    assert ran.code == 254
+    assert "found no file" in ran.err
