@@ -211,10 +211,11 @@ def test_faults_bite(live: Run) -> None:
     assert killed.ops.info > 0
 
 
+@pytest.mark.slow
 def test_our_raft_behind_maelstroms_messages_survives_kills_and_partitions(live: Run) -> None:
     """Its logs are in the folders that each node keeps."""
     outcome = live(
-        "lin-kv", example("lin_kv_raft.py"), nodes=3, faults=("partition", "kill"), time_limit_ns=4_000_000_000
+        "lin-kv", example("lin_kv_raft.py"), nodes=3, faults=("partition", "kill"), time_limit_ns=8_000_000_000
     )
 
     assert outcome.verdict.validity == "valid", outcome.verdict
