@@ -53,11 +53,11 @@ class RealRandomness:
 
 
 class RealDisk:
-    """A directory. One process at a time may use it; fsyncs run in threads, or on the spot if asked to."""
+    """A directory. One process at a time may use it; fsyncs run in worker threads."""
 
     def __init__(self, directory: Path) -> None:
-        self.syncs_on_the_spot = False
-        """Whether fsyncs are done without a thread and without a wait: nothing else runs meanwhile."""
+        self.patience_ms = 0
+        """How long an fsync of what was appended may keep everything else in this process from running."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -150,18 +150,18 @@ class RealDisk:
         """Return when the content, and the size that it implies, is durable."""
         make = self._composed.pop(name, None)
         if make is not None:
-            await self._do(_compose_file, self._directory / name, make)
+            await trio.to_thread.run_sync(_compose_file, self._directory / name, make)
             return
         descriptor = self._appending.get(name)
         if descriptor is None:
-            await self._do(_fsync_path, self._directory / name)
+            await trio.to_thread.run_sync(_fsync_path, self._directory / name)
             return
         self._syncing[name] = self._syncing.get(name, 0) + 1
         parts = self._unwritten.get(name, ())
         if parts:
             self._unwritten[name] = []  # what is appended meanwhile belongs behind it
         try:
-            await self._syncer.sync(descriptor, parts, on_the_spot=self.syncs_on_the_spot)
+            await self._syncer.sync(descriptor, parts, patience_ms=self.patience_ms)
             if name in self._unwritten and not self._unwritten[name]:
                 del self._unwritten[name]
         finally:
@@ -171,13 +171,7 @@ class RealDisk:
 
     async def fsync_directory(self) -> None:
         """Return when names are durable."""
-        await self._do(os.fsync, self._directory_fd)
-
-    async def _do(self, work: Callable[..., None], *arguments: Any) -> None:
-        if self.syncs_on_the_spot:
-            work(*arguments)
-        else:
-            await trio.to_thread.run_sync(work, *arguments)
+        await trio.to_thread.run_sync(os.fsync, self._directory_fd)
 
     def _settle(self, name: str) -> None:
         """Write what was composed or appended and not awaited yet."""

@@ -4,23 +4,23 @@
 a task for that costs more than the step. The task of `Serving.run` steps when nobody else does, above all for timers,
 and raises what went wrong anywhere.
 
-**Fsyncs.** A leader must be heard whatever its disk does, and its fsync is under way while those of its followers are:
-it syncs in a thread. A follower has little to do but to write and to answer, and the leader waits for that: as long as
-its disk is quick, it syncs on the spot, which saves two hand-overs between threads. What is slow once is left to the
-thread until it is quick again.
+**Fsyncs.** They run in a thread beside the steps: a server must be heard whatever its disk does. Who leads goes on
+stepping at once, since its fsync is under way while those of its followers are. A follower has little to do but to
+write and to answer, and the leader waits for that: as long as its disk is quick, it waits on the spot, for a fraction
+of a heartbeat interval at most.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import trio
 
 from ..runtime.env import Served
+from .syncer import PATIENCE_MS
 from .transport import is_client
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -69,8 +69,8 @@ class Inbox:
 class SyncedDisk(Protocol):
     """What is asked of a disk about its fsyncs."""
 
-    syncs_on_the_spot: bool
-    """Whether fsyncs are done without a thread and without a wait."""
+    patience_ms: int
+    """How long an fsync of what was appended may keep everything else in this process from running."""
 
     @property
     def is_quick(self) -> bool:
@@ -89,7 +89,7 @@ class Serving:
         self._steps_during_fsyncs = getattr(server, "storage", "sync") == "async"
         self._alarm = _Alarm(server, self.stir)
         self._flush_wanted = trio.Event()
-        self._is_flushing = False  # in a thread, or about to
+        self._is_flushing = False  # or about to
         self._waiting: trio.lowlevel.Task | None = None
         self._error: BaseException | None = None  # that a step raised in the task of a reader
 
@@ -156,7 +156,8 @@ class Serving:
     def _step(self) -> None:
         server = self._server
         if server.process(self._inbox.take_all()):
-            self._sync()
+            self._is_flushing = True
+            self._flush_wanted.set()
         self._show_notes()
 
     def _show_notes(self) -> None:
@@ -165,55 +166,23 @@ class Serving:
             self._on_notes(list(notes))
             notes.clear()
 
-    # Fsyncs.
-
-    def _sync(self) -> None:
-        """Make durable what was written, on the spot, or let the thread do that and do not wait for it."""
-        server, disk = self._server, self._disk
-        must_sync = True
-        while must_sync and not self._is_flushing:
-            if server.leads or not disk.is_quick:
-                self._is_flushing = True
-                self._flush_wanted.set()
-                return
-            with _on_the_spot(disk):
-                _run_through(server.sync())
-            server.post()
-            must_sync = server.must_sync
-
     async def _flush(self) -> None:
         """Sync beside the steps whenever that was asked for, as long as something waits."""
-        server = self._server
+        server, disk = self._server, self._disk
         while True:
             await self._flush_wanted.wait()
-            self._flush_wanted = trio.Event()
-            while server.must_sync:
+            must_sync = True
+            while must_sync:
+                disk.patience_ms = 0 if server.leads or not disk.is_quick else PATIENCE_MS
                 await server.sync()
                 server.post()
                 self._show_notes()
+                must_sync = server.must_sync
                 if self._steps_during_fsyncs:
                     self.stir()
+            self._flush_wanted = trio.Event()
             self._is_flushing = False
             self.stir()
-
-
-@contextmanager
-def _on_the_spot(disk: SyncedDisk) -> Iterator[None]:
-    disk.syncs_on_the_spot = True
-    try:
-        yield
-    finally:
-        disk.syncs_on_the_spot = False
-
-
-def _run_through(sync: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that waits for nothing to its end."""
-    try:
-        sync.send(None)
-    except StopIteration:
-        return
-    sync.close()
-    raise AssertionError(f"{sync!r} waited for something although its disk syncs on the spot")
 
 
 class _Alarm:

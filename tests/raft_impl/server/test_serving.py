@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-import types
 from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
-from raft_impl.server import syncer
+from raft_impl.server import serving, syncer
 from raft_impl.server.real_env import RealDisk, RealEnvironment
 
 
@@ -27,18 +26,18 @@ class Writer:
         self.must_sync = False
         self.deadline_ns = 0
         self.is_done = trio.Event()
-        self._env, self._left, self._size = env, step_count, size
+        self.env, self._left, self._size = env, step_count, size
 
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         assert self._left, "nobody asked for a step"
         self._left -= 1
         self.deadline_ns = 1 << 62
-        self._env.disk.append("log", b"x" * self._size)
+        self.env.disk.append("log", b"x" * self._size)
         self.must_sync = True
         return True
 
     async def sync(self) -> None:
-        await self._env.disk.fsync("log")
+        await self.env.disk.fsync("log")
 
     def post(self) -> None:
         self.must_sync = False
@@ -48,71 +47,87 @@ class Writer:
             self.is_done.set()
 
 
+class Disk:
+    """What each fsync of a log does, and how many turns of the loop others had meanwhile."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.took_s: list[float] = []
+        """Of the fsyncs to come; 0 when it is empty."""
+        self.turns: list[int] = []
+        self.turn_count = 0
+        self._real = os.fdatasync
+        monkeypatch.setattr(os, "fdatasync", self.fdatasync)
+
+    def fdatasync(self, descriptor: int) -> None:
+        before = self.turn_count
+        time.sleep(self.took_s.pop(0) if self.took_s else 0)
+        self._real(descriptor)
+        self.turns.append(self.turn_count - before)
+
+    async def count_turns(self) -> None:
+        while True:
+            self.turn_count += 1
+            await trio.lowlevel.checkpoint()
+
+
 @pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The thread of each fsync of a log, as they come."""
-    names: list[str] = []
-    real = os.fdatasync
-
-    def noted(descriptor: int) -> None:
-        names.append(threading.current_thread().name)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fdatasync", noted)
-    return names
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(serving, "PATIENCE_MS", 10_000)
+    monkeypatch.setattr(syncer, "PATIENCE_MS", 10_000)
+    return Disk(monkeypatch)
 
 
-def serve(directory: Path, step_count: int, size: int = 10, *, leads: bool = False) -> None:
+def serve(directory: Path, disk: Disk, step_count: int, size: int = 10, *, leads: bool = False) -> None:
     """Run such a server until all its writes are durable."""
 
     async def main() -> None:
-        disk = RealDisk(directory)
-        env = RealEnvironment("n1", {}, disk)
-        server = Writer(env, step_count, size, leads=leads)
+        real = RealDisk(directory)
+        server = Writer(RealEnvironment("n1", {}, real), step_count, size, leads=leads)
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(env.serve, server)
+                nursery.start_soon(disk.count_turns)
+                nursery.start_soon(server.env.serve, server)
                 await server.is_done.wait()
                 nursery.cancel_scope.cancel()
-        disk.close()
+        real.close()
 
     trio.run(main)
 
 
-def test_a_follower_syncs_small_writes_on_the_spot(tmp_path: Path, threads: list[str]) -> None:
-    serve(tmp_path, 3)
+def test_a_follower_waits_on_the_spot_for_small_writes(tmp_path: Path, disk: Disk) -> None:
+    disk.took_s = [0.05, 0.05, 0.05]
 
-    assert threads == ["MainThread"] * 3
+    serve(tmp_path, disk, 3)
 
-
-def test_a_leader_is_heard_while_its_disk_works(tmp_path: Path, threads: list[str]) -> None:
-    serve(tmp_path, 3, leads=True)
-
-    assert threads == ["fsync"] * 3
+    assert disk.turns == [0, 0, 0]
 
 
-def test_what_is_large_is_written_and_synced_in_a_thread(tmp_path: Path, threads: list[str]) -> None:
-    serve(tmp_path, 2, size=300_000)
+def test_a_leader_is_heard_while_its_disk_works(tmp_path: Path, disk: Disk) -> None:
+    disk.took_s = [0.05]
 
-    assert threads == ["fsync"] * 2
+    serve(tmp_path, disk, 1, leads=True)
+
+    assert disk.turns[0] > 10
 
 
-def test_after_a_slow_fsync_the_next_ones_go_to_the_thread_until_one_is_quick(
-    tmp_path: Path, threads: list[str], monkeypatch: pytest.MonkeyPatch
+def test_what_is_large_is_never_waited_for_on_the_spot(tmp_path: Path, disk: Disk) -> None:
+    disk.took_s = [0.05]
+
+    serve(tmp_path, disk, 1, size=300_000)
+
+    assert disk.turns[0] > 10
+
+
+def test_a_follower_whose_disk_stalls_is_heard_soon_and_then_always_until_its_disk_is_quick(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    took_s = iter([1.0, 1.0, 0.001, 0.001])
-    now_s = [0.0, False]
+    for module in (serving, syncer):
+        monkeypatch.setattr(module, "PATIENCE_MS", 100)
+    disk.took_s = [0.4, 0.4, 0.0, 0.05]
 
-    def clock() -> float:  # asked before and after each fsync
-        now_s[1] = not now_s[1]
-        now_s[0] += 0.0 if now_s[1] else next(took_s)
-        return now_s[0]
+    serve(tmp_path, disk, 4)
 
-    monkeypatch.setattr(syncer, "time", types.SimpleNamespace(perf_counter=clock))
-
-    serve(tmp_path, 4)
-
-    assert threads == ["MainThread", "fsync", "fsync", "MainThread"]
+    assert [turns > 10 for turns in (*disk.turns[:2], disk.turns[3])] == [True, True, False]
 
 
 def test_what_came_in_time_is_heard_before_a_timer_that_is_late(tmp_path: Path) -> None:
