@@ -97,6 +97,7 @@ class Film:
         self._flights: dict[int, Flight] = {}
         self._clocks: dict[str, int] = {}  # what each actor's clock showed in the last frame
         self._clients = {name: ClientFrame() for name in world.plan.clients}
+        self._entries: dict[str, dict[tuple[int, int], str]] = {}  # of each node when it was last up, by index and term
 
     def take(self, step: int, lines: Sequence[str], *, acts: bool, still: bool = False) -> None:
         """Take a frame of what is now, unless nothing happened since the last one and the step does not act either.
@@ -143,14 +144,19 @@ class Film:
     def _node(self, state: NodeState, moved_ns: int, slot: int) -> NodeFrame:
         host = self._world.hosts[state.node]
         server, process = host.server, host.process
+        places = list(enumerate(state.log, state.first))
         if server is None or process is None:
-            return NodeFrame(state=state, moved_ns=moved_ns, slot=slot)
+            known = self._entries.get(state.node, {})
+            entries = tuple(known.get(place, "") for place in places)
+            return NodeFrame(state=state, entries=entries, moved_ns=moved_ns, slot=slot)
         portrait = server.portrait(GROUP) if isinstance(server, Portrayed) else {}
+        entries = tuple(_short(text) for text in portrait.get("entries", ()))
+        self._entries[state.node] = dict(zip(places, entries, strict=False))
         deadline_ns = process.timer.deadline_ns
         return NodeFrame(
             state=state,
             leader=server.inspect()[GROUP].get("leader"),
-            entries=tuple(_short(text) for text in portrait.get("entries", ())),
+            entries=entries,
             machine=tuple(_short(_record(one)) for one in portrait.get("machine", ())),
             granted=tuple(portrait.get("granted", ())),
             left_ns=None if deadline_ns >= FAR else max(0, deadline_ns - process.clock.monotonic_ns()),

@@ -127,3 +127,11 @@ def test_equal_states_are_stored_once(filmed: Filmed) -> None:
 
     assert len(data["states"]) < len(result.frames) * len(data["nodes"]) / 4
     assert len({str(state) for state in data["states"]}) == len(data["states"])
+
+
+def test_a_node_that_is_down_shows_what_stands_on_its_disk(filmed: Filmed) -> None:
+    frames = filmed("walkthrough_6_two_of_three_down").frames
+    up = next(frame.nodes[1] for frame in reversed(frames[:10]) if frame.nodes[1].state.role == "follower")
+    down = next(frame.nodes[1] for frame in frames if frame.nodes[1].state.role == "down")
+
+    assert down.entries == up.entries == ("no-op", "write x 1")
