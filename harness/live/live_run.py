@@ -57,11 +57,14 @@ from .timetable import Timetable
 READY_SECONDS_MAX: Final = 60
 """A cluster that does not serve by then never will."""
 _ASK_READY_SECONDS: Final = 0.05
+_BEAT_SECONDS: Final = 0.05
 _LOOK_NS: Final = 50_000_000
 """How often, after the heal, it is asked whether all is done."""
 _JUDGED: Final = ("start", "crash", "role", "term")
 """Rows that say enough to be judged without those that a process does not tell."""
 
+LATE: Final = "ms late at most"
+"""The mark that says by how much the harness was late: on a machine that is too busy, a run says little."""
 LOGS: Final = "logs"
 _LOG_BYTES_MAX: Final = 4 << 20
 """Of the log of each node, the end is kept in the run folder."""
@@ -153,6 +156,7 @@ class LiveRun:
         self._deaths: list[Anomaly] = []
         self._outcomes: dict[str, str] = {}
         self._lasted_ns = 0
+        self._late_ms = 0  # how late this process was at most
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 
@@ -170,6 +174,7 @@ class LiveRun:
             for name in plan.nodes:
                 self._recorder.row("start", name, supervisor.incarnations[name], plan.actors[name].code)
             nursery.start_soon(self._system.watch, self._site, self._tell)
+            nursery.start_soon(self._watch_lateness)
             nemesis = Nemesis(plan, self._fault_world(nursery))
             self._observer.on_leader = nemesis.on_leader
             threads = self._start_clients(nursery)
@@ -254,6 +259,13 @@ class LiveRun:
             handlers[kind] = both
         return handlers
 
+    async def _watch_lateness(self) -> None:
+        """Note by how much this process itself is late: proxies that have to wait for a processor delay everything."""
+        while True:
+            due_s = trio.current_time() + _BEAT_SECONDS
+            await trio.sleep_until(due_s)
+            self._late_ms = max(self._late_ms, round(1000 * (trio.current_time() - due_s)))
+
     def _tell(self, node: str, rows: Sequence[tuple[Any, ...]]) -> None:
         self._recorder.notes(node, list(rows))
 
@@ -329,7 +341,11 @@ class LiveRun:
             simulated_ns=self._lasted_ns,
             recovery_ms=self._recovery_ms(),
             resolved_options=options,
-            marks={**dict(sorted(self._recorder.marks.items())), **dict(sorted(self._network.counts.items()))},
+            marks={
+                **dict(sorted(self._recorder.marks.items())),
+                **dict(sorted(self._network.counts.items())),
+                LATE: self._late_ms,
+            },
             metrics=Metrics(
                 events=0,
                 passes=0,

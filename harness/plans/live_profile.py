@@ -35,7 +35,7 @@ LIVE: Final = Profile(
         "client-crash",
         "pause",
     ),
-    pacing=Pacing(density_ppm=(350_000, 700_000), gap_timeouts=(6, 30)),
+    pacing=Pacing(density_ppm=(200_000, 400_000), gap_timeouts=(10, 50)),
     options={
         "election_timeout_ms": Choices(((500, 70), (800, 30))),
         "reads": Choices((("quorum", 60), ("lease", 40))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -48,3 +49,12 @@ def small_plan(
     )
     gates = msgspec.structs.replace(drawn.gates, ok_before=1, ok_during=1, ok_after=1)
     return msgspec.structs.replace(drawn, phases=phases, programs=programs, faults=tuple(faults), gates=gates)
+
+
+def routed(plan: Plan, routing: Literal["leader", "home", "any"]) -> Plan:
+    """The plan with clients that find the node that they ask in this way."""
+    actors = {
+        name: msgspec.structs.replace(actor, routing=routing) if actor.kind == "client" else actor
+        for name, actor in plan.actors.items()
+    }
+    return msgspec.structs.replace(plan, actors=actors)

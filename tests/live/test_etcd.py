@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Literal
 
 import msgspec
 import pytest
@@ -14,29 +15,23 @@ from harness.faults.pauses import Pause
 from harness.live.live_run import run
 from harness.live.systems.catalog import live_system
 from harness.outcome import Outcome
-from harness.plans.plan import Gates, Plan, PlannedOp
+from harness.plans.plan import Gates, PlannedOp
 from harness.systems.checkouts import Checkouts
-from tests.live.live_plans import MS, SECOND_NS, at, small_plan
+from tests.live.live_plans import MS, SECOND_NS, at, routed, small_plan
 
 pytest.importorskip("h11")
 pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 
 
-def ran(workload: str, *faults: AnyFault, routing: str = "home", **explicit: str) -> Outcome:
+def ran(
+    workload: str, *faults: AnyFault, routing: Literal["leader", "home", "any"] = "home", **explicit: str
+) -> Outcome:
     """One run of three members with these faults in four seconds; each client keeps to the member beside it."""
     with Checkouts() as checkouts:
         system = live_system("etcd", checkouts)
         options = {"election_timeout_ms": "500", "client_timeout_ms": "1000", **explicit}
         plan = small_plan(system, workload, faults, faults_ns=4 * SECOND_NS, **options)
-        return run(_routed(plan, routing), system).outcome
-
-
-def _routed(plan: Plan, routing: str) -> Plan:
-    actors = {
-        name: msgspec.structs.replace(actor, routing=routing) if actor.kind == "client" else actor
-        for name, actor in plan.actors.items()
-    }
-    return msgspec.structs.replace(plan, actors=actors)
+        return run(routed(plan, routing), system).outcome
 
 
 def cut_off(node: str, client: str, begin_ms: int, length_ms: int) -> Partition:
@@ -91,7 +86,7 @@ def test_a_lock_under_a_lease_is_granted_twice_while_its_holder_is_cut_off() -> 
             for program in drawn.programs
         )
         plan = msgspec.structs.replace(drawn, programs=programs, gates=Gates())
-        outcome = run(_routed(plan, "home"), system).outcome
+        outcome = run(routed(plan, "home"), system).outcome
 
     assert outcome.verdict.validity == "invalid", [op for op in outcome.history if op.key == "the-lock"]
     assert outcome.primary == "linearizability/nonlinearizable/mutex/acquire"

@@ -4,6 +4,7 @@
 | --- | --- |
 | `node`, `raft_impl`, `raft_impl@REF`, `path:DIR`, `patch:FILE` | our node, of that version |
 | `etcd` | the installed etcd |
+| `pysyncobj` | the installed PySyncObj |
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .node import Node
 from .system import LiveSystem
 
 NODE: Final = "node"
-FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", "etcd")
+FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", "etcd", "pysyncobj")
 _OURS: Final = ("raft_impl", "path:", "patch:")
 
 
@@ -35,6 +36,10 @@ def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
         from .etcd import Etcd  # needs h11, an extra
 
         return Etcd()
+    if spec == "pysyncobj":
+        from .pysyncobj import PySyncObj  # needs h11, an extra
+
+        return PySyncObj()
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
 
 

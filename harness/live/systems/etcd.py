@@ -32,11 +32,11 @@ from harness.systems.binding import Code
 
 from .etcd_client import EtcdClient
 from .http_exchange import Broken, HttpConnection
+from .polling import Polling
 from .programs import program_code
 from .system import LiveClient, Site, Tell
 
 _PROGRAM: Final = "etcd"
-_ASK_SECONDS: Final = 0.2
 _STATUS_SECONDS_MAX: Final = 0.5
 _HEARTBEATS: Final = 10
 """In an election timeout; etcd wants five at least."""
@@ -72,7 +72,7 @@ class Etcd:
         """Raises BadInput where etcd is not installed."""
         if shutil.which(_PROGRAM) is None:
             raise BadInput(_MISSING, "an installed one (Debian: apt-get install etcd-server)", "--system etcd")
-        self._told: dict[str, tuple[str, int]] = {}  # role and term by node, as it was told last
+        self._polling = Polling(self._status)
 
     @property
     def code(self) -> Code:
@@ -116,26 +116,15 @@ class Etcd:
 
     async def is_ready(self, site: Site) -> bool:
         """Whether a member leads."""
-        return any([(await self._status(site, node) or ("", 0))[0] == "leader" for node in site.addresses.nodes])
+        return await self._polling.has_leader(site)
 
     async def watch(self, site: Site, tell: Tell) -> None:
         """Ask all members who leads, now and then, and tell what has changed."""
-
-        async def ask(node: str) -> None:
-            found = await self._status(site, node)
-            if found is not None and found != self._told.get(node):
-                self._told[node] = found
-                tell(node, [("role", next(iter(site.plan.groups)), *found)])
-
-        while True:
-            async with trio.open_nursery() as nursery:
-                for node in site.addresses.nodes:
-                    nursery.start_soon(ask, node)
-            await trio.sleep(_ASK_SECONDS)
+        await self._polling.run(site, tell)
 
     def last_words(self, site: Site, node: str, tell: Tell) -> None:
-        """Nothing: members are asked. One that comes back is told of anew."""
-        self._told.pop(node, None)
+        """Nothing: members are asked."""
+        self._polling.forget(node)
 
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client of the gateways."""
