@@ -18,6 +18,11 @@ It prints one line a way and the first plan that differs, if any; exit code 1 th
 
 is what those processes run: one JSON line a plan. With `--rows FILE` the trace of the last plan is stored, so that two
 runs that differ can be laid side by side.
+
+    python -m benchmarks.determinism compiled BUILDS --count 100
+
+compares the interpreted simulator, checkers and `raft_impl` with their build in the folder BUILDS, which
+`foreshock compile` has made, over all workloads.
 """
 
 from __future__ import annotations
@@ -26,20 +31,23 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.harness.sim.task_driver import task_lane
+from harness.compiled.finder import VARIABLE, compiled
+from workloads.catalog import WORKLOADS as CATALOG
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WORKLOADS: Final = ("register", "counter")
+_COMPILED_PARTS: Final = tuple(map(re.compile, (r"harness\.sim\.", r"checkers\.", r"_foreshock_code_\w+\.protocol\.")))
 
 
 # -- in a process of its own ----------------------------------------------------------------------------------------
@@ -93,6 +101,7 @@ class Way(NamedTuple):
     fresh: bool = False
     shuffle: int | None = None
     in_tasks: bool = False
+    compiled: bool = False
 
     def batches(self, plans: Sequence[str], jobs: int) -> list[list[str]]:
         """The plans of each process."""
@@ -106,7 +115,7 @@ class Way(NamedTuple):
 
     def command(self, plans: Sequence[str], profile: str) -> list[str]:
         """The line that runs some plans this way."""
-        lane = ["--task-lane"] if self.in_tasks else []
+        lane = ["--task-lane"] if self.in_tasks else ["--compiled"] if self.compiled else []
         return [
             self.python,
             *self.flags,
@@ -121,7 +130,9 @@ class Way(NamedTuple):
 
     def run(self, plans: Sequence[str], profile: str, *extra: str) -> list[dict[str, Any]]:
         """Run some plans in one process."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key != VARIABLE
+        }
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "random", **dict(self.environment)}
         done = subprocess.run(
             [*self.command(plans, profile), *extra],
@@ -153,11 +164,16 @@ def ways(interpreters: Sequence[str]) -> list[Way]:
     ]
 
 
-def campaign(count: int, first: int, profile: str, workloads: Sequence[str], jobs: int, others: Sequence[str]) -> bool:
+def compiled_ways(builds: Path) -> list[Way]:
+    """Interpreted and compiled code."""
+    environment = ((VARIABLE, str(builds.absolute())),)
+    return [Way("interpreted"), Way("compiled", environment=environment, compiled=True)]
+
+
+def campaign(chosen: Sequence[Way], count: int, first: int, profile: str, workloads: Sequence[str], jobs: int) -> bool:
     """Run all plans in all ways and print the table. Returns whether they all agree."""
     plans = [f"{workloads[number % len(workloads)]}:{first + number}" for number in range(count)]
     reference: dict[str, dict[str, Any]] = {}
-    chosen = ways(others)
     agree = True
     print(f"{count} plans, workloads {', '.join(workloads)}, profile {profile}, {_version(sys.executable)}")
     for way in chosen:
@@ -205,6 +221,15 @@ def _difference(one: Way, other: Way, plan: str, profile: str) -> str:
     return f"  {plan}: equal rows when run alone ({len(lines[0])} and {len(lines[1])}); what ran before it matters"
 
 
+def _lane(in_tasks: bool) -> AbstractContextManager[None]:
+    """The lane in which plans run. That of the tests is imported only where it is used: its bases may be compiled."""
+    if not in_tasks:
+        return nullcontext()
+    from tests.harness.sim.task_driver import task_lane
+
+    return task_lane()
+
+
 def _version(python: str) -> str:
     code = "import platform as p, trio; print(p.python_implementation(), p.python_version(), 'trio', trio.__version__)"
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
@@ -219,23 +244,32 @@ def main() -> int:
     one.add_argument("--task-lane", action="store_true")
     one.add_argument("--duration", type=int, metavar="SECONDS", help="of the fault phase; drawn if absent")
     one.add_argument("--rows", type=Path)
+    one.add_argument("--compiled", action="store_true", help="refuse to run interpreted code")
     many = commands.add_parser("campaign", help="run plans in every way")
     many.add_argument("--count", type=int, default=200)
-    many.add_argument("--first", type=int, default=1)
     many.add_argument("--workloads", default=",".join(WORKLOADS))
-    many.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     many.add_argument("--interpreter", action="append", default=[], metavar="PYTHON")
-    for command in (one, many):
+    built = commands.add_parser("compiled", help="compare interpreted and compiled code")
+    built.add_argument("builds", type=Path, metavar="BUILDS")
+    built.add_argument("--count", type=int, default=100)
+    built.add_argument("--workloads", default=",".join(CATALOG))
+    for command in (many, built):
+        command.add_argument("--first", type=int, default=1)
+        command.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    for command in (one, many, built):
         command.add_argument("--profile", default="swarm")
     given = parser.parse_args()
     if given.command == "fingerprints":
         duration_ns = given.duration * 1_000_000_000 if given.duration else None
-        with task_lane() if given.task_lane else nullcontext():
+        with _lane(given.task_lane):
             for line in fingerprints(given.plans, profile=given.profile, duration_ns=duration_ns, rows=given.rows):
                 print(json.dumps(line), flush=True)
+        if given.compiled and not all(any(map(part.match, compiled.names())) for part in _COMPILED_PARTS):
+            raise SystemExit(f"interpreted code: {VARIABLE} names no build of these sources")
         return 0
+    chosen = compiled_ways(given.builds) if given.command == "compiled" else ways(given.interpreter)
     workloads = given.workloads.split(",")
-    return 0 if campaign(given.count, given.first, given.profile, workloads, given.jobs, given.interpreter) else 1
+    return 0 if campaign(chosen, given.count, given.first, given.profile, workloads, given.jobs) else 1
 
 
 if __name__ == "__main__":

@@ -209,6 +209,28 @@ def measure(plans: Iterable[Plan], system: System, *, check: bool = False) -> di
     }
 
 
+def processor_us_per_delivery(repeat: int) -> dict[str, float]:
+    """Processor time per delivered message of each scenario, over the first plans of each, after one to warm up."""
+    system = load_systems(bind("raft_impl", Checkouts()))["default"]
+    seeds = range(1, repeat + 1)
+    scenarios = {
+        "idle": [idle_plan(1)],
+        "default": [default_plan(seed, system) for seed in seeds],
+        "peer": [peer_plan(seed) for seed in seeds],
+    }
+    measure([peer_plan(1)], system)
+    found = {}
+    for name, plans in scenarios.items():
+        began = time.process_time()
+        delivered = 0
+        for plan in plans:
+            simulation = Simulation(plan, {"default": system}, RunOptions(gates=False))
+            simulation.run()
+            delivered += simulation.world.network.delivered
+        found[name] = (time.process_time() - began) / delivered * 1e6
+    return found
+
+
 def count_calls(plan: Plan, system: System) -> float:
     """Calls of functions per delivery, without the checker's."""
     profile = cProfile.Profile()

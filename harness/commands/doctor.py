@@ -19,6 +19,7 @@ from typing import Literal
 import click
 import msgspec
 
+from harness.compiled.finder import VARIABLE, compiled, folder
 from harness.errors import BadInput, Exit
 
 from .arguments import json_option, results_option
@@ -56,6 +57,7 @@ def examine(results: Path) -> Iterator[Finding]:
     yield _determinism()
     yield _results(results)
     yield Finding(name="processors", state="ok", detail=f"{len(os.sched_getaffinity(0))} for worker processes")
+    yield _compiled()
     yield _git()
     yield _junit()
     yield _http()
@@ -114,6 +116,20 @@ def _results(results: Path) -> Finding:
         return Finding(name="results", state="broken", detail=f"{error.where}: {error.found}")
     free = shutil.disk_usage(results).free >> 20
     return Finding(name="results", state="ok", detail=f"{results} can be written, {free} MiB free")
+
+
+def _compiled() -> Finding:
+    """The determinism test has loaded `raft_impl`, compiled if that is there."""
+    builds, names = folder(), [name for name in compiled.names() if name in sys.modules]
+    own = sum(name.startswith("harness.") for name in names)
+    code = sum(name.startswith("_foreshock_code_") for name in names)
+    if own and code:
+        detail = f"active: {own} modules of the harness and {code} of raft_impl, from {builds}"
+        return Finding(name="compiled build", state="ok", detail=detail)
+    wanted = f"{builds} has no build of these sources" if builds is not None else f"{VARIABLE} is not set"
+    part = "the harness" if own else "raft_impl" if code else "nothing"
+    detail = f"{part} is compiled, all else is interpreted: {wanted} (`foreshock compile` makes one)"
+    return Finding(name="compiled build", state="missing", detail=detail)
 
 
 def _git() -> Finding:

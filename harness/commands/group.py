@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, str]] = {
     "serve": "Show a results folder in a browser.",
     "bundle": "Write a stored run as one file that replays on another machine.",
     "doctor": "Say what this machine can do.",
+    "compile": "Make runs faster with extension modules of the same code.",
 }
 """Every command with its line in `foreshock --help`, which imports none of them."""
 

@@ -97,6 +97,11 @@ def own_package() -> Path:
     return Path(spec.origin).parent
 
 
+def alias_of(digest: str) -> str:
+    """The name under which a version of `raft_impl` is loaded."""
+    return f"_foreshock_code_{digest[:12]}"
+
+
 def _load(code: Code) -> System:
     key = f"{code.digest} {code.spec}" if code.is_foreign else code.digest
     system = _loaded.get(key)
@@ -104,7 +109,7 @@ def _load(code: Code) -> System:
         if code.is_foreign:
             system = located.load(code)
         else:
-            system = RaftImpl(load_package(code.path, f"_foreshock_code_{code.digest[:12]}"))
+            system = RaftImpl(load_package(code.path, alias_of(code.digest)))
         _loaded[key] = system
     return system
 

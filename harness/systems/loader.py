@@ -8,6 +8,9 @@ exactly the aliases that were loaded; the rest of the process does not notice it
 **Bytecode.** Python trusts a cached `.pyc` when whole-second mtime and size of the source agree, so an edit within the
 second in which the cache was written goes unseen. A harness that compares versions must not run the wrong one: such a
 cache is removed first (the same reasoning as git's "racy" index entries).
+
+**Compiled code.** Where there is a build of these very sources (`harness.compiled`), its modules are loaded instead.
+The guard does not reach into them: it has run on their sources, whose fingerprints are the same.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
 
+from harness.compiled.finder import compiled, use_code
 from harness.errors import BadInput
 
 from .guard import guarded_builtins
@@ -51,6 +55,7 @@ def load_package(directory: Path, alias: str) -> ModuleType:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
     _finder.packages[alias] = directory
+    use_code(alias)
     try:
         package = importlib.import_module(alias)
         _check_surface(alias, directory)
@@ -185,6 +190,9 @@ class _Finder(importlib.abc.MetaPathFinder):
             return importlib.util.spec_from_file_location(fullname, source, loader=_Loader(fullname, source, builtins))
         if alias not in self.packages:
             return None
+        extension = compiled.find_spec(fullname, path)
+        if extension is not None:
+            return extension
         directory = self.packages[alias]
         stem = directory.joinpath(*parts)
         package = stem / "__init__.py"

@@ -1,0 +1,111 @@
+"""Makes the extension modules, with mypyc (which comes with mypy) and the C compiler of this machine.
+
+One build is one shared library and a small module for each source. It is made in a folder beside its place and renamed
+when it is whole. The sources are given by absolute paths, which tracebacks of compiled code then name; a `raft_impl`
+package is compiled under its alias, through a link of that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from harness.errors import BadInput, InternalError
+
+from .finder import SUFFIX, code_build, harness_build, modules_in
+from .modules import HARNESS_PLACES, RAFT_PLACES, chosen
+
+_OPTIMISATION: Final = "3"
+_LOG: Final = "compiler.log"
+"""What mypy and the C compiler said."""
+
+
+def build_harness(builds: Path, root: Path) -> Path:
+    """Compile the simulator and the checkers below `root`, unless that is done. Returns the folder of the build."""
+    build = harness_build(builds, root)
+    if not modules_in(build):
+        with _made_beside(build) as made:
+            _compile(chosen(root, HARNESS_PLACES), made)
+    return build
+
+
+def build_code(builds: Path, package: Path, alias: str) -> Path:
+    """Compile a `raft_impl` package under an alias, unless that is done. Returns the folder of the build."""
+    build = code_build(builds, alias)
+    if not modules_in(build):
+        link = builds / "sources" / alias
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(package.absolute(), target_is_directory=True)
+        with _made_beside(build) as made:
+            _compile([link / file.relative_to(package) for file in chosen(package, RAFT_PLACES)], made)
+    return build
+
+
+@contextlib.contextmanager
+def _made_beside(build: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `build` when all went well."""
+    build.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{build.name}.", dir=build.parent))
+    try:
+        yield made
+        (made / f"complete{SUFFIX}").touch()
+        shutil.rmtree(build, ignore_errors=True)
+        made.rename(build)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _compile(sources: Sequence[Path], made: Path) -> None:
+    """Make the extension modules of sources in `made`. Raises BadInput without tools, InternalError if one fails."""
+    try:
+        with _output_in(made / _LOG):
+            _run_compilers(sources, made)
+    except ImportError as error:
+        raise BadInput(
+            f"no {error.name}", "mypy and setuptools: pip install 'foreshock[compile]'", "foreshock compile"
+        ) from None
+    except (Exception, SystemExit) as error:  # mypycify ends the process where mypy finds an error
+        log = shutil.copy(made / _LOG, made.parent / _LOG)
+        raise InternalError(f"compiling failed ({type(error).__name__}: {error}); see {log}") from error
+
+
+def _run_compilers(sources: Sequence[Path], made: Path) -> None:
+    from mypyc.build import mypycify
+    from setuptools import Distribution
+    from setuptools.command.build_ext import build_ext
+
+    scratch = made / "scratch"
+    options = ["--config-file=", "--ignore-missing-imports", f"--cache-dir={scratch / 'mypy'}"]
+    extensions: list[Any] = mypycify(
+        [*options, *map(str, sources)], opt_level=_OPTIMISATION, target_dir=str(scratch / "c")
+    )
+    command = build_ext(Distribution({"name": "foreshock", "ext_modules": extensions}))
+    command.build_lib, command.build_temp = str(made), str(scratch / "o")
+    command.ensure_finalized()
+    command.run()
+    shutil.rmtree(scratch)
+
+
+@contextlib.contextmanager
+def _output_in(file: Path) -> Iterator[None]:
+    """Send what this process and its children print into a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with file.open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            for descriptor in kept:
+                os.close(descriptor)
