@@ -2,8 +2,8 @@
 
     python -m benchmarks.compiled BUILDS [--rounds N] [--repeat N]
 
-BUILDS is a folder in which `foreshock compile` has made a build. What is printed is processor time in microseconds a
-delivery, the median of the rounds, and the ratio. Turns on one machine: what else runs there disturbs both alike.
+BUILDS is a folder in which `foreshock compile` has made a build. What is printed is what a delivery costs, in steps of
+the calibration of `benchmarks.simulator` (which is never compiled): the median of the rounds, and the ratio.
 """
 
 from __future__ import annotations
@@ -20,22 +20,16 @@ from typing import Any, Final
 from harness.compiled.finder import VARIABLE
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-_MEASURE: Final = """
-import json, sys
-from benchmarks import simulator
-print(json.dumps(simulator.processor_us_per_delivery(int(sys.argv[1]))))
-"""
 
 
 def measure(builds: Path | None, repeat: int) -> dict[str, float]:
-    """Microseconds a delivery of each scenario, in a new process."""
+    """Steps of the calibration that a delivery costs in each scenario, in a new process."""
     environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
     if builds is not None:
         environment[VARIABLE] = str(builds.absolute())
-    command = [sys.executable, "-c", _MEASURE, str(repeat)]
+    command = [sys.executable, "-m", "benchmarks.simulator", "--json", "--repeat", str(repeat)]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    return {scenario: row["steps_per_delivery"] for scenario, row in json.loads(done.stdout).items()}
 
 
 def main() -> int:
@@ -49,7 +43,7 @@ def main() -> int:
         {"interpreted": measure(None, given.repeat), "compiled": measure(given.builds, given.repeat)}
         for _ in range(given.rounds)
     ]
-    print(f"{'scenario':16}{'interpreted':>13}{'compiled':>10}{'ratio':>7}   (us a delivery)")
+    print(f"{'scenario':16}{'interpreted':>13}{'compiled':>10}{'ratio':>7}   (steps a delivery)")
     for scenario in rounds[0]["interpreted"]:
         plain, fast = (statistics.median(one[way][scenario] for one in rounds) for way in ("interpreted", "compiled"))
         print(f"{scenario:16}{plain:13.1f}{fast:10.1f}{plain / fast:7.2f}")
