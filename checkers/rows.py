@@ -39,6 +39,9 @@ _FINAL: Final = bytes(IGNORED if kind == _PENDING_READ else kind for kind in ran
 
 _OF_COUNTERS: Final = bytes({READ: counters.READ, ADD: counters.ADD, GET: counters.GET}.get(k, k) for k in range(256))
 
+SCALARS: Final = frozenset({type(None), bool, int, float, str})
+"""Types of values and keys that rows are made of; others may be equal in ways of their own, or not be hashable."""
+
 REGISTER: Final = frozenset({"read", "write", "cas"})
 COUNTER: Final = frozenset({"read", "add", "add-and-get"})
 """Functions of which rows can be made."""
@@ -123,7 +126,7 @@ class RowReader:
                     raise NotPlain
                 f = op.f
                 value = op.value
-                if f == "write" and value.__class__ is not list and value.__class__ is not dict:
+                if f == "write" and value.__class__ in SCALARS:
                     kinds.append(WRITE)
                     olds.append(None)
                     news.append(value)
@@ -139,7 +142,7 @@ class RowReader:
                     self.ask(f, value)
                 key = op.key
                 if key is not None:
-                    if key.__class__ is list or key.__class__ is dict:
+                    if key.__class__ not in SCALARS:
                         raise NotPlain
                     self.has_keys = True
                 rows[process] = len(calls), op
@@ -161,7 +164,7 @@ class RowReader:
                     if value is not None and value is not True and value != invoke.value:
                         raise NotPlain
                 elif f == "read":
-                    if value.__class__ is list or value.__class__ is dict:
+                    if value.__class__ not in SCALARS:
                         raise NotPlain
                     if value is None and nil_says_nothing:
                         self.leave_out("read that saw null, which says nothing in this source: not judged", row)
@@ -321,8 +324,8 @@ def _op(line: Line | Op, index: int) -> Op:
 
 
 def _is_pair(value: Any) -> bool:
-    return value.__class__ is list and len(value) == 2 and not any(part.__class__ in (list, dict) for part in value)
+    return value.__class__ in (list, tuple) and len(value) == 2 and all(part.__class__ in SCALARS for part in value)
 
 
 def _types(value: Any) -> Any:
-    return tuple(part.__class__ for part in value) if value.__class__ is list else value.__class__
+    return tuple(part.__class__ for part in value) if value.__class__ in (list, tuple) else value.__class__

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.histories import Registers, record
-from checkers import History, MalformedHistory, Verdict, check, check_file, columns
+from checkers import History, MalformedHistory, Op, Verdict, check, check_file, columns
 from checkers.importers import load
 from checkers.linearizability.result import Limits
 from tests.checkers import files
@@ -64,6 +64,14 @@ def test_a_history_that_no_model_has_is_refused_with_its_place(monkeypatch: pyte
 
     with pytest.raises(MalformedHistory, match=r"^h:\d: found a history of write, read, add"):
         check(History.from_jsonl(lines, source="h"))
+
+
+@pytest.mark.parametrize("value", [(1, [2]), [1], {"a": 1}, {1}, 1j])
+def test_values_that_are_no_scalars_are_left_to_operations(value: Any) -> None:
+    kinds: tuple[Any, ...] = ("invoke", "ok")
+    ops = [Op(index=n, time=n, process=0, type=kind, f="write", value=value) for n, kind in enumerate(kinds)]
+
+    assert columns.judge_history(History(ops), "register", LIMITS) is None
 
 
 def test_a_history_with_notes_of_its_own_is_judged_by_its_operations() -> None:
