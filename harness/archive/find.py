@@ -6,6 +6,7 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,8 @@ from harness.record import RunRecord
 from .bundles import is_bundle, unpack
 from .documents import read_record
 from .layout import HISTORY, LATEST, PLAN, VERDICT
+
+_EXPECTED: Final = "a run id, the beginning of one, a run folder, `latest`, or a plan file"
 
 
 class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,11 +36,17 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
 def find(text: str, results: Path) -> StoredRun:
     """Read the run or plan file that a person named. Raises BadInput."""
     path = Path(text)
-    if path.is_file() and is_bundle(path):
+    try:
+        folder = None if path.is_file() else _folder(text, results)
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput("a text that can be no name of a file", _EXPECTED, str(results)) from None
+    if folder is not None:
+        return _of_folder(folder)
+    if is_bundle(path):
         return _of_folder(unpack(path, _unpacked()))
-    if path.is_file():
-        return StoredRun(plan=_load(path), run=None, folder=None, record=None)
-    return _of_folder(_folder(text, results))
+    return StoredRun(plan=_load(path), run=None, folder=None, record=None)
 
 
 def _of_folder(folder: Path) -> StoredRun:
@@ -64,9 +73,8 @@ def _folder(text: str, results: Path) -> Path:
     matching = [path for path in sorted(results.glob(f"{_escape(text)}*")) if (path / PLAN).is_file()] if text else []
     if len(matching) == 1:
         return matching[0]
-    expected = "a run id, the beginning of one, a run folder, `latest`, or a plan file"
     found = f"{len(matching)} runs that begin with {text!r}" if matching else f"no run or plan file {text!r}"
-    raise BadInput(found, expected, str(results))
+    raise BadInput(found, _EXPECTED, str(results))
 
 
 def _escape(text: str) -> str:

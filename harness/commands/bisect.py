@@ -100,7 +100,7 @@ def command(
         raise BadInput(f"--confidence {confidence:g}", "a share above 50% and below 100%", "foreshock bisect")
     stored = read_run(run if run is not None else str(plan), results)
     if stored.record is not None:
-        bisect.require_one_version(stored.record.binding.codes)
+        bisect.require_one_version({label: code.spec for label, code in stored.record.binding.codes.items()})
         if signature is None and metric is None:
             signature = stored.record.failure_signature if stored.record.is_failure else None
     top = repository(own_package(), good)

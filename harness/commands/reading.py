@@ -36,6 +36,8 @@ _FORMS: Final = (
 def read_run(text: str, results: Path) -> StoredRun:
     """Find the run or plan that a text is about. Raises BadInput."""
     text = _ESCAPES.sub("", text).strip()
+    if text and (_is_there(Path(text)) or _is_there(results / text)):
+        return find(text, results)
     if not any(pattern.search(text) for pattern in (_CASE, _COMMAND)) and not re.search(r"\s", text):
         return find(text, results)
     for id in _RUN_ID.findall(text):
@@ -50,6 +52,14 @@ def read_run(text: str, results: Path) -> StoredRun:
             f"run {ids[0]!r}, which is not here", "a stored run, or the line `foreshock run ...`", str(results)
         )
     raise BadInput(f"no run in {_short(text)!r}", _FORMS, str(results))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something at a path, whatever is in its name; a text that is too long for one is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _drawn_by_command(line: str) -> StoredRun:

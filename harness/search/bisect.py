@@ -413,7 +413,11 @@ def bind(commit: Commit, checkouts: Checkouts) -> Binding:
     return catalog.bind(f"{PACKAGE}@{commit.id}", checkouts)
 
 
-def require_one_version(codes: Mapping[str, object]) -> None:
+def require_one_version(specs: Mapping[str, str]) -> None:
     """Raise BadInput for a run of several versions, or of another system: a commit is one version of raft_impl."""
-    if set(codes) != {DEFAULT_LABEL}:
-        raise BadInput(f"the code labels {', '.join(codes)}", f"a run of one version of {PACKAGE}", "the run")
+    expected = f"a simulated run of one version of {PACKAGE}"
+    if set(specs) != {DEFAULT_LABEL}:
+        raise BadInput(f"the code labels {', '.join(specs)}", expected, "the run")
+    spec = specs[DEFAULT_LABEL]
+    if spec != PACKAGE and not spec.startswith((f"{PACKAGE}@", "path:", "patch:")):
+        raise BadInput(f"a run of {spec}", expected, "the run")

@@ -85,8 +85,13 @@ def repository(near: Path, ref: str) -> Path:
 
 
 def revision_of(folder: Path) -> str:
-    """The commit that is checked out around a folder, with a + if the folder differs from it; empty without any."""
-    commit = git(folder, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
+    """The commit that is checked out around a folder, with a + if the folder differs from it; empty without any, or
+    without git.
+    """
+    try:
+        commit = git(folder, "rev-parse", "--verify", "--quiet", "HEAD").decode().strip()
+    except BadInput:
+        return ""
     is_changed = bool(commit) and bool(git(folder, "status", "--porcelain", "--", ".").strip())
     return f"{commit}+" if is_changed else commit
 

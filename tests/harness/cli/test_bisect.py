@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput
+from harness.search import bisect
 from harness.search.bisect import Answer, Memory
 from harness.systems.commits import line
 from tests.harness import past
@@ -110,6 +111,22 @@ def test_ends_that_do_not_differ_are_refused_with_what_they_showed(foreshock: Fo
     assert "found no commit from c2 to c0; expected GOOD before BAD" in backwards.err
 
 
+@pytest.mark.parametrize(
+    ("specs", "found"),
+    [
+        ({"A": "raft_impl", "B": "raft_impl@v1"}, "the code labels A, B"),
+        ({"default": "live:node"}, "a run of live:node"),
+        ({"default": "store.py:Store"}, "a run of store.py:Store"),
+    ],
+)
+def test_what_is_no_version_of_the_code_is_refused(specs: dict[str, str], found: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        bisect.require_one_version(specs)
+
+    assert caught.value.found == found
+    bisect.require_one_version({"default": "raft_impl@main"})
+
+
 def test_the_line_leaves_out_commits_that_do_not_change_the_code(repository: Path) -> None:
     whole = line(repository, "c0", "main")
 
@@ -138,18 +155,31 @@ def test_answers_that_were_torn_by_a_kill_are_asked_again(tmp_path: Path) -> Non
 def test_compare_names_each_regression_of_the_history(foreshock: Foreshock, inside: Path, tmp_path: Path) -> None:
     """Against the first commit: the slow one by its latency, the stuck one and the wrong one by their signatures."""
     page = tmp_path / "summary.md"
-    words = ("--seeds", "1..12", "--workload", "register", "--profile", "partitions", "--duration", "2s")
+    calm = ("--seeds", "1..14", *SHORT, "--workload", "register")
+    cut = ("--seeds", "1..8", "--workload", "register", "--profile", "partitions", "--duration", "2s")
 
-    ran = foreshock("compare", "c0", "c2", "c4", "c8", "c9", *words, "--markdown", page, "--json")
+    latency = foreshock("compare", "c0", "c2", "c4", *calm, "--markdown", page, "--json")
+    signatures = foreshock("compare", "c0", "c8", "c9", *cut, "--json")
 
-    harmless, slow, stuck, wrong = ran.json["comparisons"]
-    assert (ran.code, ran.json["exit"]) == (1, 1)
-    assert (harmless["exit"], harmless["identical"], harmless["regressed"]) == (0, 12, [])
-    assert slow["exit"] == 1
+    harmless, slow = latency.json["comparisons"]
+    assert (latency.code, latency.json["exit"]) == (1, 1)
+    assert (harmless["exit"], harmless["identical"], harmless["regressed"]) == (0, 14, [])
+    assert (slow["exit"], slow["new_signatures"]) == (1, [])
     assert "latency_p50_ms" in slow["regressed"]
-    assert "liveness/no-progress" in [new["signature"] for new in stuck["new_signatures"]]
-    assert any(new["signature"].startswith("linearizability/") for new in wrong["new_signatures"])
+    stuck, wrong = ([new["signature"] for new in one["new_signatures"]] for one in signatures.json["comparisons"])
+    assert "liveness/no-progress" in stuck
+    assert any(signature.startswith("linearizability/") for signature in wrong)
     text = page.read_text()
-    assert "| `raft_impl@c2` | **nothing speaks against it** | 12 | 12 | 0 | 0 |" in text
+    assert "| `raft_impl@c2` | **nothing speaks against it** | 14 | 14 | 0 | 0 |" in text
     assert "| **latency_p50_ms** | " in text
-    assert "New: `liveness/no-progress`\n\n```sh\nforeshock run --seed " in text
+
+
+def test_the_page_for_a_pull_request_has_the_line_that_reproduces_a_new_signature(
+    foreshock: Foreshock, inside: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "summary.md"
+
+    ran = foreshock("compare", "c6", "c7", "--seeds", "4..5", "--workload", "register", *CUT, "--markdown", page)
+
+    assert ran.code == 1
+    assert "New: `liveness/no-progress`\n\n```sh\nforeshock run --seed 4 " in page.read_text()

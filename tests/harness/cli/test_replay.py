@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import re
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -151,6 +152,18 @@ def test_a_failure_is_replayed_from_wherever_it_was_read(foreshock: Foreshock, t
     assert by_id["identical"] is True
     assert (by_command["identical"], by_command["fingerprint"]) == (None, run["fingerprint"])
     assert (by_case["seed"], by_case["profile"]) == (1, "calm")
+
+
+def test_a_path_is_a_path_whatever_is_in_its_name(foreshock: Foreshock, tmp_path: Path) -> None:
+    """Blanks, and what reads like a test case, are parts of names too."""
+    run = foreshock("run", "--seed", "1", *SHORT, "--json").json
+    there = tmp_path / "my.swarm seed 3 runs"
+    shutil.copytree(run["path"], there)
+
+    ran = foreshock("replay", there, "--json")
+
+    assert (ran.json["identical"], ran.json["fingerprint"]) == (True, run["fingerprint"])
+    assert foreshock("replay", "x" * 5000).code == 254
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from harness.errors import BadInput
 from harness.systems import catalog
 from harness.systems.binding import Binding
-from harness.systems.checkouts import Checkouts
+from harness.systems.checkouts import Checkouts, revision_of
 from harness.systems.loader import code_digest
 
 
@@ -91,6 +91,20 @@ def test_a_ref_is_one_of_the_repository_around_the_current_folder(
     assert version(catalog.bind("raft_impl@main", checkouts)) == "VERSION = 'other'"
     monkeypatch.chdir(unrelated)
     assert version(catalog.bind("raft_impl@main", checkouts)) == "VERSION = 'two'"
+
+
+def test_a_revision_says_what_is_checked_out_and_whether_it_was_changed(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited = revision_of(repository / "raft_impl")
+    git(repository, "checkout", "-q", "raft_impl")
+    clean = revision_of(repository / "raft_impl")
+    (tmp_path / "nowhere").mkdir()
+
+    assert (edited, len(clean)) == (f"{clean}+", 40)
+    assert revision_of(tmp_path / "nowhere") == ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert revision_of(repository) == "", "no git, no revision"
 
 
 def test_labels_may_stand_for_different_versions(repository: Path, checkouts: Checkouts) -> None:
