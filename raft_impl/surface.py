@@ -25,7 +25,7 @@ from .runtime.marks import MARKS
 from .runtime.member import GroupSpec
 from .runtime.node import REQUEST_BYTES_MAX, Server
 from .runtime.options import OPTIONS, Option, resolve
-from .runtime.scenario_support import describe_frame, prepare_disk
+from .runtime.scenario_support import describe_frame, lie_of, prepare_disk
 from .runtime.two_phase import Coordinator
 from .runtime.wire import PROMISES, kind_of, promise_of
 
@@ -114,6 +114,7 @@ __all__ = [
     "disk_regions",
     "durable_reader",
     "kind_of",
+    "lie_of",
     "make_client",
     "make_coordinator",
     "make_server",

@@ -20,6 +20,7 @@ from .disk_damage import BitRot, LostWrite, MisdirectedWrite
 from .disk_errors import DiskFull, FsyncError, LyingFsync, ReadError, SlowDisk, WriteError
 from .fault import Fault
 from .leadership import ForcedElection, Transfer
+from .lies import LyingNode
 from .membership import Membership
 from .packets import Bandwidth, Clog, Corrupt, Delay, Duplicate, Loss, Reorder
 from .partitions import Partition
@@ -58,6 +59,7 @@ BUILT_IN: Final[tuple[type[Fault], ...]] = (
     ForcedElection,
     Compact,
     Membership,
+    LyingNode,
 )
 """The kinds of this package, in the order in which the reference lists them."""
 

@@ -24,6 +24,7 @@ from typing import Final, Literal, Protocol
 
 import trio
 
+from harness.errors import BadInput
 from harness.faults.world import Edge, Effect
 from harness.sim.kernel.draws import Chance, Draws
 from harness.sim.links import fate
@@ -163,6 +164,10 @@ class Network:
         """Let no more than this pass over each of these links."""
         for edge in edges:
             self.link(*edge).limits[fault] = bytes_per_s
+
+    def lie(self, fault: str, edges: tuple[Edge, ...]) -> None:
+        """Refuse: real processes say what they say, and what they send is theirs."""
+        raise BadInput(f"fault {fault}, in which a node lies", "faults that real processes can have", "a live run")
 
     def mend(self, fault: str, keep: Callable[[str, str], bool] = lambda source, target: False) -> None:
         """Undo a fault on all links but those that `keep` chooses."""

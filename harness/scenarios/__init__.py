@@ -30,6 +30,7 @@ verdict must be valid except for the signatures that `expect` names.
 | `drop A>B [kind] [count]`, `drop all` | drop what waits now |
 | `settle [A B]` | deliver the oldest message until nothing waits (between these nodes) |
 | `cut A B \\| C D`, `cut A > B`, `mend` | cut links both ways, or one way, also of clients; mend them all |
+| `lie A` | A says yes where it means no: refused votes arrive as granted, refused appends as acknowledged |
 | `crash A`, `restart A` | kill it (what was written stays), start it again |
 | `crash A power [BYTES]` | its power fails: of what was appended and not synced only the first BYTES are kept |
 | `hold-disk A`, `free-disk A [once]` | keep A's fsyncs from completing; let them, or only those under way |

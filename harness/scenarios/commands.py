@@ -115,6 +115,11 @@ class Commands:
             edges += [(b, a) for a, b in edges]
         self._world.network.cut("script", tuple(edges))
 
+    def lie(self, words: Sequence[str], where: str) -> None:
+        """Turn round what a node answers from now on."""
+        name = self._host(words[0], where).name
+        self._world.network.lie("script", tuple((name, other) for other in self._world.plan.nodes if other != name))
+
     def mend(self, words: Sequence[str], where: str) -> None:
         """Mend every link."""
         self._world.network.mend("script")
@@ -266,6 +271,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "settle": Commands.settle,
     "cut": Commands.cut,
     "mend": Commands.mend,
+    "lie": Commands.lie,
     "waiting": Commands.waiting,
     "crash": Commands.crash,
     "restart": Commands.restart,

@@ -38,6 +38,7 @@ class Link:
         "cuts",
         "effects",
         "free_ns",
+        "lies",
         "manual",
         "overridden",
         "plain",
@@ -69,13 +70,14 @@ class Link:
         self.clogs: set[str] = set()
         self.clogged: list[tuple[int, bytes]] = []
         self.bytes_per_s: dict[str, int] = {}
+        self.lies: set[str] = set()  # faults that turn round what is sent
         self.free_ns = 0  # when a limited link is free again
         self.plain = True  # no fault is on it: nothing but what a healthy link does can happen to a message
         self.recompute_plain()
 
     def recompute_plain(self) -> None:
         """Recompute `plain` after a change."""
-        faults = self.cuts or self.effects or self.clogs or self.bytes_per_s
+        faults = self.cuts or self.effects or self.clogs or self.bytes_per_s or self.lies
         self.plain = not (self.manual or self.overridden or faults)
 
 
@@ -91,8 +93,13 @@ class Network:
         overrides: tuple[Override, ...] = (),
         watched: Mapping[str, int] | None = None,
         watch: Callable[[str, str, str, bytes], None] | None = None,
+        lie_of: Callable[[bytes], bytes | None] = lambda frame: None,
     ) -> None:
-        """`watch` is called with (source, target, kind, data) of one message in `watched[kind]`."""
+        """`watch` is called with (source, target, kind, data) of one message in `watched[kind]`.
+
+        `lie_of` gives what a liar says in the place of a message, if it has a reason to.
+        """
+        self._lie_of = lie_of
         self._watched, self._watch = watched or {}, watch
         self._kernel = kernel
         self._append = kernel.log.append
@@ -158,6 +165,8 @@ class Network:
     def _decide(self, link: Link, kind: str, delay_ns: int, message: int, data: bytes) -> None:
         """The slow path of sending: something may be wrong with the link."""
         kernel = self._kernel
+        if link.lies:
+            data = self._turned_round(link, kind, data)
         if link.manual:
             self.waiting[message] = (link, kind, data)
             return
@@ -187,6 +196,17 @@ class Network:
                 self._copy(link, message, copy, arrival.delay_ns)
             else:
                 kernel.at(kernel.now + arrival.delay_ns, link.target.ordinal, self._arrive, (link, message, copy))
+
+    def _turned_round(self, link: Link, kind: str, data: bytes) -> bytes:
+        """What a liar says instead; a lie binds it like any other word."""
+        lie = self._lie_of(data)
+        if lie is None:
+            return data
+        for fault in link.lies:
+            self.hits[fault] = self.hits.get(fault, 0) + 1
+        if self._watch is not None:
+            self._watch(link.source, link.target.name, self._kind_of(lie), lie)
+        return lie
 
     def _obey(self, override: Override, link: Link, message: int, data: bytes, delay_ns: int) -> None:
         """Do with a message what the plan says: no draw has a say, and only what may be in its way later does."""
@@ -243,6 +263,12 @@ class Network:
             link.effects[fault] = effect
             link.recompute_plain()
 
+    def lie(self, fault: str, edges: tuple[tuple[str, str], ...]) -> None:
+        """Turn round what is sent over directed edges until `mend`, as far as the system can say how."""
+        for link in self._touch(fault, edges):
+            link.lies.add(fault)
+            link.recompute_plain()
+
     def limit(self, fault: str, bytes_per_s: int, edges: tuple[tuple[str, str], ...]) -> None:
         """Limit the bandwidth of directed edges until `mend`."""
         for link in self._touch(fault, edges):
@@ -265,6 +291,7 @@ class Network:
             link.effects.pop(fault, None)
             link.bytes_per_s.pop(fault, None)
             link.clogs.discard(fault)
+            link.lies.discard(fault)
             link.recompute_plain()
             if link.clogged and not link.clogs:
                 released, link.clogged = link.clogged, []

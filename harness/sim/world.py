@@ -115,6 +115,7 @@ class SimWorld:
             overrides=plan.overrides,
             watched=getattr(reference, "promises", {}),
             watch=self._on_promise,
+            lie_of=getattr(reference, "lie_of", lambda frame: None),
         )
         self.hosts: dict[str, SimHost] = {}
         self.entrypoints: dict[str, Entrypoint] = {}

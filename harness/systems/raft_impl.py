@@ -27,7 +27,7 @@ class RaftImpl:
     """One version of raft_impl as a system under test."""
 
     name: str = "raft_impl"
-    capabilities: tuple[str, ...] = ("checksums", "disk", "leader", "majority", "membership", "snapshots")
+    capabilities: tuple[str, ...] = ("checksums", "disk", "leader", "lies", "majority", "membership", "snapshots")
     """No version reads a wall clock."""
 
     def __init__(self, package: ModuleType) -> None:
@@ -52,6 +52,8 @@ class RaftImpl:
         self.promise_of: Callable[[bytes], tuple[str, int, int] | None] = getattr(
             self._surface, "promise_of", lambda frame: None
         )
+
+        self.lie_of: Callable[[bytes], bytes | None] = getattr(self._surface, "lie_of", lambda frame: None)
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises ValueError with one line."""

@@ -15,7 +15,7 @@ from ..protocol.state import Entry, EntryKind, HardState, Index, NodeId, Term
 from .env import Disk
 from .inspection import describe
 from .wal import Wal
-from .wire import decode
+from .wire import decode, encode
 
 _SEGMENT_BYTES: Final = 1 << 20
 
@@ -29,6 +29,20 @@ def describe_frame(frame: bytes) -> str:
     kind = type(message).__struct_config__.tag or type(message).__name__.lower()
     words = [str(kind), *([f"t{message.term}"] if hasattr(message, "term") else []), *_details(message)]
     return " ".join(words)
+
+
+def lie_of(frame: bytes) -> bytes | None:
+    """What a liar sends in the place of a refusal: a vote granted, an append acknowledged. None of anything else."""
+    decoded = decode(frame)
+    if decoded is None:
+        return None
+    group, message = decoded
+    match message:
+        case m.VoteReply(granted=False):
+            return encode(group, m.VoteReply(message.term, True))
+        case m.AppendReject():
+            return encode(group, m.AppendReply(message.term, message.prev_index))
+    return None
 
 
 def _details(message: Any) -> list[str]:

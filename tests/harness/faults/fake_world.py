@@ -97,6 +97,9 @@ class FakeNetwork:
     def clog(self, fault: str, edges: tuple[Edge, ...]) -> None:
         self.edges[fault] = edges
 
+    def lie(self, fault: str, edges: tuple[Edge, ...]) -> None:
+        self.edges[fault] = edges
+
     def limit(self, fault: str, bytes_per_s: int, edges: tuple[Edge, ...]) -> None:
         self.edges[fault] = edges
 

@@ -69,4 +69,5 @@ DISK = {word for word, kind in KINDS.items() if kind.capability in ("disk", "che
     ],
 )
 def test_a_kind_needs_the_capability_that_it_names(capabilities: tuple[str, ...], missing: set[str]) -> None:
-    assert set(KINDS) - set(kinds_for(capabilities)) == missing
+    assert set(KINDS) - set(kinds_for((*capabilities, "lies"))) == missing
+    assert set(kinds_for((*capabilities, "lies"))) - set(kinds_for(capabilities)) == {"lying-node"}
