@@ -30,6 +30,7 @@ from typing import Any, Final
 import msgspec
 import trio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -53,6 +54,8 @@ _REASONS: Final = {
     "timeout": "no quorum: no answer in time",
     "busy": "too many operations are under way",
 }
+_NO_QUORUM: Final = frozenset({"no-client", "not-leader", "unreachable"})
+"""Words of one server or one attempt, which after all attempts say this."""
 _NO_SENSE: Final = frozenset({"malformed", "unsupported", "too-large", "bad-change"})
 
 
@@ -93,12 +96,20 @@ class Gateway:
             "/health": self._health,
             "/metrics": self._metrics,
         }
+        paths = ", ".join((*acting, *(f"{path} (POST)" for path in commanding), *looking))
+
+        async def refuse(request: Request, error: Exception) -> Response:
+            code = error.status_code if isinstance(error, HTTPException) else 404
+            found = f"{request.method} {request.url.path}"
+            return _json({"error": "no-such-path", "reason": f"found {found}; expected one of {paths}"}, code)
+
         return Starlette(
+            exception_handlers={404: refuse, 405: refuse},
             routes=[
                 *(Route(path, self._guarded(act), methods=["GET", "POST"]) for path, act in acting.items()),
                 *(Route(path, self._guarded(act), methods=["POST"]) for path, act in commanding.items()),
                 *(Route(path, look, methods=["GET"]) for path, look in looking.items()),
-            ]
+            ],
         )
 
     # Operations.
@@ -266,7 +277,8 @@ def _failed(error: RaftError) -> Response:
         return _json({"error": error.word, "reason": "the group's state machine has no such operation"}, 400)
     outcome = "unknown" if isinstance(error, Unknown) else "refused"
     reason = _REASONS.get(error.word, "try again, or look at /status")
-    return _json({"error": error.word, "outcome": outcome, "reason": reason}, 503)
+    word = "no-quorum" if error.word in _NO_QUORUM else error.word
+    return _json({"error": word, "outcome": outcome, "reason": reason}, 503)
 
 
 def _json(value: Any, status: int = 200) -> Response:
