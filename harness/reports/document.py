@@ -41,14 +41,14 @@ def environment(folder: Path, *, is_lenient: bool = False) -> Any:
     )
 
 
-def policy(script: str, style: str) -> str:
-    """Content security policy: our script and our styles by their digests, and nothing else."""
+def policy(script: str, style: str, *, forms: str = "'none'") -> str:
+    """Content security policy: our script and our styles by their digests, and nothing else; where forms may go."""
     return "; ".join((
         "default-src 'none'",
         f"script-src 'sha256-{_digest(script)}'",
         f"style-src 'sha256-{_digest(style)}'",
         "base-uri 'none'",
-        "form-action 'none'",
+        f"form-action {forms}",
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     ))  # fmt: skip

@@ -43,6 +43,8 @@ class Access:
 
     def _refusal(self, scope: Any) -> Any:
         headers = Headers(scope=scope)
+        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+            return PlainTextResponse("another site asks\n", 403)
         if scope["method"] not in self._methods:
             return PlainTextResponse("only GET and HEAD\n", 405, {"Allow": ", ".join(self._methods)})
         if self._token is None:

@@ -8,6 +8,7 @@
     /failures               failures by signature, with their trend over campaigns
     /mutants                the ledger of searches for planted bugs
     /walkthroughs[/NAME]    scenarios that move
+    /sandbox[/NAME?at=..&do=..]     the same, in which a person acts; /sandbox/NAME/file is what was done
     /api/runs, /api/campaigns/ID    the same as JSON
 
 Pages are made here, whole: they work without their script, which only adds keys and keeps live pages fresh. All that
@@ -37,6 +38,7 @@ from harness.search.detection import LEDGER
 from .films import Films
 from .folders import folder_of, report_of
 from .questions import Filter, Questions, Row, system_of, total_of
+from .sandbox import Attempt
 
 _HERE: Final = Path(__file__).parent
 _POLICY: Final = (
@@ -73,6 +75,9 @@ class Browser:
             Route("/mutants", self._guarded(self.mutants)),
             Route("/walkthroughs", self._guarded(self.walkthroughs)),
             Route("/walkthroughs/{name}", self._guarded(self.walkthrough)),
+            Route("/sandbox", self._guarded(self.sandboxes)),
+            Route("/sandbox/{name}", self._guarded(self.sandbox)),
+            Route("/sandbox/{name}/file", self._guarded(self.sandbox_file)),
             Route("/api/runs", self._guarded(self.api_runs)),
             Route("/api/campaigns/{campaign:path}", self._guarded(self.api_campaign)),
             Route("/assets/{name}", self.asset),
@@ -146,6 +151,24 @@ class Browser:
         """One scenario as a page that moves."""
         page = self._films.page(request.path_params["name"])
         return self._missing("walk-through", request.path_params["name"]) if page is None else HTMLResponse(page)
+
+    def sandboxes(self, request: Request) -> Response:
+        """The scenarios from which a sandbox can begin."""
+        return self._page("sandboxes", scenarios=self._films.titles(), live=False)
+
+    def sandbox(self, request: Request) -> Response:
+        """A scenario, and what was done after it."""
+        page = self._films.sandbox(_attempt(request))
+        return self._missing("scenario", request.path_params["name"]) if page is None else HTMLResponse(page)
+
+    def sandbox_file(self, request: Request) -> Response:
+        """What was done, to keep."""
+        name = request.path_params["name"]
+        text = self._films.file(_attempt(request))
+        if text is None:
+            return self._missing("scenario", name)
+        kept = {"Content-Disposition": f'attachment; filename="{name}-sandbox.txt"'}
+        return Response(text, media_type="text/plain", headers=kept)
 
     # The same for programs.
 
@@ -223,6 +246,12 @@ def _any_live(rows: list[Row]) -> bool:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS_MAX else None
+
+
+def _attempt(request: Request) -> Attempt:
+    query = request.query_params
+    commands = tuple(text.strip() for text in query.getlist("do") if text.strip())
+    return Attempt(request.path_params["name"], _number(query.get("at", "")), commands)
 
 
 def _position(request: Request) -> dict[str, int | None]:

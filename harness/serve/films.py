@@ -7,9 +7,11 @@ must not share one.
 from __future__ import annotations
 
 import multiprocessing
+import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from harness.scenarios import library
 from harness.scenarios.runner import perform
@@ -17,7 +19,11 @@ from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.written import page_of
 
+from .sandbox import Attempt, make_file, make_sandbox
+
 _SECONDS_MAX: Final = 60
+
+T = TypeVar("T")
 
 
 class Films:
@@ -26,6 +32,7 @@ class Films:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
         self._pages: dict[str, bytes] = {}
+        self._lock = threading.Lock()  # pages are asked for from several threads
 
     def titles(self) -> list[tuple[str, str]]:
         """Names and titles of all scenarios, those for newcomers first."""
@@ -37,10 +44,23 @@ class Films:
         if name not in library.names():
             return None
         if name not in self._pages:
+            self._pages[name] = self._made(make_page, name)
+        return self._pages[name]
+
+    def sandbox(self, attempt: Attempt) -> bytes | None:
+        """The page of an attempt; None when there is no such scenario. Raises BadInput."""
+        return self._made(make_sandbox, attempt) if attempt.scenario in library.names() else None
+
+    def file(self, attempt: Attempt) -> bytes | None:
+        """An attempt as a scenario file; None when there is no such scenario. Raises BadInput."""
+        return self._made(make_file, attempt) if attempt.scenario in library.names() else None
+
+    def _made(self, make: Callable[[T], bytes], of: T) -> bytes:
+        with self._lock:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-            self._pages[name] = self._pool.submit(make_page, name).result(_SECONDS_MAX)
-        return self._pages[name]
+            pool = self._pool
+        return pool.submit(make, of).result(_SECONDS_MAX)
 
     def close(self) -> None:
         """End the process."""

@@ -25,16 +25,41 @@ _COMMENT: Final = "#"
 _MILLISECOND_US: Final = 1_000
 
 
-def render(result: Result, options: OptionValues) -> str:
-    """Make the page of a scenario that was performed with a film. Raises BadInput where it has no node."""
+class NodeActs(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be done to one node: labels of buttons, and the commands that they give."""
+
+    name: str
+    acts: tuple[tuple[str, str], ...]
+
+
+class Acts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person can do next in a sandbox, and what was done; `begin` is the frame before the last command."""
+
+    scenario: str
+    at: int
+    commands: tuple[str, ...]
+    refusal: str
+    nodes: tuple[NodeActs, ...]
+    messages: tuple[tuple[str, str, str], ...]
+    begin: int
+
+
+def render(result: Result, options: OptionValues, *, acts: Acts | None = None) -> str:
+    """Make the page of a scenario that was performed with a film. Raises BadInput where it has none.
+
+    With `acts` it is a sandbox, whose forms go to the server that made it.
+    """
     if not result.frames:
         raise BadInput("a scenario without a film", "one that was performed with `is_filmed`", result.script.name)
     script = (_HERE / "walkthrough.js").read_text(encoding="utf-8")
     style = (_HERE / "walkthrough.css").read_text(encoding="utf-8")
     data = film_data(result, options)
+    if acts is not None:
+        data = {**data, "begin": acts.begin}
     template = environment(_HERE).get_template("walkthrough.html.jinja")
     page: str = template.render(
-        policy=policy(script, style),
+        policy=policy(script, style, forms="'none'" if acts is None else "'self'"),
+        acts=acts,
         script=Markup(script),
         style=Markup(style),
         data=Markup(as_script_data(data)),

@@ -371,6 +371,7 @@ function say(f) {
 let playing = false, queued = 0, last = 0, breath = 0;
 const speed = () => Number(byId("speed").value);
 const readTime = (f) => {
+  if (D.begin !== undefined && f > D.begin) return 0;
   const step = D.frames[f][STEP], caption = captionStep(step);
   if (f && captionStep(D.frames[f - 1][STEP]) === caption) return 0;
   const text = caption < 0 ? D.title : D.steps[caption][1];
@@ -466,7 +467,7 @@ const KEYS = {ArrowLeft: "back", ArrowRight: "on", PageUp: "chapter-back", PageD
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const on = event.target, name = KEYS[event.key];
-  if (on.tagName === "SELECT" || (on.closest && on.closest(".scroll") && event.key.startsWith("Arrow"))) return;
+  if (on.tagName === "SELECT" || (on.tagName === "INPUT" && on.type !== "range") || (on.closest && on.closest(".scroll") && event.key.startsWith("Arrow"))) return;
   if (event.key === " " && (on.tagName === "BUTTON" || on.tagName === "A")) return;
   if (name) { event.preventDefault(); ACTIONS[name](); } else if (event.key === "+" || event.key === "-") {
     const choice = byId("speed");
@@ -482,6 +483,8 @@ byId("transcript").addEventListener("click", (event) => {
   byId("stage-figure").scrollIntoView({block: "start", behavior: reduced.matches ? "auto" : "smooth"});
 });
 addEventListener("hashchange", () => { clearTimeout(address); const wanted = Number(location.hash.slice(1)); if (Number.isInteger(wanted) && wanted !== at) { stop(); show(wanted); } });
-show(Number.parseInt(location.hash.slice(1), 10) || 0);
+show(location.hash ? Number.parseInt(location.hash.slice(1), 10) || 0 : D.begin || 0);
+// In a sandbox what was just done is shown once, as it happens.
+if (D.begin !== undefined && !location.hash && at < D.frames.length - 1) { if (reduced.matches) show(D.frames.length - 1); else play(); }
 document.documentElement.dataset.ready = "";
 })();

@@ -10,12 +10,12 @@ from harness.scenarios.plan import plan_of
 from harness.scenarios.runner import Result
 from harness.systems.system import System
 
-from .page import render
+from .page import Acts, render
 
 
-def page_of(result: Result, system: System) -> bytes:
-    """The page of a filmed scenario."""
-    return render(result, plan_of(result.script, system).options).encode("utf-8", errors="replace")
+def page_of(result: Result, system: System, *, acts: Acts | None = None) -> bytes:
+    """The page of a filmed scenario; with `acts` it is a sandbox."""
+    return render(result, plan_of(result.script, system).options, acts=acts).encode("utf-8", errors="replace")
 
 
 def write_page(result: Result, system: System, path: Path) -> None:

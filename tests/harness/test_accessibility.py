@@ -89,7 +89,7 @@ def test_a_walkthrough_keeps_nobody_out(scheme: str, look: Callable[..., list[st
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("part", ["/", "/runs?verdict=invalid", "/runs/1", "/failures", "/walkthroughs"])
+@pytest.mark.parametrize("part", ["/", "/runs?verdict=invalid", "/runs/1", "/failures", "/sandbox/i_single_node"])
 def test_the_browser_of_results_keeps_nobody_out(
     scheme: str, part: str, look: Callable[..., list[str]], served: Served
 ) -> None:

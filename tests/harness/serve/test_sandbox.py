@@ -1,0 +1,160 @@
+"""The sandbox: a person acts, the real code answers, and what was done is a scenario like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli
+from harness.errors import BadInput
+from harness.scenarios import library
+from harness.scenarios.language import parse
+from harness.scenarios.runner import perform
+from harness.serve.sandbox import COMMANDS_MAX, Attempt, make_file, make_sandbox, script_of
+from harness.systems.catalog import bind, load_systems
+from harness.systems.checkouts import Checkouts
+
+from .asking import ask
+from .serving import Served
+
+PARTITION = "walkthrough_4_partition"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "nodes A B", "preset A log=1*100000000", "spare Z", "expect raft/x", "quietly timer A", "jump A", "# comment",
+        "timer A\n> preset A log=1", "timer <A>", "c1;ls", "x" * 101, "timer A\u202e",
+    ],
+)  # fmt: skip
+def test_what_nobody_may_do_is_refused(command: str) -> None:
+    with pytest.raises(BadInput):
+        script_of(Attempt(PARTITION, None, (command,)))
+
+
+def test_there_is_an_end_to_what_one_address_does() -> None:
+    with pytest.raises(BadInput, match=f"at most {COMMANDS_MAX}"):
+        script_of(Attempt(PARTITION, None, ("timer A",) * (COMMANDS_MAX + 1)))
+
+
+@pytest.mark.parametrize("at", [None, 0, 1, 7, 10**6])
+@pytest.mark.parametrize("name", [PARTITION, "f05_figure_8"])
+def test_a_sandbox_begins_at_any_command_of_a_scenario(name: str, at: int | None) -> None:
+    whole = library.read(library.find(name))
+
+    kept = script_of(Attempt(name, at, ())).steps
+
+    assert [step.words for step in kept] == [step.words for step in whole.steps[: len(kept)]]
+    assert kept[0].words[0] == "nodes"
+    assert {step.words for step in whole.steps if step.words[0] == "preset"} <= {step.words for step in kept}
+    assert len(kept) == len(whole.steps) or at is not None
+
+
+def test_what_was_done_is_a_scenario_that_reads_as_its_file() -> None:
+    commands = ("timer D", "settle", "c9 write x 77 at D", "settle")
+    text = make_file(Attempt(PARTITION, 17, commands)).decode()
+
+    script = parse(text, "saved.txt")
+    result = perform(script, load_systems(bind("raft_impl", Checkouts()))["default"])
+
+    assert [step.text for step in script.steps[-4:]] == list(commands)
+    assert result.reads_as_expected
+    assert result.verdict.validity == "valid"
+    assert "c9 write x 77 -> ok" in text
+
+
+def test_a_command_without_sense_is_told_and_left_out() -> None:
+    page = make_sandbox(Attempt("i_single_node", None, ("show", "timer Z"))).decode()
+
+    assert "actor &#39;Z&#39;" in page
+    assert 'name="do" value="show"' in page
+    assert 'type="hidden" name="do" value="timer Z"' not in page
+
+
+@pytest.mark.parametrize("name", [name for name in library.names() if name.startswith(("walk", "f1", "demo"))])
+def test_every_button_gives_a_command_that_can_be_carried_out(name: str) -> None:
+    """The last frame of a scenario offers what a sandbox allows, in words that its parser takes."""
+    page = make_sandbox(Attempt(name, None, ())).decode()
+    offered = [part.split('"', 1)[0].replace("&gt;", ">") for part in page.split('button name="do" value="')[1:]]
+
+    assert len(offered) > 5
+    assert len(script_of(Attempt(name, None, tuple(offered))).steps) > len(offered)
+
+
+def test_strange_addresses_are_answered(app: Any) -> None:
+    assert ask(app, "/sandbox").status == 200
+    assert ask(app, "/sandbox/no_such").status == 404
+    assert ask(app, "/sandbox/..%2f..%2fetc%2fpasswd").status == 404
+    assert ask(app, "/sandbox/i_single_node?at=x&do=&do=+").status == 200
+    hostile = ask(app, "/sandbox/i_single_node?do=%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "<script>alert" not in hostile.text
+    assert "form-action &#39;self&#39;" in hostile.text
+
+
+def test_another_site_cannot_make_it_work(app: Any) -> None:
+    assert (
+        ask(app, "/sandbox/i_single_node?do=timer+A", sec_fetch_site="cross-site", sec_fetch_mode="no-cors").status
+        == 403
+    )
+    assert ask(app, "/runs", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 200
+
+
+@pytest.fixture
+def served(results: Path) -> Iterator[Served]:
+    one = Served(results)
+    yield one
+    assert one.stop() == 0
+
+
+def test_a_person_acts_and_the_real_code_answers(
+    browser: Any, served: Served, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def role(node: str) -> str:
+        return str(page.text_content(f"#state tr[data-node={node}] td.role"))
+
+    def press(name: str) -> None:
+        before = page.url
+        page.get_by_role("button", name=name, exact=True).first.click()
+        page.wait_for_url(lambda url: url.partition("#")[0] != before.partition("#")[0])
+        page.wait_for_selector("html[data-ready]")
+
+    page.goto(f"{served.address}/sandbox/demo_election_2?at=1")
+    page.wait_for_selector("html[data-ready]")
+    press("A: timer fires")
+    assert role("A") == "candidate"
+    press("deliver until quiet")
+    assert role("A") == "leader"
+    press("B: crash")
+    assert role("B") == "down"
+    page.go_back()
+    page.wait_for_selector("html[data-ready]")
+    assert role("B") == "follower", "the way back takes a command back"
+    page.get_by_role("button", name="A: write").click()
+    page.wait_for_selector("html[data-ready]")
+    press("deliver until quiet")
+    assert "x = " in page.text_content("#state tr[data-node=A] td.machine")
+    page.fill("#command", "cut A | B C")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**cut*")
+    page.wait_for_selector(".link.cut >> nth=0")
+
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = tmp_path / "mine.txt"
+    download.value.save_as(saved)
+    code = cli.run(["scenario", str(saved)])
+
+    assert code == 0
+    assert "reads       as expected" in capfd.readouterr().out
+    assert saved.read_text().rstrip().endswith("> cut A | B C")
+    assert complaints == []
+    context.close()
