@@ -55,49 +55,79 @@ def run_live(
     return _exit(outcome.exit_code, failure)
 
 
-def replay_live(stored: StoredRun, spec: str, repeat: int, *, verbose: bool, results: Path, as_json: bool) -> int:
-    """Run a stored plan again with real processes, and say how often it fails.
+def run_many_live(drawing: Drawing, first: int | None, count: int, *, results: Path, as_json: bool) -> int:
+    """Run as many seeds one after the other, and say what they came to."""
+    from harness.live.systems.catalog import abilities_of_live, live_system
 
-    Every run is kept. Exit 1 when one of them was invalid, 2 when one was unknown, else 0.
-    """
-    records: list[RunRecord] = []
-    failure: BadInput | None = None
+    first = secrets.randbelow(_DRAWN_SEED_BELOW) if first is None else first
+    tally = _Tally(as_json=as_json)
+    with Archive(results) as archive, Checkouts() as checkouts:
+        able = abilities_of_live(live_system(drawing.system, checkouts))
+        for seed in range(first, first + count):
+            plan = drawing.plan(seed, able)
+            _, record, failure = _perform(plan, drawing.system, archive, checkouts)
+            tally.add(f"seed {seed}", record, failure)
+    return tally.end("runs", reproduce=drawing.command(first))
+
+
+def replay_live(stored: StoredRun, spec: str, repeat: int, *, verbose: bool, results: Path, as_json: bool) -> int:
+    """Run a stored plan again with real processes, and say how often it fails. Every run is kept."""
+    tally = _Tally(as_json=as_json, is_short=repeat > 1)
     with Archive(results) as archive, Checkouts() as checkouts:
         for number in range(1, repeat + 1):
             outcome, record, failure = _perform(stored.plan, spec, archive, checkouts)
-            records.append(record)
-            if as_json:
-                continue
-            if repeat == 1:
+            if repeat == 1 and not as_json:
                 print_live_run(outcome, record, f"foreshock replay {record.run or stored.run}", verbose=verbose)
-            else:
-                said = record.failure_signature or record.reason or f"{record.ops.ok} ok"
-                say(f"run {number}", f"{record.verdict}: {said}  {record.run or ''}", whole=True)
-    verdicts = Counter(record.verdict for record in records)
-    signatures = Counter(record.failure_signature for record in records if record.failure_signature is not None)
+            tally.add(f"run {number}", record, failure)
     before = None if stored.record is None else stored.record.failure_signature
-    if as_json:
-        extra = {} if failure is None else {"error": failure.parts}
-        print_json(
-            records[-1],
-            live=True,
-            repeated=repeat,
-            verdicts=dict(verdicts),
-            failures=dict(signatures),
-            before=before,
-            note=NOT_DETERMINISTIC,
-            **extra,
-        )
-    else:
-        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
-        say("repeated", f"{repeat} {'run' if repeat == 1 else 'runs'}: {said}")
-        for signature, count in signatures.most_common():
-            say("", f"{count} of {repeat} with {signature}")
-        if before is not None:
-            say("before", f"the stored run failed with {before}; {signatures[before]} of {repeat} did so again")
-        say("note", NOT_DETERMINISTIC)
-    code = Exit.INVALID if verdicts["invalid"] else Exit.UNKNOWN if verdicts["unknown"] else Exit.VALID
-    return _exit(code, failure)
+    return tally.end("repeated", before=before, note=NOT_DETERMINISTIC)
+
+
+class _Tally:
+    """What several live runs came to."""
+
+    def __init__(self, *, as_json: bool, is_short: bool = True) -> None:
+        """`is_short`: each run is one line; unset where it is printed otherwise."""
+        self._prints = is_short and not as_json
+        self._as_json = as_json
+        self._records: list[RunRecord] = []
+        self._failure: BadInput | None = None  # the first one to keep a run
+
+    def add(self, name: str, record: RunRecord, failure: BadInput | None) -> None:
+        """Count one run."""
+        self._records.append(record)
+        self._failure = self._failure or failure
+        if self._prints:
+            said = record.failure_signature or record.reason or f"{record.ops.ok} ok"
+            say(name, f"{record.verdict}: {said}  {record.run or ''}", whole=True)
+
+    def end(self, word: str, *, before: str | None = None, **said: str) -> int:
+        """Print the summary. Exit 1 when one run was invalid, 2 when one was unknown, else 0."""
+        records, count = self._records, len(self._records)
+        verdicts = Counter(record.verdict for record in records)
+        signatures = Counter(record.failure_signature for record in records if record.failure_signature is not None)
+        if self._as_json:
+            print_json(
+                records[-1],
+                live=True,
+                **{word: count},
+                verdicts=dict(verdicts),
+                failures=dict(signatures),
+                before=before,
+                **said,
+                **({} if self._failure is None else {"error": self._failure.parts}),
+            )
+        else:
+            listed = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+            say(word, f"{count} {'run' if count == 1 else 'runs'}: {listed}")
+            for signature, number in signatures.most_common():
+                say("", f"{number} of {count} with {signature}")
+            if before is not None:
+                say("before", f"the stored run failed with {before}; {signatures[before]} of {count} did so again")
+            for name, text in said.items():
+                say(name, text, whole=name == "reproduce")
+        code = Exit.INVALID if verdicts["invalid"] else Exit.UNKNOWN if verdicts["unknown"] else Exit.VALID
+        return _exit(code, self._failure)
 
 
 def _perform(

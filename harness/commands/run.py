@@ -27,6 +27,7 @@ _DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", 
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Which plan.  [default: a new one]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="Run this plan instead.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Live: N seeds one after another, a line for each.")
 @verbose_option
 @results_option
 @json_option
@@ -36,6 +37,7 @@ def command(
     seed: int | None,
     plan_file: Path | None,
     stop_at_first: bool,
+    count: int | None,
     verbose: bool,
     results: Path,
     as_json: bool,
@@ -49,9 +51,15 @@ def command(
             raise BadInput("--stop-at-first", "nothing: a live run is judged when it is over", "--world live")
         if plan_file is not None:
             _refuse_both()
-        from .live import run_live
+        from .live import run_live, run_many_live
 
+        if count is not None:
+            if plan_file is not None:
+                raise BadInput("--count beside --plan", "`foreshock replay --repeat N`", "--world live")
+            return run_many_live(drawing, seed, count, results=results, as_json=as_json)
         return run_live(drawing, seed, plan_file, verbose=verbose, results=results, as_json=as_json)
+    if count is not None:
+        raise BadInput("--count", "`foreshock suite --count N`, or --world live", "--world simulated")
     from harness.archive.find import find
     from harness.archive.store import Archive, NotKept
     from harness.plans.plan import load

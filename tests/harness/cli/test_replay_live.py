@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from harness.archive.layout import write_run
 from harness.commands.replay import command
+from harness.commands.run import command as run_command
 from harness.live import live_run
 from harness.live.live_run import LiveResult
 from harness.outcome import Outcome
@@ -93,3 +94,28 @@ def test_a_live_run_is_made_in_the_simulated_world_by_that_word(stored: Path, mo
     assert result.return_value == 0, result.exception
     assert "nothing to compare with" in result.output
     assert ran[0].links.node.delay_max_ns > 0
+
+
+def test_several_seeds_run_one_after_another_and_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def run(plan: Plan, system: Any) -> LiveResult:
+        seeds.append(plan.drawn.seed)
+        signatures = [STALE] if plan.drawn.seed == 8 else []
+        outcome = make_outcome(plan.drawn.seed, "invalid" if signatures else "valid", *signatures, binding=LIVE)
+        return LiveResult(outcome=outcome, logs={})
+
+    monkeypatch.setattr(live_run, "run", run)
+    words = ["--world", "live", "--seed", "7", "--count", "3", "--results", str(tmp_path)]
+    result = CliRunner().invoke(run_command, words, standalone_mode=False)
+
+    assert result.exception is None, result.exception
+    assert (result.return_value, seeds) == (1, [7, 8, 9])
+    assert "runs        3 runs: 1 invalid, 2 valid\n" in result.output
+    assert f"seed 8      invalid: {STALE}" in result.output
+
+
+def test_a_number_of_simulated_runs_is_a_suite() -> None:
+    result = CliRunner().invoke(run_command, ["--count", "3"], standalone_mode=False)
+
+    assert "foreshock suite --count N" in str(result.exception)
