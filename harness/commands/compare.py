@@ -17,7 +17,7 @@ from harness.search.compare import Answer, ComparedPair, Comparison, Summary
 from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 
 from .arguments import assignment, drawing_options, jobs_option, json_option, quantity, results_option
-from .printing import coloured, print_json, print_message, print_table, progress, say
+from .printing import coloured, print_json, print_message, print_table, progress, say, wrapped
 
 _SEEDS: Final = range(1, 101)
 _MS: Final = "_ms"
@@ -212,6 +212,7 @@ def _print_divergence(pairs: Sequence[ComparedPair]) -> None:
     where = first.first_divergence
     assert where is not None
     click.echo(f"\nfirst divergence of seed {first.seed}: index {where.index}, {where.time_ns / 1e6:.3f} ms")
-    for side, event in (("A", where.a), ("B", where.b)):
-        line = "(the run had ended)" if event is None else msgspec.json.encode(event).decode()
-        click.echo(f"    {side} {line}")
+    for side, text in (("A", where.a_text), ("B", where.b_text)):
+        for line in wrapped(f"{side}: {text}", indent="    "):
+            click.echo(line)
+    click.echo(f"    why: {where.why}")

@@ -16,15 +16,17 @@ change moves every run a little in one direction.
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
+from checkers.trace import Row, as_row
 from harness.archive.documents import run_record
 from harness.archive.layout import Event, encode_trace, write_run
 from harness.errors import Exit, InternalError
@@ -36,6 +38,7 @@ from harness.run.execution import execute
 from harness.run.runner import RunOptions
 from harness.systems.binding import Binding, RecordedCode
 from harness.systems.catalog import load_systems
+from harness.walk.divergence import part
 
 from .executors import Done, Pool, default_jobs
 from .fitting import missing
@@ -88,12 +91,18 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Divergence(msgspec.Struct, frozen=True, kw_only=True):
-    """The first event in which two runs of one plan differ. A side is None when its run had ended."""
+    """The first event in which two runs of one plan differ, also in words. A side is None when its run had ended.
+
+    `why` is the command that shows what led to it on either side.
+    """
 
     index: int
     time_ns: int
     a: Event | None
     b: Event | None
+    a_text: str
+    b_text: str
+    why: str
 
 
 class Pair(msgspec.Struct, kw_only=True):
@@ -336,7 +345,24 @@ class Comparison:
                 paths = {side: Path(folder, side) for side in SIDES}
                 for side, pool in pools.items():
                     list(pool.map([self._task(side, pair, able, trace=str(paths[side]))]))
-                pair.first_divergence = _first_line_that_differs(paths["a"], paths["b"])
+                pair.first_divergence = self._divergence(pair, paths)
+
+    def _divergence(self, pair: Pair, paths: Mapping[Side, Path]) -> Divergence | None:
+        with paths["a"].open("rb") as a, paths["b"].open("rb") as b:
+            parting = part((pair.plan, pair.plan), _rows(a), _rows(b))
+        if parting is None:
+            return None
+        a_spec, b_spec = (self._bindings[side].recorded().system for side in SIDES)
+        line = msgspec.structs.replace(pair.drawing, system=a_spec).command(pair.seed)
+        return Divergence(
+            index=parting.index,
+            time_ns=parting.time_ns,
+            a=parting.a.event,
+            b=parting.b.event,
+            a_text=parting.a.text,
+            b_text=parting.b.text,
+            why=shlex.join(["foreshock", "replay", line, "--against", b_spec]),
+        )
 
     # -- judging ----------------------------------------------------------------------------------------------------
 
@@ -418,12 +444,6 @@ def _without_absent(plan: Plan, able: Mapping[Side, Abilities], side: Side) -> P
     return msgspec.structs.replace(plan, options=options) if options != plan.options else plan
 
 
-def _first_line_that_differs(a: Path, b: Path) -> Divergence | None:
-    decode_line = msgspec.json.Decoder(Event).decode
-    with a.open("rb") as left, b.open("rb") as right:
-        for line_a, line_b in zip_longest(left, right):
-            if line_a != line_b:
-                event_a, event_b = (None if line is None else decode_line(line) for line in (line_a, line_b))
-                some = event_a or event_b or {}
-                return Divergence(index=some["index"], time_ns=some["time"], a=event_a, b=event_b)
-    return None
+def _rows(lines: Iterable[bytes]) -> Iterator[Row]:
+    """Rows of a stored trace."""
+    return map(as_row, map(msgspec.json.Decoder(Event).decode, lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def test_a_planted_bug_is_named_with_the_first_divergence_of_a_pair(foreshock: F
     assert (pair["a"], pair["b"], pair["identical"]) == ("valid", "invalid", False)
     divergence = pair["first_divergence"]
     assert divergence["a"] != divergence["b"]
+    assert divergence["a_text"] != divergence["b_text"]
+    why = foreshock(*shlex.split(divergence["why"])[1:], "--json")
+    assert (why.code, why.json["parting"]["index"]) == (1, divergence["index"])
     assert foreshock(*new["reproduce"].split()[1:], "--json").code == 1
 
 
