@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import checkers, histories, peer
+from benchmarks import bounds, checkers, histories, peer
 from benchmarks.core_steps import BATCH, LOADS, Cores
+from harness.sim.kernel import events
 
 
 @pytest.mark.parametrize(("load", "committed"), list(zip(LOADS, (1, BATCH, 0), strict=True)))
@@ -87,3 +88,17 @@ def test_a_peer_that_does_not_answer_is_refused(text: str, message: str, tmp_pat
         peer.ask(program, "register", tmp_path / "history.jsonl")
 
     assert message in str(failed.value)
+
+
+def test_how_near_runs_come_to_their_bounds_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bounds", "--seeds", "1..1"])
+    monkeypatch.setattr(events, "LivelockGuard", events.LivelockGuard)
+
+    bounds.main()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines[:2]] == ["events in a second", "events in ten"]
+    assert all(0 < float(line.split("%")[0].split()[-1]) < 100 for line in lines[:2])
+    assert lines[-1] == "anomalies: none"

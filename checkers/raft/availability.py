@@ -189,11 +189,14 @@ class Availability:
                 continue
             wait = waits.setdefault((thread, kind), _Wait())
             wait.add(asked, op)
-            due_ns = self.pace.due_ns(stretch.silent)
-            if wait.waited_ns > due_ns or (not answered and wait.failures > FAILURES_MAX):
-                self._accuse(stretch, op, kind, wait, due_ns)
+            self._judge_wait(stretch, op, kind, wait, answered=answered)
             if answered:
                 del waits[thread, kind]
+
+    def _judge_wait(self, stretch: Stretch, op: Op, kind: str, wait: _Wait, *, answered: bool) -> None:
+        due_ns = self.pace.due_ns(stretch.silent)
+        if wait.waited_ns > due_ns or (not answered and wait.failures > FAILURES_MAX):
+            self._accuse(stretch, op, kind, wait, due_ns)
 
     def _judge_unanswered(
         self,

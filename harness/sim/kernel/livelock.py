@@ -7,8 +7,8 @@ virtual time*, so that a run is ended soon after it began to run in circles, and
 * in one virtual second and in ten: events. With the rate R they may be R and 5R/2, so that a burst (what a partition
   held back is worked off at once) may be four times denser than what goes on for long.
 
-R grows with the number of actors and with what clients ask (`events_per_second_max`). docs/oracles.md says how near
-ordinary runs come to it.
+R grows with the number of actors and with what clients ask (`events_per_second_max`). `python -m benchmarks.bounds`
+prints how near ordinary runs come to it.
 """
 
 from __future__ import annotations
