@@ -242,7 +242,10 @@ class RealEnvironment:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._serving = serving = Serving(server, self.disk, self.inbox, self._on_notes or _ignore)
-            await serving.run()
+            try:
+                await serving.run()
+            finally:
+                self._serving = None  # what is read from now on is for nobody
 
     def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do long work in a thread, and call `done` with its result between two steps of the server."""
@@ -252,8 +255,8 @@ class RealEnvironment:
     async def _do(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         result = await trio.to_thread.run_sync(work, abandon_on_cancel=True)
         done(result)
-        assert self._serving is not None, "there is no work before"
-        self._serving.stir()
+        if self._serving is not None:
+            self._serving.stir()
 
     def _deliver(self, source: str, frame: bytes) -> None:
         self.inbox.put(source, frame)

@@ -171,3 +171,20 @@ def test_what_came_in_time_is_heard_before_a_timer_that_is_late(tmp_path: Path) 
         trio.run(main)
 
         assert heard == [0, 1]
+
+
+def test_a_server_that_was_stopped_is_stepped_no_more(tmp_path: Path) -> None:
+    async def main() -> None:
+        real = RealDisk(tmp_path)
+        env = RealEnvironment("n1", {}, real)
+        server = Writer(env, 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(env.serve, server)
+            await server.is_done.wait()
+            nursery.cancel_scope.cancel()
+        env._deliver("n2", b"frame")
+        env._after_reading()  # would raise: nobody asked for a step
+        real.close()
+        assert env.inbox.take() == ("n2", b"frame")
+
+    trio.run(main)
