@@ -26,6 +26,7 @@ from harness.search.campaign import Baseline, Execution, Failure, Settings, Summ
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
 from harness.search.known import Known
+from harness.search.marks import families
 from harness.search.suites import Suite
 from harness.shrink.campaigns import shrink_new
 from harness.systems import catalog
@@ -493,8 +494,7 @@ def _print_summary(summary: Summary) -> None:
         say("canary", f"{canary.name}: {outcome}")
     for entry in summary.expired:
         say("expired", f"{entry.signature} was known until {entry.expires}: {entry.text}")
-    if summary.marks_never_hit:
-        say("unhit", f"{', '.join(summary.marks_never_hit)}")
+    _print_marks(summary)
     _print_failures(summary.failures)
     _print_distribution(summary)
     for unknown in summary.unknown:
@@ -534,6 +534,16 @@ def _print_distribution(summary: Summary) -> None:
     for entry in comparison.slower:
         click.echo(f"\n{entry.signature}:")
         print_message(entry.message)
+
+
+def _print_marks(summary: Summary) -> None:
+    """Print how many marks were hit, and by family those that were not."""
+    unhit = summary.marks_never_hit
+    if not summary.marks and not unhit:
+        return
+    say("marks", f"{len(summary.marks)} of {len(summary.marks) + len(unhit)} hit{', but not:' if unhit else ''}")
+    for family, situations in families(unhit).items():
+        say("", f"{family}: {'; '.join(situations)}")
 
 
 def _print_failures(failures: Sequence[Failure]) -> None:

@@ -39,6 +39,7 @@ from . import exceptions, sessions
 from . import gates as gate
 from .calm import CalmWatch, pace_of
 from .interpreter import Thread
+from .marks import marks_of
 from .recovery import LOOK_EVERY_NS, Recovery
 
 
@@ -325,11 +326,15 @@ class Simulation:
             simulated_ns=world.kernel.now,
             recovery_ms=self._recovery_ms(),
             resolved_options=self._options,
-            marks=dict(sorted(world.recorder.marks.items())),
+            marks=dict(sorted((*world.recorder.marks.items(), *self._client_marks(history).items()))),
             metrics=self._metrics(ops["ok"]),
             stopped=world.kernel.why,
             tracebacks=tracebacks,
         )
+
+    def _client_marks(self, history: Sequence[Op]) -> dict[str, int]:
+        phases = self.plan.phases
+        return marks_of(history, threads=len(self.plan.programs), warmup_ns=phases.warmup_ns, heal_ns=phases.heal_ns)
 
     def _judge_liveness(self) -> Verdict:
         plan, log = self.plan, self.world.log

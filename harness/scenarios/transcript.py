@@ -274,7 +274,8 @@ class Transcript:
         return None if reason == "script" else f"{self._sent[message]} is lost ({reason})"
 
     def _format_mark(self, actor: str, name: str, *_: Any) -> str | None:
-        return f"{actor} ({name})" if any(word in name for word in _MARKS) else None
+        situation = name.rpartition(": ")[2]
+        return f"{actor} ({situation})" if any(word in situation for word in _MARKS) else None
 
     def _format_op(self, _: str, op: tuple[Any, ...]) -> str | None:
         process, kind, f, key, value, error = op

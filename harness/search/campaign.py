@@ -30,6 +30,7 @@ from harness.errors import BadInput, Exit
 from harness.plans.plan import DRAW_VERSION
 from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
+from harness.run.marks import MARKS as CLIENT_MARKS
 from harness.sim.world import MARKS
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
@@ -378,7 +379,7 @@ class Execution:
         self.campaign = campaign
         self.settings = settings
         possible = [mark for system in load_systems(binding).values() for mark in system.marks]
-        self.tally = Tally(settings.suite, known, [*MARKS, *possible], asked)
+        self.tally = Tally(settings.suite, known, [*MARKS, *CLIENT_MARKS, *possible], asked)
         self._binding = binding
         self._index = index
         self._results = results

@@ -53,7 +53,7 @@ from .recorder import Recorder, both
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
 
-MARKS: Final = ("power-loss-lost-writes",)
+MARKS: Final = ("storage: a power loss took writes that were not durable",)
 """Coverage marks that the world notes itself."""
 
 _MONOTONIC_APART_NS: Final = 1_000_000_000_000

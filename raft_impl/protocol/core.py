@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from . import marks
 from .config import Config
 from .follower import Follower
 from .leader import Leader
@@ -236,6 +237,7 @@ class Raft:
         elif now >= self._election_at_ns:
             self._election_timeout(now)
         if self._forwarded.deadline_ns <= now:
+            self._replica.mark(marks.FORWARDED_EXPIRED)
             self._replica.out.answer_after += self._forwarded.expire(now, self._leader)
         return self._ready(now)
 
@@ -348,7 +350,7 @@ class Raft:
     def _later_term(self, now: int, source: NodeId, message: Message) -> None:
         leader: NodeId | None = None
         if message.term - self._replica.term > TERM_JUMP_MAX:
-            self._replica.out.notes.append(("implausible-term", message.term))
+            self._replica.mark(marks.IMPLAUSIBLE_TERM)
             return
         match message:
             case PreVote():
@@ -396,7 +398,15 @@ class Raft:
         """No leader was heard for too long: campaign, or first ask whether that would help."""
         replica = self._replica
         promised = self._config.reads == "lease" and self._in_contact(now)
+        if replica.applied < replica.commit:
+            replica.mark(marks.ELECTION_BEFORE_APPLY)
+        if self._role is Role.CANDIDATE:
+            replica.mark(marks.ELECTION_TIMED_OUT)
+        elif self._role is Role.PRE_CANDIDATE:
+            replica.mark(marks.PRE_ELECTION_TIMED_OUT)
         if promised or not replica.memberships.may_lead(replica.node, replica.commit):
+            if not promised:
+                replica.mark(marks.ELECTION_OF_OUTSIDER)
             self._restart_election_timer(now)
         elif self._config.pre_vote:
             self._become_pre_candidate(now)
@@ -430,11 +440,26 @@ class Raft:
     def _become_leader(self, now: int) -> None:
         replica = self._replica
         self._victory_count += 1
+        self._mark_victory(replica)
         self._set_role(Role.LEADER)
         self._set_leader(replica.node)
         self._votes = {}
         self._election_at_ns = FAR_NS
         self._lead_as(Leader(replica, now))
+
+    @staticmethod
+    def _mark_victory(replica: Replica) -> None:
+        log, memberships = replica.log, replica.memberships
+        if log.durable < log.last:
+            replica.mark(marks.WON_NOT_DURABLE)
+        if log.last > replica.commit and log.term(Index(replica.commit + 1)) != log.last_term:
+            replica.mark(marks.WON_SEVERAL_TERMS)
+        if memberships.current.is_joint:
+            replica.mark(marks.WON_IN_JOINT)
+        if memberships.index > replica.commit:
+            replica.mark(marks.WON_UNCOMMITTED_CONFIGURATION)
+        if replica.node not in memberships.current.voters:
+            replica.mark(marks.WON_LEAVING)
 
     def _become_follower(self, now: int, term: Term, leader: NodeId | None) -> None:
         """Follow in `term`. A vote already cast in that term stays cast."""
@@ -463,6 +488,9 @@ class Raft:
             and replica.is_up_to_date(message.last_term, message.last_index)
             and not self._in_contact(now)
         )
+        if not granted and message.term > replica.term:
+            is_fit = replica.is_up_to_date(message.last_term, message.last_index)
+            replica.mark(marks.PRE_VOTE_IN_CONTACT if is_fit else marks.PRE_VOTE_SHORTER_LOG)
         reply = PreVoteReply(message.term if granted else replica.term, granted)
         replica.out.send_now.append((source, reply))
 
@@ -485,23 +513,33 @@ class Raft:
         if granted:
             replica.cast_vote(source)
             self._extend_election_timer(now)
+        else:
+            replica.mark(marks.VOTE_SHORTER_LOG if replica.vote in (None, source) else marks.VOTE_GIVEN_AWAY)
+        if replica.node in replica.memberships.current.learners:
+            replica.mark(marks.VOTE_OF_LEARNER)
         replica.out.send_after.append((source, VoteReply(replica.term, granted)))
 
     def _on_vote_reply(self, now: int, source: NodeId, message: VoteReply) -> None:
         if self._role is Role.CANDIDATE:
             self._count_vote(now, source, message.granted)
+        elif self._lead is None:
+            self._replica.mark(marks.VOTE_LATE)
 
     def _on_timeout_now(self, now: int, source: NodeId, message: TimeoutNow) -> None:
         """The leader wants us to succeed it: campaign at once, past pre-votes and stickiness (dissertation 3.10)."""
         replica = self._replica
         if self._lead is None and replica.memberships.may_lead(replica.node, replica.commit):
+            replica.mark(marks.ELECTION_BY_ORDER)
             self._become_candidate(now, transfer=True)
+        else:
+            replica.mark(marks.ORDER_IGNORED)
 
     def _count_vote(self, now: int, voter: NodeId, granted: bool) -> None:
         """Count a voter's first answer, and act when the election is decided."""
         self._votes.setdefault(voter, granted)
         result = tally(self._replica.memberships.current, self._votes)
         if result is Tally.LOST:
+            self._replica.mark(marks.ELECTION_LOST)
             self._become_follower(now, self._replica.term, None)
         elif result is Tally.WON and self._role is Role.PRE_CANDIDATE:
             self._become_candidate(now, transfer=False)
@@ -518,7 +556,10 @@ class Raft:
 
         This holds in whatever term the leader was heard: a lease relies on the promise to grant no vote for a while.
         """
-        return self._config.check_quorum and not message.transfer and self._in_contact(now)
+        if self._config.check_quorum and not message.transfer and self._in_contact(now):
+            self._replica.mark(marks.VOTE_IN_CONTACT)
+            return True
+        return False
 
     def _in_contact(self, now: int) -> bool:
         """Whether a leader was heard within the minimal election timeout; a leader hears itself."""
@@ -531,6 +572,7 @@ class Raft:
         if self._role is not Role.FOLLOWER:
             if self._lead is not None:
                 return False
+            self._replica.mark(marks.CANDIDATE_FOLLOWS)
             self._become_follower(now, self._replica.term, source)
         elif self._leader != source:
             self._set_leader(source)
@@ -556,6 +598,7 @@ class Raft:
         if self._lead is not None:
             self._lead.on_read(now, source, message)
         else:
+            self._replica.mark(marks.FORWARDED_REFUSED)
             reply = ReadReply(self._replica.term, message.context, None)
             self._replica.out.send_after.append((source, reply))
 
@@ -578,6 +621,7 @@ class Raft:
         if leader != self._leader:
             self._leader = leader
             if self._forwarded.count:
+                self._replica.mark(marks.FORWARDED_DRAINED)
                 self._replica.out.answer_after += self._forwarded.drain(leader)
 
     def _restart_election_timer(self, now: int) -> None:
@@ -595,6 +639,8 @@ class Raft:
         replica = self._replica
         known = replica.node in members(replica.memberships.current)
         reason = "not-leader" if known else "not-member"
+        if not known:
+            replica.mark(marks.REQUEST_TO_STRANGER)
         replica.out.answer_after.append(Refused(tag, reason, self._leader))
 
     def _ready(self, now: int) -> Ready:

@@ -6,6 +6,7 @@ looks at time or role; the caller has settled that the message is from the leade
 
 from __future__ import annotations
 
+from . import marks
 from .errors import SafetyError
 from .messages import Append, AppendReject, AppendReply, Heartbeat, HeartbeatReply, SnapshotChunk, SnapshotReply
 from .replica import Replica
@@ -40,6 +41,8 @@ class Follower:
             self._add(message)
         # What this message verified, and no more: our log may go on with entries of a leader that was deposed.
         match = Index(message.prev_index + len(message.entries))
+        if match < replica.log.last:
+            replica.mark(marks.APPEND_SHORT_OF_LOG)
         commit = min(message.commit, match)
         if commit > replica.commit:
             replica.commit_to(commit)
@@ -51,14 +54,21 @@ class Follower:
         meta = message.meta
         if meta.index <= replica.commit:
             # What is committed here is the leader's history too: nothing to install, and that much is verified.
+            replica.mark(marks.SNAPSHOT_OVERTAKEN)
             replica.out.send_after.append((source, AppendReply(replica.term, replica.commit)))
             return
         incoming = self._incoming
         key = (replica.term, source, meta)
+        if incoming is not None and incoming.size:
+            if incoming.key != key:
+                replica.mark(marks.SNAPSHOT_REPLACED)
+            elif message.offset == 0:
+                replica.mark(marks.SNAPSHOT_BEGUN_AGAIN)
         if incoming is None or incoming.key != key or message.offset == 0:
             incoming = self._incoming = _IncomingSnapshot(key)
         if message.done and replica.applied < replica.handed:
             # The machine still has entries to apply. Only then may an image take its place; the chunk will come again.
+            replica.mark(marks.SNAPSHOT_BEFORE_APPLY)
             return
         if message.offset == incoming.size:
             incoming.add(message.data)
@@ -67,6 +77,8 @@ class Follower:
                 replica.install(Snapshot(meta, incoming.content()))
                 replica.out.send_after.append((source, AppendReply(replica.term, meta.index)))
                 return
+        else:
+            replica.mark(marks.CHUNK_OUT_OF_PLACE)
         reply = SnapshotReply(replica.term, meta.index, message.offset, incoming.size)
         replica.out.send_after.append((source, reply))
 
@@ -90,6 +102,8 @@ class Follower:
         if message.prev_index == log.last:
             replica.append(entries)
             return
+        if message.prev_index < log.base:
+            replica.mark(marks.APPEND_BELOW_BASE)
         for position, entry in enumerate(entries):
             if entry.index <= log.base:
                 continue
@@ -100,16 +114,19 @@ class Follower:
                 replica.truncate(entry.index)
             replica.append(entries[position:])
             return
+        replica.mark(marks.APPEND_REPEATED)
 
     def _reject(self, message: Append, found: Term | None) -> AppendReject:
         replica = self._replica
         if found is None:
+            replica.mark(marks.APPEND_GAP)
             return AppendReject(replica.term, message.prev_index, Term(0), Index(replica.log.last + 1))
         if message.prev_index <= replica.commit:
             raise SafetyError(
                 f"the leader of term {replica.term} has term {message.prev_term} at committed index "
                 f"{message.prev_index}, which has term {found} here"
             )
+        replica.mark(marks.APPEND_OTHER_TERM)
         return AppendReject(replica.term, message.prev_index, found, replica.log.first_of_term(message.prev_index))
 
 

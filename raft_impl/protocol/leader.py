@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from . import marks
 from .membership import Change, encode, enter, leave, located, members, newcomers, target
 from .messages import (
     Append,
@@ -95,8 +96,10 @@ class Leader:
         """Append a command; its tag is answered with its index and term once they are durable here."""
         answers = self._replica.out.answer_after
         if self._transfer is not None:
+            self._replica.mark(marks.COMMAND_IN_TRANSFER)
             answers.append(Refused(tag, "transferring", self._transfer.target))
         elif self._uncommitted_bytes and self._uncommitted_bytes + len(data) > self._config.max_uncommitted_bytes:
+            self._replica.mark(marks.COMMAND_BUSY)
             answers.append(Refused(tag, "busy", self._replica.node))
         else:
             answers.append(Proposed(tag, self._append(kind, data), self._replica.term))
@@ -104,10 +107,13 @@ class Leader:
     def read(self, now: int, asker: Asker) -> None:
         """Answer under the lease, or let the read wait for a round."""
         if self._reads.count >= self._config.max_waiting_reads:
+            self._replica.mark(marks.READ_BUSY)
             self._refuse_read(asker, "busy")
         elif self._may_use_lease() and self._has_lease(now):
             self._answer_read(asker, self._replica.commit)
         else:
+            if self._config.reads == "lease" and self._replica.commit >= self._own_first:
+                self._replica.mark(marks.LEASE_SPENT if self._lease_spent else marks.LEASE_EXPIRED)
             self._reads.add(asker)
             self.has_news = True
 
@@ -136,11 +142,16 @@ class Leader:
                 goal = target(current, change)
             except ValueError:
                 reason = "bad-change"
+        if reason == "change-in-progress":
+            replica.mark(marks.CHANGE_IN_PROGRESS)
+        elif reason == "not-ready":
+            replica.mark(marks.CHANGE_BEFORE_OWN_ENTRY)
         if reason is not None:
             replica.out.answer_after.append(Refused(tag, reason, replica.node))
             return
         if goal == current:
             # The change is already in force: answer with the entry that made it so.
+            replica.mark(marks.CHANGE_IN_FORCE)
             index = replica.memberships.index
             replica.out.answer_after.append(Proposed(tag, index, replica.log.term(index) or Term(0)))
             return
@@ -174,7 +185,10 @@ class Leader:
             if self._staging is not None:
                 self._watch_catch_up(now)
             if self._transfer is not None:
+                was_ordered = self._transfer.is_ordered
                 self._hand_over(source, progress)
+                if self._transfer.is_ordered and not was_ordered:
+                    self._replica.mark(marks.TRANSFER_ORDERED_LATE)
         self._feed(now, source, progress)
 
     def on_append_reject(self, now: int, source: NodeId, message: AppendReject) -> None:
@@ -184,8 +198,13 @@ class Leader:
             return
         progress.heard_ns = now
         log = self._replica.log
+        is_pipelined = progress.pace is _REPLICATE
         if message.prev_index <= log.last and progress.refused(message, log):
+            if is_pipelined:
+                self._replica.mark(marks.REFUSAL_IN_PIPELINE)
             self._feed(now, source, progress)
+        else:
+            self._replica.mark(marks.REFUSAL_LATE)
 
     def on_heartbeat_reply(self, now: int, source: NodeId, message: HeartbeatReply) -> None:
         """A follower took us for its leader after the round began."""
@@ -201,6 +220,7 @@ class Leader:
         waits = progress.match < self._replica.log.last or progress.pace is not _REPLICATE
         if waits and sent_ns - progress.sent_ns >= self._config.heartbeat_ns:
             # What was sent last left a heartbeat interval before this round and has no answer: it is lost.
+            self._replica.mark(marks.CHUNK_RESENT if progress.pace is Pace.SNAPSHOT else marks.APPEND_RESENT)
             progress.resend()
             if progress.pace is Pace.SNAPSHOT:
                 self._send_chunk(now, source, progress)
@@ -243,13 +263,16 @@ class Leader:
         if now >= self._quorum_check_at_ns:
             self._check_quorum(now)
         if self.resigned:
+            self._replica.mark(marks.NO_QUORUM)
             return
         if now >= self._heartbeat_at_ns:
             self._beat(now)
         if self._transfer is not None and now >= self._transfer.deadline_ns:
+            self._replica.mark(marks.TRANSFER_TIMED_OUT)
             self._end_transfer(Refused(self._transfer.tag, "timeout", self._replica.node))
         staging = self._staging
         if staging is not None and staging.round_end is not None and now >= self._staging_deadline_ns(staging):
+            self._replica.mark(marks.NEWCOMER_UNFIT)
             self._abandon_staging("not-ready")
 
     def advance_commit(self, now: int) -> None:
@@ -264,7 +287,13 @@ class Leader:
         matches[replica.node] = log.durable
         index = Index(agreed(replica.memberships.current, matches))
         if index <= replica.commit or log.term(index) != replica.term:
+            if index > replica.commit:
+                replica.mark(marks.QUORUM_OF_EARLIER_TERM)
             return
+        if index > log.durable:
+            replica.mark(marks.COMMIT_BEFORE_OWN_DISK)
+        if replica.commit + 1 < self._own_first <= index:
+            replica.mark(marks.COMMIT_OF_EARLIER_TERM)
         for entry in log.between(Index(replica.commit + 1), index):
             self._uncommitted_bytes -= len(entry.data)
         replica.commit_to(index)
@@ -276,6 +305,8 @@ class Leader:
         if self._reads.waiting and self._replica.commit >= self._own_first:
             self._beat(now)
             self._count_confirmations()  # alone, we are the quorum
+        elif self._reads.waiting:
+            self._replica.mark(marks.READ_BEFORE_OWN_ENTRY)
         if self._feed_all:
             self._feed_all = False
             self._feed_each(now)
@@ -283,10 +314,18 @@ class Leader:
 
     def step_down(self, leader: NodeId | None, *, deposed: bool) -> None:
         """Answer all that wait. `deposed`: a later term ended this leadership, it was not given up."""
+        if deposed and self._replica.commit < self._own_first:
+            self._replica.mark(marks.DEPOSED_BEFORE_COMMIT)
         if self._transfer is not None:
+            if deposed:
+                self._replica.mark(marks.TRANSFER_DONE)
             tag, successor = self._transfer.tag, self._transfer.target
             self._end_transfer(Transferred(tag, successor) if deposed else Refused(tag, "deposed", leader))
+        if self._staging is not None:
+            self._replica.mark(marks.CHANGE_LOST_WITH_LEADER)
         self._abandon_staging("deposed")
+        if self._reads.count:
+            self._replica.mark(marks.READ_LOST_WITH_LEADER)
         for asker in self._reads.drain():
             self._refuse_read(asker, "deposed")
 
@@ -364,6 +403,7 @@ class Leader:
     def _begin_snapshot(self, now: int, node: NodeId, progress: Progress) -> None:
         snapshot = self._replica.snapshot
         assert snapshot is not None, "a log loses its beginning only to a snapshot"
+        self._replica.mark(marks.SNAPSHOT_BEGUN)
         progress.begin_snapshot(snapshot)
         self._send_chunk(now, node, progress)
 
@@ -506,6 +546,7 @@ class Leader:
         self._membership_since_ns = now
 
     def _enter(self, now: int, tag: Any, goal: Membership) -> None:
+        self._replica.mark(marks.JOINT_ENTERED)
         index = self._append_membership(now, enter(self._replica.memberships.current, goal))
         self._replica.out.answer_after.append(Proposed(tag, index, self._replica.term))
 
@@ -514,9 +555,12 @@ class Leader:
         replica = self._replica
         membership = replica.memberships.current
         if membership.is_joint:
+            if replica.memberships.index < self._own_first:
+                replica.mark(marks.JOINT_LEFT_BY_ANOTHER)
             self._append_membership(now, leave(membership))
         elif not is_voter(membership, replica.node):
             # Managing the group ends with the commit of the configuration without us; the others should hear of it.
+            replica.mark(marks.LEFT_ITSELF)
             self._beat(now)
             self.resigned = True
         elif self._staging is not None and self._staging.round_end is None:
@@ -541,8 +585,10 @@ class Leader:
             self._staging = None
             self._enter(now, staging.tag, staging.goal)
         elif staging.round < CATCH_UP_ROUNDS:
+            self._replica.mark(marks.CATCH_UP_REPEATED)
             self._begin_catch_up_round(now)
         else:
+            self._replica.mark(marks.NEWCOMER_UNFIT)
             self._abandon_staging("not-ready")
 
     def _staging_deadline_ns(self, staging: _Staging) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from . import marks
 from .config import Config
 from .errors import MisuseError, SafetyError
 from .log import Log
@@ -54,6 +55,10 @@ class Replica:
         self._cuts: deque[tuple[int, Index]] = deque()  # (token, index): once durable, drop the log up to index
         self._cut_to: Index | None = None
 
+    def mark(self, name: str) -> None:
+        """Note that a rare situation has come up."""
+        self.out.notes.append(("mark", name))
+
     # term and vote
 
     @property
@@ -94,11 +99,17 @@ class Replica:
         if index <= self.commit:
             raise SafetyError(f"entry {index} is committed (up to {self.commit}) and would be truncated")
         self._note_appends()
+        self.mark(marks.ENTRIES_CUT)
+        if self.log.term(index) != self.log.last_term:
+            self.mark(marks.TERMS_CUT)
+        if self.log.durable < self.log.last:
+            self.mark(marks.CUT_NOT_DURABLE)
         self.log.truncate(index)
         self._has_news = True
         self._noted = self.log.last
         self.out.notes.append(("log-truncate", index))
         if self.memberships.truncate(index):
+            self.mark(marks.CONFIGURATION_CUT)
             self._note_membership()
 
     def commit_to(self, index: Index) -> None:
@@ -112,6 +123,9 @@ class Replica:
 
     def is_up_to_date(self, last_term: Term, last_index: Index) -> bool:
         """Whether a log with this end is at least as complete as ours (section 5.4.1)."""
+        terms, lengths = last_term - self.log.last_term, last_index - self.log.last
+        if terms * lengths < 0:
+            self.mark(marks.VOTE_TERM_AGAINST_LENGTH)
         return (last_term, last_index) >= (self.log.last_term, self.log.last)
 
     # snapshots
@@ -122,7 +136,12 @@ class Replica:
         if not index <= meta.index <= self.applied:
             raise MisuseError(f"compact to {index} with a snapshot at {meta.index}, applied is {self.applied}")
         if self._newest_snapshot_index() >= meta.index:
+            self.mark(marks.TAKEN_TOO_LATE)
             return
+        if meta.membership.is_joint:
+            self.mark(marks.TAKEN_IN_JOINT)
+        if self.memberships.index > meta.index:
+            self.mark(marks.TAKEN_IN_CHANGE)
         self._new_snapshot = snapshot
         self._has_news = True
         self._cut_to = max(index, self.log.base)
@@ -136,6 +155,7 @@ class Replica:
         written is not written any more: the log on disk restarts behind the snapshot.
         """
         meta = snapshot.meta
+        self._mark_installation(meta)
         self._note_appends()
         if self.log.term(meta.index) != meta.term:
             if self.log.last > self.commit:
@@ -156,6 +176,14 @@ class Replica:
         self.out.restore = snapshot
         self.out.notes.append(("snapshot", "installed", meta.index, meta.term, b""))
         self._note_membership()
+
+    def _mark_installation(self, meta: SnapshotMeta) -> None:
+        if self.log.term(meta.index) != meta.term:
+            if self.log.last > self.commit:
+                self.mark(marks.INSTALLED_OVER_CONFLICT)
+        else:
+            is_written = self.log.is_handed(meta.index)
+            self.mark(marks.INSTALLED_IN_LOG if is_written else marks.INSTALLED_BEFORE_WRITE)
 
     def meta_at(self, index: Index) -> SnapshotMeta:
         """The head of a snapshot at an applied index."""

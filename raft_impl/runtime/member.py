@@ -28,7 +28,7 @@ from .feature_levels import FeatureLevels
 from .images import Begin, Images
 from .inspection import describe
 from .log_writer import LogWriter
-from .marks import DEPOSED_WITH_PROPOSALS, IMPLAUSIBLE_TERM, SNAPSHOT
+from .marks import DEPOSED_WITH_PROPOSALS, LOADING, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
 from .pending import PendingRequests
 from .requests import AdminCommand, RequestHandler
@@ -82,7 +82,7 @@ class Member:
         self.directory = Directory(_nodes(spec.voters), _nodes(spec.learners), spec.addresses)
         self._timeout_ns: int = options["election_timeout_ms"] * MILLISECOND_NS
         self._waiting: deque[tuple[int, Ready]] = deque()  # with the write that must be durable first
-        self._pending = PendingRequests(self._send_message)
+        self._pending = PendingRequests(self._send_message, notes)
         self._applier = Applier(
             group, lambda: SessionedMachine(CATALOG[spec.machine](), known_level=level), self._pending, notes
         )
@@ -100,7 +100,7 @@ class Member:
     async def start(self) -> None:
         """Recover from disk. Raises Corrupt or DiskFailed."""
         recovered = await self.writer.recover()
-        for what in recovered.repaired:
+        for what in (*recovered.repaired, *recovered.marks):
             self._mark(what)
         if recovered.snapshot is not None:
             self._applier.recover(recovered.snapshot)
@@ -177,6 +177,7 @@ class Member:
             if ready.send_now:  # depends on nothing: a heartbeat is answered meanwhile
                 self._send_all(ready.send_now)
                 ready.send_now = []
+            self._mark(LOADING)
             self._images.load_before(ready, self._act_late)
             return
         if ready.notes:
@@ -245,6 +246,9 @@ class Member:
                 digests = tuple([(entry.term, payload_digest(entry.kind, entry.data)) for entry in note[2]])
                 notes.append((kind, group, note[1], digests))
                 continue
+            if kind == "mark":
+                notes.append(note)
+                continue
             if kind == "config":
                 self.roster = frozenset(name for names in note[2:] for name in names)
                 self.directory.follow(self.core.status().membership)
@@ -252,9 +256,6 @@ class Member:
             elif kind == "snapshot":
                 note = (*note[:-1], self._images.digest(note[1]))
                 notes.append(("mark", SNAPSHOT[note[1]]))
-            elif kind == "implausible-term":
-                self._mark(IMPLAUSIBLE_TERM)
-                continue
             elif kind == "role" and self._pending.proposals and note[1] != "leader":
                 self._mark(DEPOSED_WITH_PROPOSALS)
             notes.append((kind, group, *note[1:]))

@@ -22,7 +22,7 @@ from .admission import is_heard
 from .client import RECONNECT
 from .env import Environment
 from .images import Then
-from .marks import DAMAGED_FRAME, REPEATED_REQUEST, STRANGER_DROPPED
+from .marks import DAMAGED_FRAME, FORMER_CONNECTION, REPEATED_REQUEST, STRANGER_DROPPED
 from .member import GroupSpec, Member
 from .questions import NodeStatus
 from .wire import (
@@ -227,6 +227,7 @@ class Server:
     def _request(self, now: int, source: str, member: Member, request: Request) -> None:
         if request.connection != self._connection:
             # This incarnation did not take it. The one that it names may have taken another copy of it.
+            self.notes.append(("mark", FORMER_CONNECTION))
             answer = Reply(request.id, Status.UNKNOWN, RECONNECT, self._connection)
             self._env.network.send(source, encode(member.group, answer))
             return

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ..machines.sessions import WITHOUT_EFFECT, SessionedMachine
+from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT, SessionedMachine
 from ..protocol.state import Entry
 from .client import DEPOSED
+from .marks import OUTCOME_CUT, OUTCOME_IN_IMAGE, OUTCOME_REPLACED, RETRY_ATTACHED, SESSION_GONE
 from .wire import Reply, Status
 
 RETIRED: Final = "shutdown"
@@ -47,8 +48,9 @@ class PendingRead(msgspec.Struct, gc=False):
 class PendingRequests:
     """All requests that wait at one replica. `send` takes a reply to its client."""
 
-    def __init__(self, send: Callable[[str, Reply], None]) -> None:
+    def __init__(self, send: Callable[[str, Reply], None], notes: list[tuple[Any, ...]]) -> None:
         self._send = send
+        self._notes = notes
         self.proposals: dict[int, PendingCommand] = {}
         """Commands in this replica's log, by index."""
         self._in_flight: dict[tuple[int, int, int], PendingCommand] = {}  # by key
@@ -64,7 +66,11 @@ class PendingRequests:
 
     def answer(self, source: str, request_id: int, word: str, value: Any) -> None:
         """Send the machine's answer."""
-        status = Status.REFUSED if word in WITHOUT_EFFECT else Status.DONE
+        status = Status.DONE
+        if word in WITHOUT_EFFECT:
+            status = Status.REFUSED
+            if word == NO_SESSION:
+                self._notes.append(("mark", SESSION_GONE))
         self._send(source, Reply(request_id, status, word, value))
 
     def refuse(self, request: PendingCommand | PendingRead, word: str, leader: str | None = None) -> None:
@@ -93,6 +99,7 @@ class PendingRequests:
         if command is None or command.term not in (0, term):
             return False
         command.source, command.id = attempt.source, attempt.id
+        self._notes.append(("mark", RETRY_ATTACHED))
         return True
 
     def appended(self, command: PendingCommand, index: int, term: int) -> None:
@@ -109,18 +116,21 @@ class PendingRequests:
         if entry.term == command.term:
             self.answer(command.source, command.id, word, value)
         else:
+            self._notes.append(("mark", OUTCOME_REPLACED))
             self._send(command.source, Reply(command.id, Status.UNKNOWN, DEPOSED))
 
     def drop_from(self, first: int) -> None:
         """The entries from `first` on were truncated from this log."""
-        self._drop([index for index in self.proposals if index >= first], DEPOSED)
+        self._drop([index for index in self.proposals if index >= first], DEPOSED, OUTCOME_CUT)
 
     def drop_up_to(self, last: int) -> None:
         """The entries up to `last` were replaced by a snapshot of another replica."""
-        self._drop([index for index in self.proposals if index <= last], DEPOSED)
+        self._drop([index for index in self.proposals if index <= last], DEPOSED, OUTCOME_IN_IMAGE)
 
-    def _drop(self, indexes: list[int], word: str) -> None:
+    def _drop(self, indexes: list[int], word: str, mark: str = "") -> None:
         for index in indexes:
+            if mark:
+                self._notes.append(("mark", mark))
             command = self.proposals.pop(index)
             self._forget(command)
             self._send(command.source, Reply(command.id, Status.UNKNOWN, word))

@@ -41,7 +41,15 @@ from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, Snapsho
 from .env import Disk
 from .logfiles import TEMPORARY_SUFFIX, encode_snapshot, read_log, segment_name, snapshot_name, unfinished_copies
 from .logshape import LogShape, SegmentHead
-from .marks import TORN_TAIL, UNFINISHED_SEGMENT, UNFINISHED_SNAPSHOT
+from .marks import (
+    LEFT_OVER_SEGMENTS,
+    LOG_BEFORE_SNAPSHOT,
+    LOG_VOID,
+    SEVERAL_SEGMENTS,
+    TORN_TAIL,
+    UNFINISHED_SEGMENT,
+    UNFINISHED_SNAPSHOT,
+)
 from .records import RecordType, RecordWriter
 
 _DISK_WORDS: Final = {
@@ -67,6 +75,8 @@ class Recovered(msgspec.Struct, frozen=True):
     snapshot: Snapshot | None
     entries: tuple[Entry, ...]
     repaired: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+    """Rare situations that the disk was found in, and in which nothing had to be repaired."""
 
 
 class Wal:
@@ -224,6 +234,7 @@ class Wal:
     async def _recover(self) -> Recovered:
         found = read_log(self._disk, self._group)
         repaired: list[str] = []
+        marks: list[str] = [LEFT_OVER_SEGMENTS] if found.leftover else []
         for name in found.leftover:
             self._disk.unlink(name)
         for name in unfinished_copies(self._disk.names(), self._group):
@@ -238,6 +249,8 @@ class Wal:
         self._shape = shape = found.shape
         if found.segments:
             *closed, last = found.segments
+            if closed:
+                marks.append(SEVERAL_SEGMENTS)
             self._closed = [(segment.name, segment.last_index) for segment in closed]
             self._number, self._name = last.number, last.name
             await self._copy_open_segment(last.size)
@@ -246,6 +259,10 @@ class Wal:
         if found.snapshot is not None:
             self._snapshot = found.snapshot.meta
             snapshot_index, snapshot_term = self._snapshot.index, self._snapshot.term
+            if found.segments and shape.term(snapshot_index) != snapshot_term:
+                marks.append(LOG_VOID)
+            elif shape.base_index < snapshot_index:
+                marks.append(LOG_BEFORE_SNAPSHOT)
             self._fit(self._snapshot)
             await self._disk.fsync(self._snapshot_name)
         await self._sync_what_was_found()
@@ -253,7 +270,7 @@ class Wal:
         del entries[: max(0, snapshot_index - self._trailing_entries - shape.base_index)]
         last_term = max(shape.last_term, snapshot_term)
         hard_state = shape.hard_state if shape.hard_state.term >= last_term else HardState(Term(last_term))
-        return Recovered(hard_state, found.snapshot, tuple(entries), tuple(repaired))
+        return Recovered(hard_state, found.snapshot, tuple(entries), tuple(repaired), tuple(marks))
 
     async def _copy_open_segment(self, size: int) -> None:
         """Write the good part of the open segment to pages of its own, and let that take its place."""

@@ -12,6 +12,7 @@ from harness.faults.crashes import Crash
 from harness.plans.plan import LinkSpec, Plan, PlannedOp, Program, Schedule
 from harness.run.runner import RunOptions
 from harness.sim.kernel.fingerprint import Row
+from harness.sim.world import MARKS
 from harness.systems.system import Refusal
 from tests.harness.sim import chaos, toy
 from tests.harness.sim.scripted_world import ScriptedWorld
@@ -100,7 +101,7 @@ def writes(*, power: bool) -> list[int | None]:
     simulation = toy.simulate(toy.plan(nodes=1, threads=1, faults=crashes))
     history = simulation.world.recorder.history
     assert simulation.judge().verdict.validity == "valid"
-    lost = [row for row in rows_of(simulation, "mark") if row[3] == "power-loss-lost-writes"]
+    lost = [row for row in rows_of(simulation, "mark") if row[3] == MARKS[0]]
     return [len([op for op in history if op.type == "info"]), len(lost)]
 
 

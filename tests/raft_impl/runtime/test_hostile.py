@@ -18,6 +18,7 @@ from raft_impl.machines import CATALOG
 from raft_impl.machines.base import pack
 from raft_impl.machines.sessions import Action as LogAction
 from raft_impl.machines.sessions import Command, encode_command
+from raft_impl.protocol.marks import IMPLAUSIBLE_TERM
 from raft_impl.protocol.messages import Append, AppendReject, AppendReply, Heartbeat, SnapshotChunk
 from raft_impl.protocol.ready import Persist
 from raft_impl.protocol.state import (
@@ -33,6 +34,7 @@ from raft_impl.protocol.state import (
 )
 from raft_impl.runtime import wire
 from raft_impl.runtime.inspection import dump_log, verify
+from raft_impl.runtime.marks import DAMAGED_FRAME
 from raft_impl.runtime.wal import Wal
 from tests.raft_impl.machines.test_calls import nested
 from tests.raft_impl.runtime.cluster import Cluster
@@ -166,7 +168,7 @@ def test_a_term_out_of_reach_is_refused_and_counted(term: int) -> None:
     terms = {name: server.inspect()["g0"]["term"] for name, server in cluster.servers.items()}
     assert set(terms.values()) == {before}
     marks = {row[1] for row in cluster.rows(leader, "mark")}
-    assert ("implausible term refused" if term <= NUMBER_MAX else "damaged frame dropped") in marks
+    assert (IMPLAUSIBLE_TERM if term <= NUMBER_MAX else DAMAGED_FRAME) in marks
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from raft_impl.protocol.state import (
 )
 from raft_impl.runtime.durable import DurableReader
 from raft_impl.runtime.env import Disk
+from raft_impl.runtime.marks import TORN_TAIL
 from raft_impl.runtime.wal import Recovered, Wal
 from tests.raft_impl.runtime.fakes import FakeDisk, PowerLoss, run
 
@@ -354,7 +355,7 @@ def test_a_torn_tail_is_cut_off_and_reported() -> None:
 
     wal, found = open_wal(disk)
 
-    assert found.repaired == ("torn tail repaired",)
+    assert found.repaired == (TORN_TAIL,)
     assert found.entries[-1].index == 2
     _goes_on(disk, wal, state_of(found))
 
@@ -385,7 +386,7 @@ def test_a_hole_in_the_last_batch_takes_the_whole_records_behind_it_along() -> N
 
     found = open_wal(FakeDisk({name: bytes(content)}))[1]
 
-    assert found.repaired == ("torn tail repaired",)
+    assert found.repaired == (TORN_TAIL,)
     assert [entry.index for entry in found.entries] == [1, 2]
 
 
@@ -414,7 +415,7 @@ def test_a_blank_before_a_whole_record_is_cut_off_unless_that_record_says_it_was
         return
     found = open_wal(blanked)[1]
 
-    assert found.repaired == ("torn tail repaired",)
+    assert found.repaired == (TORN_TAIL,)
     assert [entry.index for entry in found.entries] == [1]
 
 

@@ -1,0 +1,95 @@
+"""Coverage marks of the protocol: rare situations of elections, logs, snapshots, memberships and reads.
+
+A mark says that a situation came up, not that anything is wrong: code that handles it has been exercised. Each name is
+`family: situation`. How marks are noted and counted is said in `runtime.marks`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PRE_VOTE_IN_CONTACT: Final = "election: pre-vote refused in contact with a leader"
+PRE_VOTE_SHORTER_LOG: Final = "election: pre-vote refused for a log that lacks entries"
+VOTE_IN_CONTACT: Final = "election: vote request ignored in contact with a leader"
+VOTE_SHORTER_LOG: Final = "election: vote refused for a log that lacks entries"
+VOTE_GIVEN_AWAY: Final = "election: vote refused because another candidate has it"
+VOTE_TERM_AGAINST_LENGTH: Final = "election: last term and length of two logs disagree"
+VOTE_OF_LEARNER: Final = "election: a learner was asked for its vote"
+VOTE_LATE: Final = "election: a vote came when its election was over"
+ELECTION_LOST: Final = "election: lost by votes against"
+ELECTION_TIMED_OUT: Final = "election: a candidate began again without a decision"
+PRE_ELECTION_TIMED_OUT: Final = "election: a pre-candidate began again without a decision"
+CANDIDATE_FOLLOWS: Final = "election: a candidate found the leader of its term"
+ELECTION_BEFORE_APPLY: Final = "election: begun with committed entries to apply"
+ELECTION_OF_OUTSIDER: Final = "election: the timer fired at one that may not lead"
+ELECTION_BY_ORDER: Final = "election: begun on the order of a leader"
+ORDER_IGNORED: Final = "election: the order of a leader came to one that may not lead"
+WON_NOT_DURABLE: Final = "election: won with entries that are not durable here"
+WON_SEVERAL_TERMS: Final = "election: won with uncommitted entries of several terms"
+WON_IN_JOINT: Final = "election: won while the configuration is joint"
+WON_UNCOMMITTED_CONFIGURATION: Final = "election: won with a configuration that is not committed"
+WON_LEAVING: Final = "election: won by one that the newest configuration leaves out"
+DEPOSED_BEFORE_COMMIT: Final = "election: a leader lost its term before it committed anything in it"
+NO_QUORUM: Final = "election: a leader stepped down because it heard no quorum"
+IMPLAUSIBLE_TERM: Final = "election: implausible term refused"
+
+ENTRIES_CUT: Final = "log: conflicting entries cut off"
+TERMS_CUT: Final = "log: conflicting entries of several terms cut off at once"
+CONFIGURATION_CUT: Final = "log: a configuration cut off"
+CUT_NOT_DURABLE: Final = "log: entries cut off before they were durable"
+APPEND_GAP: Final = "log: append refused behind a gap"
+APPEND_OTHER_TERM: Final = "log: append refused for another term before it"
+APPEND_REPEATED: Final = "log: append of entries that are all here"
+APPEND_BELOW_BASE: Final = "log: append that begins before the log"
+APPEND_SHORT_OF_LOG: Final = "log: append that matches and ends before the log"
+REFUSAL_IN_PIPELINE: Final = "log: a pipelined append was refused"
+REFUSAL_LATE: Final = "log: a late refusal was not believed"
+APPEND_RESENT: Final = "log: a lost append was sent again"
+COMMIT_OF_EARLIER_TERM: Final = "log: entries of earlier terms committed by one of the own"
+QUORUM_OF_EARLIER_TERM: Final = "log: a quorum holds entries of earlier terms only"
+COMMIT_BEFORE_OWN_DISK: Final = "log: committed before it was durable at the leader"
+COMMAND_BUSY: Final = "log: command refused because too much is uncommitted"
+
+SNAPSHOT_BEGUN: Final = "snapshot: a transfer began"
+SNAPSHOT_BEGUN_AGAIN: Final = "snapshot: a transfer began again from its first chunk"
+SNAPSHOT_REPLACED: Final = "snapshot: another image replaced one that was half received"
+CHUNK_OUT_OF_PLACE: Final = "snapshot: a chunk came out of place"
+CHUNK_RESENT: Final = "snapshot: a lost chunk was sent again"
+SNAPSHOT_OVERTAKEN: Final = "snapshot: one came of which all is committed here"
+SNAPSHOT_BEFORE_APPLY: Final = "snapshot: one came while entries wait to be applied"
+INSTALLED_IN_LOG: Final = "snapshot: installed inside a log that goes on"
+INSTALLED_OVER_CONFLICT: Final = "snapshot: installed over uncommitted entries"
+INSTALLED_BEFORE_WRITE: Final = "snapshot: installed over entries that were not written yet"
+TAKEN_IN_CHANGE: Final = "snapshot: taken below a configuration that is newer"
+TAKEN_IN_JOINT: Final = "snapshot: taken with a joint configuration in it"
+TAKEN_TOO_LATE: Final = "snapshot: an image was dropped for a later one"
+
+CHANGE_IN_PROGRESS: Final = "membership: change refused beside another"
+CHANGE_BEFORE_OWN_ENTRY: Final = "membership: change refused before an entry of the own term was committed"
+JOINT_ENTERED: Final = "membership: a joint configuration entered"
+JOINT_LEFT_BY_ANOTHER: Final = "membership: a joint configuration left by a later leader"
+LEFT_ITSELF: Final = "membership: a leader committed its own removal and stepped down"
+CATCH_UP_REPEATED: Final = "membership: a newcomer needed another round"
+NEWCOMER_UNFIT: Final = "membership: a newcomer was given up as too slow"
+CHANGE_LOST_WITH_LEADER: Final = "membership: a change was given up with the leadership"
+CHANGE_IN_FORCE: Final = "membership: a change was in force already"
+REQUEST_TO_STRANGER: Final = "membership: a request came to one that is no member"
+
+TRANSFER_TIMED_OUT: Final = "transfer: given up after an election timeout"
+TRANSFER_DONE: Final = "transfer: ended by a later term"
+TRANSFER_ORDERED_LATE: Final = "transfer: the successor had to catch up first"
+COMMAND_IN_TRANSFER: Final = "transfer: a command was refused meanwhile"
+
+LEASE_EXPIRED: Final = "read: the lease had expired"
+LEASE_SPENT: Final = "read: the lease was spent by a transfer"
+READ_BEFORE_OWN_ENTRY: Final = "read: one waited for the first commit of a term"
+READ_LOST_WITH_LEADER: Final = "read: one was refused by a leader that stepped down"
+READ_BUSY: Final = "read: one was refused because too many wait"
+FORWARDED_EXPIRED: Final = "read: a forwarded one got no answer in time"
+FORWARDED_DRAINED: Final = "read: the leader changed under a forwarded one"
+FORWARDED_REFUSED: Final = "read: a forwarded one came to one that does not lead"
+
+MARKS: Final[tuple[str, ...]] = tuple(
+    value for name, value in tuple(globals().items()) if name.isupper() and isinstance(value, str)
+)
+"""Every mark of the protocol."""
