@@ -183,16 +183,21 @@ def _rows(plans: int, repeats: int, jobs: int, ledger: Path) -> Iterator[Row]:
 
 def _compare(name: str, change: str, seeds: range, jobs: int, answers: dict[bytes, Answer]) -> Row:
     with tempfile.TemporaryDirectory(prefix="foreshock-") as folder, Checkouts() as checkouts:
-        copy = Path(folder, "raft_impl")
-        shutil.copytree(ROOT / "raft_impl", copy, ignore=shutil.ignore_patterns("__pycache__"))
-        with (copy / "surface.py").open("a", encoding="utf-8") as surface:
-            surface.write(_PROXY.replace("{change}", change))
+        copy_with(change, Path(folder))
         a, b = (catalog.bind(f"path:{where}", checkouts) for where in (ROOT, folder))
         comparison = Comparison(a, b, jobs=jobs, answers_of_a=answers, divergences=0)
         comparison.run(CELLS, seeds, lambda _: None)
         summary = comparison.summary()
     why = (*(new.signature for new in summary.new_signatures), *summary.regressed)
     return Row(change=name, plans=len(seeds), first=seeds[0], exit=summary.exit, why=why)
+
+
+def copy_with(change: str, folder: Path) -> None:
+    """Write a copy of this checkout's package into a folder, with a change."""
+    copy = folder / "raft_impl"
+    shutil.copytree(ROOT / "raft_impl", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / "surface.py").open("a", encoding="utf-8") as surface:
+        surface.write(_PROXY.replace("{change}", change))
 
 
 def tables(rows: Sequence[Row], plans: int) -> str:

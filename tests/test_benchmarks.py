@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bounds, checkers, histories, peer
+from benchmarks import bounds, checkers, comparison, histories, peer
 from benchmarks.core_steps import BATCH, LOADS, Cores
+from harness.outcome import Outcome
+from harness.run.drawing import Drawing, abilities_of
+from harness.run.runner import RunOptions, run
+from harness.search.measures import measure
 from harness.sim.kernel import events
+from harness.systems import catalog
+from harness.systems.checkouts import Checkouts
 
 
 @pytest.mark.parametrize(("load", "committed"), list(zip(LOADS, (1, BATCH, 0), strict=True)))
@@ -102,3 +108,63 @@ def test_how_near_runs_come_to_their_bounds_is_printed(
     assert [line.split("  ")[0] for line in lines[:2]] == ["events in a second", "events in ten"]
     assert all(0 < float(line.split("%")[0].split()[-1]) < 100 for line in lines[:2])
     assert lines[-1] == "anomalies: none"
+
+
+CALM = Drawing(profile="calm", nodes=3, concurrency=2, rate=40.0, duration_ns=2_000_000_000)
+
+
+def outcome_of(system: str) -> Outcome:
+    with Checkouts() as checkouts:
+        binding = catalog.bind(system, checkouts)
+        plan = CALM.plan(1, abilities_of(catalog.load_systems(binding).values()))
+        return run(plan, binding, RunOptions(explain=False))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_other_run"),
+    [
+        ("streams renamed, 1", True),
+        ("1 draws used up first", True),
+        ("refactored, 1", False),
+        ("latency: every fsync twice", True),
+        ("availability: 1 of 5 answers never sent", True),
+        ("messages: all sent twice", True),
+        ("safety: all replicas read what they have", True),
+    ],
+)
+def test_a_change_that_comparisons_are_measured_with_is_what_it_says(
+    change: str, is_other_run: bool, tmp_path: Path
+) -> None:
+    """Harmless ones stay valid; a refactoring runs alike; regressions are worse in what they name."""
+    name, text, size = next(one for one in (*comparison.HARMLESS, *comparison.REGRESSIONS) if one[0] == change)
+    comparison.copy_with(text.format(size=size), tmp_path)
+
+    before, after = outcome_of("raft_impl"), outcome_of(f"path:{tmp_path}")
+
+    assert (before.history_sha256 != after.history_sha256) is is_other_run
+    if name.startswith("messages"):
+        assert after.messages > 1.5 * before.messages
+    elif name.startswith("latency"):
+        measured = [measure(outcome)["latency_p50_ms"] or 0 for outcome in (before, after)]
+        assert measured[1] > 1.05 * measured[0]
+    elif name.startswith("availability"):
+        assert after.ops.info + after.ops.fail > before.ops.info + before.ops.fail or after.messages != before.messages
+    else:
+        assert after.verdict.validity == "valid"
+
+
+def test_the_tables_of_comparisons_count_accusations_and_what_was_found() -> None:
+    harmless = [
+        comparison.Row(change=name, plans=12, first=1, exit=code, why=why)
+        for (name, _, _), code, why in zip(
+            comparison.HARMLESS, (0, 1, 2, 0), ((), ("latency_p50_ms",), (), ()), strict=False
+        )
+    ]
+    found = comparison.Row(change="messages: all sent twice", plans=12, first=1, exit=1, why=("messages_per_op",))
+
+    page = comparison.tables([*harmless, found], 12)
+
+    assert "| 4 | 1 | 1 | 4.6% to 69.9% |" in page
+    assert "Accused: streams renamed, 2, for latency_p50_ms." in page
+    assert "| messages: all sent twice | 1 of 1 | `messages_per_op` |" in page
+    assert "| latency: every fsync twice | 0 of 0 |  |" in page
