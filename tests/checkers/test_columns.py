@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.histories import Registers, record
@@ -27,6 +27,7 @@ def timeless(verdict: Verdict) -> Verdict:
     return msgspec.structs.replace(verdict, seconds=0.0)
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_columns_say_what_objects_say_or_nothing(rng: random.Random) -> None:
     """`python -m tests.checkers.agreement --path columns` does so for a hundred thousand files."""
@@ -37,6 +38,7 @@ def test_columns_say_what_objects_say_or_nothing(rng: random.Random) -> None:
     assert found is None or timeless(found) == timeless(check(load(text), model))
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_columns_of_a_history_say_what_its_objects_say_or_nothing(rng: random.Random) -> None:
     history, model = History(files.history(rng), lenient=rng.random() < 0.1), rng.choice(files.MODELS)

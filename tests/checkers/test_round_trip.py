@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.histories import Registers, record
@@ -23,6 +23,7 @@ def test_every_format_is_written() -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
+@settings(deadline=None)
 @given(rng=st.randoms(use_true_random=False), packed=st.booleans())
 def test_what_is_written_in_a_format_and_read_back_says_the_same(name: str, rng: random.Random, packed: bool) -> None:
     """`python -m tests.checkers.agreement --path formats` does so for a hundred thousand histories."""
