@@ -58,6 +58,7 @@ class _Search:
         self.model = model
         self.meter = meter
         self.returned = [operation for operation in in_order if operation.ret != INF]
+        self.only_looks = [model.only_looks(operation) for operation in self.returned]
         self.crashed = [operation for operation in in_order if operation.ret == INF]
         self.steps = 0
         self.look_ahead = LookAhead.of(in_order, model)
@@ -128,21 +129,25 @@ class _Search:
         return look_ahead.is_dead(state, look_ahead.after(moment, tuple(waiting)))
 
     def candidates(self, low: int, mask: int) -> tuple[list[int], int]:
-        """List the unplaced operations that were called before any unplaced one returned, and that first return."""
-        found = []
+        """List the unplaced operations that were called before any unplaced one returned, and that first return.
+
+        Those that only look come first: where one is possible, placing it now forbids nothing later.
+        """
+        looking: list[int] = []
+        changing: list[int] = []
         first_return = INF
         for position in range(low, len(self.returned)):
             operation = self.returned[position]
             if operation.call > first_return:
                 break
             if not mask >> (position - low) & 1:
-                found.append(position)
+                (looking if self.only_looks[position] else changing).append(position)
                 if operation.ret < first_return:
                     first_return = operation.ret
                     first = operation
         if self.blocked is None or first_return > self.blocked.ret:
             self.blocked = first
-        return found, first_return
+        return looking + changing, first_return
 
     def step(self, state: Any, operation: Operation) -> Any:
         self.steps += 1

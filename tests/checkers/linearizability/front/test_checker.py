@@ -82,17 +82,21 @@ def test_the_verdict_says_how_the_source_was_read_and_which_engine_decided_why()
 
 
 def test_what_a_guess_cannot_place_is_for_the_general_engine() -> None:
-    """The guess places operations in the order of their calls, and has no steps left to go back far."""
-    in_turn = " ".join(f"0:w{n % 3} 0'" for n in range(20))
-    together = "0:w7 " + " ".join(f"{n}:w{n % 3}" for n in range(1, 9)) + " " + " ".join(f"{n}'" for n in range(9))
+    """The guess is for few clients: it places operations in the order of their calls, and cannot go back far."""
+
+    def together(count: int) -> str:
+        calls = " ".join(f"{n}:w{n % 3}" for n in range(1, count))
+        return f"0:w7 {calls} {' '.join(f'{n}{chr(39)}' for n in range(count))} "
 
     for text, validity, engine in (
-        (in_turn, "valid", "wgl"),
-        (f"{together} 9:r 9'7", "valid", "jit"),
-        (f"{together} 9:r 9'7 9:r 9'0", "invalid", "jit"),
+        (" ".join(f"0:w{n % 3} 0'" for n in range(20)), "valid", "wgl"),
+        (together(6) + "9:r 9'2", "valid", "wgl"),
+        (together(7) + "9:r 9'0", "valid", "jit"),
+        (together(6) + "9:r 9'7", "valid", "jit"),
+        (together(6) + "9:r 9'7 9:r 9'0", "invalid", "jit"),
     ):
         verdict = check(history(text), "register")
-        assert (verdict.validity, verdict.engine) == (validity, engine)
+        assert (verdict.validity, verdict.engine) == (validity, engine), text
 
 
 def test_objects_are_decided_one_by_one_and_each_violation_is_reported() -> None:
