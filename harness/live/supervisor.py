@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -31,7 +31,10 @@ _LAST_BYTES: Final = 8192
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """How a node is started: a command line, and what is added to the environment."""
+    """How a node is started: a command line, and what is added to the environment.
+
+    It runs in the folder of the logs, so that no code is found because of where the harness was called.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = {}
@@ -86,6 +89,7 @@ class Supervisor:
                     stderr=log,
                     env={**os.environ, **launch.environment, **self._guardian.mark},
                     start_new_session=True,
+                    cwd=self._folder,
                 )
             except OSError as error:
                 found = f"a program that cannot be started ({error.strerror})"
@@ -159,10 +163,3 @@ def _stands_still(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] == "T"
-
-
-def python(module: str, *words: str) -> Sequence[str]:
-    """The words that run a module with this interpreter."""
-    import sys
-
-    return [sys.executable, "-m", module, *words]

@@ -25,7 +25,7 @@ from harness.run.execution import execute
 from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 from tests.live.cluster import eventually
-from tests.live.live_plans import MS, SECOND_NS, at, small_plan
+from tests.live.live_plans import MS, SECOND_NS, at, routed, small_plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,3 +151,18 @@ def test_a_run_that_is_terminated_leaves_nothing_running(tmp_path: Path) -> None
     assert harness.returncode == 130, said
     assert not marked_processes(f"--data\0{tmp_path}")
     assert not list(tmp_path.glob("foreshock-live-*")), json.dumps([str(one) for one in tmp_path.iterdir()])
+
+
+def test_a_planted_bug_is_found_live() -> None:
+    """Any replica answers reads; one is cut off, with a client that asks it."""
+    cut = Partition(id="cut", shape="one", order=("n1", "n2", "n3"), clients=("c1",), **at(0, 5500))
+    with Checkouts() as checkouts:
+        system = live_system(f"patch:{ROOT}/tests/mutants/read-by-any-replica.patch", checkouts)
+        options = {"election_timeout_ms": "600", "client_timeout_ms": "1000", "reads": "quorum"}
+        plan = small_plan(system, "register", [cut], faults_ns=6 * SECOND_NS, **options)
+        outcome = run(routed(plan, "home"), system).outcome
+
+    assert outcome.verdict.validity == "invalid", outcome.verdict
+    assert outcome.primary is not None
+    assert outcome.primary.startswith("linearizability/")
+    assert not outcome.anomalies[0].allowed
