@@ -21,8 +21,7 @@ runs that differ can be laid side by side.
 
     python -m benchmarks.determinism compiled BUILDS --count 100
 
-compares the interpreted simulator, checkers and `raft_impl` with their build in the folder BUILDS, which
-`foreshock compile` has made, over all workloads.
+compares the sources with their build in the folder BUILDS, which `foreshock compile` has made, over all workloads.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from workloads.catalog import WORKLOADS as CATALOG
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WORKLOADS: Final = ("register", "counter")
-_COMPILED_PARTS: Final = tuple(map(re.compile, (r"harness\.sim\.", r"checkers\.", r"_foreshock_code_\w+\.protocol\.")))
+_COMPILED_PARTS: Final = tuple(map(re.compile, (r"harness\.sim\.", r"_foreshock_code_\w+\.protocol\.")))
 
 
 # -- in a process of its own ----------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ _LOG: Final = "compiler.log"
 
 
 def build_harness(builds: Path, root: Path) -> Path:
-    """Compile the simulator and the checkers below `root`, unless that is done. Returns the folder of the build."""
+    """Compile what is chosen of the harness below `root`, unless that is done. Returns the folder of the build."""
     build = harness_build(builds, root)
     if not modules_in(build):
         with _made_beside(build) as made:

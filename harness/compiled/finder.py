@@ -22,7 +22,7 @@ VARIABLE: Final = "FORESHOCK_COMPILED"
 """The environment variable that names the folder of builds."""
 
 PACKAGES: Final = ("checkers", "harness", "workloads")
-"""What is digested together: the harness calls the checkers, and compiled code has constants of both within it."""
+"""What is digested together: compiled code has constants of all of them within it."""
 
 SUFFIX: Final = importlib.machinery.EXTENSION_SUFFIXES[0]
 
@@ -48,7 +48,7 @@ def digest_of(root: Path, files: Iterable[Path]) -> str:
 
 
 def harness_build(builds: Path, root: Path) -> Path:
-    """Where a build of the harness and the checkers lies."""
+    """Where a build of the harness lies."""
     return builds / f"harness-{harness_digest(root)[:12]}"
 
 

@@ -79,14 +79,14 @@ class Observer:
             if name == actor:
                 self._roles[group, name] = ("follower", self._roles[group, name][1])
 
-    def _on_role(self, _: int, row: Row) -> None:
+    def _on_role(self, index: int, row: Row) -> None:
         _, _, actor, group, role, term = row
         self._roles[group, actor] = (role, term)
         if role == "leader":
             self.elections += 1
             self.on_leader(group)
 
-    def _on_vote(self, _: int, row: Row) -> None:
+    def _on_vote(self, index: int, row: Row) -> None:
         _, _, actor, group, term, candidate = row
         if candidate != actor:
             self._last_vote[group] = (term, actor)
