@@ -140,7 +140,8 @@ def command(
             **({"error": error} if broken else {}),
         )
     else:
-        print_run(chosen.outcome, record, _again(run, stored), verbose=verbose)
+        again = _again(run, stored) + (" --world simulated" if ran_live else "")
+        print_run(chosen.outcome, record, again, verbose=verbose)
         _print_comparison(chosen)
         if broken:
             click.echo(f"internal error: found {found}; expected {_EXPECTED}; {stored.run or run}", err=True)

@@ -65,6 +65,7 @@ def test_serializable_reads_are_found_stale_and_the_plan_says_that_they_may_be()
     assert all(anomaly.allowed for anomaly in outcome.anomalies)
 
 
+@pytest.mark.slow
 def test_a_lock_under_a_lease_is_granted_twice_while_its_holder_is_cut_off() -> None:
     """The holder asks the member beside it, which cannot renew the lease; another client gets the lock meanwhile."""
     with Checkouts() as checkouts:
