@@ -18,8 +18,8 @@ from harness.outcome import FaultCounts, Metrics, OpCounts
 from harness.plans.plan import DRAW_VERSION
 from harness.record import Provenance, RunRecord
 from harness.run.drawing import Drawing
-from harness.search import distributions
-from harness.search.distributions import MEASURES, Comparison, Distribution, Sketch
+from harness.search import distributions, suites
+from harness.search.distributions import MEASURES, RUNS_MIN, Comparison, Distribution, Sketch
 from harness.search.suites import Suite
 
 CELLS = (Drawing(workload="register"), Drawing(workload="counter"), Drawing(workload="register", profile="clocks"))
@@ -180,3 +180,13 @@ def test_a_file_that_is_none_is_told_in_one_line(text: str, tmp_path: Path) -> N
 
 def test_every_measure_is_described() -> None:
     assert {name for cell in stored(campaign(1, 60)).cells for name in cell.measures} <= set(MEASURES)
+
+
+def test_the_one_that_comes_with_the_harness_is_of_the_nightly_suite() -> None:
+    stock = distributions.load(distributions.STOCK)
+
+    nightly = {distributions._key(cell) for cell in suites.load("nightly").cells}
+    assert stock.system == "raft_impl"
+    assert {cell.drawing for cell in stock.cells} <= nightly
+    assert sum(cell.measures["elections"].count for cell in stock.cells) >= RUNS_MIN
+    assert {"swarm", "membership"} <= {cell.profile for cell in stock.cells}
