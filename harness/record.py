@@ -44,6 +44,8 @@ class RunRecord(RunFacts, frozen=True, kw_only=True):
     reason: str
     simulated_seconds: float
     provenance: Provenance
+    varied: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The seeds of the plans that its plan was made of; absent: the plan was drawn."""
     verdict_details: Verdict | msgspec.UnsetType = msgspec.UNSET
     """The merged verdict of all checkers; in `verdict.json` only."""
 

@@ -40,6 +40,7 @@ def run_record(
         reason=outcome.verdict.reason,
         simulated_seconds=outcome.simulated_ns / 1e9,
         provenance=made_by or provenance(),
+        varied=drawn.varied,
     )
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
 
 from harness import quantities
-from harness.errors import BadInput, one_of
+from harness.errors import BadInput, Exit, one_of
 from harness.run.drawing import Drawing, abilities_of
+from harness.search.guided import WAYS
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import print_json, print_table, progress
 
 if TYPE_CHECKING:
     from harness.search.detection import MutantReport, Search
+    from harness.search.versus import Versus
     from harness.shrink.corpus import ShrunkMutant
 
 _COUNT = 200
@@ -36,6 +38,16 @@ _COUNT = 200
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Search these mutants only; repeatable.")
 @click.option("--all-seeds", is_flag=True, help="Run all seeds for each, not only up to the first that fails.")
+@click.option(
+    "--search",
+    type=click.Choice([*WAYS, "both"]),
+    default="random",
+    show_default=True,
+    help="guided: vary plans that reached something rare; both: compare the two, seed by seed.",
+)
+@click.option(
+    "--trials", type=click.IntRange(1), default=1, show_default=True, help="With both: searches of each kind."
+)
 @click.option("--resume", is_flag=True, help="Use the answers that earlier searches of the same code have left.")
 @click.option(
     "--shrink",
@@ -62,6 +74,8 @@ def command(
     workloads: tuple[str, ...],
     only: tuple[str, ...],
     all_seeds: bool,
+    search: Literal["random", "guided", "both"],
+    trials: int,
     resume: bool,
     shrink_ns: int | None,
     page_path: Path | None,
@@ -75,16 +89,23 @@ def command(
     Each run is compared with the run of the same plan without the bug: a bug that never acts was not reached, one that
     acts and is found by nobody was reached and not judged. What is found is told as it comes.
 
+    With --search guided, each mutant is searched by a guide of its own; with both, also without one, and the seeds to
+    the first find are compared. Another trial has other seeds.
+
     Example: foreshock mutants tests/mutants --only vote-not-persisted. Exit 0 when all are found, 1 when not.
     """
     from harness.archive.layout import prepare, writable
-    from harness.search import detection, mutants
+    from harness.search import detection, mutants, versus
     from harness.search.detection_page import page
     from harness.systems.catalog import bind, load_systems, own_package
     from harness.systems.checkouts import Checkouts
 
     if seeds is not None and count is not None:
         raise BadInput("both --seeds and --count", "one of them", "foreshock mutants")
+    if search == "both" and (page_path is not None or shrink_ns is not None or all_seeds):
+        raise BadInput("--search both beside --markdown, --shrink or --all-seeds", "it alone", "foreshock mutants")
+    if search == "guided" and shrink_ns is not None:
+        raise BadInput("--search guided beside --shrink", "one of them", "foreshock mutants")
     planted = mutants.read_all(folder)
     unknown = [name for name in only if name not in [mutant.name for mutant in planted]]
     if unknown:
@@ -104,19 +125,36 @@ def command(
             )
             for mutant in chosen
         ]
+        tell = partial(click.echo, err=True)
+        if search == "both":
+            with progress(None, "runs") as advance:
+                compared = versus.compare(
+                    searches, cells, seeds, able, advance, trials=trials, ledger=ledger, tell=tell, jobs=jobs
+                )
+            if as_json:
+                print_json(compared)
+            else:
+                _print_versus(compared)
+            return Exit.VALID
         with progress(None, "runs") as advance:
-            detection.search(
-                searches,
-                cells,
-                seeds,
-                advance,
-                unmutated=unmutated,
-                all_seeds=all_seeds,
-                ledger=ledger,
-                tell=partial(click.echo, err=True),
-                jobs=jobs,
-            )
-        reports = [detection.report(search, seeds, unmutated, all_seeds=all_seeds) for search in searches]
+            if search == "guided":
+                detection.search_guided(
+                    searches, cells, seeds, advance, able, all_seeds=all_seeds, ledger=ledger, tell=tell, jobs=jobs
+                )
+            else:
+                detection.search(
+                    searches,
+                    cells,
+                    seeds,
+                    advance,
+                    unmutated=unmutated,
+                    all_seeds=all_seeds,
+                    ledger=ledger,
+                    tell=tell,
+                    jobs=jobs,
+                )
+        plain = unmutated if search == "random" else None
+        reports = [detection.report(one, seeds, plain, all_seeds=all_seeds) for one in searches]
         shrunk = [] if shrink_ns is None else _shrink(searches, cells, results, shrink_ns / 1e9, jobs)
     failing = [
         {"seed": answer.seed, "workload": answer.workload, "signature": answer.signature}
@@ -144,6 +182,24 @@ def command(
         for one in failing:
             click.echo(f"without any mutant seed {one['seed']} of {one['workload']} fails too: {one['signature']}")
     return detection.exit_code(reports)
+
+
+def _print_versus(compared: Versus) -> None:
+    rows = [
+        (
+            one.name,
+            f"{one.random_found} of {one.trials}",
+            f"{one.random_seeds:g}",
+            f"{one.guided_found} of {one.trials}",
+            f"{one.guided_seeds:g}",
+        )
+        for one in compared.mutants
+    ]
+    print_table(("mutant", "random found", "seeds", "guided found", "seeds"), rows)
+    click.echo(
+        f"guided needs {compared.ratio:.2f} times the seeds of random (95 % interval {compared.ratio_low:.2f} to "
+        f"{compared.ratio_high:.2f}); a search that found nothing counts with its {compared.budget} seeds"
+    )
 
 
 def _shrink(

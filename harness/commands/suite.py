@@ -25,6 +25,7 @@ from harness.search import detection, distributions, exports, known, mutants, su
 from harness.search.campaign import Baseline, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
+from harness.search.guided import WAYS, Way
 from harness.search.known import Known
 from harness.search.marks import families
 from harness.search.suites import Suite
@@ -113,6 +114,11 @@ _TYPED: Final = {
     help="Write the runs' recovery times, elections, messages and latencies for later campaigns.",
 )
 @click.option("--stop-at-first", is_flag=True, help="End each run at its first broken invariant.")
+@click.option(
+    "--search",
+    type=click.Choice(WAYS),
+    help="guided: vary plans that reached something rare, instead of drawing every seed.  [default: the suite's]",
+)
 @jobs_option
 @results_option
 @json_option
@@ -135,6 +141,7 @@ def command(
     distribution: str | None,
     record_distribution: Path | None,
     stop_at_first: bool,
+    search: Way | None,
     jobs: int | None,
     results: Path,
     as_json: bool,
@@ -147,7 +154,7 @@ def command(
     Example: foreshock suite nightly --count 500 --junit report.xml. Exit 0 when every failure is allowed or known, 1
     when one is not, 2 when too many runs are unknown.
     """
-    _refuse_contradictions(name, seeds, count, resume, shard)
+    _refuse_contradictions(name, seeds, count, resume, shard, search)
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
@@ -155,6 +162,7 @@ def command(
         if resume is None:
             replaced = [field for option, field in _TYPED.items() if typed(option)]
             suite = campaigns.override(suites.load(name or suites.DEFAULT), drawing, replaced)
+            suite = suite if search is None else msgspec.structs.replace(suite, search=search)
             numbers = _part(shard, _range(seeds, count, suite, time_budget))
             before = _baseline(index, baseline, suite.name, as_json)
             binding = catalog.bind(system, checkouts)
@@ -433,7 +441,12 @@ def _seen(expired: Sequence[Known], summary: Summary) -> tuple[Known, ...]:
 
 
 def _refuse_contradictions(
-    name: str | None, seeds: range | None, count: int | None, resume: str | None, shard: tuple[int, int] | None
+    name: str | None,
+    seeds: range | None,
+    count: int | None,
+    resume: str | None,
+    shard: tuple[int, int] | None,
+    search: Way | None,
 ) -> None:
     if seeds is not None and count is not None:
         raise BadInput("both --seeds and --count", "one of them", "foreshock suite")
@@ -442,6 +455,7 @@ def _refuse_contradictions(
         seeds,
         count,
         shard,
+        search,
         *(option for option in (*_TYPED, "explicit", "system") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):

@@ -36,7 +36,10 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Drawn(_Value, frozen=True, kw_only=True):
-    """Where the plan came from. `explicit` are the options that were given instead of drawn."""
+    """Where the plan came from. `explicit` are the options that were given instead of drawn.
+
+    `varied` has the seeds of the plans that it was made of; absent: it was drawn.
+    """
 
     seed: int
     profile: str
@@ -44,6 +47,7 @@ class Drawn(_Value, frozen=True, kw_only=True):
     variant: str
     draw_version: int = DRAW_VERSION
     explicit: OptionValues = {}
+    varied: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Group(_Value, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
 from harness.plans.plan import DRAW_VERSION
 from harness.record import ErrorRecord, Record, RunRecord
-from harness.run.drawing import Drawing
+from harness.run.drawing import Drawing, abilities_of
 from harness.run.marks import MARKS as CLIENT_MARKS
 from harness.sim.world import MARKS
 from harness.systems.binding import Binding
@@ -37,7 +37,8 @@ from harness.systems.catalog import load_systems
 
 from .detection import MutantReport
 from .distributions import Comparison
-from .executors import SECONDS_MAX, Pool
+from .executors import SECONDS_MAX, Done, Pool
+from .guided import Guide
 from .jobs import PROVES_EVERY, Job, perform
 from .known import Known, reason_of
 from .suites import Suite
@@ -358,6 +359,8 @@ class Tally:
         )
 
     def _command(self, record: RunRecord) -> str:
+        if record.varied is not msgspec.UNSET:
+            return f"foreshock replay {record.run}"
         return self._suite.command(record.seed)
 
 
@@ -378,7 +381,8 @@ class Execution:
     ) -> None:
         self.campaign = campaign
         self.settings = settings
-        possible = [mark for system in load_systems(binding).values() for mark in system.marks]
+        systems = load_systems(binding)
+        possible = [mark for system in systems.values() for mark in system.marks]
         self.tally = Tally(settings.suite, known, [*MARKS, *CLIENT_MARKS, *possible], asked)
         self._binding = binding
         self._index = index
@@ -390,18 +394,29 @@ class Execution:
         self._fingerprints: dict[int, str] = {}  # of seeds that are run twice, until the other one answers
         self._waiting: list[tuple[Record, int]] = []
         self._flushed = time.monotonic()
+        self._began = time.monotonic()
+        self._is_over = False  # no seed is begun any more, although some are left
+        self._reached: dict[int, tuple[str, ...]] = {}  # the marks that runs hit, by seed, if a guide wants to know
+        suite, able = settings.suite, abilities_of(systems.values())
+        self._guide = (
+            Guide(settings.first, lambda seed: suite.cells[suite.cell_of(seed)].plan(seed, able))
+            if suite.search == "guided"
+            else None
+        )
 
     def resume(self) -> None:
         """Take over what the index already has of this campaign."""
         for run in self._index.runs(campaign=self.campaign):
+            record = run.record()
             self._done.add(run.seed)
-            self.tally.add(run.record())
+            self.tally.add(record)
+            self._note_reached(record)
 
     def run(self, advance: Callable[[str], None]) -> None:
         """Run all seeds; call `advance` with a word on the state after each."""
         try:
             with Pool(perform, jobs=self._jobs, seconds_max=self.settings.run_timeout_s) as pool:
-                for done in pool.map(self._items()):
+                for done in self._answers(pool):
                     if done.hung and done.item.seed not in self._hung.setdefault(done.item.cell, []):
                         self._hung[done.item.cell].append(done.item.seed)
                     if done.item.purpose == "prove":
@@ -410,6 +425,7 @@ class Execution:
                     self._answered += 1
                     record = done.result if done.result is not None else self._error(done.item, done.error)
                     self.tally.add(record)
+                    self._note_reached(record)
                     self._keep(record, done.item.cell)
                     if done.result is not None and done.item.seed % PROVES_EVERY == 0:
                         self._prove(done.item, done.result, "")
@@ -417,16 +433,33 @@ class Execution:
         finally:
             self._flush()
 
-    def _items(self) -> Iterator[Job]:
-        settings, began = self.settings, time.monotonic()
-        for seed in settings.seeds():
-            if settings.time_budget_ns is not None and (time.monotonic() - began) * 1e9 > settings.time_budget_ns:
+    def _answers(self, pool: Pool[Job, RunRecord]) -> Iterator[Done[Job, RunRecord]]:
+        """Run all seeds: at once, or with a guide generation by generation."""
+        self._began = time.monotonic()
+        seeds = self.settings.seeds()
+        if self._guide is None:
+            yield from pool.map(self._items(seeds))
+            return
+        for generation in self._guide.generations(seeds):
+            yield from pool.map(self._items(generation))
+            if self._is_over:
+                return
+            self._guide.learn({seed: self._reached.pop(seed) for seed in generation if seed in self._reached})
+
+    def _items(self, seeds: Iterable[int]) -> Iterator[Job]:
+        settings = self.settings
+        for seed in seeds:
+            spent_ns = (time.monotonic() - self._began) * 1e9
+            if settings.time_budget_ns is not None and spent_ns > settings.time_budget_ns:
+                self._is_over = True
                 return
             if seed in self._done:
                 continue
-            cell = settings.suite.cell_of(seed)
+            recipe = None if self._guide is None else self._guide.recipe(seed)
+            cell = settings.suite.cell_of(seed if recipe is None else recipe.root)
             if self._is_stopped(cell):
                 if all(map(self._is_stopped, range(len(settings.suite.cells)))):
+                    self._is_over = True
                     return
                 continue
             job = Job(
@@ -436,6 +469,7 @@ class Execution:
                 binding=self._binding,
                 results=str(self._results),
                 stop_at_first=settings.stop_at_first,
+                recipe=recipe,
             )
             yield job
             if seed % PROVES_EVERY == 0:
@@ -474,7 +508,12 @@ class Execution:
         self._keep(failed, job.cell)
 
     def _error(self, job: Job, error: str) -> ErrorRecord:
-        """Describe a run that ended in an internal error."""
+        """Describe a run that ended in an internal error. A varied plan is kept, for nothing else names it."""
+        reproduce = job.drawing.command(job.seed)
+        if job.recipe is not None:
+            path = self._results / f"plan-{self.campaign}-s{job.seed}.json"
+            path.write_bytes(job.recipe.plan().to_json())
+            reproduce = f"foreshock run --plan {path}"
         return ErrorRecord(
             seed=job.seed,
             workload=job.drawing.workload,
@@ -482,8 +521,12 @@ class Execution:
             error=error,
             binding=self._binding.recorded(),
             code_digest=self._binding.code_digest,
-            reproduce=job.drawing.command(job.seed),
+            reproduce=reproduce,
         )
+
+    def _note_reached(self, record: Record) -> None:
+        if self._guide is not None and isinstance(record, RunRecord):
+            self._reached[record.seed] = tuple(record.marks)
 
     def _state(self) -> str:
         words = {word: number for word, number in self.tally.verdicts.items() if number and word != "valid"}
@@ -585,7 +628,12 @@ class Baseline:
 
 
 def _asks_alike(seed: int, before: Suite, now: Suite) -> bool:
-    """Whether a seed means the same plan in two suites; which code runs it is what may have changed."""
+    """Whether a seed means the same plan in two suites; which code runs it is what may have changed.
+
+    In a guided search it depends on what other runs reached as well, and so on the code.
+    """
+    if "guided" in (before.search, now.search):
+        return False
     then, here = (suite.cells[suite.cell_of(seed)] for suite in (before, now))
     return msgspec.structs.replace(then, system=here.system) == here
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +23,13 @@ import msgspec
 from harness.archive.layout import writable
 from harness.archive.provenance import provenance
 from harness.errors import Exit
+from harness.plans.plan import Plan
 from harness.record import RunRecord
-from harness.run.drawing import Drawing
+from harness.run.drawing import Abilities, Drawing
 from harness.systems.binding import Binding
 
 from .executors import Pool
+from .guided import Guide, Way
 from .jobs import Job, perform
 from .mutants import Mutant, begins
 from .statistics import wilson
@@ -48,6 +51,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     simulated_seconds: float
     wall_seconds: float
+    marks: tuple[str, ...] = ()
+    """What a guide wants to know; kept only for one."""
 
 
 class MutantReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +98,7 @@ class Search(msgspec.Struct, kw_only=True):
     answers: dict[int, Answer] = {}
     errors: dict[int, str] = {}
     first_failure: int | None = None
+    guide: Guide | None = None
 
     @property
     def system(self) -> str:
@@ -119,6 +125,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     harness: str
     drawing: str
     answer: Answer
+    way: Way = "random"
 
 
 class Ledger:
@@ -129,7 +136,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path | None, *, resume: bool = False) -> None:
-        self._known: dict[tuple[str, str, int], Answer] = {}
+        self._known: dict[tuple[str, str, int, Way], Answer] = {}
         self._path = path
         self._file = None
         if path is None:
@@ -143,7 +150,7 @@ class Ledger:
             with contextlib.suppress(msgspec.DecodeError):
                 read = decoder.decode(line)
                 if resume and read.harness == harness:
-                    self._known[read.code, read.drawing, read.answer.seed] = read.answer
+                    self._known[read.code, read.drawing, read.answer.seed, read.way] = read.answer
         if not line.endswith(b"\n"):
             self._file.write(b"\n")
 
@@ -154,15 +161,16 @@ class Ledger:
         if self._file is not None:
             self._file.close()
 
-    def get(self, binding: Binding, drawing: Drawing, seed: int) -> Answer | None:
+    def get(self, binding: Binding, drawing: Drawing, seed: int, way: Way = "random") -> Answer | None:
         """The answer of an earlier search, if there is one for this very code and plan."""
-        return self._known.get((binding.code_digest, _text(drawing), seed))
+        return self._known.get((binding.code_digest, _text(drawing), seed, way))
 
-    def add(self, binding: Binding, drawing: Drawing, answer: Answer) -> None:
+    def add(self, binding: Binding, drawing: Drawing, answer: Answer, way: Way = "random") -> None:
         """Keep an answer."""
         if self._file is None or self._path is None:
             return
-        line = _Line(code=binding.code_digest, harness=provenance().harness, drawing=_text(drawing), answer=answer)
+        drawn = _text(drawing)
+        line = _Line(code=binding.code_digest, harness=provenance().harness, drawing=drawn, answer=answer, way=way)
         with writable(self._path):
             self._file.write(msgspec.json.encode(line) + b"\n")
             self._file.flush()
@@ -260,6 +268,81 @@ def search(
             advance(f"{sum(s.first_failure is not None for s in searches)} of {len(searches)} found")
 
 
+def search_guided(
+    searches: Sequence[Search],
+    cells: Sequence[Drawing],
+    seeds: range,
+    advance: Callable[[str], None],
+    able: Abilities,
+    *,
+    all_seeds: bool = False,
+    ledger: Ledger | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    jobs: int | None = None,
+) -> None:
+    """Search all mutants, each with a guide of its own that knows of nothing but this search.
+
+    Generations of all mutants go side by side; in each, a mutant's seeds end with the first that fails. The plans are
+    not run without the mutant, so nothing is said of runs in which a bug acted and was not judged.
+    """
+    by_system = {search.system: search for search in searches}
+    ledger = ledger or Ledger(None)
+    drawings = {search.system: partial(_drawn_plan, search, cells, able) for search in searches}
+    rounds = {}
+    for search in searches:
+        search.guide = Guide(seeds[0], drawings[search.system])
+        rounds[search.system] = search.guide.generations(seeds)
+
+    def take(search: Search, answer: Answer) -> None:
+        if answer.signature is not None and search.first_failure is None:
+            tell(f"{search.mutant.name}: {answer.signature}, seed {answer.seed}")
+        search.add(answer)
+
+    def jobs_of(generations: Mapping[str, Sequence[int]]) -> Iterator[Job]:
+        for place in range(max(map(len, generations.values()))):
+            for system, generation in generations.items():
+                search = by_system[system]
+                if place >= len(generation) or (search.first_failure is not None and not all_seeds):
+                    continue
+                seed, guide = generation[place], search.guide
+                assert guide is not None
+                recipe = guide.recipe(seed)
+                drawing = search.drawing(cells, seed if recipe is None else recipe.root)
+                known = ledger.get(search.binding, drawing, seed, "guided")
+                if known is not None:
+                    take(search, known)
+                    continue
+                yield Job(
+                    seed=seed, drawing=drawing, binding=search.binding, stop_at_first=True, explain=False, recipe=recipe
+                )
+
+    with Pool(perform, jobs=jobs) as pool:
+        while True:
+            left = [search for search in searches if search.first_failure is None or all_seeds]
+            begun = {search.system: next(rounds[search.system], ()) for search in left}
+            begun = {system: generation for system, generation in begun.items() if generation}
+            if not begun:
+                return
+            for done in pool.map(jobs_of(begun)):
+                search = by_system[done.item.drawing.system]
+                if done.result is None:
+                    search.errors[done.item.seed] = done.error
+                else:
+                    answer = _answer(done.result, with_marks=True)
+                    ledger.add(search.binding, done.item.drawing, answer, "guided")
+                    take(search, answer)
+                advance(f"{sum(s.first_failure is not None for s in searches)} of {len(searches)} found")
+            for system, generation in begun.items():
+                search = by_system[system]
+                assert search.guide is not None
+                answers = (search.answers[seed] for seed in generation if seed in search.answers)
+                search.guide.learn({answer.seed: answer.marks for answer in answers})
+
+
+def _drawn_plan(search: Search, cells: Sequence[Drawing], able: Abilities, seed: int) -> Plan:
+    return search.drawing(cells, seed).plan(seed, able)
+
+
 def report(
     search: Search, seeds: range, unmutated: Unmutated | None = None, *, all_seeds: bool = False
 ) -> MutantReport:
@@ -300,7 +383,7 @@ def exit_code(reports: Sequence[MutantReport]) -> Exit:
     return Exit.VALID if all(entry.found for entry in reports) else Exit.INVALID
 
 
-def _answer(record: RunRecord) -> Answer:
+def _answer(record: RunRecord, *, with_marks: bool = False) -> Answer:
     return Answer(
         seed=record.seed,
         workload=record.workload,
@@ -308,6 +391,7 @@ def _answer(record: RunRecord) -> Answer:
         fingerprint=record.fingerprint,
         simulated_seconds=record.simulated_seconds,
         wall_seconds=record.wall_seconds,
+        marks=tuple(record.marks) if with_marks else (),
     )
 
 

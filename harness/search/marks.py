@@ -20,6 +20,7 @@ No verdict depends on a mark.
 
 * `foreshock run --json` has how often a run hit each of them, and so has `verdict.json` of a stored run.
 * `foreshock suite` counts over all runs how often each was hit, and lists those that no run hit.
+* [Guided search](search.md) varies the plans that hit rare ones.
 
 Names are `family: situation`.
 A system of your own declares its marks in `marks` ([adapters](adapters.md)) and notes `("mark", name)` when one is hit.

@@ -21,6 +21,8 @@ Seed i runs in cell i modulo the number of cells. Suites that come with the harn
 its green says nothing: patches that come with the harness, or files of them. `canary_count` says within how many seeds.
 With `canaries_a_night = 2`, each night searches the next two of the list, so that all have their turn; a list that goes
 through the families of bugs has neighbours of different ones. `canary = "..."` is one that is searched every night.
+
+`search = "guided"` varies plans that reached something rare, instead of drawing every seed (`harness.search.guided`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from harness.options import OptionValues
 from harness.quantities import duration, share
 from harness.run.drawing import Drawing
 
+from .guided import Way
+
 DEFAULT: Final = "default"
 _SEEDS_A_NIGHT: Final = 1_000_000
 
@@ -54,6 +58,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     canaries: tuple[str, ...] = ()
     canaries_a_night: int = 0
     seeds: Literal["nightly"] | None = None
+    search: Way = "random"
 
     def cell_of(self, seed: int) -> int:
         """Which cell a seed runs in."""
@@ -95,6 +100,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     canaries: tuple[str, ...] = ()
     canaries_a_night: int = 0
     seeds: Literal["nightly"] | None = None
+    search: Way = "random"
 
     def __post_init__(self) -> None:
         if not 0 <= self.canaries_a_night <= len(self.canaries):
@@ -172,6 +178,7 @@ def _suite(file: _File) -> Suite:
         canaries=file.canaries,
         canaries_a_night=file.canaries_a_night,
         seeds=file.seeds,
+        search=file.search,
     )
 
 

@@ -12,8 +12,11 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from harness.archive.store import Archive
+from harness.record import RunRecord
 from harness.search import mutants, suites
 from harness.systems.catalog import own_package
 from harness.systems.checkouts import Checkouts
@@ -327,3 +330,33 @@ def test_a_distribution_that_cannot_be_read_costs_no_seed(tmp_path: Path, foresh
 
     assert ran.code == 254
     assert "cannot be read" in ran.err
+
+
+GUIDED = ("--profile", "crashes", "--workload", "register", "--nodes", "3", "--rate", "20", "--duration", "1s")
+
+
+def test_a_guided_suite_is_the_same_with_more_workers_and_when_it_is_resumed(
+    foreshock: Foreshock, results: Path
+) -> None:
+    seeds = ("--seeds", "1..40", "--search", "guided", *GUIDED, *ANY_UNKNOWN, "--json")
+
+    alone = foreshock("suite", *seeds, "--jobs", "1").json
+    begun = foreshock("suite", *seeds, "--jobs", "2", "--time-budget", "1s").json
+    resumed = foreshock("suite", "--resume", begun["campaign"], "--time-budget", "10m", *ANY_UNKNOWN, "--json").json
+
+    assert begun["unbegun"]["seeds"] > 0
+    assert resumed["unbegun"]["seeds"] == 0
+    with Archive(results) as archive:
+        fingerprints = [
+            {record.seed: record.fingerprint for record in _records(archive, campaign)}
+            for campaign in (alone["campaign"], begun["campaign"])
+        ]
+        varied = [record.seed for record in _records(archive, alone["campaign"]) if record.varied is not msgspec.UNSET]
+    assert fingerprints[0] == fingerprints[1]
+    assert len(fingerprints[0]) == 40
+    assert min(varied) > 32
+
+
+def _records(archive: Archive, campaign: str) -> list[RunRecord]:
+    records = [run.record() for run in archive.index.runs(campaign=campaign)]
+    return [record for record in records if isinstance(record, RunRecord)]
