@@ -74,7 +74,15 @@ def test_a_command_without_sense_is_told_and_left_out() -> None:
     assert 'type="hidden" name="do" value="timer Z"' not in page
 
 
-@pytest.mark.parametrize("name", [name for name in library.names() if name.startswith(("walk", "f1", "demo"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name.startswith(("walkthrough_3", "walkthrough_6", "f12_flipped"))
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in library.names()
+    ],
+)
 def test_every_button_gives_a_command_that_can_be_carried_out(name: str) -> None:
     """The last frame of a scenario offers what a sandbox allows, in words that its parser takes."""
     page = make_sandbox(Attempt(name, None, ())).decode()

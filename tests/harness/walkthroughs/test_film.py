@@ -13,8 +13,24 @@ from harness.walkthroughs.page import film_data, frames_of_steps
 
 Filmed = Callable[[str], Result]
 
+QUICK = (
+    "walkthrough_3",
+    "walkthrough_4",
+    "walkthrough_6",
+    "f05_figure_8_e",
+    "f11_snapshot_in",
+    "f13_retry_a",
+    "i_swap",
+)
+"""Scenarios of each kind: crashes, cuts, snapshots, retries, changes of members. All others are for the night."""
 
-@pytest.mark.parametrize("name", library.names())
+EVERY_SCENARIO = pytest.mark.parametrize(
+    "name",
+    [name if name.startswith(QUICK) else pytest.param(name, marks=pytest.mark.slow) for name in library.names()],
+)
+
+
+@EVERY_SCENARIO
 def test_the_frame_after_each_step_is_the_state_after_it(name: str, filmed: Filmed) -> None:
     """`states` is what `show` prints, taken apart from the film."""
     result = filmed(name)
@@ -25,7 +41,7 @@ def test_the_frame_after_each_step_is_the_state_after_it(name: str, filmed: Film
     assert [len(frame.waiting) for frame in frames] == [len(state.waiting) for state in result.states]
 
 
-@pytest.mark.parametrize("name", library.names())
+@EVERY_SCENARIO
 def test_a_filmed_scenario_reads_as_ever_and_its_frames_tell_all_of_it(name: str, filmed: Filmed) -> None:
     result = filmed(name)
 
@@ -42,7 +58,7 @@ def test_a_filmed_scenario_reads_as_ever_and_its_frames_tell_all_of_it(name: str
     assert untold <= {"show", "progress", "waiting", "files", "spare", "preset"}
 
 
-@pytest.mark.parametrize("name", library.names())
+@EVERY_SCENARIO
 def test_messages_neither_appear_nor_vanish(name: str, filmed: Filmed) -> None:
     """What waits is what waited, without what arrived or was lost, and with what left. `again` keeps what arrives."""
     result = filmed(name)
@@ -58,7 +74,7 @@ def test_messages_neither_appear_nor_vanish(name: str, filmed: Filmed) -> None:
         before = now
 
 
-@pytest.mark.parametrize("name", library.names())
+@EVERY_SCENARIO
 def test_what_follows_from_something_comes_after_it(name: str, filmed: Filmed) -> None:
     """A node that was given a message in a beat sends, and changes, in a later slot than that in which it arrived."""
     result = filmed(name)
