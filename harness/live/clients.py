@@ -9,6 +9,7 @@ import trio
 
 from harness.run.interpreter import Thread
 from harness.sim.lifetime import Lifetime
+from harness.systems.system import Completion, SystemClient
 
 from .callers import calling_from
 from .systems.system import LiveClient
@@ -27,7 +28,7 @@ class ClientTask:
         self._timetable = timetable
         self._heard = heard
         self._scope: trio.CancelScope | None = None
-        self._session: LiveClient | None = None
+        self._environment: _Environment | None = None
 
     @property
     def is_up(self) -> bool:
@@ -46,17 +47,19 @@ class ClientTask:
         assert self.thread is not None, "set before the client is started"
         self._scope.cancel()
         self._scope = None
+        if self._environment is not None:
+            self._environment.lifetime.dead = True
         self.thread.on_crash()
         return True
 
-    def opening(self, new_client: Callable[[trio.Nursery], LiveClient]) -> Callable[[Any], LiveClient]:
+    def opening(self, new_client: Callable[[trio.Nursery], LiveClient]) -> Callable[[Any], SystemClient]:
         """Give what opens sessions for the thread, each in the place of the one before."""
 
-        def open_one(environment: Any) -> LiveClient:
-            if self._session is not None:
-                self._session.close()
-            self._session = new_client(environment.nursery)
-            return self._session
+        def open_one(environment: Any) -> SystemClient:
+            environment.hang_up()
+            session = _Session(environment, new_client(environment.nursery))
+            environment.session = session
+            return session
 
         return open_one
 
@@ -64,26 +67,66 @@ class ClientTask:
         assert self.thread is not None, "set before the client is started"
         calling_from(self._host)
         with scope:
-            try:
-                async with trio.open_nursery() as nursery:
-                    await self.thread.entrypoint(_Environment(self._timetable, nursery, self._heard))
-                    nursery.cancel_scope.cancel()
-            finally:
-                if self._session is not None:
-                    self._session.close()
-                    self._session = None
+            async with trio.open_nursery() as nursery:
+                self._environment = environment = _Environment(self._timetable, nursery, self._heard)
+                try:
+                    await self.thread.entrypoint(environment)
+                finally:
+                    environment.hang_up()
+                nursery.cancel_scope.cancel()
 
 
 class _Environment:
-    """What a thread has of the world: it can wait, and its sessions have tasks. When it is killed, so is its task."""
+    """What one incarnation of a client has of the world: it can wait, and its session has tasks.
+
+    The session is its own: a client that was killed may still be on its way out when the next incarnation begins.
+    """
 
     def __init__(self, timetable: Timetable, nursery: trio.Nursery, heard: Callable[[], int]) -> None:
-        self.until = timetable.until
+        self._timetable = timetable
         self.nursery = nursery
         self.lifetime = Lifetime()
+        self.session: _Session | None = None
         self._heard = heard
+
+    async def until(self, time_ns: int) -> None:
+        """Wait for a time."""
+        await self._timetable.until(time_ns)
+        await self.still_there()
+
+    async def still_there(self) -> None:
+        """Go on only if nobody has killed this incarnation: what it waited for may have come in the same instant."""
+        if self.lifetime.dead:
+            await trio.sleep_forever()
+
+    def hang_up(self) -> None:
+        """Let go of the session, if there is one."""
+        if self.session is not None:
+            self.session.close()
+            self.session = None
 
     @property
     def heard(self) -> int:
         """How many pieces were sent to it."""
         return self._heard()
+
+
+class _Session:
+    """A session, of which a dead incarnation hears nothing any more: what it was doing is `info` already."""
+
+    def __init__(self, environment: _Environment, client: LiveClient) -> None:
+        self._environment = environment
+        self._client = client
+        self.close = client.close
+
+    async def open(self) -> str | None:
+        """Open it."""
+        refusal = await self._client.open()
+        await self._environment.still_there()
+        return refusal
+
+    async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
+        """Perform one op."""
+        completion = await self._client.invoke(f, key, value)
+        await self._environment.still_there()
+        return completion
