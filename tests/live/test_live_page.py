@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests import pages
 
+pytest.importorskip("h11")
+pytest.importorskip("pysyncobj")
 
+
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 @pytest.mark.slow
 def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
     page = (pages.ROOT / "docs" / "live.md").read_text(encoding="utf-8")
