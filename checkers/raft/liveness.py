@@ -19,7 +19,8 @@ Let the deadline be `heal + bound_timeouts * timeout`. Then
   `heal + bound`, which is later for what is asked at once). The detail says what: a `write` or a `read` of a client, a
   `transfer` of leadership or a `change` of membership that an administrator wanted;
 * `terms-grow`, detail `quiet`: in a time in which nobody asked for anything, after all that had come about, the highest
-  term of the healed set rose more than `QUIET_RISES_MAX` times;
+  term of the healed set rose more than `QUIET_RISES_MAX` times. Not where a server that was removed, and has not heard
+  of it, may campaign as often as it likes, since neither pre-vote nor a quorum's loyalty is in use;
 * `chatter`: in that time healed replicas sent each other more than `QUIET_MESSAGES_FACTOR` times the heartbeats and
   their answers, and `QUIET_MESSAGES` beside them.
 
@@ -73,11 +74,14 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which nobody asked for anything.
 
     `heartbeats` are the messages that leaders and their followers owe each other in it, if that is known.
+    `may_be_disturbed`: somebody was removed, has not heard of it, and by the options of the plan nothing keeps such a
+    server from campaigns (Ongaro's dissertation, 4.2.3); terms say nothing then.
     """
 
     begin_ns: int
     end_ns: int
     heartbeats: int | None = None
+    may_be_disturbed: bool = False
 
 
 class Standing(msgspec.Struct, kw_only=True):
@@ -316,8 +320,9 @@ class _Group:
         if self.rise_index is not None:
             what = f"the highest term rose more than {TERM_RISES_MAX} times within {bound.timeouts} election timeouts"
             findings.add("terms-grow", group, f"{what}, after the same time to settle", index=self.rise_index)
-        if len(self.quiet_rises) > QUIET_RISES_MAX and self.quiet is not None:
-            timeouts = (self.quiet.end_ns - self.quiet.begin_ns) // bound.timeout_ns
+        quiet = self.quiet
+        if quiet is not None and len(self.quiet_rises) > QUIET_RISES_MAX and not quiet.may_be_disturbed:
+            timeouts = (quiet.end_ns - quiet.begin_ns) // bound.timeout_ns
             what = (
                 f"the highest term rose {len(self.quiet_rises)} times in {timeouts} election timeouts without requests"
             )

@@ -84,6 +84,7 @@ class Recovery:
                 begin_ns=self._begun_ns,
                 end_ns=now,
                 heartbeats=self._heartbeats(now - self._begun_ns),
+                may_be_disturbed=self._may_be_disturbed(),
             )
             self._enter("close", now)
         if self.step == "close" and self._all(lambda thread: thread.done) and self._has_converged():
@@ -119,6 +120,19 @@ class Recovery:
         if not self._heartbeat_ns:
             return None
         return len(self._plan.groups) * 2 * (len(self._plan.nodes) - 1) * (span_ns // self._heartbeat_ns + 1)
+
+    def _may_be_disturbed(self) -> bool:
+        """Whether a node that is no member of a group thinks it is, and may campaign without being stopped."""
+        options = self._plan.options
+        if options.get("pre_vote") or options.get("check_quorum"):
+            return False
+        sites = [_Site(self._plan, self._world, group) for group in self._plan.groups]
+        return any(
+            any(name in part for part in site.members(name)[:2]) and name not in site.members(leader)[0]
+            for site in sites
+            if (leader := site.leader()) is not None
+            for name in self._plan.nodes
+        )
 
     def _administer(self, now: int) -> None:
         while self._tasks and (self._tasks[0].site.is_led_from_outside() or self._tasks[0].is_done(now)):

@@ -26,6 +26,9 @@ rule's other tests.
 * disk_error_then_log_corrupt: the pages of a failed fsync were dropped, one more record was appended before the node
   stopped, and at its next start it took the blank between them for damage and refused for good
   (liveness/stalled/write).
+* removed_and_never_told: no bug of Raft's but of an oracle: the change after the heal removed a node that no leader
+  sent to any more, which, without pre-votes and loyalty to a leader, campaigned in the quiet time
+  (liveness/terms-grow/quiet).
 * opens_that_feed_overload: each retry of opening a session became an entry of its own, so a group that was slow to
   commit grew slower, and made no progress after the heal (liveness/no-progress).
 """

@@ -68,7 +68,7 @@ class Log:
             os.fsync(new.fileno())
         os.replace(path + ".new", path)
         os.fsync(os.open(os.path.dirname(path), os.O_RDONLY))
-        self.file = open(path, "ab")  # noqa: SIM115 - open as long as the node lives
+        self.file = open(path, "ab")  # noqa: SIM115
 
     def write(self, key: str, value: Any) -> None:
         """Write one value; it is durable when this returns. Raises OSError, and nothing may be written after that."""

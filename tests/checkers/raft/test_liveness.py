@@ -183,6 +183,7 @@ def test_in_a_quiet_time_terms_stay(times: tuple[int, ...], expected: list[str])
     rows = ELECTION + REPLICATION + elections(*times) + LATER
 
     assert kinds(judged(rows, quiet=Quiet(begin_ns=1200, end_ns=1280))) == expected
+    assert kinds(judged(rows, quiet=Quiet(begin_ns=1200, end_ns=1280, may_be_disturbed=True))) == []
 
 
 @pytest.mark.parametrize(
