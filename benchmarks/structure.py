@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 PACKAGES: Final = ("harness", "workloads", "checkers", "raft_impl")
-LIMITS: Final = {"class lines": 300, "class attributes": 20, "dict[str, Any] in harness": 25}
+LIMITS: Final = {"class lines": 300, "class attributes": 20, "dict[str, Any] in harness": 24}
 EXEMPT_LINES: Final = frozenset({"Raft", "Leader"})
 """Classes that are the protocol: better whole than scattered."""
 EXEMPT_ATTRIBUTES: Final = frozenset({"Raft"})

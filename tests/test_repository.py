@@ -193,7 +193,7 @@ def test_retired_words_are_gone() -> None:
 
 def test_classes_and_untyped_documents_stay_within_their_limits() -> None:
     """Only Raft's own core and leader may be larger: a protocol is better whole than scattered."""
-    assert structure.LIMITS == {"class lines": 300, "class attributes": 20, "dict[str, Any] in harness": 25}
+    assert structure.LIMITS == {"class lines": 300, "class attributes": 20, "dict[str, Any] in harness": 24}
     assert sorted(structure.EXEMPT_LINES) == ["Leader", "Raft"]
     assert list(structure.EXEMPT_ATTRIBUTES) == ["Raft"]
     assert structure.too_large(ROOT) == []

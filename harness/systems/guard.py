@@ -37,7 +37,7 @@ _ALLOWED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @functools.cache
-def guarded_builtins() -> dict[str, Any]:
+def guarded_builtins() -> dict[str, object]:
     """The builtins of a guarded module."""
     guarded = dict(vars(builtins))
     guarded["__import__"] = _guarded_import
@@ -93,7 +93,7 @@ def _forbidden(name: str, real: object) -> object:
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(refuse, real)
         return refuse
-    methods: dict[str, Any] = {f"__{name}__": refuse for name in _LOOKING_INTO.split()}
+    methods: dict[str, object] = {f"__{name}__": refuse for name in _LOOKING_INTO.split()}
     return type("Forbidden", (), {**methods, "__hash__": object.__hash__})()
 
 
