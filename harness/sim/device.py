@@ -215,15 +215,17 @@ class DiskDevice:
     def _read_names(self, changes: list[NameChange]) -> tuple[tuple[Any, ...], ...]:
         if self._reader is None:
             return ()
-        durable: tuple[tuple[Any, ...], ...] = ()
+        durable: dict[str, tuple[tuple[Any, ...], ...]] = {}  # by group: the latest of its files says the most
         for what, name, target, file in changes:
             if what == "rename":
                 self._reader.renamed(name, target)
             elif what == "unlink":
                 self._reader.removed(name)
             if file is not None and file.durable_name == (target or name):  # else a later change renames it
-                durable = self._read_file(file) or durable
-        return durable
+                said = self._read_file(file)
+                if said:
+                    durable[said[0][0]] = said
+        return tuple(row for rows in durable.values() for row in rows)
 
     # -- scripts --------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import functools
 import importlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, ModuleType
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from harness.errors import ForbiddenInSimulation
 

@@ -241,7 +241,7 @@ def test_reindexing_takes_no_selection(foreshock: Foreshock, words: tuple[str, .
     ran = foreshock("runs", *words)
 
     assert (ran.code, ran.err.count("\n")) == (254, 1)
-    assert "--reindex beside a selection" in ran.err
+    assert "--reindex beside other options" in ran.err
 
 
 def test_runs_are_listed_again_after_reindexing(foreshock: Foreshock, results: Path) -> None:

@@ -254,7 +254,7 @@ def test_half_of_the_heals_are_partial() -> None:
     assert 70 < heals["partial"] < 120
 
 
-BEYOND = {"lying-fsync"}
+BEYOND = {"lying-fsync", "lying-node"}
 """Kinds that break an assumption whatever their parameters are."""
 
 

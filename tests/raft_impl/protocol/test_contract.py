@@ -320,6 +320,7 @@ def test_notes_tell_a_trace_everything_that_changed() -> None:
         ("role", "candidate", 2),
         ("term", 3),
         ("role", "follower", 3),
+        ("mark", "log: conflicting entries cut off"),
         ("log-truncate", 2),
         ("log-append", 2, (cut,)),
         added,

@@ -326,7 +326,7 @@ def test_a_follower_that_was_away_catches_up_by_snapshot(seed: int) -> None:
 
     digests = {name: server.inspect()["g0"]["digest"] for name, server in cluster.servers.items()}
     assert len(set(digests.values())) == 1
-    assert ("mark", "snapshot installed") in cluster.rows(away, "mark")
+    assert ("mark", "snapshot: snapshot installed") in cluster.rows(away, "mark")
     installed = [row for row in cluster.rows(away, "snapshot") if row[2] == "installed"]
     state_of = {row[2]: row[4] for row in cluster.rows(cluster.leader(), "apply")}
     assert all(row[5] == state_of[row[3]] for row in installed)
@@ -416,7 +416,7 @@ def test_a_deposed_leader_answers_unknown_for_what_it_lost() -> None:
     cluster.world.run_until(cluster.world.now + 20_000_000_000, lambda: task.done)
 
     assert [reply.word for reply in replies(cluster, env.actor) if reply.status == Status.UNKNOWN] == ["deposed"]
-    assert ("mark", "leader deposed with uncommitted entries") in cluster.rows(leader, "mark")
+    assert ("mark", "election: leader deposed with uncommitted entries") in cluster.rows(leader, "mark")
     assert (task.error, task.result) == (None, 1)
 
 
