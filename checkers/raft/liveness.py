@@ -74,7 +74,7 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which nobody asked for anything.
 
     `heartbeats` are the messages that leaders and their followers owe each other in it, if that is known.
-    `may_be_disturbed`: somebody was removed, has not heard of it, and by the options of the plan nothing keeps such a
+    `may_be_disturbed`: a server was removed, has not heard of it, and by the options of the plan nothing keeps such a
     server from campaigns (Ongaro's dissertation, 4.2.3); terms say nothing then.
     """
 
