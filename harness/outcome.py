@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,6 +25,12 @@ class OpCounts(msgspec.Struct, frozen=True, kw_only=True):
     fail: int = 0
     info: int = 0
 
+    @classmethod
+    def of(cls, history: Iterable[Op]) -> OpCounts:
+        """Count the completions of a history."""
+        ended = Counter(op.type for op in history)
+        return cls(ok=ended["ok"], fail=ended["fail"], info=ended["info"])
+
 
 class FaultCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Faults of the plan by what became of them."""
@@ -31,6 +39,17 @@ class FaultCounts(msgspec.Struct, frozen=True, kw_only=True):
     effective: int = 0
     no_target: int = 0
     no_effect: int = 0
+
+    @classmethod
+    def of(cls, outcomes: Mapping[str, str], *, planned: int) -> FaultCounts:
+        """Count what became of faults, given by their ids."""
+        ended = Counter(outcomes.values())
+        return cls(
+            planned=planned,
+            effective=ended["effective"],
+            no_target=ended["no-target"],
+            no_effect=ended["no-effect"],
+        )
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

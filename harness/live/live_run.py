@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -317,7 +316,6 @@ class LiveRun:
         anomalies = tuple(
             judged(anomaly, allowed=classification.allows(anomaly.signature)) for anomaly in verdict.anomalies
         )
-        bit, ops = Counter(self._outcomes.values()), Counter(op.type for op in history)
         return Outcome(
             plan=plan,
             plan_sha256=plan.sha256,
@@ -329,13 +327,8 @@ class LiveRun:
             plan_class=classification.plan_class,
             anomalies=anomalies,
             primary=primary(anomalies),
-            ops=OpCounts(ok=ops["ok"], fail=ops["fail"], info=ops["info"]),
-            faults=FaultCounts(
-                planned=len(self._outcomes),
-                effective=bit["effective"],
-                no_target=bit["no-target"],
-                no_effect=bit["no-effect"],
-            ),
+            ops=OpCounts.of(history),
+            faults=FaultCounts.of(self._outcomes, planned=len(self._outcomes)),
             fault_outcomes=dict(self._outcomes),
             messages=self._network.counts["pieces"],
             simulated_ns=self._lasted_ns,

@@ -11,7 +11,6 @@ import hashlib
 import os
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -273,8 +272,7 @@ class LiveRun:
             verdicts.append(answered_everything(self._workload, recorded, self._unread))
             verdicts.append(gates.judge(plan, recorded, self._outcomes, ()))
         verdict = merge(verdicts)
-        ops = Counter(op.type for op in recorded)
-        bit = Counter(self._outcomes.values())
+        ops = OpCounts.of(recorded)
         anomalies = tuple(judged(anomaly, allowed=False) for anomaly in verdict.anomalies)
         sent = self.network.counts["sent"]
         return Outcome(
@@ -288,13 +286,8 @@ class LiveRun:
             plan_class="tolerable",
             anomalies=anomalies,
             primary=primary(anomalies),
-            ops=OpCounts(ok=ops["ok"], fail=ops["fail"], info=ops["info"]),
-            faults=FaultCounts(
-                planned=len(plan.faults),
-                effective=bit["effective"],
-                no_target=bit["no-target"],
-                no_effect=bit["no-effect"],
-            ),
+            ops=ops,
+            faults=FaultCounts.of(self._outcomes, planned=len(plan.faults)),
             fault_outcomes=dict(self._outcomes),
             messages=sent,
             simulated_ns=self._lasted_ns,
@@ -307,7 +300,7 @@ class LiveRun:
                 delivered=len(self.network.journal),
                 rows=0,
                 elections=0,
-                messages_per_op=round(sent / ops["ok"], 3) if ops["ok"] else None,
+                messages_per_op=round(sent / ops.ok, 3) if ops.ok else None,
                 converged_ms=None,
                 violations={},
             ),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -301,8 +300,7 @@ class Simulation:
         anomalies = tuple(
             judged(anomaly, allowed=self.classification.allows(anomaly.signature)) for anomaly in verdict.anomalies
         )
-        bit = Counter(outcomes.values())
-        ops = Counter(op.type for op in history if op.type != "invoke")
+        ops = OpCounts.of(history)
         return Outcome(
             plan=plan,
             plan_sha256=plan.sha256,
@@ -314,20 +312,15 @@ class Simulation:
             plan_class=self.classification.plan_class,
             anomalies=anomalies,
             primary=primary(anomalies),
-            ops=OpCounts(ok=ops["ok"], fail=ops["fail"], info=ops["info"]),
-            faults=FaultCounts(
-                planned=len(outcomes),
-                effective=bit["effective"],
-                no_target=bit["no-target"],
-                no_effect=bit["no-effect"],
-            ),
+            ops=ops,
+            faults=FaultCounts.of(outcomes, planned=len(outcomes)),
             fault_outcomes=outcomes,
             messages=world.network.messages,
             simulated_ns=world.kernel.now,
             recovery_ms=self._recovery_ms(),
             resolved_options=self._options,
             marks=dict(sorted((*world.recorder.marks.items(), *self._client_marks(history).items()))),
-            metrics=self._metrics(ops["ok"]),
+            metrics=self._metrics(ops.ok),
             stopped=world.kernel.why,
             tracebacks=tracebacks,
         )
