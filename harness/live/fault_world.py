@@ -115,12 +115,14 @@ class LiveFaultWorld:
         self.call_at = timetable.call_at
         self.record = recorder.row
         self.leader = observer.leader
+        self.resolve = observer.resolve
+        self.is_in_force = observer.is_in_force
         self.hosts: dict[str, LiveHost] = {}
         for name in plan.nodes:
             self.hosts[name] = LiveHost(name, lambda name=name: supervisor.is_up(name), supervisor)  # type: ignore[misc]
         for name, client in clients.items():
             self.hosts[name] = LiveHost(name, lambda client=client: client.is_up, None)  # type: ignore[misc]
-        self._plan, self._timetable, self._observer = plan, timetable, observer
+        self._plan, self._timetable = plan, timetable
         self._supervisor, self._client_tasks, self._nursery = supervisor, clients, nursery
         self._on_killed = on_killed
 
@@ -129,11 +131,6 @@ class LiveFaultWorld:
         return self._timetable.now
 
     # -- who is there -------------------------------------------------------------------------------------------------
-
-    def resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
-        """Names for targets; a role that no actor holds gives nothing."""
-        found = (self._observer.holders(target) if target.startswith("@") else (target,) for target in targets)
-        return tuple(dict.fromkeys(name for names in found for name in names))
 
     def up(self, names: Sequence[str]) -> list[str]:
         """Those that are up."""
@@ -153,11 +150,6 @@ class LiveFaultWorld:
     def members(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The initial voters and learners of a group."""
         return self._plan.groups[group].voters, self._plan.groups[group].learners
-
-    def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
-        """Whether a node's own configuration of a group is this one, and not joint, as far as it has told."""
-        now = self._observer.configurations.get((group, node), ((), (), ()))
-        return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
     # -- what is done -------------------------------------------------------------------------------------------------
 

@@ -60,18 +60,15 @@ class SimFaultWorld:
         self.start = processes.start
         self.when_idle = processes.when_idle
         self.leader = observer.leader
-        self._plan, self._kernel, self._observer, self._processes = plan, kernel, observer, processes
+        self.resolve = observer.resolve
+        self.is_in_force = observer.is_in_force
+        self._plan, self._kernel, self._processes = plan, kernel, processes
         self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self._wall_reads: dict[tuple[str, str], int] = {}  # (fault, actor) -> reads of its wall clock counted so far
 
     def now_ns(self) -> int:
         """Virtual time."""
         return self._kernel.now
-
-    def resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
-        """Names for targets; a role that no actor holds gives nothing."""
-        found = (self._observer.holders(target) if target.startswith("@") else (target,) for target in targets)
-        return tuple(dict.fromkeys(name for names in found for name in names))
 
     def up(self, names: Sequence[str]) -> list[str]:
         """Those that are up."""
@@ -94,11 +91,6 @@ class SimFaultWorld:
             for names in (initial.voters, initial.learners)
         )
         return voters, learners
-
-    def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
-        """Whether a node's own configuration of a group is this one, and not joint."""
-        now = self._observer.configurations.get((group, node), ((), (), ()))
-        return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
     def crash(self, name: str, *, power: bool) -> None:
         """Kill a process."""

@@ -5,7 +5,7 @@ Faults that aim at a role ask here when they begin. No node is told any of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from checkers.raft.liveness import Standing
@@ -72,6 +72,16 @@ class Observer:
             return followers[:1]
         majority = len(self._nodes) // 2 + 1
         return followers[:majority] if leader is not None and len(followers) >= majority else ()
+
+    def resolve(self, targets: Sequence[str]) -> tuple[str, ...]:
+        """Names for targets; a role that no actor holds gives nothing."""
+        found = (self.holders(target) if target.startswith("@") else (target,) for target in targets)
+        return tuple(dict.fromkeys(name for names in found for name in names))
+
+    def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
+        """Whether a node's own configuration of a group is this one, and not joint, as far as it has told."""
+        now = self.configurations.get((group, node), ((), (), ()))
+        return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
     def _on_start(self, _: int, row: Row) -> None:
         actor = row[2]
