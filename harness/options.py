@@ -75,6 +75,15 @@ def parse(texts: Mapping[str, str], specs: Sequence[OptionSpec]) -> OptionValues
     return {name: find(name, text, specs).parse(text) for name, text in texts.items()}
 
 
+def resolve(values: Mapping[str, Any], specs: Sequence[OptionSpec]) -> OptionValues:
+    """Check values that were set, and add the defaults of the other options. Raises BadInput."""
+    for name, value in values.items():
+        spec = find(name, value, specs)
+        if not spec.accepts(value):
+            raise BadInput(repr(value), spec.expected, f"-o {name}")
+    return {spec.name: values.get(spec.name, spec.default) for spec in specs}
+
+
 def _boolean(text: str) -> bool:
     if text.lower() in _TRUE:
         return True

@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from harness import options as option_values
-from harness.errors import BadInput
 from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor, Group
 
@@ -114,11 +113,7 @@ class Adapter:
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises BadInput, a ValueError."""
-        for name, value in options.items():
-            spec = option_values.find(name, value, self.options)
-            if not spec.accepts(value):
-                raise BadInput(repr(value), spec.expected, f"-o {name}")
-        return {spec.name: options.get(spec.name, spec.default) for spec in self.options}
+        return option_values.resolve(options, self.options)
 
     def kind_of(self, frame: bytes) -> str:
         """The kind of a message, as the trace calls it; each kind has delays of its own. Here there is one kind."""

@@ -32,9 +32,9 @@ from harness.systems.binding import Code
 
 from .etcd_client import EtcdClient
 from .http_exchange import Broken, HttpConnection
-from .polling import Polling
+from .polling import Polled
 from .programs import program_code
-from .system import LiveClient, Site, Tell
+from .system import LiveClient, Site
 
 _PROGRAM: Final = "etcd"
 _STATUS_SECONDS_MAX: Final = 0.5
@@ -44,7 +44,7 @@ _HEARTBEATS: Final = 10
 _MISSING: Final = "no program etcd"
 
 
-class Etcd:
+class Etcd(Polled):
     """A cluster of etcd."""
 
     name: str = "etcd"
@@ -72,7 +72,7 @@ class Etcd:
         """Raises BadInput where etcd is not installed."""
         if shutil.which(_PROGRAM) is None:
             raise BadInput(_MISSING, "an installed one (Debian: apt-get install etcd-server)", "--system etcd")
-        self._polling = Polling(self._status)
+        super().__init__()
 
     @property
     def code(self) -> Code:
@@ -81,11 +81,7 @@ class Etcd:
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate."""
-        for name, value in options.items():
-            spec = option_values.find(name, value, self.options)
-            if not spec.accepts(value):
-                raise BadInput(repr(value), spec.expected, f"-o {name}")
-        return {spec.name: options.get(spec.name, spec.default) for spec in self.options}
+        return option_values.resolve(options, self.options)
 
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a member; it is the same for every start, for etcd goes by its data once it has some."""
@@ -114,23 +110,11 @@ class Etcd:
             )
         )
 
-    async def is_ready(self, site: Site) -> bool:
-        """Whether a member leads."""
-        return await self._polling.has_leader(site)
-
-    async def watch(self, site: Site, tell: Tell) -> None:
-        """Ask all members who leads, now and then, and tell what has changed."""
-        await self._polling.run(site, tell)
-
-    def last_words(self, site: Site, node: str, tell: Tell) -> None:
-        """Nothing: members are asked."""
-        self._polling.forget(node)
-
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client of the gateways."""
         return EtcdClient(site, actor, nursery)
 
-    async def _status(self, site: Site, node: str) -> tuple[str, int] | None:
+    async def status(self, site: Site, node: str) -> tuple[str, int] | None:
         """Role and term of a member, asked where it listens; None when it does not answer."""
         connection = HttpConnection(site.addresses.own(node, "client"))
         try:

@@ -6,7 +6,7 @@ aim by, and nothing is judged by it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
 from typing import Final
 
 import trio
@@ -15,27 +15,27 @@ from .system import Site, Tell
 
 _ASK_SECONDS: Final = 0.2
 
-Status = Callable[[Site, str], Awaitable[tuple[str, int] | None]]
-"""(site, node) -> role and term, or None when the node does not answer."""
 
+class Polled(ABC):
+    """What systems have in common whose nodes are asked: a subclass says how one is."""
 
-class Polling:
-    """Asks all nodes, and tells what has changed."""
-
-    def __init__(self, status: Status) -> None:
-        self._status = status
+    def __init__(self) -> None:
         self._told: dict[str, tuple[str, int]] = {}  # role and term by node, as it was told last
 
-    async def has_leader(self, site: Site) -> bool:
+    @abstractmethod
+    async def status(self, site: Site, node: str) -> tuple[str, int] | None:
+        """Role and term of a node, or None when it does not answer."""
+
+    async def is_ready(self, site: Site) -> bool:
         """Whether a node leads."""
-        answers = [await self._status(site, node) for node in site.addresses.nodes]
+        answers = [await self.status(site, node) for node in site.addresses.nodes]
         return any(answer is not None and answer[0] == "leader" for answer in answers)
 
-    async def run(self, site: Site, tell: Tell) -> None:
-        """Ask until cancelled."""
+    async def watch(self, site: Site, tell: Tell) -> None:
+        """Ask all nodes who leads, now and then, and tell what has changed."""
 
         async def ask(node: str) -> None:
-            found = await self._status(site, node)
+            found = await self.status(site, node)
             if found is not None and found != self._told.get(node):
                 self._told[node] = found
                 tell(node, [("role", next(iter(site.plan.groups)), *found)])
@@ -46,6 +46,6 @@ class Polling:
                     nursery.start_soon(ask, node)
             await trio.sleep(_ASK_SECONDS)
 
-    def forget(self, node: str) -> None:
-        """A node was killed: once it is back, it is told of anew."""
+    def last_words(self, site: Site, node: str, tell: Tell) -> None:
+        """Nothing: nodes are asked. Once one that was killed is back, it is told of anew."""
         self._told.pop(node, None)

@@ -34,9 +34,9 @@ from harness.systems.loader import code_digest
 from harness.systems.system import Completion
 
 from .http_exchange import Broken, HttpConnection
-from .polling import Polling
+from .polling import Polled
 from .pysyncobj_node import Settings
-from .system import LiveClient, Site, Tell
+from .system import LiveClient, Site
 
 _NODE: Final = "harness.live.systems.pysyncobj_node"
 _STATUS_SECONDS_MAX: Final = 0.5
@@ -44,7 +44,7 @@ _SLACK_SECONDS: Final = 1.0
 """A node answers by itself when the time of a client is over."""
 
 
-class PySyncObj:
+class PySyncObj(Polled):
     """A cluster of PySyncObj."""
 
     name: str = "pysyncobj"
@@ -67,7 +67,7 @@ class PySyncObj:
         if spec is None or spec.origin is None:
             raise BadInput("no package pysyncobj", "an installed one: pip install pysyncobj", "--system pysyncobj")
         self._package = Path(spec.origin).parent
-        self._polling = Polling(self._status)
+        super().__init__()
 
     @property
     def code(self) -> Code:
@@ -76,11 +76,7 @@ class PySyncObj:
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate."""
-        for name, value in options.items():
-            spec = option_values.find(name, value, self.options)
-            if not spec.accepts(value):
-                raise BadInput(repr(value), spec.expected, f"-o {name}")
-        return {spec.name: options.get(spec.name, spec.default) for spec in self.options}
+        return option_values.resolve(options, self.options)
 
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a node; it is the same for every start."""
@@ -104,23 +100,11 @@ class PySyncObj:
             environment={"PYTHONPATH": str(Path(harness.__file__).parents[1])},
         )
 
-    async def is_ready(self, site: Site) -> bool:
-        """Whether a node leads."""
-        return await self._polling.has_leader(site)
-
-    async def watch(self, site: Site, tell: Tell) -> None:
-        """Ask all nodes who leads, now and then, and tell what has changed."""
-        await self._polling.run(site, tell)
-
-    def last_words(self, site: Site, node: str, tell: Tell) -> None:
-        """Nothing: nodes are asked."""
-        self._polling.forget(node)
-
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client of the nodes over HTTP."""
         return _Client(site, actor)
 
-    async def _status(self, site: Site, node: str) -> tuple[str, int] | None:
+    async def status(self, site: Site, node: str) -> tuple[str, int] | None:
         connection = HttpConnection(site.addresses.own(node, "http"))
         try:
             _, answer = await connection.post("/", {"f": "status"}, _STATUS_SECONDS_MAX)
