@@ -32,7 +32,8 @@ class Libraries:
         self._instead = dict(_instead(shadows))
         self._functions = functions  # names that every module gets
         self._changed: list[tuple[dict[str, object], str, Any]] = []
-        self._seen: set[str] = set()
+        self._packages: set[str] = set()  # the top-level packages of libraries that were reached
+        self._seen: set[str] = set()  # their modules, which were changed
         self._users = 0
 
     @contextlib.contextmanager
@@ -40,16 +41,27 @@ class Libraries:
         """While this lasts, what the modules of a program reach is changed; their names begin with `program`."""
         self._users += 1
         try:
-            for name in sorted(_reached(program) - self._seen):
-                self._change(name)
+            self._reach({name for name in sys.modules if name == program or name.startswith(f"{program}.")})
             yield
         finally:
             self._users -= 1
             if not self._users:
                 self._restore()
 
+    def _reach(self, modules: set[str]) -> None:
+        """Change the modules of the libraries that some modules refer to, of those that they refer to, and so on.
+
+        Those that were reached before are not looked at again, but for what has been imported of them since.
+        """
+        while modules:
+            tops = {top for name in modules for top in _tops(sys.modules[name])}
+            self._packages |= {top for top in tops - _LEFT_ALONE if top in sys.modules}
+            modules = {name for name in sys.modules if name.partition(".")[0] in self._packages} - self._seen
+            self._seen |= modules
+            for name in sorted(modules):
+                self._change(name)
+
     def _change(self, name: str) -> None:
-        self._seen.add(name)
         names = vars(sys.modules[name])
         for key, value in list(names.items()):
             shadow = self._instead.get(id(value))
@@ -70,6 +82,7 @@ class Libraries:
             else:
                 names[key] = value
         self._changed.clear()
+        self._packages.clear()
         self._seen.clear()
 
 
@@ -82,21 +95,6 @@ def _instead(shadows: Mapping[str, ModuleType]) -> Iterator[tuple[int, Any]]:
             before = vars(real).get(key, value)
             if before is not value and callable(before):
                 yield id(before), value
-
-
-def _reached(program: str) -> set[str]:
-    """All modules of the libraries that a program's modules refer to, of those that they refer to, and so on."""
-    reached: set[str] = set()
-    begin = {name for name in sys.modules if name == program or name.startswith(f"{program}.")}
-    packages: set[str] = set()
-    left = set(begin)
-    while left:
-        found = {top for name in left for top in _tops(sys.modules[name])} - packages - _LEFT_ALONE
-        found = {top for top in found if top in sys.modules}
-        packages |= found
-        left = {name for name in sys.modules if name.partition(".")[0] in found} - reached
-        reached |= left
-    return reached
 
 
 def _tops(module: ModuleType) -> Iterator[str]:
