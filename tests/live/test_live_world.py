@@ -115,15 +115,19 @@ def test_options_that_do_not_fit_are_refused_before_anything_starts() -> None:
             run(plan, system)
 
 
-def test_nothing_is_left_running_when_the_harness_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "run", "--world", "live", "--seed", "3", "--results", str(tmp_path)]
-    harness = subprocess.Popen(
-        command,
+def live_run_in_a_process(folder: Path, *, stderr: int) -> subprocess.Popen[bytes]:
+    """A live run of another harness, with everything that it makes in one folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", "--world", "live", "--seed", "3", "--results", str(folder)],
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(folder)},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )
+
+
+def test_nothing_is_left_running_when_the_harness_is_killed(tmp_path: Path) -> None:
+    harness = live_run_in_a_process(tmp_path, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: len(marked_processes(f"--data\0{tmp_path}")) >= 3)
     finally:
@@ -134,14 +138,7 @@ def test_nothing_is_left_running_when_the_harness_is_killed(tmp_path: Path) -> N
 
 
 def test_a_run_that_is_terminated_leaves_nothing_running(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "run", "--world", "live", "--seed", "3", "--results", str(tmp_path)]
-    harness = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    harness = live_run_in_a_process(tmp_path, stderr=subprocess.PIPE)
     assert harness.stderr is not None
     eventually(lambda: len(marked_processes(f"--data\0{tmp_path}")) >= 3)
     time.sleep(0.5)
