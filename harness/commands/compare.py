@@ -19,6 +19,7 @@ from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 from .arguments import assignment, drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import coloured, print_json, print_message, print_table, progress, say, wrapped
 
+_LIVE_SYSTEMS: Final = ("node", "etcd", "pysyncobj")
 _SEEDS: Final = range(1, 101)
 _MS: Final = "_ms"
 _WORDS: Final = {
@@ -81,6 +82,12 @@ def command(
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
+    for ref in (ref_a, *refs):
+        if ref in _LIVE_SYSTEMS or ref.startswith("live:"):
+            expected = "versions of raft_impl: both run the same plans, and no two live runs are the same"
+            raise BadInput(
+                f"{ref}, which runs live", expected, "`foreshock suite --world live --baseline` says what is new"
+            )
     if len(set(workloads)) != len(workloads):
         raise BadInput("a workload twice", "each workload once", "--workload")
     max_regression = _max_regression(limits)

@@ -134,17 +134,14 @@ def _perform(
     plan: Plan, spec: str, archive: Archive, checkouts: Checkouts
 ) -> tuple[Outcome, RunRecord, BadInput | None]:
     """Run a plan once and keep the run with the logs of its nodes; the last item says why it could not be kept."""
-    from harness.live.live_run import run, write_logs
+    from harness.live.kept import keep_beside
+    from harness.live.live_run import run
     from harness.live.systems.catalog import live_system
-    from harness.reports.written import write_report
 
     result = run(plan, live_system(spec, checkouts))
     try:
         record = archive.keep(result.outcome)
-        if record.path is not None:
-            write_logs(Path(record.path), result.logs)
-        if record.run is not None and record.verdict == "invalid":
-            write_report(find(record.run, archive.results))
+        keep_beside(record, result.logs, archive.results)
     except NotKept as error:  # the verdict was reached: it is said first
         return result.outcome, error.record, error
     except BadInput as error:

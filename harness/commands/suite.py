@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,9 +16,10 @@ from harness import quantities
 from harness.archive.index import Index
 from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
+from harness.live.drawing import LATE
 from harness.options import OptionSpec
 from harness.plans.plan import DRAW_VERSION
-from harness.run.drawing import Drawing, abilities_of
+from harness.run.drawing import Drawing
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
 from harness.search import detection, distributions, exports, known, mutants, suites
@@ -29,13 +30,13 @@ from harness.search.guided import WAYS, Way
 from harness.search.known import Known
 from harness.search.marks import families
 from harness.search.suites import Suite
+from harness.search.worlds import Simulated, World
 from harness.shrink.campaigns import shrink_new
-from harness.systems import catalog
 from harness.systems.binding import Binding
-from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
+from .live import NOT_DETERMINISTIC
 from .printing import coloured, print_json, print_message, print_table, progress, say
 
 _SEEDS_SHOWN: Final = 10
@@ -53,7 +54,7 @@ _TYPED: Final = {
 
 @click.command("suite")
 @click.argument("name", required=False, metavar="[NAME|FILE]")
-@drawing_options()
+@drawing_options(world=True)
 @click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which seeds, both ends included.")
 @click.option(
     "--count", type=click.IntRange(1), metavar="N", help="How many seeds, from the first on.  [default: the suite's]"
@@ -151,21 +152,35 @@ def command(
     Without NAME: every workload in turn under the profile swarm. Options such as --profile replace what
     every cell says.
 
+    With --world live: OS processes, one run at a time unless --jobs says more; every run is kept. No two runs are
+    alike, so a seed that failed may pass the next time. Without NAME: the suite live.
+
     Example: foreshock suite nightly --count 500 --junit report.xml. Exit 0 when every failure is allowed or known, 1
     when one is not, 2 when too many runs are unknown.
     """
     _refuse_contradictions(name, seeds, count, resume, shard, search)
+    simulated_only = {
+        "--shrink": shrink_ns is not None,
+        "--distribution": distribution is not None,
+        "--record-distribution": record_distribution is not None,
+        "--stop-at-first": stop_at_first,
+        "--search guided": search == "guided",
+    }
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
         index = archive.index
         if resume is None:
+            named = name or (suites.LIVE if drawing.world == "live" else suites.DEFAULT)
             replaced = [field for option, field in _TYPED.items() if typed(option)]
-            suite = campaigns.override(suites.load(name or suites.DEFAULT), drawing, replaced)
+            suite = campaigns.override(suites.load(named, world=drawing.world), drawing, replaced)
             suite = suite if search is None else msgspec.structs.replace(suite, search=search)
             numbers = _part(shard, _range(seeds, count, suite, time_budget))
             before = _baseline(index, baseline, suite.name, as_json)
-            binding = catalog.bind(system, checkouts)
+            if drawing.world == "live":
+                _refuse_live(simulated_only, suite)
+            world = _world(drawing.world)
+            binding = world.bind(system, checkouts)
             settings = Settings(
                 suite=suite,
                 system=system,
@@ -178,8 +193,9 @@ def command(
                 draw_version=DRAW_VERSION,
                 commit=_commit(binding),
                 canaries=suite.canaries_of(datetime.datetime.now(datetime.UTC).date()),
+                world=drawing.world,
             )
-            prepared = _begin(index, settings, binding)
+            prepared = _begin(index, settings, world, binding)
         else:
             prepared = _continue(index, checkouts, resume, time_budget, run_timeout)
             before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
@@ -188,6 +204,7 @@ def command(
         execution = campaigns.Execution(
             prepared.campaign,
             prepared.settings,
+            prepared.world,
             prepared.binding,
             index,
             results,
@@ -197,6 +214,8 @@ def command(
         )
         if not as_json:
             say("campaign", prepared.campaign)
+            if prepared.settings.world == "live":
+                say("note", NOT_DETERMINISTIC)
             if prepared.settings.last is not None and prepared.settings.first != 1:
                 say("seeds", f"{prepared.settings.first}..{prepared.settings.last}")
         failures = _run(execution, prepared, is_resumed=resume is not None)
@@ -234,6 +253,7 @@ class _Prepared(NamedTuple):
 
     campaign: str
     settings: Settings
+    world: World
     binding: Binding
 
 
@@ -251,19 +271,40 @@ def _baseline(
     return None if latest is None else Baseline(latest)
 
 
-def _begin(index: Index, settings: Settings, binding: Binding) -> _Prepared:
-    """Enter a new campaign into the index."""
-    if binding.is_foreign:
-        cell = settings.suite.cells[settings.suite.cell_of(settings.first)]
-        require_function_of_plan(cell.plan(settings.first, abilities_of(load_systems(binding).values())), binding)
-    campaign = campaigns.new_id(settings.suite.name)
-    index.begin_campaign(campaign, settings.suite.name, settings)
-    return _Prepared(campaign, settings, binding)
+def _world(word: str) -> World:
+    if word == "live":
+        from harness.search.live_world import Live  # with supervisor, proxies and systems
+
+        return Live()
+    return Simulated()
+
+
+def _refuse_live(simulated_only: Mapping[str, bool], suite: Suite) -> None:
+    """What rests on a run that is a function of its plan, or that is seen from inside."""
+    asked = [option for option, is_asked in simulated_only.items() if is_asked]
+    asked += ["canaries in the suite"] if suite.canaries or suite.canary else []
+    asked += ["search = guided in the suite"] if suite.search == "guided" and not asked else []
+    if asked:
+        raise BadInput(asked[0], "nothing of that: no two live runs are alike", "foreshock suite --world live")
+
+
+def _begin(index: Index, settings: Settings, world: World, binding: Binding) -> _Prepared:
+    """Enter a new campaign into the index, unless a cell of it cannot run."""
+    suite, able = settings.suite, world.abilities(binding)
+    if not world.is_function_of_plan:
+        for cell in suite.cells:  # a run is slow: what is asked of none of them is said before the first one
+            cell.plan(settings.first, able)
+    elif binding.is_foreign:
+        cell = suite.cells[suite.cell_of(settings.first)]
+        require_function_of_plan(cell.plan(settings.first, able), binding)
+    campaign = campaigns.new_id(suite.name)
+    index.begin_campaign(campaign, suite.name, settings)
+    return _Prepared(campaign, settings, world, binding)
 
 
 def _commit(binding: Binding) -> str:
     """What is tested: the commit of a ref, or the one that is checked out around the code."""
-    return " ".join(code.commit or revision_of(_folder(code.path)) for code in binding.codes.values())
+    return " ".join(code.commit or revision_of(_folder(code.path)) for code in binding.codes.values()).strip()
 
 
 def _folder(path: Path) -> Path:
@@ -278,13 +319,15 @@ def _continue(
     The time budget counts anew; both times may be given anew.
     """
     stored = index.campaign(campaign)
-    binding = catalog.bind(campaigns.read_settings(stored).system, checkouts)
+    before = campaigns.read_settings(stored)
+    world = _world(before.world)
+    binding = world.bind(before.system, checkouts)
     settings = campaigns.resumable(stored, binding)
     if time_budget is not None:
         settings = msgspec.structs.replace(settings, time_budget_ns=time_budget)
     if run_timeout is not None:
         settings = msgspec.structs.replace(settings, run_timeout_s=run_timeout / 1e9)
-    return _Prepared(stored.id, settings, binding)
+    return _Prepared(stored.id, settings, world, binding)
 
 
 def _run(execution: Execution, prepared: _Prepared, *, is_resumed: bool) -> list[BadInput]:
@@ -321,6 +364,7 @@ def _summarize(
         findings,
         campaign=prepared.campaign,
         suite=suite.name,
+        world=prepared.settings.world,
         exit=exit_code,
         wall_seconds=wall_seconds,
         canaries=canaries,
@@ -412,7 +456,7 @@ def _record_distribution(path: Path, prepared: _Prepared, index: Index) -> None:
 
 
 def _options(prepared: _Prepared) -> tuple[OptionSpec, ...]:
-    return abilities_of(load_systems(prepared.binding).values()).options
+    return prepared.world.abilities(prepared.binding).options
 
 
 class _Canaries:
@@ -456,7 +500,7 @@ def _refuse_contradictions(
         count,
         shard,
         search,
-        *(option for option in (*_TYPED, "explicit", "system") if typed(option)),
+        *(option for option in (*_TYPED, "explicit", "system", "world") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):
         raise BadInput(
@@ -497,19 +541,25 @@ def _print_summary(summary: Summary) -> None:
         say("", f"{summary.allowed} of the invalid ones are allowed: a broken assumption explains them")
     wall = max(summary.wall_seconds, 1e-9)
     total = sum(runs.values())
-    say(
-        "time",
-        f"{wall:.1f} s, {total / wall:.1f} seeds a second, {summary.simulated_seconds:.0f} s simulated, "
-        f"{summary.simulated_seconds / wall:.0f} times real time",
-    )
+    if summary.world == "live":
+        say("time", f"{wall:.1f} s for {summary.simulated_seconds:.0f} s of live runs")
+    else:
+        say(
+            "time",
+            f"{wall:.1f} s, {total / wall:.1f} seeds a second, {summary.simulated_seconds:.0f} s simulated, "
+            f"{summary.simulated_seconds / wall:.0f} times real time",
+        )
     _print_unbegun(summary)
     for canary in summary.canaries:
         outcome = f"found at seed {canary.seed}" if canary.found else f"MISSED in {canary.seeds_tried} seeds"
         say("canary", f"{canary.name}: {outcome}")
     for entry in summary.expired:
         say("expired", f"{entry.signature} was known until {entry.expires}: {entry.text}")
-    _print_marks(summary)
-    _print_failures(summary.failures)
+    if summary.world == "live":
+        say("late", f"{summary.marks.get(LATE, 0)} ms at most")
+    else:
+        _print_marks(summary)
+    _print_failures(summary.failures, summary.world)
     _print_distribution(summary)
     for unknown in summary.unknown:
         click.echo(f"\nunknown, {unknown.runs} runs: {unknown.reason}\n    reproduce: {unknown.reproduce}")
@@ -518,7 +568,7 @@ def _print_summary(summary: Summary) -> None:
     if summary.baseline is not msgspec.UNSET:
         changes = summary.baseline
         click.echo(f"\nsince {changes.campaign}:")
-        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, "not run again": changes.not_run}
+        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, summary.gone: changes.not_run}
         for word, signatures in groups.items():
             for signature in signatures:
                 click.echo(f"    {word:<13} {signature}")
@@ -560,7 +610,7 @@ def _print_marks(summary: Summary) -> None:
         say("", f"{family}: {'; '.join(situations)}")
 
 
-def _print_failures(failures: Sequence[Failure]) -> None:
+def _print_failures(failures: Sequence[Failure], world: str) -> None:
     if not failures:
         return
     click.echo()
@@ -575,6 +625,8 @@ def _print_failures(failures: Sequence[Failure]) -> None:
             more = "" if small.finished else ", and perhaps fewer with more time"
             click.echo(f"    shrunk: {small.faults} faults, {small.ops} ops, {small.nodes} nodes{more}: {small.run}")
             click.echo(f"    test: {small.test}")
+        elif failure.run is not None and world == "live":
+            click.echo(f"    repeat: foreshock replay {failure.run} --repeat 10")
         elif failure.run is not None and not failure.allowed:
             click.echo(f"    shrink: foreshock shrink {failure.run}")
         if failure.bundle is not msgspec.UNSET:

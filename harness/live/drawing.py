@@ -21,6 +21,8 @@ PROFILE: Final = "live"
 WORLD: Final = "live:"
 """Begins the name of the system in the record of a live run."""
 
+LATE: Final = "ms late at most"
+"""The mark that says by how much the harness was late: on a machine that is too busy, a run says little."""
 LIVE_ONLY: Final = ("clients",)
 """Options that the live world adds to those of a system."""
 _SECOND_NS: Final = 1_000_000_000

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,6 @@ from checkers.raft.invariants import Invariants
 from checkers.raft.liveness import Bound, first_fresh_ok
 from checkers.trace import Row
 from checkers.verdict import Anomaly, Verdict, merge
-from harness.archive.layout import writable
 from harness.errors import BadInput
 from harness.judged import judged
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
@@ -44,7 +43,7 @@ from harness.systems.binding import DEFAULT_LABEL, RecordedBinding, RecordedCode
 from .addresses import Addresses
 from .callers import Sockets, caller
 from .clients import ClientTask
-from .drawing import WORLD, possible
+from .drawing import LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import terminated_as_interrupted
 from .network import Network
@@ -62,9 +61,6 @@ _LOOK_NS: Final = 50_000_000
 _JUDGED: Final = ("start", "crash", "role", "term")
 """Rows that say enough to be judged without those that a process does not tell."""
 
-LATE: Final = "ms late at most"
-"""The mark that says by how much the harness was late: on a machine that is too busy, a run says little."""
-LOGS: Final = "logs"
 _LOG_BYTES_MAX: Final = 4 << 20
 """Of the log of each node, the end is kept in the run folder."""
 
@@ -87,14 +83,17 @@ def run(plan: Plan, system: LiveSystem) -> LiveResult:
     if len(plan.groups) > 1:
         raise BadInput(f"{len(plan.groups)} groups", "one: a live cluster has one", f"workload {plan.drawn.workload}")
     addresses = Addresses(plan.nodes, plan.clients, system.ports)
-    with tempfile.TemporaryDirectory(prefix="foreshock-live-", ignore_cleanup_errors=True) as folder:
+    with (
+        terminated_as_interrupted(),
+        tempfile.TemporaryDirectory(prefix="foreshock-live-", ignore_cleanup_errors=True) as folder,
+    ):
         logs = Path(folder, "logs")
         logs.mkdir()
 
         def launch(name: str) -> Any:
             return system.launch(site, name)
 
-        with terminated_as_interrupted(), Supervisor(logs, launch) as supervisor:
+        with Supervisor(logs, launch) as supervisor:
             site = Site(plan=plan, options=options, addresses=addresses, data=Path(folder), supervisor=supervisor)
             live = LiveRun(site, system)
             try:
@@ -111,14 +110,6 @@ def run(plan: Plan, system: LiveSystem) -> LiveResult:
         outcome, check_seconds=round(ended - ran, 6), wall_seconds=round(ended - began, 6)
     )
     return LiveResult(outcome=outcome, logs=kept)
-
-
-def write_logs(folder: Path, logs: Mapping[str, bytes]) -> None:
-    """Write the logs of the nodes into the folder of a run. Raises BadInput."""
-    with writable(folder):
-        (folder / LOGS).mkdir(exist_ok=True)
-        for name, log in logs.items():
-            (folder / LOGS / f"{name}.log").write_bytes(log)
 
 
 def _end_of(path: Path) -> bytes:

@@ -5,7 +5,7 @@ by signature, each with a line that reproduces it; how many runs are unknown, an
 run in memory beyond those lines, so that a campaign may have a hundred thousand of them.
 
 Seed i runs in cell i modulo the number of cells, so that a seed means the same run however many there are. One seed in
-`PROVES_EVERY` is run twice, and its fingerprints must agree.
+`PROVES_EVERY` is run twice, and its fingerprints must agree; not in the live world, where no two runs are alike.
 
 A campaign is finished when all its seeds have run. One whose time ran out, or of which a cell was stopped because its
 runs hung, says how many seeds it left unbegun, and can be resumed.
@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -29,22 +29,22 @@ from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
 from harness.plans.plan import DRAW_VERSION
 from harness.record import ErrorRecord, Record, RunRecord
-from harness.run.drawing import Drawing, abilities_of
-from harness.run.marks import MARKS as CLIENT_MARKS
-from harness.sim.world import MARKS
+from harness.run.drawing import Drawing
 from harness.systems.binding import Binding
-from harness.systems.catalog import load_systems
 
 from .detection import MutantReport
 from .distributions import Comparison
 from .executors import SECONDS_MAX, Done, Pool
 from .guided import Guide
-from .jobs import PROVES_EVERY, Job, perform
+from .jobs import PROVES_EVERY, Job
 from .known import Known, reason_of
 from .suites import Suite
+from .worlds import World
 
 HUNG_MAX: Final = 3
 """Hung seeds that stop their cell. One may be the machine's fault; what hangs thrice hangs all night."""
+_MOST: Final = "at most"
+"""Ends the name of a mark that is the largest of a run, and not a number of times."""
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_RUNS: Final = 50
 
@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     draw_version: int = 0
     commit: str = ""
     canaries: tuple[str, ...] = ()
+    world: Literal["simulated", "live"] = "simulated"
 
     def seeds(self) -> Iterator[int]:
         """The seeds, in order."""
@@ -191,6 +192,7 @@ class Summary(Findings, frozen=True, kw_only=True):
 
     campaign: str
     suite: str
+    world: Literal["simulated", "live"] = "simulated"
     exit: int
     canaries: tuple[MutantReport, ...]
     wall_seconds: float
@@ -200,6 +202,11 @@ class Summary(Findings, frozen=True, kw_only=True):
     baseline: Changes | msgspec.UnsetType = msgspec.UNSET
     distribution: Comparison | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def gone(self) -> str:
+        """What to call signatures of the baseline of which it is not known whether they are fixed."""
+        return "not run again" if self.world == "simulated" else "not seen again"
+
 
 def summary(
     findings: Findings,
@@ -208,6 +215,7 @@ def summary(
     suite: str,
     exit: int,
     wall_seconds: float,
+    world: Literal["simulated", "live"] = "simulated",
     canaries: Sequence[MutantReport] = (),
     unbegun: Unbegun = NOTHING,
     expired: Sequence[Known] = (),
@@ -218,6 +226,7 @@ def summary(
         **{name: getattr(findings, name) for name in Findings.__struct_fields__},
         campaign=campaign,
         suite=suite,
+        world=world,
         exit=exit,
         canaries=tuple(canaries),
         expired=tuple(expired),
@@ -280,7 +289,9 @@ class Tally:
         self.simulated_seconds += record.simulated_seconds
         self.run_seconds += record.wall_seconds
         self.messages += record.messages
-        self._marks.update(record.marks)
+        for mark, times in record.marks.items():
+            before = self._marks[mark]
+            self._marks[mark] = max(before, times) if mark.endswith(_MOST) else before + times
         if record.verdict != "unknown" and record.seed in self._asked:
             self.judged.add(record.seed)
         if record.verdict == "invalid":
@@ -371,6 +382,7 @@ class Execution:
         self,
         campaign: str,
         settings: Settings,
+        world: World,
         binding: Binding,
         index: Index,
         results: Path,
@@ -381,9 +393,8 @@ class Execution:
     ) -> None:
         self.campaign = campaign
         self.settings = settings
-        systems = load_systems(binding)
-        possible = [mark for system in systems.values() for mark in system.marks]
-        self.tally = Tally(settings.suite, known, [*MARKS, *CLIENT_MARKS, *possible], asked)
+        self.tally = Tally(settings.suite, known, world.marks(binding), asked)
+        self._world = world
         self._binding = binding
         self._index = index
         self._results = results
@@ -397,7 +408,7 @@ class Execution:
         self._began = time.monotonic()
         self._is_over = False  # no seed is begun any more, although some are left
         self._reached: dict[int, tuple[str, ...]] = {}  # the marks that runs hit, by seed, if a guide wants to know
-        suite, able = settings.suite, abilities_of(systems.values())
+        suite, able = settings.suite, world.abilities(binding)
         self._guide = (
             Guide(settings.first, lambda seed: suite.cells[suite.cell_of(seed)].plan(seed, able))
             if suite.search == "guided"
@@ -415,7 +426,7 @@ class Execution:
     def run(self, advance: Callable[[str], None]) -> None:
         """Run all seeds; call `advance` with a word on the state after each."""
         try:
-            with Pool(perform, jobs=self._jobs, seconds_max=self.settings.run_timeout_s) as pool:
+            with self._world.pool(jobs=self._jobs, seconds_max=self.settings.run_timeout_s) as pool:
                 for done in self._answers(pool):
                     if done.hung and done.item.seed not in self._hung.setdefault(done.item.cell, []):
                         self._hung[done.item.cell].append(done.item.seed)
@@ -427,7 +438,7 @@ class Execution:
                     self.tally.add(record)
                     self._note_reached(record)
                     self._keep(record, done.item.cell)
-                    if done.result is not None and done.item.seed % PROVES_EVERY == 0:
+                    if done.result is not None and self._is_proved(done.item.seed):
                         self._prove(done.item, done.result, "")
                     advance(self._state())
         finally:
@@ -472,7 +483,7 @@ class Execution:
                 recipe=recipe,
             )
             yield job
-            if seed % PROVES_EVERY == 0:
+            if self._is_proved(seed):
                 yield msgspec.structs.replace(job, purpose="prove")
 
     @property
@@ -492,6 +503,10 @@ class Execution:
                 if self._is_stopped(cell)
             ),
         )
+
+    def _is_proved(self, seed: int) -> bool:
+        """Whether a seed is run twice, to be compared."""
+        return self._world.is_function_of_plan and seed % PROVES_EVERY == 0
 
     def _is_stopped(self, cell: int) -> bool:
         return len(self._hung.get(cell, ())) >= HUNG_MAX
@@ -622,6 +637,8 @@ class Baseline:
     def _was_run(self, signature: str, settings: Settings, judged: Container[int]) -> bool:
         """Whether all runs of the baseline that failed so were made again: same seed, same cell, same plan."""
         failure, before = self._failures[signature], self._settings
+        if settings.world == "live":  # not seen again in runs that are not the same again
+            return False
         if before is None or before.draw_version != settings.draw_version or len(failure.seeds) < failure.runs:
             return False
         return all(seed in judged and _asks_alike(seed, before.suite, settings.suite) for seed in failure.seeds)
@@ -646,7 +663,11 @@ def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:
         changed = {name: values[name] for name in typed if name != "explicit"}
         cells.append(
             msgspec.structs.replace(
-                cell, **changed, system=drawing.system, explicit={**cell.explicit, **drawing.explicit}
+                cell,
+                **changed,
+                world=drawing.world,
+                system=drawing.system,
+                explicit={**cell.explicit, **drawing.explicit},
             )
         )
     merged = [cell for position, cell in enumerate(cells) if cell not in cells[:position]]

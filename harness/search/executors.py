@@ -10,6 +10,9 @@ tried again: it would only cost as much once more. Nothing else is lost, nothing
 Workers are spawned, not forked: each begins with its own hash seed and without this process's history, so that a
 second run of a seed elsewhere is a real test of determinism. They cannot reach the network, and what they print goes to
 stderr.
+
+Workers of live runs start processes and open connections, so they may (`starts_processes`), and they are not ended by
+SIGKILL at once: SIGTERM lets a run end what it has started. They do so by themselves when the parent is gone.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import deque
@@ -44,6 +48,8 @@ _START_SECONDS_MAX: Final = 120.0
 _FALSE_STARTS_MAX: Final = 3
 _PREFETCH: Final = 1
 """Items waiting at a worker, so that it needs not wait for the parent between tiny items."""
+_GRACE_SECONDS: Final = 15.0
+"""What a worker has to end the processes that it started, before it is killed; its run's guardian ends them then."""
 _NETWORK: Final = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
 """What a worker may not do. Looking up a name is not among it: Trio asks first whether a name is a number, and a
 simulated Trio program finds its peers in this way."""
@@ -71,9 +77,10 @@ class _Task:
 class _Worker:
     """One process, its pipe, and the tasks it holds; the first of them is the one it is busy with."""
 
-    def __init__(self, context: Any, function: Callable[[Any], Any]) -> None:
+    def __init__(self, context: Any, function: Callable[[Any], Any], starts_processes: bool) -> None:
         self.connection, self._theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(self._theirs, function), daemon=True)
+        self.process = context.Process(target=_serve, args=(self._theirs, function, starts_processes), daemon=True)
+        self._starts_processes = starts_processes
         self.tasks: deque[_Task] = deque()
         self.ready = False
         self.since = time.monotonic()  # when it began its first task, or was started
@@ -96,7 +103,10 @@ class _Worker:
         return bool(self.tasks) and time.monotonic() - self.since > seconds_max
 
     def end(self) -> str:
-        """Kill the process and say how it ended."""
+        """Kill the process and say how it ended. One that starts processes is asked first to end them."""
+        if self._starts_processes and self.process.is_alive():
+            self.process.terminate()
+            self.process.join(_GRACE_SECONDS)
         if self.process.is_alive():
             self.process.kill()
         if self.process.pid is not None:
@@ -119,9 +129,17 @@ class Pool(Generic[Item, Result]):
     """
 
     def __init__(
-        self, function: Callable[[Item], Result], *, jobs: int | None = None, seconds_max: float = SECONDS_MAX
+        self,
+        function: Callable[[Item], Result],
+        *,
+        jobs: int | None = None,
+        seconds_max: float = SECONDS_MAX,
+        starts_processes: bool = False,
     ) -> None:
+        """`starts_processes`: the function may, and may use the network; it ends them when KeyboardInterrupt is raised
+        in it, which SIGTERM must do."""
         self._function = function
+        self._starts_processes = starts_processes
         self._jobs = jobs or default_jobs()
         self._seconds_max = seconds_max
         self._context = multiprocessing.get_context("spawn")
@@ -168,9 +186,8 @@ class Pool(Generic[Item, Result]):
                         exhausted = True
                         return True
                 if position >= len(self._workers):
-                    self._workers.append(
-                        _Worker(self._context, self._function)
-                    )  # first: then it is ended with the rest
+                    worker = _Worker(self._context, self._function, self._starts_processes)
+                    self._workers.append(worker)  # first: then it is ended with the rest
                     self._workers[position].start()
                 self._give(self._workers[position], waiting)
         return exhausted
@@ -252,10 +269,26 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
+def _serve(connection: Connection, function: Callable[[Any], Any], starts_processes: bool) -> None:
     """Answer items until the parent hangs up: the life of a worker."""
     os.dup2(2, 1)  # stdout is the parent's, and may be promised to one JSON document
-    sys.addaudithook(_refuse_network)
+    if starts_processes:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    else:
+        sys.addaudithook(_refuse_network)
+    with contextlib.suppress(KeyboardInterrupt):  # SIGTERM, in the midst of a run that has ended what it had started
+        _answer(connection, function)
+
+
+def _end_with_parent() -> None:
+    """Terminate this process when its parent is gone: nobody waits for an answer any more."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _answer(connection: Connection, function: Callable[[Any], Any]) -> None:
     connection.send(("ready", None))
     while True:
         try:

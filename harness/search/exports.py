@@ -66,7 +66,7 @@ def markdown(summary: Summary) -> str:
     lines = [
         f"## Foreshock: {summary.suite}",
         "",
-        f"{sum(summary.runs.values())} runs: {verdicts}. {summary.simulated_seconds:.0f} s simulated in "
+        f"{sum(summary.runs.values())} runs: {verdicts}. {summary.simulated_seconds:.0f} s {summary.world} in "
         f"{summary.wall_seconds:.0f} s. Campaign `{summary.campaign}`.",
     ]
     left = summary.unbegun
@@ -99,7 +99,7 @@ def markdown(summary: Summary) -> str:
     if summary.baseline is not msgspec.UNSET:
         changes = summary.baseline
         lines += ["", f"### Since `{changes.campaign}`", ""]
-        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, "not run again": changes.not_run}
+        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, summary.gone: changes.not_run}
         for word, signatures in groups.items():
             lines += [f"- {word}: `{signature}`" for signature in signatures]
     return "\n".join(lines) + "\n"

@@ -13,7 +13,8 @@
     profile = "clocks"
     options = { reads = "lease" }
 
-Seed i runs in cell i modulo the number of cells. Suites that come with the harness are named; others are files.
+Seed i runs in cell i modulo the number of cells. Suites that come with the harness are named; others are files. A cell
+that names no profile has `swarm`, and `live` in the live world.
 
 `seeds = "nightly"` begins with the seed of the date (UTC) instead of 1, so that nights differ and each can be repeated.
 
@@ -43,6 +44,10 @@ from harness.run.drawing import Drawing
 from .guided import Way
 
 DEFAULT: Final = "default"
+LIVE: Final = "live"
+"""The suite that is meant in the live world when none is named."""
+_PROFILES: Final = {"simulated": "swarm", "live": "live"}
+"""The profile of cells that name none, by world."""
 _SEEDS_A_NIGHT: Final = 1_000_000
 
 
@@ -82,7 +87,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workload: str
-    profile: str = "swarm"
+    profile: str | None = None
     nodes: int | None = None
     concurrency: int | None = None
     rate: float | None = None
@@ -116,17 +121,17 @@ def named() -> list[str]:
     )
 
 
-def load(name: str) -> Suite:
+def load(name: str, *, world: Literal["simulated", "live"] = "simulated") -> Suite:
     """Read a suite by its name, or from its file. Raises BadInput."""
-    path = Path(name)
+    path, profile = Path(name), _PROFILES[world]
     if path.suffix == ".toml" or path.is_file():
         try:
-            return _decode(path.read_text(encoding="utf-8"), name)
+            return _decode(path.read_text(encoding="utf-8"), name, profile)
         except OSError as error:
             raise BadInput(f"a file that cannot be read ({error.strerror})", "a suite", name) from None
     if name not in named():
         raise BadInput(f"suite {name!r}", one_of([*named(), "a TOML file"], typed=name), "foreshock suite")
-    return _decode((_folder("suites") / f"{name}.toml").read_text(encoding="utf-8"), name)
+    return _decode((_folder("suites") / f"{name}.toml").read_text(encoding="utf-8"), name, profile)
 
 
 def canary_patch(canary: str) -> Path:
@@ -145,21 +150,20 @@ def _folder(name: str) -> Path:
     return Path(str(resources.files("harness") / name))
 
 
-def _decode(text: str, where: str) -> Suite:
+def _decode(text: str, where: str, profile: str) -> Suite:
     try:
-        file = msgspec.convert(tomllib.loads(text), _File)
-        return _suite(file)
+        return _suite(msgspec.convert(tomllib.loads(text), _File), profile)
     except ValueError as error:
         raise BadInput(f"a malformed suite ({error})", "a suite as docs/cli.md describes it", where) from None
 
 
-def _suite(file: _File) -> Suite:
+def _suite(file: _File, profile: str) -> Suite:
     if not file.cell:
         raise ValueError("no [[cell]]")
     cells = tuple(
         Drawing(
             workload=cell.workload,
-            profile=cell.profile,
+            profile=cell.profile or profile,
             nodes=cell.nodes,
             concurrency=cell.concurrency,
             rate=cell.rate,

@@ -14,7 +14,7 @@ from typing import Final
 from harness.errors import BadInput, one_of
 from harness.run.drawing import Abilities
 from harness.systems import catalog
-from harness.systems.binding import DEFAULT_LABEL, Binding
+from harness.systems.binding import DEFAULT_LABEL, Binding, Code
 from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.raft_impl import RaftImpl
@@ -30,8 +30,20 @@ _OURS: Final = ("raft_impl", "path:", "patch:")
 def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
     """Find the system that a spec names, for one run. Raises BadInput."""
     if spec == NODE or spec.startswith(_OURS):
-        binding = catalog.bind("raft_impl" if spec == NODE else spec, checkouts)
-        return Node(binding.codes[DEFAULT_LABEL], _adapter(binding))
+        return live_system_of(catalog.code("raft_impl" if spec == NODE else spec, checkouts))
+    return _of_others(spec)
+
+
+def live_system_of(code: Code) -> LiveSystem:
+    """The system of code that was found before, in another process perhaps. Raises BadInput."""
+    if code.is_foreign:
+        return _of_others(code.spec)
+    adapter = load_systems(Binding(codes={DEFAULT_LABEL: code}))[DEFAULT_LABEL]
+    assert isinstance(adapter, RaftImpl), "a spec of ours"
+    return Node(code, adapter)
+
+
+def _of_others(spec: str) -> LiveSystem:
     if spec == "etcd":
         from .etcd import Etcd  # needs h11, an extra
 
@@ -46,9 +58,3 @@ def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
 def abilities_of_live(system: LiveSystem) -> Abilities:
     """What a plan may ask of a system."""
     return Abilities(workloads=system.workloads, fault_kinds=system.fault_kinds, options=system.options)
-
-
-def _adapter(binding: Binding) -> RaftImpl:
-    adapter = load_systems(binding)[DEFAULT_LABEL]
-    assert isinstance(adapter, RaftImpl), "a spec of ours"
-    return adapter

@@ -95,6 +95,14 @@ def test_marks_are_counted_and_those_that_no_run_hit_are_listed() -> None:
     assert summary.marks_never_hit == ("rarest",)
 
 
+def test_the_latest_of_all_runs_is_no_sum() -> None:
+    counted = Tally(SUITE)
+    for late_ms in (20, 70, 30):
+        counted.add(msgspec.structs.replace(document(1), marks={"ms late at most": late_ms, "resets": late_ms}))
+
+    assert counted.findings().marks == {"ms late at most": 70, "resets": 120}
+
+
 def test_failures_are_grouped_by_signature_with_the_smallest_seed_as_the_example() -> None:
     summary = tally(
         document(9, "invalid", STALE), document(4, "invalid", STALE), document(7, "invalid", ELECTION), *VALID
@@ -184,8 +192,9 @@ def test_a_baseline_tells_new_still_and_fixed() -> None:
         (settings(), [document(2), error(4)]),
         (settings(LEASES), [document(2), document(4)]),
         (settings(draw_version=3), [document(2), document(4)]),
+        (msgspec.structs.replace(settings(), world="live"), [document(2), document(4)]),
     ],
-    ids=["a seed was not run", "unknown", "an error", "another cell", "other plans"],
+    ids=["a seed was not run", "unknown", "an error", "another cell", "other plans", "live runs"],
 )
 def test_nothing_is_called_fixed_that_was_not_run_again(now: Settings, runs: list[Record]) -> None:
     changes = changes_since(settings(), now, *STILL_AND_NEW, *runs)

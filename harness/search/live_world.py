@@ -1,0 +1,67 @@
+"""The live world of a campaign: each seed is a run of OS processes, one at a time unless more are asked for.
+
+One at a time, since runs beside each other share the processors: a node, or the proxy before it, that waits for one is
+silent for no reason of the plan, elections follow, and runs are `unknown` or find what no fault of the plan brought
+about. Every run is kept whole, also a valid one: it cannot be had again.
+
+A run is made by a worker process, as a simulated one is, so that a run that hangs or dies costs one seed. A worker that
+is ended, or whose parent is gone, ends the processes of its run; when it is killed, the run's guardian does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from harness.archive.layout import write_run
+from harness.live.drawing import WORLD
+from harness.live.kept import keep_beside
+from harness.live.live_run import run
+from harness.live.systems.catalog import abilities_of_live, live_system, live_system_of
+from harness.live.systems.system import LiveSystem
+from harness.record import RunRecord
+from harness.run.drawing import Abilities
+from harness.systems.binding import DEFAULT_LABEL, Binding
+from harness.systems.checkouts import Checkouts
+
+from .executors import Pool
+from .jobs import Job
+
+
+class Live:
+    """Runs of OS processes, of which no two are alike."""
+
+    is_function_of_plan: bool = False
+
+    def bind(self, spec: str, checkouts: Checkouts) -> Binding:
+        """Find the code that a spec names. Raises BadInput."""
+        code = live_system(spec, checkouts).code
+        return Binding(codes={DEFAULT_LABEL: msgspec.structs.replace(code, spec=WORLD + code.spec)})
+
+    def abilities(self, binding: Binding) -> Abilities:
+        """What plans may ask of the system."""
+        return abilities_of_live(_system(binding))
+
+    def marks(self, binding: Binding) -> tuple[str, ...]:
+        """None: which situations a process reached is not seen from outside."""
+        return ()
+
+    def pool(self, *, jobs: int | None, seconds_max: float) -> Pool[Job, RunRecord]:
+        """One worker, unless more are asked for."""
+        return Pool(perform_live, jobs=jobs or 1, seconds_max=seconds_max, starts_processes=True)
+
+
+def perform_live(job: Job) -> RunRecord:
+    """Run a job with real processes and keep the run. Returns its record."""
+    system = _system(job.binding)
+    result = run(job.drawing.plan(job.seed, abilities_of_live(system)), system)
+    assert job.results is not None, "a live run is kept"
+    record = write_run(Path(job.results), result.outcome)
+    keep_beside(record, result.logs, Path(job.results))
+    return record
+
+
+def _system(binding: Binding) -> LiveSystem:
+    code = binding.codes[DEFAULT_LABEL]
+    return live_system_of(msgspec.structs.replace(code, spec=code.spec.removeprefix(WORLD)))
