@@ -79,6 +79,7 @@ def command(
     worse, 2 when any is undecided.
     """
     from harness.archive.store import Archive
+    from harness.search import comparisons
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
@@ -114,6 +115,7 @@ def command(
 
         write(markdown, page(summaries).encode())
     code = _together([summary.exit for summary in summaries])
+    kept = comparisons.keep(results, summaries, seeds=chosen, workloads=workloads, profile=drawing.profile, exit=code)
     if as_json:
         print_json(summaries[0]) if len(summaries) == 1 else print_json({"exit": code, "comparisons": summaries})
         return code
@@ -125,6 +127,7 @@ def command(
         click.echo()
         rows = [(one.b.spec, _WORDS[Exit(one.exit)], _why(one)) for one in summaries]
         print_table(("version", "verdict", "because of"), rows)
+    say("page", f"/compare/{kept.id} of foreshock serve")
     return code
 
 

@@ -110,7 +110,8 @@ class Pair(msgspec.Struct, kw_only=True):
 
     seed: int
     drawing: Drawing
-    plan: Plan
+    plan: Plan | None
+    """None of runs that were stored: they are not made again."""
     answers: dict[Side, Answer] = {}
     first_divergence: Divergence | None = None
 
@@ -157,7 +158,11 @@ class NewSignature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComparedPair(msgspec.Struct, frozen=True, kw_only=True):
-    """One pair, as the summary lists it."""
+    """One pair, as the summary lists it.
+
+    `runs` are the sides whose run has a folder, `measures` what both came to, and `why` is the command that shows where
+    the runs part; empty where they do not.
+    """
 
     seed: int
     workload: str
@@ -167,6 +172,9 @@ class ComparedPair(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[Side, str]
     identical: bool
     first_divergence: Divergence | None
+    runs: dict[Side, str] = {}
+    measures: dict[Side, Measures] = {}
+    why: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,7 +280,7 @@ class Comparison:
             incomparable=tuple(self.incomparable),
             metrics=metrics,
             regressed=_regressed(metrics),
-            pairs=tuple(_compared(pair) for pair in self.pairs),
+            pairs=tuple(_compared(pair, self._why(pair)) for pair in self.pairs),
         )
 
     def exit_code(self) -> Exit:
@@ -319,6 +327,7 @@ class Comparison:
 
     def _task(self, side: Side, pair: Pair, able: Mapping[Side, Abilities], trace: str | None = None) -> Task:
         results = None if trace is not None else self._results
+        assert pair.plan is not None
         plan = _without_absent(pair.plan, able, side).to_json()
         return Task(binding=self._bindings[side], seed=pair.seed, plan=plan, results=results, trace=trace)
 
@@ -348,12 +357,11 @@ class Comparison:
                 pair.first_divergence = self._divergence(pair, paths)
 
     def _divergence(self, pair: Pair, paths: Mapping[Side, Path]) -> Divergence | None:
+        assert pair.plan is not None
         with paths["a"].open("rb") as a, paths["b"].open("rb") as b:
             parting = part((pair.plan, pair.plan), _rows(a), _rows(b))
         if parting is None:
             return None
-        a_spec, b_spec = (self._bindings[side].recorded().system for side in SIDES)
-        line = msgspec.structs.replace(pair.drawing, system=a_spec).command(pair.seed)
         return Divergence(
             index=parting.index,
             time_ns=parting.time_ns,
@@ -361,8 +369,14 @@ class Comparison:
             b=parting.b.event,
             a_text=parting.a.text,
             b_text=parting.b.text,
-            why=shlex.join(["foreshock", "replay", line, "--against", b_spec]),
+            why=self._why(pair),
         )
+
+    def _why(self, pair: Pair) -> str:
+        """The command that shows where the runs of a pair part, and why."""
+        a_spec, b_spec = (self._bindings[side].recorded().system for side in SIDES)
+        line = msgspec.structs.replace(pair.drawing, system=a_spec).command(pair.seed)
+        return shlex.join(["foreshock", "replay", line, "--against", b_spec])
 
     # -- judging ----------------------------------------------------------------------------------------------------
 
@@ -413,9 +427,10 @@ def _regressed(metrics: Mapping[str, Change]) -> tuple[str, ...]:
     return tuple(name for name, change in metrics.items() if change.regressed)
 
 
-def _compared(pair: Pair) -> ComparedPair:
+def _compared(pair: Pair, why: str) -> ComparedPair:
     a, b = pair.verdicts
     failures = {side: pair.answers[side].failure for side in SIDES}
+    runs = {side: record.run for side in SIDES if (record := pair.answers[side].record) is not None}
     return ComparedPair(
         seed=pair.seed,
         workload=pair.drawing.workload,
@@ -425,6 +440,9 @@ def _compared(pair: Pair) -> ComparedPair:
         reasons={side: pair.answers[side].reason for side in SIDES if pair.answers[side].reason},
         identical=pair.identical,
         first_divergence=pair.first_divergence,
+        runs={side: run for side, run in runs.items() if run is not None},
+        measures={side: pair.answers[side].measures for side in SIDES},
+        why="" if pair.identical else why,
     )
 
 

@@ -23,7 +23,7 @@ import msgspec
 from checkers import History
 from harness.outcome import Outcome
 
-from .statistics import binomial_p, holm, mean, median, quantile
+from .statistics import binomial_p, holm, mean, mean_interval, median, median_interval, quantile
 
 SIGNIFICANT: Final = 0.05
 
@@ -54,7 +54,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One measure of paired runs: medians, how often B is better or worse, and the sign test's p-value.
 
     `worse_by` is by what share of A's value B is worse, negative when it is better: the median over the pairs. Of
-    availability it is the mean difference, since most pairs are equal. It is relevant above `max_regression`.
+    availability it is the mean difference, since most pairs are equal. `low` and `high` are its 95 % interval: for
+    the median exact, by the values of two pairs, and None of fewer than six. It is relevant above `max_regression`.
     `regressed`: relevant, and significant by `p_corrected`, which is `p_value` corrected for the number of measures.
     """
 
@@ -68,6 +69,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     worse_by: float | None
     max_regression: float
     regressed: bool
+    low: float | None = None
+    high: float | None = None
 
 
 Measures = dict[str, float | None]
@@ -124,7 +127,7 @@ def changes(
             signs[name],
             p_values[name],
             corrected[name],
-            _worse_by(name, values),
+            _effect(name, values),
             max_regression[name],
             significant,
         )
@@ -137,11 +140,12 @@ def _change(
     signs: tuple[int, int],
     p_value: float,
     p_corrected: float,
-    worse_by: float | None,
+    effect: tuple[float | None, float | None, float | None],
     max_regression: float,
     significant: float,
 ) -> Change:
     better, worse = signs
+    worse_by, low, high = effect
     is_relevant = worse_by is not None and worse_by > max_regression
     return Change(
         a=_rounded(median([x for x, _ in values])),
@@ -154,6 +158,8 @@ def _change(
         worse_by=_rounded(worse_by),
         max_regression=max_regression,
         regressed=is_relevant and worse > better and p_corrected < significant,
+        low=_rounded(low),
+        high=_rounded(high),
     )
 
 
@@ -164,12 +170,17 @@ def _signs(name: str, values: Sequence[tuple[float, float]]) -> tuple[int, int]:
     return (less, more) if LOWER_IS_BETTER[name] else (more, less)
 
 
-def _worse_by(name: str, values: Sequence[tuple[float, float]]) -> float | None:
-    """By what share B is worse; None of no pairs. Infinite where A's value is mostly 0 and B's is not."""
+def _effect(name: str, values: Sequence[tuple[float, float]]) -> tuple[float | None, float | None, float | None]:
+    """By what share B is worse, and the ends of its interval; None of no pairs.
+
+    Infinite where A's value is mostly 0 and B's is not.
+    """
     if name == "availability":
-        return mean([x - y for x, y in values])
+        differences = [x - y for x, y in values]
+        return mean(differences), *(mean_interval(differences) or (None, None))
     sign = 1 if LOWER_IS_BETTER[name] else -1
-    return median([sign * (y - x) / x if x else (inf * sign if y else 0.0) for x, y in values])
+    shares = [sign * (y - x) / x if x else (inf * sign if y else 0.0) for x, y in values]
+    return median(shares), *(median_interval(shares) or (None, None))
 
 
 def _rounded(value: float | None) -> float | None:

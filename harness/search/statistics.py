@@ -65,6 +65,27 @@ def median(values: Sequence[float]) -> float | None:
     return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The interval of two of the values in which the median lies, at 95 % or more; None of fewer than six.
+
+    The sign test turned round: what lies outside it is what that test would reject, whatever the distribution.
+    """
+    ordered, count = sorted(values), len(values)
+    outside = 0
+    while binomial_p(outside, count - outside) <= Fraction(1, 20):
+        outside += 1
+    return (ordered[outside - 1], ordered[count - outside]) if outside else None
+
+
+def mean_interval(values: Sequence[float], z: float = 1.959963984540054) -> tuple[float, float] | None:
+    """The interval in which the mean lies, by the normal approximation, at 95 % for the usual z; None of under two."""
+    middle, count = mean(values), len(values)
+    if middle is None or count < 2:
+        return None
+    half = z * sqrt(fsum((value - middle) ** 2 for value in values) / (count - 1) / count)
+    return middle - half, middle + half
+
+
 def quantile(values: Sequence[float], share_ppm: int) -> float | None:
     """The smallest value that at least this share of the values does not exceed; None of nothing."""
     if not values:

@@ -6,10 +6,12 @@
     /runs/NUMBER            one run: its record, and how to have it again
     /report/RUN             the page of a run that has a folder
     /failures               failures by signature, with their trend over campaigns
+    /compare?a=..&b=..      campaigns compared by what they recorded; without words, what can be compared
+    /compare/ID             what `foreshock compare` found
     /mutants                the ledger of searches for planted bugs
     /walkthroughs[/NAME]    scenarios that move
     /sandbox[/NAME?at=..&do=..]     the same, in which a person acts; /sandbox/NAME/file is what was done
-    /api/runs, /api/campaigns/ID    the same as JSON
+    /api/runs, /api/campaigns/ID, /api/compare/ID   the same as JSON
 
 Pages are made here, whole: they work without their script, which only adds keys and keeps live pages fresh. All that
 they print is escaped, and their policy lets run nothing but our two files.
@@ -18,11 +20,9 @@ they print is escaped, and their policy lets run nothing but our two files.
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -31,20 +31,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from harness.errors import BadInput
-from harness.reports.document import environment
-from harness.reports.texts import plain
 from harness.search.detection import LEDGER
 
+from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
 from .questions import Filter, Questions, Row, system_of, total_of
+from .rendering import Rendering
 from .sandbox import Attempt
 
-_HERE: Final = Path(__file__).parent
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-)
 _LIVE_SECONDS: Final = 60
 """A campaign that recorded nothing for so long is taken for one that was interrupted."""
 _NUMBER_DIGITS_MAX: Final = 15
@@ -57,11 +52,9 @@ class Browser:
     def __init__(self, results: Path, films: Films) -> None:
         self._results, self._films = results, films
         self._questions = Questions(results)
-        self._templates = environment(_HERE / "pages", is_lenient=True)
-        self._templates.filters["plain"] = lambda text, most=400: plain(str(text), most)
-        self._templates.globals["address"] = _address
-        self._assets = {name: (_HERE / name).read_bytes() for name in ("browse.css", "browse.js")}
-        self._templates.globals["version"] = hashlib.sha256(b"".join(self._assets.values())).hexdigest()[:12]
+        self._rendering = Rendering(results)
+        self._page, self._missing = self._rendering.page, self._rendering.missing
+        self._comparing = Comparing(results, self._questions, self._rendering)
 
     def routes(self) -> list[Route]:
         """All addresses."""
@@ -72,6 +65,8 @@ class Browser:
             Route("/runs/{number}", self._guarded(self.run)),
             Route("/report/{run}", self._guarded(self.report)),
             Route("/failures", self._guarded(self.failures)),
+            Route("/compare", self._guarded(self._comparing.campaigns)),
+            Route("/compare/{id}", self._guarded(self._comparing.stored)),
             Route("/mutants", self._guarded(self.mutants)),
             Route("/walkthroughs", self._guarded(self.walkthroughs)),
             Route("/walkthroughs/{name}", self._guarded(self.walkthrough)),
@@ -79,6 +74,7 @@ class Browser:
             Route("/sandbox/{name}", self._guarded(self.sandbox)),
             Route("/sandbox/{name}/file", self._guarded(self.sandbox_file)),
             Route("/api/runs", self._guarded(self.api_runs)),
+            Route("/api/compare/{id}", self._guarded(self._comparing.api)),
             Route("/api/campaigns/{campaign:path}", self._guarded(self.api_campaign)),
             Route("/assets/{name}", self.asset),
         ]
@@ -89,7 +85,7 @@ class Browser:
         """Campaigns, newest first."""
         rows = [self._campaign_row(row) for row in self._questions.campaigns()] if self._questions.is_there else []
         recent = self._questions.runs(Filter()) if self._questions.is_there else None
-        return self._page("campaigns", campaigns=rows, recent=recent.rows[:12] if recent else [], live=_any_live(rows))
+        return self._page("campaigns", campaigns=rows, recent=recent.rows[:12] if recent else [])
 
     def campaign(self, request: Request) -> Response:
         """One campaign."""
@@ -103,14 +99,13 @@ class Browser:
             campaign=row,
             summary=self._questions.summary(id) or {},
             signatures=self._questions.signatures(id),
-            live=_any_live([row]),
         )
 
     def runs(self, request: Request) -> Response:
         """A page of runs."""
         chosen = Filter.of(request.query_params)
         found = self._questions.runs(chosen, **_position(request))
-        return self._page("runs", chosen=chosen, found=found, words=self._questions.words(), live=False)
+        return self._page("runs", chosen=chosen, found=found, words=self._questions.words())
 
     def run(self, request: Request) -> Response:
         """One run."""
@@ -120,7 +115,7 @@ class Browser:
             return self._missing("run", request.path_params["number"])
         document = _decoded(row["document"])
         has_folder = row["run"] is not None and folder_of(self._results, row["run"]) is not None
-        return self._page("run", row=row, document=document, has_folder=has_folder, live=False)
+        return self._page("run", row=row, document=document, has_folder=has_folder)
 
     def report(self, request: Request) -> Response:
         """The page of a run with a folder; it has a policy of its own, by the digests of its script and style."""
@@ -135,17 +130,17 @@ class Browser:
         """Failures by signature."""
         campaigns, trends = self._questions.trends()
         signatures = self._questions.signatures()
-        return self._page("failures", signatures=signatures, campaigns=campaigns, trends=trends, live=False)
+        return self._page("failures", signatures=signatures, campaigns=campaigns, trends=trends)
 
     def mutants(self, request: Request) -> Response:
         """What searches for planted bugs found."""
         path = self._results / LEDGER
         is_readable = path.is_file() and not path.is_symlink() and path.stat().st_size <= _LEDGER_BYTES_MAX
-        return self._page("mutants", rows=_ledger(path) if is_readable else [], live=False)
+        return self._page("mutants", rows=_ledger(path) if is_readable else [])
 
     def walkthroughs(self, request: Request) -> Response:
         """The list of scenarios."""
-        return self._page("walkthroughs", scenarios=self._films.titles(), live=False)
+        return self._page("walkthroughs", scenarios=self._films.titles())
 
     def walkthrough(self, request: Request) -> Response:
         """One scenario as a page that moves."""
@@ -154,7 +149,7 @@ class Browser:
 
     def sandboxes(self, request: Request) -> Response:
         """The scenarios from which a sandbox can begin."""
-        return self._page("sandboxes", scenarios=self._films.titles(), live=False)
+        return self._page("sandboxes", scenarios=self._films.titles())
 
     def sandbox(self, request: Request) -> Response:
         """A scenario, and what was done after it."""
@@ -189,22 +184,9 @@ class Browser:
 
     def asset(self, request: Request) -> Response:
         """Our style sheet and our script."""
-        name = request.path_params["name"]
-        if name not in self._assets:
-            return self._missing("file", name)
-        kind = "text/css" if name.endswith(".css") else "text/javascript"
-        kept = {"Cache-Control": "private, max-age=31536000, immutable"}
-        return Response(self._assets[name], media_type=kind, headers=kept)
+        return self._rendering.asset(request.path_params["name"])
 
     # Helpers.
-
-    def _page(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        shown = self._templates.get_template(f"{template}.html.jinja")
-        page = shown.render(at=template, results=self._results.name, **values)
-        return HTMLResponse(page.encode("utf-8", errors="replace"), status, {"Content-Security-Policy": _POLICY})
-
-    def _missing(self, what: str, name: str) -> Response:
-        return self._page("missing", status=404, what=what, name=name, live=False)
 
     def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
         """What is wrong with files is said on a page, not by a traceback."""
@@ -213,7 +195,7 @@ class Browser:
             try:
                 return answer(request)
             except BadInput as error:
-                return self._page("broken", status=503, error=error, live=False)
+                return self._page("broken", status=503, error=error)
 
         return guarded
 
@@ -240,10 +222,6 @@ def _state(row: Row) -> str:
     return "running" if age.total_seconds() < _LIVE_SECONDS else "interrupted"
 
 
-def _any_live(rows: list[Row]) -> bool:
-    return any(row["state"] == "running" for row in rows)
-
-
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS_MAX else None
 
@@ -257,12 +235,6 @@ def _attempt(request: Request) -> Attempt:
 def _position(request: Request) -> dict[str, int | None]:
     query = request.query_params
     return {"below": _number(query.get("below", "")), "above": _number(query.get("above", ""))}
-
-
-def _address(path: str, **words: Any) -> str:
-    """An address with the words that are given."""
-    given = {name: value for name, value in words.items() if value not in (None, "")}
-    return f"{path}?{urlencode(given)}" if given else path
 
 
 def _decoded(document: str) -> Row:

@@ -1,7 +1,7 @@
 // Keys, and live pages that stay fresh. Pages work without this; it sets text and attributes, and parses no markup.
 "use strict";
 (() => {
-const PARTS = ["/", "/runs", "/failures", "/mutants", "/walkthroughs", "/sandbox"];
+const PARTS = ["/", "/runs", "/failures", "/compare", "/mutants", "/walkthroughs", "/sandbox"];
 const rows = [...document.querySelectorAll("table.rows tbody tr, ul.rows li")].filter((row) => row.querySelector("a"));
 let at = -1;
 function go(to) {
@@ -28,11 +28,11 @@ document.addEventListener("keydown", (event) => {
     case "k": go(at - 1); break;
     case "n": follow("a[rel=next]"); break;
     case "p": follow("a[rel=prev]"); break;
-    default: if (/^[1-6]$/.test(event.key)) location.href = PARTS[Number(event.key) - 1];
+    default: if (/^[1-7]$/.test(event.key)) location.href = PARTS[Number(event.key) - 1];
   }
 });
 if (location.hash === "#search" && document.getElementById("search")) document.getElementById("search").focus();
-for (const select of document.querySelectorAll(".filter select")) select.addEventListener("change", () => select.form.requestSubmit());
+for (const select of document.querySelectorAll(".filter[role=search] select")) select.addEventListener("change", () => select.form.requestSubmit());
 // An empty field is no part of an address that somebody passes on.
 for (const form of document.querySelectorAll(".filter")) {
   form.addEventListener("submit", () => { for (const field of form.elements) if (field.name && !field.value) field.disabled = true; });

@@ -19,6 +19,8 @@ from harness.errors import BadInput
 
 PAGE_ROWS: Final = 100
 """Runs on one page of a list."""
+COMPARED_MAX: Final = 100_000
+"""Runs of a campaign that are compared with another one's."""
 _TREND_CAMPAIGNS: Final = 30
 _SIGNATURES_MAX: Final = 500
 _CAMPAIGNS_MAX: Final = 200
@@ -156,6 +158,12 @@ class Questions:
             GROUP BY campaigns.id ORDER BY place DESC"""
         with self._open() as db:
             return [dict(row) for row in db.execute(query, {"campaign": campaign, "most": _CAMPAIGNS_MAX})]
+
+    def records(self, campaign: str) -> list[str]:
+        """The documents of all runs of a campaign, the oldest first."""
+        with self._open() as db:
+            query = "SELECT document FROM runs WHERE campaign = ? ORDER BY number LIMIT ?"
+            return [row["document"] for row in db.execute(query, (campaign, COMPARED_MAX + 1))]
 
     def summary(self, campaign: str) -> Row | None:
         """What a campaign printed when it ended, as JSON reads it; None while there is none."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.search.statistics import binomial_p, holm, median, quantile
+from harness.search.statistics import binomial_p, holm, mean_interval, median, median_interval, quantile
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,27 @@ def test_holm_corrects_for_the_number_of_tests_and_keeps_their_order() -> None:
     assert holm([0.03, 0.01, 0.8, 0.013]) == pytest.approx([0.06, 0.04, 0.8, 0.04])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("count", [*range(1, 24), 100])
+def test_the_interval_of_a_median_is_the_sign_test_turned_round(count: int) -> None:
+    """A median outside of it is one that the sign test rejects, and no other is."""
+    values = [float(value) for value in range(count)]
+
+    found = median_interval(values)
+
+    kept = [
+        middle
+        for middle in (place - 0.5 for place in range(count + 1))
+        if binomial_p(sum(value < middle for value in values), sum(value > middle for value in values)) > 0.05
+    ]
+    assert (found is None) == (count < 6)
+    if found is not None:
+        assert found == (min(kept) - 0.5, max(kept) + 0.5)
+
+
+def test_the_interval_of_a_mean_is_the_usual_one() -> None:
+    low, high = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0]) or (0.0, 0.0)
+
+    assert (round(low, 4), round(high, 4)) == (1.6141, 4.3859)
+    assert mean_interval([1.0]) is None

@@ -103,7 +103,7 @@ def test_a_walkthrough_plays_from_here(page: Any, served: Served) -> None:
 
 def test_a_narrow_window_and_both_schemes(page: Any, served: Served) -> None:
     page.set_viewport_size({"width": 420, "height": 800})
-    for part in ("/", "/runs", "/failures", "/mutants", "/walkthroughs", "/campaigns/night-1"):
+    for part in ("/", "/runs", "/failures", "/mutants", "/compare", "/walkthroughs", "/campaigns/night-1"):
         page.goto(served.address + part)
         assert page.evaluate("document.documentElement.scrollWidth") <= 420, part
     page.emulate_media(color_scheme="light")

@@ -1,0 +1,109 @@
+"""Comparisons that are kept: what `foreshock compare` found, in the results folder, so that a page can show it later.
+
+    results/comparisons/20261128T175900Z-3f2a.json
+
+One file a comparison, written beside its final place and renamed, so that it is whole or absent. Names sort by age. The
+runs that failed have folders of their own, which the pairs name; the file alone says all that the command printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import re
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from harness.archive.layout import writable
+from harness.errors import BadInput
+
+from .compare import Summary
+
+FOLDER: Final = "comparisons"
+DOCUMENT: Final = 1
+BYTES_MAX: Final = 256 << 20
+"""A pair takes about a kilobyte: a larger file was not written by us."""
+_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
+
+
+class StoredComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of `compare`. `comparisons` are one version with each of the others, in the order that was asked for.
+
+    `exit` is the exit code of the command, `finished` a UTC time, `seeds` as the command line writes them.
+    """
+
+    document: int = DOCUMENT
+    id: str
+    finished: str
+    seeds: str
+    workloads: tuple[str, ...]
+    profile: str
+    exit: int
+    comparisons: tuple[Summary, ...]
+
+
+def keep(
+    results: Path,
+    summaries: Sequence[Summary],
+    *,
+    seeds: Sequence[int],
+    workloads: Sequence[str],
+    profile: str,
+    exit: int,
+) -> StoredComparison:
+    """Store a comparison. Raises BadInput when the results folder cannot be written."""
+    now = datetime.datetime.now(datetime.UTC)
+    stored = StoredComparison(
+        id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        finished=now.isoformat(timespec="seconds"),
+        seeds=f"{seeds[0]}..{seeds[-1]}" if len(seeds) > 1 else ", ".join(map(str, seeds)),
+        workloads=tuple(workloads),
+        profile=profile,
+        exit=exit,
+        comparisons=tuple(summaries),
+    )
+    folder = results / FOLDER
+    with writable(results):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-", delete=False) as file:
+            temporary = Path(file.name)
+        try:
+            temporary.write_bytes(msgspec.json.encode(stored))
+            temporary.chmod(0o644)
+            temporary.rename(folder / f"{stored.id}.json")
+        finally:
+            temporary.unlink(missing_ok=True)
+    return stored
+
+
+def ids(results: Path) -> list[str]:
+    """The comparisons of a results folder, newest first."""
+    folder = results / FOLDER
+    if folder.is_symlink():
+        return []
+    with contextlib.suppress(OSError):
+        return sorted((path.stem for path in folder.iterdir() if _is_ours(path)), reverse=True)
+    return []
+
+
+def read(results: Path, id: str) -> StoredComparison | None:
+    """One comparison; None where there is none of this name. Raises BadInput for a damaged file."""
+    path = results / FOLDER / f"{id}.json"
+    if not _ID.fullmatch(id) or path.parent.is_symlink() or not _is_ours(path):
+        return None
+    where = f"{FOLDER}/{path.name}"
+    try:
+        if path.stat().st_size > BYTES_MAX:
+            raise BadInput(f"{path.stat().st_size} bytes", f"at most {BYTES_MAX}", where)
+        return msgspec.json.decode(path.read_bytes(), type=StoredComparison)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BadInput(f"a file that cannot be read ({error})", "a comparison that foreshock has kept", where) from None
+
+
+def _is_ours(path: Path) -> bool:
+    return bool(_ID.fullmatch(path.stem)) and path.suffix == ".json" and not path.is_symlink() and path.is_file()

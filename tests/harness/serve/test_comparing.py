@@ -1,0 +1,254 @@
+"""Compare pages: what was kept and what campaigns recorded, its pairs a page at a time, and what cannot be compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import cli
+from harness.archive.index import Index
+from harness.archive.layout import write_run
+from harness.errors import BadInput
+from harness.search import comparisons
+from harness.search.campaign_pairs import RecordedCampaign, compare_campaigns
+from harness.serve.access import Access
+from harness.serve.application import application
+from harness.serve.films import Films
+from tests.harness.outcomes import make_outcome, make_rows
+
+from .asking import ask
+from .compared import BASE, BRANCH, STALE, VOTES, campaign, kept, two_campaigns
+from .serving import Served
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two campaigns."""
+    folder = tmp_path_factory.mktemp("compared")
+    two_campaigns(folder)
+    return folder
+
+
+@pytest.fixture
+def asked(compared: Path) -> Any:
+    return Access(application(compared, Films()), None)
+
+
+def seeds_of(page: str) -> list[int]:
+    return [int(seed) for seed in re.findall(r'<th scope="row" class="figure">(\d+)</th>', page)]
+
+
+def test_campaigns_are_compared_by_the_plans_that_both_ran(asked: Any) -> None:
+    page = ask(asked, "/compare?a=base&b=branch").text
+
+    assert "B: worse" in page
+    assert "<dt>pairs</dt><dd>35</dd>" in page
+    assert "5 seeds only A ran." in page
+    assert "10 seeds only B ran." in page
+    assert f"{STALE} is seen in B alone, first at seed 20." in page
+    assert "latency p50, ms is worse by 50.0%, where 10.0% is allowed, in 35 of 35 pairs" in page
+    assert "foreshock run --seed 20" in page
+    assert f"--system {BRANCH}" in page
+    assert "/runs?campaign=branch&amp;seed=20" in page
+
+
+def test_the_chosen_pairs_are_those_that_are_asked_for(asked: Any) -> None:
+    def seeds(words: str) -> list[int]:
+        return seeds_of(ask(asked, f"/compare?a=base&b=branch&{words}").text)
+
+    assert seeds("show=verdicts") == [20, 30]
+    assert seeds("verdicts=invalid/invalid") == [10]
+    assert seeds(f"signature={VOTES}") == [10]
+    assert len(seeds("show=all")) == 35
+    assert seeds("verdicts=valid/unknown") == seeds("signature=none") == []
+
+
+def test_campaigns_are_chosen_on_a_page(asked: Any) -> None:
+    page = ask(asked, "/compare?a=base").text
+
+    assert f'<option value="base" selected>{BASE}' in page
+    assert f'<option value="branch">{BRANCH}' in page
+    assert ask(asked, "/compare?a=base&b=no-such").status == 404
+    assert ask(asked, "/compare?a=base&b=base").status == 200, "a campaign beside itself is no choice"
+
+
+def test_what_compare_found_has_an_address(tmp_path: Path) -> None:
+    stored = kept(tmp_path, 250, BRANCH, "raft_impl@other")
+    app = Access(application(tmp_path, Films()), None)
+
+    listed = ask(app, "/compare").text
+    page = ask(app, f"/compare/{stored.id}").text
+    second = ask(app, f"/compare/{stored.id}?version=1").text
+    told = ask(app, f"/api/compare/{stored.id}").json
+
+    assert comparisons.read(tmp_path, stored.id) == stored
+    assert f'href="/compare/{stored.id}?version=1"' in listed
+    assert "Only B failed in 25 pairs, only A in 0 (p = 5.96e-08, exact McNemar)." in page
+    assert f"<code>{BRANCH}</code>" in page
+    assert "<code>raft_impl@other</code>" in second
+    assert [one["b"]["spec"] for one in told["comparisons"]] == [BRANCH, "raft_impl@other"]
+
+
+def test_pairs_are_shown_a_page_at_a_time(tmp_path: Path) -> None:
+    stored = kept(tmp_path, 250)
+    app = Access(application(tmp_path, Films()), None)
+    pages = [ask(app, f"/compare/{stored.id}?show=all&begin={begin}").text for begin in (0, 100, 200)]
+
+    assert [len(seeds_of(page)) for page in pages] == [100, 100, 50]
+    assert sorted(seed for page in pages for seed in seeds_of(page)) == list(range(1, 251))
+    assert seeds_of(pages[0])[:26] == [*range(10, 251, 10), 7], "those that differ most come first"
+    assert "101 to 200 of 250" in pages[1]
+    assert 'rel="next"' not in pages[2]
+
+
+def test_a_pair_leads_to_the_runs_that_were_kept(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        record = write_run(tmp_path, make_outcome(10, "invalid", STALE, rows=make_rows(50)))
+        index.add(record)
+    stored = kept(tmp_path, 20)
+    pairs = [dict(pair) for pair in stored_document(tmp_path, stored.id)["comparisons"][0]["pairs"]]
+    pairs[9]["runs"] = {"b": record.run, "a": "no-such-run"}
+    rewrite(tmp_path, stored.id, pairs)
+    app = Access(application(tmp_path, Films()), None)
+
+    page = ask(app, f"/compare/{stored.id}").text
+
+    assert re.findall(r'href="(/report/[^"]*)"', page) == [f"/report/{record.run}"]
+    assert ask(app, f"/report/{record.run}").status == 200
+
+
+def test_campaigns_without_a_plan_in_common_are_told(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        campaign(index, "a", BASE, failing={}, seeds=range(1, 4), latency_ms=1.0)
+        campaign(index, "b", BASE, failing={}, seeds=range(7, 9), latency_ms=1.0)
+    app = Access(application(tmp_path, Films()), None)
+
+    found = ask(app, "/compare?a=a&b=b")
+
+    assert found.status == 503
+    assert "no plan that both a and b ran" in found.text
+    with pytest.raises(BadInput):
+        compare_campaigns(RecordedCampaign.of("a", "{", []), RecordedCampaign.of("b", "{", []))
+
+
+@pytest.mark.parametrize(
+    "id", ["..%2fforeshock", "20261128T000000Z-ffff", "x" * 999, "%00", "..", "20261128T000000Z-ffff.json"]
+)
+def test_no_other_file_is_a_comparison(compared: Path, asked: Any, id: str) -> None:
+    assert ask(asked, f"/compare/{id}").status == 404
+    assert ask(asked, f"/api/compare/{id}").status == 404
+
+
+def test_damaged_and_linked_files_are_no_comparisons(tmp_path: Path) -> None:
+    stored = kept(tmp_path, 3)
+    folder = tmp_path / comparisons.FOLDER
+    (folder / "20990101T000000Z-0000.json").symlink_to(folder / f"{stored.id}.json")
+    (folder / "20000101T000000Z-0000.json").write_text("{")
+    app = Access(application(tmp_path, Films()), None)
+
+    listed = ask(app, "/compare")
+
+    assert comparisons.ids(tmp_path) == [stored.id, "20000101T000000Z-0000"]
+    assert listed.status == 200
+    assert "a file that cannot be read" in listed.text
+    assert ask(app, "/compare/20990101T000000Z-0000").status == 404
+    assert ask(app, "/compare/20000101T000000Z-0000").status == 503
+
+
+def test_nothing_in_a_comparison_is_markup(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>'\"&\u202e"
+    stored = kept(tmp_path, 40, hostile, failure=f"raft/{hostile}", text=hostile * 200)
+    app = Access(application(tmp_path, Films()), None)
+    with Index(tmp_path) as index:
+        campaign(index, hostile, hostile, failing={3: f"raft/{hostile}"}, seeds=range(1, 9), latency_ms=1.0)
+        campaign(index, "b", BASE, failing={}, seeds=range(1, 9), latency_ms=1.0)
+    name = "%3Cscript%3Ealert(1)%3C%2Fscript%3E%27%22%26%E2%80%AE"
+
+    for path in (
+        "/compare",
+        f"/compare/{stored.id}",
+        f"/compare/{stored.id}?verdicts={name}&version={name}&begin={name}&show={name}",
+        f"/compare?a={name}&b=b",
+        f"/compare?a=b&b={name}&signature={name}",
+    ):
+        page = ask(app, path)
+        assert page.status == 200, path
+        assert "alert(1)" in page.text, path
+        assert "<script>alert" not in page.text, path
+        assert "\u202e" not in page.text, path
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_compare_keeps_what_it_found(tmp_path: Path, hasty_copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = cli.run(
+        ["compare", ".", str(hasty_copy), "--seeds", "1..2", "--profile", "calm", "--workload", "register",
+         "--duration", "1s", "--results", str(tmp_path)]
+    )  # fmt: skip
+
+    (id,) = comparisons.ids(tmp_path)
+    stored = comparisons.read(tmp_path, id)
+    assert f"page        /compare/{id} of foreshock serve" in capfd.readouterr().out
+    assert stored is not None
+    assert stored.exit == code
+    assert [pair.seed for pair in stored.comparisons[0].pairs] == [1, 2]
+    assert "first_divergence" in stored_document(tmp_path, id)["comparisons"][0]["pairs"][0]
+    assert set(stored.comparisons[0].pairs[0].measures["b"]) == set(stored.comparisons[0].metrics)
+
+
+@pytest.fixture
+def served(compared: Path) -> Iterator[Served]:
+    one = Served(compared)
+    yield one
+    assert one.stop() == 0
+
+
+def test_two_refs_are_compared_in_a_browser(browser: Any, served: Served) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"{served.address}/")
+    page.keyboard.press("4")
+    page.wait_for_url("**/compare")
+    page.select_option("[name=a]", "base")
+    page.select_option("[name=b] >> nth=0", "branch")
+    page.click("button.primary")
+    page.wait_for_url("**/compare?a=base&b=branch")
+    assert BRANCH in page.text_content("h1")
+    assert "worse" in page.text_content("#verdict-head")
+    assert page.locator("#metrics tr.regressed").count() == 1
+
+    page.click(f"#signatures a:has-text('{STALE}')")
+    page.wait_for_url("**signature=*")
+    assert page.locator("#pairs tbody tr").count() == 2
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 1
+    page.click("#pairs a[aria-label='B of seed 20: invalid']")
+    page.wait_for_url("**/runs?campaign=branch&seed=20")
+    assert page.text_content("#found").startswith("1 run")
+    page.go_back()
+
+    page.set_viewport_size({"width": 420, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    assert complaints == []
+    assert [url for url in asked if not url.startswith(served.address)] == []
+    context.close()
+
+
+def stored_document(results: Path, id: str) -> Any:
+    return msgspec.json.decode((results / comparisons.FOLDER / f"{id}.json").read_bytes())
+
+
+def rewrite(results: Path, id: str, pairs: list[Any]) -> None:
+    document = stored_document(results, id)
+    document["comparisons"][0]["pairs"] = pairs
+    (results / comparisons.FOLDER / f"{id}.json").write_bytes(msgspec.json.encode(document))
