@@ -95,7 +95,7 @@ def _name_and_place(results: Path, temporary: Path, outcome: Outcome) -> RunReco
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 continue
             raise
-        _point_latest(results, run)
+        point_latest(results, run)
         return record
     raise AssertionError("an endless sequence of names ended")
 
@@ -162,7 +162,7 @@ def _lines(data: bytes) -> Iterator[Event]:
     return (decode(line) for line in data.splitlines())
 
 
-def _point_latest(results: Path, run: str) -> None:
+def point_latest(results: Path, run: str) -> None:
     """Replace the link atomically; where links cannot be made, do without."""
     with contextlib.suppress(OSError):
         temporary = results / f"{_TEMPORARY}latest-{os.getpid()}"

@@ -28,6 +28,7 @@ from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
 from harness.search.guided import WAYS, Way
 from harness.search.known import Known
+from harness.search.machines import Far
 from harness.search.marks import families
 from harness.search.suites import Suite
 from harness.search.worlds import Simulated, World
@@ -120,6 +121,11 @@ _TYPED: Final = {
     type=click.Choice(WAYS),
     help="guided: vary plans that reached something rare, instead of drawing every seed.  [default: the suite's]",
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Run the seeds on the workers of a dask scheduler, such as tcp://HOST:8786; see docs/scale.md.",
+)
 @jobs_option
 @results_option
 @json_option
@@ -143,6 +149,7 @@ def command(
     record_distribution: Path | None,
     stop_at_first: bool,
     search: Way | None,
+    scheduler: str | None,
     jobs: int | None,
     results: Path,
     as_json: bool,
@@ -204,7 +211,7 @@ def command(
         execution = campaigns.Execution(
             prepared.campaign,
             prepared.settings,
-            prepared.world,
+            prepared.world if scheduler is None else _far(prepared, scheduler, results),
             prepared.binding,
             index,
             results,
@@ -246,6 +253,13 @@ def command(
             index.end_campaign(prepared.campaign, summary, is_finished=summary.unbegun.is_nothing and not failures)
             _export(summary, index, junit, markdown, known_failures, prepared.settings.suite)
     return _report(summary, failures, as_json)
+
+
+def _far(prepared: _Prepared, address: str, results: Path) -> World:
+    """The simulated world on other machines."""
+    if prepared.settings.world == "live":
+        raise BadInput("--scheduler", "nothing of that: live runs take place here", "foreshock suite --world live")
+    return Far(address, results)
 
 
 class _Prepared(NamedTuple):

@@ -34,7 +34,7 @@ from harness.systems.binding import Binding
 
 from .detection import MutantReport
 from .distributions import Comparison
-from .executors import SECONDS_MAX, Done, Pool
+from .executors import SECONDS_MAX, Done, Mapper
 from .guided import Guide
 from .jobs import PROVES_EVERY, Job
 from .known import Known, reason_of
@@ -444,7 +444,7 @@ class Execution:
         finally:
             self._flush()
 
-    def _answers(self, pool: Pool[Job, RunRecord]) -> Iterator[Done[Job, RunRecord]]:
+    def _answers(self, pool: Mapper[Job, RunRecord]) -> Iterator[Done[Job, RunRecord]]:
         """Run all seeds: at once, or with a guide generation by generation."""
         self._began = time.monotonic()
         seeds = self.settings.seeds()

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -62,6 +62,20 @@ class Done(msgspec.Struct, Generic[Item, Result], frozen=True, kw_only=True):
     result: Result | None
     error: str = ""
     hung: bool = False
+
+
+class Mapper(Protocol[Item, Result]):
+    """Whatever maps items in other processes: a `Pool` here, or `machines.Machines`; a context manager."""
+
+    def __enter__(self) -> Mapper[Item, Result]: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def map(self, items: Iterable[Item], /) -> Iterator[Done[Item, Result]]:
+        """Give each item's result as soon as it is there, in no fixed order."""
+        ...
 
 
 class _Task:

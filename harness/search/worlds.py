@@ -17,7 +17,7 @@ from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts
 
-from .executors import SECONDS_MAX, Pool
+from .executors import SECONDS_MAX, Mapper, Pool
 from .jobs import Job, perform
 
 
@@ -41,7 +41,7 @@ class World(Protocol):
         """All marks that a run could hit; none where runs cannot be seen from inside."""
         ...
 
-    def pool(self, *, jobs: int | None, seconds_max: float) -> Pool[Job, RunRecord]:
+    def pool(self, *, jobs: int | None, seconds_max: float) -> Mapper[Job, RunRecord]:
         """Workers that run one job after the other; without `jobs` as many as suit this world."""
         ...
 
@@ -64,6 +64,6 @@ class Simulated:
         systems = load_systems(binding).values()
         return (*MARKS, *CLIENT_MARKS, *(mark for system in systems for mark in system.marks))
 
-    def pool(self, *, jobs: int | None, seconds_max: float = SECONDS_MAX) -> Pool[Job, RunRecord]:
+    def pool(self, *, jobs: int | None, seconds_max: float = SECONDS_MAX) -> Mapper[Job, RunRecord]:
         """One worker a processor."""
         return Pool(perform, jobs=jobs, seconds_max=seconds_max)

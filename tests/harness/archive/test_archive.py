@@ -114,7 +114,7 @@ def test_the_tracebacks_of_nodes_lie_in_the_run_folder_and_not_in_the_record(tmp
     assert "Traceback" not in (folder / "verdict.json").read_text()
 
 
-@pytest.mark.parametrize("broken", ["_write_trace", "_point_latest"])
+@pytest.mark.parametrize("broken", ["_write_trace", "point_latest"])
 def test_a_results_folder_that_fails_after_the_run_does_not_take_the_verdict_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
