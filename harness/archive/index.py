@@ -173,6 +173,12 @@ class Index:
         with self._errors():
             return [_run(row) for row in self._db.execute(query, values)]
 
+    def each(self, campaign: str) -> Iterator[IndexedRun]:
+        """The runs of a campaign one by one, in the order of their answers: it may have more than memory holds."""
+        with self._errors():
+            for row in self._db.execute("SELECT * FROM runs WHERE campaign = ? ORDER BY number", (campaign,)):
+                yield _run(row)
+
     def delete(self, runs: Sequence[IndexedRun]) -> None:
         """Forget these rows."""
         with self._errors():

@@ -39,6 +39,7 @@ from harness.systems.checkouts import Checkouts, revision_of
 from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
 from .live import NOT_DETERMINISTIC
 from .printing import coloured, print_json, print_message, print_table, progress, say
+from .watching import watching
 
 _SEEDS_SHOWN: Final = 10
 """Seeds listed for people; `--json` has them all."""
@@ -350,7 +351,7 @@ def _run(execution: Execution, prepared: _Prepared, *, is_resumed: bool) -> list
     if is_resumed:
         execution.resume()
     try:
-        with _kept_for_the_end(failures), progress(prepared.settings.total, "seeds") as advance:
+        with _kept_for_the_end(failures), watching(execution.tally, prepared.settings.total) as advance:
             execution.run(advance)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with: foreshock suite --resume {prepared.campaign}") from None

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -245,10 +245,37 @@ class _Group:
         self.known: str | None = None
         self.seeds: list[int] = []
 
+    @property
+    def status(self) -> Literal["news", "known", "allowed"]:
+        """Whether the group is expected."""
+        return "allowed" if self.allowed else "news" if self.known is None else "known"
+
     def add(self, record: RunRecord, known: str | None) -> None:
         # One run that no entry covers is news, and so is its group.
         self.known = known if not self.seeds or self.known is not None else None
         self.allowed = self.allowed and record.is_allowed
+        self.seeds.append(record.seed)
+        if record.seed < self.example.seed:
+            self.example = record
+
+
+class Find(NamedTuple):
+    """A signature while a campaign goes on: how many runs, the smallest seed, and whether it is expected."""
+
+    signature: str
+    runs: int
+    seed: int
+    status: Literal["news", "known", "allowed"]
+
+
+class _UnclearGroup:
+    """Unknown runs of one reason, while they are counted."""
+
+    def __init__(self, example: RunRecord) -> None:
+        self.example = example
+        self.seeds: list[int] = []
+
+    def add(self, record: RunRecord) -> None:
         self.seeds.append(record.seed)
         if record.seed < self.example.seed:
             self.example = record
@@ -271,7 +298,7 @@ class Tally:
         self._possible_marks = frozenset(marks)
         self._known = known
         self._groups: dict[str, _Group] = {}
-        self._unknown: dict[str, list[RunRecord]] = {}
+        self._unknown: dict[str, _UnclearGroup] = {}
         self._errors: list[RunError] = []
         self._marks: Counter[str] = Counter()
         self.verdicts = {"valid": 0, "invalid": 0, "unknown": 0, "error": 0}
@@ -298,7 +325,8 @@ class Tally:
             self._add_failure(record)
         elif record.verdict == "unknown":
             # Reasons that differ in their numbers only are one reason.
-            self._unknown.setdefault(re.sub(r"\d+", "N", record.reason.split(";")[0]), []).append(record)
+            reason = re.sub(r"\d+", "N", record.reason.split(";")[0])
+            self._unknown.setdefault(reason, _UnclearGroup(record)).add(record)
 
     @property
     def total(self) -> int:
@@ -309,6 +337,17 @@ class Tally:
     def unexplained(self) -> int:
         """Runs whose failure is neither allowed nor known."""
         return sum(len(group.seeds) for group in self._groups.values() if not group.allowed and group.known is None)
+
+    @property
+    def unhit(self) -> tuple[str, ...]:
+        """Marks that no run has hit yet."""
+        return tuple(sorted(self._possible_marks - set(self._marks)))
+
+    def finds(self) -> list[Find]:
+        """The signatures so far, news first."""
+        return [
+            Find(signature, len(group.seeds), group.example.seed, group.status) for signature, group in self._ordered()
+        ]
 
     def exit_code(self, max_unknown: float) -> Exit:
         """Decide in the order that the contract fixes: violations, our own bugs, too little said, or nothing at all."""
@@ -322,18 +361,18 @@ class Tally:
 
     def findings(self) -> Findings:
         """Describe the runs so far."""
-        unknown = sorted(self._unknown.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        unknown = sorted(self._unknown.items(), key=lambda entry: (-len(entry[1].seeds), entry[0]))
         return Findings(
             runs=dict(self.verdicts),
             allowed=self.allowed,
             failures=tuple(self._failure(signature, group) for signature, group in self._ordered()),
-            unknown=tuple(self._unclear(sorted(records, key=lambda record: record.seed)) for _, records in unknown),
+            unknown=tuple(self._unclear(group) for _, group in unknown),
             errors=tuple(self._errors),
             simulated_seconds=round(self.simulated_seconds, 3),
             run_seconds=round(self.run_seconds, 3),
             messages=self.messages,
             marks=dict(sorted(self._marks.items())),
-            marks_never_hit=tuple(sorted(self._possible_marks - set(self._marks))),
+            marks_never_hit=self.unhit,
         )
 
     def _add_failure(self, record: RunRecord) -> None:
@@ -360,13 +399,13 @@ class Tally:
             reproduce=self._command(example),
         )
 
-    def _unclear(self, records: Sequence[RunRecord]) -> Unclear:
+    def _unclear(self, group: _UnclearGroup) -> Unclear:
         return Unclear(
-            reason=records[0].reason,
-            runs=len(records),
-            seeds=tuple(record.seed for record in records),
-            run=records[0].run,
-            reproduce=self._command(records[0]),
+            reason=group.example.reason,
+            runs=len(group.seeds),
+            seeds=tuple(sorted(group.seeds)),
+            run=group.example.run,
+            reproduce=self._command(group.example),
         )
 
     def _command(self, record: RunRecord) -> str:
@@ -417,7 +456,7 @@ class Execution:
 
     def resume(self) -> None:
         """Take over what the index already has of this campaign."""
-        for run in self._index.runs(campaign=self.campaign):
+        for run in self._index.each(self.campaign):
             record = run.record()
             self._done.add(run.seed)
             self.tally.add(record)
@@ -514,7 +553,10 @@ class Execution:
     def _prove(self, job: Job, record: RunRecord | None, error: str) -> None:
         """Compare the two fingerprints of a seed as soon as both are there."""
         if record is not None:
-            first = self._fingerprints.setdefault(job.seed, record.fingerprint)
+            first = self._fingerprints.pop(job.seed, None)
+            if first is None:
+                self._fingerprints[job.seed] = record.fingerprint
+                return
             if first == record.fingerprint:
                 return
             error = f"not deterministic: two runs have the fingerprints {first} and {record.fingerprint}"
