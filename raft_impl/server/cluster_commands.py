@@ -20,26 +20,10 @@ from .address_book import spelled
 from .administrator import Administrator, Asker
 from .arguments import BadArguments, check_name, is_unspecified, parse_nodes
 from .endings import EXIT_FAILED
+from .hints import HINTS
 
 EXIT_UNKNOWN: Final = 2
 _DEFAULT_TIMEOUT_S: Final = 15.0
-
-_HINTS: Final = {
-    "unreachable": "no server answered; are they running, and are the addresses right?",
-    "timeout": "no server answered in time; are they running, and are the addresses right?",
-    "no-leader": "no server leads; a majority of the voters must run and reach each other",
-    "not-leader": "no server leads; a majority of the voters must run and reach each other",
-    "not-member": "the target is no voter of the group, or leads already",
-    "bad-change": "no voter would remain, or a server was named twice",
-    "nothing-new": "the latest snapshot has all that was applied",
-    "no-other-voter": "the leader is the only voter",
-    "is-member": "the server is a member already; `promote` makes a learner a voter",
-    "no-member": "the server is no member",
-    "no-learner": "the server is no learner; `add` takes a new one in",
-    "not-transferred": "the leader kept its place, or no other was seen to lead; look at the status",
-    "not-caught-up": "the newcomer did not catch up in time; does it run, at the address that was given?",
-    "not-committed": "the change was begun and was not seen to end; look at the status",
-}
 
 Act = Callable[[argparse.Namespace, Administrator], Awaitable[int]]
 
@@ -93,7 +77,7 @@ def _run(parsed: argparse.Namespace, options: Mapping[str, Any], act: Act) -> in
         return trio.run(act, parsed, administrator)
     except RaftError as error:
         outcome = "unknown" if isinstance(error, Unknown) else "refused"
-        hint = _HINTS.get(error.word, "")
+        hint = HINTS.get(error.word, "")
         if parsed.as_json:
             _print_json({"outcome": outcome, "word": error.word, "hint": hint})
         else:

@@ -10,7 +10,7 @@ speak HTTP, redirects to the leader's. `/status`, `/members`, `/health` and `/me
 | --- | --- |
 | 200 | done |
 | 400 | the request makes no sense, or the group's machine has no such operation |
-| 404, 409 | the machine says no: the key is absent; anything else |
+| 404, 409 | the machine says no: the key is absent; anything else. 409 also of what contradicts the membership |
 | 307 | ask the leader, there |
 | 503 | `outcome` is refused (it surely did not happen: no quorum, say) or unknown (it may have happened) |
 
@@ -40,6 +40,7 @@ from ..errors import Negative, RaftError, Unknown
 from ..runtime.node import Server
 from ..runtime.questions import NodeStatus, Transfer
 from .arguments import Address
+from .hints import HINTS
 from .http_server import CONNECTIONS_MAX, HttpServer
 from .reports import OnEvent
 from .transport import Access
@@ -56,6 +57,8 @@ _REASONS: Final = {
 }
 _NO_QUORUM: Final = frozenset({"no-client", "not-leader", "unreachable"})
 """Words of one server or one attempt, which after all attempts say this."""
+_NOT_NOW: Final = frozenset({"not-member", "nothing-new", "no-other-voter"})
+"""The cluster is well, but what was asked contradicts its state."""
 _NO_SENSE: Final = frozenset({"malformed", "unsupported", "too-large", "bad-change"})
 
 
@@ -276,9 +279,9 @@ def _failed(error: RaftError) -> Response:
     if error.word in _NO_SENSE:
         return _json({"error": error.word, "reason": "the group's state machine has no such operation"}, 400)
     outcome = "unknown" if isinstance(error, Unknown) else "refused"
-    reason = _REASONS.get(error.word, "try again, or look at /status")
+    reason = _REASONS.get(error.word) or HINTS.get(error.word, "try again, or look at /status")
     word = "no-quorum" if error.word in _NO_QUORUM else error.word
-    return _json({"error": word, "outcome": outcome, "reason": reason}, 503)
+    return _json({"error": word, "outcome": outcome, "reason": reason}, 409 if error.word in _NOT_NOW else 503)
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -3,9 +3,9 @@
     create NAME [VALUE]    make a counter, or show the one there is
     increment NAME [BY]    and decrement NAME [BY]
     get NAME
-    dump [COUNT]           the end of the leader's log
+    dump log [COUNT]       the end of the leader's log
     snapshot               have every server take one
-    exit
+    help, exit
 
 Before each prompt stands a line about the leader's log. New leaders, and commands that were applied, are printed as
 they are seen. Nothing is done while no server leads, and that is said.
@@ -22,7 +22,7 @@ import trio
 
 from ..client import Cluster, Counter, connect
 from ..errors import Negative, RaftError, Refused, Unknown
-from ..runtime.questions import DumpLog, NodeStatus
+from ..runtime.questions import DumpLog, NodeStatus, StatusNow
 from .access import access_of, add_access_arguments
 from .administrator import Administrator, Asker
 from .arguments import Address, parse_nodes
@@ -34,7 +34,8 @@ _DUMPED_COUNT: Final = 20
 _SHOWN_COUNT_MAX: Final = 10
 """Applied commands shown at once; a busy cluster has more than a person reads."""
 _HELP: Final = (
-    "commands: create NAME [VALUE], increment NAME [BY], decrement NAME [BY], get NAME, dump [COUNT], snapshot, exit"
+    "commands: create NAME [VALUE], increment NAME [BY], decrement NAME [BY], get NAME, dump log [COUNT], snapshot, "
+    "help, exit"
 )
 
 
@@ -76,14 +77,13 @@ class Shell:
         self._cluster = cluster
         self._administrator = administrator
         self._leader: NodeStatus | None = None  # as it was last seen
-        self._looking = trio.Lock()  # else what is seen twice at once is said twice
         self._shown = -1  # the last index whose command was shown; -1 before there was a leader
 
     async def read_commands(self) -> None:
         """Carry out what is typed, until `exit` or the end of the input."""
         print(_HELP)
         while True:
-            await self._refresh_state()
+            await self._refresh_leader()
             print(self._status_line(), flush=True)
             line = await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
             words = line.split()
@@ -98,17 +98,33 @@ class Shell:
             await trio.sleep(_WATCH_S)
             await self._refresh_state()
 
-    async def _refresh_state(self) -> None:
-        async with self._looking:
-            await self._refresh_alone()
-
-    async def _refresh_alone(self) -> None:
-        before, self._leader = self._leader, (await self._administrator.status()).leader
+    async def _refresh_leader(self) -> None:
+        """Ask who led last, and everybody only if it leads no more: a server that is down answers after a second."""
         leader = self._leader
+        if leader is not None:
+            try:
+                status = (await self._administrator.ask_one(leader.node, StatusNow())).status
+            except RaftError:
+                status = None
+            if status is not None and status.role == "leader":
+                await self._take_in(status)
+                return
+        await self._refresh_state()
+
+    async def _refresh_state(self) -> None:
+        await self._take_in((await self._administrator.status()).leader)
+
+    async def _take_in(self, leader: NodeStatus | None) -> None:
+        """Tell what is new in a status of the leader. Two looks overlap, so that the older one may come later."""
+        before = self._leader
         if leader is None:
+            self._leader = None
             if before is not None:
                 print("no server leads", flush=True)
             return
+        if before is not None and (leader.term, leader.log.applied) < (before.term, before.log.applied):
+            return
+        self._leader = leader
         if before is None or (before.node, before.term) != (leader.node, leader.term):
             print(f"{leader.node} leads in term {leader.term}", flush=True)
         if self._shown < 0:
@@ -150,7 +166,11 @@ class Shell:
             "dump": self._dump,
             "snapshot": self._snapshot,
         }
+        if words == ["help"]:
+            return _HELP
         name, *arguments = words
+        if name == "dump" and arguments[:1] == ["log"]:
+            del arguments[0]
         command = commands.get(name)
         numbers_at = 0 if name == "dump" else 1
         bounds = {"get": (1, 1), "dump": (0, 1), "snapshot": (0, 0)}.get(name, (1, 2))
@@ -160,7 +180,7 @@ class Shell:
             numbers = [int(text) for text in arguments[numbers_at:]]
         except ValueError:
             return f"found {arguments[numbers_at]!r}; expected a whole number"
-        await self._refresh_state()
+        await self._refresh_leader()
         if self._leader is None:
             return "refused: no server leads; nothing was done"
         try:

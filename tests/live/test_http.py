@@ -89,6 +89,8 @@ def test_a_map_is_set_and_read_through_any_node_also_after_a_kill(cluster: Clust
 
     assert http.json(others[1], f"/transfer?to={others[0]}", "-X", "POST")["target"] == others[0]
     eventually(lambda: http.wait() == others[0])
+    code, text = http.curl(leader, f"/transfer?to={others[0]}", "-X", "POST")
+    assert (code, "leads already" in text) == (409, True)
     cluster.kill(others[0])
     survivor = others[1]
     eventually(lambda: http.curl(survivor, "/set?key=a&value=c")[0] == 200)

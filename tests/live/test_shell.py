@@ -73,7 +73,7 @@ def test_counters_are_used_by_hand_and_changes_are_seen(cluster: Cluster, shell:
     shell.type("increment c", r"^c is 6$")
     shell.type("decrement c 10", r"^c is -4$")
     shell.type("get c", r"^c is -4$")
-    shell.type("dump 3", r"^\d+ \(\d+\): add-and-get c -10 \[session")
+    shell.type("dump log 3", r"^\d+ \(\d+\): add-and-get c -10 \[session")
     shell.type("snapshot", r"^n3: snapshot at \d+$")
     shell.type("fly", r"^found 'fly'; commands: create")
     shell.type("increment c much", r"^found 'much'; expected a whole number$")
