@@ -31,7 +31,7 @@ from harness.systems.binding import Binding
 from .executors import Pool
 from .guided import Guide, Way
 from .jobs import Job, perform
-from .mutants import Mutant, begins
+from .mutants import KnownBug, Mutant, begins, known_bugs
 from .statistics import wilson
 
 LEDGER: Final = "mutants.jsonl"
@@ -118,7 +118,7 @@ class Search(msgspec.Struct, kw_only=True):
             self.first_failure = min(answer.seed, first)
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     """An answer with what it depends on: the code, the harness, and the drawing of the plan."""
 
     code: str
@@ -126,6 +126,19 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     drawing: str
     answer: Answer
     way: Way = "random"
+
+
+class LedgerName(msgspec.Struct, frozen=True, kw_only=True):
+    """What the code of answers is: a mutant with its patch, or the code without any, which has no name."""
+
+    code: str
+    name: str
+    source: str = ""
+    expect: str = ""
+    harmless: str = ""
+    system: str = ""
+    patch: str = ""
+    bug: KnownBug | None = None
 
 
 class Ledger:
@@ -145,7 +158,7 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
         self._file.seek(0)
-        decoder, line, harness = msgspec.json.Decoder(_Line), b"\n", provenance().harness
+        decoder, line, harness = msgspec.json.Decoder(LedgerLine), b"\n", provenance().harness
         for line in self._file:
             with contextlib.suppress(msgspec.DecodeError):
                 read = decoder.decode(line)
@@ -167,10 +180,34 @@ class Ledger:
 
     def add(self, binding: Binding, drawing: Drawing, answer: Answer, way: Way = "random") -> None:
         """Keep an answer."""
+        drawn = _text(drawing)
+        self._write(
+            LedgerLine(code=binding.code_digest, harness=provenance().harness, drawing=drawn, answer=answer, way=way)
+        )
+
+    def name(self, binding: Binding, mutant: Mutant | None) -> None:
+        """Say what a code is whose answers follow; None: it has no mutant in it."""
+        if self._file is None:
+            return
+        if mutant is None:
+            self._write(LedgerName(code=binding.code_digest, name=""))
+            return
+        self._write(
+            LedgerName(
+                code=binding.code_digest,
+                name=mutant.name,
+                source=mutant.source,
+                expect=mutant.expect,
+                harmless=mutant.harmless,
+                system=f"patch:{mutant.patch}",
+                patch=mutant.patch.read_text(encoding="utf-8", errors="replace"),
+                bug=next((bug for bug in known_bugs(mutant.patch.parent) if bug.id == mutant.bug), None),
+            )
+        )
+
+    def _write(self, line: LedgerLine | LedgerName) -> None:
         if self._file is None or self._path is None:
             return
-        drawn = _text(drawing)
-        line = _Line(code=binding.code_digest, harness=provenance().harness, drawing=drawn, answer=answer, way=way)
         with writable(self._path):
             self._file.write(msgspec.json.encode(line) + b"\n")
             self._file.flush()
@@ -258,6 +295,10 @@ def search(
             else:
                 take(job.drawing, job.binding, known, is_new=False)
 
+    if unmutated is not None:
+        ledger.name(unmutated.binding, None)
+    for search in searches:
+        ledger.name(search.binding, search.mutant)
     with Pool(perform, jobs=jobs) as pool:
         for done in pool.map(new_runs()):
             job = done.item
@@ -290,6 +331,7 @@ def search_guided(
     drawings = {search.system: partial(_drawn_plan, search, cells, able) for search in searches}
     rounds = {}
     for search in searches:
+        ledger.name(search.binding, search.mutant)
         search.guide = Guide(seeds[0], drawings[search.system])
         rounds[search.system] = search.guide.generations(seeds)
 

@@ -8,7 +8,7 @@
     /failures               failures by signature, with their trend over campaigns
     /compare?a=..&b=..      campaigns compared by what they recorded; without words, what can be compared
     /compare/ID             what `foreshock compare` found
-    /mutants                the ledger of searches for planted bugs
+    /mutants[/NAME]         what searches for planted bugs found, from their ledger
     /walkthroughs[/NAME]    scenarios that move
     /sandbox[/NAME?at=..&do=..]     the same, in which a person acts; /sandbox/NAME/file is what was done
     /api/runs, /api/campaigns/ID, /api/compare/ID   the same as JSON
@@ -31,11 +31,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from harness.errors import BadInput
-from harness.search.detection import LEDGER
 
 from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
+from .planted import Planted
 from .questions import Filter, Questions, Row, system_of, total_of
 from .rendering import Rendering
 from .sandbox import Attempt
@@ -43,7 +43,6 @@ from .sandbox import Attempt
 _LIVE_SECONDS: Final = 60
 """A campaign that recorded nothing for so long is taken for one that was interrupted."""
 _NUMBER_DIGITS_MAX: Final = 15
-_LEDGER_BYTES_MAX: Final = 64 << 20
 
 
 class Browser:
@@ -54,6 +53,7 @@ class Browser:
         self._questions = Questions(results)
         self._rendering = Rendering(results)
         self._page, self._missing = self._rendering.page, self._rendering.missing
+        self._planted = Planted(results, self._rendering)
         self._comparing = Comparing(results, self._questions, self._rendering)
 
     def routes(self) -> list[Route]:
@@ -67,7 +67,8 @@ class Browser:
             Route("/failures", self._guarded(self.failures)),
             Route("/compare", self._guarded(self._comparing.campaigns)),
             Route("/compare/{id}", self._guarded(self._comparing.stored)),
-            Route("/mutants", self._guarded(self.mutants)),
+            Route("/mutants", self._guarded(self._planted.mutants)),
+            Route("/mutants/{name}", self._guarded(self._planted.mutant)),
             Route("/walkthroughs", self._guarded(self.walkthroughs)),
             Route("/walkthroughs/{name}", self._guarded(self.walkthrough)),
             Route("/sandbox", self._guarded(self.sandboxes)),
@@ -131,12 +132,6 @@ class Browser:
         campaigns, trends = self._questions.trends()
         signatures = self._questions.signatures()
         return self._page("failures", signatures=signatures, campaigns=campaigns, trends=trends)
-
-    def mutants(self, request: Request) -> Response:
-        """What searches for planted bugs found."""
-        path = self._results / LEDGER
-        is_readable = path.is_file() and not path.is_symlink() and path.stat().st_size <= _LEDGER_BYTES_MAX
-        return self._page("mutants", rows=_ledger(path) if is_readable else [])
 
     def walkthroughs(self, request: Request) -> Response:
         """The list of scenarios."""
@@ -243,20 +238,3 @@ def _decoded(document: str) -> Row:
     except msgspec.MsgspecError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _ledger(path: Path) -> list[Row]:
-    """The ledger by the code that was searched: runs, failing ones, and the first of these."""
-    by_code: dict[str, Row] = {}
-    for line in path.read_bytes().splitlines():
-        entry = _decoded(line.decode("utf-8", errors="replace"))
-        answer = entry.get("answer")
-        if not isinstance(answer, dict) or not isinstance(entry.get("code"), str):
-            continue
-        code = by_code.setdefault(entry["code"], {"code": entry["code"], "runs": 0, "failed": 0, "signatures": {}})
-        code["runs"] += 1
-        signature = answer.get("signature")
-        if isinstance(signature, str):
-            code["failed"] += 1
-            code["signatures"][signature] = code["signatures"].get(signature, 0) + 1
-    return sorted(by_code.values(), key=lambda row: (-row["failed"], row["code"]))

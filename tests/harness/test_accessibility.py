@@ -19,6 +19,7 @@ from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.written import write_page
 from tests.harness.outcomes import make_outcome, make_rows
+from tests.harness.serve import ledger
 from tests.harness.serve.compared import two_campaigns
 from tests.harness.serve.serving import Served
 
@@ -34,6 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for outcome in (make_outcome(7, rows=make_rows(50)), make_outcome(8, "invalid", SIGNATURE, rows=make_rows(50))):
             index.add(write_run(folder, outcome))
     two_campaigns(folder)
+    ledger.write(folder, {"a": (None,), "b": ("acted", "raft/election-safety"), "c": ("acted",)})
     return folder
 
 
@@ -93,7 +95,18 @@ def test_a_walkthrough_keeps_nobody_out(scheme: str, look: Callable[..., list[st
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "part", ["/", "/runs?verdict=invalid", "/failures", "/sandbox/i_single_node", "/compare", COMPARED]
+    "part",
+    [
+        "/",
+        "/runs?verdict=invalid",
+        "/failures",
+        "/sandbox/i_single_node",
+        "/compare",
+        COMPARED,
+        "/mutants",
+        "/mutants/b",
+        "/walkthroughs",
+    ],
 )
 def test_the_browser_of_results_keeps_nobody_out(
     scheme: str, part: str, look: Callable[..., list[str]], served: Served

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from harness.archive.index import FILE, Index
-from harness.search.detection import LEDGER
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
@@ -108,19 +107,6 @@ def test_a_run_leads_to_its_report_or_says_how_to_have_it_again(app: Any, result
     assert not (results / kept["run"] / "report.html").exists(), "nothing is written"
     assert page.status == 200
     assert "The same seed makes the run again." in page.text
-
-
-def test_the_ledger_of_planted_bugs_is_shown(tmp_path: Path) -> None:
-    answer = '{"seed":%d,"workload":"register","signature":%s,"fingerprint":"f","simulated_seconds":1,"wall_seconds":1}'
-    lines = [
-        '{"code":"abc","harness":"h","drawing":"d","answer":' + answer % (seed, signature) + "}"
-        for seed, signature in ((1, "null"), (2, '"raft/x"'))
-    ]
-    (tmp_path / LEDGER).write_text("\n".join([*lines, "no json", '{"code":1}']))
-
-    page = ask(Access(application(tmp_path, Films()), None), "/mutants").text
-
-    assert '<td class="figure">2</td><td class="figure">1</td><td>raft/x (1)' in page
 
 
 def test_walkthroughs_are_made_when_they_are_asked_for(app: Any) -> None:
