@@ -7,6 +7,7 @@
     +-- NoClient      no session could be opened, so nothing was asked
     +-- Corrupt       what the disk holds cannot be trusted: refuse to start
     |   +-- TooNew    it was written for newer code: install that
+    |   +-- TooOld    it was written for older code, which must bring it up to date first
     +-- DiskFailed    a write did not reach the disk: stop at once, and start again from what is durable
 
 Every one carries a word from a short list, because words go into histories and signatures, and sentences do not.
@@ -52,6 +53,10 @@ class Corrupt(RaftError):
 
 class TooNew(Corrupt):
     """The group has agreed on something that this code does not know (see `machines.features`)."""
+
+
+class TooOld(Corrupt):
+    """The group is at a level that this code does not know any more."""
 
 
 class DiskFailed(RaftError):

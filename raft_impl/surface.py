@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .machines import CATALOG
+from .machines.features import LEVEL, LOWEST_LEVEL
+from .protocol.state import FORMAT_VERSION
 from .runtime.client import Client
 from .runtime.durable import DurableReader
 from .runtime.env import Environment
@@ -30,6 +32,9 @@ from .runtime.two_phase import Coordinator
 from .runtime.wire import PROMISES, kind_of, promise_of
 
 SURFACE_VERSION: Final = 2
+
+FEATURE_LEVELS: Final = (LOWEST_LEVEL, LEVEL)
+"""The lowest and the highest feature level of a group that this code can be a member of."""
 
 MACHINES: Final[tuple[str, ...]] = tuple(CATALOG)
 """Names of the machines a group can replicate."""
@@ -98,6 +103,8 @@ def durable_reader() -> DurableReader:
 
 
 __all__ = [
+    "FEATURE_LEVELS",
+    "FORMAT_VERSION",
     "MACHINES",
     "MARKS",
     "OPTIONS",

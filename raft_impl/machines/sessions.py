@@ -5,10 +5,11 @@ repeated command after any leader change, restart or snapshot. A session is open
 by the log index of that command. A client has one command outstanding; therefore the latest answer of a session is
 enough: a lower sequence belongs to a command whose client has already moved on, and gets `stale`.
 
-Opening takes effect once too, as far as replicas that saw it remember. The command says by whom it was sent, in fields
-that an opening does not need otherwise, so that a leader can answer a repeated one from what it has applied
-(`opened`). That memory is each replica's own and no part of the state: where it is short, one more session is opened,
-which nobody uses and which expires.
+Opening takes effect once too. The command says by whom it was sent, in fields that an opening does not need otherwise,
+so that a leader can answer a repeated one from what it has applied (`opened`). At the first feature level that memory
+is each replica's own and no part of the state: a replica that began with a snapshot has none, and lets one more session
+be opened, which nobody uses and which expires. From `OPENINGS_LEVEL` on the session's record says who opened it, for as
+long as it is open, in state, digest and snapshot: then a repeated opening gives the same session on every replica.
 
 A command of an unknown session is refused with `no-session` and never opens one: the session may have been known, may
 have executed this very command, and may have expired since (the bug that silent re-creation is).
@@ -21,17 +22,16 @@ sessions at other indexes than its peers. How long a session may be idle is fixe
 
 from __future__ import annotations
 
-import contextlib
 import enum
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from ..errors import Corrupt, TooNew
+from ..errors import Corrupt
 from .base import MALFORMED, MASK, OK, UNSUPPORTED, Answer, Machine, pack, record_digest, unpack
 from .calls import TOO_LARGE, deeply, read_call
-from .features import FIRST_LEVEL, LEVEL
+from .features import FIRST_LEVEL, LEVEL, OPENINGS_LEVEL, require_known
 
 NO_SESSION: Final = "no-session"
 STALE: Final = "stale"
@@ -74,7 +74,17 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 encode_command: Final = msgspec.msgpack.Encoder().encode
 decode_command: Final = msgspec.msgpack.Decoder(Command).decode
-decode_level: Final = msgspec.msgpack.Decoder(Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]).decode
+_decode_level: Final[Callable[[bytes], int]] = msgspec.msgpack.Decoder(
+    Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
+).decode
+
+
+def level_in(data: bytes) -> int:
+    """The level to which a FEATURE entry raises the group; that of every group for what is no level."""
+    try:
+        return max(FIRST_LEVEL, _decode_level(data))
+    except msgspec.MsgspecError:
+        return FIRST_LEVEL
 
 
 class Session(msgspec.Struct, array_like=True):
@@ -84,11 +94,13 @@ class Session(msgspec.Struct, array_like=True):
     answer: bytes
     idle_ns: int
     deadline_ns: int
+    opening: tuple[int, int] | None = None
+    """The client and its number for this opening, where they are part of the state."""
     digest: int = 0
 
 
 class _Image(msgspec.Struct, frozen=True, array_like=True):
-    """The form of a snapshot."""
+    """The form of a snapshot at the first level; each level may add to its end, and older code sees the level first."""
 
     time_ns: int
     sessions: tuple[tuple[int, int, bytes, int, int], ...]
@@ -96,7 +108,13 @@ class _Image(msgspec.Struct, frozen=True, array_like=True):
     level: int = FIRST_LEVEL
 
 
-_decode_image: Final = msgspec.msgpack.Decoder(_Image).decode
+class _ImageWithOpenings(_Image, frozen=True, array_like=True):
+    """The form since `OPENINGS_LEVEL`: also (session, client, number) of each session whose opening is known."""
+
+    openings: tuple[tuple[int, int, int], ...] = ()
+
+
+_decode_image: Final = msgspec.msgpack.Decoder(_ImageWithOpenings).decode
 
 
 class SessionedMachine:
@@ -110,7 +128,8 @@ class SessionedMachine:
         self._machine = machine
         self._sessions: dict[int, Session] = {}
         self._sessions_digest = 0
-        self._openings: dict[tuple[int, int], int] = {}  # (client, number) -> session, oldest first
+        self._openings: dict[tuple[int, int], int] = {}  # (client, number) -> session, oldest first: what was seen here
+        self._replicated: dict[tuple[int, int], int] = {}  # the same, of sessions whose opening is part of the state
         # No session expires before this time; a lower bound, so that most commands look at no session but their own.
         self._next_expiry_ns = _NEVER
 
@@ -136,8 +155,7 @@ class SessionedMachine:
 
     def raise_level(self, data: bytes) -> None:
         """Execute a FEATURE entry: the group's level is at least this from now on. Raises TooNew."""
-        with contextlib.suppress(msgspec.MsgspecError):  # what is no level changes nothing
-            self._set_level(max(self.level, decode_level(data)))
+        self._set_level(max(self.level, level_in(data)))
 
     def answered(self, session: int, sequence: int) -> Answer | None:
         """The answer to a command that was applied already, or None. True on any replica, since it was committed."""
@@ -149,7 +167,8 @@ class SessionedMachine:
 
     def opened(self, client: int, number: int) -> int | None:
         """The session that this opening gave, if it is remembered here and the session is still open."""
-        session = self._openings.get((client, number))
+        opening = client, number
+        session = self._replicated.get(opening) or self._openings.get(opening)
         return session if session in self._sessions else None
 
     def read(self, call: bytes) -> Answer:
@@ -178,34 +197,48 @@ class SessionedMachine:
             for name, known in sorted(self._sessions.items())
         )
         time_ns, level, machine = self.time_ns, self.level, self._machine.image()
-        return lambda: pack(_Image(time_ns, sessions, machine(), level))
+        if level < OPENINGS_LEVEL:
+            return lambda: pack(_Image(time_ns, sessions, machine(), level))
+        openings = tuple(sorted((session, *opening) for opening, session in self._replicated.items()))
+        return lambda: pack(_ImageWithOpenings(time_ns, sessions, machine(), level, openings))
 
     def contents(self) -> Any:
         """The machine's own records for people, as lists with readable keys and values; most are `[key, value]`."""
         return deeply(_readable, self._machine.image()())
 
     def restore(self, data: bytes) -> None:
-        """Replace the whole state. Raises TooNew, or Corrupt for what no `snapshot` gave."""
+        """Replace the whole state. Raises TooNew or TooOld, or Corrupt for what no `snapshot` gave."""
         try:
             self._restore(_decode_image(data))
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
             raise Corrupt("snapshot-format", f"the state in a snapshot: {error}") from None
 
-    def _restore(self, image: _Image) -> None:
+    def _restore(self, image: _ImageWithOpenings) -> None:
         self._set_level(image.level)
         self.time_ns = image.time_ns
         self._sessions = {}
         self._sessions_digest = 0
         self._openings = {}
+        self._replicated = {}
         self._next_expiry_ns = _NEVER
+        openings = {session: (client, number) for session, client, number in image.openings}
         for name, sequence, answer, idle_ns, deadline_ns in image.sessions:
-            self._remember(name, Session(sequence, answer, idle_ns, deadline_ns))
+            self._remember(name, Session(sequence, answer, idle_ns, deadline_ns, openings.get(name)))
         self._machine.restore(image.machine)
 
     def _open(self, index: int, command: Command) -> Answer:
-        self._remember(index, Session(0, b"", command.idle_ns, self._deadline(command.idle_ns)))
-        if command.sequence:
-            self._openings[command.session, command.sequence] = index
+        opening = (command.session, command.sequence) if command.sequence else None
+        is_replicated = opening is not None and self.level >= OPENINGS_LEVEL
+        known = self._replicated.get(opening) if opening is not None else None
+        if is_replicated and known is not None:
+            session = self._sessions[known]
+            deadline_ns = max(session.deadline_ns, self._deadline(session.idle_ns))
+            self._remember(known, Session(session.sequence, session.answer, session.idle_ns, deadline_ns, opening))
+            return OK, known
+        fresh = Session(0, b"", command.idle_ns, self._deadline(command.idle_ns), opening if is_replicated else None)
+        self._remember(index, fresh)
+        if opening is not None:
+            self._openings[opening] = index
             if len(self._openings) > _OPENINGS_KEPT:
                 del self._openings[next(iter(self._openings))]
         return OK, index
@@ -223,7 +256,9 @@ class SessionedMachine:
             return word, value
         answer = self._perform(self._machine.apply, command.call)
         deadline_ns = self._deadline(known.idle_ns)
-        self._remember(command.session, Session(command.sequence, pack(answer), known.idle_ns, deadline_ns))
+        self._remember(
+            command.session, Session(command.sequence, pack(answer), known.idle_ns, deadline_ns, known.opening)
+        )
         return answer
 
     def _deadline(self, idle_ns: int) -> int:
@@ -241,14 +276,17 @@ class SessionedMachine:
         return method(f, key, value) if since <= self.level else (UNSUPPORTED, None)
 
     def _set_level(self, level: int) -> None:
-        if level > self._known_level:
-            raise TooNew("feature-unknown", f"the group is at level {level}, this code knows {self._known_level}")
+        require_known(level, self._known_level, "the group's state")
         self.level = level
 
     def _remember(self, name: int, session: Session) -> None:
         known = self._sessions.get(name)
         record = (name, session.sequence, session.answer, session.idle_ns, session.deadline_ns)
-        session.digest = record_digest(pack(record))
+        if session.opening is None:
+            session.digest = record_digest(pack(record))
+        else:
+            session.digest = record_digest(pack((*record, session.opening)))
+            self._replicated[session.opening] = name
         self._sessions[name] = session
         self._sessions_digest += session.digest - (known.digest if known is not None else 0)
         if session.deadline_ns < self._next_expiry_ns:
@@ -258,6 +296,8 @@ class SessionedMachine:
         known = self._sessions.pop(name, None)
         if known is not None:
             self._sessions_digest -= known.digest
+            if known.opening is not None:
+                self._replicated.pop(known.opening, None)
 
     def _expire(self) -> None:
         expired = [name for name, known in self._sessions.items() if known.deadline_ns <= self.time_ns]

@@ -100,6 +100,7 @@ def status_of(now: int, member: Member) -> NodeStatus:
         waiting_clients=found["waiting_clients"],
         digest=found["digest"],
         feature_level=found["level"],
+        known_level=found["known_level"],
         election_count=core.election_count,
         victory_count=core.victory_count,
         fsync_count=found["fsync_count"],

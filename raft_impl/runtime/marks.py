@@ -13,6 +13,7 @@ from typing import Final
 from ..protocol.marks import MARKS as PROTOCOL_MARKS
 
 DEPOSED_WITH_PROPOSALS: Final = "election: leader deposed with uncommitted entries"
+LEVEL_PROPOSED: Final = "membership: feature level proposed"
 LEVEL_RAISED: Final = "membership: feature level raised"
 READ_WAITED: Final = "read: read waited for the machine"
 REPEATED_COMMAND: Final = "session: repeated command answered from its session"

@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 
 from ..machines import CATALOG
-from ..machines.sessions import SessionedMachine
+from ..machines.features import require_known
+from ..machines.sessions import SessionedMachine, level_in
 from ..protocol.core import Raft
 from ..protocol.membership import Change
 from ..protocol.ready import Ready
-from ..protocol.state import NodeId
+from ..protocol.state import EntryKind, NodeId
 from .applier import Applier, payload_digest
 from .directory import Directory
 from .env import Environment
@@ -28,7 +29,7 @@ from .feature_levels import FeatureLevels
 from .images import Begin, Images
 from .inspection import describe
 from .log_writer import LogWriter
-from .marks import DEPOSED_WITH_PROPOSALS, LOADING, SNAPSHOT
+from .marks import DEPOSED_WITH_PROPOSALS, LEVEL_PROPOSED, LOADING, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
 from .pending import PendingRequests
 from .requests import AdminCommand, RequestHandler
@@ -95,11 +96,16 @@ class Member:
         self._requests = RequestHandler(
             self._applier, self._pending, notes, session_idle_ns=options["session_ttl_ms"] * MILLISECOND_NS
         )
-        self._levels = FeatureLevels(env.actor, level, self._send_message, interval_ns=self._timeout_ns)
+        self._levels = FeatureLevels(
+            env.actor, level, self._send_message, allowed=options["feature_level"], interval_ns=self._timeout_ns
+        )
 
     async def start(self) -> None:
-        """Recover from disk. Raises Corrupt or DiskFailed."""
+        """Recover from disk. Raises Corrupt (TooNew, where newer code wrote there) or DiskFailed."""
         recovered = await self.writer.recover()
+        for entry in recovered.entries:
+            if entry.kind is EntryKind.FEATURE:
+                require_known(level_in(entry.data), self._levels.known, f"entry {entry.index} of the log")
         for what in (*recovered.repaired, *recovered.marks):
             self._mark(what)
         if recovered.snapshot is not None:
@@ -133,8 +139,8 @@ class Member:
     def wake(self, now: int) -> None:
         """The time that the core asked for has come."""
         self.act(now, self.core.wake(now))
-        if self._applier.machine.level < self._levels.known and self.core.is_leader:
-            self._act_if_any(now, self._levels.ask(now, self.core))
+        if self._applier.machine.level < self._levels.wanted and self.core.is_leader:
+            self._raise_level(now, self._levels.ask(now, self.core))
         if self.directory.unwritten and self.core.is_leader:
             self.act(now, self.core.change(now, AdminCommand(), Change(addresses=self.directory.unwritten)))
 
@@ -150,7 +156,7 @@ class Member:
 
     def hear_level(self, now: int, source: str, tell: LevelTell) -> None:
         """Take a member's answer to that question."""
-        self._act_if_any(now, self._levels.hear(now, self.core, self._applier.machine.level, source, tell))
+        self._raise_level(now, self._levels.hear(now, self.core, self._applier.machine.level, source, tell))
 
     def synced(self, now: int) -> None:
         """The fsync is done: send, apply and answer what had to wait for it, and report it to the core."""
@@ -205,8 +211,10 @@ class Member:
         ready.wake_at_ns = self.wake_at_ns
         self.act(now, ready)
 
-    def _act_if_any(self, now: int, ready: Ready | None) -> None:
+    def _raise_level(self, now: int, ready: Ready | None) -> None:
+        """Act on a proposal to raise the level, if there is one."""
         if ready is not None:
+            self._mark(LEVEL_PROPOSED)
             self.act(now, ready)
 
     def _complete(self, now: int, ready: Ready) -> None:
@@ -313,13 +321,19 @@ class Member:
         """Whether this replica leads its group, as far as it knows."""
         return self.core.is_leader
 
+    @property
+    def level(self) -> int:
+        """The feature level of the group, as far as it was applied here."""
+        return self._applier.machine.level
+
     def inspect(self) -> dict[str, Any]:
         """What this replica is and holds, for people."""
         return {
             **msgspec.to_builtins(self.core.status()),
             "digest": self._applier.machine.digest.hex(),
             "sessions": self._applier.machine.session_count,
-            "level": self._applier.machine.level,
+            "level": self.level,
+            "known_level": self._levels.known,
             "snapshot_index": self._applier.snapshot_index,
             "waiting_clients": self._pending.count,
             "fsync_count": self.writer.sync_count,

@@ -163,6 +163,10 @@ class Server:
         """What each group's replica is and holds."""
         return {member.group: member.inspect() for member in self._all}
 
+    def level(self, group: str) -> int:
+        """The feature level of one group, as far as it was applied here."""
+        return self._members[group].level
+
     def portrait(self, group: str) -> dict[str, Any]:
         """What a picture of one group's replica shows beside `inspect`."""
         return self._members[group].portrait()

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ..machines.features import FIRST_LEVEL, LEVEL
 from ..protocol.config import PPM, Config
 
 MILLISECOND_NS: Final = 1_000_000
@@ -98,6 +99,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     _choice("storage", ("sync", "async"), "whether messages wait for an fsync under way, or are handled during it"),
     _number("segment_bytes", 1 << 20, 256, _GIBIBYTE, "bytes", "size at which a new segment of the log begins"),
+    _number(
+        "feature_level",
+        FIRST_LEVEL,
+        FIRST_LEVEL,
+        LEVEL,
+        "",
+        "to which a leader raises the group once all members know it; then nobody can go back to older code",
+    ),
 )
 
 REAL_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
@@ -115,6 +124,8 @@ REAL_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "segment_bytes": 16 << 20,
         "max_uncommitted_bytes": 64 << 20,
         "snapshot_chunk_bytes": 1 << 20,
+        # What nobody switches on is never used; who wants to be able to go back sets the level of before.
+        "feature_level": LEVEL,
     }
 )
 """Defaults outside simulation, where they differ."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from ..machines.base import pack
+from ..machines.features import FIRST_LEVEL
 from ..protocol.wellformed import ADDRESS_LENGTH_MAX
 
 DUMPED_COUNT_MAX: Final = 500
@@ -108,6 +109,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     members_index: int
     """Of the entry that holds the membership: it is decided once that is committed."""
     peers: dict[str, Peer]
+    known_level: int = FIRST_LEVEL
+    """The highest feature level that the code of this server knows."""
 
 
 class Dumped(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from zlib import crc32
 import msgspec
 
 from ..machines.calls import deeply
+from ..machines.features import FIRST_LEVEL
 from ..protocol.messages import (
     MESSAGE_TYPES,
     Append,
@@ -113,16 +114,17 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply")
 
 
 class LevelAsk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-ask"):
-    """A leader asks a member which feature level it knows."""
+    """A leader asks a member which feature levels it knows."""
 
     term: BoundedTerm
 
 
 class LevelTell(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-tell"):
-    """This one. `term` is that of the question."""
+    """From `lowest` to `level`. `term` is that of the question."""
 
     term: BoundedTerm
     level: BoundedCount
+    lowest: BoundedCount = FIRST_LEVEL
 
 
 PROTOCOL_TYPES: Final[frozenset[type]] = frozenset(MESSAGE_TYPES)

@@ -204,13 +204,14 @@ async def _dump(parsed: argparse.Namespace, administrator: Administrator) -> int
     return 0
 
 
-_HEAD: Final = ("node", "role", "term", "leader", "log", "commit", "applied", "snapshot", "sessions")
+_HEAD: Final = ("node", "role", "term", "leader", "log", "commit", "applied", "snapshot", "sessions", "level")
 
 
 def _row(status: NodeStatus) -> tuple[str, ...]:
     log = status.log
     span = f"{log.first}..{log.last}" if log.entry_count else "empty"
-    words = (span, log.commit, log.applied, log.snapshot, status.sessions)
+    level = f"{status.feature_level} of {status.known_level}"
+    words = (span, log.commit, log.applied, log.snapshot, status.sessions, level)
     return (status.node, status.role, str(status.term), status.leader or "-", *map(str, words))
 
 

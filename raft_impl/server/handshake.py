@@ -25,6 +25,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from ..machines.features import FIRST_LEVEL
 from .framing import FrameReader, PeerFault
 
 VERSION: Final = 1
@@ -51,6 +52,10 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     """The state machine of each group that it hosts."""
     ping_ms: int = 1000
     """How often it says something even when there is nothing to say."""
+    format_version: int = 1
+    """Of the frames and the log; what releases that do not say it have."""
+    feature_levels: tuple[int, int] = (FIRST_LEVEL, FIRST_LEVEL)
+    """The lowest and the highest that it knows, see `machines.features`; what releases that do not say it know."""
 
 
 class Greeting(msgspec.Struct, frozen=True, array_like=True, tag="greeting"):
@@ -159,6 +164,9 @@ def _compare(me: Party, peer: Party) -> None:
             "expected the same --node and --voters on all first nodes, or the same --cluster"
         )
         raise HandshakeRefused("other-cluster", sentence, peer=peer.name)
+    if me.format_version != peer.format_version:
+        sentence = f"{peer.name} speaks format {peer.format_version}; expected {me.format_version}, as {me.name} does"
+        raise HandshakeRefused("format-version", sentence, peer=peer.name)
     for group, machine in me.machines.items():
         if peer.machines.get(group, machine) != machine:
             sentence = f"{group} is a {machine} at {me.name} and a {peer.machines[group]} at {peer.name}"

@@ -18,14 +18,17 @@ import msgspec
 import structlog
 import trio
 
-from ..errors import DiskFailed, RaftError
+from ..errors import Corrupt, DiskFailed, RaftError
+from ..machines.features import require_known
 from ..runtime.questions import StatusNow
 from ..runtime.wal import disk_word
-from ..surface import GroupSpec, Server, make_client, make_server
+from ..surface import FEATURE_LEVELS, FORMAT_VERSION, GroupSpec, Server, make_client, make_server
 from .acquaintances import Acquaintances
 from .address_book import spelled, told_to_others
 from .arguments import Address, BadArguments, check_members, is_loopback, parse_address
 from .endings import CannotStart, ending_of
+from .feature_gate import WORD as FEATURE_REFUSED
+from .feature_gate import FeatureGate
 from .handshake import Party
 from .identity import Identity, Wanted, adopt, begin_log, first_identity, read, take_up, write
 from .real_env import Notes, RealDisk, RealEnvironment
@@ -99,13 +102,14 @@ async def _run(settings: Settings, logger: Any) -> None:
         if settings.listen is None and identity.listen != spelled(address):
             identity = await write(disk, msgspec.structs.replace(identity, listen=spelled(address)))
         nodes = {**_read_addresses(identity.addresses), **settings.nodes, name: address}
-        env = _environment(settings, identity, nodes, disk, limits, logger)
+        gate = FeatureGate(name)
+        env = _environment(settings, identity, nodes, disk, limits, gate, logger)
         async with trio.open_nursery() as nursery:
             await nursery.start(env.network.run, listener)
             if not identity.has_log:
                 await _introduce(nodes, identity, env, logger)
                 identity = await begin_log(disk, identity)
-            await _serve(settings, identity, env, nodes, logger)
+            await _serve(settings, identity, env, nodes, gate, logger)
             nursery.cancel_scope.cancel()
     finally:
         disk.close()
@@ -117,6 +121,7 @@ def _environment(
     nodes: Mapping[str, Address],
     disk: RealDisk,
     limits: Limits,
+    gate: FeatureGate,
     logger: Any,
 ) -> RealEnvironment:
     def log_notes(notes: Notes) -> None:
@@ -131,7 +136,15 @@ def _environment(
         instance=identity.instance,
         machines={identity.group: identity.machine},
         ping_ms=ping_ms(settings.options),
+        format_version=FORMAT_VERSION,
+        feature_levels=FEATURE_LEVELS,
     )
+    acquaintances = Acquaintances(disk)
+
+    async def judge(peer: Party) -> None:
+        gate.judge(peer)
+        await acquaintances.meet(peer)
+
     return RealEnvironment(
         identity.node,
         nodes,
@@ -140,7 +153,7 @@ def _environment(
         party=party,
         access=settings.access,
         limits=limits,
-        judge=Acquaintances(disk).meet,
+        judge=judge,
         on_event=lambda event, fields: logger.warning(event, **fields),
     )
 
@@ -156,7 +169,7 @@ async def _introduce(nodes: Mapping[str, Address], identity: Identity, env: Real
     enough = len(others) // 2 + 1 if others else 0
     while len(network.contacts.peers.keys() & set(others)) < enough:
         for word, sentence in network.contacts.refusals.values():
-            if word == "identity-lost":
+            if word in ("identity-lost", FEATURE_REFUSED):
                 raise CannotStart(word, sentence)
         await network.contacts.news()
 
@@ -234,7 +247,13 @@ async def _ask_members(env: RealEnvironment, group: str, server: str, options: M
         status = (await client.administer(StatusNow())).status
     except RaftError:
         return {}
-    return status.members.addresses if status is not None else {}
+    if status is None:
+        return {}
+    try:
+        require_known(status.feature_level, FEATURE_LEVELS[1], f"{group} at {server}")
+    except Corrupt as error:
+        raise CannotStart(error.word, error.where) from None
+    return status.members.addresses
 
 
 def _read_addresses(texts: Mapping[str, str]) -> dict[str, Address]:
@@ -251,7 +270,12 @@ def _check_beginning(first: Wanted, nodes: Mapping[str, Address]) -> None:
 
 
 async def _serve(
-    settings: Settings, identity: Identity, env: RealEnvironment, nodes: Mapping[str, Address], logger: Any
+    settings: Settings,
+    identity: Identity,
+    env: RealEnvironment,
+    nodes: Mapping[str, Address],
+    gate: FeatureGate,
+    logger: Any,
 ) -> None:
     group = identity.group
     told = {**told_to_others(nodes), **identity.addresses}
@@ -262,6 +286,7 @@ async def _serve(
     await server.start()
     _check_reachable(server, identity, nodes, logger)
     env.network.is_member = server.is_member
+    gate.levels = lambda: {group: server.level(group)}
     async with trio.open_nursery() as nursery:
         logger.info("started", address=list(nodes[identity.node]), cluster=identity.cluster, groups=[group])
         nursery.start_soon(_stop_on_signal, server, settings.options, logger, nursery.cancel_scope)
