@@ -19,6 +19,7 @@ from typing import Any, overload
 from .conventions import Conventions
 from .intervals import Pair, as_lines
 from .json_lines import NotJson, decode_lines, decode_row
+from .lines import Lines
 from .op import Op, encode_op
 from .operation import Operation
 from .pairing import Pairing
@@ -46,7 +47,7 @@ class History(Sequence[Op]):
         counted: Mapping[str, int] | None = None,
         gaps: Sequence[str] = (),
     ) -> None:
-        self._ops = tuple(ops)
+        self._ops: Sequence[Op] = ops if isinstance(ops, Lines) else tuple(ops)
         self._lines = lines
         self.source = source
         self.lenient = lenient
@@ -150,7 +151,7 @@ class History(Sequence[Op]):
         return self._ops[position]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, History) and self._ops == other._ops
+        return isinstance(other, History) and tuple(self._ops) == tuple(other._ops)
 
     __hash__ = None  # type: ignore[assignment]  # ops may hold lists
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -99,7 +99,7 @@ class Outcome(RunFacts, frozen=True, kw_only=True):
     """Everything that one run left. `rows` is None when the trace was not kept; a replay makes it again."""
 
     plan: Plan
-    history: tuple[Op, ...]
+    history: Sequence[Op]
     rows: list[Row] | None
     verdict: Verdict
     simulated_ns: int

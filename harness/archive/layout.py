@@ -1,5 +1,8 @@
 """The run folder: one directory a run, written beside its final place and renamed, so that it is whole or absent.
 
+History and trace are written while the run goes on (`RunWriter`), so that no run is ever in memory as a whole. What a
+killed process leaves, in a folder whose name begins with `.tmp-`, reads up to where it was written.
+
     results/
       foreshock.db                      index over all runs
       latest -> <run id>                the newest run folder
@@ -25,9 +28,11 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -53,9 +58,14 @@ LATEST: Final = "latest"
 
 TRACE_PLAIN_BYTES_MAX: Final = 1 << 20
 """Larger traces are compressed: a text editor still opens a megabyte, and a suite's failures stay small."""
+_LEVEL: Final = 3
+_GZIP: Final = 16 + zlib.MAX_WBITS
+"""For zlib: how hard to compress, and in which format, without a date: equal traces are equal files."""
+_BATCH: Final = 2048
+"""Rows or lines that are encoded together."""
 _TEMPORARY: Final = ".tmp-"
 _ABANDONED_SECONDS: Final = 3600
-"""No run folder takes an hour to write: an older temporary one belongs to a process that was killed."""
+"""A run writes more often than once an hour: an older temporary folder belongs to a process that was killed."""
 
 
 def run_id(plan: Plan, now: datetime.datetime) -> str:
@@ -64,21 +74,127 @@ def run_id(plan: Plan, now: datetime.datetime) -> str:
 
 
 def write_run(results: Path, outcome: Outcome) -> RunRecord:
-    """Write the folder of a run and point `latest` at it. Returns the run's record. Raises BadInput."""
-    with writable(results):
-        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=results))
-        try:
-            (temporary / PLAN).write_bytes(outcome.plan.to_json())
-            (temporary / HISTORY).write_bytes(b"".join(encode_op(op) + b"\n" for op in outcome.history))
-            if outcome.rows is not None:
-                _write_trace(temporary, outcome.rows)
+    """Write the folder of a run that is in memory and point `latest` at it. Returns its record. Raises BadInput."""
+    with RunWriter(results, outcome.plan) as writer:
+        for begin in range(0, len(outcome.history), _BATCH):
+            writer.lines(b"".join(encode_op(op) + b"\n" for op in outcome.history[begin : begin + _BATCH]))
+        for begin in range(0, len(outcome.rows or ()), _BATCH):
+            writer.rows(begin, (outcome.rows or [])[begin : begin + _BATCH])
+        return writer.place(outcome)
+
+
+class RunWriter:
+    """A run folder while its run goes on; use as a context manager, which removes what was not given its place.
+
+    A run does not end because a disk is full: the first error of the file system is kept, nothing more is written, and
+    `place` raises it as BadInput.
+    """
+
+    def __init__(self, results: Path, plan: Plan) -> None:
+        """Nothing is written before the run has begun."""
+        self._results = results
+        self._plan = plan
+        self._folder: Path | None = None
+        self._history: BinaryIO | None = None
+        self._trace: _Trace | None = None
+        self._error: OSError | None = None
+
+    def rows(self, first: int, rows: list[Row]) -> None:
+        """Add rows to the trace, the first of which has this index."""
+        if self._error is not None:
+            return
+        with self._keeping_errors():
+            if self._trace is None:
+                self._trace = _Trace(self._opened())
+            self._trace.write(encode_trace(rows, first))
+
+    def lines(self, lines: bytes) -> None:
+        """Add lines to the history."""
+        if self._error is not None:
+            return
+        with self._keeping_errors():
+            if self._history is None:
+                self._history = (self._opened() / HISTORY).open("wb")
+            self._history.write(lines)
+
+    def place(self, outcome: Outcome) -> RunRecord:
+        """Write the rest, rename the folder and point `latest` at it. Returns the run's record. Raises BadInput."""
+        with writable(self._results):
+            if outcome.rows == []:
+                self.rows(0, [])
+            self.lines(b"")
+            self._close()
+            if self._error is not None:
+                raise self._error
+            folder = self._opened()
             if outcome.tracebacks:
-                (temporary / TRACEBACKS).write_text("\n".join(outcome.tracebacks), encoding="utf-8")
-            os.chmod(temporary, 0o755)  # mkdtemp makes it private; results are for others to read
-            return _name_and_place(results, temporary, outcome)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+                (folder / TRACEBACKS).write_text("\n".join(outcome.tracebacks), encoding="utf-8")
+            os.chmod(folder, 0o755)  # mkdtemp makes it private; results are for others to read
+            record = _name_and_place(self._results, folder, outcome)
+            self._folder = None
+            return record
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _opened(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self._results))
+            (self._folder / PLAN).write_bytes(self._plan.to_json())
+        return self._folder
+
+    def _close(self) -> None:
+        with self._keeping_errors():
+            history, trace, self._history, self._trace = self._history, self._trace, None, None
+            if history is not None:
+                history.close()
+            if trace is not None:
+                trace.close()
+
+    @contextlib.contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._error = self._error or error
+
+
+class _Trace:
+    """A trace that is plain while it is small, and compressed from its beginning on when it is not."""
+
+    def __init__(self, folder: Path) -> None:
+        self._plain = folder / TRACE
+        self._compressed = folder / TRACE_COMPRESSED
+        self._file: BinaryIO = self._plain.open("w+b")
+        self._size = 0
+        self._compressor: Any = None  # zlib does not name its type
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._compressor is None and self._size > TRACE_PLAIN_BYTES_MAX:
+            self._begin_to_compress()
+        self._file.write(data if self._compressor is None else self._compressor.compress(data))
+
+    def close(self) -> None:
+        if self._compressor is not None:
+            self._file.write(self._compressor.flush())
+        self._file.close()
+
+    def _begin_to_compress(self) -> None:
+        self._file.seek(0)
+        begun = self._file.read()
+        self._file.close()
+        self._plain.unlink()
+        self._file = self._compressed.open("wb")
+        self._compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self._file.write(self._compressor.compress(begun))
 
 
 def _name_and_place(results: Path, temporary: Path, outcome: Outcome) -> RunRecord:
@@ -117,7 +233,8 @@ def prepare(results: Path) -> None:
             pass
     for leftover in sorted(results.glob(_TEMPORARY + "*")):
         with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+            written = max(path.stat().st_mtime for path in (leftover, *leftover.glob("*")))
+            if time.time() - written > _ABANDONED_SECONDS:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -125,9 +242,9 @@ def read_trace(folder: Path) -> Iterator[Event] | None:
     """Read the stored trace event by event; None when none was kept."""
     plain, compressed = folder / TRACE, folder / TRACE_COMPRESSED
     if plain.is_file():
-        return _lines(plain.read_bytes())
+        return _events(plain.open("rb"))
     if compressed.is_file():
-        return _lines(gzip.decompress(compressed.read_bytes()))
+        return _events(gzip.open(compressed, "rb"))
     return None
 
 
@@ -149,17 +266,11 @@ def writable(results: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_trace(folder: Path, rows: list[Row]) -> None:
-    data = encode_trace(rows)
-    if len(data) <= TRACE_PLAIN_BYTES_MAX:
-        (folder / TRACE).write_bytes(data)
-    else:
-        (folder / TRACE_COMPRESSED).write_bytes(gzip.compress(data, compresslevel=3, mtime=0))
-
-
-def _lines(data: bytes) -> Iterator[Event]:
+def _events(file: BinaryIO | gzip.GzipFile) -> Iterator[Event]:
     decode = msgspec.json.Decoder(Event).decode
-    return (decode(line) for line in data.splitlines())
+    with file:
+        for line in file:
+            yield decode(line)
 
 
 def point_latest(results: Path, run: str) -> None:

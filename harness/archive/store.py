@@ -7,11 +7,12 @@ from types import TracebackType
 
 from harness.errors import BadInput
 from harness.outcome import Outcome
+from harness.plans.plan import Plan
 from harness.record import RunRecord
 
 from .documents import run_record
 from .index import Index
-from .layout import prepare, write_run
+from .layout import RunWriter, prepare, write_run
 
 
 class NotKept(BadInput):
@@ -38,10 +39,17 @@ class Archive:
     ) -> None:
         self.index.__exit__(kind, error, traceback)
 
-    def keep(self, outcome: Outcome) -> RunRecord:
-        """Write the folder of a run and its row. Returns the run's record. Raises NotKept, which has the record too."""
+    def writer(self, plan: Plan) -> RunWriter:
+        """A folder for a run that is about to begin."""
+        return RunWriter(self.results, plan)
+
+    def keep(self, outcome: Outcome, writer: RunWriter | None = None) -> RunRecord:
+        """Write the folder of a run and its row, or finish the folder to which history and trace were written.
+
+        Returns the run's record. Raises NotKept, which has the record too.
+        """
         try:
-            record = write_run(self.results, outcome)
+            record = write_run(self.results, outcome) if writer is None else writer.place(outcome)
         except BadInput as error:
             raise NotKept(error, run_record(outcome)) from error
         try:

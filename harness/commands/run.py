@@ -82,13 +82,14 @@ def command(
         if not as_json:
             print_plan(plan, verbose=verbose)
         where = "the drawn plan" if plan_file is None else str(plan_file)
-        outcome = execute(plan, binding, RunOptions(keep_rows=True, stop_at_first=stop_at_first), where=where)
-        require_function_of_plan(plan, binding, outcome)
         failure: BadInput | None = None
-        try:
-            record = archive.keep(outcome)
-        except NotKept as error:  # the verdict was reached: it is said first
-            failure, record = error, error.record
+        with archive.writer(plan) as writer:
+            outcome = execute(plan, binding, RunOptions(stop_at_first=stop_at_first), where=where, sink=writer)
+            require_function_of_plan(plan, binding, outcome)
+            try:
+                record = archive.keep(outcome, writer)
+            except NotKept as error:  # the verdict was reached: it is said first
+                failure, record = error, error.record
     if plan_file is None and seed is not None:
         again = drawing.command(seed)
     else:

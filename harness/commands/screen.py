@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import click
@@ -39,7 +41,7 @@ def print_plan(plan: Plan, *, verbose: bool) -> None:
 
 def print_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: bool) -> None:
     """Print how a run went: faults, verdict, counters, and how to have it again."""
-    _print_faults(outcome)
+    _print_faults(outcome, record)
     click.echo()
     if verbose:
         print_verdict(record, plan_class=record.plan_class)
@@ -62,7 +64,7 @@ def print_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: b
 
 def print_live_run(outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: bool) -> None:
     """Print how a run of real processes went. What a node did wrong is printed with all it said."""
-    _print_faults(outcome)
+    _print_faults(outcome, record)
     click.echo()
     if verbose or (record.primary or "").startswith("node/"):
         print_verdict(record)
@@ -95,7 +97,7 @@ def _named(anomaly: JudgedAnomaly) -> str:
     return f"{anomaly.signature} (allowed)" if anomaly.allowed else anomaly.signature
 
 
-def _print_faults(outcome: Outcome) -> None:
+def _print_faults(outcome: Outcome, record: RunRecord) -> None:
     """Print the faults by kind, and those that mattered most."""
     from harness.plans import describe
 
@@ -106,19 +108,31 @@ def _print_faults(outcome: Outcome) -> None:
     states = (("effective", counts.effective), ("no-target", counts.no_target), ("no-effect", counts.no_effect))
     said = ", ".join(f"{number} {word}" for word, number in states if number)
     say("faults", f"{counts.planned} planned, {said}: {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}")
-    for line in describe.table(_mattered_most(outcome)):
+    for line in describe.table(_mattered_most(outcome, record)):
         click.echo(clipped(line))
 
 
-def _mattered_most(outcome: Outcome) -> tuple[Fault, ...]:
+def _mattered_most(outcome: Outcome, record: RunRecord) -> tuple[Fault, ...]:
     """Faults in force when the run was first seen to be wrong, or the latest before; the longest ones if it was not."""
     effective = [fault for fault in outcome.plan.faults if outcome.fault_outcomes.get(fault.id) == "effective"]
     indexes = [one.index for one in outcome.anomalies if one.signature == outcome.primary and one.index is not None]
-    if indexes and outcome.rows is not None and indexes[0] < len(outcome.rows):
-        time_ns = outcome.rows[indexes[0]][0]
+    time_ns = _time_of(indexes[0], outcome, record) if indexes else None
+    if time_ns is not None:
         begun = [fault for fault in effective if fault.begin_ns <= time_ns]
         ordered: Iterable[Fault] = sorted(begun, key=lambda fault: (fault.end_ns < time_ns, -fault.begin_ns))
     else:
         ordered = sorted(effective, key=lambda fault: fault.begin_ns - fault.end_ns)
     chosen = [fault.id for fault in ordered][:_FAULTS_SHOWN]
     return tuple(fault for fault in outcome.plan.faults if fault.id in chosen)
+
+
+def _time_of(index: int, outcome: Outcome, record: RunRecord) -> int | None:
+    """When the event of this index happened, by the trace in memory or in the run's folder; None without one."""
+    if outcome.rows is not None:
+        return outcome.rows[index][0] if index < len(outcome.rows) else None
+    if record.path is None:
+        return None
+    from harness.archive.layout import read_trace
+
+    times = (event["time"] for event in islice(read_trace(Path(record.path)) or (), index, None))
+    return next(times, None)

@@ -12,6 +12,7 @@ from checkers.malformed import MalformedHistory
 from harness.errors import BadInput, HarnessError, InternalError
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
+from harness.sim.recorder import Sink
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 from harness.systems.loader import first_line_of
@@ -19,8 +20,13 @@ from harness.systems.loader import first_line_of
 from .runner import WHOLE, RunOptions, run
 
 
-def execute(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, where: str = "the plan") -> Outcome:
-    """Run a plan. Raises BadInput for a plan that this code cannot run, InternalError for a bug of ours."""
+def execute(
+    plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, where: str = "the plan", sink: Sink | None = None
+) -> Outcome:
+    """Run a plan. Raises BadInput for a plan that this code cannot run, InternalError for a bug of ours.
+
+    The `sink` is given the history and the whole trace while the run goes on.
+    """
     bound = load_systems(binding)
     unbound = sorted({actor.code for actor in plan.actors.values()} - set(bound))
     if unbound:
@@ -32,7 +38,7 @@ def execute(plan: Plan, binding: Binding, options: RunOptions = WHOLE, *, where:
             code = binding.codes[label].spec
             raise BadInput(" ".join(str(error).split()), f"options that {code} understands", where) from error
     try:
-        return run(plan, binding, options)
+        return run(plan, binding, options, sink)
     except MalformedHistory as error:
         raise InternalError(f"the recorder wrote a malformed history: {error}") from error
     except HarnessError:

@@ -10,14 +10,13 @@ and everything is merged: invalid > unknown > valid.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from checkers import History, check
+from checkers import check
 from checkers.op import Op
 from checkers.raft.liveness import Bound, Standing, first_fresh_ok
 from checkers.raft.liveness import judge as judge_liveness
@@ -27,6 +26,7 @@ from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.classify import Classification, classify, lost_nodes
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
+from harness.sim.recorder import Sink
 from harness.sim.replies import CHECKER as CLIENT
 from harness.sim.replies import Replies
 from harness.sim.world import SimWorld
@@ -67,10 +67,13 @@ WHOLE: Final = RunOptions()
 """A run to its end, judged in every respect, without its trace."""
 
 
-def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE) -> Outcome:
-    """Run a plan in the simulated world and judge it. Raises ValueError for options that the code does not know."""
+def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, sink: Sink | None = None) -> Outcome:
+    """Run a plan in the simulated world and judge it. Raises ValueError for options that the code does not know.
+
+    The `sink` is given the history and the whole trace while the run goes on.
+    """
     began = time.perf_counter()
-    simulation = Simulation(plan, load_systems(binding), options)
+    simulation = Simulation(plan, load_systems(binding), options, sink)
     simulation.run()
     ran = time.perf_counter()
     outcome = simulation.judge()
@@ -87,14 +90,18 @@ def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE) -> Outcome:
 class Simulation:
     """A world with its threads, run once."""
 
-    def __init__(self, plan: Plan, systems: Mapping[str, System], options: RunOptions = WHOLE) -> None:
+    def __init__(
+        self, plan: Plan, systems: Mapping[str, System], options: RunOptions = WHOLE, sink: Sink | None = None
+    ) -> None:
         self.plan = plan
         self.systems = systems
         self.capabilities = frozenset(word for system in systems.values() for word in system.capabilities)
         self.options = options
         self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
         self._options = self.resolved[next(iter(self.resolved))]
-        self.world = SimWorld(plan, systems, keep_rows=options.keep_rows, stop_at_first=options.stop_at_first)
+        self.world = SimWorld(
+            plan, systems, keep_rows=options.keep_rows, stop_at_first=options.stop_at_first, sink=sink
+        )
         self.threads: list[Thread] = []
         self._replies = Replies(plan.check.model, self.world.recorder)
         self.classification: Classification = classify(plan)
@@ -272,7 +279,7 @@ class Simulation:
         fingerprint = world.log.close()
         world.invariants.finish(world.log.index)
         outcomes = world.nemesis.finish()
-        history = History(tuple(world.recorder.history))
+        history, history_sha256 = world.recorder.history, world.recorder.close()
         raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self._replies.anomalies()])
         verdicts = [
             _verdict("raft", world.violations),
@@ -305,8 +312,8 @@ class Simulation:
             plan=plan,
             plan_sha256=plan.sha256,
             fingerprint=fingerprint,
-            history_sha256=hashlib.sha256(history.to_jsonl()).hexdigest(),
-            history=tuple(history),
+            history_sha256=history_sha256,
+            history=history,
             rows=world.log.kept if world.log.kept_from == 0 else None,
             verdict=verdict,
             plan_class=self.classification.plan_class,

@@ -8,7 +8,6 @@ from harness.archive.store import Archive
 from harness.errors import Exit
 from harness.record import RunRecord
 from harness.run.execution import execute
-from harness.run.runner import RunOptions
 from harness.systems.checkouts import Checkouts
 from harness.systems.commits import Commit
 
@@ -60,7 +59,9 @@ def keep_run(search: Search, found: Certain | Noisy, checkouts: Checkouts, archi
     if plan is None:
         return None
     binding = bind(commit, checkouts)
-    return archive.keep(execute(fitted(plan, binding), binding, RunOptions(keep_rows=True)))
+    fitting = fitted(plan, binding)
+    with archive.writer(fitting) as writer:
+        return archive.keep(execute(fitting, binding, sink=writer), writer)
 
 
 def report(search: Search, found: Certain | Noisy, kept: RunRecord | None) -> Report:

@@ -28,7 +28,7 @@ import msgspec
 
 from checkers.trace import Row, as_row
 from harness.archive.documents import run_record
-from harness.archive.layout import Event, encode_trace, write_run
+from harness.archive.layout import Event, RunWriter, encode_trace
 from harness.errors import Exit, InternalError
 from harness.options import OptionValues
 from harness.plans.plan import Plan, decode
@@ -208,7 +208,8 @@ def perform(task: Task) -> Answer:
     if task.trace is not None:
         Path(task.trace).write_bytes(encode_trace(outcome.rows or ()))
     if task.results is not None and outcome.verdict.validity != "valid":
-        record = write_run(Path(task.results), execute(plan, task.binding, RunOptions(keep_rows=True)))
+        with RunWriter(Path(task.results), plan) as writer:
+            record = writer.place(execute(plan, task.binding, sink=writer))
     else:
         record = run_record(outcome)
     return Answer(record=record, measures=measure(outcome))

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from harness.archive.documents import run_record
-from harness.archive.layout import write_run
+from harness.archive.layout import RunWriter
 from harness.errors import InternalError
 from harness.plans.plan import Plan
 from harness.record import RunRecord
@@ -59,9 +59,10 @@ def perform(job: Job) -> RunRecord:
     outcome = execute(plan, job.binding, options)
     if job.purpose == "prove" or job.results is None or outcome.verdict.validity == "valid":
         return run_record(outcome)
-    again = execute(plan, job.binding, msgspec.structs.replace(options, keep_rows=True))
-    require_equal(outcome.fingerprint, again.fingerprint, job)
-    record = write_run(Path(job.results), again)
+    with RunWriter(Path(job.results), plan) as writer:
+        again = execute(plan, job.binding, options, sink=writer)
+        require_equal(outcome.fingerprint, again.fingerprint, job)
+        record = writer.place(again)
     return msgspec.structs.replace(record, wall_seconds=outcome.wall_seconds)
 
 

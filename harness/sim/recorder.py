@@ -3,20 +3,41 @@
 Everything that happens becomes a row of the log, which is hashed as it happens. Lines of the history are rows too
 (kind `op`), so both share one index. Invariants are told of the few kinds that concern them, at once, with the index
 of the row.
+
+The history is kept in columns, and hashed as it grows; whoever wants to store a run is given both streams (`Sink`) as
+they are hashed, so that no run is ever in memory as a whole.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from checkers.op import Op, OpType
+from checkers.lines import Lines
+from checkers.op import OpType
 from checkers.trace import Row
 
 from .kernel.fingerprint import Log
 
 Handler = Callable[[int, Row], None]
+
+
+_BATCH: Final = 1024
+"""Lines of the history that are encoded, hashed and passed on together."""
+
+
+class Sink(Protocol):
+    """Who takes down a run while it goes on: all of both streams, in order."""
+
+    def rows(self, first: int, rows: list[Row]) -> None:
+        """Take rows of the trace, the first of which has this index."""
+        ...
+
+    def lines(self, lines: bytes) -> None:
+        """Take lines of the history, as JSON."""
+        ...
 
 
 class Clock(Protocol):
@@ -38,11 +59,15 @@ class Clock(Protocol):
 class Recorder:
     """Collects what happens in one run."""
 
-    def __init__(self, kernel: Clock, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, kernel: Clock, handlers: Mapping[str, Handler], sink: Sink | None = None) -> None:
+        """The trace reaches the `sink` through the log."""
         self._kernel = kernel
         self._log = kernel.log
         self._handlers = dict(handlers)
-        self.history: list[Op] = []
+        self._sink = sink
+        self.history = Lines()
+        self._hash = hashlib.sha256()  # of the first lines
+        self._hashed = 0  # how many these are
         self.marks: Counter[str] = Counter()
 
     def also(self, kind: str, handler: Handler) -> None:
@@ -95,10 +120,22 @@ class Recorder:
             return
         log = self._log
         index = log.base + len(log.rows)
-        self.history.append(
-            Op(index=index, time=kernel.now, process=process, type=type, f=f, key=key, value=value, error=error)
-        )
+        self.history.add(index, kernel.now, process, type, f, key, value, error)
         log.append((kernel.now, "op", "", (process, type, f, key, value, error)))
+        if len(self.history) - self._hashed >= _BATCH:
+            self._hash_lines()
+
+    def close(self) -> str:
+        """Pass on what is left of the history, and return its digest in hexadecimal. Nothing is added later."""
+        self._hash_lines()
+        return self._hash.hexdigest()
+
+    def _hash_lines(self) -> None:
+        lines = self.history.to_jsonl(self._hashed)
+        self._hashed = len(self.history)
+        self._hash.update(lines)
+        if self._sink is not None:
+            self._sink.lines(lines)
 
 
 def both(first: Handler, second: Handler) -> Handler:

@@ -48,7 +48,7 @@ from .network import Network
 from .observer import Observer
 from .process import Driver, SimProcess
 from .programs.driver import driver_of
-from .recorder import Recorder, both
+from .recorder import Recorder, Sink, both
 
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
@@ -81,10 +81,11 @@ class SimWorld:
         keep_rows: bool = False,
         manual: bool = False,
         stop_at_first: bool = False,
+        sink: Sink | None = None,
     ) -> None:
         self.plan = plan
         self.systems = systems
-        self.log = Log(keep=keep_rows)
+        self.log = Log(keep=keep_rows, on_rows=None if sink is None else sink.rows)
         self.log.seed(WORLD, plan.to_json())
         schedule = plan.schedule
         self.kernel = Kernel(
@@ -105,7 +106,7 @@ class SimWorld:
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)
         if stop_at_first:
             handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
-        self.recorder = Recorder(self.kernel, handlers)
+        self.recorder = Recorder(self.kernel, handlers, sink)
         reference = systems[plan.actors[min(plan.actors)].code]
         self._promise_of = getattr(reference, "promise_of", lambda frame: None)
         self.network = Network(

@@ -8,25 +8,31 @@ anything is cancelled: what tasks do while they are torn down is no part of the 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 Row = tuple[Any, ...]
+OnRows = Callable[[int, list[Row]], None]
+"""Is given rows in order, and the index of the first of them."""
+
 _BATCH: Final = 2048
 
 
 class Log:
     """An append-only sequence of rows with a running hash. `rows` holds only what was not yet hashed.
 
-    Batches have a fixed length, so the digest does not depend on when `hash_batches` happened to be called.
+    Batches have a fixed length, so the digest does not depend on when `hash_batches` happened to be called. Each batch
+    goes to `on_rows` as it is hashed, and is forgotten, unless it is to be kept.
     """
 
-    __slots__ = ("_encode", "_hash", "append", "base", "closed", "kept", "kept_from", "rows")
+    __slots__ = ("_encode", "_hash", "_on_rows", "append", "base", "closed", "kept", "kept_from", "rows")
 
-    def __init__(self, *, keep: bool) -> None:
+    def __init__(self, *, keep: bool, on_rows: OnRows | None = None) -> None:
         self._hash = hashlib.sha256()
         self._encode = msgspec.msgpack.Encoder().encode
+        self._on_rows = on_rows
         self.rows: list[Row] = []
         self.base = 0  # index of the first row of `rows`
         self.kept: list[Row] = []  # hashed rows from `kept_from` on
@@ -76,6 +82,8 @@ class Log:
         if not batch:
             return
         self._hash.update(self._encode(batch))
+        if self._on_rows is not None:
+            self._on_rows(self.base, batch)
         if self.kept_from is not None:
             self.kept += batch[max(0, self.kept_from - self.base) :]
         self.base += len(batch)

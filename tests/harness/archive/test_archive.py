@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from checkers.op import encode_op
 from harness.archive import documents, find, layout, migrations
 from harness.archive.index import FILE, Index
 from harness.archive.provenance import provenance
@@ -72,6 +73,60 @@ def test_a_large_trace_is_compressed_and_reads_back_alike(tmp_path: Path) -> Non
     assert sum(1 for _ in events) == 20_000
 
 
+@pytest.mark.parametrize("count", [50, 20_000])
+@pytest.mark.parametrize("step", [1, 999, 4_096])
+def test_a_run_that_is_written_while_it_goes_on_leaves_the_same_files(tmp_path: Path, count: int, step: int) -> None:
+    rows, outcome = make_rows(count), make_outcome()
+    for folder in ("whole", "streamed"):
+        layout.prepare(tmp_path / folder)
+    whole = Path(layout.write_run(tmp_path / "whole", make_outcome(rows=rows)).path or "")
+
+    with layout.RunWriter(tmp_path / "streamed", outcome.plan) as writer:
+        for begin in range(0, len(rows), step):
+            writer.rows(begin, rows[begin : begin + step])
+        for op in outcome.history:
+            writer.lines(encode_op(op) + b"\n")
+        streamed = Path(writer.place(outcome).path or "")
+
+    assert names(streamed) == names(whole)
+    for name in names(whole):
+        if name != "verdict.json":  # which has the name of its folder
+            assert (streamed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_what_a_killed_process_leaves_reads_up_to_where_it_was_written(tmp_path: Path) -> None:
+    rows, read = make_rows(60_000), list[int]()
+
+    with layout.RunWriter(tmp_path, make_outcome().plan) as writer:
+        for begin in range(0, len(rows), 2_048):
+            writer.rows(begin, rows[begin : begin + 2_048])
+        (folder,) = tmp_path.glob(".tmp-*")
+        events = layout.read_trace(folder)
+        assert events is not None
+        with pytest.raises(EOFError):
+            read.extend(event["index"] for event in events)
+        assert find.find(str(folder / "plan.json"), tmp_path).plan == make_outcome().plan
+
+    assert len(read) > 50_000
+    assert read == list(range(len(read)))
+    assert names(tmp_path) == []
+
+
+def test_the_folder_of_a_run_that_goes_on_for_hours_is_left_alone(tmp_path: Path) -> None:
+    with layout.RunWriter(tmp_path, make_outcome().plan) as writer:
+        writer.rows(0, make_rows(10))
+        (folder,) = tmp_path.glob(".tmp-*")
+        os.utime(folder, (0, 0))
+
+        layout.prepare(tmp_path)
+        assert folder.is_dir()
+
+        for path in folder.iterdir():
+            os.utime(path, (0, 0))
+        layout.prepare(tmp_path)
+        assert not folder.exists()
+
+
 def test_a_trace_that_was_not_kept_is_absent(tmp_path: Path) -> None:
     folder = Path(layout.write_run(tmp_path, make_outcome()).path or "")
 
@@ -98,7 +153,7 @@ def test_a_failure_while_writing_leaves_no_folder(tmp_path: Path, monkeypatch: p
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(layout, "_write_trace", full)
+    monkeypatch.setattr(layout, "encode_trace", full)
 
     with pytest.raises(BadInput, match="No space left on device"):
         layout.write_run(tmp_path, make_outcome(rows=make_rows()))
@@ -114,7 +169,7 @@ def test_the_tracebacks_of_nodes_lie_in_the_run_folder_and_not_in_the_record(tmp
     assert "Traceback" not in (folder / "verdict.json").read_text()
 
 
-@pytest.mark.parametrize("broken", ["_write_trace", "point_latest"])
+@pytest.mark.parametrize("broken", ["encode_trace", "point_latest"])
 def test_a_results_folder_that_fails_after_the_run_does_not_take_the_verdict_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:

@@ -72,6 +72,24 @@ def test_rows_after_the_end_are_ignored() -> None:
     assert log.index == 10
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_every_row_is_passed_on_once_and_in_order(keep: bool) -> None:
+    passed: list[Row] = []
+
+    def take(first: int, rows: list[Row]) -> None:
+        assert first == len(passed)
+        passed.extend(rows)
+
+    log = Log(keep=keep, on_rows=take)
+    for row in ROWS:
+        log.append(row)
+        log.hash_batches()
+
+    assert log.close() == logged(ROWS).close()
+    assert passed == ROWS
+    assert log.kept == (ROWS if keep else [])
+
+
 def test_the_index_counts_every_row() -> None:
     log = Log(keep=False)
 
