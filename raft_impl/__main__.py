@@ -35,7 +35,7 @@ from .runtime.client import NOT_LEADER
 from .runtime.inspection import dump_log, verify
 from .runtime.node import REQUEST_BYTES_MAX
 from .runtime.options import resolve_real
-from .server.access import access_of, add_access_arguments
+from .server.access import access_of, add_access_arguments, read_secret
 from .server.arguments import (
     Address,
     BadArguments,
@@ -47,6 +47,7 @@ from .server.arguments import (
     parse_nodes,
 )
 from .server.cluster_commands import add_cluster_commands
+from .server.control import Control
 from .server.endings import EXIT_BAD_ARGUMENTS, EXIT_FAILED, ending_of
 from .server.handshake import Party
 from .server.identity import DEFAULT_MACHINE, Wanted
@@ -120,9 +121,18 @@ def serve(parsed: argparse.Namespace) -> int:
             http=_http_address(parsed) if parsed.http or parsed.http_tls else None,
             http_is_secure=parsed.http_tls,
             http_peers=_http_peers(parsed, nodes),
+            control=_control(parsed),
         )
     )
     return 0
+
+
+def _control(parsed: argparse.Namespace) -> Control | None:
+    if parsed.test_control is None and parsed.test_secret_file is None:
+        return None
+    if parsed.test_control is None or parsed.test_secret_file is None:
+        raise BadArguments("--test-control without --test-secret-file, or the other way; expected both, or neither")
+    return Control(path=parsed.test_control, secret=read_secret("--test-secret-file", parsed.test_secret_file))
 
 
 def _http_address(parsed: argparse.Namespace) -> Address:
@@ -301,6 +311,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=HOST:PORT",
         help="where a peer answers HTTP: redirect to the leader there instead of forwarding",
     )
+    serving.add_argument(
+        "--test-control",
+        type=Path,
+        metavar="SOCKET",
+        help="for tests: whoever listens there may disturb the disk and the clocks of this node (see server.control)",
+    )
+    serving.add_argument("--test-secret-file", type=Path, metavar="FILE", help="what that test and this node know")
     serving.add_argument("--adopt", action="store_true", help="give an identity to data of a release without them")
     calling.add_argument("f")
     calling.add_argument("key", nargs="?")

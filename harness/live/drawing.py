@@ -2,7 +2,7 @@
 
 A live plan is drawn like any other (`harness.plans.draw`), by the profile `live` unless another one is asked for. Then
 what processes cannot be made to do is taken out: a machine cannot lose its power here, nor can a kill wait for a write,
-and the heal is for all.
+an fsync that fails drops nothing of what the kernel has, and the heal is for all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from harness.faults.crashes import Crash
+from harness.faults.disk_errors import FsyncError
 from harness.faults.fault import Fault
 from harness.faults.pauses import Pause
 from harness.plans.plan import Disks, DiskSpec, Links, LinkSpec, Plan
@@ -23,6 +24,8 @@ WORLD: Final = "live:"
 
 LATE: Final = "ms late at most"
 """The mark that says by how much the harness was late: on a machine that is too busy, a run says little."""
+CLOCK_OFF: Final = "ms a clock was off at most"
+"""The mark that says by how much the clock of a node differed from true time, as the node itself found."""
 LIVE_ONLY: Final = ("clients",)
 """Options that the live world adds to those of a system."""
 _SECOND_NS: Final = 1_000_000_000
@@ -71,6 +74,8 @@ def _of_processes(fault: Fault) -> Fault:
     match fault:
         case Crash():
             return msgspec.structs.replace(fault, power=False, aim="", code=None)
+        case FsyncError():
+            return msgspec.structs.replace(fault, pages="clean")
         case Pause():
             return msgspec.structs.replace(fault, clock="runs")
         case _:

@@ -1,14 +1,16 @@
 """The live world as faults see it: the `FaultWorld` of OS processes, client tasks and proxies.
 
 What a fault does here takes effect before the call returns, but for a start, which takes as long as the program needs.
-Disks and clocks of processes cannot be reached from outside; faults of them are left out when a plan is made ready
-(`drawing.possible`), and asking for them is a mistake of ours.
+Disks and clocks of processes cannot be reached from outside. Where a system lets them be reached (`systems.Inside`),
+faults of them happen; elsewhere they are left out when a plan is made ready (`drawing.possible`), and asking for them
+is a mistake of ours.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, NoReturn
 
 import trio
@@ -22,6 +24,7 @@ from harness.sim.recorder import Recorder
 from .clients import ClientTask
 from .network import Network
 from .supervisor import Supervisor
+from .systems.system import Clocks, Inside
 from .timetable import Timetable
 
 KINDS: Final = ("partition", "loss", "delay", "clog", "bandwidth", "crash", "pause")
@@ -31,7 +34,9 @@ KINDS: Final = ("partition", "loss", "delay", "clog", "bandwidth", "crash", "pau
 class LiveHost:
     """What runs under the name of one actor: a process group, or a client's task."""
 
-    def __init__(self, name: str, is_up: Callable[[], bool], supervisor: Supervisor | None) -> None:
+    def __init__(
+        self, name: str, is_up: Callable[[], bool], supervisor: Supervisor | None, inside: Inside | None
+    ) -> None:
         """Without a supervisor it is a client, which cannot be stopped: all clients share the harness's process."""
         self.name = name
         self.refused = ""
@@ -39,6 +44,7 @@ class LiveHost:
         self.hits: Counter[str] = Counter()
         self._is_up = is_up
         self._supervisor = supervisor
+        self._inside = inside
         self._pauses: set[str] = set()
 
     @property
@@ -79,7 +85,12 @@ class LiveHost:
 
     @property
     def disk(self) -> FaultDisk:
-        return self._cannot("disk")
+        return self._cannot("disk") if self._inside is None else self._inside.disk(self.name)
+
+    @property
+    def clocks(self) -> Clocks:
+        """Its clocks, where they can be reached."""
+        return self._cannot("clocks") if self._inside is None else self._inside.clocks(self.name)
 
     @property
     def damage(self) -> FaultDamage:
@@ -104,6 +115,7 @@ class LiveFaultWorld:
         clients: Mapping[str, ClientTask],
         nursery: trio.Nursery,
         on_killed: Callable[[str], None],
+        inside: Inside | None = None,
     ) -> None:
         """`on_killed` is called with each node that a fault has just killed."""
         self.network = network
@@ -119,12 +131,13 @@ class LiveFaultWorld:
         self.is_in_force = observer.is_in_force
         self.hosts: dict[str, LiveHost] = {}
         for name in plan.nodes:
-            self.hosts[name] = LiveHost(name, lambda name=name: supervisor.is_up(name), supervisor)  # type: ignore[misc]
+            self.hosts[name] = LiveHost(name, partial(supervisor.is_up, name), supervisor, inside)
         for name, client in clients.items():
-            self.hosts[name] = LiveHost(name, lambda client=client: client.is_up, None)  # type: ignore[misc]
+            self.hosts[name] = LiveHost(name, partial(getattr, client, "is_up"), None, None)
         self._plan, self._timetable = plan, timetable
         self._supervisor, self._client_tasks, self._nursery = supervisor, clients, nursery
         self._on_killed = on_killed
+        self._inside = inside
 
     def now_ns(self) -> int:
         """Nanoseconds since the run began."""
@@ -190,19 +203,26 @@ class LiveFaultWorld:
         """Nobody sees from outside when a process waits for its disk."""
 
     def set_rate(self, fault: str, name: str, rate_ppm: int | None) -> None:
-        raise InternalError("a fault asked a live world for another clock rate")
+        """Let the clocks of a node run at a rate, or end that."""
+        if name in self.nodes:
+            self.hosts[name].clocks.set_rate(fault, rate_ppm)
 
     def step_wall(self, fault: str, name: str, step_ns: int) -> None:
-        raise InternalError("a fault asked a live world to move a wall clock")
+        """Move the wall clock of a node."""
+        if name in self.nodes:
+            self.hosts[name].clocks.step_wall(fault, step_ns)
 
     def release_wall(self, fault: str, name: str) -> None:
-        raise InternalError("a fault asked a live world to release a wall clock")
+        """Stop counting what the fault of a wall clock touches."""
+        if name in self.nodes:
+            self.hosts[name].clocks.release_wall(fault)
 
     # -- for the nemesis ----------------------------------------------------------------------------------------------
 
     def take_hits(self, fault: str, names: Sequence[str]) -> int:
         """How many events a fault has touched since this was asked last."""
-        return self.network.hits.pop(fault, 0) + sum(self.hosts[name].hits.pop(fault, 0) for name in names)
+        inside = 0 if self._inside is None else self._inside.hits.pop(fault, 0)
+        return inside + self.network.hits.pop(fault, 0) + sum(self.hosts[name].hits.pop(fault, 0) for name in names)
 
     def heal(self, within: Collection[str] | None) -> None:
         """Start what is down. None: all actors."""

@@ -43,7 +43,7 @@ from harness.systems.binding import DEFAULT_LABEL, RecordedBinding, RecordedCode
 from .addresses import Addresses
 from .callers import Sockets, caller
 from .clients import ClientTask
-from .drawing import LATE, WORLD, possible
+from .drawing import CLOCK_OFF, LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import terminated_as_interrupted
 from .network import Network
@@ -56,6 +56,8 @@ READY_SECONDS_MAX: Final = 60
 """A cluster that does not serve by then never will."""
 _ASK_READY_SECONDS: Final = 0.05
 _BEAT_SECONDS: Final = 0.05
+_RESTART_NS: Final = 1_000_000_000
+"""How long after its disk has ended it a node is started again, as by an init system."""
 _LOOK_NS: Final = 50_000_000
 """How often, after the heal, it is asked whether all is done."""
 _JUDGED: Final = ("start", "crash", "role", "term")
@@ -94,7 +96,14 @@ def run(plan: Plan, system: LiveSystem) -> LiveResult:
             return system.launch(site, name)
 
         with Supervisor(logs, launch) as supervisor:
-            site = Site(plan=plan, options=options, addresses=addresses, data=Path(folder), supervisor=supervisor)
+            site = Site(
+                plan=plan,
+                options=options,
+                addresses=addresses,
+                data=Path(folder),
+                supervisor=supervisor,
+                inside=system.inside(plan, Path(folder)),
+            )
             live = LiveRun(site, system)
             try:
                 trio.run(live.run)
@@ -143,6 +152,7 @@ class LiveRun:
             for name in plan.clients
         }
         self._replies = Replies(plan.check.model, self._recorder)
+        self._world: LiveFaultWorld | None = None  # once faults can happen
         self._deaths: list[Anomaly] = []
         self._outcomes: dict[str, str] = {}
         self._lasted_ns = 0
@@ -157,6 +167,8 @@ class LiveRun:
         supervisor.on_death = self._died
         async with trio.open_nursery() as nursery:
             await self._start_proxies(nursery)
+            if self._site.inside is not None:
+                await nursery.start(self._site.inside.run)
             for name in plan.nodes:
                 supervisor.start(name, nursery)
             await self._until_ready()
@@ -165,7 +177,8 @@ class LiveRun:
                 self._recorder.row("start", name, supervisor.incarnations[name], plan.actors[name].code)
             nursery.start_soon(self._system.watch, self._site, self._tell)
             nursery.start_soon(self._watch_lateness)
-            nemesis = Nemesis(plan, self._fault_world(nursery))
+            self._world = self._fault_world(nursery)
+            nemesis = Nemesis(plan, self._world)
             self._observer.on_leader = nemesis.on_leader
             threads = self._start_clients(nursery)
             nemesis.schedule()
@@ -233,6 +246,7 @@ class LiveRun:
             clients=self._clients,
             nursery=nursery,
             on_killed=lambda name: self._system.last_words(self._site, name, self._tell),
+            inside=self._site.inside,
         )
 
     def _handlers(self) -> dict[str, Callable[[int, Row], None]]:
@@ -270,7 +284,12 @@ class LiveRun:
             timetable.call_at(timetable.now + _LOOK_NS, self._stop_if_done, threads)
 
     def _died(self, name: str, how: str) -> None:
-        """A node ended though nobody killed it."""
+        """A node ended though nobody killed it. One whose disk was made to fail is right to, and comes back."""
+        if self._world is not None and self._system.ended_by_disk(self._site, name):
+            self._system.last_words(self._site, name, self._tell)
+            self._recorder.row("crash", name, self._site.supervisor.incarnations[name], "disk")
+            self._timetable.call_at(self._timetable.now + _RESTART_NS, self._restart, name)
+            return
         lines = self._site.supervisor.last_lines(name)
         said = "".join(f"\n  {line}" for line in lines) if lines else " nothing"
         self._system.last_words(self._site, name, self._tell)
@@ -284,6 +303,11 @@ class LiveRun:
                 evidence={"node": name, "how": how, "log": lines},
             )
         )
+
+    def _restart(self, name: str) -> None:
+        assert self._world is not None, "set before faults begin"
+        if not self._timetable.closed and not self._site.supervisor.is_up(name):
+            self._world.start(name)
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -329,6 +353,7 @@ class LiveRun:
                 **dict(sorted(self._recorder.marks.items())),
                 **dict(sorted(self._network.counts.items())),
                 LATE: self._late_ms,
+                **self._clock_marks(),
             },
             metrics=Metrics(
                 events=0,
@@ -347,6 +372,11 @@ class LiveRun:
             ),
             code_digest=system.code.digest,
         )
+
+    def _clock_marks(self) -> dict[str, int]:
+        """By how much clocks were off, if they were."""
+        off_ns = 0 if self._site.inside is None else self._site.inside.off_ns_max
+        return {CLOCK_OFF: off_ns // 1_000_000} if off_ns else {}
 
     def _recovery_ms(self) -> float | None:
         """From the heal to the first ok completion of an op that began after it."""

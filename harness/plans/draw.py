@@ -29,7 +29,7 @@ from .certain import with_certain_hits
 from .classify import drift_bound, hindrances
 from .drawn_options import Options, client_timeout_ns, draw_options, longest_election_timeout_ns
 from .draws import Draws
-from .live_profile import LIVE
+from .live_profile import LIVE_PROFILES
 from .participants import Participants, draw_heal, draw_participants
 from .patterns import FaultContext
 from .plan import (
@@ -136,11 +136,10 @@ def draw(
 
 
 def _profile(name: str) -> Profile:
-    if name == LIVE.name:
-        return LIVE
-    if name not in PROFILES:
-        raise BadInput(f"profile {name!r}", one_of([*PROFILES, LIVE.name], typed=name), "--profile")
-    return PROFILES[name]
+    known = {**PROFILES, **LIVE_PROFILES}
+    if name not in known:
+        raise BadInput(f"profile {name!r}", one_of(known, typed=name), "--profile")
+    return known[name]
 
 
 def _workload(name: str) -> Workload:

@@ -1,12 +1,15 @@
-"""The profile of live runs: what can be done to OS processes, at the pace of real clocks.
+"""The profiles of live runs: what can be done to OS processes, at the pace of real clocks.
 
-It stands beside the table of `profiles`, since no simulated suite goes round it. A run of it takes some twenty seconds:
-a few for an election, twelve of faults, and the rest for the heal and the final reads.
+They stand beside the table of `profiles`, since no simulated suite goes round them. A run takes some twenty seconds: a
+few for an election, twelve of faults, and the rest for the heal and the final reads. What a system does not let in is
+not drawn for it: clocks and disks of programs that are not ours, say.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+import msgspec
 
 from .plan import LinkSpec
 from .profiles import SECOND, Choices, Profile, fixed
@@ -14,7 +17,7 @@ from .swarm import Pacing
 
 LIVE: Final = Profile(
     name="live",
-    summary="for `--world live`: partitions, slow and lossy links, kills and pauses of processes, 12 s",
+    summary="for `--world live`: partitions, slow and lossy links, kills, pauses and clocks of processes, 12 s",
     nodes=Choices(((3, 70), (5, 30))),
     clients=Choices(((3, 30), (5, 70))),
     rates=Choices(((25, 50), (50, 50))),
@@ -34,6 +37,7 @@ LIVE: Final = Profile(
         "leader-crash-after-minority-append",
         "client-crash",
         "pause",
+        "clock-rate",
     ),
     pacing=Pacing(density_ppm=(200_000, 400_000), gap_timeouts=(10, 50)),
     options={
@@ -53,3 +57,12 @@ LIVE: Final = Profile(
     processing_ns=fixed(0),
     partial_heal_ppm=0,
 )
+
+LIVE_DISKS: Final = msgspec.structs.replace(
+    LIVE,
+    name="live-disks",
+    summary="as `live`, and disks that fail calls, fill up or are slow",
+    patterns=(*LIVE.patterns, "disk-error", "disk-full", "slow-disk"),
+)
+
+LIVE_PROFILES: Final = {profile.name: profile for profile in (LIVE, LIVE_DISKS)}

@@ -33,17 +33,18 @@ def load_access(secret: Path | None, certificate: Path | None, key: Path | None,
     if any(given) and not all(given):
         raise BadArguments("--tls-cert, --tls-key, --tls-ca: expected all three or none")
     of_tls = tls.load(certificate, key, authority) if certificate and key and authority else None
-    return Access(secret=_read_secret(secret) if secret is not None else None, tls=of_tls)
+    return Access(secret=read_secret("--secret-file", secret) if secret is not None else None, tls=of_tls)
 
 
-def _read_secret(path: Path) -> bytes:
+def read_secret(flag: str, path: Path) -> bytes:
+    """What stands in a file that was typed after `flag`. Raises BadArguments."""
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise BadArguments(f"--secret-file is {str(path)!r}: {error.strerror}; expected a file") from None
+        raise BadArguments(f"{flag} is {str(path)!r}: {error.strerror}; expected a file") from None
     if len(secret) < _SECRET_BYTES_MIN:
         raise BadArguments(
-            f"--secret-file has a secret of {len(secret)} bytes; expected at least {_SECRET_BYTES_MIN}, "
+            f"{flag} has a secret of {len(secret)} bytes; expected at least {_SECRET_BYTES_MIN}, "
             "from `openssl rand -hex 32`, say"
         )
     return secret

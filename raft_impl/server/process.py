@@ -26,7 +26,9 @@ from ..surface import FEATURE_LEVELS, FORMAT_VERSION, GroupSpec, Server, make_cl
 from .acquaintances import Acquaintances
 from .address_book import spelled, told_to_others
 from .arguments import Address, BadArguments, check_members, is_loopback, parse_address
+from .control import Control, disturbed
 from .endings import CannotStart, ending_of
+from .faults import Faults, FaultyClock, FaultyDisk
 from .feature_gate import WORD as FEATURE_REFUSED
 from .feature_gate import FeatureGate
 from .handshake import Party
@@ -67,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """HTTPS, under the certificates of the node."""
     listen: Address | None = None
     """Where to listen, if that is not where others reach this node: behind a forwarded port, or a proxy."""
+    control: Control | None = None
+    """A test that may disturb this node's disk and clocks."""
     http_peers: Mapping[str, Address] = msgspec.field(default_factory=dict)
     """Where peers answer HTTP: operations are redirected to the leader there, and forwarded without this."""
 
@@ -79,20 +83,27 @@ def run(settings: Settings) -> None:
     )
     logger = structlog.get_logger(node=settings.wanted.node)
     try:
-        trio.run(_run, settings, logger)
+        trio.run(_run if settings.control is None else _run_disturbed, settings, logger)
     except BaseException as error:
         ending = ending_of(error)
         logger.error("died", word=ending.word, why=ending.sentence, traceback=ending.traceback)  # noqa: TRY400
         raise
 
 
-async def _run(settings: Settings, logger: Any) -> None:
+async def _run_disturbed(settings: Settings, logger: Any) -> None:
+    assert settings.control is not None, "only called with one"
+    async with disturbed(settings.control, settings.wanted.node) as faults:
+        logger.warning("disturbed", why="a test may disturb the disk and the clocks of this node")
+        await _run(settings, logger, faults)
+
+
+async def _run(settings: Settings, logger: Any, faults: Faults | None = None) -> None:
     open_files = _raise_file_limit()
     if settings.http is not None:
         open_files -= _http_connections(open_files) + _HTTP_FILES_RESERVED
     limits = _limits(open_files)
     name = settings.wanted.node
-    disk = _open_disk(settings.data)
+    disk = _open_disk(settings.data, faults)
     try:
         address = _own_address(settings, disk)
         listener = await _listen(name, settings.listen or address, settings)
@@ -103,7 +114,7 @@ async def _run(settings: Settings, logger: Any) -> None:
             identity = await write(disk, msgspec.structs.replace(identity, listen=spelled(address)))
         nodes = {**_read_addresses(identity.addresses), **settings.nodes, name: address}
         gate = FeatureGate(name)
-        env = _environment(settings, identity, nodes, disk, limits, gate, logger)
+        env = _environment(settings, identity, nodes, disk, limits, gate, logger, faults)
         async with trio.open_nursery() as nursery:
             await nursery.start(env.network.run, listener)
             if not identity.has_log:
@@ -123,6 +134,7 @@ def _environment(
     limits: Limits,
     gate: FeatureGate,
     logger: Any,
+    faults: Faults | None,
 ) -> RealEnvironment:
     def log_notes(notes: Notes) -> None:
         for kind, *fields in notes:
@@ -145,17 +157,21 @@ def _environment(
         gate.judge(peer)
         await acquaintances.meet(peer)
 
-    return RealEnvironment(
+    env = RealEnvironment(
         identity.node,
         nodes,
         disk,
         log_notes,
+        clock=None if faults is None else FaultyClock(faults),
         party=party,
         access=settings.access,
         limits=limits,
         judge=judge,
         on_event=lambda event, fields: logger.warning(event, **fields),
     )
+    if faults is not None:
+        faults.on_rate = env.clock_changed
+    return env
 
 
 async def _introduce(nodes: Mapping[str, Address], identity: Identity, env: RealEnvironment, logger: Any) -> None:
@@ -357,9 +373,9 @@ async def _bind(address: Address, accepted_later_max: int | None = None) -> trio
         raise CannotStart("cannot-listen", f"{host}:{port}: {ending_of(error).sentence}") from None
 
 
-def _open_disk(directory: Path) -> RealDisk:
+def _open_disk(directory: Path, faults: Faults | None) -> RealDisk:
     try:
-        return RealDisk(directory)
+        return RealDisk(directory) if faults is None else FaultyDisk(directory, faults)
     except OSError as error:
         raise DiskFailed(f"open {directory}", disk_word(error)) from error
 

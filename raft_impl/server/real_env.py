@@ -19,10 +19,11 @@ import trio
 from ..errors import DiskFailed
 from ..runtime.env import Served
 from .arguments import Address
-from .serving import FAR_NS, Inbox, Serving, trio_time
+from .serving import FAR_NS, Inbox, Serving
 from .syncer import Syncer, write_all
 from .transport import Transport
 
+_NANOSECONDS: Final = 1_000_000_000
 _LOCK_NAME: Final = ".lock"
 _LARGE_BYTES: Final = 256 * 1024
 """What is longer is written in a thread: the kernel may make a writer wait until older pages are on the disk."""
@@ -42,6 +43,10 @@ class RealClock:
     def wall_ns(self) -> int:
         """The date, as the machine knows it."""
         return time.time_ns()
+
+    def trio_time(self, at_ns: int) -> float:
+        """A time of the monotonic clock on Trio's."""
+        return trio.current_time() + (at_ns - time.monotonic_ns()) / _NANOSECONDS
 
 
 class RealRandomness:
@@ -207,11 +212,13 @@ class RealEnvironment:
         addresses: Mapping[str, Address],
         disk: RealDisk | None = None,
         on_notes: Callable[[Notes], None] | None = None,
+        *,
+        clock: RealClock | None = None,
         **of_transport: Any,
     ) -> None:
         """`of_transport` goes to the `Transport`: who may speak with this actor, and within what limits."""
         self.actor = actor
-        self.clock = RealClock()
+        self.clock = clock or RealClock()
         self.randomness = RealRandomness()
         self.inbox = Inbox()
         self.network = Transport(actor, addresses, self._deliver, after_reading=self._after_reading, **of_transport)
@@ -231,7 +238,7 @@ class RealEnvironment:
     async def recv(self, deadline_ns: int | None) -> tuple[str, bytes] | None:
         """The next datagram, or None when the deadline passed first."""
         if not self.inbox.frames:
-            at_s = trio_time(FAR_NS if deadline_ns is None else deadline_ns)
+            at_s = self.clock.trio_time(FAR_NS if deadline_ns is None else deadline_ns)
             with trio.CancelScope(deadline=max(at_s, trio.current_time())):
                 self._waiting = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
@@ -241,11 +248,16 @@ class RealEnvironment:
         """Run a server until cancelled. DiskFailed comes through."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            self._serving = serving = Serving(server, self.disk, self.inbox, self._on_notes or _ignore)
+            self._serving = serving = Serving(server, self.disk, self.clock, self.inbox, self._on_notes or _ignore)
             try:
                 await serving.run()
             finally:
                 self._serving = None  # what is read from now on is for nobody
+
+    def clock_changed(self) -> None:
+        """The clock runs at another rate: whoever waits for a time of it waits anew."""
+        if self._serving is not None:
+            self._serving.clock_changed()
 
     def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do long work in a thread, and call `done` with its result between two steps of the server."""

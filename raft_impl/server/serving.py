@@ -12,7 +12,6 @@ of a heartbeat interval at most.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -23,7 +22,6 @@ from ..runtime.env import Served
 from .syncer import PATIENCE_MS
 from .transport import is_client
 
-_NANOSECONDS: Final = 1_000_000_000
 FAR_NS: Final = 1 << 62
 INBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait for one actor, while its disk is slow, say, before frames to it are dropped."""
@@ -78,16 +76,34 @@ class SyncedDisk(Protocol):
         ...
 
 
+class WaitedClock(Protocol):
+    """What is asked of a clock by who waits for a time of it."""
+
+    def monotonic_ns(self) -> int: ...
+
+    def trio_time(self, at_ns: int) -> float:
+        """That time on Trio's clock."""
+        ...
+
+
 class Serving:
     """One server while it is served."""
 
-    def __init__(self, server: Served, disk: SyncedDisk, inbox: Inbox, on_notes: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self,
+        server: Served,
+        disk: SyncedDisk,
+        clock: WaitedClock,
+        inbox: Inbox,
+        on_notes: Callable[[list[Any]], None],
+    ) -> None:
         self._server: Any = server
         self._disk = disk
+        self._clock = clock
         self._inbox = inbox
         self._on_notes = on_notes
         self._steps_during_fsyncs = getattr(server, "storage", "sync") == "async"
-        self._alarm = _Alarm(server, self.stir)
+        self._alarm = _Alarm(clock, self.stir)
         self._flush_wanted = trio.Event()
         self._is_flushing = False  # or about to
         self._waiting: trio.lowlevel.Task | None = None
@@ -123,13 +139,17 @@ class Serving:
             task, self._waiting = self._waiting, None
             trio.lowlevel.reschedule(task)
 
+    def clock_changed(self) -> None:
+        """The clock runs at another rate."""
+        self._alarm.ring()
+
     @property
     def _may_step(self) -> bool:
         return self._steps_during_fsyncs or not self._is_flushing
 
     def _is_due(self) -> bool:
         """Whether the server has something to do and may do it."""
-        is_wanted = bool(self._inbox.frames) or self._server.deadline_ns <= time.monotonic_ns()
+        is_wanted = bool(self._inbox.frames) or self._server.deadline_ns <= self._clock.monotonic_ns()
         return is_wanted and self._may_step
 
     def _set_alarm(self) -> None:
@@ -192,8 +212,8 @@ class _Alarm:
     set again then.
     """
 
-    def __init__(self, server: Served, stir: Callable[[], None]) -> None:
-        self._server = server
+    def __init__(self, clock: WaitedClock, stir: Callable[[], None]) -> None:
+        self._clock = clock
         self._stir = stir
         self._at_ns = FAR_NS
         self._scope = trio.CancelScope()
@@ -202,18 +222,17 @@ class _Alarm:
         """Ring at this time at the latest."""
         if at_ns < self._at_ns:
             self._at_ns = at_ns
-            self._scope.deadline = trio_time(at_ns)
+            self._scope.deadline = self._clock.trio_time(at_ns)
+
+    def ring(self) -> None:
+        """Ring now, so that it is set anew."""
+        self._scope.cancel()
 
     async def run(self) -> None:
         """Ring until cancelled."""
         while True:
-            self._scope = trio.CancelScope(deadline=trio_time(self._at_ns))
+            self._scope = trio.CancelScope(deadline=self._clock.trio_time(self._at_ns))
             with self._scope:
                 await trio.sleep_forever()
             self._at_ns = FAR_NS  # `stir` sets it, unless the server steps first, and waits again then
             self._stir()
-
-
-def trio_time(at_ns: int) -> float:
-    """A time of the monotonic clock on Trio's."""
-    return trio.current_time() + (at_ns - time.monotonic_ns()) / _NANOSECONDS

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -19,10 +20,11 @@ import trio
 
 from harness.errors import BadInput
 from harness.live.addresses import spelled
+from harness.live.control import Control
 from harness.live.fault_world import KINDS
 from harness.live.supervisor import Launch
 from harness.options import OptionSpec, OptionValues
-from harness.plans.plan import Actor
+from harness.plans.plan import Actor, Plan
 from harness.systems.binding import Code
 from harness.systems.raft_impl import ORDERS, Caller, RaftImpl
 from harness.systems.system import Completion
@@ -45,6 +47,10 @@ CLIENTS: Final = OptionSpec(
 )
 """An option of the live world only: it is nothing that a node would know."""
 
+_INSIDE: Final = ("clock-rate", "write-error", "read-error", "fsync-error", "disk-full", "slow-disk")
+"""The kinds of faults that happen inside of a node, over the channel that it opens to the test."""
+_DISK_WORDS: Final = ("io-error", "disk-full")
+"""How a node ends whose disk failed a call."""
 _TOLD: Final = frozenset({"role", "term", "config", "snapshot", "mark"})
 _LOOK_SECONDS: Final = 0.05
 _HTTP_WORKLOADS: Final = ("register", "counter", "map")
@@ -55,6 +61,7 @@ class _Line(msgspec.Struct, frozen=True):
 
     event: str = ""
     fields: tuple[Any, ...] = ()
+    word: str = ""
 
 
 class Node:
@@ -62,7 +69,6 @@ class Node:
 
     name: str = "node"
     ports: tuple[str, ...] = ("raft", "http")
-    fault_kinds: tuple[str, ...] = KINDS
     tells_terms: bool = True
 
     def __init__(self, code: Code, adapter: RaftImpl) -> None:
@@ -70,6 +76,8 @@ class Node:
         self._adapter = adapter
         self.workloads: tuple[str, ...] = tuple(name for name in adapter.workloads if name != ORDERS)
         self.options: tuple[OptionSpec, ...] = (*adapter.options, CLIENTS)
+        has_channel = (code.path / "server" / "control.py").exists()  # versions before it have none
+        self.fault_kinds: tuple[str, ...] = (*KINDS, *_INSIDE) if has_channel else KINDS
         self._read: dict[str, int] = {}  # bytes of each node's log that were read
 
     @property
@@ -83,6 +91,20 @@ class Node:
         self._adapter.resolve(own)  # what this version does not know is refused
         return {**resolve_real(own), CLIENTS.name: options.get(CLIENTS.name, CLIENTS.default)}
 
+    def inside(self, plan: Plan, folder: Path) -> Control | None:
+        """The channels to the nodes."""
+        if any(fault.kind in _INSIDE for fault in plan.faults):
+            return Control(folder, plan.nodes)
+        return None
+
+    def ended_by_disk(self, site: Site, node: str) -> bool:
+        """Whether it said so, and its disk has been disturbed."""
+        if site.inside is None or not site.inside.has_failed_disk(node):
+            return False
+        lines = [_line(text.encode()) for text in site.supervisor.last_lines(node)]
+        died = [line for line in lines if line is not None and line.event == "died"]
+        return bool(died) and died[-1].word in _DISK_WORDS
+
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a node; it is the same for every start."""
         addresses = site.addresses
@@ -93,6 +115,8 @@ class Node:
         words += ["--voters", ",".join(group.voters)]
         if group.learners:
             words += ["--learners", ",".join(group.learners)]
+        if isinstance(site.inside, Control):
+            words += ["--test-control", site.inside.socket, "--test-secret-file", str(site.inside.secret_file)]
         if site.options[CLIENTS.name] == "http":
             words += ["--http", spelled(addresses.own(node, "http"))]
         for name, value in site.plan.options.items():
@@ -139,13 +163,18 @@ class Node:
 
 def _row(line: bytes) -> tuple[Any, ...] | None:
     """A row of the trace, if a line of a node's log is one."""
-    try:
-        record = msgspec.json.decode(line, type=_Line)
-    except msgspec.DecodeError:  # a traceback
-        return None
-    if record.event not in _TOLD or not record.fields:
+    record = _line(line)
+    if record is None or record.event not in _TOLD or not record.fields:
         return None
     return (record.event, *(tuple(field) if isinstance(field, list) else field for field in record.fields))
+
+
+def _line(line: bytes) -> _Line | None:
+    """A line of a node's log; None of a traceback, say."""
+    try:
+        return msgspec.json.decode(line, type=_Line)
+    except msgspec.DecodeError:
+        return None
 
 
 class _NativeClient:

@@ -7,11 +7,14 @@ aim by, and nothing is judged by it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Final
 
 import trio
 
-from .system import Site, Tell
+from harness.plans.plan import Plan
+
+from .system import Inside, Site, Tell
 
 _ASK_SECONDS: Final = 0.2
 
@@ -21,6 +24,14 @@ class Polled(ABC):
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[str, int]] = {}  # role and term by node, as it was told last
+
+    def inside(self, plan: Plan, folder: Path) -> Inside | None:
+        """Nothing reaches into these processes."""
+        return None
+
+    def ended_by_disk(self, site: Site, node: str) -> bool:
+        """No: their disks are never made to fail."""
+        return False
 
     @abstractmethod
     async def status(self, site: Site, node: str) -> tuple[str, int] | None:

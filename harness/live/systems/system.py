@@ -6,6 +6,7 @@ how that ended. Only it is here a task among others, which opens connections, so
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
+from harness.faults.world import FaultDisk
 from harness.live.addresses import Addresses
 from harness.live.supervisor import Launch, Supervisor
 from harness.options import OptionSpec, OptionValues
@@ -22,6 +24,47 @@ from harness.systems.system import SystemClient
 
 Tell = Callable[[str, Sequence[tuple[Any, ...]]], None]
 """(node, rows of the trace without time and actor): what a node told of itself."""
+
+
+class Clocks(Protocol):
+    """The clocks of one node. What is done under the id of a fault ends under the same id."""
+
+    def set_rate(self, fault: str, rate_ppm: int | None) -> None:
+        """Let them run at a rate, or end that; the latest rate in force wins."""
+        ...
+
+    def step_wall(self, fault: str, step_ns: int) -> None:
+        """Move the wall clock."""
+        ...
+
+    def release_wall(self, fault: str) -> None:
+        """Stop counting what the fault touches."""
+        ...
+
+
+class Inside(Protocol):
+    """What reaches into the processes of one run, beyond what the operating system can do to any."""
+
+    hits: Counter[str]
+    """What each fault has touched since it was asked last."""
+    off_ns_max: int
+    """By how much a clock was off at most."""
+
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        """Do what it does beside the run, until cancelled."""
+        ...
+
+    def disk(self, node: str) -> FaultDisk:
+        """The disk of a node."""
+        ...
+
+    def clocks(self, node: str) -> Clocks:
+        """The clocks of a node."""
+        ...
+
+    def has_failed_disk(self, node: str) -> bool:
+        """Whether a node may just have ended because of its disk."""
+        ...
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +77,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     """A folder for the data of all nodes."""
     supervisor: Supervisor
+    inside: Inside | None = None
+    """What reaches into the processes, if a fault of the plan does."""
 
     @property
     def machine(self) -> str:
@@ -69,6 +114,14 @@ class LiveSystem(Protocol):
     @property
     def code(self) -> Code:
         """The code that runs."""
+        ...
+
+    def inside(self, plan: Plan, folder: Path) -> Inside | None:
+        """What reaches into the processes of a run in this folder; None where no fault of the plan asks for it."""
+        ...
+
+    def ended_by_disk(self, site: Site, node: str) -> bool:
+        """Whether a node that has just ended did so as it should when its disk fails. It is started again then."""
         ...
 
     def launch(self, site: Site, node: str) -> Launch:
