@@ -2,6 +2,7 @@
 
     python -m benchmarks.simulator [--repeat N] [--json] [--gate]
     python -m benchmarks.simulator --bytecodes N
+    python -m benchmarks.simulator --peer PYTHON DIR [--repeat N]
 
 Scenarios, one core, invariants and fingerprint always on:
 
@@ -22,7 +23,8 @@ Seconds are the processor's, and say little on a machine that others use, or on 
 work (`calibration_seconds`) is done before each plan, and the column `steps/d` says how many of its steps a delivery
 costs: a step is a push to a heap, a pop from it, a call and an entry of a dictionary, which is what a simulator
 consists of. That ratio is what to compare between machines, interpreters and builds. Seconds are shown and gated
-nowhere.
+nowhere. `--peer` runs the peer's own chaos in its interpreter, in turns with ours (`benchmarks/peer_chaos.py`), and
+prints how many times its seeds a second ours are: the check is on in both, and a build is used if there is one.
 
 What was learnt. What bounds the speed is neither Trio nor the heap but the number of steps of the interpreter between a
 delivery and the node's next step. When nothing else happens a delivery costs some 45 calls and 5 us; in a default plan,
@@ -59,6 +61,7 @@ import heapq
 import json
 import pstats
 import statistics
+import subprocess
 import sys
 import time
 from collections import Counter as Counts
@@ -67,6 +70,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from harness.compiled.finder import compiled
 from harness.faults.catalog import kinds_for
 from harness.faults.crashes import Crash
 from harness.faults.fault import Fault
@@ -99,6 +103,8 @@ MS = 1_000_000
 _CALIBRATION_STEPS = 100_000
 _CALIBRATION_HEAP = 100
 """How many entries the heap of the calibration has: about as many as that of a default run."""
+_PEER_SEEDS = 5
+"""Seeds in a round of `--peer`: less than a second, so that both sides meet the same load."""
 BOUNDS = {
     "idle": {"passes": 0.02, "pops": 1.55, "calls": 52},
     "default": {"passes": 0.02, "pops": 1.9, "calls": 130},
@@ -283,16 +289,50 @@ def show_bytecodes(count: int, system: System) -> None:
         print(f"{steps / delivered:12.1f}{calls[code] / delivered:8.2f}{steps / calls[code]:8.0f}  {where}")
 
 
+def beside_peer(python: str, folder: Path, system: System, count: int) -> list[tuple[float, float]]:
+    """Seconds of processor time that a seed takes: the peer's and ours, in `count` rounds of some seeds each."""
+    command = [python, str(Path(__file__).with_name("peer_chaos.py")), str(folder)]
+    rounds = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+        assert peer.stdin is not None
+        assert peer.stdout is not None
+        for number in range(count + 1):
+            seeds = range(1 + number * _PEER_SEEDS, 1 + (number + 1) * _PEER_SEEDS)
+            print(seeds[0], len(seeds), file=peer.stdin, flush=True)
+            answer = peer.stdout.readline()
+            if not answer:
+                raise SystemExit(
+                    f"{python} did not run the peer; expected simloop, pytest, and its examples/raft in {folder}"
+                )
+            ours = measure(map(peer_plan, seeds), system, check=True)
+            rounds.append((float(answer) / len(seeds), 1 / ours["seeds_per_second"]))
+    return rounds[1:]  # the first one warms up
+
+
+def show_peer(rounds: list[tuple[float, float]]) -> None:
+    """Print both rates, and the ratio of each round."""
+    theirs, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratios = sorted(peer / own for peer, own in rounds)
+    built = len([name for name in compiled.names() if name in sys.modules])
+    print(f"peer {1 / theirs:.1f} seeds/s, ours {1 / ours:.1f} ({built} compiled modules)")
+    print(f"ratio {statistics.median(ratios):.1f}, of {len(ratios)} rounds {ratios[0]:.1f} to {ratios[-1]:.1f}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the simulator.")
     parser.add_argument("--repeat", type=int, default=20, help="seeds of each scenario")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--gate", action="store_true", help="exit 1 when a counter is above its bound")
     parser.add_argument("--bytecodes", type=int, metavar="N", help="show the N functions that execute most bytecodes")
+    parser.add_argument("--peer", nargs=2, metavar=("PYTHON", "DIR"), help="run the peer's chaos there, beside ours")
     arguments = parser.parse_args()
     system = load_systems(bind("raft_impl", Checkouts()))["default"]
     if arguments.bytecodes:
         show_bytecodes(arguments.bytecodes, system)
+        return 0
+    if arguments.peer:
+        python, folder = arguments.peer
+        show_peer(beside_peer(python, Path(folder).absolute(), system, arguments.repeat))
         return 0
     count = range(1, arguments.repeat + 1)
     measure([peer_plan(1)], system, check=True)  # warm up

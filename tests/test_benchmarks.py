@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import bounds, checkers, comparison, histories, peer
+from benchmarks import bounds, checkers, comparison, histories, peer, peer_chaos
 from benchmarks.core_steps import BATCH, LOADS, Cores
 from harness.outcome import Outcome
 from harness.run.drawing import Drawing, abilities_of
@@ -168,3 +170,38 @@ def test_the_tables_of_comparisons_count_accusations_and_what_was_found() -> Non
     assert "Accused: streams renamed, 2, for latency_p50_ms." in page
     assert "| messages: all sent twice | 1 of 1 | `messages_per_op` |" in page
     assert "| latency: every fsync twice | 0 of 0 |  |" in page
+
+
+PEER_CAMPAIGN = """
+import functools
+
+async def campaign():
+    pass
+
+@functools.wraps(campaign)
+def test_chaos_campaign_holds_the_invariants():
+    raise AssertionError("the decorated test runs a fixed number of seeds")
+"""
+SIMLOOP = """
+from types import SimpleNamespace
+
+def explore(workload, seeds):
+    workload().close()
+    return SimpleNamespace(seed=12) if 12 in seeds else None
+"""
+
+
+def test_the_peers_chaos_is_run_by_its_own_explore(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_chaos_campaign.py").write_text(PEER_CAMPAIGN)
+    (tmp_path / "simloop.py").write_text(SIMLOOP)
+    command = [sys.executable, peer_chaos.__file__, str(tmp_path)]
+
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        command, input="1 5\n6 5\n11 5\n", env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert [float(line) >= 0 for line in done.stdout.splitlines()] == [True, True]
+    assert done.returncode == 1
+    assert done.stderr == "seed 12 of the peer failed\n"
