@@ -127,7 +127,7 @@ class Rounds:
             for model in expect:
                 # A known order of versions leaves nothing open, but the search for circles knows no fractured reads.
                 is_open = not is_clear and (made.analysis.leaves_open or model == READ_ATOMIC)
-                is_of_round = model in DECIDED and self._suffix(model) in (suffix, *_only(self.suffixes))
+                is_of_round = model in DECIDED and self._suffix(model) in self._judged_in(suffix)
                 if is_of_round and model not in settled and (is_open or incomplete):
                     settled[model] = self._settle(model, budget)
         assert telling is not None, "there is at least one round"
@@ -152,6 +152,10 @@ class Rounds:
         suffix = FORMS[model].suffix if model in FORMS else ""
         is_wanted = {"": True, "-process": self.process, "-realtime": self.realtime}[suffix]
         return suffix if is_wanted else ""
+
+    def _judged_in(self, suffix: str) -> tuple[str, ...]:
+        """The suffixes whose models a round judges: its own; where there is one round, it is that of every model."""
+        return FORM_SUFFIXES if len(self.suffixes) == 1 else (suffix,)
 
     def _settle(self, model: str, budget: Budget) -> Settled:
         suffix = self._suffix(model)
@@ -186,8 +190,3 @@ class Rounds:
             engine="dependency-graph+order",
             machine_dependent=verdict.validity == "unknown" and any(one.machine_dependent for one in settled),
         )
-
-
-def _only(suffixes: Sequence[str]) -> tuple[str, ...]:
-    """Where there is one round, it is that of every model."""
-    return FORM_SUFFIXES if len(suffixes) == 1 else ()

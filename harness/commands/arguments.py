@@ -180,6 +180,13 @@ def _profile_option(*, world: bool) -> Decorator:
     return click.option("--profile", default=default, help="What the plan may draw.  [default: swarm]")
 
 
+def compile_option(function: Callable[P, R]) -> Callable[P, R]:
+    """`--no-compile`."""
+    return click.option(
+        "--no-compile", is_flag=True, help="Run the sources, also where there are so many seeds that compiling pays."
+    )(function)
+
+
 def jobs_option(function: Callable[P, R]) -> Callable[P, R]:
     """`--jobs J`."""
     return click.option(

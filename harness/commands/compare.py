@@ -13,11 +13,12 @@ import msgspec
 from harness import quantities
 from harness.errors import BadInput, Exit, one_of
 from harness.run.drawing import Drawing
+from harness.search import compiling
 from harness.search.compare import Answer, ComparedPair, Comparison, Summary
 from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 
-from .arguments import assignment, drawing_options, jobs_option, json_option, quantity, results_option
-from .printing import coloured, print_json, print_message, print_table, progress, say, wrapped
+from .arguments import assignment, compile_option, drawing_options, jobs_option, json_option, quantity, results_option
+from .printing import coloured, print_json, print_message, print_table, progress, say, telling, wrapped
 
 _LIVE_SYSTEMS: Final = ("node", "etcd", "pysyncobj")
 _SEEDS: Final = range(1, 101)
@@ -52,6 +53,7 @@ _WORDS: Final = {
 )
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
 @drawing_options(workload=False, system=False)
+@compile_option
 @jobs_option
 @results_option
 @json_option
@@ -63,6 +65,7 @@ def command(
     limits: tuple[tuple[str, str], ...],
     markdown: Path | None,
     drawing: Drawing,
+    no_compile: bool,
     jobs: int | None,
     results: Path,
     as_json: bool,
@@ -96,7 +99,9 @@ def command(
     chosen, summaries, answers = seeds or _SEEDS, list[Summary](), dict[bytes, Answer]()
     with Archive(results), Checkouts() as checkouts:
         a, *others = (catalog.bind(catalog.spec_of_version(ref), checkouts) for ref in (ref_a, *refs))
-        with progress(len(chosen) * len(others), "pairs") as advance:
+        first = [trial for binding in (a, *others) for trial in compiling.first_seeds(binding, cells, chosen)]
+        how = compiling.code(first, telling("compiled", as_json), seeds=len(chosen), no_compile=no_compile, jobs=jobs)
+        with how, progress(len(chosen) * len(others), "pairs") as advance:
             for b in others:
                 comparison = Comparison(
                     a,

@@ -58,6 +58,16 @@ def say(label: str, text: str, *, whole: bool = False) -> None:
         click.echo(line)
 
 
+def telling(label: str, as_json: bool) -> Callable[[str], None]:
+    """Say what happens meanwhile under a label; nothing where stdout is promised to one JSON document."""
+
+    def tell(text: str) -> None:
+        if not as_json:
+            say(label, text)
+
+    return tell
+
+
 def wrapped(line: str, *, indent: str) -> list[str]:
     """Break a long line of prose at the width of the terminal; elsewhere it stays one line."""
     width = _terminal_width()

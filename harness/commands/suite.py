@@ -22,7 +22,7 @@ from harness.plans.plan import DRAW_VERSION
 from harness.run.drawing import Drawing
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
-from harness.search import detection, distributions, exports, known, mutants, suites
+from harness.search import compiling, detection, distributions, exports, known, mutants, suites
 from harness.search.campaign import Baseline, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
@@ -36,9 +36,9 @@ from harness.shrink.campaigns import shrink_new
 from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
-from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, typed
+from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed
 from .live import NOT_DETERMINISTIC
-from .printing import coloured, print_json, print_message, print_table, progress, say
+from .printing import coloured, print_json, print_message, print_table, progress, say, telling
 from .watching import watching
 
 _SEEDS_SHOWN: Final = 10
@@ -127,6 +127,7 @@ _TYPED: Final = {
     metavar="ADDRESS",
     help="Run the seeds on the workers of a dask scheduler, such as tcp://HOST:8786; see docs/scale.md.",
 )
+@compile_option
 @jobs_option
 @results_option
 @json_option
@@ -151,6 +152,7 @@ def command(
     stop_at_first: bool,
     search: Way | None,
     scheduler: str | None,
+    no_compile: bool,
     jobs: int | None,
     results: Path,
     as_json: bool,
@@ -226,8 +228,18 @@ def command(
                 say("note", NOT_DETERMINISTIC)
             if prepared.settings.last is not None and prepared.settings.first != 1:
                 say("seeds", f"{prepared.settings.first}..{prepared.settings.last}")
-        failures = _run(execution, prepared, is_resumed=resume is not None)
-        found = [] if failures else canaries.search(jobs)
+        settings = prepared.settings
+        is_here = settings.world != "live" and scheduler is None
+        with compiling.code(
+            compiling.first_seeds(prepared.binding, settings.suite.cells, settings.seeds()),
+            telling("compiled", as_json),
+            seeds=settings.total if is_here else 0,
+            budget_ns=settings.time_budget_ns,
+            no_compile=no_compile,
+            jobs=jobs,
+        ):
+            failures = _run(execution, prepared, is_resumed=resume is not None)
+            found = [] if failures else canaries.search(jobs)
         summary = _summarize(execution, prepared, max_unknown, found, before, time.monotonic() - began)
         summary = msgspec.structs.replace(summary, expired=_seen(expired, summary))
         if usual is not None:

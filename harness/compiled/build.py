@@ -1,8 +1,8 @@
 """Makes the extension modules, with mypyc (which comes with mypy) and the C compiler of this machine.
 
 One build is one shared library and a small module for each source. It is made in a folder beside its place and renamed
-when it is whole. The sources are given by absolute paths, which tracebacks of compiled code then name; a `raft_impl`
-package is compiled under its alias, through a link of that name.
+when it is whole. The sources are given by absolute paths, which tracebacks of compiled code then name. A `raft_impl`
+package may lie in a temporary folder, and is copied beside the builds first, under its alias.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import contextlib
 import os
 import shutil
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import BadInput, InternalError
 
-from .finder import SUFFIX, code_build, harness_build, modules_in
+from .finder import SUFFIX, code_build, code_sources, harness_build, modules_in
 from .modules import HARNESS_PLACES, RAFT_PLACES, chosen
 
 _OPTIMISATION: Final = "3"
@@ -32,38 +33,48 @@ def build_harness(builds: Path, root: Path) -> Path:
     if not modules_in(build):
         with _made_beside(build) as made:
             _compile(chosen(root, HARNESS_PLACES), made)
+            (made / f"complete{SUFFIX}").touch()
     return build
 
 
-def build_code(builds: Path, package: Path, alias: str) -> Path:
-    """Compile a `raft_impl` package under an alias, unless that is done. Returns the folder of the build."""
+def build_code(builds: Path, package: Path, alias: str, forbidden: Collection[str] = ()) -> Path:
+    """Compile a `raft_impl` package under an alias, unless that is done, but for modules that import what is forbidden.
+
+    Returns the folder of the build.
+    """
     build = code_build(builds, alias)
     if not modules_in(build):
-        link = builds / "sources" / alias
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(package.absolute(), target_is_directory=True)
+        copy = code_sources(builds, alias)
+        if not copy.is_dir():
+            with _made_beside(copy) as made:
+                shutil.copytree(package, made, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         with _made_beside(build) as made:
-            _compile([link / file.relative_to(package) for file in chosen(package, RAFT_PLACES)], made)
+            _compile(chosen(copy, RAFT_PLACES, forbidden), made)
+            (made / f"complete{SUFFIX}").touch()
     return build
+
+
+def user_cache() -> Path:
+    """Where builds are kept that nobody gave another place: what can be made again (the XDG base directories)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "foreshock" / "compiled"
 
 
 @contextlib.contextmanager
-def _made_beside(build: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `build` when all went well."""
-    build.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{build.name}.", dir=build.parent))
+def _made_beside(place: Path) -> Iterator[Path]:
+    """A new folder that takes its place when all went well, if no other process was faster."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     try:
         yield made
-        (made / f"complete{SUFFIX}").touch()
-        shutil.rmtree(build, ignore_errors=True)
-        made.rename(build)
+        with contextlib.suppress(OSError):  # there is one now, which was made of the same sources
+            made.rename(place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _compile(sources: Sequence[Path], made: Path) -> None:
     """Make the extension modules of sources in `made`. Raises BadInput without tools, InternalError if one fails."""
+    _require_compiler()
     try:
         with _output_in(made / _LOG):
             _run_compilers(sources, made)
@@ -74,6 +85,16 @@ def _compile(sources: Sequence[Path], made: Path) -> None:
     except (Exception, SystemExit) as error:  # mypycify ends the process where mypy finds an error
         log = shutil.copy(made / _LOG, made.parent / _LOG)
         raise InternalError(f"compiling failed ({type(error).__name__}: {error}); see {log}") from error
+
+
+def _require_compiler() -> None:
+    """Raise BadInput without a C compiler or Python's headers, before mypyc has worked for a minute."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        raise BadInput(f"no C compiler `{compiler}`", "one on the PATH, or in CC", "foreshock compile")
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if not header.is_file():
+        raise BadInput(f"no {header}", "Python's headers, for C extensions", "foreshock compile")
 
 
 def _run_compilers(sources: Sequence[Path], made: Path) -> None:

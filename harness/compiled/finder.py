@@ -57,6 +57,11 @@ def code_build(builds: Path, alias: str) -> Path:
     return builds / alias.lstrip("_")
 
 
+def code_sources(builds: Path, alias: str) -> Path:
+    """Where the copy of a `raft_impl` package lies that its build was made of, and that its tracebacks name."""
+    return builds / "sources" / alias
+
+
 def modules_in(build: Path) -> dict[str, Path]:
     """The extension modules of a finished build for this interpreter, by full name; none of an unfinished one."""
     if not (build / f"complete{SUFFIX}").is_file():

@@ -14,7 +14,7 @@ from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.sim.recorder import Sink
 from harness.systems.binding import Binding
-from harness.systems.catalog import load_systems
+from harness.systems.catalog import alias_of, load_systems
 from harness.systems.loader import first_line_of
 
 from .runner import WHOLE, RunOptions, run
@@ -53,10 +53,11 @@ def execute(
 def _place_in(binding: Binding, error: Exception) -> str | None:
     """Where the code under test raised: a client's exception is its own fault, and no finding about its servers."""
     folders = [code.path for code in binding.codes.values()]
+    aliases = {alias_of(code.digest) for code in binding.codes.values()}  # frames of compiled code name a copy
     place, traceback = None, error.__traceback__
     while traceback is not None:
         file = Path(traceback.tb_frame.f_code.co_filename)
-        if any(file.is_relative_to(folder) for folder in folders):
+        if any(file.is_relative_to(folder) for folder in folders) or aliases & set(file.parts):
             place = f"{file.name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
     return place

@@ -13,7 +13,6 @@ The tests run the same plans with drivers that wake a Trio task for every event,
 from __future__ import annotations
 
 import contextlib
-import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
@@ -37,9 +36,14 @@ Start = Callable[[SystemServer], Coroutine[Any, Any, None]]
 """Lets a new server recover from its disk."""
 
 
-@types.coroutine
-def _suspend() -> Generator[object, None, None]:
-    yield _SUSPENDED
+class _Suspension:
+    """Awaited, it suspends a coroutine once."""
+
+    def __await__(self) -> Generator[object, None, None]:
+        yield _SUSPENDED
+
+
+_SUSPENSION: Final = _Suspension()
 
 
 def _resume(coroutine: Coroutine[object, None, None], allowed: str) -> bool:
@@ -88,7 +92,7 @@ class ClientDriver(Driver):
 
     async def wait(self) -> None:
         """Suspend the coroutine until the next `on_input`."""
-        await _suspend()
+        await _SUSPENSION
 
     async def sync(self, name: str | None) -> None:
         """Refuse: a client has no disk."""
@@ -155,11 +159,10 @@ class ServerDriver(Driver):
         """Refuse: a server is called when something arrives."""
         raise TypeError(f"the server {self._process.actor} awaited something other than its disk")
 
-    @types.coroutine
-    def sync(self, name: str | None) -> Generator[object, None, None]:
+    async def sync(self, name: str | None) -> None:
         """Begin an fsync, and suspend the coroutine until it is done."""
         self._process.begin_sync(name, self._on_synced)
-        yield _SUSPENDED
+        await _SUSPENSION
         lifetime = self._process.lifetime
         if lifetime.disk_error is not None:
             error, lifetime.disk_error = lifetime.disk_error, None

@@ -35,6 +35,9 @@ _ALLOWED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Shadowed modules, with the names that depend on nothing outside the run."""
 
+SHADOWED: Final = tuple(_ALLOWED)
+"""Their names. The guard does not reach into compiled code, so a module that imports one of them is not compiled."""
+
 
 @functools.cache
 def guarded_builtins() -> dict[str, object]:

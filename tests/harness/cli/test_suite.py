@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from harness.archive.store import Archive
+from harness.compiled.finder import SUFFIX, VARIABLE
 from harness.record import RunRecord
-from harness.search import mutants, suites
+from harness.search import compiling, mutants, suites
 from harness.systems.catalog import own_package
 from harness.systems.checkouts import Checkouts
 from tests.harness.cli.conftest import SHORT, Foreshock
@@ -360,3 +361,24 @@ def test_a_guided_suite_is_the_same_with_more_workers_and_when_it_is_resumed(
 def _records(archive: Archive, campaign: str) -> list[RunRecord]:
     records = [run.record() for run in archive.index.runs(campaign=campaign)]
     return [record for record in records if isinstance(record, RunRecord)]
+
+
+def test_without_a_compiler_a_long_campaign_says_so_in_one_line_for_each_part_and_goes_on(
+    foreshock: Foreshock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "SEEDS_MIN", 3)
+    monkeypatch.setattr(compiling, "TRIALS_MAX", 1)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+    done = foreshock("suite", "--count", "3", "--jobs", "1", *SHORT, *ANY_UNKNOWN)
+
+    told = [line.split(maxsplit=1)[1] for line in done.out.splitlines() if line.startswith("compiled")]
+    assert told == [
+        f"harness, raft_impl, once, into {tmp_path / 'cache' / 'foreshock' / 'compiled'}",
+        "not harness, which stays interpreted: no C compiler `no-such-compiler`; needs one on the PATH, or in CC",
+        "not raft_impl, which stays interpreted: no C compiler `no-such-compiler`; needs one on the PATH, or in CC",
+    ]
+    assert done.code == 0
+    assert not list((tmp_path / "cache").rglob(f"*{SUFFIX}"))
