@@ -22,9 +22,9 @@ from .protocol.state import FORMAT_VERSION
 from .runtime.client import Client
 from .runtime.durable import DurableReader
 from .runtime.env import Environment
+from .runtime.group_spec import GroupSpec
 from .runtime.logfiles import disk_regions
 from .runtime.marks import MARKS
-from .runtime.member import GroupSpec
 from .runtime.node import REQUEST_BYTES_MAX, Server
 from .runtime.options import OPTIONS, Option, resolve
 from .runtime.scenario_support import describe_frame, lie_of, prepare_disk

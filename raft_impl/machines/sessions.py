@@ -22,7 +22,6 @@ sessions at other indexes than its peers. How long a session may be idle is fixe
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -31,6 +30,15 @@ import msgspec
 from ..errors import Corrupt
 from .base import MALFORMED, MASK, OK, UNSUPPORTED, Answer, Machine, pack, record_digest, unpack
 from .calls import TOO_LARGE, deeply, read_call
+from .commands import (
+    Action,
+    Command,
+    ImageWithOpenings,
+    Session,
+    SessionsImage,
+    decode_command,
+    decode_image,
+)
 from .features import FIRST_LEVEL, LEVEL, OPENINGS_LEVEL, require_known
 
 NO_SESSION: Final = "no-session"
@@ -45,35 +53,9 @@ _TIME_FACTOR: Final = 0x9E3779B97F4A7C15
 """Odd, so that distinct times have distinct multiples modulo 2^64."""
 
 
-class Action(enum.IntEnum):
-    """What a command entry asks for."""
-
-    CALL = 0
-    OPEN = 1
-    CLOSE = 2
-
-
 _CALL: Final = int(Action.CALL)
-_TIME: Final = msgspec.Meta(ge=0, le=1 << 62)
-"""Log time, and spans of it: 146 years in nanoseconds, so that the sum of two fits 64 bits."""
 
 
-class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The data of a COMMAND entry. `call` is msgpack of (f, key, value); session 0 means: no session, no protection.
-
-    In OPEN, `session` and `sequence` are the client's number and its number for this opening, 0 if they are not known.
-    """
-
-    action: Action
-    time_ns: Annotated[int, _TIME]
-    session: int = 0
-    sequence: int = 0
-    call: bytes = b""
-    idle_ns: Annotated[int, _TIME] = 0
-
-
-encode_command: Final = msgspec.msgpack.Encoder().encode
-decode_command: Final = msgspec.msgpack.Decoder(Command).decode
 _decode_level: Final[Callable[[bytes], int]] = msgspec.msgpack.Decoder(
     Annotated[int, msgspec.Meta(ge=0, le=(1 << 31) - 1)]
 ).decode
@@ -85,36 +67,6 @@ def level_in(data: bytes) -> int:
         return max(FIRST_LEVEL, _decode_level(data))
     except msgspec.MsgspecError:
         return FIRST_LEVEL
-
-
-class Session(msgspec.Struct, array_like=True):
-    """What is remembered of a session: its latest command and answer, and when it expires (in log time)."""
-
-    sequence: int
-    answer: bytes
-    idle_ns: int
-    deadline_ns: int
-    opening: tuple[int, int] | None = None
-    """The client and its number for this opening, where they are part of the state."""
-    digest: int = 0
-
-
-class _Image(msgspec.Struct, frozen=True, array_like=True):
-    """The form of a snapshot at the first level; each level may add to its end, and older code sees the level first."""
-
-    time_ns: int
-    sessions: tuple[tuple[int, int, bytes, int, int], ...]
-    machine: bytes
-    level: int = FIRST_LEVEL
-
-
-class _ImageWithOpenings(_Image, frozen=True, array_like=True):
-    """The form since `OPENINGS_LEVEL`: also (session, client, number) of each session whose opening is known."""
-
-    openings: tuple[tuple[int, int, int], ...] = ()
-
-
-_decode_image: Final = msgspec.msgpack.Decoder(_ImageWithOpenings).decode
 
 
 class SessionedMachine:
@@ -198,9 +150,9 @@ class SessionedMachine:
         )
         time_ns, level, machine = self.time_ns, self.level, self._machine.image()
         if level < OPENINGS_LEVEL:
-            return lambda: pack(_Image(time_ns, sessions, machine(), level))
+            return lambda: pack(SessionsImage(time_ns, sessions, machine(), level))
         openings = tuple(sorted((session, *opening) for opening, session in self._replicated.items()))
-        return lambda: pack(_ImageWithOpenings(time_ns, sessions, machine(), level, openings))
+        return lambda: pack(ImageWithOpenings(time_ns, sessions, machine(), level, openings))
 
     def contents(self) -> Any:
         """The machine's own records for people, as lists with readable keys and values; most are `[key, value]`."""
@@ -209,11 +161,11 @@ class SessionedMachine:
     def restore(self, data: bytes) -> None:
         """Replace the whole state. Raises TooNew or TooOld, or Corrupt for what no `snapshot` gave."""
         try:
-            self._restore(_decode_image(data))
+            self._restore(decode_image(data))
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
             raise Corrupt("snapshot-format", f"the state in a snapshot: {error}") from None
 
-    def _restore(self, image: _ImageWithOpenings) -> None:
+    def _restore(self, image: ImageWithOpenings) -> None:
         self._set_level(image.level)
         self.time_ns = image.time_ns
         self._sessions = {}

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from . import marks
 from .membership import Change, encode, enter, leave, located, members, newcomers, target
 from .messages import (
@@ -32,31 +30,12 @@ from .reads import Asker, PendingReads, Rounds
 from .ready import FAR_NS, Proposed, ReadAt, Refused, Transferred
 from .replica import Replica
 from .state import Entry, EntryKind, Index, Membership, NodeId, Term
+from .undertakings import Staging, Transfer
 
 _REPLICATE: Final = Pace.REPLICATE
 
 CATCH_UP_ROUNDS: Final = 10
 """Rounds of replication a newcomer gets to become fast enough to vote (dissertation 4.2.1)."""
-
-
-class _Transfer(msgspec.Struct, gc=False):
-    """Leadership on its way to a successor."""
-
-    tag: Any
-    target: NodeId
-    deadline_ns: int
-    is_ordered: bool = False
-
-
-class _Staging(msgspec.Struct, gc=False):
-    """A change whose newcomers are still catching up. `goal_index` ends the current round, None before the first."""
-
-    tag: Any
-    goal: Membership
-    newcomers: tuple[NodeId, ...]
-    round: int = 0
-    round_end: Index | None = None
-    round_began_ns: int = 0
 
 
 class Leader:
@@ -77,8 +56,8 @@ class Leader:
         self._reads = PendingReads()
         self._membership_since_ns = now
         self._lease_spent = False  # a successor was ordered to campaign: its election ignores our voters' promise
-        self._transfer: _Transfer | None = None
-        self._staging: _Staging | None = None
+        self._transfer: Transfer | None = None
+        self._staging: Staging | None = None
         self._feed_all = True
         self.has_news = True
         """Whether `flush` may have something to do."""
@@ -127,7 +106,7 @@ class Leader:
         elif self._staging is not None:
             reason = "change-in-progress"
         else:
-            self._transfer = _Transfer(tag, successor, now + self._config.election_timeout_min_ns)
+            self._transfer = Transfer(tag, successor, now + self._config.election_timeout_min_ns)
             self._hand_over(successor, self._peers[successor])
             return
         replica.out.answer_after.append(Refused(tag, reason, replica.node))
@@ -159,7 +138,7 @@ class Leader:
         if not unproven:
             self._enter(now, tag, goal)
             return
-        self._staging = _Staging(tag, goal, unproven)
+        self._staging = Staging(tag, goal, unproven)
         strangers = [node for node in unproven if node not in current.learners]
         if strangers:
             learners = tuple(sorted({*current.learners, *strangers}))
@@ -591,7 +570,7 @@ class Leader:
             self._replica.mark(marks.NEWCOMER_UNFIT)
             self._abandon_staging("not-ready")
 
-    def _staging_deadline_ns(self, staging: _Staging) -> int:
+    def _staging_deadline_ns(self, staging: Staging) -> int:
         return staging.round_began_ns + CATCH_UP_ROUNDS * self._config.election_timeout_min_ns
 
     def _abandon_staging(self, reason: str) -> None:

@@ -14,7 +14,8 @@ from ..protocol.membership import decode as decode_membership
 from ..protocol.state import EntryKind
 from .logfiles import parse_segment_name
 from .logshape import LogShape, decode_index, fold, segment_head, shape_at
-from .records import Record, RecordReader, RecordType
+from .records import RecordReader, RecordType
+from .recovered import Record
 
 _TRUNCATE: Final = int(RecordType.TRUNCATE)
 _CONFIG: Final = int(EntryKind.CONFIG)

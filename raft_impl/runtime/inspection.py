@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import Corrupt
 from ..machines.calls import deeply, read_call
-from ..machines.sessions import Action, decode_command
+from ..machines.commands import Action, decode_command
 from ..protocol.membership import decode as decode_membership
 from ..protocol.state import Entry, EntryKind, Membership, NodeId
 from .env import Disk

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..protocol.ready import Persist
 from .env import Clock
-from .wal import Recovered, Wal
+from .recovered import Recovered
+from .wal import Wal
 
 
 class LogWriter:

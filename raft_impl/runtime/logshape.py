@@ -14,7 +14,8 @@ import msgspec
 
 from ..errors import Corrupt
 from ..protocol.state import FORMAT_VERSION, BoundedCount, BoundedIndex, BoundedTerm, Entry, HardState, Term
-from .records import Record, RecordType
+from .records import RecordType
+from .recovered import Record
 
 
 class SegmentHead(msgspec.Struct, frozen=True, array_like=True):

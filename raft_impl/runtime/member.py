@@ -26,25 +26,17 @@ from .applier import Applier, payload_digest
 from .directory import Directory
 from .env import Environment
 from .feature_levels import FeatureLevels
+from .group_spec import GroupSpec
 from .images import Begin, Images
 from .inspection import describe
 from .log_writer import LogWriter
 from .marks import DEPOSED_WITH_PROPOSALS, LEVEL_PROPOSED, LOADING, SNAPSHOT
 from .options import MILLISECOND_NS, core_config
 from .pending import PendingRequests
-from .requests import AdminCommand, RequestHandler
+from .requests import RequestHandler
+from .waiting import AdminCommand
 from .wal import Wal
 from .wire import LevelAsk, LevelTell, Request, encode
-
-
-class GroupSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a group replicates, and its members before the log says otherwise."""
-
-    machine: str
-    voters: tuple[str, ...]
-    learners: tuple[str, ...] = ()
-    addresses: Mapping[str, str] = {}
-    """Where nodes are reached, as far as the log does not say it."""
 
 
 class Member:

@@ -21,9 +21,10 @@ from .administration import answer, status_of
 from .admission import is_heard
 from .client import RECONNECT
 from .env import Environment
+from .group_spec import GroupSpec
 from .images import Then
 from .marks import DAMAGED_FRAME, FORMER_CONNECTION, REPEATED_REQUEST, STRANGER_DROPPED
-from .member import GroupSpec, Member
+from .member import Member
 from .questions import NodeStatus
 from .wire import (
     PROTOCOL_TYPES,

@@ -15,34 +15,14 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Final
 
-import msgspec
-
 from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT, SessionedMachine
 from ..protocol.state import Entry
 from .client import DEPOSED
 from .marks import OUTCOME_CUT, OUTCOME_IN_IMAGE, OUTCOME_REPLACED, RETRY_ATTACHED, SESSION_GONE
+from .waiting import PendingCommand, PendingRead
 from .wire import Reply, Status
 
 RETIRED: Final = "shutdown"
-
-
-class PendingCommand(msgspec.Struct, gc=False):
-    """A request that changes state; `source` and `id` are those of the client's latest attempt."""
-
-    source: str
-    id: int
-    key: tuple[int, int, int] | None = None
-    """What its repetitions have in common: (action, session, sequence), or (action, client, number) of an opening."""
-    term: int = 0
-    """The term in which it was appended; 0 before that."""
-
-
-class PendingRead(msgspec.Struct, gc=False):
-    """A request that only reads."""
-
-    source: str
-    id: int
-    call: bytes
 
 
 class PendingRequests:

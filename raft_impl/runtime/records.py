@@ -33,7 +33,7 @@ import struct
 from typing import Final
 from zlib import crc32
 
-import msgspec
+from .recovered import Record, Scan
 
 SECTOR_BYTES: Final = 512
 """What a disk writes whole or not at all."""
@@ -61,20 +61,6 @@ class RecordType(enum.IntEnum):
     HARD_STATE = 3
     TRUNCATE = 4
     RESET = 5
-
-
-Record = tuple[int, bytes]
-"""(type, body)"""
-
-
-class Scan(msgspec.Struct, frozen=True):
-    """What a file holds: its good records, where they end, the chain there, and what follows them."""
-
-    records: list[Record]
-    size: int
-    chain: int
-    damage: str
-    """`""` if the file ends with a good record, else `"torn"` or `"corrupt"`."""
 
 
 class RecordWriter:

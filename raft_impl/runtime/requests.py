@@ -13,27 +13,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from ..machines.base import MALFORMED, OK
 from ..machines.calls import objection
-from ..machines.sessions import Action as LogAction
-from ..machines.sessions import Command, encode_command
+from ..machines.commands import Action as LogAction
+from ..machines.commands import Command, encode_command
 from ..protocol.core import Raft
 from ..protocol.ready import Answer, Proposed, ReadAt, Ready, Refused
 from .applier import Applier
 from .marks import READ_WAITED, REPEATED_COMMAND, REPEATED_OPENING
-from .pending import PendingCommand, PendingRead, PendingRequests
+from .pending import PendingRequests
+from .waiting import AdminCommand, PendingCommand, PendingRead
 from .wire import Action, Request
 
 _CALL: Final = int(Action.CALL)
 _OPEN: Final = int(Action.OPEN)
-
-
-class AdminCommand(msgspec.Struct, gc=False):
-    """An administrator's command, and why it was refused, if it was."""
-
-    refused: str = ""
 
 
 class ClusterClock:

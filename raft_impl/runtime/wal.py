@@ -37,7 +37,7 @@ import msgspec
 
 from ..errors import DiskFailed
 from ..protocol.ready import Persist
-from ..protocol.state import FORMAT_VERSION, Entry, HardState, Snapshot, SnapshotMeta, Term
+from ..protocol.state import FORMAT_VERSION, HardState, Snapshot, SnapshotMeta, Term
 from .env import Disk
 from .logfiles import TEMPORARY_SUFFIX, encode_snapshot, read_log, segment_name, snapshot_name, unfinished_copies
 from .logshape import LogShape, SegmentHead
@@ -51,6 +51,7 @@ from .marks import (
     UNFINISHED_SNAPSHOT,
 )
 from .records import RecordType, RecordWriter
+from .recovered import Recovered
 
 _DISK_WORDS: Final = {
     errno.EIO: "io-error",
@@ -63,20 +64,6 @@ _DISK_WORDS: Final = {
 }
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-
-
-class Recovered(msgspec.Struct, frozen=True):
-    """What the disk held. `entries` reach without a gap from the snapshot, or some entries earlier, to the last index.
-
-    `repaired` says what had to be cut off or removed.
-    """
-
-    hard_state: HardState
-    snapshot: Snapshot | None
-    entries: tuple[Entry, ...]
-    repaired: tuple[str, ...]
-    marks: tuple[str, ...] = ()
-    """Rare situations that the disk was found in, and in which nothing had to be repaired."""
 
 
 class Wal:

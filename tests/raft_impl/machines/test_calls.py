@@ -13,7 +13,8 @@ from raft_impl.errors import Corrupt
 from raft_impl.machines import CATALOG
 from raft_impl.machines.base import pack
 from raft_impl.machines.calls import APPLIED_DEPTH_MAX, CALL_BYTES_MAX, DEPTH_MAX, objection, read_call
-from raft_impl.machines.sessions import Action, Command, SessionedMachine, encode_command
+from raft_impl.machines.commands import Action, Command, encode_command
+from raft_impl.machines.sessions import SessionedMachine
 
 SCALARS = (
     st.none()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from raft_impl.machines import CATALOG
 from raft_impl.machines.base import pack
-from raft_impl.machines.sessions import Action, Command, SessionedMachine, encode_command
+from raft_impl.machines.commands import Action, Command, encode_command
+from raft_impl.machines.sessions import SessionedMachine
 
 SECOND = 1_000_000_000
 

@@ -21,7 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from raft_impl.machines import CATALOG
 from raft_impl.machines.base import pack, unpack
-from raft_impl.machines.sessions import Action, Command, SessionedMachine, decode_command, encode_command
+from raft_impl.machines.commands import Action, Command, decode_command, encode_command
+from raft_impl.machines.sessions import SessionedMachine
 from raft_impl.protocol.membership import decode, members
 from raft_impl.protocol.messages import Append, AppendReply, SnapshotChunk, SnapshotReply, kind
 from raft_impl.protocol.ready import Persist, Proposed, Ready

@@ -14,9 +14,10 @@ import pytest
 from raft_impl.errors import Corrupt, Refused, TooNew, TooOld
 from raft_impl.machines import CATALOG
 from raft_impl.machines.base import OK, Answer, pack, unpack
+from raft_impl.machines.commands import Action, Command, encode_command
 from raft_impl.machines.counter import Counter
 from raft_impl.machines.features import LEVEL, require_known
-from raft_impl.machines.sessions import Action, Command, SessionedMachine, encode_command
+from raft_impl.machines.sessions import SessionedMachine
 from raft_impl.protocol.state import EntryKind
 from raft_impl.runtime import member
 from raft_impl.runtime.feature_levels import FeatureLevels

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from raft_impl.errors import Corrupt
 from raft_impl.machines import CATALOG
 from raft_impl.machines.base import pack
-from raft_impl.machines.sessions import Action as LogAction
-from raft_impl.machines.sessions import Command, encode_command
+from raft_impl.machines.commands import Action as LogAction
+from raft_impl.machines.commands import Command, encode_command
 from raft_impl.protocol.marks import IMPLAUSIBLE_TERM
 from raft_impl.protocol.messages import Append, AppendReject, AppendReply, Heartbeat, SnapshotChunk
 from raft_impl.protocol.ready import Persist

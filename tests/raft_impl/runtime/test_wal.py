@@ -29,7 +29,8 @@ from raft_impl.protocol.state import (
 from raft_impl.runtime.durable import DurableReader
 from raft_impl.runtime.env import Disk
 from raft_impl.runtime.marks import TORN_TAIL
-from raft_impl.runtime.wal import Recovered, Wal
+from raft_impl.runtime.recovered import Recovered
+from raft_impl.runtime.wal import Wal
 from tests.raft_impl.runtime.fakes import FakeDisk, PowerLoss, run
 
 State = tuple[HardState, int, tuple[Entry, ...]]
