@@ -121,10 +121,10 @@ def _results(results: Path) -> Finding:
 def _compiled() -> Finding:
     """The determinism test has loaded `raft_impl`, compiled if that is there."""
     builds, names = folder(), [name for name in compiled.names() if name in sys.modules]
-    own = sum(name.startswith("harness.") for name in names)
+    own = sum(name.startswith(("harness.", "checkers.")) for name in names)
     code = sum(name.startswith("_foreshock_code_") for name in names)
     if own and code:
-        detail = f"active: {own} modules of the harness and {code} of raft_impl, from {builds}"
+        detail = f"active: {own} modules of the harness and its checkers and {code} of raft_impl, from {builds}"
         return Finding(name="compiled build", state="ok", detail=detail)
     wanted = f"{builds} has no build of these sources" if builds is not None else f"{VARIABLE} is not set"
     part = "the harness" if own else "raft_impl" if code else "nothing"

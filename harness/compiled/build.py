@@ -105,7 +105,7 @@ def _run_compilers(sources: Sequence[Path], made: Path) -> None:
     scratch = made / "scratch"
     options = ["--config-file=", "--ignore-missing-imports", f"--cache-dir={scratch / 'mypy'}"]
     extensions: list[Any] = mypycify(
-        [*options, *map(str, sources)], opt_level=_OPTIMISATION, target_dir=str(scratch / "c")
+        [*options, *map(str, sources)], opt_level=_OPTIMISATION, debug_level="0", target_dir=str(scratch / "c")
     )
     command = build_ext(Distribution({"name": "foreshock", "ext_modules": extensions}))
     command.build_lib, command.build_temp = str(made), str(scratch / "o")
