@@ -183,7 +183,7 @@ def _profile_option(*, world: bool) -> Decorator:
 def compile_option(function: Callable[P, R]) -> Callable[P, R]:
     """`--no-compile`."""
     return click.option(
-        "--no-compile", is_flag=True, help="Run the sources, also where there are so many seeds that compiling pays."
+        "--no-compile", is_flag=True, help="Run the sources, also in a campaign long enough for compiling to pay."
     )(function)
 
 
