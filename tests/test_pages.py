@@ -14,6 +14,7 @@ EXAMPLES = sorted((pages.ROOT / "docs" / "examples").glob("*.py"))
 PAGES = [
     "README.md",
     "docs/adapters.md",
+    "docs/branches.md",
     "docs/examples.md",
     "docs/maelstrom.md",
     "docs/nights.md",

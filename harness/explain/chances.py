@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from harness.plans.plan import Plan, Redraw
+from harness.plans.plan import Plan, Redraw, with_redraw
 from harness.search.statistics import wilson
 from harness.shrink.shrinker import Judge
 from harness.shrink.trial import Target
@@ -55,13 +55,6 @@ def chances(
     return tuple(sorted((*found, *_at(plan, target, judge, between, redraws)), key=lambda one: one.at_ns))
 
 
-def with_redraw(plan: Plan, at_ns: int, salt: int) -> Plan:
-    """The same plan with everything drawn anew from a moment on."""
-    earlier = () if plan.schedule.redraws is msgspec.UNSET else plan.schedule.redraws
-    redraws = (*(one for one in earlier if one.at_ns < at_ns), Redraw(at_ns=at_ns, salt=salt))
-    return msgspec.structs.replace(plan, schedule=msgspec.structs.replace(plan.schedule, redraws=redraws))
-
-
 def chart(found: Sequence[Chance]) -> list[str]:
     """The chances as bars, one line a moment, with the interval in which the probability lies."""
     lines = []
@@ -92,7 +85,11 @@ def conclusion(found: Sequence[Chance]) -> str:
 
 
 def _at(plan: Plan, target: Target, judge: Judge, moments: Sequence[int], redraws: int) -> list[Chance]:
-    plans = [(at, with_redraw(plan, moment, salt)) for at, moment in enumerate(moments) for salt in range(redraws)]
+    plans = [
+        (at, with_redraw(plan, Redraw(at_ns=moment, salt=salt)))
+        for at, moment in enumerate(moments)
+        for salt in range(redraws)
+    ]
     failed = [0] * len(moments)
     for number, answer in judge.answers(one for _, one in plans):
         failed[plans[number][0]] += target.is_met_by(answer)

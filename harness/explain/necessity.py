@@ -14,12 +14,10 @@ from typing import Literal
 import msgspec
 
 from harness.faults.fault import Fault
-from harness.plans.plan import Plan
+from harness.plans.plan import Plan, Redraw, with_redraw
 from harness.shrink.edits import without_faults
 from harness.shrink.shrinker import Judge
 from harness.shrink.trial import Target
-
-from .chances import with_redraw
 
 Need = Literal["necessary", "helpful", "not needed"]
 
@@ -84,4 +82,5 @@ def rows(found: Sequence[Necessity]) -> list[tuple[str, str, str, str, str]]:
 def _runs_of(plan: Plan, fault: Fault, redraws: int) -> list[Plan]:
     """Without the fault under the same draws; then with it, and without it, under others."""
     without = without_faults(plan, {fault.id})
-    return [without, *(with_redraw(one, fault.begin_ns, salt) for one in (plan, without) for salt in range(redraws))]
+    others = [Redraw(at_ns=fault.begin_ns, salt=salt) for salt in range(redraws)]
+    return [without, *(with_redraw(one, other) for one in (plan, without) for other in others)]

@@ -178,6 +178,11 @@ class Redraw(_Value, frozen=True, kw_only=True):
     at_ns: int
     salt: int
 
+    @property
+    def key(self) -> str:
+        """What goes into every draw from then on."""
+        return f"{self.at_ns}/{self.salt}"
+
 
 class Schedule(_Value, frozen=True, kw_only=True):
     """Chance while running. `seed` keys every draw.
@@ -282,6 +287,13 @@ class Plan(_Value, frozen=True, kw_only=True):
     def clients(self) -> tuple[str, ...]:
         """Names of the clients, sorted."""
         return tuple(name for name, actor in sorted(self.actors.items()) if actor.kind == "client")
+
+
+def with_redraw(plan: Plan, redraw: Redraw) -> Plan:
+    """The same plan with everything drawn anew from a moment on; later redraws that it had are no part of it."""
+    earlier = () if plan.schedule.redraws is msgspec.UNSET else plan.schedule.redraws
+    redraws = (*(one for one in earlier if one.at_ns < redraw.at_ns), redraw)
+    return msgspec.structs.replace(plan, schedule=msgspec.structs.replace(plan.schedule, redraws=redraws))
 
 
 def decode(data: bytes, where: str) -> Plan:

@@ -6,6 +6,8 @@ understand in it is bad input. What goes wrong after that is not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from checkers.malformed import MalformedHistory
@@ -27,6 +29,13 @@ def execute(
 
     The `sink` is given the history and the whole trace while the run goes on.
     """
+    require_runnable(plan, binding, where)
+    with errors_sorted(binding):
+        return run(plan, binding, options, sink)
+
+
+def require_runnable(plan: Plan, binding: Binding, where: str = "the plan") -> None:
+    """Raise BadInput for a plan with labels or options that this code does not know."""
     bound = load_systems(binding)
     unbound = sorted({actor.code for actor in plan.actors.values()} - set(bound))
     if unbound:
@@ -37,8 +46,13 @@ def execute(
         except ValueError as error:
             code = binding.codes[label].spec
             raise BadInput(" ".join(str(error).split()), f"options that {code} understands", where) from error
+
+
+@contextmanager
+def errors_sorted(binding: Binding) -> Iterator[None]:
+    """Raise what a run raises as BadInput where code under test, or what it was given, is to blame."""
     try:
-        return run(plan, binding, options, sink)
+        yield
     except MalformedHistory as error:
         raise InternalError(f"the recorder wrote a malformed history: {error}") from error
     except HarnessError:

@@ -11,7 +11,7 @@ and everything is merged: invalid > unknown > valid.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +51,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gates: bool = True
     explain: bool = True
     """Say why a history is wrong, and not only that it is: mostly longer than the run."""
+    can_branch: bool = False
+    """Whether the run can go on in other ways from some moment on (`multiverse`)."""
     primary_only: bool = False
     """Judge no further than the primary signature needs: a broken invariant comes before what any checker finds."""
     until_ns: int | None = None
@@ -75,6 +77,11 @@ def run(plan: Plan, binding: Binding, options: RunOptions = WHOLE, sink: Sink | 
     began = time.perf_counter()
     simulation = Simulation(plan, load_systems(binding), options, sink)
     simulation.run()
+    return outcome_of(simulation, binding, began)
+
+
+def outcome_of(simulation: Simulation, binding: Binding, began: float) -> Outcome:
+    """Judge a simulation that has run; it began when `time.perf_counter` showed `began`."""
     ran = time.perf_counter()
     outcome = simulation.judge()
     ended = time.perf_counter()
@@ -100,9 +107,15 @@ class Simulation:
         self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
         self._options = self.resolved[next(iter(self.resolved))]
         self.world = SimWorld(
-            plan, systems, keep_rows=options.keep_rows, stop_at_first=options.stop_at_first, sink=sink
+            plan,
+            systems,
+            keep_rows=options.keep_rows,
+            stop_at_first=options.stop_at_first,
+            sink=sink,
+            can_branch=options.can_branch,
         )
         self.threads: list[Thread] = []
+        self._checkpoints: dict[int, Callable[[int], None]] = {}
         self._replies = Replies(plan.check.model, self.world.recorder)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
@@ -131,8 +144,10 @@ class Simulation:
         kernel, plan, until_ns = self.world.kernel, self.plan, self.options.until_ns
 
         def begin() -> None:
+            for at_ns, call in self._checkpoints.items():
+                kernel.between(at_ns, call, at_ns)
             for redraw in plan.schedule.redraws or ():
-                kernel.exactly(redraw.at_ns, kernel.chance.redraw, f"{redraw.at_ns}/{redraw.salt}")
+                kernel.between(redraw.at_ns, kernel.chance.redraw, redraw.key)
             if self.calm is not None:
                 self.calm.begin()
             self.world.nemesis.schedule()
@@ -146,6 +161,10 @@ class Simulation:
         self.world.run(begin)
         if self.calm is not None:
             self.calm.close()
+
+    def checkpoint(self, at_ns: int, call: Callable[[int], None]) -> None:
+        """Have something called with this moment when the run is there, before any event of that instant."""
+        self._checkpoints[at_ns] = call
 
     # -- while it runs --------------------------------------------------------------------------------------------
 

@@ -82,16 +82,17 @@ class SimWorld:
         manual: bool = False,
         stop_at_first: bool = False,
         sink: Sink | None = None,
+        can_branch: bool = False,
     ) -> None:
         self.plan = plan
         self.systems = systems
-        self.log = Log(keep=keep_rows, on_rows=None if sink is None else sink.rows)
+        self.log = Log(keep=keep_rows, on_rows=None if sink is None else sink.rows, can_restart=can_branch)
         self.log.seed(WORLD, plan.to_json())
         schedule = plan.schedule
         self.kernel = Kernel(
             seed=schedule.seed,
             log=self.log,
-            will_redraw=bool(schedule.redraws),
+            will_redraw=can_branch or bool(schedule.redraws),
             policy=schedule.policy,
             depth=schedule.depth,
             quantum_ns=schedule.quantum_ns,

@@ -30,13 +30,15 @@ _BYTES: Final = 8 * _BLOCK
 class Chance:
     """The seed of all draws of one run, and the salt of the latest redraw."""
 
-    __slots__ = ("ahead", "salt", "seed")
+    __slots__ = ("after", "ahead", "salt", "seed")
 
     def __init__(self, seed: int, *, will_redraw: bool = False) -> None:
         self.seed = seed
         self.salt = b""
         self.ahead: list[Callable[[], None]] | None = [] if will_redraw else None
         """What makes those forget who draw ahead, in the order in which they began; None in a run without redraws."""
+        self.after: list[Callable[[], None]] = []
+        """What is called when all have forgotten: for whoever draws the seed of a sequence of its own."""
 
     def redraw(self, salt: str) -> None:
         """Draw everything anew that was not used yet."""
@@ -44,6 +46,8 @@ class Chance:
         self.salt = salt.encode()
         for forget in self.ahead:
             forget()
+        for draw in self.after:
+            draw()
 
 
 class Draws:

@@ -17,6 +17,9 @@ heap holds only what is on its way, and each push and pop compares less.
 At nanosecond resolution two entries almost never share an instant, so plans that mean to explore ties round event times
 up to a quantum.
 
+Between two events there may be moments (`between`): a redraw of chance, or a checkpoint. They are no events, since a
+run that is only forked there must stay the run that it is without, down to the number of its events.
+
 Rules that keep this sound, each learnt from a failure:
 
 * Whatever a callback does to Trio goes through `wake`, `cancel` or `spawn`, which note that a task became runnable; a
@@ -30,7 +33,7 @@ Rules that keep this sound, each learnt from a failure:
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import insort, insort_left
 from collections.abc import Awaitable, Callable
 from heapq import heappop, heappush
 from typing import Any, Final, Literal
@@ -62,6 +65,7 @@ _FAR_AHEAD_NS: Final = 100_000_000
 
 Callback = Callable[[Any], None]
 _Entry = tuple[int, int, int, Callback, Any]
+_Moment = tuple[int, Callback, Any]
 
 
 class Kernel(trio.abc.Clock):
@@ -93,6 +97,7 @@ class Kernel(trio.abc.Clock):
         the call over."""
         self._heap: list[_Entry] = []
         self._ahead: list[_Entry] = []  # entries that are far ahead, earliest last
+        self._moments: list[_Moment] = []  # earliest last
         self._sequence = 0  # how many entries were ever made
         self._dropped = 0  # entries left over at the end
         self._woke = False
@@ -124,6 +129,17 @@ class Kernel(trio.abc.Clock):
             heappush(self._heap, entry)
         else:
             insort(self._ahead, entry, key=_earliest_last)
+
+    def between(self, time_ns: int, callback: Callback, argument: Any = None) -> None:
+        """Call after all events that are earlier than a time and before those at that time, in the order of asking.
+
+        It is no event and must make no task runnable: nothing that is counted, and nothing that happens, changes by it.
+        """
+        insort_left(self._moments, (time_ns, callback, argument), key=_moment_earliest_last)
+
+    def forget_moments(self) -> None:
+        """Call nothing of what `between` was asked for and has not come."""
+        self._moments.clear()
 
     def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[Any] | None = None) -> None:
         """Make a waiting task runnable."""
@@ -199,18 +215,24 @@ class Kernel(trio.abc.Clock):
         self._woke = False
         try:
             while heap or self._ahead:
-                until = min(self._bring_near(), limit)
+                last = min(self._bring_near(), limit)
                 if heap[0][0] > limit:
                     break
                 self.log.hash_batches()
                 self._stop_if(self._guard.check_events(self.now, self.pops))
+                until = self._before_moment(last)
                 for _ in _BATCH:
                     if not heap or heap[0][0] > until:
-                        break
+                        if not heap or heap[0][0] > last:
+                            break
+                        self._pass_moments(heap[0][0])
+                        until = self._before_moment(last)
                     self.now, _, _, callback, argument = pop(heap)
                     callback(argument)
                     if self._woke:
                         return
+            if not self.closed and limit != FAR:
+                self._pass_moments(limit)
         except Exception as error:
             self.stop("callback", error)
         if self.closed:
@@ -230,6 +252,18 @@ class Kernel(trio.abc.Clock):
         while ahead and ahead[-1][0] <= until_ns:
             heappush(heap, ahead.pop())
         return until_ns
+
+    def _before_moment(self, last: int) -> int:
+        """Up to when events may be called at a stretch, of those up to `last`."""
+        return min(last, self._moments[-1][0] - 1) if self._moments else last
+
+    def _pass_moments(self, time_ns: int) -> None:
+        """Call for the moments that come before an event of this time, or of a later one."""
+        moments = self._moments
+        while moments and moments[-1][0] <= time_ns:
+            moment_ns, callback, argument = moments.pop()
+            self.now = max(self.now, moment_ns)
+            callback(argument)
 
     @property
     def pops(self) -> int:
@@ -265,6 +299,10 @@ class Kernel(trio.abc.Clock):
 
 def _earliest_last(entry: _Entry) -> int:
     return -entry[0]
+
+
+def _moment_earliest_last(moment: _Moment) -> int:
+    return -moment[0]
 
 
 class Deadlock(Exception):
@@ -312,12 +350,13 @@ class _PriorityTies:
     def __init__(self, chance: Chance, depth: int) -> None:
         self._chance = chance
         self._priorities: dict[int, int] = {}
-        points = Draws(chance, "pct")
-        self._points = [*sorted(points.at(i) * self._EVENTS_EXPECTED >> 64 for i in range(depth)), FAR]
+        self._draws = Draws(chance, "pct")
+        self._depth = depth
         self._entries = 0
         self._changes = 0
+        self._points = self._draw_points()
         if chance.ahead is not None:
-            chance.ahead.append(self._priorities.clear)
+            chance.ahead.append(self._redrawn)
 
     def __call__(self, actor: int) -> int:
         self._entries = entries = self._entries + 1
@@ -328,3 +367,13 @@ class _PriorityTies:
         if priority is None:
             priority = self._priorities[actor] = Draws(self._chance, "priority", str(actor)).at(0) >> 33
         return priority
+
+    def _draw_points(self) -> list[int]:
+        """The change points: those behind, and those still to come among the entries that are expected."""
+        left = max(self._EVENTS_EXPECTED - self._entries, 0)
+        drawn = [self._entries + (self._draws.at(i) * left >> 64) for i in range(self._changes, self._depth)]
+        return [*(0 for _ in range(self._changes)), *sorted(drawn), FAR]
+
+    def _redrawn(self) -> None:
+        self._priorities.clear()
+        self._points = self._draw_points()

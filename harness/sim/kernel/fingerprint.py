@@ -27,10 +27,11 @@ class Log:
     goes to `on_rows` as it is hashed, and is forgotten, unless it is to be kept.
     """
 
-    __slots__ = ("_encode", "_hash", "_on_rows", "append", "base", "closed", "kept", "kept_from", "rows")
+    __slots__ = ("_encode", "_encoded", "_hash", "_on_rows", "append", "base", "closed", "kept", "kept_from", "rows")
 
-    def __init__(self, *, keep: bool, on_rows: OnRows | None = None) -> None:
+    def __init__(self, *, keep: bool, on_rows: OnRows | None = None, can_restart: bool = False) -> None:
         self._hash = hashlib.sha256()
+        self._encoded: list[bytes] | None = [] if can_restart else None
         self._encode = msgspec.msgpack.Encoder().encode
         self._on_rows = on_rows
         self.rows: list[Row] = []
@@ -78,10 +79,21 @@ class Log:
             self._hash.update(len(part).to_bytes(8, "big"))
             self._hash.update(part)
 
+    def restart(self, *parts: bytes) -> None:
+        """Let the run have been a function of something else all along, as a branch is of its own plan."""
+        assert self._encoded is not None, "a log that was made to be hashed once"
+        self._hash = hashlib.sha256()
+        self.seed(*parts)
+        for data in self._encoded:
+            self._hash.update(data)
+
     def _flush(self, batch: list[Row]) -> None:
         if not batch:
             return
-        self._hash.update(self._encode(batch))
+        data = self._encode(batch)
+        self._hash.update(data)
+        if self._encoded is not None:
+            self._encoded.append(data)
         if self._on_rows is not None:
             self._on_rows(self.base, batch)
         if self.kept_from is not None:

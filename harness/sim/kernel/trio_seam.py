@@ -2,8 +2,8 @@
 
 Trio shuffles each batch of runnable tasks with a generator of its own (`_r`), and orders a batch by creation only when
 `_ALLOW_DETERMINISTIC_SCHEDULING` is set. Both names are private, exist for Hypothesis, and have been stable since 2019.
-A third one starts Trio's threads. The version of Trio is bounded in pyproject.toml and widened only after the
-two-process test has passed.
+A third one starts Trio's threads; what else is private here belongs to the epoll of a loop that was forked. The version
+of Trio is bounded in pyproject.toml and widened only after the two-process test has passed.
 
 Importing Hypothesis sets the flag for the whole process and re-seeds `_r` for every example, so nothing that a run
 imports may import it. All are set before each run and restored after it. Runs cannot nest; parallelism is
@@ -13,8 +13,12 @@ processes.
 from __future__ import annotations
 
 import gc
+import os
+import select
+import socket
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 from trio import _threads
@@ -97,3 +101,40 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
         threads.start_thread_soon = start_thread_soon
         if collecting:
             gc.enable()
+
+
+CAN_FORK: Final = sys.platform == "linux" and hasattr(os, "fork")
+"""Whether a process in the middle of a run can be forked: there must be os.fork, and Trio must wait with epoll."""
+
+
+def after_fork() -> None:
+    """In the forked process: give Trio's loop an epoll and wake-up sockets of its own, in the state of the old ones.
+
+    A fork shares them, and so the loop of one process would wake, and take from, that of the other. File numbers stay.
+    """
+    private: Any = _run
+    runner = private.GLOBAL_RUN_CONTEXT.runner
+    manager = runner.io_manager
+    for pair in (manager._force_wakeup, runner.entry_queue.wakeup):
+        _renew(pair.wakeup_sock, pair.write_sock)
+    fresh = select.epoll()
+    os.dup2(fresh.fileno(), manager._epoll.fileno(), inheritable=False)
+    fresh.close()
+    manager._epoll.register(manager._force_wakeup_fd, select.EPOLLIN)
+    for number, waiters in manager._registered.items():
+        if waiters.current_flags:
+            manager._epoll.register(number, waiters.current_flags | select.EPOLLONESHOT)
+
+
+def _renew(reader: socket.socket, writer: socket.socket) -> None:
+    """Put a new pair of sockets under the numbers of an old one; what was written and not read is so again."""
+    waiting = select.poll()
+    waiting.register(reader, select.POLLIN)
+    has_data = bool(waiting.poll(0))
+    new_reader, new_writer = socket.socketpair()
+    for new, old in ((new_reader, reader), (new_writer, writer)):
+        new.setblocking(False)
+        os.dup2(new.fileno(), old.fileno(), inheritable=False)
+        new.close()
+    if has_data:
+        writer.send(b"\0")

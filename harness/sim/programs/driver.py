@@ -77,6 +77,9 @@ class ProgramDriver(Driver):
         incarnation = Incarnation(
             process.actor, process.ordinal, process, lambda error: kernel.stop("refused", error), self
         )
+        if kernel.chance.ahead is not None:
+            incarnation.keep_generators()
+            kernel.chance.after.append(incarnation.seed_again)
         CURRENT.set(incarnation)
         try:
             with self._program.loaded(self._label) as incarnation.program:

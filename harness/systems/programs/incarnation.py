@@ -39,13 +39,29 @@ class Incarnation:
         self.program: Any = None  # the module or object with `node` and `client`, once it is loaded
         self._stop = stop
         self._random: random.Random | None = None
+        self._generators: list[random.Random] | None = None
+
+    def note_generator(self, generator: random.Random) -> None:
+        """A generator was seeded by a draw: where chance is drawn anew, it is seeded again."""
+        if self._generators is not None:
+            self._generators.append(generator)
 
     @property
     def random(self) -> random.Random:
         """What stands behind the functions of the module `random`."""
         if self._random is None:
             self._random = random.Random(self.word("random"))
+            self.note_generator(self._random)
         return self._random
+
+    def keep_generators(self) -> None:
+        """Keep generators from now on, in a run with redraws."""
+        self._generators = []
+
+    def seed_again(self) -> None:
+        """Everything is drawn anew: also what generators of the program give from here on."""
+        for generator in self._generators or ():
+            generator.seed(self.word("random"))
 
     def word(self, purpose: str) -> int:
         """A drawn integer below 2**64."""

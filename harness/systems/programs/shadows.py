@@ -187,7 +187,10 @@ class _Random(random.Random):
     """`random.Random`, whose default seed is drawn by the plan."""
 
     def __init__(self, x: Any = None) -> None:
-        super().__init__(current().word("random") if x is None else x)
+        incarnation = current()
+        super().__init__(incarnation.word("random") if x is None else x)
+        if x is None:
+            incarnation.note_generator(self)
 
 
 class _SystemRandom(random.SystemRandom):

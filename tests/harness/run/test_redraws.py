@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.explain.chances import with_redraw
 from harness.outcome import Outcome
-from harness.plans.plan import Plan, decode
+from harness.plans.plan import Plan, Redraw, decode, with_redraw
 from harness.run.runner import RunOptions, run
 from harness.shrink.edits import without_time
 from harness.systems.binding import Binding
@@ -43,6 +42,10 @@ def lossy() -> Plan:
     return drawn(8, concurrency=3, nodes=3, rate=40, duration_ns=2_000_000_000)
 
 
+def redrawn(plan: Plan, at_ns: int, salt: int) -> Plan:
+    return with_redraw(plan, Redraw(at_ns=at_ns, salt=salt))
+
+
 def ran(plan: Plan, binding: Binding) -> Outcome:
     return run(plan, binding, RunOptions(keep_rows=True))
 
@@ -51,7 +54,7 @@ def test_nothing_before_the_moment_changes_and_something_after_it_does(binding: 
     plan = lossy()
 
     rows = ran(plan, binding).rows
-    others = [ran(with_redraw(plan, MOMENT_NS, salt), binding).rows for salt in range(2)]
+    others = [ran(redrawn(plan, MOMENT_NS, salt), binding).rows for salt in range(2)]
 
     assert rows is not None
     past = [row for row in rows if row[0] < MOMENT_NS]
@@ -67,7 +70,7 @@ def test_what_is_drawn_anew_begins_at_once(binding: Binding) -> None:
     """What was drawn ahead is forgotten too: the next message has another delay already."""
     plan = lossy()
 
-    rows, other = (ran(one, binding).rows for one in (plan, with_redraw(plan, MOMENT_NS, 1)))
+    rows, other = (ran(one, binding).rows for one in (plan, redrawn(plan, MOMENT_NS, 1)))
 
     assert rows is not None
     assert other is not None
@@ -76,7 +79,7 @@ def test_what_is_drawn_anew_begins_at_once(binding: Binding) -> None:
 
 
 def test_a_run_with_redraws_is_the_same_in_a_fresh_process(binding: Binding, tmp_path: Path) -> None:
-    plan = with_redraw(with_redraw(lossy(), MOMENT_NS, 1), MOMENT_NS * 2, 5)
+    plan = redrawn(redrawn(lossy(), MOMENT_NS, 1), MOMENT_NS * 2, 5)
     (tmp_path / "plan.json").write_bytes(plan.to_json())
 
     done = subprocess.run(
@@ -96,7 +99,7 @@ def test_a_plan_without_redraws_has_no_word_of_them() -> None:
 
 
 def test_time_that_is_taken_out_moves_redraws() -> None:
-    moved = without_time(with_redraw(lossy(), MOMENT_NS, 1), 0, 500_000_000)
+    moved = without_time(redrawn(lossy(), MOMENT_NS, 1), 0, 500_000_000)
 
     assert moved.schedule.redraws
     assert [redraw.at_ns for redraw in moved.schedule.redraws] == [MOMENT_NS - 500_000_000]

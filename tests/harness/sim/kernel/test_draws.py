@@ -108,3 +108,17 @@ def test_a_redraw_changes_what_is_still_to_come_and_nothing_else() -> None:
     assert counter.take() != usual.take()
     assert draws.at(0) != first
     assert draws.at(0) == draws.at(0)
+
+
+def test_whoever_draws_the_seed_of_a_sequence_is_called_when_all_have_forgotten() -> None:
+    chance = Chance(3, will_redraw=True)
+    seen: list[int] = []
+    chance.after.append(lambda: seen.append(counter.take()))
+    counter, salted = Counter(chance, "random"), Counter(Chance(3), "random")
+
+    before = counter.take(), salted.take()
+    chance.redraw("a salt")
+
+    assert before[0] == before[1]
+    assert len(seen) == 1
+    assert seen[0] != salted.take()

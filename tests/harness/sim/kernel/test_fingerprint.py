@@ -119,3 +119,32 @@ def test_rows_can_be_kept_from_any_index_on(begin: int) -> None:
 
     assert log.kept_from == begin
     assert log.kept == ROWS[begin:]
+
+
+@pytest.mark.parametrize("restarts_at", [0, 1, 2_048, 4_999])
+def test_a_log_that_is_restarted_is_that_of_another_plan_from_the_start(restarts_at: int) -> None:
+    other, log = Log(keep=False), Log(keep=False, can_restart=True)
+    other.seed(b"world", b"its plan")
+    log.seed(b"world", b"a plan")
+
+    for position, row in enumerate(ROWS):
+        for one in (other, log):
+            one.append(row)
+            one.hash_batches()
+        if position == restarts_at:
+            log.restart(b"world", b"its plan")
+
+    assert log.close() == other.close()
+
+
+def test_a_closed_log_can_be_restarted_too() -> None:
+    other, log = Log(keep=False), Log(keep=False, can_restart=True)
+    other.seed(b"its plan")
+    for one in (other, log):
+        for row in ROWS:
+            one.append(row)
+    log.close()
+
+    log.restart(b"its plan")
+
+    assert log.close() == other.close()

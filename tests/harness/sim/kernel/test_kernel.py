@@ -6,7 +6,7 @@ import gc
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -55,6 +55,66 @@ def test_events_run_in_the_order_of_time_and_then_of_making() -> None:
 
     assert seen == [(1, "a"), (2, "b"), (2, "c"), (3, "d"), (3, "e")]
     assert (kernel.why, kernel.error, kernel.now, kernel.pops) == ("done", None, 9, 6)
+
+
+def test_a_moment_comes_before_the_events_of_its_instant_and_is_none() -> None:
+    kernel, seen = new_kernel(), list[tuple[int, str]]()
+    for time_ns, name in [(3, "b"), (2, "a"), (3_000_000_000, "c")]:
+        kernel.exactly(time_ns, lambda name: seen.append((kernel.now, name)), name)
+    for time_ns, name in [(3, "M"), (3, "N"), (4, "O"), (0, "L"), (3_000_000_000, "P"), (4_000_000_000, "Q")]:
+        kernel.between(time_ns, lambda name: seen.append((kernel.now, name)), name)
+    kernel.exactly(3_000_000_000, lambda _: kernel.stop("done"))
+
+    run(kernel)
+
+    assert [name for _, name in seen] == ["L", "a", "M", "N", "b", "O", "P", "c"]
+    assert [now for now, _ in seen] == [0, 2, 3, 3, 3, 4, 3_000_000_000, 3_000_000_000]
+    assert kernel.pops == 4
+
+
+def test_a_moment_comes_before_what_a_task_does_by_a_deadline_of_its_own() -> None:
+    kernel, seen = new_kernel(), list[str]()
+
+    async def sleeper() -> None:
+        await trio.sleep(1)
+        seen.append("task")
+        kernel.stop("done")
+
+    kernel.between(MS, seen.append, "moment")
+    run(kernel, sleeper)
+
+    assert seen == ["moment", "task"]
+
+
+@pytest.mark.parametrize("moments", [(1, 2, 3), range(0, 900, 7)])
+def test_a_livelock_is_seen_at_the_same_event_whatever_moments_there_are(moments: Sequence[int]) -> None:
+    def stopped(moments: Sequence[int]) -> tuple[str, int, int]:
+        kernel = new_kernel(events_per_second_max=10_000)
+
+        def again(_: None) -> None:
+            kernel.at(kernel.now + 50_000, 0, again)
+
+        again(None)
+        for moment in moments:
+            kernel.between(moment * MS, lambda _: None)
+        run(kernel)
+        return kernel.why, kernel.now, kernel.pops
+
+    found = stopped(moments)
+
+    assert found[0] == "livelock"
+    assert found == stopped(())
+
+
+def test_forgotten_moments_do_not_come() -> None:
+    kernel, seen = new_kernel(), list[str]()
+    kernel.between(5, seen.append, "forgotten")
+    kernel.at(4, 0, lambda _: kernel.forget_moments())
+    kernel.at(9, 0, lambda _: kernel.stop("done"))
+
+    run(kernel)
+
+    assert seen == []
 
 
 def test_an_event_in_the_past_runs_now() -> None:
