@@ -10,10 +10,12 @@ from harness.plans.plan import Plan
 from harness.run.execution import execute
 from harness.run.runner import RunOptions
 from harness.shrink.edits import all_ops
+from harness.shrink.shrinker import Judge
 from harness.shrink.trial import Answer, target_of
 from harness.shrink.workers import Workers
 from harness.systems.binding import Binding
 
+from .branching import Branching
 from .chances import Chance, chances
 from .deeds import Deed, deeds, sentences
 from .necessity import Necessity, necessity
@@ -35,11 +37,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 class _Counting:
     """A judge that tells how many runs were made."""
 
-    def __init__(self, workers: Workers, advance: Callable[[str], None]) -> None:
-        self._workers, self._advance = workers, advance
+    def __init__(self, judge: Judge, advance: Callable[[str], None]) -> None:
+        self._judge, self._advance = judge, advance
 
     def answers(self, plans: Iterable[Plan]) -> Iterator[tuple[int, Answer]]:
-        for answer in self._workers.answers(plans):
+        for answer in self._judge.answers(plans):
             self._advance("")
             yield answer
 
@@ -64,7 +66,7 @@ def explain(
     failed_ns = rows[until][0]
     told = deeds(rows, plan, until)
     with Workers(binding, jobs=jobs) as workers:
-        judge = _Counting(workers, advance)
+        judge = _Counting(Branching(binding, workers, jobs=jobs), advance)
         faults = necessity(plan, target, judge, redraws=redraws)
         likely = chances(plan, target, judge, failed_ns=failed_ns, moments=moments, redraws=redraws)
     return Explanation(
