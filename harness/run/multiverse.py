@@ -178,7 +178,7 @@ class _Trunk:
             with errors_sorted(multiverse.binding):
                 simulation = Simulation(multiverse.plan, load_systems(multiverse.binding), options)
                 for at_ns in list(self._at):
-                    simulation.checkpoint(at_ns, partial(self._begin_branches, simulation))
+                    simulation.checkpoints[at_ns] = partial(self._begin_branches, simulation)
                 simulation.run()
         except Exception as problem:
             error = _text_of(problem)

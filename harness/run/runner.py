@@ -115,7 +115,8 @@ class Simulation:
             can_branch=options.can_branch,
         )
         self.threads: list[Thread] = []
-        self._checkpoints: dict[int, Callable[[int], None]] = {}
+        self.checkpoints: dict[int, Callable[[int], None]] = {}
+        """What is called with a moment when the run is there, before any event of that instant."""
         self._replies = Replies(plan.check.model, self.world.recorder)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
@@ -144,7 +145,7 @@ class Simulation:
         kernel, plan, until_ns = self.world.kernel, self.plan, self.options.until_ns
 
         def begin() -> None:
-            for at_ns, call in self._checkpoints.items():
+            for at_ns, call in self.checkpoints.items():
                 kernel.between(at_ns, call, at_ns)
             for redraw in plan.schedule.redraws or ():
                 kernel.between(redraw.at_ns, kernel.chance.redraw, redraw.key)
@@ -161,10 +162,6 @@ class Simulation:
         self.world.run(begin)
         if self.calm is not None:
             self.calm.close()
-
-    def checkpoint(self, at_ns: int, call: Callable[[int], None]) -> None:
-        """Have something called with this moment when the run is there, before any event of that instant."""
-        self._checkpoints[at_ns] = call
 
     # -- while it runs --------------------------------------------------------------------------------------------
 

@@ -84,8 +84,7 @@ class SimWorld:
         sink: Sink | None = None,
         can_branch: bool = False,
     ) -> None:
-        self.plan = plan
-        self.systems = systems
+        self.plan, self.systems = plan, systems
         self.log = Log(keep=keep_rows, on_rows=None if sink is None else sink.rows, can_restart=can_branch)
         self.log.seed(WORLD, plan.to_json())
         schedule = plan.schedule
