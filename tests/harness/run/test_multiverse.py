@@ -54,7 +54,7 @@ def forked(binding: Binding, tell: Callable[[Outcome], Any], **settings: Any) ->
 
 
 def has_children() -> bool:
-    """Whether this process has a child, be it a zombie."""
+    """Whether this process has a child, be it one that has ended and was not waited for."""
     with suppress(ChildProcessError):
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return True
