@@ -38,9 +38,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from heapq import heappop, heappush
 from itertools import chain, pairwise
-from typing import Any, Final
-
-import msgspec
+from typing import Any, Final, NamedTuple
 
 from checkers.history import History
 from checkers.linearizability.result import Limits, Meter
@@ -62,7 +60,7 @@ INITIAL_PAIRS_MAX: Final = 10_000
 """Edges a key from readers of the initial value to writers that nothing else orders; see `list_append`."""
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(NamedTuple):
     """Why one version precedes another: the inference, and the transactions that met the two versions."""
 
     how: str  # initial | read-then-written | written-over | process | realtime
@@ -306,7 +304,7 @@ class RwRegister(Analysis[_Register]):
         edges = list(pairwise([*circle, circle[0]]))
         last = max(range(len(edges)), key=lambda place: (key.later[edges[place][0]][edges[place][1]].after, place))
         edges = edges[last + 1 :] + edges[: last + 1]  # the one that was met last is told first
-        steps = [msgspec.to_builtins(key.later[before][after]) for before, after in edges]
+        steps = [key.later[before][after]._asdict() for before, after in edges]
         told = [
             self._reason({"value": before, "next": after, "key": key.name, **step})
             for (before, after), step in zip(edges, steps, strict=True)
@@ -376,7 +374,7 @@ class RwRegister(Analysis[_Register]):
             for after in key.written_by(target):
                 reason = key.later.get(value, {}).get(after)
                 if reason is not None:
-                    yield {"value": value, "next": after, **msgspec.to_builtins(reason)}
+                    yield {"value": value, "next": after, **reason._asdict()}
 
     def claim(self, evidence: dict[str, Any]) -> str:
         source, target, key = evidence["source"], evidence["target"], show(evidence["key"])

@@ -20,7 +20,7 @@ from harness.systems.system import SystemServer
 
 from .kernel.events import Kernel
 from .kernel.livelock import STEPS_AT_ONE_INSTANT_MAX, AtOneInstant, woken_in_the_past
-from .process import Driver, SimProcess
+from .process import SimProcess
 from .recorder import Recorder
 
 _SUSPENDED: Final = object()
@@ -63,7 +63,18 @@ def _close(coroutine: Coroutine[object, None, None]) -> None:
         coroutine.close()
 
 
-class ClientDriver(Driver):
+class Contained:
+    """What drivers have in common whose code is one coroutine: nothing of it outlives a kill."""
+
+    def before_kill(self) -> None:
+        """Nothing to do: an actor without connections."""
+
+    def tear_down(self) -> bool:
+        """Refuse: nothing outlives a kill."""
+        return False
+
+
+class ClientDriver(Contained):
     """Runs a client's coroutine from wait to wait."""
 
     def __init__(self, process: SimProcess, entrypoint: Entrypoint) -> None:
@@ -117,7 +128,7 @@ class ClientDriver(Driver):
         return goes_on
 
 
-class ServerDriver(Driver):
+class ServerDriver(Contained):
     """Runs a server: its recovery, then a step for every input, and a sync after each step that wrote something.
 
     A server whose `storage` is "async" goes on stepping while its disk is awaited; `post` then comes between two steps.

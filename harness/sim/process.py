@@ -10,9 +10,8 @@ task cancelled.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import outcome
 import trio
@@ -34,43 +33,38 @@ async def _never() -> None:
     await trio.sleep_forever()
 
 
-class Driver(ABC):
+class Driver(Protocol):
     """Runs the code of one process. The world calls `run` in the task of the process."""
 
-    @abstractmethod
     async def run(self) -> None:
         """Run the actor's code until it ends. Raises what that code raises."""
 
-    @abstractmethod
     def on_input(self) -> None:
         """A datagram arrived, or a time that the process waits for has come."""
 
-    @abstractmethod
     async def wait(self) -> None:
         """Suspend the actor's code until the next `on_input`."""
 
-    @abstractmethod
     def sync(self, name: str | None) -> Awaitable[None]:
         """Begin an fsync of a file (or of the directory), and suspend the actor's code until it is done."""
+        ...
 
-    @abstractmethod
     def command(self, command: Callable[[SystemServer], bool]) -> bool:
         """Run an administrator's command on the server, and then let the server act on it. True when it was taken."""
+        ...
 
-    @abstractmethod
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call when a server that waits for its disk takes commands again."""
 
-    @abstractmethod
     def kill(self) -> None:
         """Run no more of the actor's code."""
 
-    def before_kill(self) -> None:  # noqa: B027  (an actor without connections has nothing to do)
+    def before_kill(self) -> None:
         """The process is about to be killed, and the machine that it runs on goes on."""
 
     def tear_down(self) -> bool:
         """End by force the tasks that outlived a kill. False where there is no such means."""
-        return False
+        ...
 
 
 class SimProcess:

@@ -10,7 +10,6 @@ What a driver of a stepped server does not need, this one does:
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from harness.plans.plan import Plan
 from harness.sim.drivers import Entrypoint
 from harness.sim.kernel.events import Kernel
 from harness.sim.kernel.forced_teardown import ForcedTeardown, tear_down
-from harness.sim.process import Driver, SimProcess
+from harness.sim.process import SimProcess
 from harness.systems.programs.files import Files
 from harness.systems.programs.incarnation import CURRENT, Incarnation
 from harness.systems.programs.program import TrioProgram
@@ -50,7 +49,7 @@ def driver_of(
     return NodeDriver(program, process, names, number, kernel, peers)
 
 
-class ProgramDriver(Driver):
+class ProgramDriver:
     """What nodes and clients of a program have in common."""
 
     def __init__(self, program: TrioProgram, process: SimProcess, names: Names, number: int, kernel: Kernel) -> None:
@@ -94,9 +93,9 @@ class ProgramDriver(Driver):
             if not process.lifetime.dead:
                 self.stack.reset_all()
 
-    @abstractmethod
     async def _run(self, program: Any) -> None:
         """Run the actor's part of the program."""
+        raise NotImplementedError
 
     def on_input(self) -> None:
         """Give the stack what arrived, and the interpreter its time."""

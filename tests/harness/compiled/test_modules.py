@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -48,6 +49,37 @@ def test_only_structs_and_named_reasons_keep_a_module_of_these_places_interprete
     left = {file for file in files - set(CHOSEN) if file.name != "__init__.py"}
 
     assert {file.relative_to(ROOT).as_posix() for file in left if not structs_in(file)} == set(EXCEPTIONS)
+
+
+def bases_in(file: Path) -> Iterator[tuple[str, str]]:
+    """Each class of a file with the module that a base of it is imported from."""
+    tree = ast.parse(file.read_text())
+    package = file.relative_to(ROOT).parent.parts
+    origins = {
+        alias.asname or alias.name: ".".join(
+            (*(package[: len(package) + 1 - node.level] if node.level else ()), node.module)
+        )
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = [base.value if isinstance(base, ast.Subscript) else base for base in node.bases]
+            names = {base.id for base in bases if isinstance(base, ast.Name)}
+            yield from ((node.name, origins[name]) for name in names & set(origins))
+
+
+def test_no_interpreted_class_derives_from_a_compiled_one() -> None:
+    """mypyc refuses that when the class is used: the command that uses it would end with a TypeError."""
+    names = {module_of(file) for file in CHOSEN}
+    packages = ("checkers", "harness", "workloads", "raft_impl")
+    interpreted = [file for package in packages for file in (ROOT / package).rglob("*.py") if file not in CHOSEN]
+
+    found = {(module_of(file), *derived) for file in interpreted for derived in bases_in(file)}
+
+    assert ("harness.live.systems.etcd", "Etcd", "harness.live.systems.polling") in found
+    assert {one for one in found if one[2] in names} == set()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import outcome
 import trio
 
-from harness.sim.drivers import Create, Entrypoint, Start
+from harness.sim.drivers import Contained, Create, Entrypoint, Start
 from harness.sim.process import Driver, SimProcess
 from harness.sim.world import SimWorld
 from harness.systems.system import SystemServer
@@ -38,7 +38,7 @@ def task_lane() -> Iterator[None]:
         yield
 
 
-class TaskDriver(Driver):
+class TaskDriver(Contained):
     """Waits of an actor's code as waits of Trio tasks."""
 
     def __init__(self, world: SimWorld, process: SimProcess) -> None:
