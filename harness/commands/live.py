@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from harness.archive.documents import run_record
 from harness.archive.find import StoredRun, find
 from harness.archive.store import Archive, NotKept
 from harness.errors import BadInput, Exit
@@ -19,7 +20,7 @@ from harness.run.drawing import Drawing
 from harness.systems.checkouts import Checkouts
 
 from .printing import print_json, say
-from .screen import print_live_run, print_plan
+from .screen import print_live_run, print_plan, print_run
 
 NOT_DETERMINISTIC: Final = (
     "a live execution is not deterministic: its plan decides what is asked and what breaks, no more"
@@ -81,6 +82,43 @@ def replay_live(stored: StoredRun, spec: str, repeat: int, *, verbose: bool, res
             tally.add(f"run {number}", record, failure)
     before = None if stored.record is None else stored.record.failure_signature
     return tally.end("repeated", before=before, note=NOT_DETERMINISTIC)
+
+
+def simulate(stored: StoredRun, spec: str, schedules: int, *, verbose: bool, results: Path, as_json: bool) -> int:
+    """Look for a simulated run of a live plan that fails as the live one did, and keep it: it can be shrunk, explained
+    and replayed event by event. Exit code of that run; 0 or 2 where none fails.
+    """
+    from harness.live.drawing import simulated
+    from harness.run.execution import execute
+    from harness.run.runner import RunOptions
+    from harness.systems import catalog
+
+    before = None if stored.record is None else stored.record.failure_signature
+    with Archive(results) as archive, Checkouts() as checkouts:
+        binding = catalog.bind(spec, checkouts)
+        found: Outcome | None = None
+        for number in range(schedules):
+            outcome = execute(simulated(stored.plan, number), binding, RunOptions(keep_rows=True))
+            failed_before = found is not None and found.verdict.validity == "invalid"
+            if outcome.verdict.validity == "invalid" or not failed_before:
+                found = found if failed_before and outcome.primary != before else outcome
+            if outcome.verdict.validity == "invalid" and before in (None, outcome.primary):
+                break
+        assert found is not None, "one schedule at least"
+        fails = found.verdict.validity == "invalid"
+        record = archive.keep(found) if fails else run_record(found)
+    alike = fails and found.primary == before
+    if as_json:
+        print_json(record, before=before, alike=alike, tried=number + 1)
+        return found.exit_code
+    print_run(found, record, f"foreshock replay {record.run or stored.run}", verbose=verbose)
+    say("live", f"the stored run {'failed with ' + before if before else 'did not fail'}")
+    if fails:
+        say("schedules", f"{number + 1} tried; this one fails {'alike' if alike else 'otherwise'}")
+        say("shrink", f"foreshock shrink {record.run}", whole=True)
+    else:
+        say("schedules", f"{number + 1} tried; none of them fails")
+    return found.exit_code
 
 
 class _Tally:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _EXPECTED: Final = "the same run from the same plan, code, harness and interpreter"
 _LIVE: Final = "live:"
 """Begins the systems of live runs in records."""
-_OURS: Final = "raft_impl"
 _SHOWN_EVENTS: Final = 20
 """Events shown before the point where `--until` stopped: about a screen."""
 
@@ -63,6 +62,12 @@ def _until(text: str) -> RunOptions:
     metavar="N",
     help="Run it N times; all must be the same. Live: how often it fails.",
 )
+@click.option(
+    "--schedules",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of a live run, with --world simulated: try N schedules, and keep the first run that fails alike.",
+)
 @click.option("--require-identical", is_flag=True, help="Exit 1 also when other code explains a difference.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
 @verbose_option
@@ -77,6 +82,7 @@ def command(
     diff: str | None,
     against: str | None,
     repeat: int,
+    schedules: int | None,
     require_identical: bool,
     stop_at_first: bool,
     verbose: bool,
@@ -115,7 +121,14 @@ def command(
         spec = system or (listed[0].removeprefix(_LIVE) if ran_live else "node")
         return replay_live(stored, spec, repeat, verbose=verbose, results=results, as_json=as_json)
     if ran_live:
-        stored, system = _simulated(stored), system or _OURS
+        system = system or _ours(listed[0].removeprefix(_LIVE))
+        if schedules is not None:
+            from .live import simulate
+
+            return simulate(stored, system, schedules, verbose=verbose, results=results, as_json=as_json)
+        stored = _simulated(stored)
+    elif schedules is not None:
+        raise BadInput("--schedules of a simulated run", "a live run: this one has a schedule", "foreshock replay")
     with Checkouts() as checkouts:
         binding = catalog.bind(system or specs(stored), checkouts)
         if diff is not None or against is not None:
@@ -156,6 +169,14 @@ def _again(typed: str, stored: StoredRun) -> str:
     """The line that does this once more; what was pasted around the name of a run is left out."""
     words = typed.split()
     return shlex.join(["foreshock", "replay", typed if len(words) == 1 or stored.run is None else stored.run])
+
+
+def _ours(spec: str) -> str:
+    """The system of a live run, if the simulated world has it."""
+    if spec in ("etcd", "pysyncobj"):
+        expected = "a system that both worlds have; --system raft_impl runs the plan with ours"
+        raise BadInput(f"a live run of {spec}", expected, "--world simulated")
+    return spec
 
 
 def _simulated(stored: StoredRun) -> StoredRun:

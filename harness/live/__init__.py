@@ -21,6 +21,7 @@ process, but what systems tell of themselves: who leads in which term.
 | `fault_world` | the world as faults see it |
 | `kept` | the logs of nodes in the folder of a run |
 | `control` | faults of disks and clocks inside of our nodes |
+| `asking` | what an administrator asks of nodes |
 | `clients` | the tasks of the plan's clients, which can be killed too |
 | `systems/` | one file a system: how it is started, asked and watched |
 

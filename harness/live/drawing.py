@@ -46,8 +46,11 @@ def possible(plan: Plan, kinds: Collection[str]) -> Plan:
     return msgspec.structs.replace(plan, phases=phases, faults=faults, check=check, overrides=(), atlas=msgspec.UNSET)
 
 
-def simulated(plan: Plan) -> Plan:
-    """What the simulated world can run of a live plan, if it has the system: links and disks take some time there."""
+def simulated(plan: Plan, schedule: int = 0) -> Plan:
+    """What the simulated world can run of a live plan, if it has the system: links and disks take some time there.
+
+    What the machine decided in the live run, the seed of a schedule decides here; `schedule` counts several of them.
+    """
     options = {name: value for name, value in plan.options.items() if name not in LIVE_ONLY}
     drawn = msgspec.structs.replace(
         plan.drawn, explicit={name: value for name, value in plan.drawn.explicit.items() if name not in LIVE_ONLY}
@@ -60,7 +63,9 @@ def simulated(plan: Plan) -> Plan:
         options=options,
         links=Links(node=link, client=link),
         disks=Disks(default=disk),
-        schedule=msgspec.structs.replace(plan.schedule, policy="random", processing_max_ns=200_000),
+        schedule=msgspec.structs.replace(
+            plan.schedule, seed=plan.schedule.seed + schedule, policy="random", processing_max_ns=200_000
+        ),
         check=msgspec.structs.replace(plan.check, invariants=True),
     )
 

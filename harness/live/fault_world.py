@@ -21,6 +21,7 @@ from harness.plans.plan import Plan
 from harness.sim.observer import Observer
 from harness.sim.recorder import Recorder
 
+from .asking import Asking
 from .clients import ClientTask
 from .network import Network
 from .supervisor import Supervisor
@@ -115,12 +116,12 @@ class LiveFaultWorld:
         clients: Mapping[str, ClientTask],
         nursery: trio.Nursery,
         on_killed: Callable[[str], None],
+        asking: Asking,
         inside: Inside | None = None,
     ) -> None:
-        """`on_killed` is called with each node that a fault has just killed."""
+        """`on_killed` is called with each node that a fault has just killed; `asking` asks nodes for something."""
         self.network = network
         self.nodes, self.clients = plan.nodes, plan.clients
-        self.heal_ns = plan.phases.heal_ns
         self.heals_all = plan.phases.heal == "total"
         self.healed = False
         self.administered = False
@@ -137,7 +138,13 @@ class LiveFaultWorld:
         self._plan, self._timetable = plan, timetable
         self._supervisor, self._client_tasks, self._nursery = supervisor, clients, nursery
         self._on_killed = on_killed
+        self._asking = asking
         self._inside = inside
+
+    @property
+    def heal_ns(self) -> int:
+        """When the heal happens."""
+        return self._plan.phases.heal_ns
 
     def now_ns(self) -> int:
         """Nanoseconds since the run began."""
@@ -196,11 +203,12 @@ class LiveFaultWorld:
         return ()
 
     def command(self, name: str, group: str, command: str, arguments: Mapping[str, Any]) -> bool:
-        """No command is taken."""
-        return False
+        """Ask a node, which takes time: true once it has taken the command, for who asks again in the meantime."""
+        return self._asking.ask(name, command, arguments)
 
     def when_idle(self, name: str, call: Callable[[], None]) -> None:
-        """Nobody sees from outside when a process waits for its disk."""
+        """Call when the node has answered what it was asked last."""
+        self._asking.when_answered(name, call)
 
     def set_rate(self, fault: str, name: str, rate_ppm: int | None) -> None:
         """Let the clocks of a node run at a rate, or end that."""

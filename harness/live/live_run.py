@@ -41,6 +41,7 @@ from harness.sim.replies import Replies
 from harness.systems.binding import DEFAULT_LABEL, RecordedBinding, RecordedCode
 
 from .addresses import Addresses
+from .asking import Asking
 from .callers import Sockets, caller
 from .clients import ClientTask
 from .drawing import CLOCK_OFF, LATE, WORLD, possible
@@ -246,6 +247,7 @@ class LiveRun:
             clients=self._clients,
             nursery=nursery,
             on_killed=lambda name: self._system.last_words(self._site, name, self._tell),
+            asking=Asking(partial(self._system.administer, self._site), self._timetable, nursery),
             inside=self._site.inside,
         )
 

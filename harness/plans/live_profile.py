@@ -65,4 +65,12 @@ LIVE_DISKS: Final = msgspec.structs.replace(
     patterns=(*LIVE.patterns, "disk-error", "disk-full", "slow-disk"),
 )
 
-LIVE_PROFILES: Final = {profile.name: profile for profile in (LIVE, LIVE_DISKS)}
+LIVE_MEMBERSHIP: Final = msgspec.structs.replace(
+    LIVE,
+    name="live-membership",
+    summary="as `live`, and members that come and go, transfers of leadership and snapshots at any time",
+    nodes=Choices(((4, 40), (5, 60))),
+    patterns=(*LIVE.patterns, "membership", "lagging-learner-promoted", "transfer", "compact"),
+)
+
+LIVE_PROFILES: Final = {profile.name: profile for profile in (LIVE, LIVE_DISKS, LIVE_MEMBERSHIP)}

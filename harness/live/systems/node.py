@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from harness.errors import BadInput
+from harness.errors import BadInput, InternalError
 from harness.live.addresses import spelled
 from harness.live.control import Control
 from harness.live.fault_world import KINDS
@@ -30,6 +30,8 @@ from harness.systems.raft_impl import ORDERS, Caller, RaftImpl
 from harness.systems.system import Completion
 from raft_impl import errors
 from raft_impl.runtime.options import resolve_real
+from raft_impl.runtime.questions import ChangeMembers, Question, SnapshotNow, Transfer
+from raft_impl.server.administrator import Asker
 from raft_impl.server.handshake import Party
 from raft_impl.server.real_env import RealEnvironment
 from raft_impl.server.transport import ping_ms
@@ -49,6 +51,9 @@ CLIENTS: Final = OptionSpec(
 
 _INSIDE: Final = ("clock-rate", "write-error", "read-error", "fsync-error", "disk-full", "slow-disk")
 """The kinds of faults that happen inside of a node, over the channel that it opens to the test."""
+_ADMINISTERED: Final = ("membership", "transfer", "compact")
+"""The kinds of faults that are a request of an administrator."""
+_ASK_SECONDS_MAX: Final = 1.0
 _DISK_WORDS: Final = ("io-error", "disk-full")
 """How a node ends whose disk failed a call."""
 _TOLD: Final = frozenset({"role", "term", "config", "snapshot", "mark"})
@@ -77,7 +82,7 @@ class Node:
         self.workloads: tuple[str, ...] = tuple(name for name in adapter.workloads if name != ORDERS)
         self.options: tuple[OptionSpec, ...] = (*adapter.options, CLIENTS)
         has_channel = (code.path / "server" / "control.py").exists()  # versions before it have none
-        self.fault_kinds: tuple[str, ...] = (*KINDS, *_INSIDE) if has_channel else KINDS
+        self.fault_kinds: tuple[str, ...] = (*KINDS, *_ADMINISTERED, *(_INSIDE if has_channel else ()))
         self._read: dict[str, int] = {}  # bytes of each node's log that were read
 
     @property
@@ -150,6 +155,16 @@ class Node:
             if rows := [row for line in whole.splitlines() if (row := _row(line)) is not None]:
                 tell(node, rows)
 
+    async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
+        """Ask a node, where it listens."""
+        options = {name: value for name, value in site.options.items() if name != CLIENTS.name}
+        asker = Asker({node: site.addresses.own(node, "raft")}, next(iter(site.plan.groups)), options)
+        try:
+            await asker.ask((node,), _question(site, command, arguments), _ASK_SECONDS_MAX)
+        except errors.RaftError:
+            return False
+        return True
+
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client that asks as the option says."""
         if site.options[CLIENTS.name] == "http":
@@ -159,6 +174,25 @@ class Node:
 
             return HttpClient(site, actor)
         return _NativeClient(site, actor, nursery)
+
+
+def _question(site: Site, command: str, arguments: Mapping[str, Any]) -> Question:
+    """What an administrator asks for."""
+    match command:
+        case "change":
+            voters, learners = arguments["voters"], arguments["learners"]
+            return ChangeMembers(
+                vote=voters,
+                listen=learners,
+                leave=tuple(name for name in site.addresses.nodes if name not in (*voters, *learners)),
+                addresses={name: spelled(site.addresses.told(name, "raft")) for name in (*voters, *learners)},
+            )
+        case "transfer":
+            return Transfer(target=arguments["target"])
+        case "compact":
+            return SnapshotNow()
+        case _:
+            raise InternalError(f"a fault asked a live world for the command {command}")
 
 
 def _row(line: bytes) -> tuple[Any, ...] | None:

@@ -7,8 +7,9 @@ aim by, and nothing is judged by it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -31,6 +32,10 @@ class Polled(ABC):
 
     def ended_by_disk(self, site: Site, node: str) -> bool:
         """No: their disks are never made to fail."""
+        return False
+
+    async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
+        """Nothing is administered."""
         return False
 
     @abstractmethod

@@ -140,6 +140,13 @@ class LiveSystem(Protocol):
         """Tell what a node said that was killed just now."""
         ...
 
+    async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
+        """Ask a node for what an administrator may ask for: "change" of the members, "transfer", "compact".
+
+        Returns whether it took that; never raises for what a system or a network can do.
+        """
+        ...
+
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client with a session of its own, not yet opened; its tasks run in `nursery`."""
         ...

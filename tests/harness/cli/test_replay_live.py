@@ -12,12 +12,17 @@ from click.testing import CliRunner
 from harness.archive.layout import write_run
 from harness.commands.replay import command
 from harness.commands.run import command as run_command
+from harness.faults.partitions import Partition
 from harness.live import live_run
 from harness.live.live_run import LiveResult
+from harness.live.systems.catalog import live_system
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.systems.binding import RecordedBinding, RecordedCode
+from harness.systems.checkouts import Checkouts
+from tests.harness.cli.conftest import Foreshock
 from tests.harness.outcomes import make_outcome
+from tests.live.live_plans import SECOND_NS, at, routed, small_plan
 
 LIVE = RecordedBinding(codes={"default": RecordedCode(spec="live:raft_impl", digest="d" * 64)})
 STALE = "linearizability/stale-read"
@@ -120,3 +125,82 @@ def test_a_number_of_simulated_runs_is_a_suite() -> None:
     result = CliRunner().invoke(run_command, ["--count", "3"], standalone_mode=False)
 
     assert "foreshock suite --count N" in str(result.exception)
+
+
+# -- a live failure in the simulated world -----------------------------------------------------------------------------
+
+PLANTED = f"patch:{Path(__file__).parents[3]}/tests/mutants/read-by-any-replica.patch"
+STALE_READ = "linearizability/nonlinearizable/cas-register/read"
+
+
+def live_failure(folder: Path, spec: str) -> None:
+    """Store a live run of a plan whose partition cuts off a node with the client that asks it."""
+    cut = Partition(id="cut", shape="one", order=("n1", "n2", "n3"), clients=("c1",), **at(0, 5500))
+    with Checkouts() as checkouts:
+        options = {"election_timeout_ms": "600", "client_timeout_ms": "1000", "reads": "quorum"}
+        plan = small_plan(live_system("node", checkouts), "register", [cut], faults_ns=6 * SECOND_NS, **options)
+    binding = RecordedBinding(codes={"default": RecordedCode(spec=f"live:{spec}", digest="d" * 64)})
+    write_run(folder, make_outcome(1, "invalid", STALE_READ, binding=binding, plan=routed(plan, "home")))
+
+
+def test_a_live_failure_becomes_a_simulated_run_that_is_kept_and_replays(
+    foreshock: Foreshock, results: Path, tmp_path: Path
+) -> None:
+    results.mkdir()
+    live_failure(results, PLANTED)
+
+    found = foreshock("replay", "latest", "--world", "simulated", "--schedules", "5")
+
+    assert found.code == 1, found.err
+    assert f"live        the stored run failed with {STALE_READ}\n" in found.out
+    assert "schedules   1 tried; this one fails alike\n" in found.out
+    run = found.out.split("shrink      foreshock shrink ")[1].split()[0]
+    again = foreshock("replay", run, "--require-identical")
+    assert again.code == 1, "the same run, and so the same verdict"
+    assert "identical   yes" in again.out
+
+
+def test_schedules_are_tried_until_one_fails_as_the_live_run_did(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    signatures: list[tuple[str, ...]] = [(), ("liveness/no-leader",), (), (STALE,), ("liveness/no-leader",)]
+
+    def run(plan: Plan, binding: Any, options: Any) -> Outcome:
+        seeds.append(plan.schedule.seed)
+        found = signatures[len(seeds) - 1]
+        return make_outcome(1, "invalid" if found else "valid", *found)
+
+    monkeypatch.setattr("harness.run.execution.execute", run)
+    (live,) = stored.glob("2*")
+    words = [live.name, "--results", str(stored), "--world", "simulated", "--json", "--schedules"]
+    alike = CliRunner().invoke(command, [*words, "5"], standalone_mode=False)
+    assert alike.exception is None, alike.exception
+    document = json.loads(alike.output)
+    seeds.clear()
+    otherwise = CliRunner().invoke(command, [*words, "3"], standalone_mode=False)
+    assert otherwise.exception is None, otherwise.exception
+    other = json.loads(otherwise.output)
+
+    assert (document["tried"], document["alike"], document["primary"]) == (4, True, STALE)
+    assert (other["tried"], other["alike"], other["primary"]) == (3, False, "liveness/no-leader")
+    assert seeds == list(range(seeds[0], seeds[0] + 3))
+
+
+def test_a_live_run_of_another_system_is_not_simulated_with_ours_unless_that_is_said(tmp_path: Path) -> None:
+    live_failure(tmp_path, "etcd")
+    words = ["latest", "--results", str(tmp_path), "--world", "simulated"]
+
+    refused = CliRunner().invoke(command, words, standalone_mode=False)
+    asked = CliRunner().invoke(command, [*words, "--system", "raft_impl"], standalone_mode=False)
+
+    assert "a live run of etcd; expected a system that both worlds have" in str(refused.exception)
+    assert asked.return_value == 0, asked.output
+
+
+def test_schedules_are_for_live_runs(tmp_path: Path) -> None:
+    write_run(tmp_path, make_outcome(1, "invalid", STALE))
+
+    result = CliRunner().invoke(
+        command, ["latest", "--results", str(tmp_path), "--schedules", "2"], standalone_mode=False
+    )
+
+    assert "--schedules of a simulated run" in str(result.exception)
