@@ -72,7 +72,10 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the outcome and the record of a run have in common."""
+    """What the outcome and the record of a run have in common.
+
+    `fault_hits` has for each fault that had an effect how many events it touched; runs of earlier versions have none.
+    """
 
     plan_sha256: str
     fingerprint: str
@@ -83,6 +86,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     ops: OpCounts
     faults: FaultCounts
     fault_outcomes: dict[str, str]
+    fault_hits: dict[str, int] = {}
     messages: int
     recovery_ms: float | None
     stopped: str

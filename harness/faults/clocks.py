@@ -26,6 +26,7 @@ class ClockRate(NodeFault, frozen=True, kw_only=True, tag="clock-rate"):
 
     waits_for_node: ClassVar[bool] = True
     effective_when: ClassVar[str] = "the actor was up when it began"
+    deed: ClassVar[str] = "changed the rate of a clock"
 
     def begin_at(self, world: FaultWorld, state: FaultState, name: str) -> None:
         """Change the rate."""

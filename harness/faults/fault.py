@@ -71,6 +71,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_
     effective_when: ClassVar[str] = ""
     """What counts as a hit, as the end of a sentence that begins with "effective when"."""
 
+    deed: ClassVar[str] = ""
+    """What a hit is, where that reads otherwise than what counts as one: what the fault did, in the past."""
+
     allowed: ClassVar[tuple[str, ...]] = ("linearizability/",)
     """Prefixes of the signatures that an assumption broken by it explains; for most kinds what stale reads show."""
 

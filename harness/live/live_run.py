@@ -156,6 +156,7 @@ class LiveRun:
         self._world: LiveFaultWorld | None = None  # once faults can happen
         self._deaths: list[Anomaly] = []
         self._outcomes: dict[str, str] = {}
+        self._hits: dict[str, int] = {}
         self._lasted_ns = 0
         self._late_ms = 0  # how late this process was at most
 
@@ -188,7 +189,7 @@ class LiveRun:
             timetable.call_at(plan.phases.horizon_ns, timetable.stop, "horizon")
             await timetable.run()
             self._lasted_ns = timetable.now
-            self._outcomes = nemesis.finish()
+            self._outcomes, self._hits = nemesis.finish(), nemesis.hits
             nursery.cancel_scope.cancel()
 
     async def _start_proxies(self, nursery: trio.Nursery) -> None:
@@ -347,6 +348,7 @@ class LiveRun:
             ops=OpCounts.of(history),
             faults=FaultCounts.of(self._outcomes, planned=len(self._outcomes)),
             fault_outcomes=dict(self._outcomes),
+            fault_hits=dict(self._hits),
             messages=self._network.counts["pieces"],
             simulated_ns=self._lasted_ns,
             recovery_ms=self._recovery_ms(),

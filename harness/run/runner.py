@@ -338,6 +338,7 @@ class Simulation:
             ops=ops,
             faults=FaultCounts.of(outcomes, planned=len(outcomes)),
             fault_outcomes=outcomes,
+            fault_hits=world.nemesis.hits,
             messages=world.network.messages,
             simulated_ns=world.kernel.now,
             recovery_ms=self._recovery_ms(),

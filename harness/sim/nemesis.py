@@ -75,6 +75,11 @@ class Nemesis:
                 next_try_ns = now + RETRY_NS - (now - state.tried_ns) % RETRY_NS
                 self._world.call_at(next_try_ns, self._begin, state)
 
+    @property
+    def hits(self) -> dict[str, int]:
+        """How many events each fault touched, by id; only those that touched any. Whole once the run is finished."""
+        return {state.fault.id: state.hits for state in self._states if state.hits}
+
     # -- begin ----------------------------------------------------------------------------------------------------
 
     def _begin(self, state: FaultState) -> None:
