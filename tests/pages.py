@@ -34,6 +34,8 @@ _VARYING: Final = (
     (re.compile(r"(?m)^(ops +)\d+ ok, \d+ fail, \d+ info$(?=\nmessages)"), r"\1..."),
     (re.compile(r"(?m)^(messages +)\d.*$"), r"\1..."),
     (re.compile(r"(?m)^(time +)[\d.]+ s live"), r"\1... s live"),
+    (re.compile(r"(checked (?:for \S+ )?by [\w-]+), [\d.]+ s"), r"\1, ... s"),
+    (re.compile(r"\d+ KiB"), "... KiB"),
     (re.compile(r" rounds, [\d.]+ s;"), " rounds, ... s;"),
     (re.compile(r"(?m)^(fingerprint +)\w{64}$"), r"\1..."),
     (re.compile(r"(?m) +\d+ +[\d.]+  (?=\S+\n1 of 1 found)"), " ...  "),

@@ -19,6 +19,7 @@ PAGES = [
     "docs/maelstrom.md",
     "docs/nights.md",
     "docs/pytest.md",
+    "docs/reports.md",
     "docs/replay.md",
     "docs/shrinking.md",
     "docs/trio.md",

@@ -50,9 +50,10 @@ def run_live(
     if as_json:
         print_json(record, reproduce=again, live=True, **extra)
     else:
-        print_live_run(outcome, record, again, verbose=verbose)
+        more = []
         if record.run is not None and record.verdict == "invalid":
-            say("repeat", f"foreshock replay {record.run} --repeat 10", whole=True)
+            more.append(("repeat", f"foreshock replay {record.run} --repeat 10"))
+        print_live_run(outcome, record, again, verbose=verbose, more=more)
     return _exit(outcome.exit_code, failure)
 
 

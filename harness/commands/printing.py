@@ -7,28 +7,47 @@ stderr.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from checkers.values import thaw
 
+if TYPE_CHECKING:
+    from harness.charts.drawing import Drawing, Glyphs
+
 PLAIN_PROGRESS_SECONDS: Final = 10
 """How often progress is printed where no terminal redraws it: rare enough for a log, often enough to see progress."""
 
 LABEL_WIDTH: Final = 11
 """As long as `fingerprint`."""
+TOGETHER: Final = "\xa0"
+"""A space at which no line is broken."""
 _GAP: Final = "  "
 _LAST_WIDTH_MIN: Final = 24
 """Narrower than that, a last column goes to lines of its own."""
 _WRAPPING: Final[dict[str, Any]] = {"break_long_words": False, "break_on_hyphens": False}
+
+PLAIN_WIDTH: Final = 80
+"""Columns of prose and pictures that no terminal shows."""
+
+_STYLES: Final[dict[str, dict[str, Any]]] = {
+    "": {"reset": False},
+    "wrong": {"fg": "red", "bold": True},
+    "good": {"fg": "green"},
+    "warning": {"fg": "yellow"},
+    "dim": {"dim": True},
+    "strong": {"bold": True},
+}
+"""How the styles of drawings look."""
 
 _COLOURS: Final = {"valid": "green", "invalid": "red", "unknown": "yellow", "error": "magenta"}
 _VERDICT_WORD: Final = re.compile(rf"(?<=  )(?:{'|'.join(_COLOURS)})(?=  |$)")
@@ -48,13 +67,7 @@ def coloured(word: str) -> str:
 
 def say(label: str, text: str, *, whole: bool = False) -> None:
     """Print a labelled line. What is meant to be copied stays `whole`, however long it is."""
-    start = f"{label:<{LABEL_WIDTH}} "
-    width = None if whole else _terminal_width()
-    plain = len(click.unstyle(text))
-    if width is None or len(start) + plain <= width:
-        click.echo((start + text).rstrip())
-        return
-    for line in textwrap.wrap(text, width, initial_indent=start, subsequent_indent=" " * len(start), **_WRAPPING):
+    for line in labelled(label, text, whole=whole):
         click.echo(line)
 
 
@@ -68,19 +81,30 @@ def telling(label: str, as_json: bool) -> Callable[[str], None]:
     return tell
 
 
+def labelled(label: str, text: str, *, whole: bool = False) -> list[str]:
+    """The lines that `say` prints."""
+    start = f"{label:<{LABEL_WIDTH}} "
+    width = prose_width()
+    plain = len(click.unstyle(text))
+    if whole or len(start) + plain <= width:
+        return [(start + text).rstrip().replace(TOGETHER, " ")]
+    lines = textwrap.wrap(text, width, initial_indent=start, subsequent_indent=" " * len(start), **_WRAPPING)
+    return [line.replace(TOGETHER, " ") for line in lines]
+
+
 def wrapped(line: str, *, indent: str) -> list[str]:
-    """Break a long line of prose at the width of the terminal; elsewhere it stays one line."""
-    width = _terminal_width()
-    if width is None or len(indent) + len(line) <= width:
+    """Break a long line of prose at the width of the screen."""
+    width = prose_width()
+    if len(indent) + len(line) <= width:
         return [indent + line]
     inner = indent + line[: len(line) - len(line.lstrip())]
     return textwrap.wrap(line.strip(), width, initial_indent=inner, subsequent_indent=inner + "  ", **_WRAPPING)
 
 
 def clipped(line: str) -> str:
-    """Cut a line at the width of the terminal; elsewhere it stays whole."""
-    width = _terminal_width()
-    return line if width is None or len(line) <= width else line[: width - 4] + " ..."
+    """Cut a line at the width of the screen."""
+    width = prose_width()
+    return line if len(line) <= width else line[: width - 4] + " ..."
 
 
 def print_message(message: str) -> None:
@@ -126,8 +150,37 @@ def _print_row(start: str, last: str, width: int | None) -> None:
 
 
 def _terminal_width() -> int | None:
-    """Columns of the terminal on stdout; None when something else reads it, and decides itself."""
+    """Columns of the terminal on stdout; None when something else reads it, and a row of a table is one line."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def prose_width() -> int:
+    """Columns for prose and pictures: those of the terminal, 80 where something else reads them."""
+    return _terminal_width() or PLAIN_WIDTH
+
+
+def screen_height() -> int | None:
+    """Lines of the terminal on stdout; None when something else reads it."""
+    return shutil.get_terminal_size().lines if sys.stdout.isatty() else None
+
+
+def glyphs() -> Glyphs:
+    """Lines for a terminal that can show them; letters for all others, for files and for pipes."""
+    from harness.charts.drawing import LINES, PLAIN
+
+    is_capable = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return LINES if is_capable and "utf" in (sys.stdout.encoding or "").lower() else PLAIN
+
+
+def print_drawing(drawing: Drawing, *, indent: str = "") -> None:
+    """Print a drawing, in colour on a terminal that wants it."""
+    for line in drawn(drawing):
+        click.echo((indent + line).rstrip())
+
+
+def drawn(drawing: Drawing) -> list[str]:
+    """The lines of a drawing with their colours."""
+    return ["".join(click.style(text, **_STYLES[style]) for text, style in spans) for spans in drawing.lines()]
 
 
 @contextlib.contextmanager

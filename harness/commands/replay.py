@@ -257,7 +257,7 @@ def _show_until(plan: Plan, binding: Binding, options: RunOptions, as_json: bool
         for actor, state in outcome.metrics.state.items():
             click.echo(f"{actor}: {msgspec.json.encode(state).decode()}")
     click.echo()
-    print_run(outcome, record, "without --until, for the whole run", verbose=verbose)
+    print_run(outcome, record, "without --until, for the whole run", verbose=verbose, has_pictures=False)
     return outcome.exit_code
 
 

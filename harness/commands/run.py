@@ -13,7 +13,7 @@ from harness.quantities import SEED_MAX
 from harness.run.drawing import Drawing, abilities_of
 
 from .arguments import drawing_options, json_option, results_option, typed, verbose_option
-from .printing import print_json, say
+from .printing import print_json
 from .screen import print_plan, print_run
 
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
@@ -105,11 +105,10 @@ def command(
         errors = {} if failure is None else {"error": failure.parts}
         print_json(record, reproduce=again, **extra, **errors)
     else:
-        print_run(outcome, record, again, verbose=verbose)
-        if page is not None:
-            say("report", str(page), whole=True)
+        more = [] if page is None else [("report", str(page))]
         if record.run is not None and record.verdict == "invalid":
-            say("shrink", f"foreshock shrink {record.run}", whole=True)
+            more.append(("shrink", f"foreshock shrink {record.run}"))
+        print_run(outcome, record, again, verbose=verbose, more=more)
     if failure is not None:
         click.echo(f"error: {failure}", err=True)
         return Exit.BAD_INPUT

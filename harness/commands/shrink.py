@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
 from harness import quantities
+from harness.charts.picture import time_by
 from harness.errors import Exit
 
 from .arguments import jobs_option, json_option, quantity, results_option, verbose_option
 from .printing import print_json, print_table, progress, say
 from .reading import read_run
-from .screen import print_plan
+from .screen import print_counterexample, print_plan
 from .verdicts import print_verdict
 
 if TYPE_CHECKING:
+    from harness.record import RunRecord
     from harness.shrink.shrinking import Result
+
+_FAULTS_SHOWN_MAX: Final = 12
+"""A plan with more faults is not small yet: then it is printed in short."""
 
 
 @click.command("shrink")
@@ -94,7 +100,7 @@ def command(
     if as_json:
         print_json(shrinking.report(result, record, wall_seconds=time.monotonic() - began))
     else:
-        _print(result, record.path, time.monotonic() - began, verbose=verbose)
+        _print(result, stored.record, record.path, time.monotonic() - began, verbose=verbose)
         if record.run is not None:
             say("reproduce", f"foreshock replay {record.run}", whole=True)
             say("why", f"foreshock explain {record.run}", whole=True)
@@ -103,21 +109,22 @@ def command(
     return Exit.VALID if result.shrunk.finished else Exit.UNKNOWN
 
 
-def _print(result: Result, path: str | None, wall_seconds: float, *, verbose: bool) -> None:
+def _print(result: Result, before: RunRecord | None, path: str | None, wall_seconds: float, *, verbose: bool) -> None:
     from harness.shrink.shrinking import table
 
     shrunk = result.shrunk
     print_table(("", "before", "after"), table(shrunk))
     click.echo()
-    print_plan(shrunk.plan, verbose=True)
+    print_plan(shrunk.plan, verbose=verbose or len(shrunk.plan.faults) <= _FAULTS_SHOWN_MAX)
     click.echo()
-    record = result.record
+    record, signature, rows = result.record, result.target.signature, result.outcome.rows
     if verbose:
-        print_verdict(record, plan_class=record.plan_class)
+        whole = msgspec.structs.replace(record, anomalies=result.outcome.anomalies)
+        print_verdict(whole, plan_class=record.plan_class, time_of=time_by(rows))
     else:
-        say("verdict", f"{result.target.signature}, {result.target.plan_class} plan, gates off")
-        for line in record.message_of(result.target.signature).splitlines()[:3]:
-            click.echo(f"    {line}")
+        say("verdict", f"{signature}, {result.target.plan_class} plan, gates off")
+        print_counterexample("before", () if before is None else before.anomalies, signature, time_by(None))
+        print_counterexample("after", result.outcome.anomalies, signature, time_by(rows))
     state = "nothing can be taken out any more" if shrunk.finished else "not finished: the same command goes on"
     say("shrunk", f"{shrunk.trials} trials in {shrunk.rounds} rounds, {wall_seconds:.1f} s; {state}")
     if path is not None:

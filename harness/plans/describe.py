@@ -57,7 +57,7 @@ def summary(plan: Plan) -> tuple[str, ...]:
         (
             "phases",
             f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {phases.heal} heal, "
-            f"recovery within {span(phases.recovery_ns)}, quiet {span(phases.quiet_ns)}",
+            f"recovery {span(phases.recovery_ns)}, quiet {span(phases.quiet_ns)}",
         ),
     )
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from .texts import plain, value_text
+from .selection import Selection, Shown, select, steps_of, transactions
+from .texts import plain
 
 _LETTER: Final = 7.3
 """Width of a letter of the figures' type, which has letters of one width."""
@@ -64,41 +65,28 @@ class Intervals(msgspec.Struct, frozen=True, kw_only=True):
 
 def intervals(evidence: Mapping[str, Any]) -> Intervals | None:
     """Lay out the operations of a linearizability anomaly; None where its evidence has none."""
-    roles: dict[int, tuple[str, Mapping[str, Any]]] = {}
-    listed = (
-        ("placed", [evidence.get("last_placed")]), ("helper", evidence.get("helpers") or ()),
-        ("kept", evidence.get("minimal_history") or ()),
-        ("blocked", [evidence.get("blocked") or evidence.get("completing")]),
-    )  # fmt: skip
-    for role, operations in listed:
-        for one in operations:
-            if isinstance(one, Mapping) and isinstance(one.get("call"), int):
-                roles[one["call"]] = (role, one)
-    chosen = sorted(roles.items())
-    left_out = max(0, len(chosen) - _OPS_MAX)
-    chosen = chosen[left_out:]
-    if not chosen:
+    selected = select(evidence, _OPS_MAX)
+    if selected is None:
         return None
-    positions, end = _positions([one for _, (_, one) in chosen])
-    lanes = {process: at for at, process in enumerate(sorted({one["process"] for _, (_, one) in chosen}))}
+    chosen = selected.operations
+    positions, end = _positions(chosen)
+    lanes = {process: at for at, process in enumerate(sorted({one.process for one in chosen}))}
     bars, blocked_x = [], None
-    for call, (role, one) in chosen:
-        x, ret = positions[call], one.get("ret")
-        right = positions[ret] if ret is not None else end
-        y = _TOP + lanes[one["process"]] * _LANE
-        if role == "blocked":
+    for one in chosen:
+        x = positions[one.call]
+        right = positions[one.ret] if one.ret is not None else end
+        if one.role == "blocked":
             blocked_x = right
-        text = plain(str(one.get("text", "")), 400)
         bars.append(
             Bar(
-                text=_short(text),
-                full=text,
-                process=one["process"],
-                role=role,
-                call=call,
-                ret=ret,
+                text=_short(one.text),
+                full=one.text,
+                process=one.process,
+                role=one.role,
+                call=one.call,
+                ret=one.ret,
                 x=x,
-                y=y,
+                y=_TOP + lanes[one.process] * _LANE,
                 width=right - x,
             )
         )
@@ -107,9 +95,9 @@ def intervals(evidence: Mapping[str, Any]) -> Intervals | None:
         height=_TOP + len(lanes) * _LANE + 12,
         lanes=tuple((f"process {process}", _TOP + at * _LANE) for process, at in lanes.items()),
         bars=tuple(bars),
-        moments=_moments(evidence, positions, {call: one for call, (_, one) in roles.items()}),
+        moments=_moments(selected, positions),
         blocked_x=blocked_x,
-        left_out=left_out,
+        left_out=selected.left_out,
     )
 
 
@@ -117,44 +105,39 @@ def _short(text: str) -> str:
     return text if len(text) <= _TEXT_MAX else f"{text[: _TEXT_MAX - 1]}…"
 
 
-def _positions(operations: Sequence[Mapping[str, Any]]) -> tuple[dict[int, float], float]:
+def _positions(operations: Sequence[Shown]) -> tuple[dict[int, float], float]:
     """Place calls and returns from left to right so that each text fits into its interval."""
-    ends = {one["ret"]: one for one in operations if one.get("ret") is not None}
-    instants = sorted({one["call"] for one in operations} | ends.keys())
+    ends = {one.ret: one for one in operations if one.ret is not None}
+    instants = sorted({one.call for one in operations} | ends.keys())
     positions: dict[int, float] = {}
     x = _LEFT
     for instant in instants:
         if instant in ends:
             one = ends[instant]
-            x = max(x, positions[one["call"]] + _width(one))
+            x = max(x, positions[one.call] + _width(one))
         positions[instant] = x
         x += _GAP
-    openings = [positions[one["call"]] + _width(one) for one in operations if one.get("ret") is None]
+    openings = [positions[one.call] + _width(one) for one in operations if one.ret is None]
     return positions, max([x, *openings])
 
 
-def _width(operation: Mapping[str, Any]) -> float:
-    return len(_short(plain(str(operation.get("text", "")), 400))) * _LETTER + 18
+def _width(operation: Shown) -> float:
+    return len(_short(operation.text)) * _LETTER + 18
 
 
-def _moments(
-    evidence: Mapping[str, Any], positions: Mapping[int, float], operations: Mapping[int, Mapping[str, Any]]
-) -> tuple[Moment, ...]:
-    moments: list[Moment] = []
-    for one in evidence.get("between") or ():
-        if one["ret"] in positions:
-            states = tuple(plain(str(state)) for state in one["states"])
-            text = plain(str(operations[one["call"]].get("text", "")))
-            moments.append(
-                Moment(
-                    number=len(moments) + 1,
-                    x=positions[one["ret"]],
-                    text=text,
-                    states=states,
-                    more=max(0, one["count"] - len(states)),
-                )
-            )
-    return tuple(moments)
+def _moments(selected: Selection, positions: Mapping[int, float]) -> tuple[Moment, ...]:
+    texts = {one.call: one.text for one in selected.operations}
+    shown = [one for one in selected.moments if one.ret in positions]
+    return tuple(
+        Moment(
+            number=number,
+            x=positions[one.ret],
+            text=plain(texts.get(one.call, "")),
+            states=one.states,
+            more=one.more,
+        )
+        for number, one in enumerate(shown, 1)
+    )
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,15 +171,11 @@ class Circle(msgspec.Struct, frozen=True, kw_only=True):
 
 def circle(evidence: Mapping[str, Any]) -> Circle | None:
     """Lay out the cycle of a transaction anomaly; None where its evidence has none."""
-    steps = [step for step in evidence.get("steps") or () if "source" in step and "target" in step]
+    steps = steps_of(evidence)
     if not steps:
         return None
-    described = {str(one.get("name")): one for one in evidence.get("transactions") or ()}
-    names = list(
-        dict.fromkeys(
-            [*map(str, evidence.get("cycle") or ()), *(str(s[end]) for s in steps for end in ("source", "target"))]
-        )
-    )
+    shown = {one.name: one for one in transactions(evidence)}
+    names = list(shown)
     radius = max(80.0, len(names) * 34.0)
     centre_x, centre_y = radius + 150, radius + 40
     places = {
@@ -207,13 +186,12 @@ def circle(evidence: Mapping[str, Any]) -> Circle | None:
         for at, name in enumerate(names)
     }
     nodes = tuple(
-        Node(
-            name=plain(name, 40), x=round(x, 1), y=round(y, 1), call=described.get(name, {}).get("call"),
-            text=value_text(described[name].get("value"), 600) if name in described else "",
-        )
+        Node(name=name, text=shown[name].text, call=shown[name].call, x=round(x, 1), y=round(y, 1))
         for name, (x, y) in places.items()
-    )  # fmt: skip
-    edges = tuple(_edge(step, places[str(step["source"])], places[str(step["target"])]) for step in steps)
+    )
+    edges = tuple(
+        _edge(step, places[plain(str(step["source"]), 40)], places[plain(str(step["target"]), 40)]) for step in steps
+    )
     return Circle(width=2 * centre_x, height=2 * centre_y, nodes=nodes, edges=edges)
 
 

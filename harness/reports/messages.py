@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from checkers.trace import Row
-from harness.plans.plan import Plan
+from harness.plans.plan import LinkSpec, Plan
 
 from .texts import PageData, Texts, plain, value_text
 from .timeline import micro
@@ -52,6 +52,11 @@ def excerpt(rows: Sequence[Row], plan: Plan, focus: Sequence[Window], texts: Tex
     """
     chosen = _chosen(rows, windows(focus, rows[-1][0] if rows else 0))
     return _Excerpt(plan, texts).read(rows, chosen)
+
+
+def slow_ns(plan: Plan, link: LinkSpec) -> int:
+    """Longer on its way than a healthy link makes it: then something delayed the message."""
+    return link.delay_max_ns + plan.schedule.processing_max_ns + plan.schedule.quantum_ns
 
 
 def _chosen(rows: Sequence[Row], wanted: Sequence[Window]) -> list[Window]:
@@ -130,13 +135,8 @@ class _Excerpt:
             "windows": [[micro(begin), micro(end)] for begin, end in chosen],
             "messages": self._columns,
             "steps": self._steps,
-            "slow": [self._slow_us(self._plan.links.node), self._slow_us(self._plan.links.client)],
+            "slow": [micro(slow_ns(self._plan, link)) for link in (self._plan.links.node, self._plan.links.client)],
         }
-
-    def _slow_us(self, link: Any) -> int:
-        """Longer on its way than a healthy link makes it: then something delayed the message."""
-        schedule = self._plan.schedule
-        return micro(link.delay_max_ns + schedule.processing_max_ns + schedule.quantum_ns)
 
     # -- messages -------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ What a history holds may have been written to attack whoever looks at it; `docum
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from harness.plans import describe
 from harness.plans.plan import Plan
 from harness.record import RunRecord
 
-from . import figures, messages, timeline
+from . import figures, messages, selection, timeline
 from .clocks import clock_tracks
 from .document import Markup, as_script_data, environment, policy
 from .packing import packed, packed_steps
@@ -150,7 +150,7 @@ def _data(subject: Subject) -> PageData:
         if failed is not None:
             failures.append([anomaly.index, timeline.micro(failed), plain(anomaly.signature)])
             focus.append((failed - messages.BEFORE_NS, failed + messages.AROUND_NS))
-        for call, ret in _calls(anomaly):
+        for call, ret in selection.calls(anomaly.evidence) if isinstance(anomaly.evidence, dict) else ():
             begin, end = time_of(call), time_of(ret)
             if begin is not None and end is not None:
                 focus.append((begin - messages.AROUND_NS, end + messages.AROUND_NS))
@@ -180,19 +180,3 @@ def _packed(data: PageData) -> PageData:
     if excerpt is not None:
         excerpt = {**excerpt, "messages": packed(excerpt["messages"]), "steps": packed_steps(excerpt["steps"])}
     return {**data, "ops": packed(data["ops"]), "excerpt": excerpt}
-
-
-def _calls(anomaly: JudgedAnomaly) -> Iterable[tuple[int, int]]:
-    """Indexes of call and return of the operations that an anomaly names."""
-    if not isinstance(anomaly.evidence, dict):
-        return
-    evidence = anomaly.evidence
-    for name in ("minimal_history", "helpers", "transactions"):
-        for one in evidence.get(name) or ():
-            if isinstance(one, dict) and isinstance(one.get("call"), int):
-                ret = one.get("ret", one.get("return"))
-                yield one["call"], ret if isinstance(ret, int) else one["call"]
-    for name in ("blocked", "completing"):
-        one = evidence.get(name)
-        if isinstance(one, dict) and isinstance(one.get("call"), int):
-            yield one["call"], one["ret"] if isinstance(one.get("ret"), int) else one["call"]

@@ -24,10 +24,9 @@ def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Pat
 
     `reproduce` is the command line that draws the run again, where it is known.
     """
-    if stored.folder is None or stored.record is None or stored.run is None:
-        raise BadInput("a plan file", "a stored run, which has a history", "foreshock report")
-    path = output or stored.folder / REPORT
     page = report_page(stored, reproduce=reproduce)
+    assert stored.folder is not None
+    path = output or stored.folder / REPORT
     with writable(path):
         replace_file(path, page)
     return path
@@ -35,7 +34,7 @@ def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Pat
 
 def report_page(stored: StoredRun, *, reproduce: str | None = None) -> bytes:
     """The page of a stored run. Raises BadInput for damaged files."""
-    return render(_subject(stored, reproduce)).encode("utf-8", errors="replace")
+    return render(subject_of(stored, reproduce)).encode("utf-8", errors="replace")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -52,9 +51,10 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def _subject(stored: StoredRun, reproduce: str | None) -> Subject:
-    assert stored.folder is not None
-    assert stored.record is not None
+def subject_of(stored: StoredRun, reproduce: str | None = None) -> Subject:
+    """Read what pictures of a run are made of. Raises BadInput for damaged files, and for a plan without a run."""
+    if stored.folder is None or stored.record is None or stored.run is None:
+        raise BadInput("a plan file", "a stored run, which has a history", "foreshock report")
     try:
         history = History.from_jsonl(read_history(stored.folder), source=str(stored.folder / HISTORY))
     except MalformedHistory as error:
@@ -68,13 +68,13 @@ def _subject(stored: StoredRun, reproduce: str | None) -> Subject:
         plan=stored.plan,
         record=stored.record,
         history=history,
-        rows=_rows(stored.folder),
+        rows=read_rows(stored.folder),
         commands=tuple(commands),
     )
 
 
-def _rows(folder: Path) -> list[Row] | None:
-    """Read the stored trace; None when none was kept."""
+def read_rows(folder: Path) -> list[Row] | None:
+    """Read the stored trace; None when none was kept. Raises BadInput for a damaged one."""
     try:
         events = read_trace(folder)
         return None if events is None else [as_row(event) for event in events]
