@@ -376,25 +376,28 @@ def test_a_missing_sync_is_found_where_the_same_program_with_it_is_right() -> No
 
 LOCKS = f"trio:{EXAMPLES / 'lock_service.py'}"
 CRDT = f"trio:{EXAMPLES / 'crdt_counter.py'}"
+LEASE = f"trio:{EXAMPLES / 'lease_register.py'}"
 GROW_ONLY = "docs/examples/systems/grow_only.py:WORKLOAD"
 
 
 @pytest.mark.parametrize(
-    ("spec", "workload", "nodes", "seed", "verdict"),
+    ("spec", "workload", "profile", "nodes", "seed", "verdict"),
     [
-        (f"{LOCKS}:Fenced", "counter", 1, 10, "valid"),
-        (f"{LOCKS}:Unfenced", "counter", 1, 10, "invalid"),
-        (f"{CRDT}:Counter", GROW_ONLY, 3, 1, "valid"),
-        (f"{CRDT}:Doubled", GROW_ONLY, 3, 1, "invalid"),
+        (f"{LOCKS}:Fenced", "counter", "swarm", 1, 10, "valid"),
+        (f"{LOCKS}:Unfenced", "counter", "swarm", 1, 10, "invalid"),
+        (f"{CRDT}:Counter", GROW_ONLY, "swarm", 3, 1, "valid"),
+        (f"{CRDT}:Doubled", GROW_ONLY, "swarm", 3, 1, "invalid"),
+        (f"{LEASE}:Monotonic", "register", "clocks", 3, 6, "valid"),
+        (f"{LEASE}:WallClock", "register", "clocks", 3, 6, "invalid"),
     ],
 )
 def test_an_example_is_right_and_its_wrong_sister_is_found(
-    spec: str, workload: str, nodes: int, seed: int, verdict: str, monkeypatch: pytest.MonkeyPatch
+    spec: str, workload: str, profile: str, nodes: int, seed: int, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     code = bound(spec)
     drawing = Drawing(
-        system=spec, workload=workload, nodes=nodes, concurrency=4, rate=20.0, duration_ns=4 * S, profile="swarm"
+        system=spec, workload=workload, nodes=nodes, concurrency=4, rate=20.0, duration_ns=4 * S, profile=profile
     )
 
     outcome = run(drawing.plan(seed, abilities_of(load_systems(code).values())), code)
