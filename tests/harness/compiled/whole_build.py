@@ -1,8 +1,11 @@
 """The build of this checkout, which takes minutes: 100 plans run as interpreted ones do, and errors are told alike.
 
+So do Trio programs, a system of other people, and checks of histories of every kind that `benchmarks.checkers` knows.
+
     python -m tests.harness.compiled.whole_build [--builds DIR] [--count 100]
 
-The nightly script calls it. Exit code 1 says that a fingerprint, a history, a verdict or a traceback differs.
+Continuous integration calls it, and the nightly script with more plans. Exit code 1 says that a fingerprint, a
+history, a verdict or a traceback differs.
 """
 
 from __future__ import annotations
@@ -50,6 +53,31 @@ print(json.dumps({
 }))
 """
 
+SYSTEMS = (
+    "trio:{0}/tcp_register.py:Eager",
+    "trio:{0}/quorum_register.py:Quorum",
+    "{0}/primary_backup.py:PrimaryBackup",
+)
+
+OTHERS = """
+import json, sys
+from benchmarks.checkers import ROWS, measure
+from harness.run.drawing import Drawing, abilities_of
+from harness.run.execution import execute
+from harness.systems.catalog import bind, load_systems
+from harness.systems.checkouts import Checkouts
+
+for spec in sys.argv[1:]:
+    binding = bind(spec, Checkouts())
+    drawing = Drawing(system=spec, profile="swarm", nodes=3, duration_ns=4 * 10**9)
+    outcome = execute(drawing.plan(2, abilities_of(load_systems(binding).values())), binding)
+    print(spec, outcome.fingerprint, outcome.verdict.validity)
+for row in ROWS:
+    if "hopeless" not in row.name:
+        print(row.name, measure(row, min(3_000, *row.sizes)).verdict)
+"""
+"""Everything that is not told apart by plans of `raft_impl`, one line each."""
+
 
 def run(*command: str, builds: Path | None = None) -> str:
     """Run Python in a process of its own, with or without a build. Returns what it printed."""
@@ -76,6 +104,17 @@ def tracebacks_agree(builds: Path) -> bool:
     return plain == fast and suffixes == [{".py"}, {".py", ".so"}] and len(plain["log"][2]) > 1
 
 
+def others_agree(builds: Path) -> bool:
+    """Whether other systems leave the same, and histories get the same verdicts."""
+    systems = [spec.format("docs/examples/systems") for spec in SYSTEMS]
+    plain, fast = (run("-c", OTHERS, *systems, builds=where).splitlines() for where in (None, builds))
+    print(f"other systems and checks: {len(plain)} lines, {'equal' if plain == fast else 'different'}")
+    for one, other in zip(plain, fast, strict=False):
+        if one != other:
+            print(f"  {one}\n  {other}")
+    return plain == fast and len(plain) > len(systems) + 20
+
+
 def main() -> int:
     """Build, and compare."""
     parser = argparse.ArgumentParser(description="Compare a whole build with its sources.")
@@ -87,7 +126,7 @@ def main() -> int:
         print(run("-m", "harness", "compile", "--into", str(builds)), end="", flush=True)
         states = compiled_states(builds)
         print(f"doctor: {' and '.join(states)}", flush=True)
-        told = tracebacks_agree(builds)
+        told = tracebacks_agree(builds) & others_agree(builds)
         plans = subprocess.run(
             [sys.executable, "-m", "benchmarks.determinism", "compiled", str(builds), "--count", str(given.count)],
             cwd=ROOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from harness.compiled.finder import SUFFIX, VARIABLE
 from harness.search import compiling
 from harness.search.compiling import Left, Part
+from harness.systems import catalog
+from harness.systems.checkouts import Checkouts
 
 SAME: Left = {("code", 1): "f1 h1 valid", ("code", 2): "f2 h2 valid"}
 
@@ -87,3 +90,30 @@ def test_a_short_campaign_is_run_as_the_environment_says(tmp_path: Path, monkeyp
 
     with compiling.code([], lambda _: None, seeds=compiling.SEEDS_MIN - 1):
         assert os.environ[VARIABLE] == str(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_version_that_runs_differently_when_it_is_compiled_is_refused_and_goes_on_interpreted(tmp_path: Path) -> None:
+    """Its leaders look at the name of their own file, as no honest code does, and wait a nanosecond more."""
+    package = shutil.copytree(catalog.own_package(), tmp_path / "raft_impl")
+    leader = package / "protocol" / "leader.py"
+    before, after = (
+        "now + self._config.heartbeat_ns",
+        "now + self._config.heartbeat_ns + (not __file__.endswith('.py'))",
+    )
+    assert before in leader.read_text()
+    leader.write_text(leader.read_text().replace(before, after))
+    binding = catalog.bind(f"path:{tmp_path}", Checkouts())
+    trials = compiling.short_runs(binding)[:2]
+    alias = catalog.alias_of(binding.codes["default"].digest)
+    source = compiling.Source(name="copy", builds=str(tmp_path / "builds"), package=str(package), alias=alias)
+
+    compiling.build(source)
+    (place,) = (path for path in (tmp_path / "builds").iterdir() if path.name != "sources")
+    expected = compiling.leaves(trials, [])
+    found = compiling.tried([Part(name="copy", build=place)], expected, lambda chosen: compiling.leaves(trials, chosen))
+
+    assert len(expected) == 2
+    assert found[0].build is None
+    assert found[0].why.startswith("compiled it left ")
+    assert compiling.refused(place).is_dir()
