@@ -4,9 +4,9 @@ mypyc drops the keywords of a class (`frozen=True`, `array_like=True`) and erase
 compiled `msgspec.Struct` would so encode something else than the source says. Hence the rule: **a module that defines a
 Struct stays interpreted.** Nobody has to remember it: the list is made from the sources, by what they define.
 
-What else keeps a module out, as far as it is known: a generator under `@types.coroutine` cannot be awaited when it is
-compiled (`harness/sim/drivers.py`); a parameter's annotation is enforced when another value is assigned to its name, as
-in `_, _, actor = row` under a parameter `_: int`; and mypyc stops at `x in (a, *others)` (in some checkers).
+What else mypyc cannot do: await a generator under `@types.coroutine`; let an interpreted class derive from a compiled
+one, which fails when the class is used; read `x in (a, *others)`. And it enforces the annotation of a parameter when
+another value is assigned to its name, as in `_, _, actor = row` under a parameter `_: int`.
 """
 
 from __future__ import annotations

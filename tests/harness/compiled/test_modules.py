@@ -82,6 +82,24 @@ def test_no_interpreted_class_derives_from_a_compiled_one() -> None:
     assert {one for one in found if one[2] in names} == set()
 
 
+def test_no_parameter_that_nobody_reads_is_used_again_for_parts_that_nobody_reads() -> None:
+    """mypyc enforces its annotation on the new value: runs with a build once ended with a TypeError in this way."""
+    functions = {
+        (module_of(file), node.name): node
+        for file in CHOSEN
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    unread = {place: node for place, node in functions.items() if any(one.arg == "_" for one in node.args.args)}
+
+    names = {
+        place: {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} for place, node in unread.items()
+    }
+
+    assert len(unread) > 3
+    assert {place for place, used in names.items() if "_" in used} == set()
+
+
 @pytest.mark.parametrize(
     "source",
     [
