@@ -117,11 +117,15 @@ class LiveFaultWorld:
         nursery: trio.Nursery,
         on_killed: Callable[[str], None],
         asking: Asking,
+        is_out: Callable[[str], bool] = lambda name: False,
         inside: Inside | None = None,
     ) -> None:
-        """`on_killed` is called with each node that a fault has just killed; `asking` asks nodes for something."""
+        """`on_killed` is called with each node that a fault has just killed; `asking` asks nodes for something.
+
+        One that `is_out` is not started.
+        """
         self.network = network
-        self.nodes, self.clients = plan.nodes, plan.clients
+        self.nodes = plan.nodes
         self.heals_all = plan.phases.heal == "total"
         self.healed = False
         self.administered = False
@@ -139,7 +143,13 @@ class LiveFaultWorld:
         self._supervisor, self._client_tasks, self._nursery = supervisor, clients, nursery
         self._on_killed = on_killed
         self._asking = asking
+        self._is_out = is_out
         self._inside = inside
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Names of the clients."""
+        return self._plan.clients
 
     @property
     def heal_ns(self) -> int:
@@ -178,6 +188,8 @@ class LiveFaultWorld:
         client = self._client_tasks.get(name)
         if client is not None:
             client.start(self._nursery)
+            return
+        if self._is_out(name):
             return
         self._supervisor.start(name, self._nursery)
         self.hosts[name].restarted()

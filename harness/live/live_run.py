@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -171,11 +171,12 @@ class LiveRun:
             await self._start_proxies(nursery)
             if self._site.inside is not None:
                 await nursery.start(self._site.inside.run)
-            for name in plan.nodes:
+            started = [name for name in plan.nodes if not self._system.is_out(self._site, name)]
+            for name in started:
                 supervisor.start(name, nursery)
             await self._until_ready()
             timetable.begin()
-            for name in plan.nodes:
+            for name in started:
                 self._recorder.row("start", name, supervisor.incarnations[name], plan.actors[name].code)
             nursery.start_soon(self._system.watch, self._site, self._tell)
             nursery.start_soon(self._watch_lateness)
@@ -248,7 +249,8 @@ class LiveRun:
             clients=self._clients,
             nursery=nursery,
             on_killed=lambda name: self._system.last_words(self._site, name, self._tell),
-            asking=Asking(partial(self._system.administer, self._site), self._timetable, nursery),
+            asking=Asking(self._administer, self._timetable, nursery),
+            is_out=partial(self._system.is_out, self._site),
             inside=self._site.inside,
         )
 
@@ -286,8 +288,23 @@ class LiveRun:
         else:
             timetable.call_at(timetable.now + _LOOK_NS, self._stop_if_done, threads)
 
+    async def _administer(self, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
+        """Ask a node, and start those that are members again."""
+        system, site = self._system, self._site
+        were_out = [name for name in self._plan.nodes if system.is_out(site, name)]
+        taken = await system.administer(site, node, command, arguments)
+        for name in were_out:
+            if not system.is_out(site, name):
+                self._restart(name)
+        return taken
+
     def _died(self, name: str, how: str) -> None:
-        """A node ended though nobody killed it. One whose disk was made to fail is right to, and comes back."""
+        """A node ended though nobody killed it. One whose disk was made to fail is right to, and comes back; so is one
+        that is no member any more.
+        """
+        if self._system.is_out(self._site, name):
+            self._recorder.row("crash", name, self._site.supervisor.incarnations[name], "out")
+            return
         if self._world is not None and self._system.ended_by_disk(self._site, name):
             self._system.last_words(self._site, name, self._tell)
             self._recorder.row("crash", name, self._site.supervisor.incarnations[name], "disk")

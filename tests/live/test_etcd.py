@@ -10,6 +10,7 @@ import pytest
 
 from harness.faults.catalog import AnyFault
 from harness.faults.crashes import Crash
+from harness.faults.membership import Membership
 from harness.faults.partitions import Partition
 from harness.faults.pauses import Pause
 from harness.live.live_run import run
@@ -53,6 +54,42 @@ def test_linearizable_reads_are_valid_under_kills_pauses_and_partitions() -> Non
     assert outcome.verdict.validity == "valid", outcome.verdict
     assert outcome.rows is not None
     assert any(row[1] == "role" and row[4] == "leader" for row in outcome.rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workload", ["counter", "set", "list-append"])
+def test_counters_sets_and_transactions_are_valid_under_kills_pauses_and_partitions(workload: str) -> None:
+    outcome = ran(
+        workload,
+        Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
+        cut_off("n2", "c2", 1200, 1000),
+        Pause(id="pause", targets=("n3",), **at(2600, 800)),
+        routing="leader",
+    )
+
+    assert outcome.fault_outcomes == dict.fromkeys(("kill", "cut-n2", "pause"), "effective")
+    assert outcome.verdict.validity == "valid", outcome.verdict
+
+
+@pytest.mark.slow
+def test_a_member_that_was_removed_comes_back_as_a_new_one_and_the_history_is_valid() -> None:
+    """First without the member, then as a learner; the leader may be the one that leaves."""
+    with Checkouts() as checkouts:
+        system = live_system("etcd", checkouts)
+        faults = (
+            Membership(id="fewer", voters=("n1", "n2"), **at(0, 3000)),
+            Membership(id="learner", voters=("n2", "n3"), learners=("n1",), **at(5000, 6000)),
+        )
+        options = {"election_timeout_ms": "1000", "client_timeout_ms": "3000"}
+        outcome = run(small_plan(system, "register", faults, faults_ns=12 * SECOND_NS, **options), system).outcome
+
+    assert outcome.fault_outcomes == dict.fromkeys(("fewer", "learner"), "effective")
+    assert outcome.verdict.validity == "valid", outcome.verdict
+    rows = outcome.rows or ()
+    told = [tuple(map(set, row[5:])) for row in rows if row[1] == "config"]
+    assert ({"n1", "n2"}, set(), set()) in told
+    assert ({"n2", "n3"}, set(), {"n1"}) in told
+    assert [row[2] for row in rows if row[1] == "start" and row[3] == 2] == ["n3", "n1"], "each with no data"
 
 
 def test_serializable_reads_are_found_stale_and_the_plan_says_that_they_may_be() -> None:

@@ -150,6 +150,22 @@ def test_a_run_that_is_terminated_leaves_nothing_running(tmp_path: Path) -> None
     assert not list(tmp_path.glob("foreshock-live-*")), json.dumps([str(one) for one in tmp_path.iterdir()])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workload", ["register", "counter"])
+def test_our_node_is_valid_over_http_as_well(workload: str) -> None:
+    with Checkouts() as checkouts:
+        system = live_system("node", checkouts)
+        faults = (
+            Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
+            Partition(id="cut", shape="one", order=("n2", "n1", "n3"), clients=("c2",), **at(1200, 1000)),
+        )
+        options = {"election_timeout_ms": "600", "client_timeout_ms": "1500", "clients": "http"}
+        outcome = run(small_plan(system, workload, faults, faults_ns=4 * SECOND_NS, **options), system).outcome
+
+    assert outcome.fault_outcomes == {"kill": "effective", "cut": "effective"}
+    assert outcome.verdict.validity == "valid", outcome.verdict
+
+
 def test_a_planted_bug_is_found_live() -> None:
     """Any replica answers reads; one is cut off, with a client that asks it."""
     cut = Partition(id="cut", shape="one", order=("n1", "n2", "n3"), clients=("c1",), **at(0, 5500))

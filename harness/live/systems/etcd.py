@@ -31,10 +31,11 @@ from harness.plans.plan import Actor
 from harness.systems.binding import Code
 
 from .etcd_client import EtcdClient
+from .etcd_members import Members
 from .http_exchange import Broken, HttpConnection
 from .polling import Polled
 from .programs import program_code
-from .system import LiveClient, Site
+from .system import LiveClient, Site, Tell
 
 _PROGRAM: Final = "etcd"
 _STATUS_SECONDS_MAX: Final = 0.5
@@ -49,7 +50,7 @@ class Etcd(Polled):
 
     name: str = "etcd"
     ports: tuple[str, ...] = ("client", "peer")
-    fault_kinds: tuple[str, ...] = KINDS
+    fault_kinds: tuple[str, ...] = (*KINDS, "membership")
     tells_terms: bool = False
     workloads: tuple[str, ...] = ("register", "counter", "set", "list", "list-append", "lock")
     options: tuple[OptionSpec, ...] = (
@@ -73,6 +74,8 @@ class Etcd(Polled):
         if shutil.which(_PROGRAM) is None:
             raise BadInput(_MISSING, "an installed one (Debian: apt-get install etcd-server)", "--system etcd")
         super().__init__()
+        self._members: Members | None = None  # of the run
+        self._tell: Tell = lambda node, rows: None
 
     @property
     def code(self) -> Code:
@@ -84,13 +87,16 @@ class Etcd(Polled):
         return option_values.resolve(options, self.options)
 
     def launch(self, site: Site, node: str) -> Launch:
-        """The command line of a member; it is the same for every start, for etcd goes by its data once it has some."""
+        """The command line of a member. Etcd goes by its data once it has some: who the members are is said to one that
+        begins, the first time or after it was removed.
+        """
         addresses, timeout_ms = site.addresses, int(site.options["election_timeout_ms"])
 
         def url(address: tuple[str, int]) -> str:
             return f"http://{spelled(address)}"
 
-        members = ",".join(f"{name}={url(addresses.told(name, 'peer'))}" for name in addresses.nodes)
+        first, later = self._members_of(site).told(node)
+        members = ",".join(f"{name}={url(addresses.told(name, 'peer'))}" for name in first)
         return Launch(
             command=(
                 _PROGRAM,
@@ -101,11 +107,12 @@ class Etcd(Polled):
                 *("--listen-peer-urls", url(addresses.own(node, "peer"))),
                 *("--initial-advertise-peer-urls", url(addresses.told(node, "peer"))),
                 *("--initial-cluster", members),
-                *("--initial-cluster-state", "new"),
+                *("--initial-cluster-state", "existing" if later else "new"),
                 *("--initial-cluster-token", node_token(site)),
                 *("--election-timeout", str(timeout_ms)),
                 *("--heartbeat-interval", str(max(1, timeout_ms // _HEARTBEATS))),
                 *("--snapshot-count", str(site.options["snapshot_threshold"])),
+                *("--strict-reconfig-check=false",) * any(fault.kind == "membership" for fault in site.plan.faults),
                 *("--logger", "zap", "--log-level", "warn"),
             )
         )
@@ -113,6 +120,30 @@ class Etcd(Polled):
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client of the gateways."""
         return EtcdClient(site, actor, nursery)
+
+    def is_out(self, site: Site, node: str) -> bool:
+        """A member that was removed ends by itself, and has to begin anew with no data."""
+        return self._members_of(site).is_out(node)
+
+    async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
+        """Remove and add members, one after the other, as etcd demands it."""
+        if command != "change":
+            return False
+        voters, learners = arguments["voters"], arguments["learners"]
+        has_them = await self._members_of(site).change(site, node, voters, learners)
+        if has_them:
+            self._tell(node, [("config", next(iter(site.plan.groups)), 0, tuple(voters), (), tuple(learners))])
+        return has_them
+
+    async def watch(self, site: Site, tell: Tell) -> None:
+        """Ask all members who leads, and say who the members are when that changes."""
+        self._tell = tell
+        await super().watch(site, tell)
+
+    def _members_of(self, site: Site) -> Members:
+        if self._members is None:
+            self._members = Members(next(iter(site.plan.groups.values())).voters, site.plan.nodes)
+        return self._members
 
     async def status(self, site: Site, node: str) -> tuple[str, int] | None:
         """Role and term of a member, asked where it listens; None when it does not answer."""

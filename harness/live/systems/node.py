@@ -110,6 +110,10 @@ class Node:
         died = [line for line in lines if line is not None and line.event == "died"]
         return bool(died) and died[-1].word in _DISK_WORDS
 
+    def is_out(self, site: Site, node: str) -> bool:
+        """A node that is no member goes on to run, and waits."""
+        return False
+
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a node; it is the same for every start."""
         addresses = site.addresses

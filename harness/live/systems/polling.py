@@ -34,6 +34,10 @@ class Polled(ABC):
         """No: their disks are never made to fail."""
         return False
 
+    def is_out(self, site: Site, node: str) -> bool:
+        """Every node is a member."""
+        return False
+
     async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
         """Nothing is administered."""
         return False

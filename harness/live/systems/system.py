@@ -124,6 +124,10 @@ class LiveSystem(Protocol):
         """Whether a node that has just ended did so as it should when its disk fails. It is started again then."""
         ...
 
+    def is_out(self, site: Site, node: str) -> bool:
+        """Whether a node is no member now and its process belongs down: it may end by itself, and is not started."""
+        ...
+
     def launch(self, site: Site, node: str) -> Launch:
         """How a node is started, for the first time or again."""
         ...
@@ -143,7 +147,8 @@ class LiveSystem(Protocol):
     async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
         """Ask a node for what an administrator may ask for: "change" of the members, "transfer", "compact".
 
-        Returns whether it took that; never raises for what a system or a network can do.
+        Returns whether it took that; never raises for what a system or a network can do. A node that comes back as a
+        member is started by the caller, if it is down.
         """
         ...
 

@@ -1,0 +1,105 @@
+"""Members of etcd that come and go: the API for members, one step at a time, until the members are those wanted.
+
+Etcd changes one member at a time, and promotes a learner only once it has caught up. It would also refuse any change
+until all members had been connected for five seconds, which is longer than most faults: members are started with
+`--strict-reconfig-check=false` in runs that change them.
+
+A member that was removed can come back only as a new one: its process is ended, its data is deleted, it is added, and
+started with the word that the cluster exists. So a voter becomes a learner by leaving and coming back as one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from harness.live.addresses import spelled
+
+from .http_exchange import Broken, Document, HttpConnection
+from .system import Site
+
+_SECONDS_MAX: Final = 1.0
+_STEPS_MAX: Final = 20
+_OK: Final = 200
+
+
+class Members:
+    """The members of one run, as far as they were changed by it."""
+
+    def __init__(self, voters: Sequence[str], nodes: Sequence[str]) -> None:
+        """The first members are `voters`; the other nodes are not started before they are added."""
+        self._first = tuple(voters)
+        self._out = {name for name in nodes if name not in voters}
+        self._told: dict[str, tuple[str, ...]] = {}  # node that was added -> the members then
+
+    def is_out(self, node: str) -> bool:
+        """Whether it is no member now."""
+        return node in self._out
+
+    def told(self, node: str) -> tuple[tuple[str, ...], bool]:
+        """What a node is told of the members when it begins, and whether the cluster exists then."""
+        return self._told.get(node, self._first), node in self._told
+
+    async def change(self, site: Site, asked: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
+        """Go on to change the members. Whether they are those that are wanted."""
+        wanted = {**dict.fromkeys(voters, False), **dict.fromkeys(learners, True)}  # node -> whether it learns
+        connection = HttpConnection(site.addresses.own(asked, "client"))
+        try:
+            for _ in range(_STEPS_MAX):
+                found = await _members(connection, site)
+                if {name: learns for name, (_, learns) in found.items()} == wanted:
+                    return True
+                if not await self._step(connection, site, found, wanted):
+                    return False
+        except (Broken, _RefusedError):
+            pass
+        finally:
+            connection.close()
+        return False
+
+    async def _step(
+        self,
+        connection: HttpConnection,
+        site: Site,
+        found: Mapping[str, tuple[str, bool]],
+        wanted: Mapping[str, bool],
+    ) -> bool:
+        """Take one step. Whether another may follow at once: a member that was added has to be started first."""
+        for name, (number, learns) in found.items():
+            if name not in wanted or (wanted[name] and not learns):
+                await _ask(connection, "/v3/cluster/member/remove", {"ID": number})
+                self._out.add(name)
+                site.supervisor.kill(name)
+                shutil.rmtree(site.data / name, ignore_errors=True)
+                return True
+            if learns and not wanted[name]:
+                await _ask(connection, "/v3/cluster/member/promote", {"ID": number})
+                return True
+        name = next(name for name in wanted if name not in found)
+        address = f"http://{spelled(site.addresses.told(name, 'peer'))}"
+        await _ask(connection, "/v3/cluster/member/add", {"peerURLs": [address], "isLearner": wanted[name]})
+        self._told[name] = (*found, name)
+        self._out.discard(name)
+        return False
+
+
+class _RefusedError(Exception):
+    """Etcd did not do it: it is not healthy enough now, say."""
+
+
+async def _members(connection: HttpConnection, site: Site) -> dict[str, tuple[str, bool]]:
+    """The number of each member, and whether it is a learner. A member that was never started has no name yet."""
+    of_address = {f"http://{spelled(site.addresses.told(name, 'peer'))}": name for name in site.addresses.nodes}
+    listed: list[Any] = (await _ask(connection, "/v3/cluster/member/list", {})).get("members", [])
+    return {
+        of_address[member["peerURLs"][0]]: (str(member["ID"]), bool(member.get("isLearner", False)))
+        for member in listed
+    }
+
+
+async def _ask(connection: HttpConnection, path: str, document: Document) -> Document:
+    status, answer = await connection.post(path, document, _SECONDS_MAX)
+    if status != _OK:
+        raise _RefusedError(answer.get("error", status))
+    return answer
