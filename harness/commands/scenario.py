@@ -56,14 +56,14 @@ def command(name: str | None, system: str, rewrite: bool, page: Path | None, as_
 def _run(path: Path, spec: str, rewrite: bool, page: Path | None, as_json: bool) -> int:
     from harness.scenarios import library
     from harness.scenarios.language import render
-    from harness.scenarios.runner import perform
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
+    from harness.walkthroughs.replayed import perform_any
 
     script = library.read(path)
     with Checkouts() as checkouts:
         loaded = catalog.load_systems(catalog.bind(spec, checkouts))["default"]
-        result = perform(script, loaded, is_filmed=page is not None)
+        result = perform_any(script, loaded, is_filmed=page is not None)
     before, after = path.read_text(encoding="utf-8"), render(script, result.transcripts)
     if rewrite and before != after:
         path.write_text(after, encoding="utf-8")

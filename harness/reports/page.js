@@ -859,6 +859,7 @@ if (X) {
     const time = S[cursor][1], length = around || space.to - space.from;
     if (around || time < space.from + length * .06 || time > space.to - length * .06) space.set(time - length * .5, time + length * .5);
     tell();
+    if (byId("act-here")) byId("act-here").search = "?ms=" + time / 1000;
     surface.request();
   }
   function stepBy(by) {

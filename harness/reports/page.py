@@ -41,6 +41,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     history: Sequence[Op]
     rows: Sequence[Row] | None
     commands: tuple[tuple[str, str], ...]
+    sandbox: str = ""
+    """Where a server lets a person act from a moment of this run; empty in a file, which has no server."""
 
 
 def render(subject: Subject) -> str:
@@ -62,6 +64,7 @@ def render(subject: Subject) -> str:
         anomalies=[_anomaly(one) for one in ordered[:_ANOMALIES_MAX]],
         more_anomalies=max(0, len(ordered) - _ANOMALIES_MAX),
         commands=subject.commands,
+        sandbox=subject.sandbox,
         facts=_facts(subject),
         settings="\n".join(plain(line, _MESSAGE_MAX) for line in describe.settings(subject.plan)),
         faults=data["faults"],

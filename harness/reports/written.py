@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from checkers import History
 from checkers.malformed import MalformedHistory
 from checkers.trace import Row, as_row
@@ -32,9 +34,11 @@ def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Pat
     return path
 
 
-def report_page(stored: StoredRun, *, reproduce: str | None = None) -> bytes:
-    """The page of a stored run. Raises BadInput for damaged files."""
-    return render(subject_of(stored, reproduce)).encode("utf-8", errors="replace")
+def report_page(stored: StoredRun, *, reproduce: str | None = None, sandbox: str = "") -> bytes:
+    """The page of a stored run; `sandbox` is where its server lets a person act. Raises BadInput for damaged files."""
+    return render(msgspec.structs.replace(subject_of(stored, reproduce), sandbox=sandbox)).encode(
+        "utf-8", errors="replace"
+    )
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -117,7 +117,7 @@ class Simulation:
         self.threads: list[Thread] = []
         self.checkpoints: dict[int, Callable[[int], None]] = {}
         """What is called with a moment when the run is there, before any event of that instant."""
-        self._replies = Replies(plan.check.model, self.world.recorder)
+        self.replies = Replies(plan.check.model, self.world.recorder)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
@@ -140,8 +140,8 @@ class Simulation:
         self.calm = self._watch() if self._is_live else None
         """Who watches for stretches in which a quorum can talk, where such a one can be judged."""
 
-    def run(self) -> None:
-        """Run to the end, or to where the options say."""
+    def run(self, take_over: Callable[[], None] | None = None) -> None:
+        """Run to the end, or to where the options say; there, `take_over` may go on with it in place of an end."""
         kernel, plan, until_ns = self.world.kernel, self.plan, self.options.until_ns
 
         def begin() -> None:
@@ -155,7 +155,7 @@ class Simulation:
             kernel.exactly(plan.phases.heal_ns, self._heal)
             kernel.exactly(plan.phases.horizon_ns, lambda _: kernel.stop("horizon"))
             if until_ns is not None:
-                kernel.exactly(until_ns, self._stop_until)
+                kernel.exactly(until_ns, self._stop_until if take_over is None else lambda _: take_over())
             if self.options.until_index is not None:
                 kernel.exactly(0, self._watch_index)
 
@@ -186,7 +186,7 @@ class Simulation:
                 recorder=world.recorder,
                 new_client=new_client,
                 phases=plan.phases,
-                replies=self._replies,
+                replies=self.replies,
                 reaches_healed=self._reaches_healed(program.client),
                 closes_later=plan.phases.quiet_ns > 0,
             )
@@ -296,7 +296,7 @@ class Simulation:
         world.invariants.finish(world.log.index)
         outcomes = world.nemesis.finish()
         history, history_sha256 = world.recorder.history, world.recorder.close()
-        raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self._replies.anomalies()])
+        raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self.replies.anomalies()])
         verdicts = [
             _verdict("raft", world.violations),
             _verdict("node", [anomaly for anomaly in raised if anomaly.checker != CLIENT]),

@@ -21,6 +21,7 @@ verdict must be valid except for the signatures that `expect` names.
 | command | what it does |
 | --- | --- |
 | `nodes A B C [machine=register] [option=value]...` | the replicas, the group's machine, options of the system |
+| `replay until 3250ms` | in place of `nodes`: go on from that moment of the run whose plan ends the file |
 | `spare D E` | replicas that run but are not members at first |
 | `preset A [term=T] [vote=B] [log=1,1*9,2]` | what A's disk holds before it starts; `1*9` is nine entries of term 1 |
 | `timer A` | move A's clock to its next deadline |

@@ -6,6 +6,7 @@ client goes on as another process with a new session.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import BadInput
@@ -31,6 +32,12 @@ class ScriptedClient:
         self._process = plan.clients.index(name)
         self._home: str | None = None  # the server it asks; None: it follows the leader
         self._ops: list[Op] = []
+
+    def go_on_after(self, history: Sequence[Any]) -> None:
+        """Be a process that none of a history was."""
+        used, step = max((op.process for op in history), default=-1), len(self._plan.clients)
+        while self._process <= used:
+            self._process += step
 
     def ask(self, words: tuple[str, ...], where: str) -> None:
         """Read `write x 1 at A`, and do so when what it does now is done. Raises BadInput."""

@@ -13,7 +13,7 @@ from harness.sim.process import SimProcess
 from harness.sim.world import SimWorld
 from harness.systems.system import System
 
-from .language import duration_ns, read_terms, settings, whole
+from .language import REPLAY, duration_ns, read_terms, settings, whole
 from .plan import GROUP
 from .transcript import Transcript
 
@@ -261,6 +261,7 @@ Command = Callable[[Commands, Sequence[str], str], More | None]
 
 COMMANDS: Final[dict[str, Command]] = {
     "nodes": Commands.done_before,
+    REPLAY: Commands.done_before,
     "spare": Commands.done_before,
     "preset": Commands.done_before,
     "timer": Commands.timer,

@@ -99,6 +99,14 @@ class Film:
         self._clients = {name: ClientFrame() for name in world.plan.clients}
         self._entries: dict[str, dict[tuple[int, int], str]] = {}  # of each node when it was last up, by index and term
 
+    def begin_here(self) -> None:
+        """What happened until now is in no frame; messages that wait are known all the same."""
+        self._read = self._world.log.index
+        for message, (link, kind, frame) in self._world.network.waiting.items():
+            text = _short(self._system.describe_frame(frame))
+            source, target = link.source, link.target.name
+            self._flights[message] = Flight(message=message, source=source, target=target, kind=kind, text=text)
+
     def take(self, step: int, lines: Sequence[str], *, acts: bool, still: bool = False) -> None:
         """Take a frame of what is now, unless nothing happened since the last one and the step does not act either.
 
@@ -182,7 +190,9 @@ class Film:
                     sent = motions.pop(message, None)
                     slot = begin if sent is None else sent.slot
                     fate: Fate = "lost" if lost else "arrives" if sent is None else "passes"
-                    motions[message] = Motion(flight=self._flights[message], fate=fate, slot=slot)
+                    flight = self._flights.get(message)  # None: a client sent it before the film began
+                    if flight is not None:
+                        motions[message] = Motion(flight=flight, fate=fate, slot=slot)
                     if not lost:
                         slots[row[2]] = max(slots.get(row[2], 0), slot + 1)
         return list(motions.values()), slots

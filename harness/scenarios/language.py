@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -15,6 +17,12 @@ _NS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _CLIENT: Final = re.compile(r"c\d+")
 QUIETLY: Final = "quietly"
 """Goes before a command whose transcript is not wanted."""
+
+REPLAY: Final = "replay"
+"""The first command of a script that goes on from a run."""
+_PLAN: Final = "#plan "
+_PLAN_COLUMNS: Final = 100
+_PLAN_BYTES_MAX: Final = 32 << 20
 
 _LONG_RUN: Final = 6
 """Equal terms in a row from which on a list of terms is written shorter."""
@@ -40,11 +48,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed file. `after` are the lines behind the last step."""
+    """A parsed file. `after` are the lines behind the last step.
+
+    `plan` is the JSON of the plan that a script goes on from, which stands at the end of its file, packed.
+    """
 
     name: str
     steps: tuple[Step, ...]
     after: tuple[str, ...] = ()
+    plan: bytes = b""
+
+    @property
+    def is_of_a_run(self) -> bool:
+        """Whether it goes on from a moment of a run, and not from nothing."""
+        return self.steps[0].words[0] == REPLAY
 
     @property
     def title(self) -> str:
@@ -64,20 +81,25 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(text: str, name: str) -> Script:
-    """Read a scenario. Raises BadInput when its first command is not `nodes`."""
+    """Read a scenario. Raises BadInput when its first command is neither `nodes` nor `replay` with a plan."""
     steps: list[Step] = []
     before: list[str] = []
+    packed: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("> ") and line[2:].split():
             steps.append(Step(line=number, words=tuple(line[2:].split()), before=tuple(before)))
             before = []
+        elif line.startswith(_PLAN):
+            packed.append(line.removeprefix(_PLAN))
         elif not line.strip() or line.startswith("#") or not steps or before:
             before.append(line)
         else:
             steps[-1] = msgspec.structs.replace(steps[-1], expected=(*steps[-1].expected, line))
-    if not steps or steps[0].words[0] != "nodes":
+    if not steps or steps[0].words[0] not in ("nodes", REPLAY):
         raise BadInput("no `> nodes` first", "a scenario that begins with `> nodes A B C`", name)
-    return Script(name=name, steps=tuple(steps), after=tuple(before))
+    if packed and steps[0].words[0] != REPLAY:
+        raise BadInput("a plan", f"a script with one to begin with `> {REPLAY} until TIME`", name)
+    return Script(name=name, steps=tuple(steps), after=tuple(before), plan=_unpack(packed, name) if packed else b"")
 
 
 def render(script: Script, transcripts: Sequence[Iterable[str]]) -> str:
@@ -85,7 +107,25 @@ def render(script: Script, transcripts: Sequence[Iterable[str]]) -> str:
     lines: list[str] = []
     for step, transcript in zip(script.steps, transcripts, strict=True):
         lines += [*step.before, f"> {step.text}", *transcript]
-    return "\n".join([*lines, *script.after]) + "\n"
+    return "\n".join([*lines, *script.after, *_pack(script.plan)]) + "\n"
+
+
+def _pack(plan: bytes) -> list[str]:
+    """The lines that hold a plan."""
+    text = base64.b64encode(zlib.compress(plan, 9)).decode() if plan else ""
+    return [_PLAN + text[at : at + _PLAN_COLUMNS] for at in range(0, len(text), _PLAN_COLUMNS)]
+
+
+def _unpack(lines: Sequence[str], where: str) -> bytes:
+    """The plan in such lines. Raises BadInput for what is none, or would be too large."""
+    try:
+        unpacking = zlib.decompressobj()
+        plan = unpacking.decompress(base64.b64decode("".join(lines), validate=True), _PLAN_BYTES_MAX)
+    except (ValueError, zlib.error) as error:
+        raise BadInput(f"a plan that cannot be unpacked ({error})", "the lines as they were saved", where) from None
+    if not unpacking.eof:
+        raise BadInput("a plan that is cut off, or is too large", f"at most {_PLAN_BYTES_MAX} bytes", where)
+    return plan
 
 
 def is_client(word: str) -> bool:

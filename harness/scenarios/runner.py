@@ -7,13 +7,17 @@ that judge a run judge a scenario.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
 from checkers import History, check
+from checkers.malformed import MalformedHistory
 from checkers.verdict import Verdict, merge
 from harness.errors import BadInput
+from harness.options import OptionValues
+from harness.sim.drivers import Entrypoint
 from harness.sim.replies import Replies
 from harness.sim.world import SimWorld
 from harness.systems.system import System
@@ -21,7 +25,7 @@ from harness.systems.system import System
 from .clients import ScriptedClient
 from .commands import COMMANDS, Command, Commands, More
 from .frames import Film, Frame
-from .language import QUIETLY, Script, Step
+from .language import QUIETLY, REPLAY, Script, Step
 from .node_state import NodeState
 from .plan import plan_of
 from .transcript import Transcript
@@ -36,7 +40,7 @@ _BEFORE_THE_START: Final = ("spare", "preset")
 _LOOKING: Final = ("show", "progress", "waiting", "files")
 """These change nothing."""
 
-_NEVER_QUIET: Final = ("nodes", "spare", "preset", "expect", QUIETLY)
+_NEVER_QUIET: Final = ("nodes", REPLAY, "spare", "preset", "expect", QUIETLY)
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     transcripts: list[list[str]]
     states: list[StepState]
     verdict: Verdict
+    options: OptionValues
+    clients: tuple[str, ...]
+    """All that can be told to do something; a script names some of them."""
     frames: list[Frame] = []
     """A picture after each thing that happened, where a film was asked for."""
 
@@ -73,15 +80,46 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return decided and self.violations == self.script.violations
 
 
-def perform(script: Script, system: System, *, is_filmed: bool = False) -> Result:
-    """Run a scenario. Raises BadInput for a command without sense."""
-    runner = ScenarioRunner(script, system, is_filmed=is_filmed)
+class ScriptedWorld(Protocol):
+    """The world in which a script is performed."""
+
+    world: SimWorld
+    replies: Replies
+
+    def run(self, begin: Callable[[Sequence[str]], None], entrypoints: dict[str, Entrypoint]) -> None:
+        """Run it to its end. When time stands still, clients do as they are told, and `begin` is called with lines."""
+        ...
+
+
+class FreshWorld:
+    """A cluster that starts with the script."""
+
+    def __init__(self, script: Script, system: System) -> None:
+        if script.is_of_a_run:
+            raise BadInput("a scenario that goes on from a run", "one that begins with `> nodes A B C`", script.name)
+        plan = plan_of(script, system)
+        self.world = SimWorld(plan, {"default": system}, keep_rows=True, manual=True)
+        self.replies = Replies(plan.check.model, self.world.recorder)
+        for host in self.world.hosts.values():
+            host.clock.stop()
+
+    def run(self, begin: Callable[[Sequence[str]], None], entrypoints: dict[str, Entrypoint]) -> None:
+        """Run it to its end."""
+        self.world.entrypoints.update(entrypoints)
+        self.world.run(lambda: self.world.kernel.exactly(_STEP_NS, lambda _: begin(())))
+
+
+def perform(script: Script, system: System, *, is_filmed: bool = False, within: ScriptedWorld | None = None) -> Result:
+    """Run a scenario, in a world of its own unless one is given. Raises BadInput for a command without sense."""
+    runner = ScenarioRunner(script, system, within or FreshWorld(script, system), is_filmed=is_filmed)
     runner.run()
     return Result(
         script=script,
         transcripts=runner.transcripts,
         states=runner.states,
         verdict=runner.verdict(),
+        options=runner.plan.options,
+        clients=runner.plan.clients,
         frames=runner.film.frames if runner.film is not None else [],
     )
 
@@ -89,49 +127,59 @@ def perform(script: Script, system: System, *, is_filmed: bool = False) -> Resul
 class ScenarioRunner:
     """Performs the commands of one scenario in order."""
 
-    def __init__(self, script: Script, system: System, *, is_filmed: bool = False) -> None:
+    def __init__(self, script: Script, system: System, scripted: ScriptedWorld, *, is_filmed: bool = False) -> None:
         self.script = script
+        self.plan = scripted.world.plan
         self.transcripts: list[list[str]] = [[] for _ in script.steps]
         self.states: list[StepState] = []
-        self._plan = plan_of(script, system)
-        self._world = SimWorld(self._plan, {"default": system}, keep_rows=True, manual=True)
+        self._scripted, self._world = scripted, scripted.world
         self._transcript = Transcript(self._world, system)
-        recorder = self._world.recorder
-        self._replies = Replies(self._plan.check.model, recorder)
         self.film = Film(self._world, self._transcript, system) if is_filmed else None
         self._clients = {
-            name: ScriptedClient(name, self._plan, system, recorder, self._replies) for name in self._plan.clients
+            name: ScriptedClient(name, self.plan, system, self._world.recorder, scripted.replies)
+            for name in self.plan.clients
         }
         self._commands = Commands(self._world, system, self._transcript, self.verdict)
         self._next_step = 0
         self._error: BadInput | None = None
-        for host in self._world.hosts.values():
-            host.clock.stop()
-        for name, client in self._clients.items():
-            self._world.entrypoints[name] = client.run
         for step in script.steps:
             if step.words[0] == "preset":
                 self._guarded(step, Commands.preset)
 
     def run(self) -> None:
         """From the first command to the last."""
-        kernel = self._world.kernel
-        self._world.run(lambda: kernel.exactly(_STEP_NS, self._perform_next))
+        self._scripted.run(self._begin, {name: client.run for name, client in self._clients.items()})
         if self._error is not None:
             raise self._error
 
     def verdict(self) -> Verdict:
-        """The invariants, crashes of the code, and the clients' history if any client had an answer."""
+        """The invariants, crashes of the code, and the clients' history if any client had an answer.
+
+        Raises BadInput for ops that the model of the machine does not know.
+        """
         world = self._world
         world.invariants.finish(world.log.index)
-        anomalies = (*world.invariants.anomalies, *world.node_anomalies, *self._replies.anomalies())
+        anomalies = (*world.invariants.anomalies, *world.node_anomalies, *self._scripted.replies.anomalies())
         judged = Verdict(validity="invalid" if anomalies else "valid", checker="raft", anomalies=anomalies)
-        of_clients = check(History(tuple(world.recorder.history)), self._plan.check.model)
+        try:
+            of_clients = check(History(tuple(world.recorder.history)), self.plan.check.model)
+        except MalformedHistory as error:
+            raise BadInput(error.found, error.expected, self.script.name) from error
         if of_clients.validity == "unknown" and not any(op.type == "ok" for op in world.recorder.history):
             return judged  # no client had an answer: the scenario is about the nodes alone
         return merge([judged, of_clients])
 
     # One command after the other.
+
+    def _begin(self, lines: Sequence[str]) -> None:
+        """Time stands still. What happened before is in no transcript; `lines` are what is to be said of it."""
+        if self.script.is_of_a_run and self.film is not None:
+            self.film.begin_here()
+        for client in self._clients.values():
+            client.go_on_after(self._world.recorder.history)
+        self._perform_next(None)
+        for line in lines:
+            self._transcript.say(line)
 
     def _perform_next(self, _: None) -> None:
         kernel = self._world.kernel

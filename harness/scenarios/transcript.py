@@ -79,6 +79,7 @@ class Transcript:
             "snapshot": self._format_snapshot,
             "send": self._format_send,
             "drop": self._format_drop,
+            "duplicate": self._format_duplicate,
             "mark": self._format_mark,
             "op": self._format_op,
         }
@@ -272,6 +273,9 @@ class Transcript:
 
     def _format_drop(self, actor: str, message: int, reason: str) -> str | None:
         return None if reason == "script" else f"{self._sent[message]} is lost ({reason})"
+
+    def _format_duplicate(self, actor: str, message: int, copy: int) -> None:
+        self._sent[copy] = self._sent[message]
 
     def _format_mark(self, actor: str, name: str, *_: Any) -> str | None:
         situation = name.rpartition(": ")[2]

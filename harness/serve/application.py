@@ -11,6 +11,7 @@
     /mutants[/NAME]         what searches for planted bugs found, from their ledger
     /walkthroughs[/NAME]    scenarios that move
     /sandbox[/NAME?at=..&do=..]     the same, in which a person acts; /sandbox/NAME/file is what was done
+    /sandbox/run/RUN[?ms=..&do=..]  the same from a moment of a run; RUN is its name, or the number of its row
     /api/runs, /api/campaigns/ID, /api/compare/ID   the same as JSON
 
 Pages are made here, whole: they work without their script, which only adds keys and keeps live pages fresh. All that
@@ -32,6 +33,7 @@ from starlette.routing import Route
 
 from harness.errors import BadInput
 
+from .beginnings import beginning_of
 from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
@@ -42,6 +44,7 @@ from .sandbox import Attempt
 
 _LIVE_SECONDS: Final = 60
 """A campaign that recorded nothing for so long is taken for one that was interrupted."""
+_SANDBOX_RUNS: Final = 8
 _NUMBER_DIGITS_MAX: Final = 15
 
 
@@ -72,6 +75,8 @@ class Browser:
             Route("/walkthroughs", self._guarded(self.walkthroughs)),
             Route("/walkthroughs/{name}", self._guarded(self.walkthrough)),
             Route("/sandbox", self._guarded(self.sandboxes)),
+            Route("/sandbox/run/{run}", self._guarded(self.sandbox)),
+            Route("/sandbox/run/{run}/file", self._guarded(self.sandbox_file)),
             Route("/sandbox/{name}", self._guarded(self.sandbox)),
             Route("/sandbox/{name}/file", self._guarded(self.sandbox_file)),
             Route("/api/runs", self._guarded(self.api_runs)),
@@ -143,20 +148,24 @@ class Browser:
         return self._missing("walk-through", request.path_params["name"]) if page is None else HTMLResponse(page)
 
     def sandboxes(self, request: Request) -> Response:
-        """The scenarios from which a sandbox can begin."""
-        return self._page("sandboxes", scenarios=self._films.titles())
+        """The scenarios from which a sandbox can begin, and the latest runs that failed, or else the latest."""
+        failed = self._questions.runs(Filter(verdict="invalid")).rows if self._questions.is_there else []
+        runs = failed or (self._questions.runs(Filter()).rows if self._questions.is_there else [])
+        return self._page("sandboxes", scenarios=self._films.titles(), runs=runs[:_SANDBOX_RUNS])
 
     def sandbox(self, request: Request) -> Response:
-        """A scenario, and what was done after it."""
-        page = self._films.sandbox(_attempt(request))
-        return self._missing("scenario", request.path_params["name"]) if page is None else HTMLResponse(page)
+        """A scenario or a run, and what was done after it."""
+        attempt = self._attempt(request)
+        page = None if attempt is None else self._films.sandbox(attempt)
+        return self._no_beginning(request) if page is None else HTMLResponse(page)
 
     def sandbox_file(self, request: Request) -> Response:
         """What was done, to keep."""
-        name = request.path_params["name"]
-        text = self._films.file(_attempt(request))
-        if text is None:
-            return self._missing("scenario", name)
+        attempt = self._attempt(request)
+        text = None if attempt is None else self._films.file(attempt)
+        if attempt is None or text is None:
+            return self._no_beginning(request)
+        name = attempt.scenario if attempt.beginning is None else attempt.beginning.run
         kept = {"Content-Disposition": f'attachment; filename="{name}-sandbox.txt"'}
         return Response(text, media_type="text/plain", headers=kept)
 
@@ -182,6 +191,19 @@ class Browser:
         return self._rendering.asset(request.path_params["name"])
 
     # Helpers.
+
+    def _attempt(self, request: Request) -> Attempt | None:
+        """What an address asks of the sandbox; None for a run that is not there. Raises BadInput."""
+        query, names = request.query_params, request.path_params
+        commands = tuple(text.strip() for text in query.getlist("do") if text.strip())
+        if "run" not in names:
+            return Attempt(names["name"], _number(query.get("at", "")), commands)
+        found = beginning_of(self._results, self._questions, names["run"], query.get("ms", "").strip())
+        return None if found is None else Attempt("", None, commands, found)
+
+    def _no_beginning(self, request: Request) -> Response:
+        names = request.path_params
+        return self._missing("run", names["run"]) if "run" in names else self._missing("scenario", names["name"])
 
     def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
         """What is wrong with files is said on a page, not by a traceback."""
@@ -219,12 +241,6 @@ def _state(row: Row) -> str:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS_MAX else None
-
-
-def _attempt(request: Request) -> Attempt:
-    query = request.query_params
-    commands = tuple(text.strip() for text in query.getlist("do") if text.strip())
-    return Attempt(request.path_params["name"], _number(query.get("at", "")), commands)
 
 
 def _position(request: Request) -> dict[str, int | None]:

@@ -49,11 +49,11 @@ class Films:
 
     def sandbox(self, attempt: Attempt) -> bytes | None:
         """The page of an attempt; None when there is no such scenario. Raises BadInput."""
-        return self._made(make_sandbox, attempt) if attempt.scenario in library.names() else None
+        return self._made(make_sandbox, attempt) if _exists(attempt) else None
 
     def file(self, attempt: Attempt) -> bytes | None:
         """An attempt as a scenario file; None when there is no such scenario. Raises BadInput."""
-        return self._made(make_file, attempt) if attempt.scenario in library.names() else None
+        return self._made(make_file, attempt) if _exists(attempt) else None
 
     def _made(self, make: Callable[[T], bytes], of: T) -> bytes:
         with self._lock:
@@ -67,6 +67,10 @@ class Films:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+
+
+def _exists(attempt: Attempt) -> bool:
+    return attempt.beginning is not None or attempt.scenario in library.names()
 
 
 def make_page(name: str) -> bytes:

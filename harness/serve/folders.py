@@ -44,4 +44,4 @@ def report_of(results: Path, run: str) -> bytes | None:
 @lru_cache(maxsize=_REPORTS_KEPT)
 def _report(results: str, run: str, _changed_ns: int) -> bytes:
     stored: StoredRun = find(run, Path(results))
-    return report_page(stored)
+    return report_page(stored, sandbox=f"/sandbox/run/{run}")

@@ -1,26 +1,37 @@
-"""The sandbox: a scenario, up to one of its commands, and what a person did after it.
+"""The sandbox: a scenario up to one of its commands, or a run up to a moment, and what a person did after it.
 
 Everything that was done stands in the address, and the whole script is performed anew for each page: the same script
 gives the same run, so a page can be passed on, the browser's way back takes a command back, and nothing is kept here.
-A person may act on clocks, messages, links, nodes and clients; what describes the cluster comes from the library alone.
+A person may act on clocks, messages, links, nodes and clients; what describes the cluster comes from the library, or
+from the plan of the run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
+from harness.archive.layout import Event, encode_trace, read_trace
 from harness.errors import BadInput
+from harness.plans.plan import decode
+from harness.reports.texts import plain
 from harness.scenarios import library
 from harness.scenarios.frames import Frame
 from harness.scenarios.language import Script, Step, is_client, render
+from harness.scenarios.plan import GROUP
 from harness.scenarios.runner import Result, perform
 from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
+from harness.systems.system import System
 from harness.walkthroughs.page import Acts, NodeActs
+from harness.walkthroughs.replayed import NS_A_MS, ReplayedWorld, script_from
 from harness.walkthroughs.written import page_of
 
 COMMANDS_MAX: Final = 200
@@ -40,23 +51,56 @@ _WRITES: Final = {
 }
 """The op that a button writes with, and its key, by machine."""
 _UNREADABLE: Final = ("queue",)
+_OF_A_PERSON: Final = 9_000
+"""From here on a person writes numbers in a run, which has written small ones."""
+SECONDS_MAX: Final = 40
+
+
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment of a run. `moments` are others of it, with words on what happens then; times are ns of the run.
+
+    `folder` has the stored trace, to be compared with what happens again; `system` is the code that made the run.
+    """
+
+    run: str
+    plan: bytes
+    at_ns: int
+    moments: tuple[tuple[int, str], ...] = ()
+    folder: Path | None = None
+    system: str = "raft_impl"
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What stands in the address: a scenario, how many of its commands are kept, and the commands after them."""
+    """What stands in the address: a scenario, how many of its commands are kept, and the commands after them.
+
+    With a `beginning` there is no scenario.
+    """
 
     scenario: str
     at: int | None
     commands: tuple[str, ...]
+    beginning: Beginning | None = None
 
 
-def script_of(attempt: Attempt) -> Script:
-    """The script of an attempt. Raises BadInput for a command that nobody may give here, or too many."""
+def _kept(attempt: Attempt) -> Script:
+    """What stands before what was done."""
+    one = attempt.beginning
+    if one is not None:
+        plan = decode(one.plan, f"the plan of {one.run}")
+        title = f"{one.run} from {one.at_ns / NS_A_MS:g} ms on, and what was done from there"
+        return script_from(plan, one.at_ns, name=f"{one.run}.txt", title=title)
     known = library.read(library.find(attempt.scenario))
     least = next(
         (place for place, step in enumerate(known.steps) if step.words[0] not in _DESCRIBING), len(known.steps)
     )
     kept = len(known.steps) if attempt.at is None else min(max(attempt.at, least), len(known.steps))
+    steps = tuple(msgspec.structs.replace(step, line=0) for step in known.steps[:kept])
+    return Script(name=f"{attempt.scenario}.txt", steps=steps)
+
+
+def script_of(attempt: Attempt) -> Script:
+    """The script of an attempt. Raises BadInput for a command that nobody may give here, or too many."""
+    kept = _kept(attempt)
     if len(attempt.commands) > COMMANDS_MAX:
         raise BadInput(f"{len(attempt.commands)} commands", f"at most {COMMANDS_MAX}", "the sandbox")
     added = []
@@ -67,48 +111,98 @@ def script_of(attempt: Attempt) -> Script:
         added.append(Step(line=0, words=words))
     if added:
         added[0] = msgspec.structs.replace(added[0], before=("", "# What was done in the sandbox."))
-    steps = (*(msgspec.structs.replace(step, line=0) for step in known.steps[:kept]), *added)
-    return Script(name=f"{attempt.scenario}.txt", steps=steps)
+    return msgspec.structs.replace(kept, steps=(*kept.steps, *added))
 
 
-def _perform(attempt: Attempt) -> tuple[Result, str, str, bytes]:
-    with Checkouts() as checkouts:
+def _perform(attempt: Attempt) -> tuple[Result, bytes]:
+    """Perform an attempt on the code of this installation, and make its page."""
+    with Checkouts() as checkouts, _limited():
         system = catalog.load_systems(catalog.bind("raft_impl", checkouts))["default"]
         refusal = ""
         try:
-            result = perform(script_of(attempt), system, is_filmed=True)
+            result, note = _performed(attempt, system)
         except BadInput as error:
             if not attempt.commands:
                 raise
             refusal = f"found {error.found}; expected {error.expected}"
             attempt = msgspec.structs.replace(attempt, commands=attempt.commands[:-1])
-            result = perform(script_of(attempt), system, is_filmed=True)
-        machine = _machine(result.script)
-        page = page_of(result, system, acts=_acts(attempt, result, machine, refusal))
-    return result, refusal, machine, page
+            result, note = _performed(attempt, system)
+        return result, page_of(result, system, acts=_acts(attempt, result, refusal, note))
+
+
+def _performed(attempt: Attempt, system: System) -> tuple[Result, str]:
+    script = script_of(attempt)
+    if attempt.beginning is None:
+        return perform(script, system, is_filmed=True), ""
+    scripted = ReplayedWorld(script, system)
+    result = perform(script, system, is_filmed=True, within=scripted)
+    return result, _sameness(scripted, attempt.beginning)
+
+
+def _sameness(scripted: ReplayedWorld, one: Beginning) -> str:
+    """Whether what happened before the moment is what had happened in the run."""
+    made = ""
+    if one.system != "raft_impl":
+        made = f" The run was made by {plain(one.system)}, this by the code installed here."
+    stored = None if one.folder is None else read_trace(one.folder)
+    if stored is None:
+        return f"Replayed from its plan; no trace was kept to compare it with.{made}"
+    decode_line = msgspec.json.Decoder(Event).decode
+    now = (decode_line(line) for line in encode_trace(scripted.before()).splitlines())
+    for index, (a, b) in enumerate(zip(now, stored, strict=False)):
+        if a != b:
+            return f"Until event {index} it is the stored run, and then another one.{made}"
+    return f"Up to this moment it is, event by event, the stored run.{made}"
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """End what takes too long, such as a plan that was written to keep others busy."""
+
+    def too_long(*_: object) -> None:
+        raise BadInput(f"more than {SECONDS_MAX} s of simulation", "a shorter one", "the sandbox")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SECONDS_MAX)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def make_sandbox(attempt: Attempt) -> bytes:
     """The page of an attempt, whose last command is left out, and said to be wrong, if it cannot be carried out."""
-    return _perform(attempt)[3]
+    return _perform(attempt)[1]
 
 
 def make_file(attempt: Attempt) -> bytes:
     """What was done as a scenario file, with its transcript."""
-    result, *_ = _perform(attempt)
+    result, _ = _perform(attempt)
     return render(result.script, result.transcripts).encode()
 
 
-def _machine(script: Script) -> str:
-    words = dict(word.split("=", 1) for word in script.steps[0].words[1:] if "=" in word)
-    return words.get("machine", "register")
+def _writing(result: Result, one: Beginning | None) -> tuple[str, str, str] | None:
+    """The machine of the group, and with which op and key a button writes; None where no button does."""
+    if one is not None:
+        plan = decode(one.plan, one.run)
+        machine = plan.groups[GROUP].machine
+        keys = (op.key for program in plan.programs for op in program.ops if op.key is not None)
+        f, key = _WRITES.get(machine, ("", ""))
+        return (machine, f, next(keys, key)) if f else None
+    words = dict(word.split("=", 1) for word in result.script.steps[0].words[1:] if "=" in word)
+    machine = words.get("machine", "register")
+    return (machine, *_WRITES[machine]) if machine in _WRITES else None
 
 
-def _acts(attempt: Attempt, result: Result, machine: str, refusal: str) -> Acts:
+def _acts(attempt: Attempt, result: Result, refusal: str, note: str) -> Acts:
     """What can be done now."""
+    one = attempt.beginning
+    writing = _writing(result, one)
     frame = result.frames[-1]
     names = [node.state.node for node in frame.nodes]
-    client, number = _free_client(result, frame), len(result.script.steps)
+    client, number = _free_client(result, frame, may_be_new=one is None), len(result.script.steps)
+    number += 0 if one is None else _OF_A_PERSON
     nodes = []
     for node in frame.nodes:
         name, state = node.state.node, node.state
@@ -118,8 +212,8 @@ def _acts(attempt: Attempt, result: Result, machine: str, refusal: str) -> Acts:
         others = " ".join(other for other in names if other != name)
         acts = [("timer fires", f"timer {name}"), ("crash", f"crash {name}")]
         acts += [("cut off", f"cut {name} | {others}")] if others else []
-        if machine in _WRITES:
-            f, key = _WRITES[machine]
+        if writing is not None:
+            machine, f, key = writing
             acts.append((f"{f} {number}", f"{client} {f} {key} {number} at {name}"))
             acts += [("read", f"{client} read {key} at {name}")] if machine not in _UNREADABLE else []
         nodes.append(NodeActs(name=name, acts=tuple(acts)))
@@ -129,21 +223,39 @@ def _acts(attempt: Attempt, result: Result, machine: str, refusal: str) -> Acts:
     kept = len(result.script.steps) - len(attempt.commands)
     last = len(result.script.steps) - 1
     begins = [place for place, one in enumerate(result.frames) if one.step >= last]
+    name = attempt.scenario if one is None else one.run
+    address = f"/sandbox/{quote(name)}" if one is None else f"/sandbox/run/{quote(name)}"
+    moments = () if one is None else one.moments
     return Acts(
-        scenario=attempt.scenario,
-        at=kept,
+        name=name,
+        address=address,
+        where=("at", str(kept)) if one is None else ("ms", _ms(one.at_ns)),
+        at=kept if one is None else 0,
         commands=attempt.commands,
         refusal=refusal,
+        note=note,
+        moments=tuple(
+            (f"{_ms(at_ns)} ms: {plain(words)}", f"{address}?ms={_ms(at_ns)}", one is not None and at_ns == one.at_ns)
+            for at_ns, words in moments
+        ),
+        report="" if one is None or one.folder is None else f"/report/{quote(one.run)}",
         nodes=tuple(nodes),
         messages=tuple((f"{source}>{target}", kind, text) for (source, target, kind), text in seen.items()),
         begin=max(0, begins[0] - 1) if begins and attempt.commands else len(result.frames) - 1,
     )
 
 
-def _free_client(result: Result, frame: Frame) -> str:
-    """A client that waits for nothing, or a new one."""
-    names: Sequence[str] = result.script.clients
+def _ms(time_ns: int) -> str:
+    """A time as the address has it."""
+    return f"{time_ns / NS_A_MS:.6f}".rstrip("0").rstrip(".")
+
+
+def _free_client(result: Result, frame: Frame, *, may_be_new: bool) -> str:
+    """A client that waits for nothing, or a new one; where there can be none, the first, which does it later."""
+    names: Sequence[str] = result.clients
     for name, state in zip(names, frame.clients, strict=True):
         if state.outcome or not state.op:
             return name
+    if not may_be_new and names:
+        return names[0]
     return f"c{1 + max((int(name[1:]) for name in names), default=0)}"

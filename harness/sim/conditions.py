@@ -27,9 +27,13 @@ class Pauses:
 
     def release(self) -> None:
         """Let the held events happen now, in their old order, whatever the schedule policy."""
-        held, self._held = self._held, []
-        for callback, argument in held:
+        for callback, argument in self.take():
             self._kernel.exactly(self._kernel.now, callback, argument)
+
+    def take(self) -> list[tuple[Callable[[Any], None], Any]]:
+        """Give up the held events, in their old order."""
+        held, self._held = self._held, []
+        return held
 
 
 class Slowness:

@@ -60,6 +60,12 @@ class DiskFaults:
             table.pop(fault, None)
         self.any_in_force = bool(self._failing or self._room or self._late or self._lying)
 
+    def end_all(self) -> None:
+        """End what all of them do."""
+        for table in (self._failing, self._dropped, self._room, self._late, self._lying):
+            table.clear()
+        self.any_in_force = False
+
     # -- what a call meets ----------------------------------------------------------------------------------------
 
     def error_of(self, operation: Operation) -> OSError | None:

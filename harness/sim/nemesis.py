@@ -55,6 +55,10 @@ class Nemesis:
         world.heal(self._healed_actors)
         world.record("fault-end", "", "heal", "heal", self._heal)
 
+    def in_force(self) -> list[tuple[str, str]]:
+        """The faults in force, in the order in which they began: their ids and kinds."""
+        return [(fault, state.fault.kind) for fault, state in self._in_force.items()]
+
     def hand_over(self) -> None:
         """From now on an administrator asks for members, and would be undone by a fault that asked for others."""
         self._world.administered = True

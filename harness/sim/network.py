@@ -126,7 +126,7 @@ class Network:
         """The function with which one incarnation of `source` sends: the hot path of a run."""
         kernel, append, kind_of = self._kernel, self._append, self._kind_of
         links = self.links.setdefault(source, {})
-        arrive, at = self._arrive, kernel.at
+        arrive, at = self.arrive, kernel.at
         watched, watch = self._watched, self._watch
 
         def send(target: str, data: bytes) -> None:
@@ -195,7 +195,7 @@ class Network:
             if arrival.is_copy:
                 self._copy(link, message, copy, arrival.delay_ns)
             else:
-                kernel.at(kernel.now + arrival.delay_ns, link.target.ordinal, self._arrive, (link, message, copy))
+                kernel.at(kernel.now + arrival.delay_ns, link.target.ordinal, self.arrive, (link, message, copy))
 
     def _turned_round(self, link: Link, kind: str, data: bytes) -> bytes:
         """What a liar says instead; a lie binds it like any other word."""
@@ -215,12 +215,12 @@ class Network:
             return
         if override.fate == "duplicate":
             self._copy(link, message, data, delay_ns)
-        self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self._arrive, (link, message, data))
+        self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self.arrive, (link, message, data))
 
     def _copy(self, link: Link, message: int, data: bytes, delay_ns: int) -> None:
         self.messages += 1
         self._record("duplicate", link.source, message, self.messages)
-        self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self._arrive, (link, self.messages, data))
+        self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self.arrive, (link, self.messages, data))
 
     def _swallow(self, link: Link, message: int) -> None:
         hits = self.hits
@@ -231,7 +231,8 @@ class Network:
     def _drop(self, link: Link, message: int, why: str) -> None:
         self._append((self._kernel.now, "drop", link.target.name, message, why))
 
-    def _arrive(self, argument: tuple[Link, int, bytes]) -> None:
+    def arrive(self, argument: tuple[Link, int, bytes]) -> None:
+        """Let a message arrive now: its link, its number, and its bytes."""
         link, message, data = argument
         target, source = link.target, link.source
         if link.cuts:
@@ -243,7 +244,7 @@ class Network:
                 self.hits[fault] = self.hits.get(fault, 0) + 1
             link.clogged.append((message, data))
         elif target.pauses.in_force:
-            target.pauses.hold(self._arrive, argument)
+            target.pauses.hold(self.arrive, argument)
         else:
             self.delivered += 1
             self._append((self._kernel.now, "deliver", target.name, message, source))
@@ -296,13 +297,40 @@ class Network:
             if link.clogged and not link.clogs:
                 released, link.clogged = link.clogged, []
                 for message, data in released:  # in this order, whatever the policy
-                    self._kernel.exactly(self._kernel.now, self._arrive, (link, message, data))
+                    self._kernel.exactly(self._kernel.now, self.arrive, (link, message, data))
 
     def _touch(self, fault: str, edges: tuple[tuple[str, str], ...]) -> list[Link]:
         """The links of directed edges, remembered for `mend`. Between clients there are none."""
         links = [link for source, target in edges if (link := self.links.get(source, {}).get(target)) is not None]
         self._touched.setdefault(fault, []).extend(links)
         return links
+
+    def hand_to_script(self, manual: Callable[[str, str], bool], script: str) -> list[tuple[Link, int, bytes]]:
+        """From now on no link loses, delays or alters anything, and on manual ones messages wait for a script.
+
+        What is cut stays cut, until `mend(script)`. Returns what clogged links held back.
+        """
+        held = []
+        for source, links in self.links.items():
+            for target, link in links.items():
+                link.spec, link.processing_ns = LinkSpec(delay_min_ns=0, delay_max_ns=0), (0, 0)
+                link.base, link.overridden = (), False
+                link.channels.clear()
+                for table in (link.effects, link.bytes_per_s, link.clogs, link.lies):
+                    table.clear()
+                held += [(link, message, data) for message, data in link.clogged]
+                link.clogged.clear()
+                if link.cuts:
+                    link.cuts = {script}
+                    self._touched.setdefault(script, []).append(link)
+                link.manual = manual(source, target)
+                link.recompute_plain()
+        self._overrides.clear()
+        return held
+
+    def hold_now(self, link: Link, message: int, data: bytes) -> None:
+        """Let a message that is on its way wait for a script."""
+        self.waiting[message] = (link, self._kind_of(data), data)
 
     # -- manual mode ----------------------------------------------------------------------------------------------
 
@@ -311,7 +339,7 @@ class Network:
         entry = self.waiting.get(message) if again else self.waiting.pop(message, None)
         if entry is None:
             return False
-        self._arrive((entry[0], message, entry[2]))
+        self.arrive((entry[0], message, entry[2]))
         return True
 
     def drop_now(self, message: int) -> bool:

@@ -33,12 +33,21 @@ class NodeActs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Acts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person can do next in a sandbox, and what was done; `begin` is the frame before the last command."""
+    """What a person can do next in a sandbox, and what was done; `begin` is the frame before the last command.
 
-    scenario: str
+    `address` and `where` are where it begins, which its forms keep. `at` is how many commands of a scenario are kept, 0
+    where a run is. `moments` are others of the run: what happens then, its address, and whether it is this one.
+    """
+
+    name: str
+    address: str
+    where: tuple[str, str]
     at: int
     commands: tuple[str, ...]
     refusal: str
+    note: str = ""
+    moments: tuple[tuple[str, str, bool], ...] = ()
+    report: str = ""
     nodes: tuple[NodeActs, ...]
     messages: tuple[tuple[str, str, str], ...]
     begin: int
@@ -128,7 +137,7 @@ def film_data(result: Result, options: OptionValues) -> PageData:
         "name": Path(script.name).stem,
         "title": script.title,
         "nodes": [one.state.node for one in result.frames[0].nodes],
-        "clients": list(script.clients),
+        "clients": list(result.clients),
         "steps": _steps(result),
         "after": _comment(script.after),
         "logs": logs.rows,

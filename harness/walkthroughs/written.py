@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.archive.layout import writable
 from harness.reports.written import replace_file
-from harness.scenarios.plan import plan_of
 from harness.scenarios.runner import Result
 from harness.systems.system import System
 
@@ -15,7 +14,7 @@ from .page import Acts, render
 
 def page_of(result: Result, system: System, *, acts: Acts | None = None) -> bytes:
     """The page of a filmed scenario; with `acts` it is a sandbox."""
-    return render(result, plan_of(result.script, system).options, acts=acts).encode("utf-8", errors="replace")
+    return render(result, result.options, acts=acts).encode("utf-8", errors="replace")
 
 
 def write_page(result: Result, system: System, path: Path) -> None:

@@ -99,7 +99,7 @@ class Kernel(trio.abc.Clock):
         self._ahead: list[_Entry] = []  # entries that are far ahead, earliest last
         self._moments: list[_Moment] = []  # earliest last
         self._sequence = 0  # how many entries were ever made
-        self._dropped = 0  # entries left over at the end
+        self._dropped = 0  # entries that were withdrawn, or left over at the end
         self._woke = False
         self._main: trio.lowlevel.Task | None = None
         self._supervisor: trio.lowlevel.Task | None = None  # the same, while it waits
@@ -141,6 +141,15 @@ class Kernel(trio.abc.Clock):
         """Call nothing of what `between` was asked for and has not come."""
         self._moments.clear()
 
+    def withdraw(self) -> list[tuple[Callback, Any]]:
+        """Take everything out that was to happen, and give it in its order: callbacks with their arguments."""
+        entries = sorted((*self._heap, *self._ahead), key=_in_order)
+        self._dropped += len(entries)
+        self._heap.clear()
+        self._ahead.clear()
+        self._moments.clear()
+        return [(callback, argument) for *_, callback, argument in entries]
+
     def wake(self, task: trio.lowlevel.Task, value: outcome.Outcome[Any] | None = None) -> None:
         """Make a waiting task runnable."""
         self._woke = True
@@ -172,7 +181,7 @@ class Kernel(trio.abc.Clock):
         self.closed = True
         self.why, self.error = why, error
         self.log.close()
-        self._dropped = len(self._heap) + len(self._ahead)
+        self._dropped += len(self._heap) + len(self._ahead)
         self._heap.clear()
         self._ahead.clear()
         if self._supervisor is not None:
@@ -295,6 +304,10 @@ class Kernel(trio.abc.Clock):
             raise RuntimeError(_TASKS_REMAIN)
         if teardowns > 0 and self._main is not None:
             tear_down(self._main)
+
+
+def _in_order(entry: _Entry) -> tuple[int, int, int]:
+    return entry[:3]
 
 
 def _earliest_last(entry: _Entry) -> int:

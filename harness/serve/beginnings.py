@@ -1,0 +1,131 @@
+"""From which moments of which runs a sandbox begins: those with a folder, and those of the index whose plan is known.
+
+A valid run of a suite keeps no folder, but its seed and its cell draw its plan again; that it is the same plan is seen
+by its digest. Nothing is loaded that a results folder names: the sandbox acts with the code of this installation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Final
+
+from harness.archive.documents import read_record
+from harness.archive.find import find, read_history
+from harness.archive.index import FILE
+from harness.errors import BadInput
+from harness.plans.plan import Plan
+from harness.record import RunRecord
+from harness.run.drawing import abilities_of
+from harness.search.campaign_pairs import RecordedCampaign
+from harness.systems.catalog import bind, load_systems
+from harness.systems.checkouts import Checkouts
+from harness.walkthroughs.replayed import NS_A_MS
+
+from .folders import folder_of
+from .questions import Questions
+from .sandbox import Beginning
+
+_MOMENTS_MAX: Final = 200
+_BEFORE_NS: Final = NS_A_MS
+"""How long before a failure a sandbox begins, so that something can still be done about it."""
+_EARLIEST_NS: Final = 1_000
+"""At the very instant of the start nobody has begun yet."""
+_MS_MAX: Final = Decimal(10**9)
+
+
+def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Beginning | None:
+    """The moment of a run that an address names, or a good one where it names none; None where there is no such run.
+
+    `run` is a run's name, or the number of its row. Raises BadInput for a moment that is none, and for a run that
+    cannot be made again here.
+    """
+    folder = folder_of(results, run)
+    if folder is not None:
+        stored = find(run, results)
+        plan, record = stored.plan, stored.record
+    else:
+        number = int(run) if run.isascii() and run.isdecimal() and len(run) <= 15 else None
+        row = questions.run(number) if number is not None and questions.is_there else None
+        if row is None:
+            return None
+        found = read_record(row["document"], f"a row of {FILE}")
+        if not isinstance(found, RunRecord):
+            raise BadInput("a run that ended in an internal error", "one with a verdict", "the sandbox")
+        plan, record = _drawn(questions, row["campaign"], found), found
+    moments = sorted({*_moments(plan), *_failures(record, folder)})[:_MOMENTS_MAX]
+    return Beginning(
+        run=run,
+        plan=plan.to_json(),
+        at_ns=_at_ns(ms) if ms else _default(plan, record, folder),
+        moments=tuple(moments),
+        folder=folder,
+        system="raft_impl" if record is None else record.binding.system,
+    )
+
+
+def _drawn(questions: Questions, campaign: str | None, record: RunRecord) -> Plan:
+    """Draw the plan of a run again. Raises BadInput where it is another one now."""
+    rows = questions.campaigns(campaign) if campaign is not None else []
+    drawing = RecordedCampaign.of(campaign or "", rows[0]["settings"] if rows else "", []).drawing(record)
+    with Checkouts() as checkouts:
+        able = abilities_of(load_systems(bind("raft_impl", checkouts)).values())
+    plan = drawing.plan(record.seed, able)
+    if plan.sha256 != record.plan_sha256:
+        raise BadInput(
+            f"a plan of seed {record.seed} that is another one than the run had",
+            "a run with a folder, or one that this version and its suite drew",
+            "the sandbox",
+        )
+    return plan
+
+
+def _at_ns(ms: str) -> int:
+    try:
+        at = Decimal(ms)
+    except InvalidOperation:
+        raise BadInput(f"the moment {ms[:40]!r}", "milliseconds of the run, such as 3250", "the sandbox") from None
+    if not at.is_finite() or not 0 <= at < _MS_MAX:
+        raise BadInput(f"the moment {ms[:40]!r}", "a moment of the run", "the sandbox")
+    return max(_EARLIEST_NS, int(at * NS_A_MS))
+
+
+def _moments(plan: Plan) -> list[tuple[int, str]]:
+    """When faults begin and end, and when all is healed."""
+    moments = [(plan.phases.heal_ns, "the heal")]
+    for fault in plan.faults:
+        moments.append((fault.begin_ns, f"{fault.kind} {fault.id} begins"))
+        if fault.end_ns < plan.phases.heal_ns:
+            moments.append((fault.end_ns, f"{fault.kind} {fault.id} ends"))
+    return moments
+
+
+def _failures(record: RunRecord | None, folder: Path | None) -> list[tuple[int, str]]:
+    """Just before each anomaly whose time is known by the history."""
+    wanted = [] if record is None else [one for one in record.anomalies if one.index is not None]
+    if not wanted or folder is None:
+        return []
+    times = _times(folder)
+    found = []
+    for one in wanted[:20]:
+        before = [time for index, time in times if one.index is not None and index <= one.index]
+        if before:
+            found.append((max(1, before[-1] - _BEFORE_NS), f"just before {one.signature[:80]}"))
+    return found
+
+
+def _times(folder: Path) -> Sequence[tuple[int, int]]:
+    """Index and time of each line of the stored history."""
+    from checkers import History
+
+    try:
+        return [(op.index, op.time) for op in History.from_jsonl(read_history(folder), source=folder.name)]
+    except ValueError:  # a damaged history says nothing of moments
+        return []
+
+
+def _default(plan: Plan, record: RunRecord | None, folder: Path | None) -> int:
+    """Just before the first failure, or the middle of the faults."""
+    failures = _failures(record, folder)
+    return min(failures)[0] if failures else max(1, (plan.phases.warmup_ns + plan.phases.heal_ns) // 2)

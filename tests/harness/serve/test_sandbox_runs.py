@@ -1,0 +1,156 @@
+"""A person acts in a stored run: from its page, at a moment of it, and saves what was done."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import cli
+from harness.archive.documents import encode
+from harness.archive.find import find
+from harness.archive.index import Index
+from harness.archive.layout import PLAN, VERDICT
+from harness.reports.written import write_report
+from harness.serve.access import Access
+from harness.serve.application import application
+from harness.serve.films import Films
+
+from .asking import ask
+from .serving import Served
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a folder, and a suite of two that were valid and kept none."""
+    folder = tmp_path_factory.mktemp("runs")
+    common = ["--profile", "calm", "--duration", "1s", "--workload", "register", "--results", str(folder)]
+    assert cli.run(["run", "--seed", "5", *common]) == 0
+    assert cli.run(["suite", "--seeds", "3..4", *common]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def acting(runs: Path) -> Iterator[Any]:
+    films = Films()
+    yield Access(application(runs, films), None)
+    films.close()
+
+
+def name_of(runs: Path) -> str:
+    return next(path.parent.name for path in runs.glob(f"*-s5-*/{PLAN}"))
+
+
+def test_a_stored_run_is_replayed_to_a_moment(acting: Any, runs: Path) -> None:
+    page = ask(acting, f"/sandbox/run/{name_of(runs)}?ms=700.5").text
+
+    assert "Up to this moment it is, event by event, the stored run." in page
+    assert "700.5 ms, " in page
+    assert f'href="/report/{name_of(runs)}"' in page
+    assert 'name="ms" value="700.5"' in page
+
+
+def test_a_run_without_a_folder_is_drawn_again(acting: Any, runs: Path) -> None:
+    with Index(runs) as index:
+        row = next(row for row in index.runs() if row.seed == 4)
+
+    listed, page = ask(acting, f"/runs/{row.number}").text, ask(acting, f"/sandbox/run/{row.number}").text
+
+    assert f'href="/sandbox/run/{row.number}"' in listed
+    assert "no trace was kept to compare it with" in page
+
+
+def test_every_page_of_a_run_leads_to_the_sandbox(acting: Any, runs: Path) -> None:
+    name = name_of(runs)
+
+    assert f'href="/sandbox/run/{name}"' in ask(acting, "/sandbox").text
+    report = ask(acting, f"/report/{name}").text
+    assert f'href="/sandbox/run/{name}"' in report
+    assert 'id="act-here"' in report
+    alone = write_report(find(name, runs), output=runs / "alone.html").read_text()
+    assert "/sandbox/" not in alone, "a file has no server"
+
+
+@pytest.mark.parametrize("ms", ["x", "-1", "1e99", "NaN", "Infinity", "999999999", "1_0x", "<script>"])
+def test_moments_that_are_none_are_told(acting: Any, runs: Path, ms: str) -> None:
+    answer = ask(acting, f"/sandbox/run/{name_of(runs)}?ms={ms}")
+
+    assert answer.status == 503
+    assert "expected" in answer.text
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("run", ["no-such", "999", "..%2f..%2fetc", "%00", "0", "9" * 40, "-1"])
+def test_runs_that_are_not_there_are_missing(acting: Any, run: str) -> None:
+    assert ask(acting, f"/sandbox/run/{run}").status == 404
+    assert ask(acting, f"/sandbox/run/{run}/file").status == 404
+
+
+def test_a_damaged_plan_and_one_of_other_code_are_told(runs: Path, tmp_path: Path) -> None:
+    name = name_of(runs)
+    for copy in ("broken", "other"):
+        shutil.copytree(runs / name, tmp_path / copy)
+    (tmp_path / "broken" / PLAN).write_text("{}")
+    record = msgspec.json.decode((tmp_path / "other" / VERDICT).read_bytes())
+    record["binding"]["codes"]["default"]["spec"] = "path:/evil<b>\u202e"
+    (tmp_path / "other" / VERDICT).write_bytes(encode(record))
+    films = Films()
+    app = Access(application(tmp_path, films), None)
+
+    broken, other = ask(app, "/sandbox/run/broken"), ask(app, "/sandbox/run/other")
+    films.close()
+
+    assert broken.status == 503
+    assert other.status == 200
+    assert "The run was made by path:/evil&lt;b&gt;\\u{202e}, this by the code installed here." in other.text
+
+
+@pytest.fixture
+def served(runs: Path) -> Iterator[Served]:
+    one = Served(runs)
+    yield one
+    assert one.stop() == 0
+
+
+def test_a_person_opens_a_run_and_acts_from_a_moment_of_it(
+    browser: Any, served: Served, runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    page.goto(f"{served.address}/report/{name_of(runs)}")
+    page.wait_for_selector("html[data-ready]")
+    for _ in range(3):
+        page.click("#step-on")
+    here = page.get_attribute("#act-here", "href")
+    page.click("#act-here")
+    page.wait_for_selector("#sandbox", timeout=30_000)
+    assert re.search(r"\?ms=\d", page.url)
+    assert page.url.endswith(here)
+    assert "the stored run" in page.text_content("#sandbox")
+    page.get_by_role("button", name="n1: crash", exact=True).click()
+    page.wait_for_url("**do=crash*")
+    page.wait_for_selector("html[data-ready]")
+    assert page.text_content("#state tr[data-node=n1] td.role") == "down"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = tmp_path / "mine.txt"
+    download.value.save_as(saved)
+    code = cli.run(["scenario", str(saved)])
+
+    assert code == 0
+    told = capfd.readouterr().out
+    assert "reads       as expected" in told
+    assert "> crash n1\nn1 crashes (kill)" in told
+    assert complaints == []
+    context.close()
