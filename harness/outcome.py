@@ -55,6 +55,7 @@ class FaultCounts(msgspec.Struct, frozen=True, kw_only=True):
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Figures of one run. Latencies are those of ok ops, from invoke to answer.
 
+    `fsyncs` are those that nodes began, 0 where they cannot be counted.
     `state` is what each node said of itself when a run was stopped early.
     """
 
@@ -67,6 +68,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     converged_ms: float | None
     latency_p50_ms: float | None = None
     latency_p99_ms: float | None = None
+    fsyncs: int = 0
     violations: dict[str, int]
     state: dict[str, Any] = {}
 

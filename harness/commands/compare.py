@@ -51,6 +51,11 @@ _WORDS: Final = {
     help="B is worse when a metric is significantly worse by more than this: latency_p50=10%; repeatable.  "
     f"[default: {', '.join(f'{name.removesuffix(_MS)}={share:.0%}' for name, share in MAX_REGRESSION.items())}]",
 )
+@click.option(
+    "--sequential",
+    is_flag=True,
+    help="Look after every pair, by tests that allow it, and stop as soon as B is worse; --seeds says the most.",
+)
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write a summary for a pull request.")
 @drawing_options(workload=False, system=False)
 @compile_option
@@ -63,6 +68,7 @@ def command(
     seeds: range | None,
     workloads: tuple[str, ...],
     limits: tuple[tuple[str, str], ...],
+    sequential: bool,
     markdown: Path | None,
     drawing: Drawing,
     no_compile: bool,
@@ -111,6 +117,7 @@ def command(
                     max_regression=max_regression,
                     significant=SIGNIFICANT / len(others),
                     answers_of_a=answers,
+                    sequential=sequential,
                 )
                 comparison.run(cells, chosen, advance)
                 summaries.append(comparison.summary())
@@ -142,7 +149,9 @@ def _together(codes: Sequence[int]) -> int:
 
 
 def _why(summary: Summary) -> str:
-    reasons = [*(new.signature for new in summary.new_signatures), *summary.regressed]
+    tests = () if summary.sequential is msgspec.UNSET else summary.sequential.accuses
+    metrics = summary.regressed if summary.sequential is msgspec.UNSET else tests
+    reasons = [*(new.signature for new in summary.new_signatures), *metrics]
     if summary.exit == Exit.INVALID and not reasons:
         reasons = [f"only it failed in {summary.worse} pairs, only A in {summary.better}"]
     return ", ".join(reasons)
@@ -178,6 +187,8 @@ def _print_summary(summary: Summary) -> None:
     print_table(("A", "B", "pairs"), rows)
     only = f"only B failed in {summary.worse} pairs, only A in {summary.better}"
     click.echo(f"{only}: p = {summary.p_value:.3g} (exact McNemar)")
+    _print_bounds(summary)
+    _print_sequential(summary)
     _print_metrics(summary.metrics)
     for new in summary.new_signatures:
         click.echo(f"\nnew in B: {coloured('invalid')} {new.signature}, seed {new.seed}")
@@ -198,6 +209,32 @@ def _print_summary(summary: Summary) -> None:
     say("verdict", _WORDS[Exit(summary.exit)])
 
 
+def _print_bounds(summary: Summary) -> None:
+    """Print what the pairs without two verdicts leave open."""
+    bounds = summary.bounds
+    if bounds is msgspec.UNSET or not bounds.undecided:
+        return
+    stands = "which changes nothing" if bounds.holds else "and whether that is significant depends on them"
+    click.echo(
+        f"{bounds.undecided} of {bounds.plans} plans are undecided: whatever they were, B fails on "
+        f"{bounds.least:+.1%} to {bounds.most:+.1%} more of them, {stands}"
+    )
+
+
+def _print_sequential(summary: Summary) -> None:
+    tests = summary.sequential
+    if tests is msgspec.UNSET:
+        return
+    highest = max(tests.capital, key=lambda name: tests.capital[name])
+    found = (
+        f"worse by {', '.join(tests.accuses)}" if tests.accuses else f"at most {tests.capital[highest]:g}, {highest}"
+    )
+    click.echo(
+        f"{tests.test}, looked at after each of {tests.pairs} of {tests.of} pairs: {found} "
+        f"(capital {tests.capital[highest]:g}, needed {tests.needed:g})"
+    )
+
+
 def _print_metrics(metrics: Mapping[str, Change]) -> None:
     click.echo()
     rows = [
@@ -208,15 +245,29 @@ def _print_metrics(metrics: Mapping[str, Change]) -> None:
             metric.better,
             metric.worse,
             _percent(metric.worse_by),
+            _interval(metric),
             float(f"{metric.p_corrected:.2g}"),
         )
         for name, metric in metrics.items()
     ]
-    print_table(("median of", "A", "B", "better", "worse", "worse by", "p, corrected"), rows)
+    headings = ("median of", "A", "B", "better", "worse", "worse by", "interval", "p, corrected")
+    print_table(headings, rows, droppable=("better", "A", "B"))
+    for name, metric in metrics.items():
+        if metric.unmeasured and metric.pairs:
+            least, most = (_percent(value, unbounded=True) for value in (metric.least, metric.most))
+            click.echo(f"{name}: not measured in {metric.unmeasured} plans; {least} to {most}, whatever they were")
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+def _interval(metric: Change) -> str:
+    if metric.low is None or metric.high is None:
+        return "-"
+    return f"{metric.low:.1%} to {metric.high:.1%}"
+
+
+def _percent(share: float | None, *, unbounded: bool = False) -> str:
+    if share is None:
+        return "no bound" if unbounded else "-"
+    return f"{share:.1%}"
 
 
 def _print_divergence(pairs: Sequence[ComparedPair]) -> None:

@@ -392,6 +392,7 @@ class Simulation:
             converged_ms=(converged_ns - self.plan.phases.heal_ns) / 1e6 if converged_ns else None,
             latency_p50_ms=latencies[len(latencies) // 2] if latencies else None,
             latency_p99_ms=latencies[len(latencies) * 99 // 100] if latencies else None,
+            fsyncs=sum(host.device.fsyncs for host in self.world.hosts.values()),
             violations={f"{group}/{kind}": number for (group, kind), number in sorted(counts.items())},
             state=self._state,
         )

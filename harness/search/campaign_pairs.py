@@ -113,5 +113,7 @@ def _measures(record: RunRecord) -> Measures:
         "latency_p50_ms": record.metrics.latency_p50_ms,
         "latency_p99_ms": record.metrics.latency_p99_ms,
         "recovery_ms": record.recovery_ms,
+        "elections": float(record.metrics.elections),
         "messages_per_op": record.metrics.messages_per_op,
+        "fsyncs_per_op": record.metrics.fsyncs / record.ops.ok if record.ops.ok and record.metrics.fsyncs else None,
     }

@@ -8,6 +8,12 @@ otherwise the pair is `incomparable`, counted and shown, never run with the opti
 Several versions are compared with one, each as if alone, over the same plans; what counts as significant is divided by
 their number (Bonferroni), so that the chance of any false accusation stays the same.
 
+`sequential` looks after every pair instead, with tests that allow it (`harness.search.sequential`), and runs no further
+plan once one of them accuses B. It never stops in B's favour: what is rare would be missed.
+
+Pairs without two verdicts decide nothing, but bound what can be said: `Bounds` tells by how much B could be worse or
+better whatever they would have been, and whether McNemar's test would come out the same.
+
 B is worse when it shows a signature that A never shows, when significantly more of the disagreeing pairs went wrong on
 B than on A (exact McNemar test, p below `SIGNIFICANT`), or when a metric is significantly and relevantly worse
 (`harness.search.measures`). Significance alone decides nothing there: with equal plans on both sides even a harmless
@@ -43,6 +49,7 @@ from harness.walk.divergence import part
 from .executors import Done, Pool, default_jobs
 from .fitting import missing
 from .measures import MAX_REGRESSION, SIGNIFICANT, Change, Measures, changes, measure
+from .sequential import Looked, Sequential
 from .statistics import binomial_p
 
 COMPARABLE_MIN: Final = 0.5
@@ -140,6 +147,23 @@ class Incomparable(msgspec.Struct, frozen=True, kw_only=True):
     options: OptionValues
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pairs leave open in which a side gave no verdict, or could not be asked: `undecided` of `plans`.
+
+    `least` and `most` are the share of plans on which B fails and A does not, less the share of which it is the other
+    way round, if all that is open spoke for B, or against it. `p_for` and `p_against` are McNemar's p-values then.
+    `holds`: whether B is significantly worse is the same either way.
+    """
+
+    undecided: int
+    plans: int
+    least: float
+    most: float
+    p_for: float
+    p_against: float
+    holds: bool
+
+
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
     """Verdicts of each side, and of both together as `a/b`."""
 
@@ -194,6 +218,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Change]
     regressed: tuple[str, ...]
     pairs: tuple[ComparedPair, ...]
+    bounds: Bounds | msgspec.UnsetType = msgspec.UNSET
+    sequential: Looked | msgspec.UnsetType = msgspec.UNSET
 
 
 def ask(binding: Binding) -> Abilities:
@@ -232,8 +258,11 @@ class Comparison:
         significant: float = SIGNIFICANT,
         answers_of_a: dict[bytes, Answer] | None = None,
         divergences: int = DIVERGENCES,
+        sequential: bool = False,
     ) -> None:
         """`significant` is smaller where several versions are compared with one.
+
+        `sequential`: stop as soon as a test that may be looked at after every pair accuses B.
 
         `answers_of_a` has what A made of plans, by their JSON: it is asked first, and gets what A makes of more.
         """
@@ -244,6 +273,8 @@ class Comparison:
         self._significant = significant
         self._divergences = divergences
         self._answers_of_a = {} if answers_of_a is None else answers_of_a
+        self._sequential = Sequential(self._max_regression, significant) if sequential else None
+        self._asked = 0  # pairs that both sides can run
         self.pairs: list[Pair] = []
         self.incomparable: list[Incomparable] = []
 
@@ -254,15 +285,18 @@ class Comparison:
             pools: dict[Side, Pool[Task, Answer]] = {"a": a, "b": b}
             drawn = [self._draw(cells[seed % len(cells)], seed, able) for seed in seeds]
             self.pairs = [pair for pair in drawn if pair is not None]
+            self._asked = len(self.pairs)
             both = [pool.map(self._tasks(side, able)) for side, pool in pools.items()]
             self._gather(both, advance)
+            if self._sequential is not None:
+                self.pairs = self.pairs[: self._sequential.pairs]
             self._diverge(pools, able)
 
     def summary(self) -> Summary:
         """Describe the comparison."""
         table = Counter(pair.verdicts for pair in self.pairs)
         worse, better = self._disagreements()
-        metrics = self._metrics()
+        metrics, tests = self._metrics(), self._sequential
         return Summary(
             a=self._version("a"),
             b=self._version("b"),
@@ -282,14 +316,19 @@ class Comparison:
             metrics=metrics,
             regressed=_regressed(metrics),
             pairs=tuple(_compared(pair, self._why(pair)) for pair in self.pairs),
+            bounds=self._bounds(),
+            sequential=msgspec.UNSET if tests is None else tests.looked(self._asked),
         )
 
     def exit_code(self) -> Exit:
         """1: B is worse. 2: undecided, or too little to decide from. 0: nothing speaks against B."""
         worse, better = self._disagreements()
-        if self._new_signatures() or (worse > better and binomial_p(worse, better) < self._significant):
+        if self._new_signatures():
             return Exit.INVALID
-        if _regressed(self._metrics()):
+        if self._sequential is not None:  # its tests stand in place of the others, which may be looked at only once
+            if self._sequential.accuses:
+                return Exit.INVALID
+        elif self._is_worse(worse, better) or _regressed(self._metrics()):
             return Exit.INVALID
         decided = sum(1 for pair in self.pairs if set(pair.verdicts) <= {"valid", "invalid"})
         total = len(self.pairs) + len(self.incomparable)
@@ -320,6 +359,8 @@ class Comparison:
 
     def _tasks(self, side: Side, able: Mapping[Side, Abilities]) -> Iterator[Task]:
         for pair in self.pairs:
+            if self._sequential is not None and self._sequential.accuses:
+                return
             task = self._task(side, pair, able)
             if side == "a" and (known := self._answers_of_a.get(task.plan)) is not None:
                 pair.answers["a"] = known
@@ -344,7 +385,18 @@ class Comparison:
                 if side == "a":
                     self._answers_of_a[done.item.plan] = pair.answers["a"]
                 if len(pair.answers) == len(SIDES):
+                    self._look()
                     advance(" / ".join(pair.verdicts))
+
+    def _look(self) -> None:
+        """Let the sequential tests see the pairs that are complete, in the order of their seeds."""
+        tests = self._sequential
+        while tests is not None and not tests.accuses and tests.pairs < len(self.pairs):
+            pair = self.pairs[tests.pairs]
+            if len(pair.answers) < len(SIDES):
+                return
+            a, b = (pair.answers[side] for side in SIDES)
+            tests.add((a.failure is not None, b.failure is not None), a.measures, b.measures)
 
     def _diverge(self, pools: Mapping[Side, Pool[Task, Answer]], able: Mapping[Side, Abilities]) -> None:
         """Find the first different event of the pairs that differ most: in their verdicts, then in anything."""
@@ -381,15 +433,39 @@ class Comparison:
 
     # -- judging ----------------------------------------------------------------------------------------------------
 
-    def _disagreements(self) -> tuple[int, int]:
+    def _disagreements(self, *, but: Sequence[Pair] = ()) -> tuple[int, int]:
         """Pairs of which only B, or only A, is invalid without an allowance."""
-        failures = [(pair.answers["a"].failure, pair.answers["b"].failure) for pair in self.pairs]
+        left_out = {pair.seed for pair in but}
+        counted = [pair for pair in self.pairs if pair.seed not in left_out]
+        failures = [(pair.answers["a"].failure, pair.answers["b"].failure) for pair in counted]
         return sum(1 for a, b in failures if b and not a), sum(1 for a, b in failures if a and not b)
+
+    def _is_worse(self, worse: int, better: int) -> bool:
+        """McNemar's test, in one direction."""
+        return worse > better and binomial_p(worse, better) < self._significant
+
+    def _bounds(self) -> Bounds:
+        """The extremes of what the pairs without two verdicts could have been."""
+        open_pairs = [pair for pair in self.pairs if not set(pair.verdicts) <= {"valid", "invalid"}]
+        worse, better = self._disagreements(but=open_pairs)
+        against = sum(_could_be(pair, fails="b") for pair in open_pairs) + len(self.incomparable)
+        in_favour = sum(_could_be(pair, fails="a") for pair in open_pairs) + len(self.incomparable)
+        plans = len(self.pairs) + len(self.incomparable)
+        return Bounds(
+            undecided=len(open_pairs) + len(self.incomparable),
+            plans=plans,
+            least=round((worse - better - in_favour) / max(plans, 1), 4),
+            most=round((worse + against - better) / max(plans, 1), 4),
+            p_for=float(binomial_p(worse, better + in_favour)),
+            p_against=float(binomial_p(worse + against, better)),
+            holds=self._is_worse(worse, better + in_favour) == self._is_worse(worse + against, better),
+        )
 
     def _metrics(self) -> dict[str, Change]:
         measured = [pair for pair in self.pairs if "error" not in pair.verdicts]
         a, b = ([pair.answers[side].measures for pair in measured] for side in SIDES)
-        return changes(a, b, self._max_regression, self._significant)
+        unrun = len(self.pairs) - len(measured) + len(self.incomparable)
+        return changes(a, b, self._max_regression, self._significant, unrun=unrun)
 
     def _signatures(self, side: Side) -> dict[str, Pair]:
         """Signatures of a side's failures, each with the pair of the smallest seed."""
@@ -422,6 +498,13 @@ class Comparison:
     def _version(self, side: Side) -> RecordedCode:
         (code,) = self._bindings[side].recorded().codes.values()
         return code
+
+
+def _could_be(pair: Pair, *, fails: Side) -> bool:
+    """Whether a pair of which something is open could have been one on which only this side fails."""
+    other: Side = "b" if fails == "a" else "a"
+    here, there = pair.answers[fails], pair.answers[other]
+    return (here.failure is not None or here.verdict in ("unknown", "error")) and there.failure is None
 
 
 def _regressed(metrics: Mapping[str, Change]) -> tuple[str, ...]:

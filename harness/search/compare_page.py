@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from harness.errors import Exit
 
 from .compare import Summary
@@ -37,8 +39,16 @@ def _details(summary: Summary) -> list[str]:
         lines += ["", f"No longer seen: {', '.join(f'`{signature}`' for signature in summary.gone_signatures)}"]
     if summary.incomparable:
         lines += ["", f"{len(summary.incomparable)} plans could not be run by both."]
-    lines += ["", "| median of | base | this | better | worse | worse by | p, corrected |"]
-    lines += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    if summary.bounds is not msgspec.UNSET and summary.bounds.undecided:
+        bounds = summary.bounds
+        lines += ["", f"Undecided: {bounds.undecided} of {bounds.plans} plans; whatever they were, this fails on"]
+        lines[-1] += f" {bounds.least:+.1%} to {bounds.most:+.1%} more of them."
+    if summary.sequential is not msgspec.UNSET:
+        tests = summary.sequential
+        found = f"worse by {', '.join(f'`{name}`' for name in tests.accuses)}" if tests.accuses else "no accusation"
+        lines += ["", f"{tests.test} after each of {tests.pairs} of {tests.of} pairs: {found}."]
+    lines += ["", "| median of | base | this | better | worse | worse by | interval | p, corrected |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |"]
     lines += [_row(name, change) for name, change in summary.metrics.items()]
     return lines
 
@@ -46,8 +56,9 @@ def _details(summary: Summary) -> list[str]:
 def _row(name: str, change: Change) -> str:
     worse_by = "-" if change.worse_by is None else f"{change.worse_by:.1%}"
     values = ["-" if value is None else f"{value:g}" for value in (change.a, change.b)]
+    interval = "-" if change.low is None or change.high is None else f"{change.low:.1%} to {change.high:.1%}"
     shown = f"**{name}**" if change.regressed else name
     return (
         f"| {shown} | {values[0]} | {values[1]} | {change.better} | {change.worse} | {worse_by} "
-        f"| {change.p_corrected:.2g} |"
+        f"| {interval} | {change.p_corrected:.2g} |"
     )

@@ -1,29 +1,41 @@
-"""Measures of one run, for comparison: how available, how fast, how soon back, how talkative.
+"""Measures of one run, for comparison: how available, how fast, how soon back, how talkative, how busy.
 
 Latency counts from the instant at which an op was *due*, not from when its thread got round to it: a system that hangs
 for ten seconds delays every op that was due in them, and measuring from the invoke would show one slow op and hide the
-rest (coordinated omission). Ops without an ok answer have no latency; they count against availability.
+rest (coordinated omission). An op that was given up says that its answer would have taken longer than that: it is
+censored at its deadline, and quantiles are those of Kaplan and Meier. Leaving it out would let a version gain that
+answers only what is easy; counting it with its deadline would hide everything else behind the deadlines. Where so few
+ops are answered that a quantile lies beyond what was seen, there is none. An answer is an ok, or the object's own no,
+such as that of a compare-and-set which found another value.
 
 A change of a measure decides a comparison when it is both significant and relevant. Significant: the exact sign test
 over the pairs, with Holm's correction for the number of measures, stays below `SIGNIFICANT`. Relevant: B is worse by
 more than the measure's threshold. One without the other decides nothing: many pairs make any difference significant,
 and few pairs show large differences by chance.
 
-References: Holm 1979 (a simple sequentially rejective multiple test procedure).
+By how much B is worse is told with an interval that resamples plans (the bootstrap over pairs), at a level that holds
+for all measures together. Pairs in which a side has no value leave the question open; how far is told as well, by the
+least and the most that the effect could be whatever the missing ones were.
+
+References: Kaplan and Meier 1958 (nonparametric estimation from incomplete observations); Tene 2013 (how not to measure
+latency); Holm 1979 (a simple sequentially rejective multiple test procedure);
+Efron 1987 (better bootstrap confidence intervals); Manski 2003 (partial identification of probability distributions).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
-from typing import Final
+from itertools import zip_longest
+from math import inf, isfinite
+from typing import Final, NamedTuple
 
 import msgspec
 
 from checkers import History
+from checkers.operation import Operation
 from harness.outcome import Outcome
 
-from .statistics import binomial_p, holm, mean, mean_interval, median, median_interval, quantile
+from .statistics import binomial_p, censored_quantile, holm, mean, median, resampled
 
 SIGNIFICANT: Final = 0.05
 
@@ -32,17 +44,24 @@ LOWER_IS_BETTER: Final = {
     "latency_p50_ms": True,
     "latency_p99_ms": True,
     "recovery_ms": True,
+    "throughput": False,
+    "elections": True,
     "messages_per_op": True,
+    "fsyncs_per_op": True,
 }
 """Every measure, with its direction."""
-
+MEANS: Final = ("availability",)
+"""Measures whose effect is the mean difference, since most pairs are equal; of the others it is the median share."""
 
 MAX_REGRESSION: Final = {
     "availability": 0.01,
     "latency_p50_ms": 0.10,
     "latency_p99_ms": 0.20,
     "recovery_ms": 0.25,
+    "throughput": 0.05,
+    "elections": 0.50,
     "messages_per_op": 0.10,
+    "fsyncs_per_op": 0.10,
 }
 """By how much B may be worse before that is relevant: a share of A's value, of availability a difference of shares.
 
@@ -54,8 +73,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One measure of paired runs: medians, how often B is better or worse, and the sign test's p-value.
 
     `worse_by` is by what share of A's value B is worse, negative when it is better: the median over the pairs. Of
-    availability it is the mean difference, since most pairs are equal. `low` and `high` are its 95 % interval: for
-    the median exact, by the values of two pairs, and None of fewer than six. It is relevant above `max_regression`.
+    `MEANS` it is the mean difference. `low` and `high` are its interval, which holds at 95 % for all measures together:
+    by resampling plans, or as `interval` says; None where pairs are too few. `unmeasured` pairs have no value on some
+    side; `least` and `most` are what the effect would be if all of them spoke for B, or against it, and None where that
+    has no bound. It is relevant above `max_regression`.
     `regressed`: relevant, and significant by `p_corrected`, which is `p_value` corrected for the number of measures.
     """
 
@@ -71,6 +92,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     regressed: bool
     low: float | None = None
     high: float | None = None
+    interval: str = ""
+    unmeasured: int = 0
+    least: float | None = None
+    most: float | None = None
 
 
 Measures = dict[str, float | None]
@@ -78,33 +103,55 @@ Measures = dict[str, float | None]
 
 def measure(outcome: Outcome) -> Measures:
     """Measure a run. None where there is nothing to measure."""
-    latencies_ms, planned = _latencies_ms(outcome)
+    waits = _waits(outcome)
+    answered = [wait for wait in waits if wait.is_answered]
     ok = outcome.ops.ok
+    seconds = (max(wait.end_ns for wait in answered) - min(wait.due_ns for wait in waits)) / 1e9 if answered else 0.0
+    latencies = [((wait.end_ns - wait.due_ns) / 1e6, wait.is_answered) for wait in waits]
     return {
-        "availability": len(latencies_ms) / planned if planned else None,
-        "latency_p50_ms": quantile(latencies_ms, 500_000),
-        "latency_p99_ms": quantile(latencies_ms, 990_000),
+        "availability": len(answered) / len(waits) if waits else None,
+        "latency_p50_ms": censored_quantile(latencies, 500_000),
+        "latency_p99_ms": censored_quantile(latencies, 990_000),
         "recovery_ms": outcome.recovery_ms,
+        "throughput": len(answered) / seconds if seconds > 0 else None,
+        "elections": float(outcome.metrics.elections),
         "messages_per_op": outcome.messages / ok if ok else None,
+        "fsyncs_per_op": outcome.metrics.fsyncs / ok if ok and outcome.metrics.fsyncs else None,
     }
 
 
-def _latencies_ms(outcome: Outcome) -> tuple[list[float], int]:
-    """Latencies of the ok ops of the programs, and how many ops the programs have.
+class _Wait(NamedTuple):
+    """How long somebody waited for an op of a program: since it was due, until it was answered or given up."""
+
+    due_ns: int
+    end_ns: int
+    is_answered: bool
+
+
+def _waits(outcome: Outcome) -> list[_Wait]:
+    """All ops of the programs.
 
     A thread performs its program in order and goes on as process + threads after an unknown outcome, so its n-th invoke
-    is its n-th planned op; what follows are recovery ops and final reads, which are no load.
+    is its n-th planned op; what follows are recovery ops and final reads, which are no load. One that was never begun
+    waits until the run is over.
     """
-    programs = outcome.plan.programs
-    performed: dict[int, int] = {}
-    latencies = []
+    programs, horizon_ns = outcome.plan.programs, outcome.plan.phases.horizon_ns
+    timeout_ms = outcome.resolved_options.get("client_timeout_ms")
+    performed: list[list[Operation]] = [[] for _ in programs]
     for operation in History(outcome.history).operations(with_void=True):
-        thread = operation.process % len(programs)
-        position = performed.get(thread, 0)
-        performed[thread] = position + 1
-        if position < len(programs[thread].ops) and operation.type == "ok":
-            latencies.append((operation.ret_time - programs[thread].ops[position].due_ns) / 1e6)
-    return latencies, sum(len(program.ops) for program in programs)
+        performed[operation.process % len(programs)].append(operation)
+    waits = []
+    for program, operations in zip(programs, performed, strict=True):
+        for planned, operation in zip_longest(program.ops, operations[: len(program.ops)]):
+            end_ns, is_answered = horizon_ns, False
+            if operation is not None:
+                is_answered = operation.type == "ok" or operation.is_negative
+                if operation.type != "info":
+                    end_ns = operation.ret_time
+                elif timeout_ms is not None:
+                    end_ns = min(operation.call_time + int(timeout_ms) * 1_000_000, horizon_ns)
+            waits.append(_Wait(planned.due_ns, end_ns, is_answered))
+    return waits
 
 
 def changes(
@@ -112,40 +159,54 @@ def changes(
     b: Sequence[Measures],
     max_regression: Mapping[str, float] = MAX_REGRESSION,
     significant: float = SIGNIFICANT,
+    *,
+    unrun: int = 0,
 ) -> dict[str, Change]:
-    """Compare the measures of paired runs, and say which have become significantly and relevantly worse."""
+    """Compare the measures of paired runs, and say which have become significantly and relevantly worse.
+
+    `unrun` are pairs that were asked for and of which nothing was measured. Measures that no run has are left out.
+    """
+    known = [name for name in LOWER_IS_BETTER if any(name in one for one in (*a, *b)) or not a]
     pairs: dict[str, list[tuple[float, float]]] = {}
-    for name in LOWER_IS_BETTER:
-        both = [(x[name], y[name]) for x, y in zip(a, b, strict=True)]
+    for name in known:
+        both = [(x.get(name), y.get(name)) for x, y in zip(a, b, strict=True)]
         pairs[name] = [(x, y) for x, y in both if x is not None and y is not None]
     signs = {name: _signs(name, values) for name, values in pairs.items()}
     p_values = {name: float(binomial_p(*counts)) for name, counts in signs.items()}
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    level = 1 - SIGNIFICANT / len(known)
     return {
         name: _change(
+            name,
             values,
-            signs[name],
             p_values[name],
             corrected[name],
-            _effect(name, values),
-            max_regression[name],
-            significant,
+            level=level,
+            unmeasured=len(a) - len(values) + unrun,
+            max_regression=max_regression[name],
+            significant=significant,
         )
         for name, values in pairs.items()
     }
 
 
 def _change(
+    name: str,
     values: Sequence[tuple[float, float]],
-    signs: tuple[int, int],
     p_value: float,
     p_corrected: float,
-    effect: tuple[float | None, float | None, float | None],
+    *,
+    level: float,
+    unmeasured: int,
     max_regression: float,
     significant: float,
 ) -> Change:
-    better, worse = signs
-    worse_by, low, high = effect
+    better, worse = _signs(name, values)
+    found = [worse_by for x, y in values if (worse_by := difference(name, x, y)) is not None]
+    statistic = mean if name in MEANS else median
+    worse_by = statistic(found)
+    low, high, interval = resampled(found, level, is_mean=name in MEANS)
+    most = 1.0 if name in MEANS else inf  # by how much a single pair can be worse
     is_relevant = worse_by is not None and worse_by > max_regression
     return Change(
         a=_rounded(median([x for x, _ in values])),
@@ -160,7 +221,24 @@ def _change(
         regressed=is_relevant and worse > better and p_corrected < significant,
         low=_rounded(low),
         high=_rounded(high),
+        interval=interval,
+        unmeasured=unmeasured,
+        least=_bounded(statistic([*found, *[-most] * unmeasured])),
+        most=_bounded(statistic([*found, *[most] * unmeasured])),
     )
+
+
+def difference(name: str, a: float | None, b: float | None) -> float | None:
+    """By how much a pair is worse in a measure: a share of A's value, of `MEANS` the difference; None without both.
+
+    Infinite where A's value is 0 and B's is not.
+    """
+    if a is None or b is None:
+        return None
+    worse = b - a if LOWER_IS_BETTER[name] else a - b
+    if name in MEANS:
+        return worse
+    return worse / a if a else inf * worse if worse else 0.0
 
 
 def _signs(name: str, values: Sequence[tuple[float, float]]) -> tuple[int, int]:
@@ -170,17 +248,9 @@ def _signs(name: str, values: Sequence[tuple[float, float]]) -> tuple[int, int]:
     return (less, more) if LOWER_IS_BETTER[name] else (more, less)
 
 
-def _effect(name: str, values: Sequence[tuple[float, float]]) -> tuple[float | None, float | None, float | None]:
-    """By what share B is worse, and the ends of its interval; None of no pairs.
-
-    Infinite where A's value is mostly 0 and B's is not.
-    """
-    if name == "availability":
-        differences = [x - y for x, y in values]
-        return mean(differences), *(mean_interval(differences) or (None, None))
-    sign = 1 if LOWER_IS_BETTER[name] else -1
-    shares = [sign * (y - x) / x if x else (inf * sign if y else 0.0) for x, y in values]
-    return median(shares), *(median_interval(shares) or (None, None))
+def _bounded(value: float | None) -> float | None:
+    """A value that is some number; None for an infinite one, and for the mean of two opposite infinite ones."""
+    return None if value is None or not isfinite(value) else round(value, 4)
 
 
 def _rounded(value: float | None) -> float | None:

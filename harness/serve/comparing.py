@@ -40,7 +40,10 @@ _NAMES: Final = {
     "latency_p50_ms": "latency p50, ms",
     "latency_p99_ms": "latency p99, ms",
     "recovery_ms": "recovery, ms",
+    "throughput": "throughput, ops a second",
+    "elections": "elections",
     "messages_per_op": "messages an op",
+    "fsyncs_per_op": "fsyncs an op",
 }
 
 

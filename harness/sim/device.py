@@ -69,7 +69,7 @@ class DiskDevice:
         self._moment_draws = Counter(kernel.chance, "aim", name)
         self._processing_draws = Counter(kernel.chance, "disk-handling", name)
         self._loss_draws = Counter(kernel.chance, "power-loss", name)
-        self._begun = 0  # how many fsyncs ever began
+        self.fsyncs = 0  # how many ever began
         self._held: list[_Sync] | None = None  # completions that a script holds back
 
     # -- fsync ----------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class DiskDevice:
 
     def _latency_ns(self) -> int:
         """How long the fsync takes that begins now."""
-        self._begun += 1
+        self.fsyncs += 1
         latency_ns = self._fsync_draws.between(self.spec.fsync_min_ns, self.spec.fsync_max_ns)
         if self._slowness.in_force:
             latency_ns += self._slowness.delay_ns()
@@ -143,7 +143,7 @@ class DiskDevice:
             self._kernel.at(self._kernel.now + processing_ns, self._ordinal, self._notify, (lifetime, done))
         else:
             if self._armed_later:
-                self._kernel.exactly(self._kernel.now, self._fire_answered, (lifetime, self._begun))
+                self._kernel.exactly(self._kernel.now, self._fire_answered, (lifetime, self.fsyncs))
             done()
 
     def _notify(self, argument: tuple[Lifetime, Done]) -> None:
@@ -154,13 +154,13 @@ class DiskDevice:
             self._pauses.hold(self._notify, argument)
         else:
             if self._armed_later:
-                self._kernel.exactly(self._kernel.now, self._fire_answered, (lifetime, self._begun))
+                self._kernel.exactly(self._kernel.now, self._fire_answered, (lifetime, self.fsyncs))
             done()
 
     def _fire_answered(self, argument: tuple[Lifetime, int]) -> None:
         """In an event of its own, when the process has done what waited for its fsync and has begun no other."""
         lifetime, begun = argument
-        if not lifetime.dead and self._begun == begun:
+        if not lifetime.dead and self.fsyncs == begun:
             self._fire_at("answered", lifetime)
 
     def _fire_at(self, moment: str, lifetime: Lifetime) -> bool:

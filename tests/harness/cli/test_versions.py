@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -64,12 +65,16 @@ def test_three_fsyncs_for_one_are_worse_in_b_and_allowed_when_that_is_typed(
     ran = foreshock(*words)
     limits = [word for name in MAX_REGRESSION for word in ("--max-regression", f"{name}=1000%")]
     allowed = foreshock(*words, *limits, "--json")
+    early = foreshock("compare", OWN, slow, "--seeds", "1..60", *SHORT, "--workload", "register", "--sequential")
 
     assert ran.code == 1
     assert "worse in B: latency_p50_ms, by " in ran.out
-    assert ran.out.splitlines()[-1] == "verdict     B is worse"
+    assert "verdict     B is worse" in ran.out.splitlines()
     assert (allowed.code, allowed.json["regressed"]) == (0, [])
     assert allowed.json["metrics"]["latency_p50_ms"]["worse"] == 12
+    assert allowed.json["metrics"]["fsyncs_per_op"]["interval"] in ("bootstrap", "exact")
+    assert early.code == 1
+    assert re.search(r"mixture SPRT, looked at after each of 1\d of 60 pairs: worse by .*fsyncs_per_op", early.out)
 
 
 def test_a_threshold_of_no_metric_is_refused(foreshock: Foreshock) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from checkers.op import Op, OpType
 from checkers.verdict import Validity
 from harness.archive.documents import run_record
 from harness.errors import Exit
@@ -16,6 +17,7 @@ from harness.run.drawing import Abilities, Drawing, together
 from harness.search import compare, fitting
 from harness.search.compare import Answer, Comparison, Incomparable, Pair
 from harness.search.measures import Measures, changes, measure
+from harness.search.sequential import Sequential
 from harness.systems.binding import Binding, Code
 from tests.harness.outcomes import make_outcome, make_plan
 
@@ -102,7 +104,7 @@ def test_the_summary_has_the_promised_keys_and_counts() -> None:
 
 def measured(**values: float) -> Measures:
     usual = {"availability": 1.0, "latency_p50_ms": 4.0, "latency_p99_ms": 9.0, "recovery_ms": 0.0}
-    return {**usual, "messages_per_op": 6.0, **values}
+    return {**usual, "throughput": 80.0, "elections": 1.0, "messages_per_op": 6.0, "fsyncs_per_op": 3.0, **values}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,79 @@ def test_a_metric_regresses_when_it_is_significantly_and_relevantly_worse(
     found = changes([measured(**a) for a, _ in pairs], [measured(**b) for _, b in pairs])
 
     assert tuple(name for name, change in found.items() if change.regressed) == regressed
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([*GOOD], (0, 0.0, 0.0, True)),
+        ([*GOOD, ("valid", "unknown")], (1, 0.0, 1 / 21, True)),
+        ([*GOOD, ("unknown", "valid")], (1, -1 / 21, 0.0, True)),
+        ([*GOOD, ("unknown", "error")], (1, -1 / 21, 1 / 21, True)),
+        ([*GOOD, (STALE, "unknown")], (1, -1 / 21, 0.0, True)),  # A failed: B can only be as bad
+        ([*GOOD, *[("valid", "unknown")] * 6], (6, 0.0, 6 / 26, False)),  # six failures would be significant
+        ([*GOOD, *[("valid", STALE)] * 8, ("unknown", "valid")], (1, 7 / 29, 8 / 29, True)),
+        ([*GOOD, *[("valid", STALE)] * 6, ("unknown", "valid")], (1, 5 / 27, 6 / 27, False)),
+    ],
+    ids=str,
+)
+def test_pairs_without_two_verdicts_bound_what_can_be_said(
+    verdicts: list[tuple[str, str]], expected: tuple[int, float, float, bool]
+) -> None:
+    bounds = comparison(*verdicts).summary().bounds
+
+    assert bounds is not msgspec.UNSET
+    assert (bounds.undecided, bounds.least, bounds.most, bounds.holds) == (
+        expected[0],
+        pytest.approx(expected[1], abs=1e-4),
+        pytest.approx(expected[2], abs=1e-4),
+        expected[3],
+    )
+
+
+def test_an_incomparable_plan_may_have_been_anything() -> None:
+    compared = comparison(*GOOD)
+    compared.incomparable = [Incomparable(seed=30, side="a", options={})]
+
+    bounds = compared.summary().bounds
+
+    assert bounds is not msgspec.UNSET
+    assert (bounds.least, bounds.most) == (pytest.approx(-1 / 21, abs=1e-4), pytest.approx(1 / 21, abs=1e-4))
+
+
+def test_what_was_not_measured_bounds_the_effect() -> None:
+    """Of five pairs that are worse by 0 to 40 %, the median is 20 %; with two more it is one of its neighbours."""
+    a = [measured() for _ in range(5)] + [measured(), {}]
+    b = [measured(latency_p50_ms=4.0 * (1 + share)) for share in (0.0, 0.1, 0.2, 0.3, 0.4)] + [{}, measured()]
+
+    found = changes(a, b)
+    nothing_known = changes(a[:1], b[:1], unrun=1)
+
+    latency = found["latency_p50_ms"]
+    assert (latency.worse_by, latency.unmeasured, latency.least, latency.most) == (0.2, 2, 0.1, 0.3)
+    assert (found["availability"].least, found["availability"].most) == (round(-2 / 7, 4), round(2 / 7, 4))
+    assert (nothing_known["latency_p50_ms"].least, nothing_known["latency_p50_ms"].most) == (None, None)
+
+
+def test_a_sequential_comparison_stops_at_the_pair_that_suffices_in_the_order_of_seeds() -> None:
+    compared = comparison(*GOOD)
+    compared._sequential = tests = Sequential(compared._max_regression, 0.05)
+    for pair in compared.pairs:
+        worse = {**pair.answers["b"].measures, "messages_per_op": 24.0}
+        pair.answers["b"] = msgspec.structs.replace(pair.answers["b"], measures=worse)
+    late = compared.pairs[2].answers.pop("b")
+
+    compared._look()
+    waited = tests.pairs
+    compared.pairs[2].answers["b"] = late
+    compared._look()
+
+    assert waited == 2  # the third has no answer yet, whatever came after it
+    assert (tests.pairs, tests.accuses) == (10, ("messages_per_op",))
+    assert compared.exit_code() == Exit.INVALID
+    summary = compared.summary()
+    assert summary.sequential is not msgspec.UNSET
+    assert summary.sequential.accuses == ("messages_per_op",)
 
 
 def test_a_regressed_metric_decides_against_b_and_the_threshold_is_the_callers() -> None:
@@ -182,6 +257,50 @@ def test_latency_counts_from_when_an_op_was_due() -> None:
     assert measured["latency_p50_ms"] == 9 / 1e6
     assert measured["availability"] == 1.0
     assert measured["messages_per_op"] == 12
+
+
+def test_an_op_without_an_answer_is_censored_where_it_was_given_up() -> None:
+    """One ok op after 9 ns, and one that was never begun: the median is known, the 99th percentile is not."""
+    answered = make_outcome(1)
+    program = answered.plan.programs[0]
+    unanswered = msgspec.structs.replace(program.ops[0], id=99)
+    plan = msgspec.structs.replace(
+        answered.plan, programs=(msgspec.structs.replace(program, ops=(*program.ops, unanswered)),)
+    )
+
+    measured = measure(msgspec.structs.replace(answered, plan=plan))
+
+    assert (measured["availability"], measured["latency_p50_ms"]) == (0.5, 9 / 1e6)
+    assert measured["latency_p99_ms"] is None
+
+
+@pytest.mark.parametrize(
+    ("type", "error", "available", "is_known"),
+    [
+        ("ok", None, 1.0, True),
+        ("fail", "precondition-failed", 1.0, True),
+        ("fail", "no-leader", 0.5, False),
+        ("info", "timeout", 0.5, False),
+    ],
+)
+def test_the_objects_own_no_is_an_answer(type: OpType, error: str | None, available: float, is_known: bool) -> None:
+    outcome = make_outcome(1)
+    program = outcome.plan.programs[0]
+    second = msgspec.structs.replace(program.ops[0], id=99)
+    plan = msgspec.structs.replace(
+        outcome.plan, programs=(msgspec.structs.replace(program, ops=(program.ops[0], second)),)
+    )
+    last = outcome.history[-1]
+    invoke = Op(index=90, time=last.time + 1, process=last.process, type="invoke", f="cas", value=(1, 2))
+    ended = Op(index=91, time=last.time + 8, process=last.process, type=type, f="cas", value=(1, 2), error=error)
+    outcome = msgspec.structs.replace(
+        outcome, plan=plan, history=(*outcome.history, invoke, ended), resolved_options={"client_timeout_ms": 500}
+    )
+
+    measured = measure(outcome)
+
+    assert measured["availability"] == available
+    assert (measured["latency_p99_ms"] is not None) == is_known
 
 
 def test_what_the_first_version_made_of_a_plan_is_asked_once() -> None:
