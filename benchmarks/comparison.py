@@ -1,15 +1,22 @@
 """How often `compare` accuses a harmless change, and how often it finds a regression: measured, not assumed.
 
-    python -m benchmarks.comparison [--plans 20] [--repeats 3] [--ledger FILE] [--markdown FILE]
+    python -m benchmarks.comparison            40 plans a comparison, each regression three times; half an hour
+    python -m benchmarks.comparison --small    16 plans, each once; within ten minutes
+    ... [--write docs/nights.md] [--only N] [--plans P] [--repeats R] [--jobs J] [--ledger FILE]
 
-compares this checkout with copies of it. Harmless copies: some draw their random numbers from streams of other names or
-use up some first, so that every run goes another way by the same rules; some are refactored and run alike. Each is an
-honest no: an accusation is a false alarm, and an `undecided` costs a person's time. Regressions of one kind each, in
-three sizes: an fsync more now and then (latency), answers to clients that are never sent (availability), messages that
-are sent twice (messages), and a replica that answers reads from what it has (safety, seen by few plans).
+Times are of two processors with nothing else to do. It compares this checkout with copies of it. Harmless copies: some
+draw their random numbers from streams of other names or use up some first, so that every run goes another way by the
+same rules; some are refactored and run alike. Each is an honest no: an accusation is a false alarm, and an `undecided`
+costs a person's time. Regressions of one kind each, in three sizes: an fsync more now and then (latency), fsyncs that
+occupy the disk (throughput), answers to clients that are never sent (availability), messages that are sent twice
+(messages), and a replica that answers reads from what it has (safety, seen by few plans).
 
-Every comparison is of `--plans` plans; regressions are compared `--repeats` times, over other seeds. Answers go to the
-ledger as they come, and a second call goes on.
+Half of the plans are calm, since most faults hide what a change costs; the others are of `swarm` and `crashes`. Every
+comparison is judged twice: as `compare` does at its end, and as `compare --sequential` would have, after each pair.
+
+Answers go to the ledger as they come, and a second call goes on with what is missing. Rows of other code, of the system
+or of the harness, are not used. `--only N` makes the first N comparisons. `--write` puts both tables into a page,
+between the lines that mark their place.
 """
 
 from __future__ import annotations
@@ -18,24 +25,28 @@ import argparse
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from harness.archive.provenance import provenance
 from harness.errors import Exit
 from harness.run.drawing import Drawing
-from harness.search.compare import Answer, Comparison
-from harness.search.statistics import wilson
+from harness.search.compare import SIDES, Answer, Comparison
+from harness.search.measures import MAX_REGRESSION, SIGNIFICANT
+from harness.search.sequential import Sequential
+from harness.search.statistics import median, wilson
 from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 CELLS: Final = tuple(
     Drawing(workload=workload, profile=profile, duration_ns=2_000_000_000)
-    for workload, profile in (("register", "swarm"), ("counter", "swarm"), ("register", "crashes"), ("map", "swarm"))
+    for workload, profile in (("register", "calm"), ("counter", "swarm"), ("map", "calm"), ("register", "crashes"))
 )
 
 _PROXY: Final = '''
@@ -90,6 +101,15 @@ _FSYNC: Final = """
 
     env = _Changed(env, disk=_Changed(disk, fsync=fsync))
 """
+_OCCUPIED: Final = """
+    disk = env.disk
+
+    async def fsync(name):
+        for _ in range({size}):
+            await disk.fsync(name)
+
+    env = _Changed(env, disk=_Changed(disk, fsync=fsync))
+"""
 _SILENT: Final = """
     network = env.network
 
@@ -123,6 +143,9 @@ REGRESSIONS: Final = (
     ("latency: every 8th fsync twice", _FSYNC, "8"),
     ("latency: every 2nd fsync twice", _FSYNC, "2"),
     ("latency: every fsync twice", _FSYNC, "1"),
+    ("throughput: an fsync takes as long as 4", _OCCUPIED, "4"),
+    ("throughput: an fsync takes as long as 8", _OCCUPIED, "8"),
+    ("throughput: an fsync takes as long as 16", _OCCUPIED, "16"),
     ("availability: 1 of 100 answers never sent", _SILENT, "100"),
     ("availability: 1 of 20 answers never sent", _SILENT, "20"),
     ("availability: 1 of 5 answers never sent", _SILENT, "5"),
@@ -135,61 +158,115 @@ REGRESSIONS: Final = (
 )
 
 
+SMALL: Final = (16, 1)
+FULL: Final = (40, 3)
+"""Plans a comparison, and how often each regression is compared."""
+BEGINS: Final = "<!-- python -m benchmarks.comparison: begin -->"
+ENDS: Final = "<!-- python -m benchmarks.comparison: end -->"
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison: the change, the first of its seeds, and what was said."""
+    """One comparison: the change, the first of its seeds, and what was said, at the end and after each pair.
+
+    `stopped` is after how many pairs the sequential tests accused, by `sequential`; None: they did not. `code` digests
+    the code that was compared and that which compared it.
+    """
 
     change: str
     plans: int
     first: int
     exit: int
     why: tuple[str, ...]
+    stopped: int | None = None
+    sequential: tuple[str, ...] = ()
+    code: str = ""
 
 
 def main() -> int:
     """Compare all changes; print, and write, the two tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
-    parser.add_argument("--plans", type=int, default=20)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--small", action="store_true", help="16 plans, each regression once")
+    parser.add_argument("--plans", type=int)
+    parser.add_argument("--repeats", type=int)
+    parser.add_argument("--jobs", type=int, default=4, help="half of them for each side")
+    parser.add_argument("--only", type=int, metavar="N", help="only the first N comparisons")
     parser.add_argument("--ledger", type=Path, default=ROOT / "results" / "comparison.jsonl")
-    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--write", type=Path, metavar="PAGE")
     asked = parser.parse_args()
-    rows = list(_rows(asked.plans, asked.repeats, asked.jobs, asked.ledger))
-    page = tables(rows, asked.plans)
+    plans = asked.plans or (SMALL if asked.small else FULL)[0]
+    repeats = asked.repeats or (SMALL if asked.small else FULL)[1]
+    rows = list(islice(_rows(plans, repeats, asked.jobs, asked.ledger), asked.only))
+    page = tables(rows, plans)
     print(page)
-    if asked.markdown is not None:
-        asked.markdown.write_text(page, encoding="utf-8")
+    if asked.write is not None:
+        asked.write.write_text(placed(asked.write.read_text(encoding="utf-8"), page), encoding="utf-8")
     return 0
 
 
+def placed(text: str, page: str) -> str:
+    """The text of a page with the tables in their place. Raises ValueError when it has none."""
+    before, begins, rest = text.partition(BEGINS)
+    _, ends, after = rest.partition(ENDS)
+    if not begins or not ends:
+        raise ValueError(f"no lines {BEGINS} and {ENDS}")
+    return f"{before}{BEGINS}\n\n{page}\n{ENDS}{after}"
+
+
 def _rows(plans: int, repeats: int, jobs: int, ledger: Path) -> Iterator[Row]:
-    known = {(row.change, row.plans, row.first): row for row in _read(ledger)}
+    code = provenance().harness + catalog.bind("raft_impl", Checkouts()).code_digest
+    known = {(row.change, row.plans, row.first): row for row in _read(ledger) if row.code == code}
     answers: dict[bytes, Answer] = {}
     ledger.parent.mkdir(parents=True, exist_ok=True)
     regressions = [(change, repeat) for repeat in range(repeats) for change in REGRESSIONS]
     harmless = [(change, number % repeats) for number, change in enumerate(HARMLESS)]
     # In turn, so that a measurement that is stopped early says something of both.
     wanted = [one for pair in zip_longest(harmless, regressions) for one in pair if one is not None]
-    for (name, text, size), repeat in wanted:
+    began = time.monotonic()
+    for number, ((name, text, size), repeat) in enumerate(wanted, 1):
         first = 1 + repeat * plans
         row = known.get((name, plans, first))
         if row is None:
-            row = _compare(name, text.format(size=size), range(first, first + plans), jobs, answers)
+            row = _compare(name, text.format(size=size), range(first, first + plans), jobs, answers, code)
             with ledger.open("ab") as file:
                 file.write(msgspec.json.encode(row) + b"\n")
-            print(f"{name}, seeds from {first}: {_word(row.exit)} {', '.join(row.why)}", file=sys.stderr, flush=True)
+            said = f"{_word(row.exit)} {', '.join(row.why)}".strip()
+            at = f"{number} of {len(wanted)}, {time.monotonic() - began:.0f} s"
+            print(f"{at}: {name}, seeds from {first}: {said}", file=sys.stderr, flush=True)
         yield row
 
 
-def _compare(name: str, change: str, seeds: range, jobs: int, answers: dict[bytes, Answer]) -> Row:
+def _compare(name: str, change: str, seeds: range, jobs: int, answers: dict[bytes, Answer], code: str) -> Row:
     with tempfile.TemporaryDirectory(prefix="foreshock-") as folder, Checkouts() as checkouts:
         copy_with(change, Path(folder))
         a, b = (catalog.bind(f"path:{where}", checkouts) for where in (ROOT, folder))
         comparison = Comparison(a, b, jobs=jobs, answers_of_a=answers, divergences=0)
         comparison.run(CELLS, seeds, lambda _: None)
         summary = comparison.summary()
-    why = (*(new.signature for new in summary.new_signatures), *summary.regressed)
-    return Row(change=name, plans=len(seeds), first=seeds[0], exit=summary.exit, why=why)
+    stopped, sequential = _looked(comparison)
+    reasons = (*(new.signature for new in summary.new_signatures), *summary.regressed)
+    if summary.exit == Exit.INVALID and not reasons:
+        reasons = ("more failures",)
+    return Row(
+        change=name,
+        plans=len(seeds),
+        first=seeds[0],
+        exit=summary.exit,
+        why=reasons,
+        stopped=stopped,
+        sequential=sequential,
+        code=code,
+    )
+
+
+def _looked(comparison: Comparison) -> tuple[int | None, tuple[str, ...]]:
+    """After how many pairs `compare --sequential` would have stopped, and why."""
+    tests = Sequential(MAX_REGRESSION, SIGNIFICANT)
+    for pair in comparison.pairs:
+        a, b = (pair.answers[side] for side in SIDES)
+        tests.add((a.failure is not None, b.failure is not None), a.measures, b.measures)
+        if tests.accuses:
+            return tests.pairs, tests.accuses
+    return None, ()
 
 
 def copy_with(change: str, folder: Path) -> None:
@@ -202,24 +279,41 @@ def copy_with(change: str, folder: Path) -> None:
 
 def tables(rows: Sequence[Row], plans: int) -> str:
     """The two tables: false alarms, and what was found."""
-    harmless = [row for row in rows if row.change in {name for name, _, _ in HARMLESS}]
+    names = {name for name, _, _ in HARMLESS}
+    harmless = [row for row in rows if row.change in names]
     alarms = [row for row in harmless if row.exit == Exit.INVALID]
+    early = [row for row in harmless if row.stopped is not None]
     undecided = sum(row.exit == Exit.UNKNOWN for row in harmless)
-    low, high = wilson(len(alarms), len(harmless))
     lines = [
-        "| harmless changes | accused | undecided | false alarms, 95 % interval |",
-        "| ---: | ---: | ---: | --- |",
-        f"| {len(harmless)} | {len(alarms)} | {undecided} | {low:.1%} to {high:.1%} |",
+        f"| {len(harmless)} harmless changes, {plans} plans each | accused | undecided | false alarms, 95 % interval |",
+        "| --- | ---: | ---: | --- |",
+        f"| at the end | {len(alarms)} | {undecided} | {_interval(len(alarms), len(harmless))} |",
+        f"| looked at after each pair | {len(early)} | | {_interval(len(early), len(harmless))} |",
         "",
     ]
-    lines += [f"Accused: {row.change}, for {', '.join(row.why)}." for row in alarms]
-    lines += ["", f"| regression, over {plans} plans | found | by what |", "| --- | ---: | --- |"]
+    lines += [f"* Accused at the end: {row.change}, for {', '.join(row.why)}." for row in alarms]
+    lines += [f"* Accused after {row.stopped} pairs: {row.change}, for {', '.join(row.sequential)}." for row in early]
+    lines += [""] * bool(alarms or early)
+    lines += [
+        f"| regression, over {plans} plans | found at the end | by what | found pair by pair | after pairs |",
+        "| --- | ---: | --- | ---: | ---: |",
+    ]
     for name, _, _ in REGRESSIONS:
         of = [row for row in rows if row.change == name]
         found = [row for row in of if row.exit == Exit.INVALID]
         why = sorted({reason for row in found for reason in row.why})
-        lines.append(f"| {name} | {len(found)} of {len(of)} | {', '.join(f'`{reason}`' for reason in why)} |")
+        stops = [row.stopped for row in of if row.stopped is not None]
+        after = f"{median([float(stop) for stop in stops]):g}" if stops else ""
+        lines.append(
+            f"| {name} | {len(found)} of {len(of)} | {', '.join(f'`{reason}`' for reason in why)} "
+            f"| {len(stops)} of {len(of)} | {after} |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _interval(hits: int, runs: int) -> str:
+    low, high = wilson(hits, runs)
+    return f"{low:.1%} to {high:.1%}"
 
 
 def _word(code: int) -> str:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from benchmarks import bounds, checkers, comparison, histories, peer, peer_chaos
+from benchmarks import bounds, checkers, comparison, histories, peer, peer_chaos, suite
 from benchmarks.core_steps import BATCH, LOADS, Cores
 from harness.outcome import Outcome
 from harness.run.drawing import Drawing, abilities_of
@@ -122,6 +123,14 @@ def outcome_of(system: str) -> Outcome:
         return run(plan, binding, RunOptions(explain=False))
 
 
+def times(before: Outcome, after: Outcome, name: str) -> float:
+    """By what a measure was multiplied."""
+    a, b = (measure(outcome)[name] for outcome in (before, after))
+    assert a is not None
+    assert b is not None
+    return b / a
+
+
 @pytest.mark.parametrize(
     ("change", "is_other_run"),
     [
@@ -129,6 +138,7 @@ def outcome_of(system: str) -> Outcome:
         ("1 draws used up first", True),
         ("refactored, 1", False),
         ("latency: every fsync twice", True),
+        ("throughput: an fsync takes as long as 16", True),
         ("availability: 1 of 5 answers never sent", True),
         ("messages: all sent twice", True),
         ("safety: all replicas read what they have", True),
@@ -147,8 +157,11 @@ def test_a_change_that_comparisons_are_measured_with_is_what_it_says(
     if name.startswith("messages"):
         assert after.messages > 1.5 * before.messages
     elif name.startswith("latency"):
-        measured = [measure(outcome)["latency_p50_ms"] or 0 for outcome in (before, after)]
-        assert measured[1] > 1.05 * measured[0]
+        assert 1.8 < times(before, after, "fsyncs_per_op") < 2.2
+        assert times(before, after, "latency_p99_ms") > 1.05
+    elif name.startswith("throughput"):
+        assert times(before, after, "latency_p50_ms") > 2
+        assert times(before, after, "throughput") < 1
     elif name.startswith("availability"):
         assert after.ops.info + after.ops.fail > before.ops.info + before.ops.fail or after.messages != before.messages
     else:
@@ -162,14 +175,48 @@ def test_the_tables_of_comparisons_count_accusations_and_what_was_found() -> Non
             comparison.HARMLESS, (0, 1, 2, 0), ((), ("latency_p50_ms",), (), ()), strict=False
         )
     ]
-    found = comparison.Row(change="messages: all sent twice", plans=12, first=1, exit=1, why=("messages_per_op",))
+    found = comparison.Row(
+        change="messages: all sent twice", plans=12, first=1, exit=1, why=("messages_per_op",), stopped=10
+    )
 
     page = comparison.tables([*harmless, found], 12)
 
-    assert "| 4 | 1 | 1 | 4.6% to 69.9% |" in page
-    assert "Accused: streams renamed, 2, for latency_p50_ms." in page
-    assert "| messages: all sent twice | 1 of 1 | `messages_per_op` |" in page
-    assert "| latency: every fsync twice | 0 of 0 |  |" in page
+    assert "| at the end | 1 | 1 | 4.6% to 69.9% |" in page
+    assert "| looked at after each pair | 0 | | 0.0% to 49.0% |" in page
+    assert "Accused at the end: streams renamed, 2, for latency_p50_ms." in page
+    assert "| messages: all sent twice | 1 of 1 | `messages_per_op` | 1 of 1 | 10 |" in page
+    assert "| latency: every fsync twice | 0 of 0 |  | 0 of 0 |  |" in page
+
+
+def test_the_tables_of_comparisons_go_where_the_page_says() -> None:
+    text = f"before\n{comparison.BEGINS}\nold\n{comparison.ENDS}\nafter\n"
+
+    once = comparison.placed(text, "| new |\n")
+
+    assert once == f"before\n{comparison.BEGINS}\n\n| new |\n\n{comparison.ENDS}\nafter\n"
+    assert comparison.placed(once, "| new |\n") == once
+    with pytest.raises(ValueError, match="no lines"):
+        comparison.placed("nothing", "| new |\n")
+
+
+def test_what_a_suite_costs_is_told_and_its_bounds_are_held() -> None:
+    pair = (suite.Timed(wall=20.0, cpu=20.0, in_runs=19.0), suite.Timed(wall=10.5, cpu=21.0, in_runs=19.5))
+    samples = [suite.Sample(runs=1000, rss_kib=60_000), suite.Sample(runs=20_000, rss_kib=61_000)]
+    memory = suite.Memory(samples=samples, cpu_ms_a_run=0.8, index_bytes_a_run=3000.0)
+    grown = msgspec.structs.replace(memory, samples=[samples[0], suite.Sample(runs=20_000, rss_kib=67_000)])
+    idle = (suite.Timed(wall=20.0, cpu=20.0, in_runs=17.0), suite.Timed(wall=14.0, cpu=21.0, in_runs=19.5))
+
+    page = suite.tables([pair], memory, 100)
+
+    assert "| one worker | 20.0 | 20.0 | 95.0% | 0.200 |" in page
+    assert "Two workers are 1.90 times as fast as one." in page
+    assert "| 20,000 | 59.6 |" in page
+    assert suite.misses([pair], memory, cores=True) == []
+    assert suite.misses([pair], grown, cores=True) == ["the coordinator grew by 11.7%; at most 10%"]
+    assert suite.misses([idle], memory, cores=True) == [
+        "85.0% of the CPU time in runs; at least 90%",
+        "two workers are 1.43 times as fast as one; at least 1.8",
+    ]
 
 
 PEER_CAMPAIGN = """

@@ -5,8 +5,8 @@ for ten seconds delays every op that was due in them, and measuring from the inv
 rest (coordinated omission). An op that was given up says that its answer would have taken longer than that: it is
 censored at its deadline, and quantiles are those of Kaplan and Meier. Leaving it out would let a version gain that
 answers only what is easy; counting it with its deadline would hide everything else behind the deadlines. Where so few
-ops are answered that a quantile lies beyond what was seen, there is none. An answer is an ok, or the object's own no,
-such as that of a compare-and-set which found another value.
+ops are answered that a quantile lies beyond what was seen, it is infinite: a pair tells something then if it is so on
+one side only. An answer is an ok, or the object's own no, such as that of a compare-and-set which found another value.
 
 A change of a measure decides a comparison when it is both significant and relevant. Significant: the exact sign test
 over the pairs, with Holm's correction for the number of measures, stays below `SIGNIFICANT`. Relevant: B is worse by
@@ -110,14 +110,20 @@ def measure(outcome: Outcome) -> Measures:
     latencies = [((wait.end_ns - wait.due_ns) / 1e6, wait.is_answered) for wait in waits]
     return {
         "availability": len(answered) / len(waits) if waits else None,
-        "latency_p50_ms": censored_quantile(latencies, 500_000),
-        "latency_p99_ms": censored_quantile(latencies, 990_000),
+        "latency_p50_ms": _latency(latencies, 500_000),
+        "latency_p99_ms": _latency(latencies, 990_000),
         "recovery_ms": outcome.recovery_ms,
         "throughput": len(answered) / seconds if seconds > 0 else None,
         "elections": float(outcome.metrics.elections),
         "messages_per_op": outcome.messages / ok if ok else None,
         "fsyncs_per_op": outcome.metrics.fsyncs / ok if ok and outcome.metrics.fsyncs else None,
     }
+
+
+def _latency(latencies: Sequence[tuple[float, bool]], share_ppm: int) -> float | None:
+    """A quantile; infinite beyond what was seen, None where nothing was asked."""
+    found = censored_quantile(latencies, share_ppm)
+    return inf if found is None and latencies else found
 
 
 class _Wait(NamedTuple):
@@ -170,7 +176,9 @@ def changes(
     pairs: dict[str, list[tuple[float, float]]] = {}
     for name in known:
         both = [(x.get(name), y.get(name)) for x, y in zip(a, b, strict=True)]
-        pairs[name] = [(x, y) for x, y in both if x is not None and y is not None]
+        pairs[name] = [
+            (x, y) for x, y in both if x is not None and y is not None and difference(name, x, y) is not None
+        ]
     signs = {name: _signs(name, values) for name, values in pairs.items()}
     p_values = {name: float(binomial_p(*counts)) for name, counts in signs.items()}
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
@@ -229,12 +237,14 @@ def _change(
 
 
 def difference(name: str, a: float | None, b: float | None) -> float | None:
-    """By how much a pair is worse in a measure: a share of A's value, of `MEANS` the difference; None without both.
+    """By how much a pair is worse in a measure: a share of A's value, of `MEANS` the difference.
 
-    Infinite where A's value is 0 and B's is not.
+    Infinite where A's value is 0 and B's is not, or where B's is infinite. None without both, and of two infinite ones.
     """
-    if a is None or b is None:
+    if a is None or b is None or a == b == inf:
         return None
+    if a == inf:
+        return -1.0 if LOWER_IS_BETTER[name] else inf
     worse = b - a if LOWER_IS_BETTER[name] else a - b
     if name in MEANS:
         return worse

@@ -20,6 +20,7 @@ import pytest
 from harness.archive.index import Index
 from harness.errors import BadInput
 from harness.search import machines, remote
+from tests.harness.kills import table
 
 ROOT = Path(__file__).resolve().parents[2]
 PATCH = ROOT / "tests" / "mutants" / "commit-stops-at-earlier-term.patch"
@@ -108,14 +109,6 @@ def foreshock(*words: str | Path) -> Any:
     """The JSON document of a command."""
     command = [sys.executable, "-m", "harness", *map(str, words)]
     return json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
-
-
-def table(summary: dict[str, Any]) -> dict[str, Any]:
-    """What a suite found, without what differs between two executions of it: ids, folders and wall time."""
-    failures = [{**one, "run": None} for one in summary["failures"]]
-    unknown = [{**one, "run": None} for one in summary["unknown"]]
-    kept = ("runs", "exit", "allowed", "errors", "marks", "messages", "simulated_seconds", "unbegun")
-    return {"failures": failures, "unknown": unknown, **{name: summary[name] for name in kept}}
 
 
 @pytest.mark.slow

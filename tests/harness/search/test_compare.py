@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import msgspec
@@ -271,7 +272,17 @@ def test_an_op_without_an_answer_is_censored_where_it_was_given_up() -> None:
     measured = measure(msgspec.structs.replace(answered, plan=plan))
 
     assert (measured["availability"], measured["latency_p50_ms"]) == (0.5, 9 / 1e6)
-    assert measured["latency_p99_ms"] is None
+    assert measured["latency_p99_ms"] == inf
+
+
+def test_a_pair_tells_something_when_a_quantile_is_out_of_sight_on_one_side_only() -> None:
+    pairs = [({"latency_p99_ms": inf}, {"latency_p99_ms": inf})] * 3
+    pairs += [({}, {"latency_p99_ms": inf})] * 12 + [({"latency_p99_ms": inf}, {})]
+
+    found = changes([measured(**a) for a, _ in pairs], [measured(**b) for _, b in pairs])["latency_p99_ms"]
+
+    assert (found.pairs, found.better, found.worse, found.unmeasured) == (13, 1, 12, 3)
+    assert (found.worse_by, found.regressed) == (inf, True)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +311,7 @@ def test_the_objects_own_no_is_an_answer(type: OpType, error: str | None, availa
     measured = measure(outcome)
 
     assert measured["availability"] == available
-    assert (measured["latency_p99_ms"] is not None) == is_known
+    assert (measured["latency_p99_ms"] != inf) == is_known
 
 
 def test_what_the_first_version_made_of_a_plan_is_asked_once() -> None:

@@ -1,0 +1,258 @@
+"""What a suite costs besides its runs: processor time, the second processor, and memory of the coordinator.
+
+    python -m benchmarks.suite [--seeds 200] [--rounds 2] [--many 20000] [--gate]
+
+* **Share of CPU in runs.** A suite of `--seeds` seeds, as a person types it, with one worker and with two: of all CPU
+  time of its processes (interpreters that start, coordinator, index, pipes) the share that workers spent in jobs.
+* **Two processors.** The wall time of the same suite with one worker over that with two, in turn, `--rounds` times; the
+  median of the ratios of neighbours, so that a machine that gets slower changes both. Says little on a busy machine.
+* **Memory.** `--many` runs of a fake, trivially cheap system: workers answer at once with a record of a real run, of
+  which one in 100 is unknown and one in 500 a failure. Everything else is a suite's own: worker processes, pipes,
+  tally, index. Printed is the resident memory of the coordinator from 1,000 runs on, what a run costs it in CPU time,
+  and what it takes in the index.
+
+`--gate` exits with 1 when less than 90 % of the CPU time is spent in runs, or when the coordinator grows by more than
+10 % from 1,000 runs to the last; and, with `--cores`, when two processors are less than 1.8 times one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from harness.archive.documents import run_record
+from harness.archive.index import FILE, Index
+from harness.archive.store import Archive
+from harness.record import RunRecord
+from harness.run.drawing import Drawing
+from harness.run.execution import execute
+from harness.run.runner import RunOptions
+from harness.search import campaign as campaigns
+from harness.search import suites
+from harness.search.campaign import Execution, Settings
+from harness.search.executors import SECONDS_MAX, Mapper, Pool
+from harness.search.jobs import Job, perform
+from harness.search.statistics import median
+from harness.search.worlds import Simulated
+from harness.systems.checkouts import Checkouts
+
+SHARE_MIN: Final = 0.90
+CORES_MIN: Final = 1.8
+GROWTH_MAX: Final = 0.10
+FIRST_SAMPLE: Final = 1000
+_UNKNOWN_EVERY: Final = 100
+_FAILS_EVERY: Final = 500
+
+
+class Timed(msgspec.Struct, frozen=True, kw_only=True):
+    """One suite: seconds of the wall, of all its processes, and of its jobs."""
+
+    wall: float
+    cpu: float
+    in_runs: float
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """The coordinator after a number of runs."""
+
+    runs: int
+    rss_kib: int
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign of cheap runs."""
+
+    samples: list[Sample]
+    cpu_ms_a_run: float
+    index_bytes_a_run: float
+
+    @property
+    def growth(self) -> float:
+        """From the first sample to the last, as a share of the first."""
+        return self.samples[-1].rss_kib / self.samples[0].rss_kib - 1
+
+
+class _Measured(Simulated):
+    """The simulated world, with jobs that say how much CPU time they took."""
+
+    def pool(self, *, jobs: int | None, seconds_max: float = SECONDS_MAX) -> Mapper[Job, RunRecord]:
+        return Pool(timed, jobs=jobs, seconds_max=seconds_max)
+
+
+class _Cheap(Simulated):
+    """A world whose runs cost nothing."""
+
+    def pool(self, *, jobs: int | None, seconds_max: float = SECONDS_MAX) -> Mapper[Job, RunRecord]:
+        return Pool(answer_at_once, jobs=jobs, seconds_max=seconds_max)
+
+
+def timed(job: Job) -> RunRecord:
+    """Do a job; the record has the CPU seconds of it in place of the wall's."""
+    before = time.process_time()
+    record = perform(job)
+    return msgspec.structs.replace(record, wall_seconds=time.process_time() - before)
+
+
+_stock: list[RunRecord] = []
+
+
+def answer_at_once(job: Job) -> RunRecord:
+    """Answer with a record that a real run left, under this job's seed."""
+    if not _stock:
+        plan = job.plan()
+        _stock.append(run_record(execute(plan, job.binding, RunOptions())))
+    record = msgspec.structs.replace(_stock[0], seed=job.seed, workload=job.drawing.workload)
+    if job.seed % _FAILS_EVERY == 0:
+        return msgspec.structs.replace(record, verdict="invalid", primary="fake/failure")
+    if job.seed % _UNKNOWN_EVERY == 0:
+        return msgspec.structs.replace(record, verdict="unknown", reason=f"fake: nothing happened for {job.seed} s")
+    return record
+
+
+def main() -> int:
+    """Measure; print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.suite", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--many", type=int, default=20_000)
+    parser.add_argument("--gate", action="store_true", help="exit 1 when a bound is missed")
+    parser.add_argument(
+        "--cores", action="store_true", help="gate two processors too: of a machine with nothing else to do"
+    )
+    parser.add_argument("--inside", choices=("suite", "memory"), help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, default=1, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.inside == "suite":
+        print(json.dumps(_suite(asked.seeds, asked.jobs)))
+        return 0
+    if asked.inside == "memory":
+        print(msgspec.json.encode(_memory(asked.many)).decode())
+        return 0
+    pairs = [(_timed(asked.seeds, 1), _timed(asked.seeds, 2)) for _ in range(asked.rounds)]
+    memory = msgspec.json.decode(_inside("memory", "--many", str(asked.many))[0], type=Memory)
+    print(tables(pairs, memory, asked.seeds))
+    missed = misses(pairs, memory, cores=asked.cores)
+    for miss in missed:
+        print(f"missed: {miss}", file=sys.stderr)
+    return 1 if missed and asked.gate else 0
+
+
+def tables(pairs: list[tuple[Timed, Timed]], memory: Memory, seeds: int) -> str:
+    """What was measured, in Markdown."""
+    one, two = (list(column) for column in zip(*pairs, strict=True))
+    lines = [f"| {seeds} seeds | wall s | CPU s | in runs | CPU s a seed |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, of in (("one worker", one), ("two workers", two)):
+        cpu = median([run.cpu for run in of]) or 0.0
+        lines.append(
+            f"| {name} | {median([run.wall for run in of]):.1f} | {cpu:.1f} | {_share(of):.1%} | {cpu / seeds:.3f} |"
+        )
+    lines += ["", f"Two workers are {_ratio(pairs):.2f} times as fast as one.", ""]
+    lines += ["| runs of a fake system | coordinator, MiB |", "| ---: | ---: |"]
+    lines += [f"| {sample.runs:,} | {sample.rss_kib / 1024:.1f} |" for sample in memory.samples]
+    lines += [
+        "",
+        f"A run costs the coordinator {memory.cpu_ms_a_run:.2f} ms of CPU time, and the index "
+        f"{memory.index_bytes_a_run:,.0f} bytes.",
+    ]
+    return "\n".join(lines)
+
+
+def misses(pairs: list[tuple[Timed, Timed]], memory: Memory, *, cores: bool) -> list[str]:
+    """Bounds that were not held."""
+    shares = [_share(list(runs)) for runs in zip(*pairs, strict=True)]
+    found = [f"{share:.1%} of the CPU time in runs; at least {SHARE_MIN:.0%}" for share in shares if share < SHARE_MIN]
+    if memory.growth > GROWTH_MAX:
+        found.append(f"the coordinator grew by {memory.growth:.1%}; at most {GROWTH_MAX:.0%}")
+    if cores and _ratio(pairs) < CORES_MIN:
+        found.append(f"two workers are {_ratio(pairs):.2f} times as fast as one; at least {CORES_MIN}")
+    return found
+
+
+def _share(runs: list[Timed]) -> float:
+    return median([run.in_runs / run.cpu for run in runs]) or 0.0
+
+
+def _ratio(pairs: list[tuple[Timed, Timed]]) -> float:
+    return median([one.wall / two.wall for one, two in pairs]) or 0.0
+
+
+def _timed(seeds: int, jobs: int) -> Timed:
+    """Run a suite in processes of its own, whose CPU time is counted when they have ended."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    output, _ = _inside("suite", "--seeds", str(seeds), "--jobs", str(jobs))
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Timed(wall=wall, cpu=cpu, in_runs=json.loads(output)["in_runs"])
+
+
+def _inside(what: str, *words: str) -> tuple[bytes, bytes]:
+    command = [sys.executable, "-m", "benchmarks.suite", "--inside", what, *words]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return ran.stdout, b""
+
+
+def _suite(seeds: int, jobs: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="foreshock-") as folder, Archive(Path(folder)) as archive:
+        execution = _execution(_here("_Measured"), archive.index, Path(folder), seeds, jobs)
+        execution.run(lambda _: None)
+        return {"in_runs": execution.tally.run_seconds}
+
+
+def _memory(many: int) -> Memory:
+    samples: list[Sample] = []
+    with tempfile.TemporaryDirectory(prefix="foreshock-") as folder, Archive(Path(folder)) as archive:
+        execution = _execution(_here("_Cheap"), archive.index, Path(folder), many, 2)
+        began = time.process_time()
+
+        def look(_: str) -> None:
+            runs = execution.tally.total
+            if runs % FIRST_SAMPLE == 0 and (runs in (FIRST_SAMPLE, many) or runs % 5000 == 0):
+                gc.collect()
+                samples.append(Sample(runs=runs, rss_kib=_rss_kib()))
+
+        execution.run(look)
+        cpu = time.process_time() - began
+        size = sum(path.stat().st_size for path in Path(folder).glob(f"{FILE}*"))
+    return Memory(samples=samples, cpu_ms_a_run=cpu / many * 1000, index_bytes_a_run=size / many)
+
+
+def _here(name: str) -> Any:
+    """A world of this module under its own name: workers must not look for its functions in `__main__`."""
+    from benchmarks import suite as here
+
+    return getattr(here, name)()
+
+
+def _execution(world: Simulated, index: Index, results: Path, seeds: int, jobs: int) -> Execution:
+    suite = msgspec.structs.replace(
+        suites.load(suites.DEFAULT), cells=(Drawing(workload="register"), Drawing(workload="counter"))
+    )
+    binding = world.bind("raft_impl", Checkouts())
+    settings = Settings(suite=suite, system="raft_impl", code_digest=binding.code_digest, first=1, last=seeds)
+    campaign = campaigns.new_id(suite.name)
+    index.begin_campaign(campaign, suite.name, settings)
+    return Execution(campaign, settings, world, binding, index, results, jobs=jobs)
+
+
+def _rss_kib() -> int:
+    """Resident memory of this process."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("Linux has VmRSS")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
