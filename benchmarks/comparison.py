@@ -6,7 +6,7 @@
 
 Times are of two processors with nothing else to do. It compares this checkout with copies of it. Harmless copies: some
 draw their random numbers from streams of other names or use up some first, so that every run goes another way by the
-same rules; some are refactored and run alike. Each is an honest no: an accusation is a false alarm, and an `undecided`
+same rules; some are refactored and run alike. None of them is worse: an accusation is a false alarm, and an `undecided`
 costs a person's time. Regressions of one kind each, in three sizes: an fsync more now and then (latency), fsyncs that
 occupy the disk (throughput), answers to clients that are never sent (availability), messages that are sent twice
 (messages), and a replica that answers reads from what it has (safety, seen by few plans).

@@ -127,7 +127,7 @@ def _latency(latencies: Sequence[tuple[float, bool]], share_ppm: int) -> float |
 
 
 class _Wait(NamedTuple):
-    """How long somebody waited for an op of a program: since it was due, until it was answered or given up."""
+    """How long a client waited for an op of a program: since it was due, until it was answered or given up."""
 
     due_ns: int
     end_ns: int
