@@ -380,7 +380,6 @@ class Simulation:
 
     def _metrics(self, ok: int) -> Metrics:
         kernel, network, converged_ns = self.world.kernel, self.world.network, self.recovery.converged_ns
-        counts = self.world.invariants.counts if self.world.violations else {}
         latencies = _latencies_ms(self.world.recorder.history)
         return Metrics(
             events=kernel.pops,
@@ -393,9 +392,15 @@ class Simulation:
             latency_p50_ms=latencies[len(latencies) // 2] if latencies else None,
             latency_p99_ms=latencies[len(latencies) * 99 // 100] if latencies else None,
             fsyncs=sum(host.device.fsyncs for host in self.world.hosts.values()),
-            violations={f"{group}/{kind}": number for (group, kind), number in sorted(counts.items())},
+            violations=_violations(self.world),
             state=self._state,
         )
+
+
+def _violations(world: SimWorld) -> dict[str, int]:
+    """How often each invariant was broken in each group."""
+    counts = world.invariants.counts if world.violations else {}
+    return {f"{group}/{kind}": number for (group, kind), number in sorted(counts.items())}
 
 
 def _latencies_ms(history: Sequence[Op]) -> list[float]:

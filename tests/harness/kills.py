@@ -3,7 +3,7 @@
     python -m tests.harness.kills [--kills 20] [--seeds 300] [--seed 1]
 
 Half of the kills hit the coordinator, which is resumed; the others one of its worker processes. All are SIGKILL. The
-moments are drawn by progress: so many runs in the index, and up to a third of a second later. Exit 0: equal tables.
+moments are drawn by progress: a number of runs in the index, and up to a third of a second later. Exit 0: equal tables.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 def _wait_for(folder: Path, rows: int, suite: subprocess.Popen[bytes]) -> None:
-    """Wait until the index has so many runs. Raises RuntimeError when that does not come about."""
+    """Wait until the index has that number of runs. Raises RuntimeError when that does not come about."""
     seen, since = -1, time.monotonic()
     while (now := _rows(folder)) < rows:
         if suite.poll() is not None:
