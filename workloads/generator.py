@@ -211,8 +211,10 @@ class _Staggered(Generator, frozen=True):
         if answer is None:
             return None
         event, after = answer
-        gap_ns = sum(context.stream.below(2 * self.mean_ns) for _ in event.calls)
-        return event, _Staggered(self.mean_ns, after, event.due_ns + gap_ns)
+        earliest_ns = event.due_ns
+        for _ in event.calls:
+            earliest_ns += context.stream.below(2 * self.mean_ns)
+        return event, _Staggered(self.mean_ns, after, earliest_ns)
 
 
 def stagger(mean_ns: int, generator: Generator) -> Generator:
@@ -221,23 +223,23 @@ def stagger(mean_ns: int, generator: Generator) -> Generator:
 
 
 class _Mix(Generator, frozen=True):
-    branches: tuple[tuple[Generator, int], ...]
+    generators: tuple[Generator, ...]
+    weights: tuple[tuple[int, int], ...]  # of each, by its place
 
     def next(self, context: Context) -> tuple[Event, Generator] | None:
-        branches = self.branches
-        while branches:
-            place = context.stream.weighted([(place, weight) for place, (_, weight) in enumerate(branches)])
-            generator, weight = branches[place]
-            answer = generator.next(context)
-            if answer is None:
-                branches = branches[:place] + branches[place + 1 :]
-            elif answer[1] is generator and branches is self.branches:
-                return answer[0], self
-            else:
-                return answer[0], _Mix((*branches[:place], (answer[1], weight), *branches[place + 1 :]))
-        return None
+        if not self.generators:
+            return None
+        place = context.stream.weighted(self.weights)
+        answer = self.generators[place].next(context)
+        before, behind = self.generators[:place], self.generators[place + 1 :]
+        if answer is None:
+            weights = [weight for other, weight in self.weights if other != place]
+            return _Mix((*before, *behind), tuple(enumerate(weights))).next(context)
+        event, after = answer
+        return event, self if after is self.generators[place] else _Mix((*before, after, *behind), self.weights)
 
 
 def mix(*branches: tuple[int, Generator]) -> Generator:
     """Draw for each event which of the (weight, generator) pairs gives it, until all are exhausted."""
-    return _Mix(tuple((generator, weight) for weight, generator in branches if weight > 0))
+    kept = [(weight, generator) for weight, generator in branches if weight > 0]
+    return _Mix(tuple(generator for _, generator in kept), tuple(enumerate(weight for weight, _ in kept)))

@@ -299,16 +299,15 @@ def with_redraw(plan: Plan, redraw: Redraw) -> Plan:
 def decode(data: bytes, where: str) -> Plan:
     """Read a plan. Raises BadInput with one line for anything that cannot be run."""
     try:
-        head = msgspec.json.decode(data)
+        head = msgspec.json.decode(data, type=_Head)
+    except msgspec.ValidationError:
+        raise BadInput("no integer field `format`", f"a plan of format {FORMAT}", where) from None
     except msgspec.DecodeError as error:
         raise BadInput(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
-    if not isinstance(head, dict) or not isinstance(head.get("format"), int):
-        raise BadInput("no integer field `format`", f"a plan of format {FORMAT}", where)
-    migrate(head, FORMAT)
-    if head["format"] != FORMAT:
-        raise BadInput(f"format {head['format']}", f"a format from 1 to {FORMAT}", f"{where}: $.format")
+    if head.format != FORMAT:
+        data = _migrated(data, where)
     try:
-        plan = msgspec.convert(head, Plan)
+        plan = msgspec.json.decode(data, type=Plan)
     except msgspec.ValidationError as error:
         raise BadInput(str(error), f"a plan of format {FORMAT}", where) from None
     if plan.drawn.draw_version > DRAW_VERSION:
@@ -316,6 +315,19 @@ def decode(data: bytes, where: str) -> Plan:
             f"draw_version {plan.drawn.draw_version}", f"at most {DRAW_VERSION}", f"{where}: $.drawn.draw_version"
         )
     return plan
+
+
+class _Head(msgspec.Struct, frozen=True):
+    format: int
+
+
+def _migrated(data: bytes, where: str) -> bytes:
+    """The JSON of a plan of an older format as it is in this one. Raises BadInput for a format that nobody knows."""
+    document = msgspec.json.decode(data)
+    migrate(document, FORMAT)
+    if document["format"] != FORMAT:
+        raise BadInput(f"format {document['format']}", f"a format from 1 to {FORMAT}", f"{where}: $.format")
+    return msgspec.json.encode(document)
 
 
 def load(path: Path) -> Plan:

@@ -39,11 +39,14 @@ def draw_programs(
     able = tuple(thread for thread, client in enumerate(who.clients) if client in healed)
     final = _final_reads(work, [op for _, op in planned], able, phases.horizon_ns - phases.final_ns)
     count = len(planned) + sum(map(len, final.values()))
+    ops: list[list[PlannedOp]] = [[] for _ in who.clients]
+    for thread, op in planned:
+        ops[thread].append(op)
     return tuple(
         Program(
             thread=thread,
             client=client,
-            ops=tuple(op for owner, op in planned if owner == thread),
+            ops=tuple(ops[thread]),
             recovery=_op(count + thread, phases.heal_ns, work.recovery(thread)) if thread in able else None,
             final=tuple(final.get(thread, ())),
         )

@@ -47,19 +47,20 @@ class Stream:
 
     def word(self) -> int:
         """The next 64 bits."""
-        words = self._words
-        if not words:
-            words.extend(_UNPACK(blake2b(self._block.to_bytes(8, "little"), key=self._key).digest()))
-            self._block += 1
-        return words.pop()
+        if not self._words:
+            self._refill()
+        return self._words.pop()
 
     def below(self, bound: int) -> int:
         """A uniform integer in [0, bound)."""
         if not 0 < bound <= _WORD:
             raise ValueError(f"stream {self.name}: bound {bound}; expected 1 to 2**64")
         limit = _WORD - _WORD % bound
+        words = self._words
         while True:
-            word = self.word()
+            if not words:
+                self._refill()
+            word = words.pop()
             if word < limit:
                 return word % bound
 
@@ -77,7 +78,7 @@ class Stream:
 
     def weighted(self, items: Sequence[tuple[T, int]]) -> T:
         """One of the (item, weight) pairs' items, by weight."""
-        rest = self.below(sum(weight for _, weight in items))
+        rest = self.below(sum([weight for _, weight in items]))
         for item, weight in items:
             rest -= weight
             if rest < 0:
@@ -112,6 +113,10 @@ class Stream:
             if run % 2:
                 return (mean * (whole * _WORD + first)) >> 64
             whole += 1
+
+    def _refill(self) -> None:
+        self._words.extend(_UNPACK(blake2b(self._block.to_bytes(8, "little"), key=self._key).digest()))
+        self._block += 1
 
     def log_uniform(self, low: int, high: int) -> int:
         """An integer in [low, high] whose logarithm is uniform: every order of magnitude is equally likely."""
