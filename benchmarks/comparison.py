@@ -1,15 +1,15 @@
 """How often `compare` accuses a harmless change, and how often it finds a regression: measured, not assumed.
 
-    python -m benchmarks.comparison            40 plans a comparison, each regression three times; half an hour
-    python -m benchmarks.comparison --small    16 plans, each once; within ten minutes
+    python -m benchmarks.comparison            100 plans a comparison, each regression three times; half an hour
+    python -m benchmarks.comparison --small    30 plans, each once; within ten minutes
     ... [--write docs/nights.md] [--only N] [--plans P] [--repeats R] [--jobs J] [--ledger FILE]
 
 Times are of two processors with nothing else to do. It compares this checkout with copies of it. Harmless copies: some
 draw their random numbers from streams of other names or use up some first, so that every run goes another way by the
 same rules; some are refactored and run alike. None of them is worse: an accusation is a false alarm, and an `undecided`
-costs a person's time. Regressions of one kind each, in three sizes: an fsync more now and then (latency), fsyncs that
-occupy the disk (throughput), answers to clients that are never sent (availability), messages that are sent twice
-(messages), and a replica that answers reads from what it has (safety, seen by few plans).
+costs a person's time. Regressions of one kind each, in three sizes: answers that wait for the next message (latency),
+fsyncs that occupy the disk (throughput), answers to clients that are never sent (availability), messages or fsyncs that
+are made twice, and a replica that answers reads from what it has (safety, seen by few plans).
 
 Half of the plans are calm, since most faults hide what a change costs; the others are of `swarm` and `crashes`. Every
 comparison is judged twice: as `compare` does at its end, and as `compare --sequential` would have, after each pair.
@@ -26,6 +26,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -110,6 +111,19 @@ _OCCUPIED: Final = """
 
     env = _Changed(env, disk=_Changed(disk, fsync=fsync))
 """
+_WAITING: Final = """
+    network, waiting = env.network, []
+
+    def send(target, data):
+        if target.startswith("c") and is_nth({size}):
+            waiting.append((target, data))
+            return
+        while waiting:
+            network.send(*waiting.pop(0))
+        network.send(target, data)
+
+    env = _Changed(env, network=_Changed(network, send=send))
+"""
 _SILENT: Final = """
     network = env.network
 
@@ -140,15 +154,18 @@ HARMLESS: Final = (
     *((f"refactored, {number}", "    pass  # {size}\n", str(number)) for number in range(1, 6)),
 )
 REGRESSIONS: Final = (
-    ("latency: every 8th fsync twice", _FSYNC, "8"),
-    ("latency: every 2nd fsync twice", _FSYNC, "2"),
-    ("latency: every fsync twice", _FSYNC, "1"),
+    ("latency: every 8th answer waits for the next message", _WAITING, "8"),
+    ("latency: every 2nd answer waits for the next message", _WAITING, "2"),
+    ("latency: every answer waits for the next message", _WAITING, "1"),
     ("throughput: an fsync takes as long as 4", _OCCUPIED, "4"),
     ("throughput: an fsync takes as long as 8", _OCCUPIED, "8"),
     ("throughput: an fsync takes as long as 16", _OCCUPIED, "16"),
     ("availability: 1 of 100 answers never sent", _SILENT, "100"),
     ("availability: 1 of 20 answers never sent", _SILENT, "20"),
     ("availability: 1 of 5 answers never sent", _SILENT, "5"),
+    ("fsyncs: every 8th twice", _FSYNC, "8"),
+    ("fsyncs: every 2nd twice", _FSYNC, "2"),
+    ("fsyncs: all twice", _FSYNC, "1"),
     ("messages: 1 of 20 sent twice", _TWICE, "20"),
     ("messages: 1 of 5 sent twice", _TWICE, "5"),
     ("messages: all sent twice", _TWICE, "1"),
@@ -158,8 +175,8 @@ REGRESSIONS: Final = (
 )
 
 
-SMALL: Final = (16, 1)
-FULL: Final = (40, 3)
+SMALL: Final = (30, 1)
+FULL: Final = (100, 3)
 """Plans a comparison, and how often each regression is compared."""
 BEGINS: Final = "<!-- python -m benchmarks.comparison: begin -->"
 ENDS: Final = "<!-- python -m benchmarks.comparison: end -->"
@@ -185,7 +202,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> int:
     """Compare all changes; print, and write, the two tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__)
-    parser.add_argument("--small", action="store_true", help="16 plans, each regression once")
+    parser.add_argument("--small", action="store_true", help="30 plans, each regression once")
     parser.add_argument("--plans", type=int)
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--jobs", type=int, default=4, help="half of them for each side")
@@ -301,13 +318,11 @@ def tables(rows: Sequence[Row], plans: int) -> str:
     for name, _, _ in REGRESSIONS:
         of = [row for row in rows if row.change == name]
         found = [row for row in of if row.exit == Exit.INVALID]
-        why = sorted({reason for row in found for reason in row.why})
+        why = Counter(reason for row in found for reason in row.why)
         stops = [row.stopped for row in of if row.stopped is not None]
         after = f"{median([float(stop) for stop in stops]):g}" if stops else ""
-        lines.append(
-            f"| {name} | {len(found)} of {len(of)} | {', '.join(f'`{reason}`' for reason in why)} "
-            f"| {len(stops)} of {len(of)} | {after} |"
-        )
+        reasons = ", ".join(f"`{reason}` {times}" for reason, times in why.most_common())
+        lines.append(f"| {name} | {len(found)} of {len(of)} | {reasons} | {len(stops)} of {len(of)} | {after} |")
     return "\n".join(lines) + "\n"
 
 

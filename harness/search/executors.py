@@ -4,8 +4,9 @@ A suite of thousands of seeds must survive its worst seed. So each worker has a 
 item, and the parent always knows which item a worker was busy with. When a worker dies (out of memory, `kill -9`) or
 gives no answer within the limit (a loop without awaits, which no limit inside the process could stop), exactly that
 item is the suspect: a fresh worker takes the others over, the suspect gets one more try, and if that fails too, it is
-reported with the reason. An exception in the function is treated alike. An item that gave no answer in time is not
-tried again: it would only cost as much once more. Nothing else is lost, nothing is done twice.
+reported with the reason. An exception in the function is treated alike. A SIGKILL may have met it by chance, so it
+takes several of them. An item that gave no answer in time is not tried again: it would only cost as much once more.
+Nothing else is lost, nothing is done twice.
 
 Workers are spawned, not forked: each begins with its own hash seed and without this process's history, so that a
 second run of a seed elsewhere is a real test of determinism. They cannot reach the network, and what they print goes to
@@ -41,6 +42,9 @@ Result = TypeVar("Result")
 
 TRIES_MAX: Final = 2
 """A first failure may be the machine's; the same item failing twice is ours to explain."""
+KILLS_MAX: Final = 5
+"""A SIGKILL comes from outside: a person, or the kernel that is out of memory. That one item is met by five of them in
+turn is no chance any more, while two happen when a machine is killed about."""
 SECONDS_MAX: Final = 300.0
 """A simulated run with its check takes seconds; one that takes minutes is stuck."""
 _START_SECONDS_MAX: Final = 120.0
@@ -81,11 +85,12 @@ class Mapper(Protocol[Item, Result]):
 class _Task:
     """An item on its way."""
 
-    __slots__ = ("failures", "item")
+    __slots__ = ("failures", "item", "kills")
 
     def __init__(self, item: Any) -> None:
         self.item = item
         self.failures: list[str] = []
+        self.kills = 0  # of the workers that were busy with it
 
 
 class _Worker:
@@ -255,7 +260,15 @@ class Pool(Generic[Item, Result]):
             return None
         suspect = worker.tasks.popleft() if worker.tasks else None
         waiting.extendleft(reversed(worker.tasks))
-        return None if suspect is None else self._fail(suspect, reason, waiting, hung=hung)
+        if suspect is None:
+            return None
+        if not hung and worker.process.exitcode == -signal.SIGKILL:
+            suspect.kills += 1
+            if suspect.kills < KILLS_MAX:
+                waiting.append(suspect)
+                return None
+            return Done(item=suspect.item, result=None, error=f"{reason}, {KILLS_MAX} workers in turn")
+        return self._fail(suspect, reason, waiting, hung=hung)
 
     def _fail(
         self, task: _Task, reason: str, waiting: deque[_Task], *, hung: bool = False

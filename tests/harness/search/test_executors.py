@@ -45,10 +45,19 @@ def test_a_killed_worker_costs_nothing_but_a_second_try(tmp_path: Path) -> None:
     assert sorted(str(one.result) for one in done) == sorted([*(str(n**2) for n in range(6)), "second time"])
 
 
+def test_an_item_that_two_kills_meet_by_chance_is_still_done(tmp_path: Path) -> None:
+    """Twenty kills of a suite met the same seed twice, which was called an error of it."""
+    items = [{"do": "die-twice", "marker": str(tmp_path / "died")}, {"do": "square", "n": 3}]
+
+    done = run(items)
+
+    assert sorted(str(one.result) for one in done) == ["9", "third time"]
+
+
 @pytest.mark.parametrize(
     ("do", "reason"),
     [
-        ("die", "the worker was killed by SIGKILL"),
+        ("die", "the worker was killed by SIGKILL, 5 workers in turn"),
         ("raise", "RuntimeError: a bug in the function"),
         ("unpicklable", "pickle"),
         ("connect", "a worker has no network"),

@@ -35,6 +35,13 @@ def perform(item: dict[str, Any]) -> Any:
                 Path(item["marker"]).touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return "second time"
+        case "die-twice":
+            marks = [Path(f"{item['marker']}-{number}") for number in (1, 2)]
+            for mark in marks:
+                if not mark.exists():
+                    mark.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return "third time"
         case "hang":
             if "file" in item:
                 with Path(item["file"]).open("a") as tries:
