@@ -29,6 +29,7 @@ from .admission import NOTHING_JUDGED, Admission, Mismatched, admit, mismatch
 from .history import History
 from .linearizability.front.checker import check_linearizable, chosen_conventions
 from .linearizability.result import CHECKER, Limits
+from .lines import Lines
 from .malformed import MalformedHistory
 from .models import MODELS, Model, named
 from .models.choice import choose
@@ -68,7 +69,7 @@ def check(
 
     Raises `MalformedHistory` for operations that are none of the model's, and `EnginesDisagree` under `cross_check`.
     """
-    if not isinstance(history, History):
+    if not isinstance(history, History | Lines):
         history = History(history)
     options |= {"consistency": consistency, "initial": initial, "mismatched": mismatched, "expect": expect}
     if len(history) >= LONG_LINES and isinstance(model, str) and _is_plain(options):
@@ -76,7 +77,7 @@ def check(
 
         if (plain := columns.judge_history(history, model, _limits(options))) is not None:
             return _told(plain, options)
-    return _check_objects(history, model, **options)
+    return _check_objects(history if isinstance(history, History) else History(history), model, **options)
 
 
 def _check_objects(
@@ -144,7 +145,12 @@ LONG_LINES: Final = 1_000
 
 
 def _limits(options: dict[str, Any]) -> Limits:
-    return Limits(seconds=options.get("time_limit_s"), bytes=options.get("memory_limit_bytes"))
+    return Limits(
+        steps=options.get("step_limit"),
+        states=options.get("state_limit"),
+        seconds=options.get("time_limit_s"),
+        bytes=options.get("memory_limit_bytes"),
+    )
 
 
 def _told(verdict: Verdict, options: dict[str, Any]) -> Verdict:
@@ -176,6 +182,8 @@ PLAIN: Final[dict[str, Any]] = {
     "explain": ...,
     "explain_limit_s": ...,
     "on_decided": ...,
+    "step_limit": ...,
+    "state_limit": ...,
     "time_limit_s": ...,
     "memory_limit_bytes": ...,
 }

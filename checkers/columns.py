@@ -30,6 +30,7 @@ from checkers.linearizability.fast.registers import REGISTERS
 from checkers.linearizability.fast.zones import Columns
 from checkers.linearizability.front.checker import verdict_of_columns
 from checkers.linearizability.result import Limits, LinearizabilityResult
+from checkers.lines import Lines
 from checkers.malformed import MalformedHistory
 from checkers.models import MODELS
 from checkers.models.choice import choose_among
@@ -81,12 +82,12 @@ def judge(file: Path | bytes, model: str, limits: Limits, format: str = "auto") 
         return None  # what loads objects says what is wrong
 
 
-def judge_history(history: History, model: str, limits: Limits) -> Verdict | None:
+def judge_history(history: History | Lines, model: str, limits: Limits) -> Verdict | None:
     """Judge a history from its lines; None: it is not plain, or not valid, or has notes of its own: make objects."""
-    if model not in (*FUNCTIONS, "auto") or history.lenient or history.notes:
+    if model not in (*FUNCTIONS, "auto") or (isinstance(history, History) and (history.lenient or history.notes)):
         return None
     began = time.monotonic()
-    reader = RowReader(history.conventions, chooses=model == "auto")
+    reader = RowReader(history.conventions if isinstance(history, History) else OURS, chooses=model == "auto")
     try:
         with collection_paused():
             for begin in range(0, len(history), LINES):
@@ -132,9 +133,14 @@ def _judge(reader: RowReader, name: str, limits: Limits, began: float) -> Verdic
         return None
     model = MODELS[name]
     decide = _decide_register if FUNCTIONS[name] is REGISTER else _decide_counter
-    results = [decide(part, limits) for part in columns.values()]
-    if any(result.validity != "valid" for result in results):
-        return None
+    results, spent = [], 0
+    for part in columns.values():
+        steps = None if limits.steps is None else max(1, limits.steps - spent)
+        result = decide(part, msgspec.structs.replace(limits, steps=steps))
+        if result.validity != "valid":
+            return None
+        results.append(result)
+        spent += result.steps
     samples = [_sample(key, part) for key, part in columns.items()]
     admission = Admission(operations=samples, counted=reader.counts())
     ops = len(reader.calls)

@@ -6,6 +6,9 @@ pair of a compare-and-set, a list, a text) is kept as it is, beside the columns.
 
 Each line becomes an `Op` again while it is looked at, equal to the one that was added. `checkers.check` judges long
 ones from the columns where that is enough (`checkers.columns`).
+
+Adding a line must cost a run next to nothing: lines are put down as tuples, and some hundred of them together are
+distributed to the columns, by comprehensions and without a call for each (`settle`).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, overload
 
-from .op import Op, OpType, encode_op
+from .op import Op, OpType, encode_known
 
 _NOTHING: Final = -(1 << 63)
 _APART: Final = _NOTHING + 1
@@ -24,8 +27,19 @@ _LEAST: Final = _APART + 1
 _BEYOND: Final = 1 << 63
 """Integers from the one up to the other stand in the column themselves."""
 
-_Words = tuple[OpType, str, str | None, str | None]
-"""Type, function and error of a line, and its process where that is no integer."""
+_TOGETHER: Final = 4096
+"""Lines that are copied out of the columns at a time."""
+
+Line = tuple[int, int, int | str, OpType, str, str | None, Any, str | None]
+"""Index, time, process, type, f, key, value and error of an op."""
+
+
+class _Numbers(dict[Any, int]):
+    """Numbers things in the order in which they are asked for first."""
+
+    def __missing__(self, thing: Any) -> int:
+        number = self[thing] = len(self)
+        return number
 
 
 class Lines(Sequence[Op]):
@@ -38,86 +52,76 @@ class Lines(Sequence[Op]):
         self._values = array("q")
         self._apart: dict[int, Any] = {}  # values that the column does not hold, by position
         self._words_at = array("I")
-        self._words: list[_Words] = []
-        self._number_of: dict[_Words, int] = {}
+        self._words = _Numbers()  # (type, f, error, process where that is a text)
         self._keys_at = array("I")
-        self._keys: list[str | None] = []
-        self._key_number_of: dict[str | None, int] = {}
+        self._keys = _Numbers()
+        self._recent: list[Line] = []
+        self.add = self._recent.append
+        """Add one line; may be kept at hand. Call `settle` now and then."""
 
-    def add(
-        self,
-        index: int,
-        time: int,
-        process: int | str,
-        type_: OpType,
-        f: str,
-        key: str | None,
-        value: Any,
-        error: str | None,
-    ) -> None:
-        """Add one line."""
-        name, number = (process, 0) if isinstance(process, str) else (None, process)
-        words = (type_, f, error, name)
-        if value is None:
-            held = _NOTHING
-        elif type(value) is int and _LEAST <= value < _BEYOND:
-            held = value
-        else:
-            held = _APART
-            self._apart[len(self._indexes)] = value
-        self._indexes.append(index)
-        self._times.append(time)
-        self._processes.append(number)
-        self._values.append(held)
-        at = self._number_of.get(words)
-        self._words_at.append(self._number_words(words) if at is None else at)
-        at = self._key_number_of.get(key)
-        self._keys_at.append(self._number_key(key) if at is None else at)
+    def settle(self) -> None:
+        """Put what was added since into the columns."""
+        lines, words, keys, begin = self._recent, self._words, self._keys, len(self._indexes)
+        values = [line[6] for line in lines]
+        held = [
+            _NOTHING if value is None else value if value.__class__ is int and _LEAST <= value < _BEYOND else _APART
+            for value in values
+        ]
+        self._indexes.extend([line[0] for line in lines])
+        self._times.extend([line[1] for line in lines])
+        self._processes.extend([0 if line[2].__class__ is str else line[2] for line in lines])  # type: ignore[misc]
+        self._values.extend(held)
+        self._apart |= {begin + place: values[place] for place, value in enumerate(held) if value == _APART}
+        self._words_at.extend(
+            [words[line[3], line[4], line[7], line[2] if line[2].__class__ is str else None] for line in lines]
+        )
+        self._keys_at.extend([keys[line[5]] for line in lines])
+        lines.clear()
 
     def to_jsonl(self, begin: int = 0) -> bytes:
         """Write the lines from a position on as JSON, as `History.to_jsonl` does."""
-        return b"".join(encode_op(self[position]) + b"\n" for position in range(begin, len(self)))
+        return encode_known(self.between(begin, len(self)))
 
-    def _number_words(self, words: _Words) -> int:
-        number = self._number_of[words] = len(self._words)
-        self._words.append(words)
-        return number
-
-    def _number_key(self, key: str | None) -> int:
-        number = self._key_number_of[key] = len(self._keys)
-        self._keys.append(key)
-        return number
-
-    def _at(self, position: int) -> Op:
-        type_, f, error, name = self._words[self._words_at[position]]
-        value: Any = self._values[position]
-        if value < _LEAST:
-            value = None if value == _NOTHING else self._apart[position]
-        return Op(
-            index=self._indexes[position],
-            time=self._times[position],
-            process=self._processes[position] if name is None else name,
-            type=type_,
-            f=f,
-            key=self._keys[self._keys_at[position]],
-            value=value,
-            error=error,
-        )
+    def between(self, begin: int, end: int) -> list[Op]:
+        """The lines from one position up to, and without, another."""
+        self.settle()
+        words, keys, apart = list(self._words), list(self._keys), self._apart
+        columns = (self._indexes, self._times, self._processes, self._words_at, self._keys_at, self._values)
+        return [
+            Op(
+                index=index,
+                time=time,
+                process=process if said[3] is None else said[3],
+                type=said[0],
+                f=said[1],
+                key=keys[key_at],
+                value=value if value >= _LEAST else None if value == _NOTHING else apart[position],
+                error=said[2],
+            )
+            for position, index, time, process, words_at, key_at, value in zip(
+                range(begin, end), *(column[begin:end] for column in columns), strict=True
+            )
+            for said in (words[words_at],)
+        ]
 
     def __len__(self) -> int:
-        return len(self._indexes)
+        return len(self._indexes) + len(self._recent)
 
     def __iter__(self) -> Iterator[Op]:
-        return map(self._at, range(len(self)))
+        for begin in range(0, len(self), _TOGETHER):
+            yield from self.between(begin, min(begin + _TOGETHER, len(self)))
 
     @overload
     def __getitem__(self, position: int) -> Op: ...
     @overload
     def __getitem__(self, position: slice) -> Sequence[Op]: ...
     def __getitem__(self, position: int | slice) -> Op | Sequence[Op]:
-        if isinstance(position, slice):
-            return [self._at(one) for one in range(*position.indices(len(self)))]
-        return self._at(range(len(self))[position])
+        places = range(len(self))[position]
+        if isinstance(places, int):
+            return self.between(places, places + 1)[0]
+        if places.step == 1:
+            return self.between(places.start, places.stop)
+        return [self[place] for place in places]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(Op.__eq__, self, other))

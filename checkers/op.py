@@ -34,6 +34,11 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True
 _encoder = msgspec.json.Encoder(order="deterministic", enc_hook=thaw)
 
 
+def encode_known(ops: list[Op]) -> bytes:
+    """Encode ops that have no fields of other tools, with line ends."""
+    return _encoder.encode_lines(ops)
+
+
 def encode_op(op: Op) -> bytes:
     """Encode one op as a JSON object without a line end; fields of other tools come last, sorted."""
     if op.extra is None:

@@ -16,7 +16,18 @@ from .kernel.draws import BLOCK_SHIFT, EXPONENTIAL_MILLIONTHS, Chance, Draws
 class Channel:
     """The delays of the next messages. The channel knows nothing of faults: they are the link's."""
 
-    __slots__ = ("_block", "_chance", "_key", "_processing_ns", "_spec", "_streams", "affected", "base", "delays")
+    __slots__ = (
+        "_block",
+        "_chance",
+        "_delays",
+        "_key",
+        "_processing_ns",
+        "_spec",
+        "_streams",
+        "affected",
+        "base",
+        "delays",
+    )
 
     def __init__(
         self,
@@ -33,7 +44,8 @@ class Channel:
         """The delays of the messages of the block that are still to come, the next one last."""
         self.affected: set[int] = set()
         """The messages of the block to which something of `base` happens, by how many delays are left after them."""
-        self._streams: dict[str, Draws] = {"": Draws(chance, "delay", *key)}
+        self._delays = Draws(chance, "delay", *key)
+        self._streams: dict[tuple[str, str], Draws] = {}  # by (id, what) of the effect
         if chance.ahead is not None:
             chance.ahead.append(self._redrawn)
 
@@ -48,7 +60,7 @@ class Channel:
         spec = self._spec
         low, span = spec.delay_min_ns + self._processing_ns[0], spec.delay_max_ns - spec.delay_min_ns
         processing_span = self._processing_ns[1] - self._processing_ns[0] + 1
-        values = self._streams[""].block(block)
+        values = self._delays.block(block)
         if spec.shape == "uniform":
             span += 1
             delays = [low + ((v >> 32) * span >> 32) + ((v & 0xFFFFFFFF) * processing_span >> 32) for v in values]
@@ -68,6 +80,10 @@ class Channel:
         """The keyed draw of one message under one effect; there are two (`which`)."""
         return self._stream(effect).at(2 * ordinal + which)
 
+    def forget(self, effect: Effect) -> None:
+        """Forget the draws of an effect that is over; whoever asks for them again gets the same ones."""
+        self._streams.pop((effect.id, effect.what), None)
+
     def _hit_by(self, effect: Effect, block: int) -> list[int]:
         """The places in a block of messages to which an effect happens: `links.happens` of each one's first draw."""
         stream = self._stream(effect)
@@ -83,7 +99,7 @@ class Channel:
             self.delays = self.refill()[:left]
 
     def _stream(self, effect: Effect) -> Draws:
-        name = f"{effect.id} {effect.what}"
+        name = effect.id, effect.what
         stream = self._streams.get(name)
         if stream is None:
             stream = self._streams[name] = Draws(self._chance, "fate", effect.id, effect.what, *self._key)

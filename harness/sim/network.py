@@ -289,7 +289,10 @@ class Network:
                 self._touched.setdefault(fault, []).append(link)
                 continue
             link.cuts.discard(fault)
-            link.effects.pop(fault, None)
+            effect = link.effects.pop(fault, None)
+            if effect is not None:
+                for channel in link.channels.values():
+                    channel.forget(effect)
             link.bytes_per_s.pop(fault, None)
             link.clogs.discard(fault)
             link.lies.discard(fault)

@@ -4,7 +4,7 @@ Everything that happens becomes a row of the log, which is hashed as it happens.
 (kind `op`), so both share one index. Invariants are told of the few kinds that concern them, at once, with the index
 of the row.
 
-The history is kept in columns, and hashed as it grows; whoever wants to store a run is given both streams (`Sink`) as
+The history is kept in columns, and hashed when rows are; whoever wants to store a run is given both streams (`Sink`) as
 they are hashed, so that no run is ever in memory as a whole.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from checkers.lines import Lines
 from checkers.op import OpType
@@ -22,10 +22,6 @@ from checkers.trace import Row
 from .kernel.fingerprint import Log
 
 Handler = Callable[[int, Row], None]
-
-
-_BATCH: Final = 1024
-"""Lines of the history that are encoded, hashed and passed on together."""
 
 
 class Sink(Protocol):
@@ -60,14 +56,15 @@ class Recorder:
     """Collects what happens in one run."""
 
     def __init__(self, kernel: Clock, handlers: Mapping[str, Handler], sink: Sink | None = None) -> None:
-        """The trace reaches the `sink` through the log."""
         self._kernel = kernel
         self._log = kernel.log
         self._handlers = dict(handlers)
         self._sink = sink
         self.history = Lines()
+        self._add = self.history.add
         self._hash = hashlib.sha256()  # of the first lines
         self._hashed = 0  # how many these are
+        self._log.takers.append(self._on_rows)
         self.marks: Counter[str] = Counter()
 
     def also(self, kind: str, handler: Handler) -> None:
@@ -120,15 +117,18 @@ class Recorder:
             return
         log = self._log
         index = log.base + len(log.rows)
-        self.history.add(index, kernel.now, process, type, f, key, value, error)
+        self._add((index, kernel.now, process, type, f, key, value, error))
         log.append((kernel.now, "op", "", (process, type, f, key, value, error)))
-        if len(self.history) - self._hashed >= _BATCH:
-            self._hash_lines()
 
     def close(self) -> str:
         """Pass on what is left of the history, and return its digest in hexadecimal. Nothing is added later."""
         self._hash_lines()
         return self._hash.hexdigest()
+
+    def _on_rows(self, first: int, rows: list[Row]) -> None:
+        if self._sink is not None:
+            self._sink.rows(first, rows)
+        self._hash_lines()
 
     def _hash_lines(self) -> None:
         lines = self.history.to_jsonl(self._hashed)

@@ -85,7 +85,7 @@ class SimWorld:
         can_branch: bool = False,
     ) -> None:
         self.plan, self.systems = plan, systems
-        self.log = Log(keep=keep_rows, on_rows=None if sink is None else sink.rows, can_restart=can_branch)
+        self.log = Log(keep=keep_rows, can_restart=can_branch)
         self.log.seed(WORLD, plan.to_json())
         schedule = plan.schedule
         self.kernel = Kernel(
@@ -152,10 +152,9 @@ class SimWorld:
                 await self.kernel.supervise()
                 nursery.cancel_scope.cancel()
 
-        with contextlib.ExitStack() as while_it_runs:
-            if any(isinstance(system, TrioProgram) for system in self.systems.values()):
-                while_it_runs.enter_context(native.refused())
-            trio_seam.run(main, self.kernel)
+        are_programs = any(isinstance(system, TrioProgram) for system in self.systems.values())
+        with native.refused() if are_programs else contextlib.nullcontext():
+            trio_seam.run(main, self.kernel, collects=not are_programs)
         error = self.kernel.error
         if isinstance(error, Livelock):
             self.node_anomalies.append(self._anomaly("run", "livelock", error.detail, str(error)))

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.histories import Registers, record
-from checkers import History, MalformedHistory, Op, Verdict, check, check_file, columns
+from checkers import History, MalformedHistory, Op, Verdict, api, check, check_file, columns
 from checkers.importers import load
 from checkers.linearizability.result import Limits
 from tests.checkers import files
+from tests.checkers.test_lines import lines_of
 
 LIMITS = Limits()
 
@@ -58,6 +59,35 @@ def test_a_long_plain_history_needs_no_operations(monkeypatch: pytest.MonkeyPatc
 
     assert timeless(verdict) == timeless(expected)
     assert (verdict.validity, verdict.ops, decided) == ("valid", 1_000, ["valid"])
+
+
+def test_lines_in_columns_are_judged_without_an_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a run's history is: under the limits of its plan."""
+    history = record(Registers((5, 4, 1), keys=3), 1_000, concurrency=4, crashed=0.01).history()
+    expected = check(history, "map")
+    monkeypatch.setattr("checkers.api._check_objects", None)
+
+    verdict = check(lines_of(list(history)), "map", step_limit=20_000_000, state_limit=2_000_000)
+
+    assert timeless(verdict) == timeless(expected)
+
+
+@pytest.mark.parametrize("limit", [1, 300, 600, 900, 1_000, 5_000])
+def test_limits_in_steps_stop_columns_where_they_stop_objects(limit: int) -> None:
+    history = record(Registers((5, 5, 0), keys=3), 1_000, concurrency=4, crashed=0.01).history()
+
+    verdict = check(history, "map", step_limit=limit)
+
+    assert timeless(verdict) == timeless(api._check_objects(history, "map", step_limit=limit))
+
+
+def test_lines_that_are_no_history_are_refused_as_objects_are() -> None:
+    ops = list(record(Registers((5, 5, 0)), 1_000, concurrency=4, crashed=0.0).history())
+
+    with pytest.raises(MalformedHistory, match="without invoke"):
+        check(lines_of(ops[-1:] + ops[:0]), "map")
+    with pytest.raises(MalformedHistory, match="indexes that increase"):
+        check(lines_of(ops + ops), "map")
 
 
 def test_a_history_that_no_model_has_is_refused_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

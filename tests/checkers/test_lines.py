@@ -39,7 +39,9 @@ def some_ops(seed: int) -> list[Op]:
 def lines_of(ops: list[Op]) -> Lines:
     lines = Lines()
     for op in ops:
-        lines.add(op.index, op.time, op.process, op.type, op.f, op.key, op.value, op.error)
+        lines.add((op.index, op.time, op.process, op.type, op.f, op.key, op.value, op.error))
+        if op.index % 7 == 0:
+            lines.settle()
     return lines
 
 

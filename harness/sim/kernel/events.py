@@ -229,7 +229,7 @@ class Kernel(trio.abc.Clock):
                     break
                 self.log.hash_batches()
                 self._stop_if(self._guard.check_events(self.now, self.pops))
-                until = self._before_moment(last)
+                until = self._before_moment(last) if self._moments else last
                 for _ in _BATCH:
                     if not heap or heap[0][0] > until:
                         if not heap or heap[0][0] > last:

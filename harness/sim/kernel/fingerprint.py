@@ -24,16 +24,16 @@ class Log:
     """An append-only sequence of rows with a running hash. `rows` holds only what was not yet hashed.
 
     Batches have a fixed length, so the digest does not depend on when `hash_batches` happened to be called. Each batch
-    goes to `on_rows` as it is hashed, and is forgotten, unless it is to be kept.
+    goes to the `takers` as it is hashed, and is forgotten, unless it is to be kept.
     """
 
-    __slots__ = ("_encode", "_encoded", "_hash", "_on_rows", "append", "base", "closed", "kept", "kept_from", "rows")
+    __slots__ = ("_encode", "_encoded", "_hash", "append", "base", "closed", "kept", "kept_from", "rows", "takers")
 
-    def __init__(self, *, keep: bool, on_rows: OnRows | None = None, can_restart: bool = False) -> None:
+    def __init__(self, *, keep: bool, can_restart: bool = False) -> None:
         self._hash = hashlib.sha256()
         self._encoded: list[bytes] | None = [] if can_restart else None
         self._encode = msgspec.msgpack.Encoder().encode
-        self._on_rows = on_rows
+        self.takers: list[OnRows] = []
         self.rows: list[Row] = []
         self.base = 0  # index of the first row of `rows`
         self.kept: list[Row] = []  # hashed rows from `kept_from` on
@@ -94,8 +94,8 @@ class Log:
         self._hash.update(data)
         if self._encoded is not None:
             self._encoded.append(data)
-        if self._on_rows is not None:
-            self._on_rows(self.base, batch)
+        for take in self.takers:
+            take(self.base, batch)
         if self.kept_from is not None:
             self.kept += batch[max(0, self.kept_from - self.base) :]
         self.base += len(batch)

@@ -12,7 +12,6 @@ processes.
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import socket
@@ -27,6 +26,7 @@ from trio._core import _run
 from .draws import Counter
 from .events import Kernel
 from .forced_teardown import only_forced_teardown
+from .garbage import collection_by_rows
 
 for _module, _name in ((_run, "_ALLOW_DETERMINISTIC_SCHEDULING"), (_run, "_r"), (_threads, "start_thread_soon")):
     if not hasattr(_module, _name):
@@ -72,11 +72,13 @@ class _Scheduler:
         return low + (high - low) * self.random()
 
 
-def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
-    """Run `main` under Trio with this kernel as its clock, deterministically. Garbage collection is off meanwhile."""
+def run(main: Callable[[], Awaitable[None]], kernel: Kernel, *, collects: bool = True) -> None:
+    """Run `main` under Trio with this kernel as its clock, deterministically.
+
+    Garbage is collected as `garbage` says; without `collects` never, for code that may leave something to finalizers.
+    """
     private: Any = _run
     before = private._ALLOW_DETERMINISTIC_SCHEDULING, private._r
-    collecting = gc.isenabled()
     private._ALLOW_DETERMINISTIC_SCHEDULING = True
     private._r = _Scheduler(kernel)
     threads: Any = _threads
@@ -87,9 +89,9 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
             start_thread_soon(call, tell, *rest)
 
     threads.start_thread_soon = start_watched_thread
-    gc.disable()
     try:
-        trio.run(main, clock=kernel)
+        with collection_by_rows(kernel.log if collects else None):
+            trio.run(main, clock=kernel)
     except BaseException as error:
         if not only_forced_teardown(error):
             # Tasks that even a forced teardown cannot end are given up by raising inside Trio; the run had its reason.
@@ -99,8 +101,6 @@ def run(main: Callable[[], Awaitable[None]], kernel: Kernel) -> None:
     finally:
         private._ALLOW_DETERMINISTIC_SCHEDULING, private._r = before
         threads.start_thread_soon = start_thread_soon
-        if collecting:
-            gc.enable()
 
 
 CAN_FORK: Final = sys.platform == "linux" and hasattr(os, "fork")

@@ -156,6 +156,25 @@ def test_an_effect_changes_what_arrives_while_it_is_on(what: Effect, expected: l
     assert [(time_ms, data) for time_ms, _, data in seen] == [*expected, (310, b"gossip 1")]
 
 
+def test_the_draws_of_an_effect_that_is_over_are_forgotten_and_the_same_when_it_returns() -> None:
+    lossy = effect("loss", ppm=500_000)
+
+    def arrivals(*, mends: bool) -> list[bytes]:
+        scripted, seen = scripted_of(*range(100, 500, 5))
+        scripted.at(50, lambda: network_of(scripted).affect("f1", lossy, TO_N1))
+        if mends:
+            scripted.at(299, lambda: network_of(scripted).mend("f1"))
+            scripted.at(299.5, lambda: network_of(scripted).affect("f1", lossy, TO_N1))
+        scripted.at(600, lambda: network_of(scripted).mend("f1"))
+        scripted.play(until_ms=700)
+        (channel,) = network_of(scripted).links["n2"]["n1"].channels.values()
+        assert not channel._streams
+        return [data for _, _, data in seen]
+
+    assert arrivals(mends=True) == arrivals(mends=False)
+    assert 10 < len(arrivals(mends=False)) < 70
+
+
 def test_corruption_damages_a_copy_by_one_bit_and_not_the_message() -> None:
     scripted, seen = scripted_of(100)
     scripted.at(50, lambda: network_of(scripted).affect("f1", effect("corrupt"), TO_N1))

@@ -80,7 +80,8 @@ def test_every_row_is_passed_on_once_and_in_order(keep: bool) -> None:
         assert first == len(passed)
         passed.extend(rows)
 
-    log = Log(keep=keep, on_rows=take)
+    log = Log(keep=keep)
+    log.takers.append(take)
     for row in ROWS:
         log.append(row)
         log.hash_batches()
