@@ -38,6 +38,7 @@ def settings(plan: Plan) -> tuple[str, ...]:
         ("clocks", _deviating("right", ((name, _clock(clock)) for name, clock in plan.clocks.actors.items()))),
         *([("atlas", _atlas(plan))] if plan.damageable else []),
         ("schedule", _schedule(plan)),
+        *_redraws(plan),
         ("phases", _phases(plan)),
     )
 
@@ -54,6 +55,7 @@ def summary(plan: Plan) -> tuple[str, ...]:
         ("actors", _actors(plan)),
         ("traffic", _traffic(plan)),
         ("options", f"{explicit}, {rest}" if explicit else rest),
+        *_redraws(plan),
         (
             "phases",
             f"warm-up {span(phases.warmup_ns)}, faults {span(phases.faults_ns)}, {phases.heal} heal, "
@@ -163,6 +165,13 @@ def _deviating(default: str, others: Iterable[tuple[str, str]]) -> str:
 def _atlas(plan: Plan) -> str:
     """Which disks may be damaged where."""
     return "; ".join(f"{region} of {_names(names) or 'nobody'}" for region, names in plan.damageable.items())
+
+
+def _redraws(plan: Plan) -> list[tuple[str, str]]:
+    """A line of the moments from which everything is drawn anew, if there are any."""
+    redraws = plan.schedule.redraws or ()
+    moments = ", ".join(f"from {_instant(redraw.at_ns)} on with salt {redraw.salt}" for redraw in redraws)
+    return [("branch", f"all is drawn anew {moments}")] if redraws else []
 
 
 def _schedule(plan: Plan) -> str:

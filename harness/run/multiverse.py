@@ -194,6 +194,8 @@ class _Trunk:
                 trio_seam.after_fork()
                 _branch_off(simulation, self._redraws[number])
                 return
+        if not self._at:
+            simulation.world.kernel.stop("all branches have begun")
 
     def _end_trunk(self, simulation: Simulation | None, error: str) -> None:
         """Of branches whose moment lies behind the end of the run nothing differs but their plan."""

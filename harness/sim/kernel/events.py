@@ -134,6 +134,7 @@ class Kernel(trio.abc.Clock):
         """Call after all events that are earlier than a time and before those at that time, in the order of asking.
 
         It is no event and must make no task runnable: nothing that is counted, and nothing that happens, changes by it.
+        It may end the run.
         """
         insort_left(self._moments, (time_ns, callback, argument), key=_moment_earliest_last)
 
@@ -184,6 +185,7 @@ class Kernel(trio.abc.Clock):
         self._dropped += len(self._heap) + len(self._ahead)
         self._heap.clear()
         self._ahead.clear()
+        self._moments.clear()
         if self._supervisor is not None:
             supervisor, self._supervisor = self._supervisor, None
             self.wake(supervisor)
@@ -235,6 +237,8 @@ class Kernel(trio.abc.Clock):
                         if not heap or heap[0][0] > last:
                             break
                         self._pass_moments(heap[0][0])
+                        if not heap:
+                            break  # the run was ended there
                         until = self._before_moment(last)
                     self.now, _, _, callback, argument = pop(heap)
                     callback(argument)

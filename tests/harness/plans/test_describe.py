@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.plans.describe import lines
+from harness.plans.describe import lines, summary
+from harness.plans.plan import Redraw, with_redraw
 from harness.plans.profiles import PROFILES
 
 from .plans import drawn
@@ -22,6 +23,18 @@ def test_every_fault_option_and_setting_has_its_place(profile: str) -> None:
         assert plan.drawn.variant in text
         assert plan.schedule.policy in text
         assert text == "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def test_a_branch_says_from_when_on_it_is_one() -> None:
+    branch = with_redraw(
+        with_redraw(drawn(1), Redraw(at_ns=1_500_000_000, salt=3)), Redraw(at_ns=2_000_000_000, salt=4)
+    )
+
+    (line,) = [line for line in lines(branch) if line.startswith("branch")]
+
+    assert line in summary(branch)
+    assert line.split(maxsplit=1)[1] == "all is drawn anew from 1.500 s on with salt 3, from 2.000 s on with salt 4"
+    assert not any(line.startswith("branch") for line in (*lines(drawn(1)), *summary(drawn(1))))
 
 
 def test_what_is_explicit_is_marked() -> None:

@@ -106,6 +106,18 @@ def test_a_livelock_is_seen_at_the_same_event_whatever_moments_there_are(moments
     assert found == stopped(())
 
 
+def test_a_run_may_be_ended_at_a_moment() -> None:
+    kernel, seen = new_kernel(), list[int]()
+    for time_ns in (1, 5, 6):
+        kernel.at(time_ns, 0, seen.append, time_ns)
+    kernel.between(4, lambda _: kernel.stop("there"))
+    kernel.between(5, seen.append, 0)
+
+    run(kernel)
+
+    assert (kernel.why, kernel.error, kernel.now, seen) == ("there", None, 4, [1])
+
+
 def test_forgotten_moments_do_not_come() -> None:
     kernel, seen = new_kernel(), list[str]()
     kernel.between(5, seen.append, "forgotten")
