@@ -175,6 +175,7 @@ def command(
         "--record-distribution": record_distribution is not None,
         "--stop-at-first": stop_at_first,
         "--search guided": search == "guided",
+        "--scheduler": scheduler is not None,
     }
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()

@@ -48,6 +48,7 @@ _WINDOW_A_THREAD: Final = 4
 _LOOK_SECONDS: Final = 1.0
 """How often the number of workers is looked up."""
 _CLOSE_SECONDS_MAX: Final = 5
+_SAME: Final = "the coordinator's own versions on every worker"
 _LOGGERS: Final = ("distributed", "distributed.client", "distributed.core", "distributed.utils", "tornado.application")
 """Each has a level of its own by dask's configuration."""
 
@@ -193,6 +194,8 @@ class Machines:
         except Exception as error:
             if self._client.status != "running":
                 raise self._lost(error) from None
+            if isinstance(error, ImportError | AttributeError):  # it could not even find what to call
+                raise self._without_harness(str(error)) from None
             raise InternalError(f"a worker of {self._address} failed: {error}") from error
         finally:
             future.release()
@@ -233,12 +236,19 @@ class Machines:
     def _compare_versions(self) -> None:
         """Raise BadInput when a worker that is here would not make the same runs. Later ones are asked by each job."""
         here = remote.versions()
-        for address, there in self._client.run(remote.versions, on_error="return").items():
-            expected = "the coordinator's own versions on every worker"
+        try:
+            answers = self._client.run(remote.versions, on_error="return")
+        except Exception as error:
+            raise self._without_harness(str(error)) from None
+        for address, there in answers.items():
             if isinstance(there, BaseException):
-                raise BadInput(f"a worker that cannot say its versions ({there})", expected, f"worker {address}")
+                raise self._without_harness(str(there), f"worker {address}")
             if differs := remote.difference(here, tuple(there)):
-                raise BadInput(differs, expected, f"worker {address}")
+                raise BadInput(differs, _SAME, f"worker {address}")
+
+    def _without_harness(self, why: str, where: str = "") -> BadInput:
+        first = why.splitlines()[0] if why else "no reason given"
+        return BadInput(f"a worker without this foreshock ({first})", _SAME, where or f"--scheduler {self._address}")
 
     def _lost(self, error: BaseException | None = None) -> BadInput:
         why = f" ({type(error).__name__})" if error is not None else ""

@@ -163,6 +163,40 @@ def test_no_scheduler_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.Mo
         pass
 
 
+class Deaf:
+    """A client of a scheduler whose workers cannot answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def run(self, *_: Any, **__: Any) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"tcp://10.0.0.7:40": self.answer}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ModuleNotFoundError("No module named 'harness'\nmore"), "a worker without this foreshock (No module named"),
+        (("0" * 64, *remote.versions()[1:]), "found another harness; expected the coordinator's own versions"),
+        (remote.versions(), None),
+    ],
+    ids=["without", "another", "same"],
+)
+def test_workers_are_asked_for_their_versions_first(answer: Any, said: str | None, tmp_path: Path) -> None:
+    asked = machines.Machines("tcp://127.0.0.1:1", results=tmp_path)
+    asked._client = Deaf(answer)
+
+    if said is None:
+        asked._compare_versions()
+    else:
+        with pytest.raises(BadInput) as refused:
+            asked._compare_versions()
+        assert said in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
 def test_versions_are_compared_before_a_job_is_read() -> None:
     """A worker of another version must not even unpickle what it was sent."""
     here = remote.versions()

@@ -22,6 +22,7 @@ LIVE = ("suite", "--world", "live")
         (("--distribution", "stock"), "--distribution"),
         (("--record-distribution", "new.json"), "--record-distribution"),
         (("--stop-at-first",), "--stop-at-first"),
+        (("--scheduler", "tcp://127.0.0.1:1"), "--scheduler"),
         (("--search", "guided"), "--search guided"),
         (("nightly",), "canaries in the suite"),
     ],
