@@ -4,10 +4,10 @@ It records and compares, and judges nothing; the rules are in `rules/`.
 
 How one event costs O(1)
 ------------------------
-Every log entry is interned: (identity of the entry before it, term, payload digest) -> a small integer. Two logs are
-equal up to an index exactly if they hold the same integer there, so a comparison of whole prefixes is a comparison of
-two integers, exactly and without hashing chains. A second table, (index, term) -> first integer seen there, turns Log
-Matching and payload re-use into one look-up when an entry is seen for the first time in its place.
+Every log entry is interned: (identity of the entry before it, term, payload digest) -> a small integer (`entries`). Two
+logs are equal up to an index exactly if they hold the same integer there, so a comparison of whole prefixes is a
+comparison of two integers, exactly and without hashing chains. A second table, (index, term) -> first integer seen
+there, turns Log Matching and payload re-use into one look-up when an entry is seen for the first time in its place.
 
 Per group there is one list of committed integers. A commit that any replica reports must agree with it or extend it.
 Leader Completeness is one comparison at election. It must count only what was committed in *earlier* terms: a node may
@@ -20,12 +20,12 @@ disk has not yet.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-GENESIS: Final = 0
-"""Identity of the empty log: what stands at index 0 of every log."""
+from .entries import GENESIS, Applied, Entries
 
 SWALLOWED: Final = -1
 """Stands for an entry that a snapshot covers, whose identity is no longer known."""
@@ -69,17 +69,14 @@ class Group:
         "committed",
         "config_indexes",
         "configs",
-        "digest_of",
+        "entries",
         "first_config",
-        "interned",
         "judged",
         "leader_of",
         "leaders",
         "marks",
         "name",
         "reports_votes",
-        "seen",
-        "term_of",
     )
 
     def __init__(self, name: str, voters: Sequence[str], learners: Sequence[str] = ()) -> None:
@@ -88,25 +85,13 @@ class Group:
         self.configs: list[tuple[int, Config]] = []  # (identity, content) of entries read from disks, by index
         self.config_indexes: set[int] = set()  # where they stand
         self.judged = self.first_config  # under which the last extension of `committed` was judged
-        self.interned: dict[tuple[int, int, bytes], int] = {}
-        self.seen: dict[tuple[int, int], int] = {(0, 0): GENESIS}  # (index, term) -> first identity seen there
-        self.term_of: list[int] = [0]
-        self.digest_of: list[bytes] = [b""]
-        self.committed: list[int] = [GENESIS]
+        self.entries = Entries()
+        self.committed = array("q", [GENESIS])  # identities by index
         self.marks: list[tuple[int, int]] = []  # (term, last index committed in it), both increasing
-        self.applied: dict[int, tuple[bytes, bytes]] = {}  # index -> (command, state)
+        self.applied = Applied()
         self.leader_of: dict[int, tuple[str, int]] = {}  # term -> (actor, its incarnation)
         self.leaders: dict[str, Replica] = {}
         self.reports_votes = False  # whether the disk model has ever reported a vote
-
-    def new_identity(self, at: int, previous: int, term: int, digest: bytes) -> int:
-        """Name an entry that was never seen after `previous`."""
-        identity = len(self.term_of)
-        self.interned[previous, term, digest] = identity
-        self.seen.setdefault((at, term), identity)
-        self.term_of.append(term)
-        self.digest_of.append(digest)
-        return identity
 
     def config_of(self, identity: int) -> Config | None:
         """The configuration in an entry, if a disk has shown it."""
@@ -117,15 +102,6 @@ class Group:
         self.configs.append((identity, config))
         self.configs.sort(key=lambda entry: entry[1].index)
         self.config_indexes.add(config.index)
-
-    def unknown(self, at: int, term: int = 0) -> int:
-        """Name an entry at `at` that no replica was seen to append; it agrees with nothing."""
-        identity = len(self.term_of)
-        self.term_of.append(term)
-        self.digest_of.append(b"")
-        if term:
-            self.seen.setdefault((at, term), identity)
-        return identity
 
     def mark_committed(self, term: int, commit: int) -> None:
         """Remember that `commit` was committed in `term` at the latest."""
@@ -147,7 +123,7 @@ class Log:
 
     def __init__(self) -> None:
         self.base = 0
-        self.chain = [GENESIS]
+        self.chain = array("q", [GENESIS])
 
     @property
     def last(self) -> int:
@@ -167,7 +143,7 @@ class Disk:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.last = 0
-        self.tail: list[int] | None = None
+        self.tail: array[int] | None = None
         self.tail_first = 0
         self.term = 0
         self.vote: str | None = None
@@ -194,7 +170,7 @@ class Disk:
             return
         end = self.last + 1 if self.tail is None else self.tail_first
         lost = self.log.chain[first - self.log.base : end - self.log.base]
-        self.tail = lost + (self.tail or [])
+        self.tail = lost if self.tail is None else lost + self.tail
         self.tail_first = first
 
     def advance(self, last: int, last_term: int | None, term_of: Sequence[int]) -> None:
@@ -317,10 +293,10 @@ class Replica:
     def rest_on_snapshot(self, at: int, term: int) -> None:
         """Let the log begin at the snapshot, unless it holds the snapshot's last entry (section 7, rule 6)."""
         log, group = self.log, self.group
-        if log.base <= at <= log.last and group.term_of[log.chain[at - log.base]] == term:
+        if log.base <= at <= log.last and group.entries.term_of[log.chain[at - log.base]] == term:
             return
         if not self.recovering:
             self.disk.keep_tail(log.base + 1)
-        identity = group.seen.get((at, term))
+        identity = group.entries.seen_at(at, term)
         log.base = at
-        log.chain = [group.unknown(at, term) if identity is None else identity]
+        log.chain = array("q", [group.entries.add_unknown(at, term) if identity is None else identity])

@@ -61,7 +61,7 @@ class Commits:
 
     def _check_own_term(self, index: int, replica: Replica, commit: int) -> None:
         log, group = replica.log, replica.group
-        term = group.term_of[log.chain[commit - log.base]] if commit > log.base else replica.term
+        term = group.entries.term_of[log.chain[commit - log.base]] if commit > log.base else replica.term
         if term != replica.term:
             what = f"committed index {commit} of term {term} by counting, while leading term {replica.term}"
             self._report(index, replica, "own-term-commit", "", what, log_index=commit, term=replica.term)
@@ -97,15 +97,13 @@ class Commits:
         if applied in group.config_indexes and not replica.recovering:
             self._configurations.check(index, replica)
         position = applied - log.base
-        if 0 < position < len(log.chain) and group.digest_of[log.chain[position]] != command:
+        if 0 < position < len(log.chain) and group.entries.digest_of(log.chain[position]) != command:
             what = f"applied at index {applied} another command than its log holds"
             self._report(index, replica, "state-machine-safety", "not-the-log", what, log_index=applied)
-        first = group.applied.get(applied)
-        if first is None:
-            group.applied[applied] = (command, state)
-        elif first[0] != command:
+        differs = group.applied.note(applied, command, state)
+        if differs == "command":
             what = f"applied at index {applied} another command than was applied before"
             self._report(index, replica, "state-machine-safety", "apply", what, log_index=applied)
-        elif first[1] != state:
+        elif differs == "state":
             what = f"has another state after index {applied} than was reached before"
             self._report(index, replica, "state-digest", "apply", what, log_index=applied)

@@ -53,7 +53,7 @@ class Configurations:
         """Take the configurations that an fsync made durable, as (index, term, voters, outgoing, learners)."""
         group = replica.group
         for at, term, *parts in facts:
-            identity = group.seen.get((at, term))
+            identity = group.entries.seen_at(at, term)
             if identity is None or group.config_of(identity) is not None:
                 continue
             config = Config(at, *parts)

@@ -118,7 +118,7 @@ class Durability:
             synced_term = fact[4] if len(fact) > 4 else None
             if disk.tail is not None or last < disk.last:
                 self._shrink_durable(index, replica, last, synced_term)
-            elif not disk.was_replaced(last, synced_term, replica.group.term_of):
+            elif not disk.was_replaced(last, synced_term, replica.group.entries.term_of):
                 disk.last = min(last, replica.log.last)
                 self.ambiguous.discard(replica)
             else:
@@ -128,7 +128,7 @@ class Durability:
         disk, group = replica.disk, replica.group
         tip = len(group.committed) - 1
         had_tip = disk.holds(tip, group.committed[tip])
-        disk.advance(last, last_term, group.term_of)
+        disk.advance(last, last_term, group.entries.term_of)
         if had_tip and not disk.holds(tip, group.committed[tip]):
             self.check_quorum(index, replica, "lost")
 

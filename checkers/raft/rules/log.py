@@ -4,6 +4,8 @@ and `term-monotone` along the entries.
 
 from __future__ import annotations
 
+from array import array
+
 from checkers.raft.findings import Findings
 from checkers.raft.ledger import Replica, Replicas
 from checkers.trace import Row
@@ -30,13 +32,13 @@ class LogRules:
             self._make_contiguous(index, replica, first)
         chain = log.chain
         group = replica.group
-        interned, previous, term = group.interned, chain[-1], replica.term
+        find, previous, term = group.entries.find, chain[-1], replica.term
         leads = replica.role == "leader"
         if leads and replica.config.is_outside:
             what = f"leads on and appends index {first}, having committed a configuration in which it has no vote"
             self._report(index, replica, "in-force", "leads-outside", what, log_index=first, term=term)
         for entry_term, digest in entries:
-            identity = interned.get((previous, entry_term, digest))
+            identity = find(previous, entry_term, digest)
             if identity is None:
                 identity = self._intern(index, replica, log.base + len(chain), previous, entry_term, digest)
             if leads and entry_term != term:
@@ -44,23 +46,23 @@ class LogRules:
                 self._report(index, replica, "leader-append-only", "foreign-term", what, term=term)
             chain.append(identity)
             previous = identity
-        if group.term_of[previous] > term and not replica.recovering:
-            what = f"holds an entry of term {group.term_of[previous]} in term {term}"
+        if group.entries.term_of[previous] > term and not replica.recovering:
+            what = f"holds an entry of term {group.entries.term_of[previous]} in term {term}"
             self._report(index, replica, "term-monotone", "log", what, term=term)
 
     def _intern(self, index: int, replica: Replica, at: int, previous: int, term: int, digest: bytes) -> int:
         """Give the entry its identity, and judge it against whatever was seen at (index, term) before."""
-        group = replica.group
-        other = group.seen.get((at, term))
-        identity = group.new_identity(at, previous, term, digest)
+        entries = replica.group.entries
+        other = entries.seen_at(at, term)
+        identity = entries.add(at, previous, term, digest)
         if other is not None:
-            if group.digest_of[other] != digest:
+            if entries.digest_of(other) != digest:
                 kind, what = "payload-reuse", f"index {at} of term {term} was seen with another payload"
             else:
                 kind, what = "log-matching", f"index {at} of term {term} was seen after other entries"
             self._report(index, replica, kind, "", what, log_index=at, term=term)
-        if term < group.term_of[previous]:
-            what = f"index {at} has term {term}, after an entry of term {group.term_of[previous]}"
+        if term < entries.term_of[previous]:
+            what = f"index {at} has term {term}, after an entry of term {entries.term_of[previous]}"
             self._report(index, replica, "term-monotone", "log", what, log_index=at, term=term)
         return identity
 
@@ -77,7 +79,8 @@ class LogRules:
             replica.disk.keep_tail(log.base + 1)
         # A recovered log may begin below the recovered snapshot: entries that were kept for slow followers.
         log.base = first - 1
-        log.chain = [committed[first - 1] if first - 1 < len(committed) else replica.group.unknown(first - 1)]
+        known = first - 1 < len(committed)
+        log.chain = array("q", [committed[first - 1] if known else replica.group.entries.add_unknown(first - 1)])
 
     def on_log_truncate(self, index: int, row: Row) -> None:
         replica = self._replicas[row[3], row[2]]
@@ -108,11 +111,11 @@ class LogRules:
             self._in_recovery(index, replica, time_ns)
         group = replica.group
         committed = group.committed
-        if at >= len(committed) or group.term_of[committed[at]] != term:
+        if at >= len(committed) or group.entries.term_of[committed[at]] != term:
             what = f"has a snapshot of index {at}, term {term}, which is not committed"
             self._report(index, replica, "state-machine-safety", "snapshot", what, log_index=at, term=term)
-        first = group.applied.get(at)
-        if state and first is not None and first[1] != state:
+        first = group.applied.state_at(at)
+        if state and first is not None and first != state:
             what = f"has a snapshot of index {at} with another state than was reached there"
             self._report(index, replica, "state-digest", "snapshot", what, log_index=at)
         if how == "taken":
