@@ -102,21 +102,26 @@ def invoke(arguments: Sequence[str]) -> int:
         where = error.ctx.command_path if error.ctx else _NAME
         raise BadInput("no arguments", "a command; see --help", where) from None
     except click.UsageError as error:
-        raise _usage(error) from None
+        raise _usage(error, arguments) from None
     except click.ClickException as error:
         raise BadInput(error.format_message(), "arguments as --help shows them", "the command line") from None
     return code if isinstance(code, int) else Exit.VALID
 
 
-def _usage(error: click.UsageError) -> BadInput:
-    """Say a usage error of click in our three parts."""
-    where = error.ctx.command_path if error.ctx else _NAME
+def _usage(error: click.UsageError, arguments: Sequence[str]) -> BadInput:
+    """Say a usage error of click in our three parts. Its parser does not say which command it was parsing."""
+    named = f"{_NAME} {arguments[0]}" if arguments and arguments[0] in COMMANDS else _NAME
+    where = error.ctx.command_path if error.ctx else named
     match error:
         case click.NoSuchOption():
             near = f", perhaps {' or '.join(sorted(error.possibilities))}" if error.possibilities else ""
             renamed = _RENAMED.get(error.option_name)
             expected = f"{renamed}, its name today" if renamed else f"an option of `{where} --help`{near}"
             return BadInput(f"option {error.option_name}", expected, where)
+        case click.BadOptionUsage():
+            return BadInput(
+                f"option {error.option_name} without a value", f"a value as `{where} --help` shows it", where
+            )
         case click.MissingParameter() if error.param is not None:
             hint = error.param.make_metavar(error.ctx) if error.ctx else error.param.human_readable_name
             if isinstance(error.param, click.Option):

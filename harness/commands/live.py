@@ -43,8 +43,7 @@ def run_live(
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
             plan, again = drawing.plan(seed, abilities_of_live(system)), drawing.command(seed)
-        if not as_json:
-            print_plan(possible(plan, system.fault_kinds), verbose=verbose)
+        lines_above = 0 if as_json else print_plan(possible(plan, system.fault_kinds), verbose=verbose)
         outcome, record, failure = _perform(plan, drawing.system, archive, checkouts)
     extra = {} if failure is None else {"error": failure.parts}
     if as_json:
@@ -53,7 +52,7 @@ def run_live(
         more = []
         if record.run is not None and record.verdict == "invalid":
             more.append(("repeat", f"foreshock replay {record.run} --repeat 10"))
-        print_live_run(outcome, record, again, verbose=verbose, more=more)
+        print_live_run(outcome, record, again, verbose=verbose, more=more, lines_above=lines_above)
     return _exit(outcome.exit_code, failure)
 
 

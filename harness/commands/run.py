@@ -79,8 +79,7 @@ def command(
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
             plan = drawing.plan(seed, abilities_of(load_systems(binding).values()))
-        if not as_json:
-            print_plan(plan, verbose=verbose)
+        lines_above = 0 if as_json else print_plan(plan, verbose=verbose)
         where = "the drawn plan" if plan_file is None else str(plan_file)
         failure: BadInput | None = None
         with archive.writer(plan) as writer:
@@ -108,7 +107,7 @@ def command(
         more = [] if page is None else [("report", str(page))]
         if record.run is not None and record.verdict == "invalid":
             more.append(("shrink", f"foreshock shrink {record.run}"))
-        print_run(outcome, record, again, verbose=verbose, more=more)
+        print_run(outcome, record, again, verbose=verbose, more=more, lines_above=lines_above)
     if failure is not None:
         click.echo(f"error: {failure}", err=True)
         return Exit.BAD_INPUT

@@ -28,7 +28,7 @@ from harness.record import RunRecord
 from harness.reports.page import Subject
 from harness.reports.written import read_rows
 
-from .printing import TOGETHER, drawn, glyphs, labelled, print_drawing, say, screen_height, wrapped
+from .printing import TOGETHER, drawn, glyphs, labelled, print_drawing, prose_width, screen_height, wrapped
 from .verdicts import INDENT, headline, picture_width, print_verdict, said_below, title, verdict_lines
 
 _FAULTS_SHOWN: Final = 3
@@ -38,22 +38,21 @@ _MESSAGES_SHOWN: Final = 16
 _MESSAGES_VERBOSE: Final = 30
 _MESSAGES_MIN: Final = 7
 """Lines of the messages around a failure: on a screen, with `--verbose`, and the fewest that say anything."""
-_PLAN_LINES: Final = 6
-"""Lines in which the plan was told before the run."""
 _UNBOUNDED: Final = 1_000
 """Lines where no terminal says how many it has: as many as the pictures need."""
 
 
-def print_plan(plan: Plan, *, verbose: bool) -> None:
-    """Print what is about to run: in six lines, or with every fault."""
+def print_plan(plan: Plan, *, verbose: bool) -> int:
+    """Print what is about to run: in six lines, or with every fault. Returns how many lines of the screen that took."""
     from harness.plans import describe
 
+    count = 0
     for line in describe.lines(plan) if verbose else describe.summary(plan):
         label, _, text = line.partition(" ")
-        if label:
-            say(label, text.lstrip())
-        else:
-            click.echo("\n".join(wrapped(line, indent="")))
+        lines = labelled(label, text.lstrip()) if label else wrapped(line, indent="")
+        click.echo("\n".join(lines))
+        count += len(lines)
+    return count
 
 
 def print_run(
@@ -64,10 +63,12 @@ def print_run(
     verbose: bool,
     more: Sequence[tuple[str, str]] = (),
     has_pictures: bool = True,
+    lines_above: int = 0,
 ) -> None:
     """Print how a run went: faults, verdict, pictures of a failure, counters, and how to have it again.
 
-    `more` are labelled lines to copy that stand at the end. On a terminal that is low, there are fewer pictures.
+    `more` are labelled lines to copy that stand at the end. On a terminal that is low, there are fewer pictures;
+    `lines_above` of it are taken.
     """
     ops = record.ops
     recovery = "" if record.recovery_ms is None else f"; first ok {record.recovery_ms:.0f} ms after the heal"
@@ -84,11 +85,17 @@ def print_run(
         *(line for label, text in (("reproduce", reproduce), *more) for line in labelled(label, text, whole=True)),
     ]
     screen = _Screen(_subject(outcome, record), plan_class=record.plan_class, has_pictures=has_pictures)
-    screen.print(end, verbose=verbose)
+    screen.print(end, verbose=verbose, lines_above=lines_above)
 
 
 def print_live_run(
-    outcome: Outcome, record: RunRecord, reproduce: str, *, verbose: bool, more: Sequence[tuple[str, str]] = ()
+    outcome: Outcome,
+    record: RunRecord,
+    reproduce: str,
+    *,
+    verbose: bool,
+    more: Sequence[tuple[str, str]] = (),
+    lines_above: int = 0,
 ) -> None:
     """Print how a run of real processes went. What a node did wrong is printed with all it said."""
     ops = record.ops
@@ -98,10 +105,10 @@ def print_live_run(
         *labelled("messages", f"{record.messages}{f': {marks}' if marks else ''}"),
         *labelled("time", f"{record.wall_seconds:.1f} s live: no two runs are alike, also of one seed"),
         *([] if record.path is None else labelled("run", record.path, whole=True)),
-        *(line for label, text in (("again", reproduce), *more) for line in labelled(label, text, whole=True)),
+        *(line for label, text in (("reproduce", reproduce), *more) for line in labelled(label, text, whole=True)),
     ]
     says_all = verbose or (record.primary or "").startswith("node/")
-    _Screen(_subject(outcome, record), plan_class="").print(end, verbose=says_all)
+    _Screen(_subject(outcome, record), plan_class="").print(end, verbose=says_all, lines_above=lines_above)
 
 
 def print_stored(subject: Subject) -> None:
@@ -141,44 +148,54 @@ class _Screen:
         chosen = (one for one in self._record.anomalies if one.signature == self._record.failure_signature)
         self._anomaly = next(chosen, None)
 
-    def print(self, end: Sequence[str], *, verbose: bool) -> None:
+    def print(self, end: Sequence[str], *, verbose: bool, lines_above: int = 0) -> None:
         """Print it, with these lines at the end."""
-        faults = self._fault_lines()
         if verbose:
-            parts = [*faults, *_lines(self._faults(None), 0), ""]
-            click.echo("\n".join(parts))
-            print_verdict(self._record, plan_class=self._plan_class, time_of=time_by(self._rows))
-            if self._is_wrong:
-                for drawing in (self._whole_run(), self._messages(_MESSAGES_VERBOSE)):
-                    if drawing is not None:
-                        print_drawing(drawing)
-                        click.echo()
-            click.echo("\n".join(end))
+            self._print_all(end)
             return
-        verdict = self._verdict_lines()
-        height = screen_height()
-        taken = _PLAN_LINES + len(faults) + 1 + len(verdict) + len(end)
-        room = _UNBOUNDED if height is None else height - taken
-        parts = [*faults, *self._pictures(room, verdict), *end]
-        click.echo("\n".join(parts))
+        height, width = screen_height(), prose_width()
+        copied = sum(-(-len(line) // width) for line in end)  # a terminal breaks what is longer
+        room = _UNBOUNDED if height is None else height - lines_above - copied
+        click.echo("\n".join([*self._within(room), *end]))
 
-    def _pictures(self, room: int, verdict: Sequence[str]) -> list[str]:
-        """The faults that mattered, the verdict, and pictures below it, as far as there is room."""
+    def _print_all(self, end: Sequence[str]) -> None:
+        click.echo("\n".join([*self._fault_lines(), *_lines(self._faults(None), 0), ""]))
+        print_verdict(self._record, plan_class=self._plan_class, time_of=time_by(self._rows))
+        if self._is_wrong:
+            for drawing in (self._whole_run(), self._messages(_MESSAGES_VERBOSE)):
+                if drawing is not None:
+                    print_drawing(drawing)
+                    click.echo()
+        click.echo("\n".join(end))
+
+    def _within(self, room: int) -> list[str]:
+        """The faults, those that mattered, the verdict, and pictures below it, as far as there is room."""
+        faults, verdict = self._fault_lines(), self._verdict_lines()
+        room -= len(verdict) + 1
         if not self._is_wrong or self._anomaly is None:
-            table = self._faults(_FAULTS_SHOWN)
-            rows = _lines(table, 0) if table is not None and table.height <= room else []
-            return [*rows, "", *verdict, *([] if not self._is_wrong else self._also())]
+            rows = self._rows_of_faults(room - len(faults))
+            return [*faults, *rows, "", *verdict]
         also = self._also()
         room -= len(also)
-        below = self._counterexample(room)
+        below = self._picture(room - len(faults))
+        if below is None:
+            short = self._fault_lines(has_kinds=False)
+            below = self._picture(room - len(short))
+            faults = faults if below is None else short
+        room -= len(faults)
+        if below is None:
+            below = self._words(room)
         room -= len(below)
-        table = self._faults(_FAULTS_SHOWN)
-        rows = _lines(table, 0) if table is not None and table.height <= room else []
+        rows = self._rows_of_faults(room)
         room -= len(rows)
         messages = self._messages(min(_MESSAGES_SHOWN, room - 2)) if room > _MESSAGES_MIN else None
         between = [] if below and not below[-1] and not also else [""]
         shown = [*between, *_lines(messages, 0), ""] if messages is not None else []
-        return [*rows, "", *verdict, *below, *also, *shown]
+        return [*faults, *rows, "", *verdict, *below, *also, *shown]
+
+    def _rows_of_faults(self, room: int) -> list[str]:
+        table = self._faults(_FAULTS_SHOWN)
+        return _lines(table, 0) if table is not None and table.height <= room else []
 
     @property
     def _is_wrong(self) -> bool:
@@ -186,15 +203,15 @@ class _Screen:
 
     # -- words ----------------------------------------------------------------------------------------------------
 
-    def _fault_lines(self) -> list[str]:
-        """The faults by kind."""
+    def _fault_lines(self, *, has_kinds: bool = True) -> list[str]:
+        """How many faults there were, and of which kinds."""
         counts, kinds = self._record.faults, Counter(fault.kind for fault in self._plan.faults)
         if not counts.planned:
             return labelled("faults", "none")
         states = (("effective", counts.effective), ("no-target", counts.no_target), ("no-effect", counts.no_effect))
         said = ", ".join(f"{number}{TOGETHER}{word}" for word, number in states if number)
         listed = ", ".join(f"{n}{TOGETHER}{kind}" for kind, n in kinds.most_common())
-        return labelled("faults", f"{counts.planned} planned, {said}: {listed}")
+        return labelled("faults", f"{counts.planned} planned, {said}{f': {listed}' if has_kinds else ''}")
 
     def _verdict_lines(self) -> list[str]:
         lines = [*verdict_lines(self._record, self._plan_class)]
@@ -209,8 +226,8 @@ class _Screen:
 
     # -- pictures -------------------------------------------------------------------------------------------------
 
-    def _counterexample(self, room: int) -> list[str]:
-        """The picture of the anomaly, or of the whole run where it has none; else what is said of it."""
+    def _picture(self, room: int) -> list[str] | None:
+        """The picture of the anomaly, or of the whole run where it has none; None where neither has room."""
         assert self._anomaly is not None
         for is_short in (False, True):
             drawing = counterexample(self._anomaly, picture_width(), glyphs(), time_by(self._rows), is_short=is_short)
@@ -220,10 +237,16 @@ class _Screen:
             if drawing is not None and drawing.height + space <= room:
                 lines = _lines(drawing, len(INDENT))
                 return lines if is_short else ["", *lines, ""]
+        return None
+
+    def _words(self, room: int) -> list[str]:
+        """What else is said of the anomaly, as far as there is room."""
+        assert self._anomaly is not None
         said = said_below(self._anomaly)
+        if len(said) <= room:
+            return said
         shown = said[: max(0, min(_MESSAGE_LINES, room - 1))]
-        left = len(said) - len(shown)
-        return [*shown, *([f"    ... {left} more lines with --verbose, and in verdict.json"] if left else [])]
+        return [*shown, f"    ... {len(said) - len(shown)} more lines with --verbose, and in verdict.json"]
 
     def _whole_run(self) -> Drawing | None:
         if self._rows is None:

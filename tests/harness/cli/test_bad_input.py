@@ -27,6 +27,7 @@ BAD_ARGUMENTS = [
     (("run", "--duration", "soon"), "'soon' is no duration"),
     (("run", "--system", "path:nowhere"), "no raft_impl package in nowhere"),
     (("run", "--system", "raft_impl@no-such-ref"), "no commit 'no-such-ref'"),
+    (("run", "--plan"), "option --plan without a value"),
     (("run", "-o", "reads"), "'reads' is not of the form key=value"),
     (("run", "-o", "raeds=local"), "option 'raeds'"),
     (("run", "-o", "reads=psychic"), "'psychic'"),

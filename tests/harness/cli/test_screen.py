@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,6 +14,9 @@ import pytest
 
 from harness.commands.printing import print_table
 from tests.harness.cli.conftest import SHORT, Foreshock
+from tests.pages import ROOT
+
+CANARY = ROOT / "harness" / "suites" / "canaries" / "reads-without-quorum.patch"
 
 SCREEN_LINES = 24
 SCREEN_COLUMNS = 80
@@ -27,7 +31,8 @@ def on_a_terminal(*words: str | Path, results: Path, **environment: str) -> str:
         [sys.executable, "-m", "harness", *map(str, words)],
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "80", "FORESHOCK_RESULTS": str(results), "TERM": "xterm", **environment},
+        cwd=results.parent,
+        env={**os.environ, "COLUMNS": "80", "FORESHOCK_RESULTS": results.name, "TERM": "xterm", **environment},
     )
     os.close(theirs)
     parts = []
@@ -65,6 +70,87 @@ def test_a_run_fits_on_a_screen(results: Path, stale_copy: Path, kind: str) -> N
     after = ["ops", "time", "fingerprint", "run", "reproduce", *(["report", "shrink"] if kind == "invalid" else [])]
     assert labels[-len(after) :] == after
     assert ("invalid:" in labels) is (kind == "invalid")
+
+
+def stale_run(results: Path, **environment: str) -> list[str]:
+    """What a terminal shows of a run that answers a stale read."""
+    words = ("run", "--seed", "4", "--workload", "register", "--system", f"patch:{CANARY}")
+    return without_colour(on_a_terminal(*words, results=results, **environment))
+
+
+@pytest.mark.parametrize("height", [24, 50])
+def test_a_failing_run_has_its_counterexample_and_as_many_pictures_as_there_are_lines(
+    results: Path, height: int
+) -> None:
+    lines = stale_run(results, LINES=str(height))
+
+    assert sum(max(1, -(-len(line) // SCREEN_COLUMNS)) for line in lines) <= height
+    assert any("├read -> 95┤" in line for line in lines)
+    assert any(line.lstrip().startswith("possible") and line.endswith("none") for line in lines)
+    assert any("what it did" in line for line in lines) is (height >= 50)
+    assert any("process 7 is told read x 95" in line for line in lines) is (height >= 50)
+
+
+def test_what_is_piped_is_plain_and_no_wider_than_80_columns(foreshock: Foreshock) -> None:
+    ran = foreshock("run", "--seed", "4", "--workload", "register", "--system", f"patch:{CANARY}")
+
+    assert ran.out.isascii()
+    assert ran.out.isprintable() or all(line.isprintable() for line in ran.out.splitlines())
+    assert [line for line in ran.out.splitlines() if len(line) > SCREEN_COLUMNS and not line.startswith(COPIED)] == []
+    for picture in ("[read -> 95]", "what it did", "> 5.3821"):
+        assert picture in ran.out
+
+
+def test_a_stored_run_is_told_in_text_as_on_its_page(foreshock: Foreshock) -> None:
+    run = foreshock("run", "--seed", "4", "--workload", "register", "--system", f"patch:{CANARY}", "--json").json["run"]
+
+    told = foreshock("report", "--text", run)
+
+    assert told.code == 0
+    assert [line for line in told.out.splitlines() if len(line) > SCREEN_COLUMNS and not line.startswith(COPIED)] == []
+    faults = {line.split()[0] for line in told.out.splitlines() if re.match(r"  f\d+ ", line)}
+    assert len(faults) == 80
+    for picture in (
+        "fits no order",
+        "L",
+        "process 7 is told read x 95",
+        "wrong at 5.382 s",
+        "83  (write 95, then write 83",
+    ):
+        assert picture in told.out
+    assert foreshock("report", "--text", run, "--json").code == 254
+
+
+def test_a_checked_history_of_transactions_is_drawn_as_its_cycle(foreshock: Foreshock, tmp_path: Path) -> None:
+    lines = [
+        (1, "invoke", [["append", "x", 1], ["r", "y", None]]), (2, "invoke", [["append", "y", 2], ["r", "x", None]]),
+        (1, "ok", [["append", "x", 1], ["r", "y", []]]), (2, "ok", [["append", "y", 2], ["r", "x", []]]),
+    ]  # fmt: skip
+    file = tmp_path / "history.jsonl"
+    file.write_text("\n".join(json.dumps({"process": p, "type": t, "f": "txn", "value": v}) for p, t, v in lines))
+
+    ran = foreshock("check", file)
+
+    assert ran.code == 1
+    assert "process 1   [T0-----" in ran.out
+    assert "    T0  again: it would have to come before itself" in ran.out
+
+
+def test_what_a_history_holds_cannot_steer_the_terminal(foreshock: Foreshock, tmp_path: Path) -> None:
+    value = "\x1b[2J\x1b]0;owned\x07"
+    lines = [
+        {"process": 0, "type": t, "f": f, "value": v}
+        for f, v in (("write", value), ("write", "b"), ("read", value))
+        for t in ("invoke", "ok")
+    ]
+    file = tmp_path / "history.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+
+    ran = foreshock("check", file, "--model", "register")
+
+    assert ran.code == 1
+    assert "\x1b" not in ran.out
+    assert "\x07" not in ran.out
 
 
 def test_verbose_prints_every_fault_and_the_whole_counterexample(foreshock: Foreshock) -> None:
