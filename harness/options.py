@@ -84,6 +84,25 @@ def resolve(values: Mapping[str, Any], specs: Sequence[OptionSpec]) -> OptionVal
     return {spec.name: values.get(spec.name, spec.default) for spec in specs}
 
 
+def for_each(specs: Mapping[str, Sequence[OptionSpec]], values: OptionValues) -> dict[str, OptionValues]:
+    """The values that each of several versions is given: what it does not take and another one does is left out.
+
+    A value that no version takes is left to each of them, so that it is refused by name.
+    """
+    by_name = {label: {spec.name: spec for spec in own} for label, own in specs.items()}
+    taken = {
+        label: {name for name, value in values.items() if name in own and own[name].accepts(value)}
+        for label, own in by_name.items()
+    }
+    by_any = set().union(*taken.values())
+    return {
+        label: values
+        if own == by_any
+        else {name: value for name, value in values.items() if name in own or name not in by_any}
+        for label, own in taken.items()
+    }
+
+
 def _boolean(text: str) -> bool:
     if text.lower() in _TRUE:
         return True

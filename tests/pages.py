@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-NEEDED: Final = ("raft_impl", "harness/suites/canaries", "tests/mutants", "docs/examples")
+NEEDED: Final = ("raft_impl", "harness/suites/canaries", "tests/mutants", "tests/upgrades", "docs/examples")
 """What the commands of a page may read: copied, so that a page can write beside it."""
 
 _BLOCK: Final = re.compile(r"^```(console|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

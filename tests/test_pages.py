@@ -23,6 +23,7 @@ PAGES = [
     "docs/replay.md",
     "docs/shrinking.md",
     "docs/trio.md",
+    "docs/upgrades.md",
     "docs/your-history.md",
 ]
 

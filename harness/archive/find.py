@@ -31,6 +31,8 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
     record: RunRecord | None
     spec: str | None = None
+    older: str | None = None
+    """The version with which its nodes begin, of a plan that was drawn with `--upgrade-from`."""
 
 
 def find(text: str, results: Path) -> StoredRun:

@@ -63,7 +63,9 @@ def verbose_option(function: Callable[P, R]) -> Callable[P, R]:
     )
 
 
-def drawing_options(*, workload: bool = True, system: bool = True, world: bool = False) -> Decorator:
+def drawing_options(
+    *, workload: bool = True, system: bool = True, world: bool = False, upgrade: bool = False
+) -> Decorator:
     """All options that decide a plan but the seed, gathered into one argument `drawing`.
 
     In the live world (`world`: it may be asked for) another system and another profile are meant unless they are typed.
@@ -97,6 +99,8 @@ def drawing_options(*, workload: bool = True, system: bool = True, world: bool =
         options.insert(0, click.option("--workload", default="register", show_default=True, help="What clients do."))
     if system:
         options.insert(0, system_option_of_world if world else system_option)
+    if upgrade:
+        options.append(upgrade_option)
     if world:
         options.insert(0, world_option)
 
@@ -116,7 +120,17 @@ def drawing_options(*, workload: bool = True, system: bool = True, world: bool =
     return decorate
 
 
-_DRAWING: Final = ("world", "workload", "profile", "nodes", "concurrency", "rate", "duration", "explicit")
+_DRAWING: Final = (
+    "world",
+    "workload",
+    "profile",
+    "nodes",
+    "concurrency",
+    "rate",
+    "duration",
+    "explicit",
+    "upgrade_from",
+)
 
 
 def drawing_of(values: Mapping[str, Any]) -> Drawing:
@@ -132,6 +146,7 @@ def drawing_of(values: Mapping[str, Any]) -> Drawing:
         rate=values["rate"],
         duration_ns=values["duration"],
         explicit=dict(values["explicit"]),
+        upgrade_from=values.get("upgrade_from"),
     )
 
 
@@ -165,6 +180,15 @@ _SYSTEMS: Final = (
 def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--system`."""
     return click.option("--system", default="raft_impl", show_default=True, metavar="SPEC", help=_SYSTEMS)(function)
+
+
+def upgrade_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--upgrade-from`."""
+    return click.option(
+        "--upgrade-from",
+        metavar="REF",
+        help="Nodes begin with this version (a git ref, a folder, patch:FILE) and are upgraded; see docs/upgrades.md.",
+    )(function)
 
 
 def system_option_of_world(function: Callable[..., Any]) -> Callable[..., Any]:

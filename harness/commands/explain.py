@@ -59,7 +59,7 @@ def command(
 
     stored = read_run(run, results)
     with Checkouts() as checkouts:
-        binding = catalog.bind(system or specs(stored), checkouts)
+        binding = catalog.bind(specs(stored, system), checkouts)
         with progress(None, "runs") as advance:
             found = explanation.explain(
                 stored.plan, binding, redraws=redraws, moments=moments, jobs=jobs, advance=advance

@@ -116,9 +116,10 @@ def _drawn(drawing: Drawing, seed: int) -> StoredRun:
 
             plan = drawing.plan(seed, abilities_of_live(live_system(drawing.system, checkouts)))
             return StoredRun(plan=plan, run=None, folder=None, record=None, spec=f"live:{drawing.system}")
-        systems = load_systems(catalog.bind(drawing.system, checkouts))
+        specs = catalog.specs_of(drawing.system, drawing.upgrade_from)
+        systems = load_systems(catalog.bind(specs, checkouts))
         plan = drawing.plan(seed, abilities_of(systems.values()))
-    return StoredRun(plan=plan, run=None, folder=None, record=None, spec=drawing.system)
+    return StoredRun(plan=plan, run=None, folder=None, record=None, spec=drawing.system, older=drawing.upgrade_from)
 
 
 def _short(text: str) -> str:

@@ -17,7 +17,7 @@ from harness.plans.plan import Plan
 from harness.run.replay import Replayed, replay
 from harness.run.runner import RunOptions
 from harness.search.fitting import fitted
-from harness.systems.binding import Binding
+from harness.systems.binding import DEFAULT_LABEL, OLDER_LABEL, Binding
 
 from .arguments import json_option, quantity, results_option, verbose_option
 from .printing import print_json, say
@@ -110,8 +110,7 @@ def command(
     if step and as_json:
         raise BadInput("--step with --json", "one of them", "foreshock replay")
     stored = read_run(run, results)
-    own = specs(stored)
-    listed = [own] if isinstance(own, str) else list(own.values())
+    listed = list(specs(stored).values())
     ran_live = any(spec.startswith(_LIVE) for spec in listed)
     if world == "live" or (world is None and ran_live):
         if until is not None or step or diff or against or stop_at_first or require_identical:
@@ -130,7 +129,7 @@ def command(
     elif schedules is not None:
         raise BadInput("--schedules of a simulated run", "a live run: this one has a schedule", "foreshock replay")
     with Checkouts() as checkouts:
-        binding = catalog.bind(system or specs(stored), checkouts)
+        binding = catalog.bind(specs(stored, system), checkouts)
         if diff is not None or against is not None:
             return _show_parting(stored, binding, _other(diff, against, stored, results, checkouts), as_json)
         if step:
@@ -200,17 +199,23 @@ def _repeat(stored: StoredRun, binding: Binding, options: RunOptions, repeat: in
     return chosen, list(fingerprints)
 
 
-def specs(stored: StoredRun) -> str | dict[str, str]:
+def specs(stored: StoredRun, system: str | None = None) -> dict[str, str]:
     """The specs that the stored run was bound to, read anew: `raft_impl` means today's code.
 
-    A run that was imported from a bundle brought its code along.
+    A run that was imported from a bundle brought its code along. A `system` that was typed takes the place of the code
+    to which nodes were upgraded, if any were.
     """
     from harness.archive.bundles import code_of
+    from harness.systems import catalog
 
     if stored.record is None:
-        return stored.spec or "raft_impl"
-    along = {} if stored.folder is None else code_of(stored.folder)
-    return {label: code.spec for label, code in stored.record.binding.codes.items()} | along
+        found = catalog.specs_of(stored.spec or "raft_impl", stored.older)
+    else:
+        found = {label: code.spec for label, code in stored.record.binding.codes.items()}
+        found |= {} if stored.folder is None else code_of(stored.folder)
+    if system is None:
+        return found
+    return {DEFAULT_LABEL: system, **{label: spec for label, spec in found.items() if label == OLDER_LABEL}}
 
 
 def _print_comparison(replayed: Replayed) -> None:

@@ -23,7 +23,7 @@ _DRAWING_WORDS: Final = ("seed", "workload", "profile", "nodes", "concurrency", 
 
 
 @click.command("run")
-@drawing_options(world=True)
+@drawing_options(world=True, upgrade=True)
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), metavar="N", help="Which plan.  [default: a new one]")
 @click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="FILE", help="Run this plan instead.")
 @click.option("--stop-at-first", is_flag=True, help="End the run at the first broken invariant.")
@@ -47,6 +47,8 @@ def command(
     Example: foreshock run --seed 3 --workload register -o reads=lease. Exit 0 valid, 1 invalid, 2 unknown.
     """
     if drawing.world == "live":
+        if drawing.upgrade_from is not None:
+            raise BadInput("--upgrade-from", "the simulated world, where versions are mixed", "--world live")
         if stop_at_first:
             raise BadInput("--stop-at-first", "nothing: a live run is judged when it is over", "--world live")
         if plan_file is not None:
@@ -64,18 +66,22 @@ def command(
     from harness.archive.store import Archive, NotKept
     from harness.plans.plan import load
     from harness.reports.written import write_report
-    from harness.run.execution import execute
+    from harness.run.execution import execute, require_labels
     from harness.run.runner import RunOptions
     from harness.run.twice import require_function_of_plan
     from harness.systems import catalog
+    from harness.systems.binding import OLDER_LABEL
     from harness.systems.catalog import load_systems
     from harness.systems.checkouts import Checkouts
 
     with Archive(results) as archive, Checkouts() as checkouts:
-        binding = catalog.bind(system, checkouts)
+        binding = catalog.bind(catalog.specs_of(system, drawing.upgrade_from), checkouts)
         if plan_file is not None:
             _refuse_both()
             plan = _read(load, plan_file)
+            if drawing.upgrade_from is not None and OLDER_LABEL not in plan.codes:
+                raise BadInput("--upgrade-from", "a plan that upgrades nodes", str(plan_file))
+            require_labels(plan, binding, str(plan_file))
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
             plan = drawing.plan(seed, abilities_of(load_systems(binding).values()))

@@ -73,7 +73,7 @@ def command(
     stored = read_run(run, results)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
-        binding = catalog.bind(system or specs(stored), checkouts)
+        binding = catalog.bind(specs(stored, system), checkouts)
         try:
             with progress(None, "trials") as advance:
                 result = shrinking.shrink(

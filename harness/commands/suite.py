@@ -33,7 +33,7 @@ from harness.search.marks import families
 from harness.search.suites import Suite
 from harness.search.worlds import Simulated, World
 from harness.shrink.campaigns import shrink_new
-from harness.systems.binding import Binding
+from harness.systems.binding import DEFAULT_LABEL, Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed
@@ -56,7 +56,7 @@ _TYPED: Final = {
 
 @click.command("suite")
 @click.argument("name", required=False, metavar="[NAME|FILE]")
-@drawing_options(world=True)
+@drawing_options(world=True, upgrade=True)
 @click.option("--seeds", type=quantity(quantities.seeds), metavar="A..B", help="Which seeds, both ends included.")
 @click.option(
     "--count", type=click.IntRange(1), metavar="N", help="How many seeds, from the first on.  [default: the suite's]"
@@ -191,10 +191,11 @@ def command(
             if drawing.world == "live":
                 _refuse_live(simulated_only, suite)
             world = _world(drawing.world)
-            binding = world.bind(system, checkouts)
+            binding = world.bind(system, checkouts, drawing.upgrade_from)
             settings = Settings(
                 suite=suite,
                 system=system,
+                upgrade_from=drawing.upgrade_from,
                 code_digest=binding.code_digest,
                 first=numbers[0],
                 last=numbers[1],
@@ -349,7 +350,7 @@ def _continue(
     stored = index.campaign(campaign)
     before = campaigns.read_settings(stored)
     world = _world(before.world)
-    binding = world.bind(before.system, checkouts)
+    binding = world.bind(before.system, checkouts, before.upgrade_from)
     settings = campaigns.resumable(stored, binding)
     if time_budget is not None:
         settings = msgspec.structs.replace(settings, time_budget_ns=time_budget)
@@ -494,8 +495,9 @@ class _Canaries:
         self._suite = prepared.settings.suite
         names = prepared.settings.canaries or self._suite.canaries_of(datetime.date.min)
         self._mutants = [mutants.read(suites.canary_patch(name)) for name in names]
-        code = next(iter(prepared.binding.codes.values()))
-        self._bindings = [mutants.plant(mutant, code.path, checkouts) for mutant in self._mutants]
+        codes = prepared.binding.codes
+        planted = [mutants.plant(mutant, codes[DEFAULT_LABEL].path, checkouts) for mutant in self._mutants]
+        self._bindings = [Binding(codes={**codes, **binding.codes}) for binding in planted]
 
     def search(self, jobs: int | None) -> list[MutantReport]:
         """Let the suite's own cells search the bugs."""
@@ -528,7 +530,7 @@ def _refuse_contradictions(
         count,
         shard,
         search,
-        *(option for option in (*_TYPED, "explicit", "system", "world") if typed(option)),
+        *(option for option in (*_TYPED, "explicit", "system", "world", "upgrade_from") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):
         raise BadInput(

@@ -53,6 +53,7 @@ class _Teller:
         self._several = len(plan.groups) > 1
         self._nodes: dict[tuple[str, str], _Node] = {}
         self._calls: dict[int, int] = {}  # when the call of a process began
+        self._codes: dict[str, str] = {}  # which code an actor ran last
         self._messages: dict[int, tuple[str, str, str]] = {}  # source, target, kind
 
         self._handlers: dict[str, Callable[..., Told]] = {
@@ -86,8 +87,9 @@ class _Teller:
     # -- the life of an actor -------------------------------------------------------------------------------------
 
     def _on_start(self, _: int, actor: str, incarnation: int, code: str) -> Told:
+        was, self._codes[actor] = self._codes.get(actor, code), code
         if incarnation > 1:
-            yield actor, "started again", ""
+            yield actor, "started again" if was == code else f"started again with other code ({code} for {was})", ""
 
     def _on_crash(self, _: int, actor: str, incarnation: int, reason: str) -> Told:
         yield actor, _KILLED.get(reason, f"ended by {reason}"), ""

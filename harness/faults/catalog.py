@@ -27,6 +27,7 @@ from .partitions import Partition
 from .pauses import Pause, SlowNode
 from .power import PowerCut
 from .snapshots import Compact
+from .upgrades import RollBack, Upgrade
 from .wipes import WipedDisk
 
 BUILT_IN: Final[tuple[type[Fault], ...]] = (
@@ -60,6 +61,8 @@ BUILT_IN: Final[tuple[type[Fault], ...]] = (
     Compact,
     Membership,
     LyingNode,
+    Upgrade,
+    RollBack,
 )
 """The kinds of this package, in the order in which the reference lists them."""
 

@@ -188,6 +188,18 @@ class FaultWorld(Protocol):
 
     def start(self, name: str, code: str | None = None) -> None: ...
 
+    def code_of(self, name: str) -> str:
+        """The label of the code that an actor runs, or ran when it went down."""
+        ...
+
+    def install(self, name: str, code: str) -> None:
+        """Let a node that is down run other code from its next start on."""
+        ...
+
+    def is_outdated(self, name: str) -> bool:
+        """Whether a node is down because its code is too old for what its group has agreed on."""
+        ...
+
     def crash(self, name: str, *, power: bool) -> None: ...
 
     def cut_power(self, name: str, *, keeps: Literal["prefix", "sectors", "nothing"]) -> None:

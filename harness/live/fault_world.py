@@ -195,6 +195,17 @@ class LiveFaultWorld:
         self.hosts[name].restarted()
         self.record("start", name, self._supervisor.incarnations[name], self._plan.actors[name].code)
 
+    def code_of(self, name: str) -> str:
+        """There is one version of the code."""
+        return self._plan.actors[name].code
+
+    def install(self, name: str, code: str) -> None:
+        raise InternalError("a fault asked a live world for other code")
+
+    def is_outdated(self, name: str) -> bool:
+        """Nobody is."""
+        return False
+
     def crash(self, name: str, *, power: bool) -> None:
         """Kill a process, or a client. The operating system survives, whatever `power` says."""
         client = self._client_tasks.get(name)

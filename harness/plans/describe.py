@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from harness.faults.fault import FOREVER, Fault
+from harness.faults.upgrades import Upgrade
 from harness.faults.wording import decimal, span
 
 from .classify import classify
-from .plan import ClockSpec, DiskSpec, LinkSpec, Plan
+from .labels import DEFAULT_LABEL
+from .plan import ClockSpec, DiskSpec, Drawn, LinkSpec, Plan
 
 _LABEL_WIDTH: Final = 11
 _MILLION: Final = 1_000_000
@@ -28,9 +30,10 @@ def settings(plan: Plan) -> tuple[str, ...]:
     """All but the faults."""
     drawn, classification = plan.drawn, classify(plan)
     return _labelled(
-        ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.variant})"),
+        ("plan", _origin(drawn)),
         ("class", "; ".join((classification.plan_class, *classification.reasons))),
         ("actors", _actors(plan)),
+        *_codes(plan),
         ("traffic", _traffic(plan)),
         ("options", _options(plan)),
         ("links", f"nodes {_link(plan.links.node)}; clients {_link(plan.links.client)}"),
@@ -50,9 +53,10 @@ def summary(plan: Plan) -> tuple[str, ...]:
     rest = f"{len(plan.options) - len(drawn.explicit)} drawn"
     reasons = "; ".join((classification.plan_class, *classification.reasons))
     return _labelled(
-        ("plan", f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.variant})"),
+        ("plan", _origin(drawn)),
         *([("class", reasons)] if classification.reasons else []),
         ("actors", _actors(plan)),
+        *_codes(plan),
         ("traffic", _traffic(plan)),
         ("options", f"{explicit}, {rest}" if explicit else rest),
         *_redraws(plan),
@@ -87,6 +91,11 @@ def table(faults: Sequence[Fault]) -> tuple[str, ...]:
     )
 
 
+def _origin(drawn: Drawn) -> str:
+    upgraded = ", upgraded" if drawn.upgraded is True else ""
+    return f"seed {drawn.seed}, profile {drawn.profile}, workload {drawn.workload} ({drawn.variant}){upgraded}"
+
+
 def _labelled(*pairs: tuple[str, str]) -> tuple[str, ...]:
     return tuple(f"{label:<{_LABEL_WIDTH}} {text}" for label, text in pairs)
 
@@ -112,6 +121,17 @@ def _actors(plan: Plan) -> str:
     others = ", ".join(f"{count} {what}" for count, what in counts if count)
     nodes = f"{len(plan.nodes)} nodes ({others})" if others else f"{len(plan.nodes)} nodes"
     return f"{nodes}, {len(plan.clients)} clients (routing {', '.join(routings) or 'none'})"
+
+
+def _codes(plan: Plan) -> list[tuple[str, str]]:
+    """Who begins with older code, where anybody does."""
+    older = [name for name, actor in sorted(plan.actors.items()) if actor.code != DEFAULT_LABEL]
+    if not older:
+        return []
+    upgraded = {name for fault in plan.faults if isinstance(fault, Upgrade) for name in fault.targets}
+    left = [name for name in older if name in plan.nodes and name not in upgraded]
+    behind = f"; {_names(left)} until the heal at least" if left else ""
+    return [("upgrade", f"{_names(older)} begin with older code{behind}")]
 
 
 def _traffic(plan: Plan) -> str:

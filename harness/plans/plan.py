@@ -38,7 +38,8 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Drawn(_Value, frozen=True, kw_only=True):
     """Where the plan came from. `explicit` are the options that were given instead of drawn.
 
-    `varied` has the seeds of the plans that it was made of; absent: it was drawn.
+    `varied` has the seeds of the plans that it was made of; absent: it was drawn. `upgraded`: a rolling upgrade
+    was drawn into it (`upgrades`).
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Drawn(_Value, frozen=True, kw_only=True):
     draw_version: int = DRAW_VERSION
     explicit: OptionValues = {}
     varied: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
+    upgraded: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Group(_Value, frozen=True, kw_only=True):
@@ -277,6 +279,16 @@ class Plan(_Value, frozen=True, kw_only=True):
     def damageable(self) -> dict[str, tuple[str, ...]]:
         """The atlas: which nodes may be damaged, by region of the disk."""
         return {} if self.atlas is msgspec.UNSET else self.atlas
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The code labels that it names."""
+        of_faults = (getattr(fault, name, None) for fault in self.faults for name in ("code", "then"))
+        return frozenset((*(actor.code for actor in self.actors.values()), *filter(None, of_faults)))
+
+    def heals(self, actor: str) -> bool:
+        """Whether the heal reaches an actor."""
+        return self.phases.heal == "total" or actor in self.phases.healed
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a fault may be aimed at the leader, or at who voted for it."""
     needs_majority_only: bool = True
     """Whether the heal may leave a minority of the nodes broken."""
+    versions: tuple[tuple[OptionSpec, ...], ...] = ()
+    """The options of each of several versions."""
 
 
 def abilities_of(systems: Iterable[System]) -> Abilities:
@@ -62,6 +64,7 @@ def together(able: Iterable[Abilities]) -> Abilities:
         options=tuple(specs.values()),
         has_leader=all(one.has_leader for one in listed),
         needs_majority_only=all(one.needs_majority_only for one in listed),
+        versions=tuple(one.options for one in listed),
     )
 
 
@@ -80,6 +83,8 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None = None
     duration_ns: int | None = None
     explicit: dict[str, str] = {}
+    upgrade_from: str | None = None
+    """The older version with which nodes begin, to be upgraded to `system`; None: all run that from the start."""
 
     def plan(self, seed: int, abilities: Abilities) -> Plan:
         """Draw the plan of a seed for a system with these abilities. Raises BadInput."""
@@ -102,6 +107,10 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
             has_leader=abilities.has_leader,
             needs_majority_only=abilities.needs_majority_only,
         )
+        if self.upgrade_from is not None:
+            from harness.plans.upgrades import with_upgrades
+
+            plan = with_upgrades(plan, abilities.versions)
         # Canonical JSON sorts the keys of objects. What runs now must be what a stored plan reads as later.
         return decode(plan.to_json(), f"the plan of seed {seed}")
 
@@ -121,6 +130,8 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
         ]
         if self.system != "raft_impl":
             words += ["--system", self.system]
+        if self.upgrade_from is not None:
+            words += ["--upgrade-from", self.upgrade_from]
         for option, value in (("--nodes", self.nodes), ("--concurrency", self.concurrency), ("--rate", self.rate)):
             if value is not None:
                 words += [option, f"{value:g}"]

@@ -6,18 +6,20 @@ understand in it is bad input. What goes wrong after that is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from checkers.malformed import MalformedHistory
 from harness.errors import BadInput, HarnessError, InternalError
+from harness.options import for_each as options_for_each
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.sim.recorder import Sink
-from harness.systems.binding import Binding
+from harness.systems.binding import OLDER_LABEL, Binding
 from harness.systems.catalog import alias_of, load_systems
 from harness.systems.loader import first_line_of
+from harness.systems.system import System
 
 from .runner import WHOLE, RunOptions, run
 
@@ -36,13 +38,13 @@ def execute(
 
 def require_runnable(plan: Plan, binding: Binding, where: str = "the plan") -> None:
     """Raise BadInput for a plan with labels or options that this code does not know."""
+    require_labels(plan, binding, where)
     bound = load_systems(binding)
-    unbound = sorted({actor.code for actor in plan.actors.values()} - set(bound))
-    if unbound:
-        raise BadInput(f"code label {unbound[0]!r}", f"labels that are bound: {', '.join(bound)}", where)
+    _require_one_wire(bound, binding)
+    given = options_for_each({label: system.options for label, system in bound.items()}, plan.options)
     for label, system in bound.items():
         try:
-            system.resolve(plan.options)
+            system.resolve(given[label])
         except ValueError as error:
             code = binding.codes[label].spec
             raise BadInput(" ".join(str(error).split()), f"options that {code} understands", where) from error
@@ -62,6 +64,23 @@ def errors_sorted(binding: Binding) -> Iterator[None]:
         if place is None:
             raise
         raise BadInput(first_line_of(error), "a client that answers each op with a Completion", place) from error
+
+
+def require_labels(plan: Plan, binding: Binding, where: str) -> None:
+    """Raise BadInput for a plan that names code which is not bound."""
+    unbound = sorted(plan.codes.difference(binding.codes))
+    if unbound == [OLDER_LABEL]:
+        raise BadInput("a plan that upgrades nodes", "--upgrade-from REF, the version that they begin with", where)
+    if unbound:
+        raise BadInput(f"code label {unbound[0]!r}", f"labels that are bound: {', '.join(binding.codes)}", where)
+
+
+def _require_one_wire(bound: Mapping[str, System], binding: Binding) -> None:
+    """Raise BadInput for versions that cannot speak with each other: nothing would be tested but silence."""
+    versions = {label: getattr(system, "format_version", None) for label, system in bound.items()}
+    if len(set(versions.values())) > 1:
+        said = ", ".join(f"{version} in {binding.codes[label].spec}" for label, version in versions.items())
+        raise BadInput(f"versions of the wire and the log that differ ({said})", "versions that speak", "the binding")
 
 
 def _place_in(binding: Binding, error: Exception) -> str | None:

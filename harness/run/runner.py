@@ -22,6 +22,7 @@ from checkers.raft.liveness import Bound, Standing, first_fresh_ok
 from checkers.raft.liveness import judge as judge_liveness
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.judged import JudgedAnomaly, judged
+from harness.options import OptionValues
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.classify import Classification, classify, lost_nodes
 from harness.plans.plan import Plan
@@ -104,8 +105,6 @@ class Simulation:
         self.systems = systems
         self.capabilities = frozenset(word for system in systems.values() for word in system.capabilities)
         self.options = options
-        self.resolved = {label: system.resolve(plan.options) for label, system in systems.items()}
-        self._options = self.resolved[next(iter(self.resolved))]
         self.world = SimWorld(
             plan,
             systems,
@@ -114,6 +113,7 @@ class Simulation:
             sink=sink,
             can_branch=options.can_branch,
         )
+        self._options = self.world.versions.resolved()
         self.threads: list[Thread] = []
         self.checkpoints: dict[int, Callable[[int], None]] = {}
         """What is called with a moment when the run is there, before any event of that instant."""
@@ -171,13 +171,13 @@ class Simulation:
             actor = plan.actors[program.client]
             group = actor.groups[0]
             servers = plan.groups[group].voters
-            system = self.systems[actor.code]
+            system, given = self.systems[actor.code], world.versions.options(program.client)
 
             def new_client(
                 environment: SimProcess, system: System = system, actor: Any = actor, group: str = group,
-                servers: tuple[str, ...] = servers,
+                servers: tuple[str, ...] = servers, given: OptionValues = given,
             ) -> Any:  # fmt: skip
-                return system.client(environment, actor, group, servers, plan.options)
+                return system.client(environment, actor, group, servers, given)
 
             thread = Thread(
                 program,
@@ -299,6 +299,7 @@ class Simulation:
         raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self.replies.anomalies()])
         verdicts = [
             _verdict("raft", world.violations),
+            *([_verdict("upgrade", world.versions.wrong)] if world.versions.wrong else []),
             _verdict("node", [anomaly for anomaly in raised if anomaly.checker != CLIENT]),
             _verdict(CLIENT, [anomaly for anomaly in raised if anomaly.checker == CLIENT]),
         ]

@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     suite: Suite
     system: str
     code_digest: str
+    upgrade_from: str | None = None
     first: int
     last: int | None
     time_budget_ns: int | None = None
@@ -709,6 +710,7 @@ def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:
                 **changed,
                 world=drawing.world,
                 system=drawing.system,
+                upgrade_from=drawing.upgrade_from,
                 explicit={**cell.explicit, **drawing.explicit},
             )
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from harness.archive.layout import write_run
+from harness.errors import BadInput
 from harness.live.drawing import WORLD
 from harness.live.kept import keep_beside
 from harness.live.live_run import run
@@ -34,8 +35,10 @@ class Live:
 
     is_function_of_plan: bool = False
 
-    def bind(self, spec: str, checkouts: Checkouts) -> Binding:
+    def bind(self, spec: str, checkouts: Checkouts, upgrade_from: str | None = None) -> Binding:
         """Find the code that a spec names. Raises BadInput."""
+        if upgrade_from is not None:
+            raise BadInput("--upgrade-from", "the simulated world, where versions are mixed", "--world live")
         code = live_system(spec, checkouts).code
         return Binding(codes={DEFAULT_LABEL: msgspec.structs.replace(code, spec=WORLD + code.spec)})
 

@@ -29,8 +29,8 @@ class World(Protocol):
         """Whether two runs of one plan must be alike."""
         ...
 
-    def bind(self, spec: str, checkouts: Checkouts) -> Binding:
-        """Find the code that a spec names. Raises BadInput."""
+    def bind(self, spec: str, checkouts: Checkouts, upgrade_from: str | None = None) -> Binding:
+        """Find the code that a spec names, and that with which nodes begin. Raises BadInput."""
         ...
 
     def abilities(self, binding: Binding) -> Abilities:
@@ -51,9 +51,9 @@ class Simulated:
 
     is_function_of_plan: bool = True
 
-    def bind(self, spec: str, checkouts: Checkouts) -> Binding:
-        """Find the code that a spec names. Raises BadInput."""
-        return catalog.bind(spec, checkouts)
+    def bind(self, spec: str, checkouts: Checkouts, upgrade_from: str | None = None) -> Binding:
+        """Find the code that a spec names, and that with which nodes begin. Raises BadInput."""
+        return catalog.bind(catalog.specs_of(spec, upgrade_from), checkouts)
 
     def abilities(self, binding: Binding) -> Abilities:
         """What plans may ask of all versions of the code."""

@@ -14,7 +14,8 @@ its size is less (`size`); so a new pass is a new row of the table, and can make
 4. *nodes* when few faults name them; five nodes that become three halve the messages of every later run.
 5. *gaps* of time only after what stood between them has gone.
 6. *durations* and *targets* of the faults that are left, which are the necessary ones.
-7. *options* and the other knobs last: they are cheap to read and say little. Before the faults are few, a default
+7. *codes*: who need not begin with older code, in a plan that upgrades nodes.
+8. *options* and the other knobs last: they are cheap to read and say little. Before the faults are few, a default
    changes every message of a long run, and such an edit would be rejected for no reason but bad luck.
 
 The passes are repeated until a whole round changes nothing: the smallest result of one pass is often what makes
@@ -37,6 +38,7 @@ import msgspec
 
 from harness.faults.fault import FOREVER, Fault
 from harness.plans.plan import Plan, Schedule
+from harness.systems.binding import DEFAULT_LABEL
 
 from . import edits
 from .size import PLAIN_DISK, PLAIN_LINK
@@ -254,6 +256,22 @@ def _with_schedule(plan: Plan, changes: Mapping[str, object]) -> Plan:
     return replace(plan, schedule=replace(plan.schedule, **changes))
 
 
+def _codes(plan: Plan) -> Iterator[Edit]:
+    """Let actors begin with the newest code: all of them, and then single ones."""
+    older = [name for name, actor in plan.actors.items() if actor.code != DEFAULT_LABEL]
+    for chunk in chunks(older):
+        yield partial(_with_newest_code, names=frozenset(chunk))
+
+
+def _with_newest_code(plan: Plan, names: frozenset[str]) -> Plan:
+    return replace(
+        plan,
+        actors={
+            name: replace(actor, code=DEFAULT_LABEL) if name in names else actor for name, actor in plan.actors.items()
+        },
+    )
+
+
 def _rest(plan: Plan) -> Iterator[Edit]:
     """A total heal, faults that end with it, and clients that follow the leader."""
     yield _healed_in_total
@@ -292,6 +310,7 @@ PASSES: Final[tuple[Pass, ...]] = (
     Pass(name="gaps", edits=_gaps),
     Pass(name="durations", edits=_durations),
     Pass(name="targets", edits=_targets),
+    Pass(name="codes", edits=_codes),
     Pass(name="options", edits=_options),
     Pass(name="clocks", edits=_clocks),
     Pass(name="disks", edits=_disks),

@@ -55,21 +55,25 @@ PLAN = r"""
 
 @pytest.mark.parametrize("schedule_seed", [{seeds}])
 def test_{name}(schedule_seed: int) -> None:
-    assert "{signature}" not in anomalies(PLAN, schedule_seed=schedule_seed)
+    assert "{signature}" not in anomalies(PLAN, schedule_seed=schedule_seed{older})
 '''
 
 
-def anomalies(plan: str, *, schedule_seed: int | None = None, system: str | None = None) -> dict[str, str]:
+def anomalies(
+    plan: str, *, schedule_seed: int | None = None, system: str | None = None, upgrade_from: str | None = None
+) -> dict[str, str]:
     """Run a plan, and give the counterexample of each signature that it shows; none when the code is right.
 
-    `system` is a spec as `--system` takes it, by default that of `FORESHOCK_SYSTEM`, else the checkout's own code.
+    `system` is a spec as `--system` takes it, by default that of `FORESHOCK_SYSTEM`, else the checkout's own code;
+    `upgrade_from` is the version with which nodes begin, in a plan that upgrades them.
     Raises BadInput for a plan that this code cannot run.
     """
     read = decode(plan.encode(), "the plan of the test")
     if schedule_seed is not None:
         read = with_schedule_seed(read, schedule_seed)
     with Checkouts() as checkouts:
-        binding = catalog.bind(system or os.environ.get(SYSTEM, "raft_impl"), checkouts)
+        specs = catalog.specs_of(system or os.environ.get(SYSTEM, "raft_impl"), upgrade_from)
+        binding = catalog.bind(specs, checkouts)
         outcome = execute(read, binding, RunOptions(gates=False), where="the plan of the test")
     return {anomaly.signature: anomaly.message for anomaly in outcome.anomalies}
 
@@ -79,8 +83,8 @@ def with_schedule_seed(plan: Plan, seed: int) -> Plan:
     return msgspec.structs.replace(plan, schedule=msgspec.structs.replace(plan.schedule, seed=seed))
 
 
-def file_of(plan: Plan, target: Target, message: str, seeds: Sequence[int]) -> str:
-    """The text of the test file of a shrunk plan, for these seeds of the schedule."""
+def file_of(plan: Plan, target: Target, message: str, seeds: Sequence[int], *, upgrade_from: str | None = None) -> str:
+    """The text of the test file of a shrunk plan, for these seeds of the schedule; `upgrade_from` as in `anomalies`."""
     return _TEMPLATE.format(
         signature=target.signature,
         nodes=len(plan.nodes),
@@ -89,6 +93,7 @@ def file_of(plan: Plan, target: Target, message: str, seeds: Sequence[int]) -> s
         message="\n".join(line.rstrip() for line in message.replace("\\", "/").replace('"""', "'''").splitlines()),
         plan=_lines(msgspec.json.decode(plan.to_json()), ""),
         seeds=", ".join(map(str, seeds)),
+        older="" if upgrade_from is None else f", upgrade_from={upgrade_from!r}",
         name=re.sub(r"\W+", "_", target.signature).lower(),
     )
 

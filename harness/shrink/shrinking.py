@@ -20,7 +20,7 @@ from harness.plans.plan import Plan
 from harness.record import RunRecord
 from harness.run.execution import execute
 from harness.run.runner import RunOptions
-from harness.systems.binding import Binding
+from harness.systems.binding import OLDER_LABEL, Binding
 
 from . import regression
 from .memory import Memory, place
@@ -90,7 +90,9 @@ def shrink(
         test = ""
         if with_test:
             message = record.message_of(target.signature)
-            test = regression.file_of(shrunk.plan, target, message, _failing_seeds(shrunk.plan, target, workers))
+            seeds = _failing_seeds(shrunk.plan, target, workers)
+            older = binding.codes[OLDER_LABEL].spec if OLDER_LABEL in shrunk.plan.codes else None
+            test = regression.file_of(shrunk.plan, target, message, seeds, upgrade_from=older)
     return Result(target=target, shrunk=shrunk, outcome=outcome, record=record, test=test)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from harness.faults.fault import FOREVER, Fault
 from harness.plans.plan import DiskSpec, LinkSpec, Plan, Schedule
+from harness.systems.binding import DEFAULT_LABEL
 
 from .edits import all_ops, fields_of
 
@@ -67,6 +68,7 @@ def _settings(plan: Plan) -> int:
         + _differing(plan.links.client, PLAIN_LINK)
         + _differing(plan.schedule, plain)
         + sum(actor.kind == "client" and actor.routing != "leader" for actor in plan.actors.values())
+        + sum(actor.code != DEFAULT_LABEL for actor in plan.actors.values())
         + sum(_not_default(fault) for fault in plan.faults)
         + (plan.phases.heal != "total")
     )

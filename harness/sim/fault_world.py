@@ -20,6 +20,7 @@ from .kernel.local_clock import PERFECT_PPM
 from .network import Network
 from .observer import Observer
 from .recorder import Recorder
+from .versions import Versions
 
 
 class ProcessControl(Protocol):
@@ -47,6 +48,7 @@ class SimFaultWorld:
         hosts: dict[str, SimHost],
         observer: Observer,
         processes: ProcessControl,
+        versions: Versions,
     ) -> None:
         self.network, self.hosts = network, hosts
         self.nodes, self.clients = plan.nodes, plan.clients
@@ -57,18 +59,33 @@ class SimFaultWorld:
         # These do what the protocol asks as they are.
         self.call_at = kernel.exactly
         self.record = recorder.row
-        self.start = processes.start
         self.when_idle = processes.when_idle
         self.leader = observer.leader
         self.resolve = observer.resolve
         self.is_in_force = observer.is_in_force
-        self._plan, self._kernel, self._processes = plan, kernel, processes
+        self._plan, self._kernel, self._processes, self._versions = plan, kernel, processes, versions
         self._rates: dict[str, dict[str, int]] = {}  # actor -> rate faults in force there, the latest last
         self._wall_reads: dict[tuple[str, str], int] = {}  # (fault, actor) -> reads of its wall clock counted so far
 
     def now_ns(self) -> int:
         """Virtual time."""
         return self._kernel.now
+
+    def start(self, name: str, code: str | None = None) -> None:
+        """Start an actor that is down."""
+        self._processes.start(name, code)
+
+    def code_of(self, name: str) -> str:
+        """The label of the code that an actor runs, or ran when it went down."""
+        return self._versions.code(name)
+
+    def install(self, name: str, code: str) -> None:
+        """Let a node that is down run other code from its next start on."""
+        self._versions.install(name, code)
+
+    def is_outdated(self, name: str) -> bool:
+        """Whether a node is down because its code is too old for what its group has agreed on."""
+        return name in self._versions.outdated
 
     def up(self, names: Sequence[str]) -> list[str]:
         """Those that are up."""
@@ -84,10 +101,13 @@ class SimFaultWorld:
         )
 
     def members(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The initial voters and learners of a group, but for those that will not start again."""
+        """The initial voters and learners of a group, but for those that will not start again.
+
+        Nodes that are down because of their code will: with newer code, at the heal at the latest.
+        """
         initial = self._plan.groups[group]
         voters, learners = (
-            tuple(name for name in names if not self.hosts[name].refused)
+            tuple(name for name in names if not self.hosts[name].refused or name in self._versions.outdated)
             for names in (initial.voters, initial.learners)
         )
         return voters, learners
@@ -163,6 +183,7 @@ class SimFaultWorld:
             if within is None or name in within:
                 self._apply_rate(name)
                 host.disarm_all()
+                self._versions.renew(name)
                 if not host.is_up and not host.refused:
                     self._processes.start(name)
         for links in self.network.links.values():

@@ -49,6 +49,7 @@ from .observer import Observer
 from .process import Driver, SimProcess
 from .programs.driver import driver_of
 from .recorder import Recorder, Sink, both
+from .versions import Versions
 
 WORLD: Final = b"sim/1"
 """Name and version of this world; part of every fingerprint. Bumped when equal plans come to mean other runs."""
@@ -105,9 +106,11 @@ class SimWorld:
         self.node_anomalies: list[Anomaly] = []
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)
         if stop_at_first:
-            handlers = {kind: self._stopping(handler) for kind, handler in handlers.items()}
+            handlers = {kind: _stopping(self, handler) for kind, handler in handlers.items()}
         self.recorder = Recorder(self.kernel, handlers, sink)
-        reference = systems[plan.actors[min(plan.actors)].code]
+        self.hosts: dict[str, SimHost] = {}
+        self.versions = Versions(plan, systems, self.recorder.marks, self.hosts)
+        reference = self.versions.reference
         self._promise_of = getattr(reference, "promise_of", lambda frame: None)
         self.network = Network(
             self.kernel,
@@ -118,10 +121,8 @@ class SimWorld:
             watch=self._on_promise,
             lie_of=getattr(reference, "lie_of", lambda frame: None),
         )
-        self.hosts: dict[str, SimHost] = {}
         self.entrypoints: dict[str, Entrypoint] = {}
         self.on_client_crash: dict[str, Callable[[], None]] = {}
-        self._codes = {name: actor.code for name, actor in plan.actors.items()}
         self._manual = manual  # messages between replicas wait for a script
         self._nursery: trio.Nursery | None = None
         self._build()
@@ -133,6 +134,7 @@ class SimWorld:
             hosts=self.hosts,
             observer=self.observer,
             processes=self,
+            versions=self.versions,
         )
         self.nemesis = Nemesis(plan, faults)
         self.observer.on_leader = self.nemesis.on_leader
@@ -181,7 +183,7 @@ class SimWorld:
         if host.is_up or host.refused or self._nursery is None:
             return
         if code is not None:
-            self._codes[name] = code
+            self.versions.install(name, code)
         host.incarnation += 1
         lifetime = Lifetime()
         process = SimProcess(
@@ -196,7 +198,7 @@ class SimWorld:
             send=self.network.sender(name, lifetime),
         )
         entrypoint = self.entrypoints.get(name)
-        system = self.systems[self._codes[name]]
+        system = self.versions.system(name)
         if isinstance(system, TrioProgram):
             process.driver = driver_of(system, self.plan, process, host.incarnation, entrypoint, self.kernel)
         elif entrypoint is not None:
@@ -204,7 +206,7 @@ class SimWorld:
         else:
             process.driver = self.server_driver(process, self._creation_of(host, system), system.start)
         host.begin(process)
-        self.recorder.row("start", name, host.incarnation, self._codes[name])
+        self.recorder.row("start", name, host.incarnation, self.versions.code(name))
         self.kernel.spawn(self._nursery, self._run_process, host, process, name=f"{name}#{host.incarnation}")
 
     def crash(self, name: str, *, power: bool, reason: str, keeps: Keeps = "prefix") -> None:
@@ -237,7 +239,7 @@ class SimWorld:
         host = self.hosts[actor]
         if host.server is None or host.process is None or host.paused:
             return False
-        system = self.systems[self._codes[actor]]
+        system = self.versions.system(actor)
         return host.process.driver.command(lambda server: system.command(server, group, name, arguments))
 
     def when_idle(self, actor: str, call: Callable[[], None]) -> None:
@@ -259,7 +261,7 @@ class SimWorld:
 
         def create(process: SimProcess) -> SystemServer:
             groups = {group: plan.groups[group] for group in actor.groups}
-            host.server = server = system.server(process, actor, groups, plan.options)
+            host.server = server = system.server(process, actor, groups, self.versions.options(host.name))
             if host.incarnation == 1:
                 require_members(server, SystemServer, "server()")
             return server
@@ -282,10 +284,14 @@ class SimWorld:
             lifetime.gone = True
 
     def _refuse(self, host: SimHost, process: SimProcess, reason: str) -> None:
+        self.versions.note_refusal(host.name, reason, self.log.index)
         self.recorder.row("refuse", host.name, host.incarnation, reason)
         host.refused = reason
         host.end()
         process.end()
+        if self.nemesis.healed and self.plan.heals(host.name):
+            self.versions.renew(host.name)
+            self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, host.name)
 
     def _fail(self, host: SimHost, process: SimProcess, error: Exception) -> None:
         """The code of an actor raised: an anomaly of a server. What a client raises ends the run, and so does an
@@ -298,7 +304,10 @@ class SimWorld:
             return
         error = _first_of(error)
         kind = type(error).__name__
-        is_of_disk = isinstance(error, OSError) or self.systems[self._codes[host.name]].is_disk_failure(error)
+        if self.versions.stops_rightly(host.name, error):
+            self._refuse(host, process, str(getattr(error, "word", kind)))
+            return
+        is_of_disk = isinstance(error, OSError) or self.versions.system(host.name).is_disk_failure(error)
         if not (is_of_disk and process.lifetime.met_disk_error):
             message = f"{host.name}: the replica's code raised {kind}: {error}"
             anomaly = self._anomaly("node", "exception", kind, message)
@@ -322,18 +331,10 @@ class SimWorld:
     def _anomaly(self, checker: str, kind: str, detail: str, message: str) -> Anomaly:
         return Anomaly(checker=checker, kind=kind, detail=detail, index=self.log.index, message=message)
 
-    def _stopping(self, handler: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
-        def handle(index: int, row: Row) -> None:
-            handler(index, row)
-            if self.violations and not self.kernel.closed:
-                self.kernel.exactly(self.kernel.now, lambda _: self.kernel.stop("violation"))
-
-        return handle
-
     # -- construction ---------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        plan = self.plan
+        plan, reference = self.plan, self.versions.reference
         processing_ns = (plan.schedule.processing_min_ns, plan.schedule.processing_max_ns)
         for ordinal, (name, actor) in enumerate(sorted(plan.actors.items())):
             spec = plan.clocks.actors.get(name)
@@ -353,8 +354,8 @@ class SimWorld:
                 clock=clock,
                 disk=plan.disks.actors.get(name, plan.disks.default) if is_node else _NO_DISK,
                 processing_ns=processing_ns if is_node else (0, 0),
-                reader=self.systems[actor.code].durable_reader() if is_node else None,
-                regions=self.systems[actor.code].disk_regions,
+                reader=reference.durable_reader() if is_node else None,
+                regions=reference.disk_regions,
             )
         for source, source_actor in sorted(plan.actors.items()):
             for target, target_actor in sorted(plan.actors.items()):
@@ -387,6 +388,17 @@ def _first_of(error: Exception) -> Exception:
         return error
     leaves = [_first_of(leaf) for leaf in error.exceptions]
     return min(leaves, key=lambda leaf: type(leaf).__name__)
+
+
+def _stopping(world: SimWorld, handler: Callable[[int, Row], None]) -> Callable[[int, Row], None]:
+    """The handler, and an end of the run at the first violation."""
+
+    def handle(index: int, row: Row) -> None:
+        handler(index, row)
+        if world.violations and not world.kernel.closed:
+            world.kernel.exactly(world.kernel.now, lambda _: world.kernel.stop("violation"))
+
+    return handle
 
 
 def _chain(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-DEFAULT_LABEL = "default"
+from harness.plans.labels import DEFAULT_LABEL as DEFAULT_LABEL
+from harness.plans.labels import OLDER_LABEL as OLDER_LABEL
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):

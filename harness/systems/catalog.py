@@ -19,12 +19,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from harness.errors import BadInput, one_of
 
 from . import located
-from .binding import DEFAULT_LABEL, Binding, Code
+from .binding import DEFAULT_LABEL, OLDER_LABEL, Binding, Code
 from .checkouts import PACKAGE, Checkouts
 from .loader import code_digest, load_package
 from .patches import patched
@@ -49,6 +50,13 @@ def bind(specs: str | Mapping[str, str], checkouts: Checkouts) -> Binding:
     if isinstance(specs, str):
         specs = {DEFAULT_LABEL: specs}
     return Binding(codes={label: code(spec, checkouts) for label, spec in specs.items()})
+
+
+def specs_of(system: str, upgrade_from: str | None) -> dict[str, str]:
+    """The specs of the labels: of one version, or of one and the older one from which nodes are upgraded to it."""
+    if upgrade_from is None:
+        return {DEFAULT_LABEL: system}
+    return {DEFAULT_LABEL: system, OLDER_LABEL: spec_of_version(upgrade_from)}
 
 
 def code(spec: str, checkouts: Checkouts) -> Code:
@@ -109,9 +117,19 @@ def _load(code: Code) -> System:
         if code.is_foreign:
             system = located.load(code)
         else:
-            system = RaftImpl(load_package(code.path, alias_of(code.digest)))
+            system = RaftImpl(_package_of(code))
         _loaded[key] = system
     return system
+
+
+def _package_of(code: Code) -> ModuleType:
+    """Load the package; what is wrong with that of a git ref is said of the ref, and not of its temporary copy."""
+    try:
+        return load_package(code.path, alias_of(code.digest))
+    except BadInput as error:
+        if not code.commit:
+            raise
+        raise BadInput(error.found, error.expected, code.spec) from error
 
 
 def _patch(spec: str) -> Path:

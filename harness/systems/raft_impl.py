@@ -33,6 +33,8 @@ class RaftImpl:
     def __init__(self, package: ModuleType) -> None:
         self._surface = package.surface
         self._errors = package.errors
+        # What a version says of its frames and its log; those that say nothing have the first.
+        self.format_version: int = getattr(self._surface, "FORMAT_VERSION", 1)
         spans_groups = hasattr(self._surface, "make_coordinator")  # versions before two-phase commit have none
         # Versions before addresses travelled in the log know members by name alone.
         self._has_addresses = "addresses" in self._surface.GroupSpec.__struct_fields__
@@ -79,6 +81,10 @@ class RaftImpl:
             await server.start()
         except self._errors.Corrupt as error:
             raise Refusal(error.word) from error
+
+    def is_outdated(self, error: Exception) -> bool:
+        """A server stops where its group has agreed on something that its code does not know."""
+        return isinstance(error, self._errors.TooNew)
 
     def is_disk_failure(self, error: Exception) -> bool:
         """A server stops at the first error of its disk."""

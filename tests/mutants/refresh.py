@@ -19,7 +19,7 @@ from harness.systems.hunks import anchored, parse, planted
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARIES = ROOT / "harness" / "suites" / "canaries"
-FOLDERS = (ROOT / "tests" / "mutants", CANARIES, CANARIES / "families")
+FOLDERS = (ROOT / "tests" / "mutants", ROOT / "tests" / "upgrades", CANARIES, CANARIES / "families")
 
 
 def refreshed(patch: str, read: Callable[[str], str]) -> str:

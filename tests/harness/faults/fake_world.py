@@ -127,6 +127,8 @@ class FakeWorld:
         self.roles: dict[str, tuple[str, ...]] = {}
         self.configuration: tuple[Sequence[str], Sequence[str]] = (self.nodes, ())
         self.takes: Callable[[str, dict[str, Any]], bool] = lambda command, arguments: True
+        self.codes: dict[str, str] = {}
+        self.outdated: list[str] = []
         self._now_ns = 0
         self._sequence = count()
         self._calls: list[tuple[int, int, Callable[[Any], None], Any]] = []
@@ -181,6 +183,19 @@ class FakeWorld:
     def start(self, name: str, code: str | None = None) -> None:
         self.hosts[name].is_up = True
         self.done.append(("start", name, code))
+
+    def code_of(self, name: str) -> str:
+        return self.codes.get(name, "old")
+
+    def install(self, name: str, code: str) -> None:
+        if code != self.code_of(name) and name in self.outdated:
+            self.outdated.remove(name)
+            self.hosts[name].refused = ""
+        self.codes[name] = code
+        self.done.append(("install", name, code))
+
+    def is_outdated(self, name: str) -> bool:
+        return name in self.outdated
 
     def crash(self, name: str, *, power: bool) -> None:
         self.hosts[name].is_up = False

@@ -97,6 +97,8 @@ def fault(rng: random.Random, number: int) -> Fault:
         "forced-election": {"targets": nodes},
         "compact": {"targets": nodes},
         "membership": {"voters": ("n1", "n2")},
+        "upgrade": {"targets": nodes, "code": "default"},
+        "roll-back": {"targets": nodes, "code": "default", "then": "default"},
     }
     if kind in ("read-error", "lying-fsync"):  # they wait for a crash to show
         common |= {"begin_ns": 200 * MS, "end_ns": 1_700 * MS}
