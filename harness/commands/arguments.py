@@ -102,6 +102,7 @@ def drawing_options(
     if upgrade:
         options.append(upgrade_option)
     if world:
+        options.insert(0, network_option)
         options.insert(0, world_option)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,6 +123,7 @@ def drawing_options(
 
 _DRAWING: Final = (
     "world",
+    "network",
     "workload",
     "profile",
     "nodes",
@@ -137,7 +139,7 @@ def drawing_of(values: Mapping[str, Any]) -> Drawing:
     """The drawing that the values of `drawing_options` say; those of a system and a workload may be missing."""
     from harness.run.drawing import Drawing  # with all faults and plans
 
-    named = {name: values[name] for name in ("world", "system", "workload") if name in values}
+    named = {name: values[name] for name in ("world", "network", "system", "workload") if name in values}
     return Drawing(
         **named,
         profile=values["profile"],
@@ -168,6 +170,17 @@ def world_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default="simulated",
         show_default=True,
         help="Live: OS processes and the wall clock; see docs/live.md.  [then --system node, --profile live]",
+    )(function)
+
+
+def network_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--network`."""
+    return click.option(
+        "--network",
+        type=click.Choice(["proxies", "namespaces"]),
+        default="proxies",
+        show_default=True,
+        help="Live: what brings about faults of links; namespaces need root and nft.",
     )(function)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import click
 
@@ -35,16 +36,18 @@ def run_live(
     from harness.live.drawing import possible
     from harness.live.systems.catalog import abilities_of_live, live_system
 
+    enter_network(drawing)
     with Archive(results) as archive, Checkouts() as checkouts:
         system = live_system(drawing.system, checkouts)
         if plan_file is not None:
             plan = find(str(plan_file), results).plan
-            again = f"foreshock run --world live --system {drawing.system} --plan {plan_file}"
+            links = "" if drawing.network == "proxies" else f" --network {drawing.network}"
+            again = f"foreshock run --world live{links} --system {drawing.system} --plan {plan_file}"
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
-            plan, again = drawing.plan(seed, abilities_of_live(system)), drawing.command(seed)
+            plan, again = drawing.plan(seed, abilities_of_live(system, drawing.network)), drawing.command(seed)
         lines_above = 0 if as_json else print_plan(possible(plan, system.fault_kinds), verbose=verbose)
-        outcome, record, failure = _perform(plan, drawing.system, archive, checkouts)
+        outcome, record, failure = _perform(plan, drawing.system, archive, checkouts, drawing.network)
     extra = {} if failure is None else {"error": failure.parts}
     if as_json:
         print_json(record, reproduce=again, live=True, **extra)
@@ -62,11 +65,12 @@ def run_many_live(drawing: Drawing, first: int | None, count: int, *, results: P
 
     first = secrets.randbelow(_DRAWN_SEED_BELOW) if first is None else first
     tally = _Tally(as_json=as_json)
+    enter_network(drawing)
     with Archive(results) as archive, Checkouts() as checkouts:
-        able = abilities_of_live(live_system(drawing.system, checkouts))
+        able = abilities_of_live(live_system(drawing.system, checkouts), drawing.network)
         for seed in range(first, first + count):
             plan = drawing.plan(seed, able)
-            _, record, failure = _perform(plan, drawing.system, archive, checkouts)
+            _, record, failure = _perform(plan, drawing.system, archive, checkouts, drawing.network)
             tally.add(f"seed {seed}", record, failure)
     return tally.end("runs", reproduce=drawing.command(first))
 
@@ -168,15 +172,27 @@ class _Tally:
         return _exit(code, self._failure)
 
 
+def enter_network(drawing: Drawing) -> None:
+    """Where nodes are to have namespaces, go on in one of our own: this command is started once more in it."""
+    if drawing.network == "namespaces":
+        from harness.live.namespaces import enter
+
+        enter(sys.argv[1:])
+
+
 def _perform(
-    plan: Plan, spec: str, archive: Archive, checkouts: Checkouts
+    plan: Plan,
+    spec: str,
+    archive: Archive,
+    checkouts: Checkouts,
+    network: Literal["proxies", "namespaces"] = "proxies",
 ) -> tuple[Outcome, RunRecord, BadInput | None]:
     """Run a plan once and keep the run with the logs of its nodes; the last item says why it could not be kept."""
     from harness.live.kept import keep_beside
     from harness.live.live_run import run
     from harness.live.systems.catalog import live_system
 
-    result = run(plan, live_system(spec, checkouts))
+    result = run(plan, live_system(spec, checkouts), network=network)
     try:
         record = archive.keep(result.outcome)
         keep_beside(record, result.logs, archive.results)

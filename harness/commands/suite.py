@@ -37,7 +37,7 @@ from harness.systems.binding import DEFAULT_LABEL, Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed
-from .live import NOT_DETERMINISTIC
+from .live import NOT_DETERMINISTIC, enter_network
 from .printing import coloured, print_json, print_message, print_table, progress, say, telling
 from .watching import watching
 
@@ -177,6 +177,11 @@ def command(
         "--search guided": search == "guided",
         "--scheduler": scheduler is not None,
     }
+    if drawing.network == "namespaces" and drawing.world != "live":
+        raise BadInput("--network namespaces", "--world live beside it", "foreshock suite")
+    if drawing.network == "namespaces" and (jobs or 1) > 1:
+        raise BadInput(f"--jobs {jobs}", "one run at a time: they would share a bridge", "--network namespaces")
+    enter_network(drawing)
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
@@ -352,6 +357,7 @@ def _continue(
     world = _world(before.world)
     binding = world.bind(before.system, checkouts, before.upgrade_from)
     settings = campaigns.resumable(stored, binding)
+    enter_network(settings.suite.cells[0])
     if time_budget is not None:
         settings = msgspec.structs.replace(settings, time_budget_ns=time_budget)
     if run_timeout is not None:
@@ -530,7 +536,7 @@ def _refuse_contradictions(
         count,
         shard,
         search,
-        *(option for option in (*_TYPED, "explicit", "system", "world", "upgrade_from") if typed(option)),
+        *(option for option in (*_TYPED, "explicit", "system", "world", "network", "upgrade_from") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):
         raise BadInput(

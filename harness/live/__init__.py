@@ -18,6 +18,7 @@ process, but what systems tell of themselves: who leads in which term.
 | `supervisor` | OS processes: start, kill, stop and continue, restart with their data; `guardian` ends them |
 | `addresses` | where everybody is: a loopback network of the run's own |
 | `proxies` | the TCP proxy before each node, `callers` who opened a connection, `network` what happens to it |
+| `namespaces` | the same by the kernel, with a network namespace a node; `nft` are its rules |
 | `fault_world` | the world as faults see it |
 | `kept` | the logs of nodes in the folder of a run |
 | `control` | faults of disks and clocks inside of our nodes |

@@ -23,6 +23,7 @@ from harness.sim.recorder import Recorder
 
 from .asking import Asking
 from .clients import ClientTask
+from .namespaces import Namespaces
 from .network import Network
 from .supervisor import Supervisor
 from .systems.system import Clocks, Inside
@@ -110,7 +111,7 @@ class LiveFaultWorld:
         *,
         timetable: Timetable,
         recorder: Recorder,
-        network: Network,
+        network: Network | Namespaces,
         observer: Observer,
         supervisor: Supervisor,
         clients: Mapping[str, ClientTask],
@@ -253,7 +254,7 @@ class LiveFaultWorld:
     def take_hits(self, fault: str, names: Sequence[str]) -> int:
         """How many events a fault has touched since this was asked last."""
         inside = 0 if self._inside is None else self._inside.hits.pop(fault, 0)
-        return inside + self.network.hits.pop(fault, 0) + sum(self.hosts[name].hits.pop(fault, 0) for name in names)
+        return inside + self.network.take_hits(fault) + sum(self.hosts[name].hits.pop(fault, 0) for name in names)
 
     def heal(self, within: Collection[str] | None) -> None:
         """Start what is down. None: all actors."""

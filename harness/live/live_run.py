@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import trio
@@ -47,12 +47,15 @@ from .clients import ClientTask
 from .drawing import CLOCK_OFF, LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import terminated_as_interrupted
+from .namespaces import MISSING, Namespaces
 from .network import Network
 from .proxies import Proxy
 from .supervisor import Supervisor
 from .systems.system import LiveClient, LiveSystem, Site
 from .timetable import Timetable
 
+Links = Literal["proxies", "namespaces"]
+"""What brings about the faults of links."""
 READY_SECONDS_MAX: Final = 60
 """A cluster that does not serve by then never will."""
 _ASK_READY_SECONDS: Final = 0.05
@@ -75,17 +78,21 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True):
     logs: dict[str, bytes]
 
 
-def run(plan: Plan, system: LiveSystem) -> LiveResult:
-    """Run a plan with real processes and judge it. Leaves no process behind, however it ends. Raises BadInput."""
+def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies") -> LiveResult:
+    """Run a plan with real processes and judge it. Leaves no process behind, however it ends. Raises BadInput.
+
+    `network`: faults of links are brought about by proxies, or in network namespaces, where the harness must be in one.
+    """
     began = time.perf_counter()
-    plan = possible(plan, system.fault_kinds)
+    has_namespaces = network == "namespaces"
+    plan = possible(plan, [kind for kind in system.fault_kinds if not (has_namespaces and kind in MISSING)])
     try:
         options = system.resolve(plan.options)
     except ValueError as error:
         raise BadInput(" ".join(str(error).split()), f"options that {system.name} understands", "the plan") from error
     if len(plan.groups) > 1:
         raise BadInput(f"{len(plan.groups)} groups", "one: a live cluster has one", f"workload {plan.drawn.workload}")
-    addresses = Addresses(plan.nodes, plan.clients, system.ports)
+    addresses = Addresses(plan.nodes, plan.clients, system.ports, has_namespaces=has_namespaces)
     with (
         terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="foreshock-live-", ignore_cleanup_errors=True) as folder,
@@ -94,7 +101,8 @@ def run(plan: Plan, system: LiveSystem) -> LiveResult:
         logs.mkdir()
 
         def launch(name: str) -> Any:
-            return system.launch(site, name)
+            launch = system.launch(site, name)
+            return live.namespaces.inside(name, launch) if live.namespaces is not None else launch
 
         with Supervisor(logs, launch) as supervisor:
             site = Site(
@@ -105,13 +113,16 @@ def run(plan: Plan, system: LiveSystem) -> LiveResult:
                 supervisor=supervisor,
                 inside=system.inside(plan, Path(folder)),
             )
-            live = LiveRun(site, system)
+            live = LiveRun(site, system, has_namespaces=has_namespaces)
             try:
                 trio.run(live.run)
             except BaseExceptionGroup as group:
                 if (refused := _bad_input_in(group)) is not None:
                     raise refused from None
                 raise
+            finally:
+                if live.namespaces is not None:
+                    live.namespaces.close()
         ran = time.perf_counter()
         outcome = live.judge()
         kept = {name: _end_of(supervisor.log(name)) for name in plan.nodes}
@@ -136,11 +147,13 @@ def _bad_input_in(error: BaseException) -> BadInput | None:
 class LiveRun:
     """Nodes, proxies, clients and nemesis of one run."""
 
-    def __init__(self, site: Site, system: LiveSystem) -> None:
+    def __init__(self, site: Site, system: LiveSystem, *, has_namespaces: bool = False) -> None:
         plan = site.plan
         self._site, self._plan, self._system = site, plan, system
         self._timetable = Timetable()
-        self._network = Network(plan.schedule.seed)
+        self.namespaces = Namespaces(site.addresses, site.supervisor, self._now) if has_namespaces else None
+        """Where the network is the kernel's."""
+        self._network: Network | Namespaces = self.namespaces or Network(plan.schedule.seed)
         self._invariants = Invariants(
             {name: group.voters for name, group in plan.groups.items()},
             learners={name: group.learners for name, group in plan.groups.items()},
@@ -168,7 +181,8 @@ class LiveRun:
         plan, supervisor, timetable = self._plan, self._site.supervisor, self._timetable
         supervisor.on_death = self._died
         async with trio.open_nursery() as nursery:
-            await self._start_proxies(nursery)
+            if isinstance(self._network, Network):
+                await self._start_proxies(self._network, nursery)
             if self._site.inside is not None:
                 await nursery.start(self._site.inside.run)
             started = [name for name in plan.nodes if not self._system.is_out(self._site, name)]
@@ -193,12 +207,15 @@ class LiveRun:
             self._outcomes, self._hits = nemesis.finish(), nemesis.hits
             nursery.cancel_scope.cancel()
 
-    async def _start_proxies(self, nursery: trio.Nursery) -> None:
+    def _now(self) -> int:
+        return self._timetable.now
+
+    async def _start_proxies(self, network: Network, nursery: trio.Nursery) -> None:
         addresses = self._site.addresses
         for name in self._plan.nodes:
             for port in addresses.ports:
                 own, told = addresses.own(name, port), addresses.told(name, port)
-                await nursery.start(Proxy(name, own, told, self._network, self._caller).run)
+                await nursery.start(Proxy(name, own, told, network, self._caller).run)
 
     def _caller(self, local: tuple[str, int], remote: tuple[str, int]) -> str | None:
         return self._site.addresses.client_at(local[0]) or caller(local, remote, self._site.supervisor.pids())

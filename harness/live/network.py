@@ -143,6 +143,10 @@ class Network:
         """A connection is no more."""
         self._connections.pop(connection, None)
 
+    def take_hits(self, fault: str) -> int:
+        """What a fault has touched since this was asked last."""
+        return self.hits.pop(fault, 0)
+
     # -- what faults do -----------------------------------------------------------------------------------------------
 
     def cut(self, fault: str, edges: tuple[Edge, ...]) -> None:

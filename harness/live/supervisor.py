@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -52,6 +52,7 @@ class Supervisor:
         self._folder = folder
         self._launch = launch
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._held: list[subprocess.Popen[bytes]] = []
         self._guardian = Guardian()
 
     def __enter__(self) -> Supervisor:
@@ -63,6 +64,9 @@ class Supervisor:
     ) -> None:
         for name in list(self._running):
             self.kill(name)
+        for process in self._held:
+            process.kill()
+            process.wait()
         self._guardian.end()
 
     def log(self, name: str) -> Path:
@@ -98,6 +102,19 @@ class Supervisor:
         self._guardian.watch(process.pid)
         self.incarnations[name] = self.incarnations.get(name, 0) + 1
         nursery.start_soon(self._watch, name, process)
+
+    def hold(self, command: Sequence[str]) -> int:
+        """Start a process that is no node and lasts as long as the run. Returns its id."""
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **self._guardian.mark},
+            start_new_session=True,
+            cwd=self._folder,
+        )
+        self._held.append(process)
+        self._guardian.watch(process.pid)
+        return process.pid
 
     def kill(self, name: str) -> bool:
         """Kill the group of a node by SIGKILL, and wait until its leader is gone. Whether there was one."""

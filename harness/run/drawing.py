@@ -75,6 +75,8 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     world: Literal["simulated", "live"] = "simulated"
+    network: Literal["proxies", "namespaces"] = "proxies"
+    """What brings about the faults of links in the live world."""
     system: str = "raft_impl"
     workload: str = "register"
     profile: str = "swarm"
@@ -117,6 +119,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     def command(self, seed: int) -> str:
         """Give the line that repeats the run of a seed."""
         world = ["--world", self.world] if self.world != "simulated" else []
+        world += ["--network", self.network] if self.network != "proxies" else []
         words = [
             "foreshock",
             "run",

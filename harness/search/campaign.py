@@ -709,6 +709,7 @@ def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:
                 cell,
                 **changed,
                 world=drawing.world,
+                network=drawing.network,
                 system=drawing.system,
                 upgrade_from=drawing.upgrade_from,
                 explicit={**cell.explicit, **drawing.explicit},

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.errors import BadInput, one_of
+from harness.live.namespaces import MISSING
 from harness.run.drawing import Abilities
 from harness.systems import catalog
 from harness.systems.binding import DEFAULT_LABEL, Binding, Code
@@ -55,6 +56,7 @@ def _of_others(spec: str) -> LiveSystem:
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
 
 
-def abilities_of_live(system: LiveSystem) -> Abilities:
-    """What a plan may ask of a system."""
-    return Abilities(workloads=system.workloads, fault_kinds=system.fault_kinds, options=system.options)
+def abilities_of_live(system: LiveSystem, network: str = "proxies") -> Abilities:
+    """What a plan may ask of a system, where this is what brings about the faults of links."""
+    kinds = tuple(kind for kind in system.fault_kinds if not (network == "namespaces" and kind in MISSING))
+    return Abilities(workloads=system.workloads, fault_kinds=kinds, options=system.options)

@@ -124,6 +124,8 @@ class Node:
         words += ["--voters", ",".join(group.voters)]
         if group.learners:
             words += ["--learners", ",".join(group.learners)]
+        if addresses.has_namespaces:  # a network that nobody else is in
+            words += ["--insecure"]
         if isinstance(site.inside, Control):
             words += ["--test-control", site.inside.socket, "--test-secret-file", str(site.inside.secret_file)]
         if site.options[CLIENTS.name] == "http":
