@@ -70,7 +70,7 @@ def _run(path: Path, spec: str, rewrite: bool, page: Path | None, as_json: bool)
     if page is not None:
         from harness.walkthroughs.written import write_page
 
-        write_page(result, loaded, page)
+        write_page(result, page)
     if as_json:
         print_json(_document(result) | ({"page": str(page)} if page is not None else {}))
     elif page is not None:

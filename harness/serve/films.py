@@ -22,6 +22,17 @@ from harness.walkthroughs.written import page_of
 from .sandbox import Attempt, make_file, make_sandbox
 
 _SECONDS_MAX: Final = 60
+_HEADINGS: Final = (
+    ("walkthrough_", "Raft for a newcomer, in parts"),
+    ("demo_", "What people try first with a new key-value store"),
+    ("f", "Known hard situations, and the paper's figures"),
+    ("one_", "What one node can do that breaks an assumption"),
+    ("i_", "Interactions, one by one"),
+    ("trap_", "One rule each, which a planted bug breaks"),
+    ("debug_", "What to look at when a cluster misbehaves"),
+    ("", "Others"),
+)
+"""Beginnings of names, and what the scenarios of each show."""
 
 T = TypeVar("T")
 
@@ -34,10 +45,13 @@ class Films:
         self._pages: dict[str, bytes] = {}
         self._lock = threading.Lock()  # pages are asked for from several threads
 
-    def titles(self) -> list[tuple[str, str]]:
-        """Names and titles of all scenarios, those for newcomers first."""
-        names = sorted(library.names(), key=lambda name: (not name.startswith("walkthrough"), name))
-        return [(name, library.read(library.find(name)).title) for name in names]
+    def titles(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Names and titles of all scenarios under headings, those for newcomers first."""
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for _, heading in _HEADINGS}
+        for name in library.names():
+            heading = next(heading for begins, heading in _HEADINGS if name.startswith(begins))
+            groups[heading].append((name, library.read(library.find(name)).title))
+        return [(heading, names) for heading, names in groups.items() if names]
 
     def page(self, name: str) -> bytes | None:
         """The page of a scenario; None when there is none of this name."""
@@ -78,4 +92,4 @@ def make_page(name: str) -> bytes:
     script = library.read(Path(library.find(name)))
     with Checkouts() as checkouts:
         system = catalog.load_systems(catalog.bind("raft_impl", checkouts))["default"]
-        return page_of(perform(script, system, is_filmed=True), system)
+        return page_of(perform(script, system, is_filmed=True), is_served=True)

@@ -127,7 +127,7 @@ def _perform(attempt: Attempt) -> tuple[Result, bytes]:
             refusal = f"found {error.found}; expected {error.expected}"
             attempt = msgspec.structs.replace(attempt, commands=attempt.commands[:-1])
             result, note = _performed(attempt, system)
-        return result, page_of(result, system, acts=_acts(attempt, result, refusal, note))
+        return result, page_of(result, acts=_acts(attempt, result, refusal, note), is_served=True)
 
 
 def _performed(attempt: Attempt, system: System) -> tuple[Result, str]:

@@ -53,10 +53,10 @@ class Acts(msgspec.Struct, frozen=True, kw_only=True):
     begin: int
 
 
-def render(result: Result, options: OptionValues, *, acts: Acts | None = None) -> str:
+def render(result: Result, options: OptionValues, *, acts: Acts | None = None, is_served: bool = False) -> str:
     """Make the page of a scenario that was performed with a film. Raises BadInput where it has none.
 
-    With `acts` it is a sandbox, whose forms go to the server that made it.
+    With `acts` it is a sandbox, whose forms go to the server that made it. `is_served`: that server has other pages.
     """
     if not result.frames:
         raise BadInput("a scenario without a film", "one that was performed with `is_filmed`", result.script.name)
@@ -69,6 +69,7 @@ def render(result: Result, options: OptionValues, *, acts: Acts | None = None) -
     page: str = template.render(
         policy=policy(script, style, forms="'none'" if acts is None else "'self'"),
         acts=acts,
+        is_served=is_served,
         script=Markup(script),
         style=Markup(style),
         data=Markup(as_script_data(data)),

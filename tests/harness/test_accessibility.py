@@ -88,7 +88,7 @@ def test_a_report_keeps_nobody_out(scheme: str, look: Callable[..., list[str]], 
 def test_a_walkthrough_keeps_nobody_out(scheme: str, look: Callable[..., list[str]], tmp_path: Path) -> None:
     system = load_systems(bind("raft_impl", Checkouts()))["default"]
     script = library.read(library.find("walkthrough_4_partition"))
-    write_page(perform(script, system, is_filmed=True), system, tmp_path / "page.html")
+    write_page(perform(script, system, is_filmed=True), tmp_path / "page.html")
 
     assert look((tmp_path / "page.html").as_uri(), scheme, "PageDown", "PageDown", "ArrowRight") == []
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.archive.index import FILE, Index
+from harness.scenarios import library
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
@@ -173,3 +174,27 @@ def test_nothing_in_a_row_is_markup(tmp_path: Path) -> None:
         assert page.status == 200, path
         assert not re.search(r"<(script>|b>|i>|u>(?!</))", re.sub(r"<b>[\d,]+</b>", "", page.text)), path
         assert "\u202e" not in page.text
+
+
+def test_pages_that_are_served_lead_back(app: Any) -> None:
+    walkthrough, sandbox = ask(app, "/walkthroughs/i_single_node").text, ask(app, "/sandbox/i_single_node").text
+
+    assert 'href="/walkthroughs">all walk-throughs' in walkthrough
+    assert 'href="/sandbox/i_single_node">act in it' in walkthrough
+    assert 'href="/sandbox">other beginnings' in sandbox
+
+
+def test_every_scenario_is_listed_once_under_a_heading(app: Any) -> None:
+    for part in ("/walkthroughs", "/sandbox"):
+        page = ask(app, part).text
+        listed = re.findall(rf'href="{part}/(\w+)"', page)
+        assert sorted(listed) == sorted(library.names())
+        assert "Others" not in page, "each has a heading that says something"
+
+
+def test_a_run_without_a_folder_has_the_line_that_makes_it_again(app: Any, results: Path) -> None:
+    row = next(row for row in ask(app, "/api/runs?campaign=night-1").json["rows"] if row["seed"] == 7)
+
+    page = ask(app, f"/runs/{row['number']}").text
+
+    assert "foreshock run --seed 7 --workload register --profile calm" in page
