@@ -93,7 +93,7 @@ def file_of(plan: Plan, target: Target, message: str, seeds: Sequence[int], *, u
         message="\n".join(line.rstrip() for line in message.replace("\\", "/").replace('"""', "'''").splitlines()),
         plan=_lines(msgspec.json.decode(plan.to_json()), ""),
         seeds=", ".join(map(str, seeds)),
-        older="" if upgrade_from is None else f", upgrade_from={upgrade_from!r}",
+        older="" if upgrade_from is None else f', upgrade_from="{upgrade_from}"',
         name=re.sub(r"\W+", "_", target.signature).lower(),
     )
 

@@ -81,9 +81,14 @@ class Cluster:
         return [f"--node={name}=127.0.0.1:{port}" for name, port in self.ports.items()]
 
     def start(
-        self, name: str, *flags: str, nodes: Sequence[str] | None = None, machine: str | None = "counter"
+        self,
+        name: str,
+        *flags: str,
+        nodes: Sequence[str] | None = None,
+        machine: str | None = "counter",
+        code: Path = ROOT,
     ) -> None:
-        """Start one node, or start it again."""
+        """Start one node, or start it again; `code` is the folder of the package that it runs."""
         data = ["--name", name, "--data", str(self.folder / name)]
         of_machine = ["--machine", machine] if machine else []
         book = self.nodes if nodes is None else nodes
@@ -103,7 +108,8 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=ENVIRONMENT,
+                env={**ENVIRONMENT, "PYTHONPATH": str(code)},
+                cwd=code,
                 preexec_fn=prepare_child(self.open_files_max),  # noqa: PLW1509
             )
         self.running[name] = process
