@@ -23,6 +23,7 @@ process, but what systems tell of themselves: who leads in which term.
 | `kept` | the logs of nodes in the folder of a run |
 | `control` | faults of disks and clocks inside of our nodes |
 | `asking` | what an administrator asks of nodes |
+| `faketime` | clocks of other programs, by libfaketime |
 | `clients` | the tasks of the plan's clients, which can be killed too |
 | `systems/` | one file a system: how it is started, asked and watched |
 

@@ -25,10 +25,11 @@ import harness
 from harness import options as option_values
 from harness.errors import BadInput
 from harness.live.addresses import spelled
+from harness.live.faketime import FakeTime, library
 from harness.live.fault_world import KINDS
 from harness.live.supervisor import Launch
 from harness.options import OptionSpec, OptionValues
-from harness.plans.plan import Actor
+from harness.plans.plan import Actor, Plan
 from harness.systems.binding import Code
 from harness.systems.loader import code_digest
 from harness.systems.system import Completion
@@ -49,7 +50,6 @@ class PySyncObj(Polled):
 
     name: str = "pysyncobj"
     ports: tuple[str, ...] = ("raft", "http")
-    fault_kinds: tuple[str, ...] = KINDS
     tells_terms: bool = False
     workloads: tuple[str, ...] = ("register", "counter")
     options: tuple[OptionSpec, ...] = (
@@ -66,6 +66,9 @@ class PySyncObj(Polled):
         spec = importlib.util.find_spec("pysyncobj")
         if spec is None or spec.origin is None:
             raise BadInput("no package pysyncobj", "an installed one: pip install pysyncobj", "--system pysyncobj")
+        self._faketime = library()
+        has_clocks = self._faketime is not None
+        self.fault_kinds: tuple[str, ...] = (*KINDS, "clock-rate") if has_clocks else KINDS
         self._package = Path(spec.origin).parent
         super().__init__()
 
@@ -77,6 +80,12 @@ class PySyncObj(Polled):
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate."""
         return option_values.resolve(options, self.options)
+
+    def inside(self, plan: Plan, folder: Path) -> FakeTime | None:
+        """Their clocks, by libfaketime."""
+        if self._faketime is not None and any(fault.kind == "clock-rate" for fault in plan.faults):
+            return FakeTime(folder, plan.nodes, self._faketime)
+        return None
 
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a node; it is the same for every start."""
@@ -97,7 +106,10 @@ class PySyncObj(Polled):
         )
         return Launch(
             command=(sys.executable, "-m", _NODE, msgspec.json.encode(settings).decode()),
-            environment={"PYTHONPATH": str(Path(harness.__file__).parents[1])},
+            environment={
+                "PYTHONPATH": str(Path(harness.__file__).parents[1]),
+                **(site.inside.environment(node) if isinstance(site.inside, FakeTime) else {}),
+            },
         )
 
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
@@ -112,7 +124,9 @@ class PySyncObj(Polled):
             return None
         finally:
             connection.close()
-        role, term = answer["value"]
+        role, term, monotonic_ns = answer["value"]
+        if isinstance(site.inside, FakeTime):
+            site.inside.shown(node, monotonic_ns)
         return role, term
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -121,7 +122,7 @@ def _answer(store: Any, settings: Settings, f: str, key: str | None = None, valu
     match f:
         case "status":
             is_leader = bool(store.isReady()) and store._getLeader() == store.selfNode
-            return {"value": ["leader" if is_leader else "follower", store.raftCurrentTerm]}
+            return {"value": ["leader" if is_leader else "follower", store.raftCurrentTerm, time.monotonic_ns()]}
         case "read" if settings.reads == "local":
             return {"value": store.values.get(key)}
         case "read":
