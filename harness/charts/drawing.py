@@ -130,3 +130,11 @@ def _narrow(character: str) -> str:
 def cut(text: str, length_max: int) -> str:
     """A text of bounded length."""
     return text if len(text) <= length_max else f"{text[: max(1, length_max - 3)]}..."[:length_max]
+
+
+def cut_inside(text: str, length_max: int) -> str:
+    """A text of bounded length, of which the end is kept as well: there lists differ."""
+    if len(text) <= length_max or length_max < 8:
+        return cut(text, length_max)
+    tail = (length_max - 3) // 2
+    return f"{text[: length_max - 3 - tail]}...{text[-tail:]}"

@@ -22,7 +22,7 @@ import msgspec
 
 from harness.reports.selection import Selection, Shown, Transaction, select
 
-from .drawing import Drawing, Glyphs, Style, cut, one_cell
+from .drawing import Drawing, Glyphs, Style, cut, cut_inside, one_cell
 
 TimeOf = Callable[[int], int | None]
 """The time of an index, in nanoseconds, if it is known."""
@@ -118,7 +118,7 @@ class _Chart:
     def _fit(self, width: int) -> _Layout:
         texts = {one.call: _asked(one) for one in self.operations}
         for text_max, gap in _WAYS:
-            layout = self._place({call: cut(text, text_max) for call, text in texts.items()}, gap)
+            layout = self._place({call: cut_inside(text, text_max) for call, text in texts.items()}, gap)
             if layout.end < width:
                 return layout
         while True:
@@ -232,7 +232,7 @@ class _Chart:
         for one in shortened[:_EXPLAINED_MAX] if len(shortened) > _EXPLAINED_MAX + 1 else shortened:
             short, full = self._layout.texts[one.call], _asked(one)
             name = short if short in _LETTERS else f"process {one.process}"
-            drawing.line((f"  {name}  {cut(full, drawing.width - len(name) - 5)}", ""))
+            drawing.line((f"  {name}  {cut_inside(full, drawing.width - len(name) - 5)}", ""))
         if len(shortened) > _EXPLAINED_MAX + 1:
             drawing.line((f"  and {len(shortened) - _EXPLAINED_MAX} more", "dim"))
         if selection.since is not None:
