@@ -99,7 +99,8 @@ def print_live_run(
 ) -> None:
     """Print how a run of real processes went. What a node did wrong is printed with all it said."""
     ops = record.ops
-    marks = ", ".join(f"{count} {name}" for name, count in record.marks.items() if count)
+    told = (f"{count} {name}" for name, count in record.marks.items() if count and (verbose or not is_coverage(name)))
+    marks = ", ".join(told)
     end = [
         *labelled("ops", f"{ops.ok} ok, {ops.fail} fail, {ops.info} info"),
         *labelled("messages", f"{record.messages}{f': {marks}' if marks else ''}"),
@@ -109,6 +110,11 @@ def print_live_run(
     ]
     says_all = verbose or (record.primary or "").startswith("node/")
     _Screen(_subject(outcome, record), plan_class="").print(end, verbose=says_all, lines_above=lines_above)
+
+
+def is_coverage(name: str) -> bool:
+    """Whether a mark is a rare situation that was reached, `subject: what`, and not a count of the network."""
+    return ": " in name
 
 
 def print_stored(subject: Subject) -> None:

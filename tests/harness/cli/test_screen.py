@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.archive.documents import run_record
 from harness.commands.printing import print_table
+from harness.commands.screen import print_live_run
 from tests.harness.cli.conftest import SHORT, Foreshock
+from tests.harness.outcomes import make_outcome
 from tests.pages import ROOT
 
 CANARY = ROOT / "harness" / "suites" / "canaries" / "reads-without-quorum.patch"
@@ -134,6 +137,20 @@ def test_a_checked_history_of_transactions_is_drawn_as_its_cycle(foreshock: Fore
     assert ran.code == 1
     assert "process 1   [T0-----" in ran.out
     assert "    T0  again: it would have to come before itself" in ran.out
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_live_run_tells_its_coverage_only_where_everything_is_told(
+    capsys: pytest.CaptureFixture[str], *, verbose: bool
+) -> None:
+    outcome = make_outcome(marks={"connections": 3, "election: lost by votes against": 2, "resets": 0})
+
+    print_live_run(outcome, run_record(outcome), "foreshock run --world live", verbose=verbose)
+
+    lines = capsys.readouterr().out.splitlines()
+    more = ", 2 election: lost by votes against" if verbose else ""
+    assert f"messages    12: 3 connections{more}" in lines
+    assert lines[-1] == "reproduce   foreshock run --world live"
 
 
 def test_what_a_history_holds_cannot_steer_the_terminal(foreshock: Foreshock, tmp_path: Path) -> None:
