@@ -15,9 +15,10 @@ small counts).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from math import comb, fsum, isfinite, sqrt
+from itertools import islice
+from math import fsum, isfinite, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -29,8 +30,17 @@ _RESAMPLES: Final = 4999
 def binomial_p(fewer: int, more: int) -> Fraction:
     """Two-sided exact p-value of disagreements counted one way and the other, each a fair coin."""
     count = fewer + more
-    tail = sum(comb(count, k) for k in range(min(fewer, more) + 1))
+    tail = next(islice(_tails(count), min(fewer, more), None))
     return min(Fraction(1), Fraction(2 * tail, 2**count))
+
+
+def _tails(count: int) -> Iterator[int]:
+    """In how many ways `count` coins show at most 0, 1, 2, ... heads: each from the one before, as they are large."""
+    ways = tail = 1
+    for heads in range(count + 1):
+        yield tail
+        ways = ways * (count - heads) // (heads + 1)
+        tail += ways
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -80,8 +90,10 @@ def median_interval(values: Sequence[float], outside_p: Fraction = Fraction(1, 2
     The sign test turned round: what lies outside it is what that test would reject, whatever the distribution.
     """
     ordered, count = sorted(values), len(values)
-    outside = 0
-    while 2 * outside < count and binomial_p(outside, count - outside) <= outside_p:
+    outside, ways_rejected = 0, outside_p * 2**count / 2
+    for tail in _tails(count):
+        if 2 * outside >= count or tail > ways_rejected:
+            break
         outside += 1
     return (ordered[outside - 1], ordered[count - outside]) if outside else None
 

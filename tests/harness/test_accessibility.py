@@ -105,6 +105,9 @@ def test_a_walkthrough_keeps_nobody_out(scheme: str, look: Callable[..., list[st
         COMPARED,
         "/mutants",
         "/mutants/b",
+        "/runs/2",
+        "/sandbox",
+        "/sandbox/run/2?ms=1&do=settle",
         "/walkthroughs",
     ],
 )
