@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Literal
 
-import msgspec
 import pytest
 
 from harness.faults.catalog import AnyFault
@@ -16,11 +16,12 @@ from harness.faults.pauses import Pause
 from harness.live.live_run import run
 from harness.live.systems.catalog import live_system
 from harness.outcome import Outcome
-from harness.plans.plan import Gates, PlannedOp
+from harness.plans.plan import load
 from harness.systems.checkouts import Checkouts
-from tests.live.live_plans import MS, SECOND_NS, at, routed, small_plan
+from tests.live.live_plans import SECOND_NS, at, routed, small_plan
 
 pytest.importorskip("h11")
+LOCK_PLAN = Path(__file__).parents[2] / "docs" / "examples" / "live" / "etcd_lock_granted_twice.json"
 pytestmark = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is not installed")
 
 
@@ -107,24 +108,7 @@ def test_a_lock_under_a_lease_is_granted_twice_while_its_holder_is_cut_off() -> 
     """The holder asks the member beside it, which cannot renew the lease; another client gets the lock meanwhile."""
     with Checkouts() as checkouts:
         system = live_system("etcd", checkouts)
-        options = {"election_timeout_ms": "500", "client_timeout_ms": "1000", "lease_ttl_s": "1"}
-        drawn = small_plan(system, "lock", [cut_off("n1", "c1", 300, 4500)], faults_ns=5 * SECOND_NS, **options)
-        asked = {
-            "c1": [(1000, "acquire"), (5500, "release")],
-            "c2": [(ms, "acquire") for ms in range(3000, 5500, 250)],
-        }
-        programs = tuple(
-            msgspec.structs.replace(
-                program,
-                ops=tuple(
-                    PlannedOp(id=1000 * program.thread + number, due_ns=ms * MS, f=f, key="the-lock")
-                    for number, (ms, f) in enumerate(asked.get(program.client, ()))
-                ),
-            )
-            for program in drawn.programs
-        )
-        plan = msgspec.structs.replace(drawn, programs=programs, gates=Gates())
-        outcome = run(routed(plan, "home"), system).outcome
+        outcome = run(load(LOCK_PLAN), system).outcome
 
     assert outcome.verdict.validity == "invalid", [op for op in outcome.history if op.key == "the-lock"]
     assert outcome.primary == "linearizability/nonlinearizable/mutex/acquire"
