@@ -18,8 +18,10 @@ from harness.run.runner import run
 from harness.systems.binding import Binding
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
+from tests.harness.sim.programs.running import EXAMPLES, bound, drawn
 
 PROFILES = ("swarm", "crashes", "partitions", "clocks", "disks", "beyond-disks", "membership")
+PROGRAM = f"trio:{EXAMPLES / 'quorum_register.py'}:Quorum"
 S = 1_000_000_000
 
 
@@ -50,12 +52,14 @@ def branches(plan: Plan, binding: Binding, way: Way) -> list[Branch[tuple[Any, .
 
 
 def main(way: Way) -> None:
-    """Print the branches of all plans."""
+    """Print the branches of all plans, and those of a Trio program, whose tasks and sockets are forked with it."""
     with Checkouts() as checkouts:
         binding = bind("raft_impl", checkouts)
         for name, plan in short_plans(binding):
             for branch in branches(plan, binding, way):
                 print(name, branch)
+    for branch in branches(drawn(PROGRAM, nodes=3, profile="swarm"), bound(PROGRAM), way):
+        print(PROGRAM, branch)
 
 
 if __name__ == "__main__":
