@@ -64,7 +64,7 @@ def test_a_build_under_which_a_seed_has_no_end_is_refused(tmp_path: Path) -> Non
     [
         (compiling.SEEDS_MIN - 1, None, False),
         (compiling.SEEDS_MIN, None, True),
-        (compiling.SEEDS_MIN, 1, True),
+        (compiling.SEEDS_MIN, compiling.BUDGET_MIN_NS - 1, False),
         (None, compiling.BUDGET_MIN_NS, True),
         (None, compiling.BUDGET_MIN_NS - 1, False),
     ],
