@@ -4,7 +4,7 @@ So do Trio programs, a system of other people, and checks of histories of every 
 
     python -m tests.harness.compiled.whole_build [--builds DIR] [--count 100]
 
-Continuous integration calls it, and the nightly script with more plans. Exit code 1 says that a fingerprint, a
+The nightly script calls it. Exit code 1 says that a fingerprint, a
 history, a verdict or a traceback differs.
 """
 
