@@ -70,7 +70,7 @@ def examples(page: str) -> Iterator[Example]:
                 yield Example(line, content[start:end], block.start(2) + start, block.start(2) + end)
 
 
-def run(example: Example, folder: Path) -> str:
+def run(example: Example, folder: Path, seconds_max: int = _SECONDS_MAX) -> str:
     """Run an example and return its standard output. A usage error or a crash is an AssertionError."""
     done = subprocess.run(
         example.command,
@@ -82,7 +82,7 @@ def run(example: Example, folder: Path) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=_SECONDS_MAX,
+        timeout=seconds_max,
         check=False,
     )
     assert done.returncode in (0, 1, 2), f"{example.command[-1]}: exit {done.returncode}\n{done.stderr}"
