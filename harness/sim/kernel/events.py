@@ -44,7 +44,7 @@ import trio
 from .draws import Chance, Counter, Draws
 from .fingerprint import Log
 from .forced_teardown import tear_down
-from .livelock import Livelock, LivelockGuard
+from .livelock import LivelockGuard
 
 FAR: Final = 2**63
 """Later than any event."""
@@ -230,7 +230,9 @@ class Kernel(trio.abc.Clock):
                 if heap[0][0] > limit:
                     break
                 self.log.hash_batches()
-                self._stop_if(self._guard.check_events(self.now, self.pops))
+                livelock = self._guard.check_events(self.now, self.pops)
+                if livelock is not None:
+                    self.stop("livelock", livelock)
                 until = self._before_moment(last) if self._moments else last
                 for _ in _BATCH:
                     if not heap or heap[0][0] > until:
@@ -293,9 +295,6 @@ class Kernel(trio.abc.Clock):
         livelock = self._guard.count_pass(self.now)
         if livelock is not None and self.closed:
             raise RuntimeError(_TASKS_REMAIN)
-        self._stop_if(livelock)
-
-    def _stop_if(self, livelock: Livelock | None) -> None:
         if livelock is not None:
             self.stop("livelock", livelock)
 
