@@ -33,8 +33,7 @@ def draw_programs(
     stream = draws.streams("program")
     traffic = stagger(max(1, round(SECOND / ops_per_second)), work.generator(variant, stream))
     limited = time_limit(phases.heal_ns - begin_ns, traffic)
-    events = evaluate(limited, threads=len(who.clients), stream=stream, start_ns=begin_ns)
-    planned = _planned(events)
+    planned = _planned(evaluate(limited, threads=len(who.clients), stream=stream, start_ns=begin_ns))
     healed = phases.healed or who.clients
     able = tuple(thread for thread, client in enumerate(who.clients) if client in healed)
     final = _final_reads(work, [op for _, op in planned], able, phases.horizon_ns - phases.final_ns)

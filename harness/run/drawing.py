@@ -114,7 +114,9 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
             plan = with_upgrades(plan, abilities.versions)
         # Canonical JSON sorts the keys of objects. What runs now must be what a stored plan reads as later.
-        return decode(plan.to_json(), f"the plan of seed {seed}")
+        drawn = plan.to_json()
+        del plan  # that of an hour is large: not twice at a time
+        return decode(drawn, f"the plan of seed {seed}")
 
     def command(self, seed: int) -> str:
         """Give the line that repeats the run of a seed."""
