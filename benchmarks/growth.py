@@ -45,7 +45,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     messages: int
     us_per_message: float
-    peak_mb: float
+    peak_1000_kib: float
 
 
 SIZES: Final = (
@@ -60,18 +60,18 @@ HOUR: Final = Size(seconds=3_600)
 def measure(size: Size) -> Growth:
     """Run one size. Raises RuntimeError when a run does not end with a verdict."""
     begun, begun_s, _ = _run(msgspec.structs.replace(size, seconds=1))
-    record, cpu_s, peak_mb = _run(size)
+    record, cpu_s, peak_1000_kib = _run(size)
     return Growth(
         size=size,
         verdict=record["verdict"],
         messages=record["messages"],
         us_per_message=(cpu_s - begun_s) * 1e6 / (record["messages"] - begun["messages"]),
-        peak_mb=peak_mb,
+        peak_1000_kib=peak_1000_kib,
     )
 
 
 def _run(size: Size) -> tuple[dict[str, Any], float, float]:
-    """Run `foreshock run` in a process of its own. Returns its record, its processor time and its peak in MB."""
+    """Run `foreshock run` in a process of its own. Returns its record, its seconds, and its peak in 1,000 KiB."""
     command = [sys.executable, "-m", "harness", "run", "--seed", "3", "--profile", "calm", "--json"]
     command += ["--nodes", str(size.nodes), "--concurrency", str(size.clients), "--rate", str(size.rate)]
     command += ["--duration", f"{size.seconds}s", "-o", f"snapshot_threshold={SNAPSHOT_THRESHOLD}"]
@@ -89,7 +89,7 @@ def _run(size: Size) -> tuple[dict[str, Any], float, float]:
 
 
 HEAD: Final = """\
-| nodes | clients | ops/s | simulated | messages | us a message | peak, MB | verdict |
+| nodes | clients | ops/s | simulated | messages | us a message | peak, 1,000 KiB | verdict |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"""
 
 
@@ -98,7 +98,7 @@ def line(row: Growth) -> str:
     size = row.size
     return (
         f"| {size.nodes} | {size.clients} | {size.rate:,} | {size.seconds:,} s | {row.messages:,} "
-        f"| {row.us_per_message:.0f} | {row.peak_mb:.0f} | {row.verdict} |"
+        f"| {row.us_per_message:.0f} | {row.peak_1000_kib:.0f} | {row.verdict} |"
     )
 
 

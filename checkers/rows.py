@@ -12,7 +12,7 @@ Anything else raises `NotPlain`, and the file is left to the readers that make o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -242,7 +242,7 @@ class RowReader:
             self.needed.add(self.keys[row])
             self.leave_out(f"{f} that failed without being executed: as if never asked", row)
 
-    def finish(self) -> dict[Hashable, zones.Columns]:
+    def finish(self) -> Mapping[Hashable, zones.Columns]:
         """End the file: what is still open never returned. Return the columns of each key."""
         for row, invoke in filter(None, self.rows.values()):
             if invoke.f == "read":
@@ -263,7 +263,7 @@ class RowReader:
         ordered = sorted(self.counted.items(), key=lambda item: item[1][1])
         return Counter({what: count for what, (count, _) in ordered})
 
-    def split(self) -> dict[Hashable, zones.Columns]:
+    def split(self) -> Mapping[Hashable, zones.Columns]:
         """Make the columns of each key of what was read so far."""
         whole = zones.Columns(self.calls, self.returns, bytes(self.kinds.translate(_FINAL)), self.olds, self.news)
         return whole.by_key(self.keys) if self.has_keys else {None: whole}

@@ -30,9 +30,10 @@ W. Golab, X. Li, M. A. Shah, "Analyzing consistency properties for fun and profi
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import compress, repeat
 from typing import Any, Final, NamedTuple
 
@@ -104,15 +105,15 @@ class Columns:
         calls, returns, olds, news, rows = (list(compress(column, kept)) for column in columns)
         return Columns(calls, returns, bytes(compress(self.kinds, kept)), olds, news, rows, self.initial)
 
-    def by_key(self, keys: Sequence[Hashable]) -> dict[Hashable, Columns]:
+    def by_key(self, keys: Sequence[Hashable]) -> Mapping[Hashable, Columns]:
         """Split the columns of several registers, `keys` naming the one that each row is about."""
-        places: defaultdict[Hashable, list[int]] = defaultdict(list)
+        places: defaultdict[Hashable, array[int]] = defaultdict(lambda: array("q"))
         for place, (key, kind) in enumerate(zip(keys, self.kinds)):
             if kind != IGNORED:
                 places[key].append(place)
-        return {key: self._at(own) for key, own in places.items()}
+        return _Parts(self, places)
 
-    def _at(self, places: Sequence[int]) -> Columns:
+    def at(self, places: Sequence[int]) -> Columns:
         """Return the columns of the rows at these places."""
         calls, returns, olds, news, rows = (
             list(map(column.__getitem__, places))
@@ -149,6 +150,22 @@ class Columns:
             list(compress(self.rows[:size], kept)),
             self.initial,
         )
+
+
+class _Parts(Mapping[Hashable, Columns]):
+    """The columns of each key, made when they are looked at: all together take as much room as the whole."""
+
+    def __init__(self, whole: Columns, places: Mapping[Hashable, array[int]]) -> None:
+        self._whole, self._places = whole, places
+
+    def __getitem__(self, key: Hashable) -> Columns:
+        return self._whole.at(self._places[key])
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class Violation(NamedTuple):
