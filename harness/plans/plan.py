@@ -29,7 +29,7 @@ from harness.options import OptionValues
 from .migrations import migrate
 
 FORMAT: Final = 2
-DRAW_VERSION: Final = 4
+DRAW_VERSION: Final = 5
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -138,6 +138,7 @@ _LEADERSHIP: Final = (
     "lagging-follower-elected",
     "stale-votes",
     "snapshot-across-leaders",
+    "snapshot-cut-off-half-way",
 )
 _MEMBERSHIP: Final = ("change-asked-of-a-cut-off-leader", "lagging-learner-promoted", "return-with-a-later-term")
 _COMPOUND: Final = (

@@ -17,6 +17,7 @@ Independent faults seldom produce the bugs that need three events in a row. Seve
 | `lagging-follower-elected` | a new leader that cannot know yet how much was committed |
 | `stale-votes` | answers of one election that arrive during the next |
 | `snapshot-across-leaders` | a snapshot transfer that the next leader has to begin again |
+| `snapshot-cut-off-half-way` | chunks of a snapshot whose receiver or sender starts again, or that are lost |
 | `change-asked-of-a-cut-off-leader` | a configuration that is used and not committed, a snapshot, a restart |
 | `lagging-learner-promoted` | a member that is far behind and whose vote is needed |
 | `return-with-a-later-term` | a node with a later term and a shorter log, when the leader is lost |
@@ -120,6 +121,13 @@ PATTERNS: Final[dict[str, Pattern]] = {
             name="snapshot-across-leaders",
             kinds=("partition", "transfer"),
             draw=leadership.snapshot_across_leaders,
+            nodes_min=3,
+            non_overlapping=True,
+        ),
+        Pattern(
+            name="snapshot-cut-off-half-way",
+            kinds=("partition", "delay", "crash"),
+            draw=leadership.snapshot_cut_off_half_way,
             nodes_min=3,
             non_overlapping=True,
         ),

@@ -125,6 +125,42 @@ def snapshot_across_leaders(stream: Stream, context: FaultContext, at_ns: int) -
     return in_phase(faults, context)
 
 
+def snapshot_cut_off_half_way(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:
+    """Reconnect a node that missed much over slow links, and end the transfer of the snapshot again and again.
+
+    The links are so slow that some chunks are always on their way. The receiver restarts and has lost what came so far,
+    the sender is lost, or the links between them are cut for longer than it waits for an answer.
+    """
+    absent, *others = stream.shuffled(context.voters)
+    reconnected_ns = context.until(at_ns, context.span(stream, 20, 60))
+    over_ns = context.until(reconnected_ns, context.span(stream, 20, 60))
+    faults: list[Fault] = [
+        Partition(id="", begin_ns=at_ns, end_ns=reconnected_ns, shape="one", order=(absent, *others), clients=()),
+        Delay(
+            id="",
+            begin_ns=reconnected_ns,
+            end_ns=over_ns,
+            targets=(absent,),
+            extra_ns=context.span(stream, 2, 5),
+            jitter_ns=0,
+        ),
+    ]
+    when_ns = reconnected_ns
+    for _ in range(stream.between(2, 4)):
+        when_ns += context.span(stream, 4, 20)
+        end_ns = context.until(when_ns, stream.log_uniform(_MILLISECOND, context.timeout_ns))
+        match stream.weighted((("receiver", 3), ("sender", 1), ("link", 2))):
+            case "receiver":
+                is_sudden = stream.chance_ppm(300_000)
+                faults.append(Crash(id="", begin_ns=when_ns, end_ns=end_ns, targets=(absent,), power=is_sudden))
+            case "sender":
+                faults.append(Crash(id="", begin_ns=when_ns, end_ns=end_ns, targets=("@leader",)))
+            case _:
+                faults.append(_cut_off(context, when_ns, end_ns, "one", absent, ()))
+        when_ns = end_ns
+    return in_phase(faults, context)
+
+
 def _cut_off(
     context: FaultContext, begin_ns: int, end_ns: int, shape: _Shape, leader: str, clients: tuple[str, ...] | None
 ) -> Partition:
