@@ -74,6 +74,8 @@ def _streams(number: int) -> str:
         if name != "created-counter":
             raise
         return "refused: a create that does not come first"
+    except engine_agreement.GaveUp:
+        return "the stream gave up"
     if wrong is not None:
         raise Disagreement(f"{name}: {wrong}")
     return "the same verdict"

@@ -81,8 +81,12 @@ def _first_failing(part: Part, model: Model) -> int | None:
     return None
 
 
+class GaveUp(Exception):
+    """A stream said `unknown` and why: it keeps next to nothing here, and is not to spend what a whole history may."""
+
+
 def stream_disagreement(name: str, seed: int, count: int, kept: int) -> str | None:
-    """Return what a stream that keeps `kept` events got wrong about one history, or None."""
+    """Return what a stream that keeps `kept` events got wrong about one history, or None. Raises GaveUp."""
     rng = random.Random(seed)
     crash = rng.choice((0.0, 0.05, 0.2))
     lines = record(rng, name, count=count, processes=rng.randint(1, 5), values=rng.choice((2, 3)), crash=crash)
@@ -95,8 +99,9 @@ def stream_disagreement(name: str, seed: int, count: int, kept: int) -> str | No
             checker.feed(op)
         told = checker.finish()
     whole = check(History(lines), OBJECTS[name][0], explain=False, algorithm="jit")
-    if told.validity == "unknown" and "had not begun with all" in told.reason:
-        return None  # a complete frontier of what is forgotten costs more than a stream may spend
+    # A complete frontier of what is forgotten costs more than a stream may spend.
+    if told.validity == "unknown" and any(why in told.reason for why in ("had not begun with all", "state limit of")):
+        raise GaveUp(told.reason)
     if told.validity != whole.validity:
         return f"the stream says {told.validity} ({told.reason}), the whole history {whole.validity}"
     # Where keys are joined there is one object, which a whole history may divide further.

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from benchmarks import histories
@@ -75,7 +75,10 @@ def test_a_counter_that_is_created_later_is_refused(text: str) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_stream_that_forgets_agrees_with_the_whole_history(name: str, seed: int, count: int, kept: int) -> None:
     """A complete frontier stands for what was forgotten, so the verdict is that of all, for each object."""
-    assert engine_agreement.stream_disagreement(name, seed, count, kept) is None
+    try:
+        assert engine_agreement.stream_disagreement(name, seed, count, kept) is None
+    except engine_agreement.GaveUp:
+        reject()
 
 
 @pytest.mark.parametrize("name", STREAMED)
