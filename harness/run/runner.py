@@ -297,11 +297,11 @@ class Simulation:
         outcomes = world.nemesis.finish()
         history, history_sha256 = world.recorder.history, world.recorder.close()
         raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self.replies.anomalies()])
+        told = [*raised, *world.versions.wrong]
         verdicts = [
             _verdict("raft", world.violations),
-            *([_verdict("upgrade", world.versions.wrong)] if world.versions.wrong else []),
-            _verdict("node", [anomaly for anomaly in raised if anomaly.checker != CLIENT]),
-            _verdict(CLIENT, [anomaly for anomaly in raised if anomaly.checker == CLIENT]),
+            _verdict("node", [anomaly for anomaly in told if anomaly.checker != CLIENT]),
+            _verdict(CLIENT, [anomaly for anomaly in told if anomaly.checker == CLIENT]),
         ]
         judge_all = not (options.primary_only and any(verdict.anomalies for verdict in verdicts))
         if judge_all:

@@ -1,12 +1,12 @@
 """Which code each actor of a simulated world runs, and whether one that refuses to run is right to do so.
 
-A plan with one code label has one version and nothing to ask. With several, one is the newest: that of the label
+A plan with one code label has one version. With several, one is the newest: that of the label
 "default" where there is one. What the network, the disks and the invariants must read is read with the newest code.
 
 **Refusals.** A node whose code is too old for what its group has agreed on must refuse to run. That it says so is not
 believed: older code is right only once a leader has proposed to raise the feature level (which is seen in the trace),
 and the newest never is, for it must read whatever the older has written. Nodes whose disks a fault may have damaged are
-left out. Everything else is the anomaly `upgrade/refused`.
+left out. Everything else is the anomaly `upgrade/refused`; in a plan with one version it is `node/refused`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Versions:
         self._options = options.for_each({label: system.options for label, system in systems.items()}, plan.options)
         self._marks, self._hosts = marks, hosts
         self._excused: Collection[str] = plan.nodes
-        if self.is_mixed and classify(plan).plan_class != "breaking":
+        if classify(plan).plan_class != "breaking":
             self._excused = lost_nodes(plan)
 
     @property
@@ -95,6 +95,10 @@ class Versions:
             self.outdated.add(name)
             return
         if name in self._excused:
+            return
+        if not self.is_mixed:
+            message = f"{name}: refused the data of its node ({reason}), which no fault has damaged"
+            self.wrong.append(Anomaly(checker="node", kind="refused", detail=reason, index=index, message=message))
             return
         why = "before any leader had proposed a higher feature level" if is_older else "though it is the newest"
         message = f"{name}: code {code!r} refused the data of its node ({reason}), {why}"
