@@ -48,6 +48,12 @@ MACHINES: Final = (
     help="Where a peer answers HTTP: redirect to the leader there instead of forwarding.",
 )
 @click.option("--max-request-bytes", metavar="BYTES", help="Refuse larger requests.  [default: 16777216]")
+@click.option(
+    "--test-control",
+    metavar="SOCKET",
+    help="For tests: whoever listens there may disturb the disk and the clocks of this node.",
+)
+@click.option("--test-secret-file", metavar="FILE", help="What that test and this node know.")
 @click.option("--adopt", is_flag=True, help="Give an identity to data of a release that had none.")
 @option_option("An option of the cluster, the same for all its nodes.")
 def command(**values: Any) -> None:

@@ -189,7 +189,14 @@ def load(path: Path) -> Distribution:
         raise BadInput(f"a malformed file ({error})", "what --record-distribution writes", str(path)) from None
     if found.format != FORMAT:
         raise BadInput(f"format {found.format}", f"format {FORMAT}", str(path))
-    return found
+    try:  # a file may name fields that stand at their defaults
+        cells = tuple(
+            msgspec.structs.replace(cell, drawing=_key(msgspec.json.decode(cell.drawing, type=Drawing)))
+            for cell in found.cells
+        )
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"a malformed drawing ({error})", "what --record-distribution writes", str(path)) from None
+    return msgspec.structs.replace(found, cells=cells)
 
 
 def compare(
@@ -286,8 +293,12 @@ def _measured(run: RunRecord) -> dict[str, float | None]:
 
 
 def _key(drawing: Drawing) -> str:
-    plain = msgspec.structs.replace(drawing, system="")
-    return msgspec.json.encode(plain, order="sorted").decode()
+    """A drawing without its system; what stands at its default is left out, so that a new field changes no key."""
+    named = {name: value for name, value in msgspec.structs.asdict(drawing).items() if value != _USUAL[name]}
+    return msgspec.json.encode({**named, "system": ""}, order="sorted").decode()
+
+
+_USUAL: Final = msgspec.structs.asdict(Drawing())
 
 
 def _defaults(options: Iterable[OptionSpec]) -> OptionValues:

@@ -56,7 +56,7 @@ class Server:
         """Whether something waits for `sync`."""
 
     async def start(self) -> None:
-        """Recover from `env.disk`; awaits nothing but that. Raises `Refusal` to stay down."""
+        """Recover from `env.disk`; awaits nothing but that. Raises `Refusal` to stay down with damaged data."""
 
     def process(self, messages: list[tuple[str, bytes]]) -> bool:
         """Handle datagrams, as (source, data), and the deadline if it has come. True when `sync` must follow."""

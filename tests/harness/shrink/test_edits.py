@@ -93,7 +93,7 @@ def test_what_a_pass_proposes_is_a_plan_and_never_of_a_worse_class(one: Pass) ->
             if one.name != "options":  # a default may be an assumption that a drawn value was not
                 assert order.index(classify(smaller).plan_class) <= worst
 
-    assert tried > 0 or one.name == "overrides"
+    assert tried > 0 or one.name in ("overrides", "codes"), "no plan was drawn with what these take out"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

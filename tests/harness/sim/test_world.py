@@ -72,7 +72,8 @@ def test_a_replica_that_refuses_to_start_stays_down() -> None:
         ("refuse", "n1", "corrupt"),
     ]
     assert simulation.world.nemesis.finish() == {"f0": "effective", "f1": "no-target"}
-    assert simulation.judge().verdict.anomalies == ()  # to refuse is no bug
+    (anomaly,) = simulation.judge().verdict.anomalies
+    assert anomaly.signature == "node/refused/corrupt", "no fault can have damaged its disk"
 
 
 def test_a_crash_may_restart_another_version() -> None:

@@ -41,7 +41,7 @@ def page_of(own_system: System, tmp_path: Path) -> Callable[[str], Path]:
     def write(scenario: str) -> Path:
         script = parse(scenario, "hostile.txt") if "\n" in scenario else library.read(library.find(scenario))
         path = tmp_path / "page.html"
-        write_page(perform(script, own_system, is_filmed=True), own_system, path)
+        write_page(perform(script, own_system, is_filmed=True), path)
         return path
 
     return write
