@@ -25,6 +25,7 @@ from checkers.admission import Admission
 from checkers.conventions import Conventions
 from checkers.history import History
 from checkers.importers import detect, edn_lines, jepsen
+from checkers.json_lines import stand_one_a_line
 from checkers.linearizability.fast.counters import COUNTERS
 from checkers.linearizability.fast.registers import REGISTERS
 from checkers.linearizability.fast.zones import Columns
@@ -99,7 +100,10 @@ def judge_history(history: History | Lines, model: str, limits: Limits) -> Verdi
 
 def _our_lines(first: bytes, pieces: Iterator[bytes]) -> Iterator[list[Line]]:
     for piece in chain([first], pieces):
-        yield _decoder.decode_lines(piece)
+        lines = _decoder.decode_lines(piece)
+        if not stand_one_a_line(piece, len(lines)):
+            raise NotPlain
+        yield lines
 
 
 def _edn_lines(first: bytes, pieces: Iterator[bytes]) -> Iterator[list[Any]]:

@@ -35,21 +35,31 @@ class _BareLine(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=Tr
 _bare_decoder = msgspec.json.Decoder(_BareLine)
 
 
+def stand_one_a_line(data: bytes, count: int) -> bool:
+    """Whether each of `count` objects stands on a line of its own, with no blank one between.
+
+    `msgspec` reads two objects on one line, and one on two, without a word.
+    """
+    if not data:
+        return count == 0
+    ends = data.count(b"\n") - data.endswith(b"\n")
+    return count == ends + 1 and data.count(b"}\n{") == ends
+
+
 def decode_lines(data: bytes, source: str, lenient: bool, counted: Counter[str]) -> tuple[list[Op], Sequence[int]]:
     """Decode the lines that are not blank, with their numbers: all at once if they are plain, else one by one."""
-    count = data.count(b"\n") + (not data.endswith(b"\n"))
     with contextlib.suppress(*UNREADABLE):
         ops = _decoder.decode_lines(data)
-        if len(ops) == count and all(op.extra is None for op in ops):
-            return ops, range(1, count + 1)
+        if stand_one_a_line(data, len(ops)) and all(op.extra is None for op in ops):
+            return ops, range(1, len(ops) + 1)
     with contextlib.suppress(*UNREADABLE):
         bare = _bare_decoder.decode_lines(data)
-        if len(bare) == count:
+        if stand_one_a_line(data, len(bare)):
             ops = [
                 Op(index=index, time=0, process=b.process, type=b.type, f=b.f, key=b.key, value=b.value, error=b.error)
                 for index, b in enumerate(bare)
             ]
-            return ops, range(1, count + 1)
+            return ops, range(1, len(ops) + 1)
     ops, lines = [], []
     for number, op in read_lines(data.split(b"\n"), source=source, lenient=lenient, counted=counted):
         ops.append(op)

@@ -189,7 +189,7 @@ class LineReader:
             rows = decoder.decode_lines(json)
         except (msgspec.DecodeError, RecursionError):
             return None
-        if len(rows) != count or not self.knows({row.f for row in rows}):
+        if len(rows) != count or json.count("}\n{") != count - 1 or not self.knows({row.f for row in rows}):
             return None
         times = [row.time for row in rows]
         if times[0] < self.time or times != sorted(times):

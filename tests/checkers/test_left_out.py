@@ -15,11 +15,13 @@ import msgspec
 import pytest
 
 from benchmarks.histories import Registers, record
-from checkers import History, Operation
+from checkers import History, MalformedHistory, Operation, columns
 from checkers.admission import Admission, admit
 from checkers.conventions import Conventions
+from checkers.importers import load
 from checkers.linearizability.fast.registers import columns_of
 from checkers.linearizability.fast.zones import Columns
+from checkers.linearizability.result import Limits
 from checkers.models import CAS_REGISTER, Model, named
 from checkers.operation import INF
 from checkers.rows import NotPlain, RowReader
@@ -171,3 +173,25 @@ def test_a_reader_of_columns_that_spoils_one_line_in_a_thousand_is_noticed(
 
 def _numbered(lines: Sequence[Any]) -> list[Any]:
     return [msgspec.structs.replace(op, index=index, time=index) for index, op in enumerate(lines)]
+
+
+TWO = '{"process":0,"type":"invoke","f":"read"}{"process":0,"type":"ok","f":"read","value":null}'
+ONE = '{"process":1,"type":"invoke","f":"write","value":1}\n{"process":1,"type":"ok","f":"write","value":1}\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE + TWO,
+        TWO + "\n\n" + ONE,
+        ONE + TWO.replace('"f":"read"}{', '"f":"read"} {') + "\n\n",
+        ONE + TWO + "\n" + "\n",
+    ],
+)
+def test_two_operations_on_one_line_are_refused_by_every_reader(text: str) -> None:
+    """The fast decoder reads them without a word, and a blank line elsewhere makes the number of lines right again."""
+    data = text.encode()
+
+    assert columns.judge(data, "register", Limits()) is None, "objects are made, and say what is wrong"
+    with pytest.raises(MalformedHistory, match="found a line that is not JSON"):
+        load(data)
