@@ -137,15 +137,15 @@ def _judge(reader: RowReader, name: str, limits: Limits, began: float) -> Verdic
         return None
     model = MODELS[name]
     decide = _decide_register if FUNCTIONS[name] is REGISTER else _decide_counter
-    results, spent = [], 0
-    for part in columns.values():
+    results, samples, spent = [], [], 0
+    for key, part in columns.items():
         steps = None if limits.steps is None else max(1, limits.steps - spent)
         result = decide(part, msgspec.structs.replace(limits, steps=steps))
         if result.validity != "valid":
             return None
         results.append(result)
+        samples.append(_sample(key, part))
         spent += result.steps
-    samples = [_sample(key, part) for key, part in columns.items()]
     admission = Admission(operations=samples, counted=reader.counts())
     ops = len(reader.calls)
     verdict = verdict_of_columns(model, admission, reader.conventions, results, ops=ops, began=began)
