@@ -38,6 +38,10 @@ class Nemesis:
         """Whether the heal has begun."""
         return self._world.healed
 
+    def has_healed(self, actor: str) -> bool:
+        """Whether the heal has begun and reaches an actor."""
+        return self.healed and (self._healed_actors is None or actor in self._healed_actors)
+
     def schedule(self) -> None:
         """Put begins and ends into the heap."""
         for state in self._states:

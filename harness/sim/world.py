@@ -289,7 +289,7 @@ class SimWorld:
         host.refused = reason
         host.end()
         process.end()
-        if self.nemesis.healed and self.plan.heals(host.name):
+        if self.nemesis.has_healed(host.name):
             self.versions.renew(host.name)
             self.kernel.exactly(self.kernel.now + _SUPERVISOR_DELAY_NS, self.start, host.name)
 
