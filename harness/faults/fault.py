@@ -148,6 +148,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_
         """The sets of voters that it may bring into force."""
         return ()
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The code labels that it names."""
+        return ()
+
     def lost_nodes(self, atlas: Mapping[str, Collection[str]]) -> Collection[str]:
         """Nodes that may never start again because of it; `atlas` has those that may be damaged, by region."""
         return ()

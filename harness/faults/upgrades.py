@@ -32,6 +32,11 @@ class Upgrade(NodeFault, frozen=True, kw_only=True, tag="upgrade"):
     effective_when: ClassVar[str] = "it replaced the code of a node"
     counts_with: ClassVar[str] = "upgrade"
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """What it installs."""
+        return (self.code,)
+
     def begin(self, world: FaultWorld, state: FaultState) -> bool:
         """Stop each target that runs, or that its code keeps from running, and install the code."""
         there = [name for name in state.targets if world.hosts[name].is_up or world.is_outdated(name)]
@@ -70,6 +75,11 @@ class RollBack(NodeFault, frozen=True, kw_only=True, tag="roll-back"):
     waits_for_node: ClassVar[bool] = True
     effective_when: ClassVar[str] = "it put older code in place of newer"
     counts_with: ClassVar[str] = "upgrade"
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """What it installs for a while, and what was there."""
+        return (self.code, self.then)
 
     def begin_at(self, world: FaultWorld, state: FaultState, name: str) -> None:
         """Stop it, and start it a moment later with the older code."""

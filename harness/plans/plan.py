@@ -293,12 +293,8 @@ class Plan(_Value, frozen=True, kw_only=True):
     @property
     def codes(self) -> frozenset[str]:
         """The code labels that it names."""
-        of_faults = (getattr(fault, name, None) for fault in self.faults for name in ("code", "then"))
-        return frozenset((*(actor.code for actor in self.actors.values()), *filter(None, of_faults)))
-
-    def heals(self, actor: str) -> bool:
-        """Whether the heal reaches an actor."""
-        return self.phases.heal == "total" or actor in self.phases.healed
+        of_faults = (code for fault in self.faults for code in fault.codes)
+        return frozenset((*(actor.code for actor in self.actors.values()), *of_faults))
 
     @property
     def nodes(self) -> tuple[str, ...]:

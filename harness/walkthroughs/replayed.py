@@ -20,6 +20,7 @@ from typing import Final
 
 from checkers.trace import Row
 from harness.errors import BadInput
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan, decode
 from harness.run.runner import RunOptions, Simulation
 from harness.scenarios.language import REPLAY, Script, Step, duration_ns
@@ -27,7 +28,6 @@ from harness.scenarios.plan import GROUP
 from harness.scenarios.runner import FreshWorld, Result, ScriptedWorld, perform
 from harness.sim.drivers import Entrypoint
 from harness.sim.takeover import hand_over
-from harness.systems.binding import DEFAULT_LABEL
 from harness.systems.system import System
 
 NS_A_MS: Final = 1_000_000
@@ -86,9 +86,8 @@ def plan_in(script: Script) -> Plan:
     plan = decode(script.plan, script.name)
     if tuple(plan.groups) != (GROUP,):
         raise BadInput(f"a plan of {len(plan.groups)} groups", f"one group, {GROUP}", script.name)
-    codes = sorted({actor.code for actor in plan.actors.values()})
-    if codes != [DEFAULT_LABEL]:
-        raise BadInput(f"a plan of the versions {', '.join(codes)}", "one version for all", script.name)
+    if plan.codes != {DEFAULT_LABEL}:
+        raise BadInput(f"a plan of the versions {', '.join(sorted(plan.codes))}", "one version for all", script.name)
     return plan
 
 
