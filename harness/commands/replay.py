@@ -13,11 +13,12 @@ import msgspec
 from harness import quantities
 from harness.archive.find import StoredRun
 from harness.errors import BadInput, Exit
+from harness.plans.labels import DEFAULT_LABEL, OLDER_LABEL
 from harness.plans.plan import Plan
 from harness.run.replay import Replayed, replay
 from harness.run.runner import RunOptions
 from harness.search.fitting import fitted
-from harness.systems.binding import DEFAULT_LABEL, OLDER_LABEL, Binding
+from harness.systems.binding import Binding
 
 from .arguments import json_option, quantity, results_option, verbose_option
 from .printing import print_json, say

@@ -66,13 +66,13 @@ def command(
         raise BadInput("--count", "`foreshock suite --count N`, or --world live", "--world simulated")
     from harness.archive.find import find
     from harness.archive.store import Archive, NotKept
+    from harness.plans.labels import OLDER_LABEL
     from harness.plans.plan import load
     from harness.reports.written import write_report
     from harness.run.execution import execute, require_labels
     from harness.run.runner import RunOptions
     from harness.run.twice import require_function_of_plan
     from harness.systems import catalog
-    from harness.systems.binding import OLDER_LABEL
     from harness.systems.catalog import load_systems
     from harness.systems.checkouts import Checkouts
 

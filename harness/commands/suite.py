@@ -18,6 +18,7 @@ from harness.archive.store import Archive
 from harness.errors import BadInput, Exit
 from harness.live.drawing import LATE
 from harness.options import OptionSpec
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import DRAW_VERSION
 from harness.run.drawing import Drawing
 from harness.run.twice import require_function_of_plan
@@ -33,7 +34,7 @@ from harness.search.marks import families
 from harness.search.suites import Suite
 from harness.search.worlds import Simulated, World
 from harness.shrink.campaigns import shrink_new
-from harness.systems.binding import DEFAULT_LABEL, Binding
+from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed

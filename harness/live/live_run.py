@@ -29,6 +29,7 @@ from harness.errors import BadInput
 from harness.judged import judged
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.classify import classify
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan
 from harness.run import exceptions, gates, sessions
 from harness.run.interpreter import Thread
@@ -38,7 +39,7 @@ from harness.sim.observer import Observer
 from harness.sim.recorder import Recorder
 from harness.sim.replies import CHECKER as CLIENT
 from harness.sim.replies import Replies
-from harness.systems.binding import DEFAULT_LABEL, RecordedBinding, RecordedCode
+from harness.systems.binding import RecordedBinding, RecordedCode
 
 from .addresses import Addresses
 from .asking import Asking

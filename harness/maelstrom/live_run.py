@@ -25,10 +25,11 @@ from harness.errors import BadInput
 from harness.judged import judged
 from harness.live.interrupts import terminated_as_interrupted
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan, Program
 from harness.run import gates
 from harness.run.runner import primary
-from harness.systems.binding import DEFAULT_LABEL, RecordedBinding, RecordedCode
+from harness.systems.binding import RecordedBinding, RecordedCode
 
 from .clients import TIMEOUT_LATENCIES, TIMEOUT_SECONDS_MIN, Client, MalformedReply
 from .judging import about_nodes, answered_everything, judge

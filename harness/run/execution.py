@@ -14,9 +14,10 @@ from checkers.malformed import MalformedHistory
 from harness.errors import BadInput, HarnessError, InternalError
 from harness.options import for_each as options_for_each
 from harness.outcome import Outcome
+from harness.plans.labels import OLDER_LABEL
 from harness.plans.plan import Plan
 from harness.sim.recorder import Sink
-from harness.systems.binding import OLDER_LABEL, Binding
+from harness.systems.binding import Binding
 from harness.systems.catalog import alias_of, load_systems
 from harness.systems.loader import first_line_of
 from harness.systems.system import System

@@ -28,11 +28,12 @@ from harness.archive.layout import writable
 from harness.archive.provenance import provenance
 from harness.errors import BadInput
 from harness.outcome import Outcome
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan, decode
 from harness.run.drawing import Abilities, abilities_of
 from harness.run.execution import execute
 from harness.systems import catalog
-from harness.systems.binding import DEFAULT_LABEL, Binding
+from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
 from harness.systems.checkouts import PACKAGE, Checkouts
 from harness.systems.commits import Commit, Line

@@ -21,9 +21,10 @@ from harness.live.kept import keep_beside
 from harness.live.live_run import run
 from harness.live.systems.catalog import abilities_of_live, live_system, live_system_of
 from harness.live.systems.system import LiveSystem
+from harness.plans.labels import DEFAULT_LABEL
 from harness.record import RunRecord
 from harness.run.drawing import Abilities
-from harness.systems.binding import DEFAULT_LABEL, Binding
+from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts
 
 from .executors import Pool

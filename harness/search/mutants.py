@@ -22,7 +22,8 @@ from typing import Final
 import msgspec
 
 from harness.errors import BadInput
-from harness.systems.binding import DEFAULT_LABEL, Binding, Code
+from harness.plans.labels import DEFAULT_LABEL
+from harness.systems.binding import Binding, Code
 from harness.systems.checkouts import Checkouts
 from harness.systems.patches import patched
 

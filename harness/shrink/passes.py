@@ -37,8 +37,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from harness.faults.fault import FOREVER, Fault
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan, Schedule
-from harness.systems.binding import DEFAULT_LABEL
 
 from . import edits
 from .size import PLAIN_DISK, PLAIN_LINK

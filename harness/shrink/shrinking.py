@@ -16,11 +16,12 @@ from harness.archive.documents import run_record
 from harness.archive.layout import writable
 from harness.outcome import Outcome
 from harness.plans.classify import PlanClass
+from harness.plans.labels import OLDER_LABEL
 from harness.plans.plan import Plan
 from harness.record import RunRecord
 from harness.run.execution import execute
 from harness.run.runner import RunOptions
-from harness.systems.binding import OLDER_LABEL, Binding
+from harness.systems.binding import Binding
 
 from . import regression
 from .memory import Memory, place

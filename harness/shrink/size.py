@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from harness.faults.fault import FOREVER, Fault
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import DiskSpec, LinkSpec, Plan, Schedule
-from harness.systems.binding import DEFAULT_LABEL
 
 from .edits import all_ops, fields_of
 

@@ -1,7 +1,7 @@
 """Which code each actor of a simulated world runs, and whether one that refuses to run is right to do so.
 
-A plan with one code label has one version. With several, one is the newest: that of the label
-"default" where there is one. What the network, the disks and the invariants must read is read with the newest code.
+A plan with one code label has one version. With several, one is the newest: that of the label "default" where there is
+one. What the network, the disks and the invariants must read is read with the newest code.
 
 **Refusals.** A node whose code is too old for what its group has agreed on must refuse to run. That it says so is not
 believed: older code is right only once a leader has proposed to raise the feature level (which is seen in the trace),
@@ -18,8 +18,8 @@ from checkers.verdict import Anomaly
 from harness import options
 from harness.options import OptionValues
 from harness.plans.classify import classify, lost_nodes
+from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan
-from harness.systems.binding import DEFAULT_LABEL
 from harness.systems.system import System
 
 from .host import SimHost

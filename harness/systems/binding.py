@@ -12,9 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.plans.labels import DEFAULT_LABEL as DEFAULT_LABEL
-from harness.plans.labels import OLDER_LABEL as OLDER_LABEL
-
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
     """One version of the code under test.

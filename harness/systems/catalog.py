@@ -23,9 +23,10 @@ from types import ModuleType
 from typing import Final
 
 from harness.errors import BadInput, one_of
+from harness.plans.labels import DEFAULT_LABEL, OLDER_LABEL
 
 from . import located
-from .binding import DEFAULT_LABEL, OLDER_LABEL, Binding, Code
+from .binding import Binding, Code
 from .checkouts import PACKAGE, Checkouts
 from .loader import code_digest, load_package
 from .patches import patched

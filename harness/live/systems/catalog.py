@@ -13,9 +13,10 @@ from typing import Final
 
 from harness.errors import BadInput, one_of
 from harness.live.namespaces import MISSING
+from harness.plans.labels import DEFAULT_LABEL
 from harness.run.drawing import Abilities
 from harness.systems import catalog
-from harness.systems.binding import DEFAULT_LABEL, Binding, Code
+from harness.systems.binding import Binding, Code
 from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.raft_impl import RaftImpl
