@@ -66,8 +66,11 @@ def _made_beside(place: Path) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     try:
         yield made
-        with contextlib.suppress(OSError):  # there is one now, which was made of the same sources
+        try:
             made.rename(place)
+        except OSError:
+            if not place.is_dir():  # else there is one now, made of the same sources for the same interpreter
+                raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

@@ -25,6 +25,8 @@ PACKAGES: Final = ("checkers", "harness", "workloads")
 """What is digested together: compiled code has constants of all of them within it."""
 
 SUFFIX: Final = importlib.machinery.EXTENSION_SUFFIXES[0]
+_INTERPRETER: Final = SUFFIX.split(".")[1]
+"""What an extension module is made for: implementation, version, platform, as in `cpython-311-x86_64-linux-gnu`."""
 
 
 def folder() -> Path | None:
@@ -49,12 +51,12 @@ def digest_of(root: Path, files: Iterable[Path]) -> str:
 
 def harness_build(builds: Path, root: Path) -> Path:
     """Where a build of the harness lies."""
-    return builds / f"harness-{harness_digest(root)[:12]}"
+    return builds / f"harness-{harness_digest(root)[:12]}-{_INTERPRETER}"
 
 
 def code_build(builds: Path, alias: str) -> Path:
     """Where a build of a `raft_impl` package lies; its alias holds the digest of its sources."""
-    return builds / alias.lstrip("_")
+    return builds / f"{alias.lstrip('_')}-{_INTERPRETER}"
 
 
 def code_sources(builds: Path, alias: str) -> Path:

@@ -224,7 +224,9 @@ def _built(sources: Sequence[Source], told: Callable[[str], None], jobs: int | N
 def _part(source: Source, place: Path, failed: Mapping[str, str]) -> Part:
     if modules_in(place):
         return Part(name=source.name, build=place)
-    return Part(name=source.name, why=failed.get(source.name, f"it ran differently before: {refused(place)}"))
+    if refused(place).exists():
+        return Part(name=source.name, why=f"it ran differently before: {refused(place)}")
+    return Part(name=source.name, why=failed.get(source.name, f"{place} is no finished build"))
 
 
 def _place(source: Source) -> Path:

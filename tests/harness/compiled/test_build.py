@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from harness.compiled import build as building
 from harness.compiled import finder
 from harness.compiled.build import build_code
 from harness.compiled.finder import SUFFIX, VARIABLE, CompiledFinder, digest_of, harness_digest, modules_in
@@ -132,6 +134,42 @@ def test_an_unfinished_build_is_not_used(tmp_path: Path) -> None:
     assert spec is not None
     assert spec.origin == str(tmp_path / "package" / f"module{SUFFIX}")
     assert finding.find_spec("package", None) is None
+
+
+def test_each_interpreter_has_builds_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another Python left there is neither used, nor in the way, nor refused for this one."""
+    package, builds = write_package(tmp_path), tmp_path / "builds"
+    foreign = SUFFIX.replace(SUFFIX.split(".")[1], "cpython-399-x86_64-linux-gnu")
+
+    def compile_for(suffix: str) -> Callable[[Sequence[Path], Path], None]:
+        return lambda _, made: (made / f"rules{suffix}").touch()
+
+    with monkeypatch.context() as other:
+        other.setattr(finder, "SUFFIX", foreign)
+        other.setattr(finder, "_INTERPRETER", foreign.split(".")[1], raising=False)
+        other.setattr(building, "SUFFIX", foreign)
+        other.setattr(building, "_compile", compile_for(foreign))
+        theirs = build_code(builds, package, "_small")
+        assert list(modules_in(theirs)) == ["rules"]
+    monkeypatch.setattr(building, "_compile", compile_for(SUFFIX))
+    ours = build_code(builds, package, "_small")
+
+    assert list(modules_in(ours)) == ["rules"]
+    assert theirs != ours
+    assert (theirs / f"complete{foreign}").is_file()
+    assert finder.harness_build(builds, ROOT).name.endswith(SUFFIX.split(".")[1])
+
+
+def test_a_finished_build_that_cannot_be_put_in_its_place_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, builds = write_package(tmp_path), tmp_path / "builds"
+    monkeypatch.setattr(building, "_compile", lambda *_: None)
+    finder.code_build(builds, "_small").parent.mkdir()
+    finder.code_build(builds, "_small").touch()
+
+    with pytest.raises(NotADirectoryError):
+        build_code(builds, package, "_small")
 
 
 def test_without_the_variable_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

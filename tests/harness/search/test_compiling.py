@@ -59,6 +59,18 @@ def test_a_build_under_which_a_seed_has_no_end_is_refused(tmp_path: Path) -> Non
     assert part.why == "compiled it left no end, and interpreted f2 h2 valid"
 
 
+def test_a_source_without_a_build_is_said_to_have_run_differently_only_if_it_did(tmp_path: Path) -> None:
+    source = compiling.Source(name="harness", builds=str(tmp_path))
+    place = tmp_path / "harness-0"
+
+    without = compiling._part(source, place, {}).why
+    place.with_name("harness-0.refused").mkdir()
+    refused = compiling._part(source, place, {}).why
+
+    assert without == f"{place} is no finished build"
+    assert refused == f"it ran differently before: {place}.refused"
+
+
 @pytest.mark.parametrize(
     ("seeds", "budget_ns", "expected"),
     [
