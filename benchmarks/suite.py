@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,11 +108,16 @@ _stock: list[RunRecord] = []
 
 
 def answer_at_once(job: Job) -> RunRecord:
-    """Answer with a record that a real run left, under this job's seed."""
+    """Answer with a record that a real run left, under this job's seed.
+
+    Workers have different runs in stock, so a seed that is proved in another worker needs a fingerprint of its own.
+    """
     if not _stock:
         plan = job.plan()
         _stock.append(run_record(execute(plan, job.binding, RunOptions())))
-    record = msgspec.structs.replace(_stock[0], seed=job.seed, workload=job.drawing.workload)
+    record = msgspec.structs.replace(
+        _stock[0], seed=job.seed, workload=job.drawing.workload, fingerprint=f"{job.seed:032x}"
+    )
     if job.seed % _FAILS_EVERY == 0:
         return msgspec.structs.replace(record, verdict="invalid", primary="fake/failure")
     if job.seed % _UNKNOWN_EVERY == 0:
@@ -119,7 +125,7 @@ def answer_at_once(job: Job) -> RunRecord:
     return record
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Measure; print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.suite", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200)
@@ -131,7 +137,9 @@ def main() -> int:
     )
     parser.add_argument("--inside", choices=("suite", "memory"), help=argparse.SUPPRESS)
     parser.add_argument("--jobs", type=int, default=1, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
+    if asked.many <= FIRST_SAMPLE:
+        parser.error(f"--many {asked.many}; more than {FIRST_SAMPLE}, after which the first sample is taken")
     if asked.inside == "suite":
         print(json.dumps(_suite(asked.seeds, asked.jobs)))
         return 0
@@ -139,7 +147,7 @@ def main() -> int:
         print(msgspec.json.encode(_memory(asked.many)).decode())
         return 0
     pairs = [(_timed(asked.seeds, 1), _timed(asked.seeds, 2)) for _ in range(asked.rounds)]
-    memory = msgspec.json.decode(_inside("memory", "--many", str(asked.many))[0], type=Memory)
+    memory = msgspec.json.decode(_inside("memory", "--many", str(asked.many)), type=Memory)
     print(tables(pairs, memory, asked.seeds))
     missed = misses(pairs, memory, cores=asked.cores)
     for miss in missed:
@@ -190,17 +198,16 @@ def _timed(seeds: int, jobs: int) -> Timed:
     """Run a suite in processes of its own, whose CPU time is counted when they have ended."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
-    output, _ = _inside("suite", "--seeds", str(seeds), "--jobs", str(jobs))
+    output = _inside("suite", "--seeds", str(seeds), "--jobs", str(jobs))
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Timed(wall=wall, cpu=cpu, in_runs=json.loads(output)["in_runs"])
 
 
-def _inside(what: str, *words: str) -> tuple[bytes, bytes]:
+def _inside(what: str, *words: str) -> bytes:
     command = [sys.executable, "-m", "benchmarks.suite", "--inside", what, *words]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return ran.stdout, b""
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 
 def _suite(seeds: int, jobs: int) -> dict[str, Any]:
@@ -218,13 +225,15 @@ def _memory(many: int) -> Memory:
 
         def look(_: str) -> None:
             runs = execution.tally.total
-            if runs % FIRST_SAMPLE == 0 and (runs in (FIRST_SAMPLE, many) or runs % 5000 == 0):
+            if runs in (FIRST_SAMPLE, many) or runs % 5000 == 0:
                 gc.collect()
                 samples.append(Sample(runs=runs, rss_kib=_rss_kib()))
 
         execution.run(look)
         cpu = time.process_time() - began
         size = sum(path.stat().st_size for path in Path(folder).glob(f"{FILE}*"))
+    if execution.tally.total != many or execution.tally.verdicts["error"]:
+        raise AssertionError(f"{execution.tally.verdicts}; {many} runs and no error")
     return Memory(samples=samples, cpu_ms_a_run=cpu / many * 1000, index_bytes_a_run=size / many)
 
 

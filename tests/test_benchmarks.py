@@ -223,6 +223,22 @@ def test_what_a_suite_costs_is_told_and_its_bounds_are_held() -> None:
     ]
 
 
+def test_the_memory_of_a_campaign_is_sampled_at_its_end_and_no_run_of_it_is_an_error() -> None:
+    """Seeds are proved in other workers than they were run in, which have other runs in stock."""
+    many = suite.FIRST_SAMPLE + 150
+
+    memory = suite._memory(many)
+
+    assert [sample.runs for sample in memory.samples] == [suite.FIRST_SAMPLE, many]
+
+
+def test_a_campaign_too_short_for_two_samples_of_its_memory_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        suite.main(["--many", "1000"])
+
+    assert "--many 1000; more than 1000" in capsys.readouterr().err
+
+
 PEER_CAMPAIGN = """
 import functools
 
