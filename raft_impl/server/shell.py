@@ -77,6 +77,8 @@ class Shell:
         self._cluster = cluster
         self._administrator = administrator
         self._leader: NodeStatus | None = None  # as it was last seen
+        self._looks = 0  # that were begun
+        self._newest = 0  # the latest begun of those that are over
         self._shown = -1  # the last index whose command was shown; -1 before there was a leader
 
     async def read_commands(self) -> None:
@@ -100,22 +102,30 @@ class Shell:
 
     async def _refresh_leader(self) -> None:
         """Ask who led last, and everybody only if it leads no more: a server that is down answers after a second."""
-        leader = self._leader
+        leader, look = self._leader, self._begin_look()
         if leader is not None:
             try:
                 status = (await self._administrator.ask_one(leader.node, StatusNow())).status
             except RaftError:
                 status = None
             if status is not None and status.role == "leader":
-                await self._take_in(status)
+                await self._take_in(look, status)
                 return
         await self._refresh_state()
 
     async def _refresh_state(self) -> None:
-        await self._take_in((await self._administrator.status()).leader)
+        look = self._begin_look()
+        await self._take_in(look, (await self._administrator.status()).leader)
 
-    async def _take_in(self, leader: NodeStatus | None) -> None:
-        """Tell what is new in a status of the leader. Two looks overlap, so that the older one may come later."""
+    def _begin_look(self) -> int:
+        self._looks += 1
+        return self._looks
+
+    async def _take_in(self, look: int, leader: NodeStatus | None) -> None:
+        """Tell what is new in what a look found. Two overlap: what was asked before the last one is not believed."""
+        if look < self._newest:
+            return
+        self._newest = look
         before = self._leader
         if leader is None:
             self._leader = None

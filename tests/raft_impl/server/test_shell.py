@@ -33,10 +33,11 @@ class OneServerIsDown:
 
     def __init__(self) -> None:
         self.leader: NodeStatus | None = _leader("n1", 1)
+        self.silent_s = _SILENT_S
 
     async def status(self) -> Listing:
         found = self.leader
-        await trio.sleep(_SILENT_S)
+        await trio.sleep(self.silent_s)
         return Listing(nodes={} if found is None else {found.node: found}, silent=("n3",))
 
     async def ask_one(self, name: str, question: Question) -> Outcome:
@@ -103,3 +104,25 @@ def test_when_the_leader_is_gone_everybody_is_asked(
     said = capsys.readouterr().out
     assert "no server leads\n" in said
     assert "refused: no server leads; nothing was done" in said
+
+
+def test_what_was_asked_before_is_not_believed_after(capsys: pytest.CaptureFixture[str]) -> None:
+    """A look that began without a leader, and takes long, comes after one that has seen it."""
+    administrator = OneServerIsDown()
+    administrator.leader = None
+    said = ""
+
+    async def main() -> None:
+        nonlocal said
+        shell = Shell(cast(Any, SimpleNamespace()), cast(Administrator, administrator))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(shell.watch)
+            await trio.sleep(0.5)  # the first look is under way, and sees no leader
+            administrator.leader, administrator.silent_s = _leader("n2", 2), 0.1
+            nursery.start_soon(shell.watch)
+            await trio.sleep(2)
+            said = capsys.readouterr().out
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert said == "n2 leads in term 2\n"
