@@ -1,7 +1,8 @@
 """From which moments of which runs a sandbox begins: those with a folder, and those of the index whose plan is known.
 
 A valid run of a suite keeps no folder, but its seed and its cell draw its plan again; that it is the same plan is seen
-by its digest. Nothing is loaded that a results folder names: the sandbox acts with the code of this installation.
+by its digest. Nothing is loaded that a results folder names: the sandbox acts with the code of this installation, and
+refuses a run whose workload or model is a file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
+from checkers.located import is_located
 from harness.archive.documents import read_record
 from harness.archive.find import find, read_history
 from harness.archive.index import FILE
@@ -33,6 +35,7 @@ _BEFORE_NS: Final = NS_A_MS
 _EARLIEST_NS: Final = 1_000
 """At the very instant of the start nobody has begun yet."""
 _MS_MAX: Final = Decimal(10**9)
+_WHERE: Final = "the sandbox"
 
 
 def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Beginning | None:
@@ -52,8 +55,9 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
             return None
         found = read_record(row["document"], f"a row of {FILE}")
         if not isinstance(found, RunRecord):
-            raise BadInput("a run that ended in an internal error", "one with a verdict", "the sandbox")
+            raise BadInput("a run that ended in an internal error", "one with a verdict", _WHERE)
         plan, record = _drawn(questions, row["campaign"], found), found
+    _refuse_file("model", plan.check.model)
     moments = sorted({*_moments(plan), *_failures(record, folder)})[:_MOMENTS_MAX]
     return Beginning(
         run=run,
@@ -67,6 +71,7 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
 
 def _drawn(questions: Questions, campaign: str | None, record: RunRecord) -> Plan:
     """Draw the plan of a run again. Raises BadInput where it is another one now."""
+    _refuse_file("workload", record.workload)
     rows = questions.campaigns(campaign) if campaign is not None else []
     drawing = RecordedCampaign.of(campaign or "", rows[0]["settings"] if rows else "", []).drawing(record)
     with Checkouts() as checkouts:
@@ -76,18 +81,26 @@ def _drawn(questions: Questions, campaign: str | None, record: RunRecord) -> Pla
         raise BadInput(
             f"a plan of seed {record.seed} that is another one than the run had",
             "a run with a folder, or one that this version and its suite drew",
-            "the sandbox",
+            _WHERE,
         )
     return plan
+
+
+def _refuse_file(word: str, name: str) -> None:
+    """Raise BadInput for a workload or model that stands in a file: to look it up is to run that file."""
+    if is_located(name):
+        raise BadInput(
+            f"{word} {name[:200]!r}, a file that the results name", f"a {word} that is installed here", _WHERE
+        )
 
 
 def _at_ns(ms: str) -> int:
     try:
         at = Decimal(ms)
     except InvalidOperation:
-        raise BadInput(f"the moment {ms[:40]!r}", "milliseconds of the run, such as 3250", "the sandbox") from None
+        raise BadInput(f"the moment {ms[:40]!r}", "milliseconds of the run, such as 3250", _WHERE) from None
     if not at.is_finite() or not 0 <= at < _MS_MAX:
-        raise BadInput(f"the moment {ms[:40]!r}", "a moment of the run", "the sandbox")
+        raise BadInput(f"the moment {ms[:40]!r}", "a moment of the run", _WHERE)
     return max(_EARLIEST_NS, int(at * NS_A_MS))
 
 

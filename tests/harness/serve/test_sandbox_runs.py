@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from harness import cli
-from harness.archive.documents import encode
+from harness.archive.documents import encode, run_record
 from harness.archive.find import find
 from harness.archive.index import Index
 from harness.archive.layout import PLAN, VERDICT
@@ -20,6 +20,7 @@ from harness.reports.written import write_report
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
+from tests.harness.outcomes import make_outcome
 
 from .asking import ask
 from .serving import Served
@@ -108,6 +109,44 @@ def test_a_damaged_plan_and_one_of_other_code_are_told(runs: Path, tmp_path: Pat
     assert broken.status == 503
     assert other.status == 200
     assert "The run was made by path:/evil&lt;b&gt;\\u{202e}, this by the code installed here." in other.text
+
+
+@pytest.fixture
+def marking(tmp_path: Path) -> Path:
+    """A file that leaves a mark when it is run."""
+    file = tmp_path / "marking.py"
+    file.write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'mark')!r}).touch()\n")
+    return file
+
+
+def test_no_file_is_run_that_a_plan_names_as_its_model(acting: Any, runs: Path, tmp_path: Path, marking: Path) -> None:
+    folder = runs / "with-model"
+    shutil.copytree(runs / name_of(runs), folder)
+    plan = msgspec.json.decode((folder / PLAN).read_bytes())
+    plan["check"]["model"] = f"{marking}:MODEL"
+    (folder / PLAN).write_bytes(encode(plan))
+
+    page, file = ask(acting, "/sandbox/run/with-model"), ask(acting, "/sandbox/run/with-model/file?do=timer+n1")
+    shutil.rmtree(folder)
+
+    assert not (tmp_path / "mark").exists()
+    assert (page.status, file.status) == (503, 503)
+    assert "marking.py:MODEL&#39;, a file that the results name" in page.text
+    assert "expected a model that is installed here" in page.text
+
+
+def test_no_file_is_run_that_a_row_names_as_its_workload(tmp_path: Path, marking: Path) -> None:
+    record = run_record(make_outcome(3))
+    with Index(tmp_path) as index:
+        index.add(msgspec.structs.replace(record, workload=f"{marking}:WORKLOAD"))
+        (row,) = index.runs()
+    app = Access(application(tmp_path, Films()), None)
+
+    page = ask(app, f"/sandbox/run/{row.number}")
+
+    assert not (tmp_path / "mark").exists()
+    assert page.status == 503
+    assert "marking.py:WORKLOAD&#39;, a file that the results name" in page.text
 
 
 @pytest.fixture
