@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from harness.errors import BadInput
 from harness.scenarios import library
 from harness.scenarios.runner import perform
 from harness.systems import catalog
@@ -74,7 +75,14 @@ class Films:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             pool = self._pool
-        return pool.submit(make, of).result(_SECONDS_MAX)
+        made = pool.submit(make, of)
+        try:
+            return made.result(_SECONDS_MAX)
+        except TimeoutError:
+            made.cancel()  # one that has not begun would keep the next waiting for nobody
+            raise BadInput(
+                f"a page that takes more than {_SECONDS_MAX} s", "a shorter one, or to wait", "foreshock serve"
+            ) from None
 
     def close(self) -> None:
         """End the process."""

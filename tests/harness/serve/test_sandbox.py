@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,20 @@ import pytest
 
 from harness import cli
 from harness.errors import BadInput
+from harness.plans.profiles import SECOND
+from harness.run.drawing import Drawing, abilities_of
 from harness.scenarios import library
 from harness.scenarios.language import parse
-from harness.scenarios.runner import perform
-from harness.serve.sandbox import COMMANDS_MAX, Attempt, make_file, make_sandbox, script_of
+from harness.scenarios.runner import Result, perform
+from harness.serve import films as films_module
+from harness.serve import sandbox
+from harness.serve.access import Access
+from harness.serve.application import application
+from harness.serve.films import Films
+from harness.serve.sandbox import COMMANDS_MAX, Attempt, Beginning, make_file, make_sandbox, script_of
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
+from harness.systems.system import System
 
 from .asking import ask
 from .serving import Served
@@ -72,6 +82,65 @@ def test_a_command_without_sense_is_told_and_left_out() -> None:
     assert "actor &#39;Z&#39;" in page
     assert 'name="do" value="show"' in page
     assert 'type="hidden" name="do" value="timer Z"' not in page
+
+
+def test_the_time_is_for_all_that_is_tried_of_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever takes too long is no command without sense: it is not tried again, without the last command."""
+    drawn = Drawing(workload="register", profile="calm", duration_ns=600 * SECOND)
+    with Checkouts() as checkouts:
+        plan = drawn.plan(1, abilities_of(load_systems(bind("raft_impl", checkouts)).values()))
+    heavy = Beginning(run="heavy", plan=plan.to_json(), at_ns=500 * SECOND)
+    begun: list[Attempt] = []
+    performed = sandbox._performed
+
+    def noted(attempt: Attempt, system: System) -> tuple[Result, str]:
+        begun.append(attempt)
+        return performed(attempt, system)
+
+    monkeypatch.setattr(sandbox, "_performed", noted)
+    monkeypatch.setattr(sandbox, "SECONDS_MAX", 0.2)
+
+    with pytest.raises(BadInput, match=r"more than 0\.2 s of work"):
+        make_sandbox(Attempt("", None, ("timer n1",), heavy))
+
+    assert len(begun) == 1
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_time_is_over_also_where_a_node_takes_it_for_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS_MAX", 0.05)
+    monkeypatch.setattr(sandbox, "_AGAIN_SECONDS", 0.05)
+    swallowed: list[ValueError] = []
+
+    def performed(_attempt: Attempt, _system: System) -> None:
+        for _ in range(2):
+            end = time.monotonic() + 5
+            try:
+                while time.monotonic() < end:
+                    pass
+            except ValueError as error:
+                if swallowed:
+                    raise
+                swallowed.append(error)
+
+    monkeypatch.setattr(sandbox, "_performed", performed)
+
+    with pytest.raises(BadInput, match="of work"):
+        make_sandbox(Attempt("i_single_node", None, ()))
+
+    assert len(swallowed) == 1
+
+
+def test_a_page_that_takes_too_long_is_told(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(films_module, "_SECONDS_MAX", 0.01)
+    films = Films()
+    app = Access(application(results, films), None)
+
+    page = ask(app, "/walkthroughs/i_single_node")
+    films.close()
+
+    assert page.status == 503
+    assert "a page that takes more than 0.01 s" in page.text
 
 
 @pytest.mark.parametrize(
