@@ -149,9 +149,7 @@ def _together(codes: Sequence[int]) -> int:
 
 
 def _why(summary: Summary) -> str:
-    tests = () if summary.sequential is msgspec.UNSET else summary.sequential.accuses
-    metrics = summary.regressed if summary.sequential is msgspec.UNSET else tests
-    reasons = [*(new.signature for new in summary.new_signatures), *metrics]
+    reasons = [*(new.signature for new in summary.new_signatures), *summary.accused]
     if summary.exit == Exit.INVALID and not reasons:
         reasons = [f"only it failed in {summary.worse} pairs, only A in {summary.better}"]
     return ", ".join(reasons)
@@ -200,7 +198,8 @@ def _print_summary(summary: Summary) -> None:
         options = ", ".join(f"{name}={value}" for name, value in lacking.options.items())
         click.echo(f"incomparable: seed {lacking.seed}, {lacking.side.upper()} has no {options}")
     _print_divergence(summary.pairs)
-    for name in summary.regressed:
+    # What looked after every pair has said above whom it accuses; the tests over all pairs decide nothing there.
+    for name in summary.regressed if summary.sequential is msgspec.UNSET else ():
         change = summary.metrics[name]
         click.echo(
             f"\nworse in B: {name}, by {_percent(change.worse_by)} where {_percent(change.max_regression)} is allowed, "

@@ -221,6 +221,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds | msgspec.UnsetType = msgspec.UNSET
     sequential: Looked | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def accused(self) -> tuple[str, ...]:
+        """By what B is worse: of a comparison that looked after every pair, what its tests accuse."""
+        return self.regressed if self.sequential is msgspec.UNSET else self.sequential.accuses
+
 
 def ask(binding: Binding) -> Abilities:
     """Say, in a worker of one side, what that side can be asked."""

@@ -49,15 +49,15 @@ def _details(summary: Summary) -> list[str]:
         lines += ["", f"{tests.test} after each of {tests.pairs} of {tests.of} pairs: {found}."]
     lines += ["", "| median of | base | this | better | worse | worse by | interval | p, corrected |"]
     lines += ["| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |"]
-    lines += [_row(name, change) for name, change in summary.metrics.items()]
+    lines += [_row(name, change, name in summary.accused) for name, change in summary.metrics.items()]
     return lines
 
 
-def _row(name: str, change: Change) -> str:
+def _row(name: str, change: Change, is_accused: bool) -> str:
     worse_by = "-" if change.worse_by is None else f"{change.worse_by:.1%}"
     values = ["-" if value is None else f"{value:g}" for value in (change.a, change.b)]
     interval = "-" if change.low is None or change.high is None else f"{change.low:.1%} to {change.high:.1%}"
-    shown = f"**{name}**" if change.regressed else name
+    shown = f"**{name}**" if is_accused else name
     return (
         f"| {shown} | {values[0]} | {values[1]} | {change.better} | {change.worse} | {worse_by} "
         f"| {interval} | {change.p_corrected:.2g} |"

@@ -18,14 +18,15 @@ from harness.archive.index import FILE
 from harness.errors import BadInput, Exit
 from harness.search import comparisons
 from harness.search.campaign_pairs import ComparedCampaigns, RecordedCampaign, compare_campaigns
-from harness.search.compare import ComparedPair, Side, Summary
-from harness.search.measures import Change
+from harness.search.compare import COMPARABLE_MIN, ComparedPair, Side, Summary
+from harness.search.measures import SIGNIFICANT, Change
+from harness.search.sequential import VERDICTS
 
 from .folders import folder_of
 from .questions import COMPARED_MAX, PAGE_ROWS, Questions, Row, system_of
 from .rendering import Rendering, address
 
-VERDICTS: Final = {
+STATES: Final = {
     Exit.VALID: ("valid", "nothing speaks against it"),
     Exit.INVALID: ("invalid", "worse"),
     Exit.UNKNOWN: ("unknown", "undecided"),
@@ -137,7 +138,7 @@ class Comparing:
             others=others,
             stored=stored,
             more=max(0, len(ids) - _LISTED_MAX),
-            verdicts=VERDICTS,
+            verdicts=STATES,
         )
 
     def _known(self, id: str) -> Row | None:
@@ -166,6 +167,7 @@ class Comparing:
         pairs = _chosen(one.summary.pairs, chosen)
         begin = int(text) if (text := query.get("begin", "")).isdecimal() and text.isascii() and len(text) < 9 else 0
         rows = pairs[begin : begin + PAGE_ROWS]
+        significant = SIGNIFICANT / len(shown)
         here = lambda **words: address(one.here, **{**one.words, **words})  # noqa: E731
         return self._rendering.page(
             "compare",
@@ -174,13 +176,16 @@ class Comparing:
             one=one,
             summary=one.summary,
             place=place,
-            verdicts=VERDICTS,
+            verdicts=STATES,
             here=here,
             chosen=chosen,
             reasons=_reasons(one.summary),
             matrix=_matrix(one.summary),
             counts=_counts(one.summary.pairs),
-            metrics=[_metric(name, change) for name, change in one.summary.metrics.items()],
+            metrics=[_metric(name, one.summary, significant) for name in one.summary.metrics],
+            significant=significant,
+            accuses=", ".join(_NAMES.get(name, name) for name in one.summary.accused),
+            is_sequential=one.summary.sequential is not msgspec.UNSET,
             scale=_scale(one.summary.metrics.values()),
             signatures=_signatures(one.summary),
             rows=[(pair, self._link(one, pair, "a"), self._link(one, pair, "b")) for pair in rows],
@@ -212,21 +217,43 @@ def _notes(found: ComparedCampaigns) -> tuple[str, ...]:
 
 def _reasons(summary: Summary) -> list[str]:
     """Why the verdict is what it is, a sentence each."""
+    tests = summary.sequential
     reasons = [f"{one.signature} is seen in B alone, first at seed {one.seed}." for one in summary.new_signatures]
-    for name in summary.regressed:
-        change = summary.metrics[name]
+    for name, change in ((name, summary.metrics.get(name)) for name in summary.accused):
+        if change is None:  # an accusation of the failures, which are counted below
+            continue
+        how = f"p = {change.p_corrected:.2g}, corrected" if tests is msgspec.UNSET else tests.test
         reasons.append(
             f"{_NAMES.get(name, name)} is worse by {_share(change.worse_by)}, where {_share(change.max_regression)} "
-            f"is allowed, in {change.worse} of {change.pairs} pairs (p = {change.p_corrected:.2g}, corrected)."
+            f"is allowed, in {change.worse} of {change.pairs} pairs ({how})."
         )
     if summary.worse or summary.better:
-        reasons.append(
-            f"Only B failed in {summary.worse} pairs, only A in {summary.better} (p = {summary.p_value:.3g}, "
-            "exact McNemar)."
-        )
-    if not reasons and summary.pairs and summary.identical == len(summary.pairs):
+        how = f"p = {summary.p_value:.3g}, exact McNemar"
+        if tests is not msgspec.UNSET:
+            how = f"{tests.test}: {'worse' if VERDICTS in tests.accuses else 'no accusation'}"
+        reasons.append(f"Only B failed in {summary.worse} pairs, only A in {summary.better} ({how}).")
+    if tests is not msgspec.UNSET:
+        reasons.append(f"Its tests looked after each of {tests.pairs} of {tests.of} pairs.")
+    is_identical = bool(summary.pairs) and summary.identical == len(summary.pairs)
+    if is_identical:
         reasons.append("Every run of B is event by event the run of A.")
-    return reasons or ["No failure is new, and no metric is both significantly and relevantly worse."]
+    if summary.exit == Exit.UNKNOWN:
+        reasons.append(_undecided(summary))
+    elif summary.exit == Exit.VALID and not is_identical:
+        accused = "metric is both significantly and relevantly worse" if tests is msgspec.UNSET else "test accuses B"
+        reasons.append(f"No failure is new, and no {accused}.")
+    return reasons
+
+
+def _undecided(summary: Summary) -> str:
+    """Why nothing speaks clearly against B, nor for it."""
+    decided = sum(
+        count for words, count in summary.verdicts.pairs.items() if set(words.split("/")) <= {"valid", "invalid"}
+    )
+    plans = len(summary.pairs) + len(summary.incomparable)
+    if decided < COMPARABLE_MIN * plans or not decided:
+        return f"Only {decided} of {plans} plans have a verdict on both sides: the others decide nothing."
+    return "B alone failed more often than A alone, but not so often that chance can be ruled out."
 
 
 def _matrix(summary: Summary) -> tuple[list[str], list[tuple[str, list[tuple[str, int]]]]]:
@@ -301,15 +328,22 @@ def _scale(changes: Iterable[Change]) -> float:
     return min(_SCALE_MAX, max(_SCALE_MIN, *ends, 0.0) * 1.1)
 
 
-def _metric(name: str, change: Change) -> Row:
+def _metric(name: str, summary: Summary, significant: float) -> Row:
     """A row of the table of metrics."""
-    state = "regressed" if change.regressed else "changed" if change.p_corrected < 0.05 else "same"
-    return {"name": name, "label": _NAMES.get(name, name), "change": change, "state": state, "effect": _effect(change)}
+    change = summary.metrics[name]
+    changed = "changed" if change.p_corrected < significant else "same"
+    return {
+        "label": _NAMES.get(name, name),
+        "change": change,
+        "state": "regressed" if name in summary.accused else changed,
+        "effect": _effect(change),
+    }
 
 
 def _effect(change: Change) -> str:
     if change.worse_by is None:
-        return "not measured" if not change.pairs else "no share: A's value is 0"
+        unknown = "no share can be told: A's value is 0, or too few ops were answered"
+        return unknown if change.pairs else "not measured"
     if not change.worse_by:
         return "equal"
     return f"{abs(change.worse_by):.1%} {'worse' if change.worse_by > 0 else 'better'}"

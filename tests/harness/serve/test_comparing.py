@@ -13,9 +13,10 @@ import pytest
 from harness import cli
 from harness.archive.index import Index
 from harness.archive.layout import write_run
-from harness.errors import BadInput
+from harness.errors import BadInput, Exit
 from harness.search import comparisons
 from harness.search.campaign_pairs import RecordedCampaign, compare_campaigns
+from harness.search.sequential import Looked
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
@@ -92,6 +93,77 @@ def test_what_compare_found_has_an_address(tmp_path: Path) -> None:
     assert f"<code>{BRANCH}</code>" in page
     assert "<code>raft_impl@other</code>" in second
     assert [one["b"]["spec"] for one in told["comparisons"]] == [BRANCH, "raft_impl@other"]
+
+
+def judged(results: Path, **changes: Any) -> str:
+    """The page of 40 pairs, in which B is slower in every one and alone fails in four, found otherwise by `changes`."""
+    summary = kept(results, 40).comparisons[0]
+    slower = msgspec.structs.replace(
+        summary.metrics["latency_p50_ms"], worse_by=1.0, worse=40, pairs=40, p_corrected=1e-9, regressed=True
+    )
+    found = msgspec.structs.replace(
+        summary,
+        **{
+            "metrics": {**summary.metrics, "latency_p50_ms": slower},
+            "regressed": ("latency_p50_ms",),
+            "new_signatures": (),
+            **changes,
+        },
+    )
+    stored = comparisons.keep(
+        results, [found], seeds=range(1, 41), workloads=("register",), profile="swarm", exit=found.exit
+    )
+    page = ask(Access(application(results, Films()), None), f"/compare/{stored.id}").text
+    return page.replace("&#39;", "'")
+
+
+def looked(*accuses: str) -> Looked:
+    return Looked(pairs=40, of=90, needed=160.0, capital={"verdicts": 1.0}, accuses=accuses)
+
+
+def test_what_looked_after_every_pair_decides_alone(tmp_path: Path) -> None:
+    failing = judged(tmp_path, exit=Exit.INVALID, sequential=looked("verdicts"))
+    slow = judged(tmp_path, exit=Exit.INVALID, sequential=looked("latency_p50_ms"))
+    innocent = judged(tmp_path, exit=Exit.VALID, sequential=looked(), worse=0)
+
+    assert "Only B failed in 4 pairs, only A in 0 (mixture SPRT: worse)." in failing
+    assert "latency p50, ms is worse by" not in failing
+    assert 'class="regressed"' not in failing
+    assert "latency p50, ms is worse by 100.0%, where 10.0% is allowed, in 40 of 40 pairs (mixture SPRT)." in slow
+    assert "only A in 0 (mixture SPRT: no accusation)." in slow
+    assert slow.count('class="regressed"') == 1
+    assert "Its tests looked after each of 40 of 90 pairs." in slow
+    assert "No failure is new" not in failing + slow
+    assert "No failure is new, and no test accuses B." in innocent
+    assert "ms is worse by" not in innocent
+
+
+def test_why_nothing_is_decided_is_said(tmp_path: Path) -> None:
+    chance = judged(tmp_path, exit=Exit.UNKNOWN, regressed=())
+    verdicts = kept(tmp_path, 40).comparisons[0].verdicts
+    few = judged(
+        tmp_path,
+        exit=Exit.UNKNOWN,
+        regressed=(),
+        verdicts=msgspec.structs.replace(verdicts, pairs={"unknown/valid": 33, "valid/valid": 7}),
+    )
+
+    assert "B alone failed more often than A alone, but not so often that chance can be ruled out." in chance
+    assert "Only 7 of 40 plans have a verdict on both sides: the others decide nothing." in few
+    assert "No failure is new" not in chance + few
+
+
+def test_each_metric_has_its_own_pairs_and_several_versions_a_smaller_p(tmp_path: Path) -> None:
+    summary = kept(tmp_path, 40).comparisons[0]
+    fewer = msgspec.structs.replace(summary.metrics["recovery_ms"], pairs=3)
+    page = judged(tmp_path, metrics={**summary.metrics, "recovery_ms": fewer}, regressed=())
+    several = ask(Access(application(tmp_path, Films()), None), f"/compare/{kept(tmp_path, 40, 'x', 'y').id}").text
+
+    pairs = re.findall(r'<th scope="row">([^<]*)</th>.*?</svg></td>\n<td class="figure">(\d+)</td>', page, re.DOTALL)
+    assert dict(pairs)["recovery, ms"] == "3"
+    assert dict(pairs)["availability"] == "40"
+    assert "p is below 0.05." in page
+    assert "p is below 0.025, which is 0.05 divided by the 2 versions." in several
 
 
 def test_pairs_are_shown_a_page_at_a_time(tmp_path: Path) -> None:
