@@ -9,7 +9,8 @@ and the median of the rounds is shown. Only the ratios of one run say anything, 
 from minute to minute.
 
 `ratio` is how many times as fast as ours the system is. The processor time is that of the three servers together; that
-of PySyncObj includes the load, which runs inside its leader. A loaded system is given a moment to warm up first.
+of PySyncObj includes the load, which runs inside its leader or, `outside`, in a fourth process of its own kind. A
+loaded system is given a moment to warm up first.
 """
 
 from __future__ import annotations

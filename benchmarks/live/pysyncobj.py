@@ -1,12 +1,16 @@
-"""Three nodes of PySyncObj, each a process: a dictionary's `set`, called inside the leader's process.
+"""Three nodes of PySyncObj, each a process: a dictionary's `set`, called inside the leader's process or from another.
 
-That is how it is used, and it is to its advantage: there is no connection between a client and it, and no session. Its
-journal is a memory-mapped file that it does not flush when it commits, so what it acknowledges may be lost with the
+Inside the leader is how it is most often used, and it is to its advantage: there is no connection between a client and
+it, and no session. `outside`, unbatched, the calls are made in a fourth process, a member without an address of its
+own, which is how a program that is no server reaches PySyncObj, and how every other system is reached here.
+
+Its journal is a memory-mapped file that it does not flush when it commits, so what it acknowledges may be lost with the
 power; it promises less for its numbers. Its `defaults` send what is waiting every 100 ms, `5 ms` every 5 ms, and
 `unbatched` each command when it comes.
 
-As a program, `python -m benchmarks.live.pysyncobj OWN VARIANT VALUE OTHER...` is one node, which answers commands from
-its standard input: `leads`, and `measure CLIENTS SECONDS`.
+As a program, `python -m benchmarks.live.pysyncobj JOURNAL OWN VARIANT VALUE OTHER...` is one node, which answers
+commands from its standard input: `leads`, and `measure CLIENTS SECONDS`. Without OWN ("") it is the fourth process,
+which says that it leads when it knows who does.
 """
 
 from __future__ import annotations
@@ -26,7 +30,9 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "defaults": {},
     "unbatched": {"appendEntriesUseBatch": False},
     "5 ms": {"appendEntriesPeriod": 0.005},
+    "outside": {"appendEntriesUseBatch": False},
 }
+_OUTSIDE: Final = "outside"
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -40,6 +46,7 @@ class PySyncObj:
 
     def __init__(self, folder: Path, value: str, variant: str) -> None:
         nodes = [f"127.0.0.1:{port}" for port in free_ports(3)]
+        is_outside = variant == _OUTSIDE
         self.processes = [
             start(
                 [sys.executable, "-m", "benchmarks.live.pysyncobj", str(folder / f"p{number}"), own, variant, value]
@@ -48,14 +55,15 @@ class PySyncObj:
                 environment={"PYTHONPATH": str(_ROOT)},
                 stdin=subprocess.PIPE,
             )
-            for number, own in enumerate(nodes)
+            for number, own in enumerate([*nodes, ""] if is_outside else nodes)
         ]
+        self._asked = self.processes[3:] if is_outside else self.processes
 
     def measure(self, clients: int, seconds: float) -> tuple[list[float], float]:
         """The latencies of what was done, and how long that took in all."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            for process in self.processes:
+            for process in self._asked:
                 if self._ask(process, "leads"):
                     latencies, elapsed_s = self._ask(process, f"measure {clients} {seconds}")
                     return latencies, elapsed_s
@@ -80,12 +88,13 @@ def main(journal: str, own: str, variant: str, value: str, *others: str) -> None
     from pysyncobj.batteries import ReplDict  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     table = ReplDict()
-    settings = {"journalFile": journal, "commandsQueueSize": 1_000_000, **VARIANTS[variant]}
-    node = SyncObj(own, list(others), consumers=[table], conf=SyncObjConf(**settings))
+    settings = {"journalFile": journal if own else None, "commandsQueueSize": 1_000_000, **VARIANTS[variant]}
+    node = SyncObj(own or None, list(others), consumers=[table], conf=SyncObjConf(**settings))
     for line in sys.stdin:
         match line.split():
             case ["leads"]:
-                answer: Any = bool(node.isReady()) and str(node._getLeader()) == str(node.selfNode)
+                leader = node._getLeader()
+                answer: Any = bool(node.isReady()) and (str(leader) == own if own else leader is not None)
             case ["measure", clients, seconds]:
                 answer = _measure(table, value, int(clients), float(seconds))
             case _:
