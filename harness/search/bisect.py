@@ -2,7 +2,9 @@
 
 Only `raft_impl` comes from a commit. A commit on which the plan cannot run (its code cannot be loaded, it lacks an
 option or a workload that the plan needs, the run hangs or says nothing) is skipped, with the reason. A run is bad when
-it shows a wanted signature, or when a metric is beyond a limit between its values at the two ends.
+it shows a wanted signature, or when a metric is beyond a limit between its values at the two ends. A quantile may be
+infinite, where so few ops are answered that it lies beyond what was seen. It is beyond every limit then; half way to an
+infinite end nothing else is.
 
 Commits change when messages are sent, and so whether a plan that needs luck still fails. Hence a plan can be run under
 several schedules on each commit: everything that was drawn into the plan stays, and what chance decides during the run
@@ -19,6 +21,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -78,11 +81,24 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer in the file: for which code, under which schedule."""
+    """An answer in the file: for which code, under which schedule.
+
+    JSON has no infinity: `infinite` names the measures that were so.
+    """
 
     tree: str
     schedule: int
     answer: Answer
+    infinite: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tree: str, schedule: int, answer: Answer) -> _Stored:
+        infinite = tuple(name for name, value in answer.measures.items() if value == inf)
+        return cls(tree=tree, schedule=schedule, answer=answer, infinite=infinite)
+
+    def whole(self) -> Answer:
+        """The answer as it was given."""
+        return msgspec.structs.replace(self.answer, measures=self.answer.measures | dict.fromkeys(self.infinite, inf))
 
 
 class Criterion(Protocol):
@@ -111,10 +127,23 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A run is bad whose metric is beyond the limit."""
+    """A run is bad whose metric is beyond the limit, or infinite."""
 
     name: str
     limit: float
+
+    @classmethod
+    def between(cls, name: str, before: float, after: float, share: float | None = None) -> Metric:
+        """The limit half way between the ends, or by a share of GOOD's value. Raises BadInput if BAD is no worse."""
+        is_worse = after > before if LOWER_IS_BETTER[name] else after < before
+        if not is_worse:
+            found = f"{name} {number(after)} of BAD, {number(before)} of GOOD"
+            raise BadInput(found, "BAD to be worse", "the plan")
+        if share is None:
+            return cls(name, (before + after) / 2)
+        sign = 1 if LOWER_IS_BETTER[name] else -1
+        relative = 1.0 if name == "availability" else abs(before)
+        return cls(name, before + sign * share * relative)
 
     def judge(self, answer: Answer) -> Said:
         """A run without a value says nothing."""
@@ -122,7 +151,7 @@ class Metric(msgspec.Struct, frozen=True):
         if value is None:
             return "unclear"
         is_beyond = value > self.limit if LOWER_IS_BETTER[self.name] else value < self.limit
-        return "bad" if is_beyond else "good"
+        return "bad" if is_beyond or value == inf else "good"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +162,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     signature: str | None = None
     metric: str | None = None
     share: float | None = None
+
+
+def number(value: float) -> str:
+    """The value of a metric in a line of text."""
+    return "infinite" if value == inf else f"{value:.4g}"
 
 
 def perform(trial: Trial) -> Answer:
@@ -273,14 +307,7 @@ class Search:
         before, after = ends
         assert before is not None
         assert after is not None
-        is_worse = after > before if LOWER_IS_BETTER[metric] else after < before
-        if not is_worse:
-            raise BadInput(f"{metric} {after:.4g} of BAD, {before:.4g} of GOOD", "BAD to be worse", "the plan")
-        if self._wanted.share is None:
-            return Metric(metric, (before + after) / 2)
-        sign = 1 if LOWER_IS_BETTER[metric] else -1
-        relative = 1.0 if metric == "availability" else abs(before)
-        return Metric(metric, before + sign * self._wanted.share * relative)
+        return Metric.between(metric, before, after, self._wanted.share)
 
     def _median(self, commit: Commit, metric: str) -> float | None:
         values = [answer.measures.get(metric) for answer in self.answers[commit.id]]
@@ -339,7 +366,7 @@ class Search:
         if self._wanted.metric is None:
             return self.criterion.judge(answer) if self.criterion.name else answer.verdict
         value = answer.measures.get(self._wanted.metric)
-        return f"{self._wanted.metric} {'unknown' if value is None else f'{value:.4g}'}"
+        return f"{self._wanted.metric} {'unknown' if value is None else number(value)}"
 
     def _perform(self, commit: Commit, schedules: list[int]) -> Iterator[tuple[int, Answer]]:
         if not schedules:
@@ -378,7 +405,7 @@ class Memory:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             whole = bytearray()
             for answered, text in self._read():
-                self._answers[answered.tree, answered.schedule] = answered.answer
+                self._answers[answered.tree, answered.schedule] = answered.whole()
                 whole += text
             if self.path.exists() and self.path.read_bytes() != whole:  # the end of a line is missing: it was killed
                 self.path.write_bytes(whole)
@@ -396,7 +423,7 @@ class Memory:
         """Keep an answer. Raises BadInput when it cannot be written."""
         self._answers[tree, schedule] = answer
         with writable(self._results):
-            self._file.write(msgspec.json.encode(_Stored(tree=tree, schedule=schedule, answer=answer)) + b"\n")
+            self._file.write(msgspec.json.encode(_Stored.of(tree, schedule, answer)) + b"\n")
             self._file.flush()
 
     def _read(self) -> Iterator[tuple[_Stored, bytes]]:

@@ -17,7 +17,10 @@ from .fitting import fitted
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs of one commit, as the report lists them. `value` is the median of the metric, when one is bisected."""
+    """The runs of one commit, as the report lists them.
+
+    `value` is the median of the metric, when one is bisected; an infinite one is null in JSON.
+    """
 
     commit: str
     subject: str
@@ -31,7 +34,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What `bisect --json` prints.
 
     `first_bad` is None when several commits are possible: `candidates`, the most probable first. `confidence` is None
-    when every run was believed. `wanted` is the signature or metric, with `limit` for a metric.
+    when every run was believed. `wanted` is the signature or metric, with `limit` for a metric, which
+    is null in JSON where only an infinite value is beyond it.
     """
 
     good: str
