@@ -37,7 +37,7 @@ import msgspec
 from harness.archive.provenance import provenance
 from harness.errors import Exit
 from harness.run.drawing import Drawing
-from harness.search.compare import SIDES, Answer, Comparison
+from harness.search.compare import Answer, Comparison, show
 from harness.search.measures import MAX_REGRESSION, SIGNIFICANT
 from harness.search.sequential import Sequential
 from harness.search.statistics import median, wilson
@@ -279,8 +279,7 @@ def _looked(comparison: Comparison) -> tuple[int | None, tuple[str, ...]]:
     """After how many pairs `compare --sequential` would have stopped, and why."""
     tests = Sequential(MAX_REGRESSION, SIGNIFICANT)
     for pair in comparison.pairs:
-        a, b = (pair.answers[side] for side in SIDES)
-        tests.add((a.failure is not None, b.failure is not None), a.measures, b.measures)
+        show(tests, pair)
         if tests.accuses:
             return tests.pairs, tests.accuses
     return None, ()

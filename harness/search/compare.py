@@ -128,6 +128,11 @@ class Pair(msgspec.Struct, kw_only=True):
         return self.answers["a"].verdict, self.answers["b"].verdict
 
     @property
+    def is_decided(self) -> bool:
+        """Whether both sides came to a verdict."""
+        return set(self.verdicts) <= {"valid", "invalid"}
+
+    @property
     def identical(self) -> bool:
         """Whether everything happened alike on both sides."""
         a, b = self.answers["a"].record, self.answers["b"].record
@@ -300,12 +305,12 @@ class Comparison:
     def summary(self) -> Summary:
         """Describe the comparison."""
         table = Counter(pair.verdicts for pair in self.pairs)
-        worse, better = self._disagreements()
+        worse, better = _disagreements(self.pairs)
         metrics, tests = self._metrics(), self._sequential
         return Summary(
             a=self._version("a"),
             b=self._version("b"),
-            exit=self.exit_code(),
+            exit=self.exit_code(metrics),
             verdicts=Verdicts(
                 a=dict(Counter(a for a, _ in table.elements())),
                 b=dict(Counter(b for _, b in table.elements())),
@@ -320,22 +325,25 @@ class Comparison:
             incomparable=tuple(self.incomparable),
             metrics=metrics,
             regressed=_regressed(metrics),
-            pairs=tuple(_compared(pair, self._why(pair)) for pair in self.pairs),
+            pairs=tuple(_compared(pair, "" if pair.identical else self._why(pair)) for pair in self.pairs),
             bounds=self._bounds(),
             sequential=msgspec.UNSET if tests is None else tests.looked(self._asked),
         )
 
-    def exit_code(self) -> Exit:
-        """1: B is worse. 2: undecided, or too little to decide from. 0: nothing speaks against B."""
-        worse, better = self._disagreements()
+    def exit_code(self, metrics: Mapping[str, Change] | None = None) -> Exit:
+        """1: B is worse. 2: undecided, or too little to decide from. 0: nothing speaks against B.
+
+        `metrics` are those of the summary, if they are known: their intervals take thousands of resamples each.
+        """
+        worse, better = _disagreements(self.pairs)
         if self._new_signatures():
             return Exit.INVALID
         if self._sequential is not None:  # its tests stand in place of the others, which may be looked at only once
             if self._sequential.accuses:
                 return Exit.INVALID
-        elif self._is_worse(worse, better) or _regressed(self._metrics()):
+        elif self._is_worse(worse, better) or _regressed(self._metrics() if metrics is None else metrics):
             return Exit.INVALID
-        decided = sum(1 for pair in self.pairs if set(pair.verdicts) <= {"valid", "invalid"})
+        decided = sum(pair.is_decided for pair in self.pairs)
         total = len(self.pairs) + len(self.incomparable)
         if worse > better or decided < COMPARABLE_MIN * total or not decided:
             return Exit.UNKNOWN
@@ -400,8 +408,7 @@ class Comparison:
             pair = self.pairs[tests.pairs]
             if len(pair.answers) < len(SIDES):
                 return
-            a, b = (pair.answers[side] for side in SIDES)
-            tests.add((a.failure is not None, b.failure is not None), a.measures, b.measures)
+            show(tests, pair)
 
     def _diverge(self, pools: Mapping[Side, Pool[Task, Answer]], able: Mapping[Side, Abilities]) -> None:
         """Find the first different event of the pairs that differ most: in their verdicts, then in anything."""
@@ -438,21 +445,14 @@ class Comparison:
 
     # -- judging ----------------------------------------------------------------------------------------------------
 
-    def _disagreements(self, *, but: Sequence[Pair] = ()) -> tuple[int, int]:
-        """Pairs of which only B, or only A, is invalid without an allowance."""
-        left_out = {pair.seed for pair in but}
-        counted = [pair for pair in self.pairs if pair.seed not in left_out]
-        failures = [(pair.answers["a"].failure, pair.answers["b"].failure) for pair in counted]
-        return sum(1 for a, b in failures if b and not a), sum(1 for a, b in failures if a and not b)
-
     def _is_worse(self, worse: int, better: int) -> bool:
         """McNemar's test, in one direction."""
         return worse > better and binomial_p(worse, better) < self._significant
 
     def _bounds(self) -> Bounds:
         """The extremes of what the pairs without two verdicts could have been."""
-        open_pairs = [pair for pair in self.pairs if not set(pair.verdicts) <= {"valid", "invalid"}]
-        worse, better = self._disagreements(but=open_pairs)
+        open_pairs = [pair for pair in self.pairs if not pair.is_decided]
+        worse, better = _disagreements(pair for pair in self.pairs if pair.is_decided)
         against = sum(_could_be(pair, fails="b") for pair in open_pairs) + len(self.incomparable)
         in_favour = sum(_could_be(pair, fails="a") for pair in open_pairs) + len(self.incomparable)
         plans = len(self.pairs) + len(self.incomparable)
@@ -505,6 +505,18 @@ class Comparison:
         return code
 
 
+def show(tests: Sequential, pair: Pair) -> None:
+    """Let sequential tests see a pair that both sides have answered."""
+    a, b = (pair.answers[side] for side in SIDES)
+    tests.add((a.failure is not None, b.failure is not None), a.measures, b.measures)
+
+
+def _disagreements(pairs: Iterable[Pair]) -> tuple[int, int]:
+    """Of how many pairs only B, and of how many only A, is invalid without an allowance."""
+    failures = [(pair.answers["a"].failure, pair.answers["b"].failure) for pair in pairs]
+    return sum(1 for a, b in failures if b and not a), sum(1 for a, b in failures if a and not b)
+
+
 def _could_be(pair: Pair, *, fails: Side) -> bool:
     """Whether a pair of which something is open could have been one on which only this side fails."""
     other: Side = "b" if fails == "a" else "a"
@@ -531,7 +543,7 @@ def _compared(pair: Pair, why: str) -> ComparedPair:
         first_divergence=pair.first_divergence,
         runs={side: run for side, run in runs.items() if run is not None},
         measures={side: pair.answers[side].measures for side in SIDES},
-        why="" if pair.identical else why,
+        why=why,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -17,7 +18,7 @@ from harness.record import Provenance
 from harness.run.drawing import Abilities, Drawing, together
 from harness.search import compare, fitting
 from harness.search.compare import Answer, Comparison, Incomparable, Pair
-from harness.search.measures import Measures, changes, measure
+from harness.search.measures import Change, Measures, changes, measure
 from harness.search.sequential import Sequential
 from harness.systems.binding import Binding, Code
 from tests.harness.outcomes import make_outcome, make_plan
@@ -202,6 +203,34 @@ def test_a_sequential_comparison_stops_at_the_pair_that_suffices_in_the_order_of
     summary = compared.summary()
     assert summary.sequential is not msgspec.UNSET
     assert summary.sequential.accuses == ("messages_per_op",)
+
+
+def test_a_summary_resamples_its_metrics_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(a: Sequence[Measures], *others: Any, **named: Any) -> dict[str, Change]:
+        asked.append(len(a))
+        return changes(a, *others, **named)
+
+    monkeypatch.setattr(compare, "changes", counted)
+    compared = comparison(*GOOD)
+    summary = compared.summary()
+
+    assert asked == [len(GOOD)]
+    assert summary.exit == compared.exit_code() == Exit.VALID
+
+
+def test_only_pairs_that_part_have_a_command_that_shows_where() -> None:
+    compared = comparison(*GOOD)
+    there = compared.pairs[-1].answers["b"]
+    assert there.record is not None
+    other = msgspec.structs.replace(there.record, fingerprint="f" * 64)
+    compared.pairs[-1].answers["b"] = msgspec.structs.replace(there, record=other)
+
+    *same, parted = compared.summary().pairs
+
+    assert {pair.why for pair in same} == {""}
+    assert parted.why.startswith("foreshock replay ")
 
 
 def test_a_regressed_metric_decides_against_b_and_the_threshold_is_the_callers() -> None:
