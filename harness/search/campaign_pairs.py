@@ -65,7 +65,7 @@ class ComparedCampaigns(msgspec.Struct, frozen=True, kw_only=True):
 def compare_campaigns(a: RecordedCampaign, b: RecordedCampaign, *, versions: int = 1) -> ComparedCampaigns:
     """Compare two campaigns; `versions` are how many are compared with A. Raises BadInput where no pair is."""
     both = sorted(a.records.keys() & b.records.keys())
-    same = [seed for seed in both if _is_one_plan(a.records[seed], b.records[seed])]
+    same = [seed for seed in both if _is_one_plan(a, b, seed)]
     if not same:
         raise BadInput(
             f"no plan that both {a.id} and {b.id} ran", "campaigns of one suite with seeds in common", "compare"
@@ -83,14 +83,25 @@ def compare_campaigns(a: RecordedCampaign, b: RecordedCampaign, *, versions: int
         summary=compared.summary(),
         only_a=tuple(sorted(a.records.keys() - b.records.keys())),
         only_b=tuple(sorted(b.records.keys() - a.records.keys())),
-        other_plans=tuple(seed for seed in both if not _is_one_plan(a.records[seed], b.records[seed])),
+        other_plans=tuple(sorted(set(both) - set(same))),
     )
 
 
-def _is_one_plan(a: Record, b: Record) -> bool:
-    if isinstance(a, RunRecord) and isinstance(b, RunRecord):
-        return a.plan_sha256 == b.plan_sha256
-    return (a.workload, a.profile) == (b.workload, b.profile)
+def _is_one_plan(a: RecordedCampaign, b: RecordedCampaign, seed: int) -> bool:
+    """Whether both ran the same plan; where one of them has no plan, as far as what drew it tells."""
+    here, there = a.records[seed], b.records[seed]
+    if isinstance(here, RunRecord) and isinstance(there, RunRecord):
+        return here.plan_sha256 == there.plan_sha256
+    if a.settings is None or b.settings is None:
+        return (here.workload, here.profile) == (there.workload, there.profile)
+    if 0 != a.settings.draw_version != b.settings.draw_version != 0:
+        return False
+    return _drawn(a.drawing(here)) == _drawn(b.drawing(there))
+
+
+def _drawn(drawing: Drawing) -> Drawing:
+    """What decides the plan of a seed: all but the code that runs it."""
+    return msgspec.structs.replace(drawing, system="")
 
 
 def _binding(recorded: RecordedBinding) -> Binding:
