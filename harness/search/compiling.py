@@ -122,10 +122,10 @@ def make(
 ) -> list[Part]:
     """Make the builds that are missing, of all that these seeds run, and try them out with these seeds."""
     expected = leaves(trials, [], jobs)
-    parts = _built(_sources(builds, [trial.binding for trial in trials]), told, jobs)
-    if not expected:
-        return [Part(name=part.name, why="no seed was run to its end with the sources") for part in parts]
-    return tried(parts, expected, lambda chosen: leaves(trials, chosen, jobs))
+    sources = _sources(builds, [trial.binding for trial in trials])
+    if not expected:  # compiling takes minutes, and could not be tried out
+        return [Part(name=source.name, why="no seed was run to its end with the sources") for source in sources]
+    return tried(_built(sources, told, jobs), expected, lambda chosen: leaves(trials, chosen, jobs))
 
 
 def tried(parts: Iterable[Part], expected: Left, left: Callable[[Sequence[Path]], Left]) -> list[Part]:

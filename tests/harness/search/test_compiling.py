@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.compiled.finder import SUFFIX, VARIABLE
+from harness.run.drawing import Drawing
 from harness.search import compiling
 from harness.search.compiling import Left, Part
 from harness.systems import catalog
@@ -129,3 +130,16 @@ def test_a_version_that_runs_differently_when_it_is_compiled_is_refused_and_goes
     assert found[0].build is None
     assert found[0].why.startswith("compiled it left ")
     assert compiling.refused(place).is_dir()
+
+
+def test_nothing_is_compiled_that_could_not_be_tried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No seed ends with the sources, so there is nothing to compare a build with."""
+    binding = catalog.bind("raft_impl", Checkouts())
+    trials = compiling.first_seeds(binding, [Drawing(workload="register")], [1, 2])
+    monkeypatch.setattr(compiling, "leaves", lambda *_: {})
+
+    parts = compiling.make(tmp_path / "builds", trials)
+
+    assert [(part.name, part.build) for part in parts] == [("harness", None), ("raft_impl", None)]
+    assert {part.why for part in parts} == {"no seed was run to its end with the sources"}
+    assert not (tmp_path / "builds").exists()
