@@ -603,10 +603,8 @@ def _print_summary(summary: Summary) -> None:
     for error in summary.errors:
         click.echo(f"\ninternal error, seed {error.seed}: {_last_line(error.error)}\n    reproduce: {error.reproduce}")
     if summary.baseline is not msgspec.UNSET:
-        changes = summary.baseline
-        click.echo(f"\nsince {changes.campaign}:")
-        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, summary.gone: changes.not_run}
-        for word, signatures in groups.items():
+        click.echo(f"\nsince {summary.baseline.campaign}:")
+        for word, signatures in summary.since.items():
             for signature in signatures:
                 click.echo(f"    {word:<13} {signature}")
 

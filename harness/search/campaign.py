@@ -204,9 +204,16 @@ class Summary(Findings, frozen=True, kw_only=True):
     distribution: Comparison | msgspec.UnsetType = msgspec.UNSET
 
     @property
-    def gone(self) -> str:
-        """What to call signatures of the baseline of which it is not known whether they are fixed."""
-        return "not run again" if self.world == "simulated" else "not seen again"
+    def since(self) -> dict[str, tuple[str, ...]]:
+        """The signatures of this campaign and of its baseline, by what to call them; empty without a baseline.
+
+        Of those called last it is not known whether they are fixed.
+        """
+        if self.baseline is msgspec.UNSET:
+            return {}
+        gone = "not run again" if self.world == "simulated" else "not seen again"
+        changes = self.baseline
+        return {"new": changes.new, "still": changes.still, "fixed": changes.fixed, gone: changes.not_run}
 
 
 def summary(
@@ -238,39 +245,7 @@ def summary(
 
 
 class _Group:
-    """Failures of one signature, while they are counted."""
-
-    def __init__(self, example: RunRecord) -> None:
-        self.example = example
-        self.allowed = True
-        self.known: str | None = None
-        self.seeds: list[int] = []
-
-    @property
-    def status(self) -> Literal["news", "known", "allowed"]:
-        """Whether the group is expected."""
-        return "allowed" if self.allowed else "news" if self.known is None else "known"
-
-    def add(self, record: RunRecord, known: str | None) -> None:
-        # One run that no entry covers is news, and so is its group.
-        self.known = known if not self.seeds or self.known is not None else None
-        self.allowed = self.allowed and record.is_allowed
-        self.seeds.append(record.seed)
-        if record.seed < self.example.seed:
-            self.example = record
-
-
-class Find(NamedTuple):
-    """A signature while a campaign goes on: how many runs, the smallest seed, and whether it is expected."""
-
-    signature: str
-    runs: int
-    seed: int
-    status: Literal["news", "known", "allowed"]
-
-
-class _UnclearGroup:
-    """Unknown runs of one reason, while they are counted."""
+    """Runs that are told together, while they are counted; the one of the smallest seed is their example."""
 
     def __init__(self, example: RunRecord) -> None:
         self.example = example
@@ -280,6 +255,35 @@ class _UnclearGroup:
         self.seeds.append(record.seed)
         if record.seed < self.example.seed:
             self.example = record
+
+
+class _Failures(_Group):
+    """Failures of one signature."""
+
+    def __init__(self, example: RunRecord) -> None:
+        super().__init__(example)
+        self.allowed = True
+        self.known: str | None = None
+
+    @property
+    def status(self) -> Literal["news", "known", "allowed"]:
+        """Whether the group is expected."""
+        return "allowed" if self.allowed else "news" if self.known is None else "known"
+
+    def add_failure(self, record: RunRecord, known: str | None) -> None:
+        # One run that no entry covers is news, and so is its group.
+        self.known = known if not self.seeds or self.known is not None else None
+        self.allowed = self.allowed and record.is_allowed
+        self.add(record)
+
+
+class Find(NamedTuple):
+    """A signature while a campaign goes on: how many runs, the smallest seed, and whether it is expected."""
+
+    signature: str
+    runs: int
+    seed: int
+    status: Literal["news", "known", "allowed"]
 
 
 class Tally:
@@ -298,8 +302,8 @@ class Tally:
         self.judged: set[int] = set()
         self._possible_marks = frozenset(marks)
         self._known = known
-        self._groups: dict[str, _Group] = {}
-        self._unknown: dict[str, _UnclearGroup] = {}
+        self._groups: dict[str, _Failures] = {}
+        self._unknown: dict[str, _Group] = {}
         self._errors: list[RunError] = []
         self._marks: Counter[str] = Counter()
         self.verdicts = {"valid": 0, "invalid": 0, "unknown": 0, "error": 0}
@@ -327,7 +331,7 @@ class Tally:
         elif record.verdict == "unknown":
             # Reasons that differ in their numbers only are one reason.
             reason = re.sub(r"\d+", "N", record.reason.split(";")[0])
-            self._unknown.setdefault(reason, _UnclearGroup(record)).add(record)
+            self._unknown.setdefault(reason, _Group(record)).add(record)
 
     @property
     def total(self) -> int:
@@ -379,12 +383,12 @@ class Tally:
     def _add_failure(self, record: RunRecord) -> None:
         signature = record.failure_signature or "unnamed"
         self.allowed += record.is_allowed
-        self._groups.setdefault(signature, _Group(record)).add(record, reason_of(record, self._known))
+        self._groups.setdefault(signature, _Failures(record)).add_failure(record, reason_of(record, self._known))
 
-    def _ordered(self) -> list[tuple[str, _Group]]:
+    def _ordered(self) -> list[tuple[str, _Failures]]:
         return sorted(self._groups.items(), key=lambda item: (item[1].allowed, item[1].known is not None, item[0]))
 
-    def _failure(self, signature: str, group: _Group) -> Failure:
+    def _failure(self, signature: str, group: _Failures) -> Failure:
         example = group.example
         return Failure(
             signature=signature,
@@ -400,7 +404,7 @@ class Tally:
             reproduce=self._command(example),
         )
 
-    def _unclear(self, group: _UnclearGroup) -> Unclear:
+    def _unclear(self, group: _Group) -> Unclear:
         return Unclear(
             reason=group.example.reason,
             runs=len(group.seeds),

@@ -12,7 +12,6 @@ import contextlib
 import datetime
 import re
 import secrets
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,7 @@ import msgspec
 
 from harness.archive.layout import writable
 from harness.errors import BadInput
+from harness.reports.written import replace_file
 
 from .compare import Summary
 
@@ -67,17 +67,8 @@ def keep(
         exit=exit,
         comparisons=tuple(summaries),
     )
-    folder = results / FOLDER
     with writable(results):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".tmp-", delete=False) as file:
-            temporary = Path(file.name)
-        try:
-            temporary.write_bytes(msgspec.json.encode(stored))
-            temporary.chmod(0o644)
-            temporary.rename(folder / f"{stored.id}.json")
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(results / FOLDER / f"{stored.id}.json", msgspec.json.encode(stored))
     return stored
 
 

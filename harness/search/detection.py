@@ -12,6 +12,7 @@ that was stopped goes on.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -151,6 +152,7 @@ class Ledger:
     def __init__(self, path: Path | None, *, resume: bool = False) -> None:
         self._known: dict[tuple[str, str, int, Way], Answer] = {}
         self._path = path
+        self._bugs = functools.cache(known_bugs)
         self._file = None
         if path is None:
             return
@@ -201,7 +203,7 @@ class Ledger:
                 harmless=mutant.harmless,
                 system=f"patch:{mutant.patch}",
                 patch=mutant.patch.read_text(encoding="utf-8", errors="replace"),
-                bug=next((bug for bug in known_bugs(mutant.patch.parent) if bug.id == mutant.bug), None),
+                bug=next((bug for bug in self._bugs(mutant.patch.parent) if bug.id == mutant.bug), None),
             )
         )
 

@@ -97,10 +97,8 @@ def markdown(summary: Summary) -> str:
         lines += ["", "### Internal errors", ""]
         lines += [f"- {_cell(_last(error.error))}: `{error.reproduce}`" for error in summary.errors]
     if summary.baseline is not msgspec.UNSET:
-        changes = summary.baseline
-        lines += ["", f"### Since `{changes.campaign}`", ""]
-        groups = {"new": changes.new, "still": changes.still, "fixed": changes.fixed, summary.gone: changes.not_run}
-        for word, signatures in groups.items():
+        lines += ["", f"### Since `{summary.baseline.campaign}`", ""]
+        for word, signatures in summary.since.items():
             lines += [f"- {word}: `{signature}`" for signature in signatures]
     return "\n".join(lines) + "\n"
 

@@ -58,10 +58,10 @@ class Live:
 
 def perform_live(job: Job) -> RunRecord:
     """Run a job with real processes and keep the run. Returns its record."""
+    assert job.results is not None, "a live run is kept"
     system = _system(job.binding)
     network = job.drawing.network
     result = run(job.drawing.plan(job.seed, abilities_of_live(system, network)), system, network=network)
-    assert job.results is not None, "a live run is kept"
     record = write_run(Path(job.results), result.outcome)
     keep_beside(record, result.logs, Path(job.results))
     return record

@@ -173,13 +173,8 @@ def changes(
     `unrun` are pairs that were asked for and of which nothing was measured. Measures that no run has are left out.
     """
     known = [name for name in LOWER_IS_BETTER if any(name in one for one in (*a, *b)) or not a]
-    pairs: dict[str, list[tuple[float, float]]] = {}
-    for name in known:
-        both = [(x.get(name), y.get(name)) for x, y in zip(a, b, strict=True)]
-        pairs[name] = [
-            (x, y) for x, y in both if x is not None and y is not None and difference(name, x, y) is not None
-        ]
-    signs = {name: _signs(name, values) for name, values in pairs.items()}
+    found = {name: _measured(name, a, b) for name in known}
+    signs = {name: _signs(name, values) for name, values in found.items()}
     p_values = {name: float(binomial_p(*counts)) for name, counts in signs.items()}
     corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     level = 1 - SIGNIFICANT / len(known)
@@ -187,6 +182,7 @@ def changes(
         name: _change(
             name,
             values,
+            signs[name],
             p_values[name],
             corrected[name],
             level=level,
@@ -194,13 +190,31 @@ def changes(
             max_regression=max_regression[name],
             significant=significant,
         )
-        for name, values in pairs.items()
+        for name, values in found.items()
     }
+
+
+class _Measured(NamedTuple):
+    """A measure of a pair that both sides have, and by how much B is worse."""
+
+    a: float
+    b: float
+    worse_by: float
+
+
+def _measured(name: str, a: Sequence[Measures], b: Sequence[Measures]) -> list[_Measured]:
+    both = ((x.get(name), y.get(name)) for x, y in zip(a, b, strict=True))
+    return [
+        _Measured(x, y, worse_by)
+        for x, y in both
+        if x is not None and y is not None and (worse_by := difference(name, x, y)) is not None
+    ]
 
 
 def _change(
     name: str,
-    values: Sequence[tuple[float, float]],
+    values: Sequence[_Measured],
+    signs: tuple[int, int],
     p_value: float,
     p_corrected: float,
     *,
@@ -209,16 +223,16 @@ def _change(
     max_regression: float,
     significant: float,
 ) -> Change:
-    better, worse = _signs(name, values)
-    found = [worse_by for x, y in values if (worse_by := difference(name, x, y)) is not None]
+    better, worse = signs
+    found = [one.worse_by for one in values]
     statistic = mean if name in MEANS else median
     worse_by = statistic(found)
     low, high, interval = resampled(found, level, is_mean=name in MEANS)
     most = 1.0 if name in MEANS else inf  # by how much a single pair can be worse
     is_relevant = worse_by is not None and worse_by > max_regression
     return Change(
-        a=_rounded(median([x for x, _ in values])),
-        b=_rounded(median([y for _, y in values])),
+        a=_rounded(median([one.a for one in values])),
+        b=_rounded(median([one.b for one in values])),
         pairs=len(values),
         better=better,
         worse=worse,
@@ -251,10 +265,10 @@ def difference(name: str, a: float | None, b: float | None) -> float | None:
     return worse / a if a else inf * worse if worse else 0.0
 
 
-def _signs(name: str, values: Sequence[tuple[float, float]]) -> tuple[int, int]:
+def _signs(name: str, values: Sequence[_Measured]) -> tuple[int, int]:
     """In how many pairs B is better, and in how many worse."""
-    less = sum(1 for x, y in values if y < x)
-    more = sum(1 for x, y in values if y > x)
+    less = sum(1 for one in values if one.b < one.a)
+    more = sum(1 for one in values if one.b > one.a)
     return (less, more) if LOWER_IS_BETTER[name] else (more, less)
 
 

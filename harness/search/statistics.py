@@ -145,19 +145,11 @@ def _z(level: float) -> float:
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
-def quantile(values: Sequence[float], share_ppm: int) -> float | None:
-    """The smallest value that at least this share of the values does not exceed; None of nothing."""
-    if not values:
-        return None
-    rank = -(-len(values) * share_ppm // 1_000_000)
-    return sorted(values)[max(rank, 1) - 1]
-
-
 def censored_quantile(values: Sequence[tuple[float, bool]], share_ppm: int) -> float | None:
     """The quantile of values of which some are only known to be larger than what was seen (False): Kaplan and Meier.
 
     The smallest value that this share of all, by the product-limit estimate, does not exceed; None when it is larger
-    than anything that was seen whole, and of nothing. Without such values it is `quantile`.
+    than anything that was seen whole, and of nothing. Without such values it is the usual quantile.
     """
     beyond, at_risk = Fraction(1), len(values)
     # Of equal ones the whole values come first: what is larger than them is still at risk then.

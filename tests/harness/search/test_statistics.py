@@ -18,7 +18,6 @@ from harness.search.statistics import (
     mean_interval,
     median,
     median_interval,
-    quantile,
     resampled,
 )
 
@@ -48,9 +47,9 @@ def test_the_p_value_counts_coin_sequences_at_least_as_lopsided(fewer: int, more
 
 
 @given(st.lists(st.integers(-50, 50), min_size=1))
-def test_a_quantile_is_the_smallest_value_that_enough_do_not_exceed(values: list[int]) -> None:
+def test_of_values_seen_whole_a_quantile_is_the_smallest_that_enough_do_not_exceed(values: list[int]) -> None:
     for share_ppm in (1, 250_000, 500_000, 990_000, 1_000_000):
-        found = quantile(values, share_ppm)
+        found = censored_quantile([(value, True) for value in values], share_ppm)
 
         assert found is not None
         assert sum(value <= found for value in values) * 1_000_000 >= share_ppm * len(values)
@@ -58,9 +57,8 @@ def test_a_quantile_is_the_smallest_value_that_enough_do_not_exceed(values: list
         assert len(below) * 1_000_000 < share_ppm * len(values)
 
 
-def test_of_nothing_there_is_no_median_and_no_quantile() -> None:
+def test_of_nothing_there_is_no_median() -> None:
     assert median([]) is None
-    assert quantile([], 500_000) is None
     assert median([3, 1, 2]) == 2
     assert median([4, 1, 2, 3]) == 2.5
 
@@ -127,12 +125,6 @@ def test_values_that_cannot_be_resampled_have_the_exact_interval_or_none() -> No
     assert resampled([1.0, inf] * 20, 0.95) == (1.0, inf, "exact")
     assert resampled([1.0] * 5, 0.95) == (None, None, "")
     assert resampled([0.5] * 9, 0.95, is_mean=True) == (0.5, 0.5, "normal")
-
-
-@given(st.lists(st.integers(0, 50), min_size=1))
-def test_without_censored_values_the_quantile_is_the_ordinary_one(values: list[int]) -> None:
-    for share_ppm in (1, 250_000, 500_000, 990_000, 1_000_000):
-        assert censored_quantile([(value, True) for value in values], share_ppm) == quantile(values, share_ppm)
 
 
 def test_a_censored_value_spreads_over_what_is_larger() -> None:
