@@ -10,12 +10,13 @@ both ways, and prints the seconds of each, their ratio, and whether the answers 
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from typing import Final
 
+from benchmarks.processor import cpu_seconds
 from harness.explain.branching import Branching
 from harness.explain.chances import Chance, chances
+from harness.explain.explanation import failed_at
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.run.drawing import Drawing, abilities_of
@@ -46,8 +47,7 @@ def first_failure(binding: Binding, drawing: Drawing) -> tuple[Plan, Outcome]:
 
 def seconds() -> tuple[float, float]:
     """Wall time, and CPU time of this process and all that it has waited for."""
-    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
+    return time.perf_counter(), cpu_seconds()
 
 
 def main() -> int:
@@ -67,10 +67,9 @@ def main() -> int:
         binding = bind(f"patch:tests/mutants/{arguments.mutant}.patch", checkouts)
         drawing = Drawing(workload=arguments.workload, profile=arguments.profile)
         plan, outcome = first_failure(binding, drawing)
-        target, primary = target_of(outcome), next(a for a in outcome.anomalies if a.signature == outcome.primary)
-        rows = outcome.rows or []
+        target = target_of(outcome)
         assert target is not None
-        failed_ns = rows[-1 if primary.index is None else min(primary.index, len(rows) - 1)][0]
+        failed_ns = (outcome.rows or [])[failed_at(outcome, target)][0]
         if arguments.short:
             plan = without_time(asked_for(plan, target.signature), failed_ns, plan.phases.horizon_ns)
         print(f"seed {plan.drawn.seed}: {target.signature} at {failed_ns / 1e9:.3f} s")

@@ -11,7 +11,6 @@ runs and CPU seconds to the first find of each, `-` where there was none.
 from __future__ import annotations
 
 import argparse
-import resource
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -20,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.processor import cpu_seconds
 from harness.outcome import Outcome
 from harness.plans.plan import Plan, Redraw, with_redraw
 from harness.run.drawing import Abilities, Drawing, abilities_of
@@ -43,12 +43,6 @@ class Searched(msgspec.Struct, frozen=True, kw_only=True):
     branches: int
     seconds: float
     found: Plan | None
-
-
-def cpu_seconds() -> float:
-    """Of this process and of all that it has waited for."""
-    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def drawn(able: Abilities, first: int) -> Iterator[Plan]:

@@ -20,7 +20,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from benchmarks.processor import cpu_seconds_of_children
 from harness.compiled.finder import VARIABLE
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -70,11 +70,10 @@ def answer() -> None:
             simulation = Simulation(plans[name](number), {"default": system}, RunOptions(gates=False))
             began = time.process_time()
             simulation.run()
+            seconds = time.process_time() - began
         else:
-            began = time.process_time()
-            measured = measure(rows[name], number)
-            began = time.process_time() - measured.seconds
-        print(time.process_time() - began, flush=True)
+            seconds = measure(rows[name], number).seconds
+        print(seconds, flush=True)
 
 
 # -- the comparison --------------------------------------------------------------------------------------------------
@@ -133,9 +132,11 @@ def suite(builds: Path | None, seeds: int, jobs: int) -> Suite:
     """Run the nightly cells by the command, into a results folder of its own."""
     with tempfile.TemporaryDirectory(prefix="foreshock-") as results:
         file = Path(results, "cells.toml")
-        file.write_text(
-            re.sub(r"canaries = \[.*?\]\ncanaries_a_night = \d+\n", "", NIGHTLY.read_text(), flags=re.DOTALL)
+        cells, removed = re.subn(
+            r"canaries = \[.*?\]\ncanaries_a_night = \d+\n", "", NIGHTLY.read_text(), flags=re.DOTALL
         )
+        assert removed == 1, f"{NIGHTLY} has its canaries elsewhere"
+        file.write_text(cells)
         words = ("suite", str(file), "--seeds", f"1..{seeds}", "--jobs", str(jobs), "--results", results, "--json")
         done = subprocess.run(
             [sys.executable, "-m", "harness", *words],
@@ -151,11 +152,10 @@ def suite(builds: Path | None, seeds: int, jobs: int) -> Suite:
 
 def make(builds: Path) -> float:
     """Compile what has no build. Returns the seconds of processor time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_seconds_of_children()
     command = [sys.executable, "-m", "harness", "compile", "--into", str(builds)]
     subprocess.run(command, cwd=ROOT, env=environment(None), check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu_seconds_of_children() - before
 
 
 def main() -> int:

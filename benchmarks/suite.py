@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import Any, Final
 
 import msgspec
 
+from benchmarks.processor import cpu_seconds_of_children
 from harness.archive.documents import run_record
 from harness.archive.index import FILE, Index
 from harness.archive.store import Archive
@@ -196,13 +196,11 @@ def _ratio(pairs: list[tuple[Timed, Timed]]) -> float:
 
 def _timed(seeds: int, jobs: int) -> Timed:
     """Run a suite in processes of its own, whose CPU time is counted when they have ended."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_seconds_of_children()
     began = time.monotonic()
     output = _inside("suite", "--seeds", str(seeds), "--jobs", str(jobs))
     wall = time.monotonic() - began
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Timed(wall=wall, cpu=cpu, in_runs=json.loads(output)["in_runs"])
+    return Timed(wall=wall, cpu=cpu_seconds_of_children() - before, in_runs=json.loads(output)["in_runs"])
 
 
 def _inside(what: str, *words: str) -> bytes:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from harness.judged import JudgedAnomaly
+from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.run.execution import execute
 from harness.run.runner import RunOptions
 from harness.shrink.edits import all_ops
 from harness.shrink.shrinker import Judge
-from harness.shrink.trial import Answer, target_of
+from harness.shrink.trial import Answer, Target, target_of
 from harness.shrink.workers import Workers
 from harness.systems.binding import Binding
 
@@ -46,6 +48,16 @@ class _Counting:
             yield answer
 
 
+def failed_at(outcome: Outcome, target: Target) -> int:
+    """The index of the row in which an outcome fails as the target says: the last one if the anomaly names none."""
+    last, index = len(outcome.rows or ()) - 1, _anomaly(outcome, target).index
+    return last if index is None else min(index, last)
+
+
+def _anomaly(outcome: Outcome, target: Target) -> JudgedAnomaly:
+    return next(one for one in outcome.anomalies if one.signature == target.signature)
+
+
 def explain(
     plan: Plan,
     binding: Binding,
@@ -60,9 +72,7 @@ def explain(
     target = target_of(outcome)
     if target is None:
         return None
-    primary = next(one for one in outcome.anomalies if one.signature == target.signature)
-    rows = outcome.rows or []
-    until = min(len(rows) - 1 if primary.index is None else primary.index, len(rows) - 1)
+    rows, until = outcome.rows or [], failed_at(outcome, target)
     failed_ns = rows[until][0]
     told = deeds(rows, plan, until)
     with Workers(binding, jobs=jobs) as workers:
@@ -71,7 +81,7 @@ def explain(
         likely = chances(plan, target, judge, failed_ns=failed_ns, moments=moments, redraws=redraws)
     return Explanation(
         signature=target.signature,
-        message=primary.message,
+        message=_anomaly(outcome, target).message,
         failed_ns=failed_ns,
         ops=len(all_ops(plan)),
         faults=faults,
