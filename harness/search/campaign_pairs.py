@@ -43,7 +43,7 @@ class RecordedCampaign(msgspec.Struct, frozen=True, kw_only=True):
 
     def drawing(self, record: Record) -> Drawing:
         """What drew the plan of a record."""
-        system = record.binding.system
+        system = record.binding.system if self.settings is None else self.settings.system
         if self.settings is not None and self.settings.suite.cells:
             cell = self.settings.suite.cells[self.settings.suite.cell_of(record.seed)]
             if (cell.workload, cell.profile) == (record.workload, record.profile):

@@ -33,9 +33,9 @@ from starlette.routing import Route
 
 from harness.archive.documents import read_record
 from harness.errors import BadInput
-from harness.search.campaign_pairs import RecordedCampaign
+from harness.record import ErrorRecord
 
-from .beginnings import beginning_of
+from .beginnings import beginning_of, drawing_of
 from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
@@ -123,7 +123,9 @@ class Browser:
             return self._missing("run", request.path_params["number"])
         document = _decoded(row["document"])
         has_folder = row["run"] is not None and folder_of(self._results, row["run"]) is not None
-        return self._page("run", row=row, document=document, has_folder=has_folder, command=self._command(row))
+        return self._page(
+            "run", row=row, document=document, has_folder=has_folder, command="" if has_folder else self._command(row)
+        )
 
     def report(self, request: Request) -> Response:
         """The page of a run with a folder; it has a policy of its own, by the digests of its script and style."""
@@ -204,14 +206,16 @@ class Browser:
         return None if found is None else Attempt("", None, commands, found)
 
     def _command(self, row: Row) -> str:
-        """The line that has a run again; empty where its record cannot be read."""
-        campaigns = self._questions.campaigns(row["campaign"]) if row["campaign"] else []
+        """The line that has a run again; empty where its record cannot be read, and where no seed makes its plan."""
         try:
             record = read_record(row["document"], f"row {row['number']}")
         except BadInput:
             return ""
-        settings = campaigns[0]["settings"] if campaigns else ""
-        return RecordedCampaign.of(row["campaign"] or "", settings, []).drawing(record).command(record.seed)
+        if isinstance(record, ErrorRecord):
+            return record.reproduce
+        if record.varied is not msgspec.UNSET:
+            return ""
+        return drawing_of(self._questions, row["campaign"], record).command(record.seed)
 
     def _no_beginning(self, request: Request) -> Response:
         names = request.path_params

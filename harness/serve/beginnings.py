@@ -18,8 +18,8 @@ from harness.archive.find import find, read_history
 from harness.archive.index import FILE
 from harness.errors import BadInput
 from harness.plans.plan import Plan
-from harness.record import RunRecord
-from harness.run.drawing import abilities_of
+from harness.record import Record, RunRecord
+from harness.run.drawing import Drawing, abilities_of
 from harness.search.campaign_pairs import RecordedCampaign
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
@@ -69,11 +69,16 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
     )
 
 
+def drawing_of(questions: Questions, campaign: str | None, record: Record) -> Drawing:
+    """What drew the plan of a row: the cell of its campaign, or else what the row says of it."""
+    settings = "" if campaign is None else questions.settings(campaign)
+    return RecordedCampaign.of(campaign or "", settings, []).drawing(record)
+
+
 def _drawn(questions: Questions, campaign: str | None, record: RunRecord) -> Plan:
     """Draw the plan of a run again. Raises BadInput where it is another one now."""
     _refuse_file("workload", record.workload)
-    rows = questions.campaigns(campaign) if campaign is not None else []
-    drawing = RecordedCampaign.of(campaign or "", rows[0]["settings"] if rows else "", []).drawing(record)
+    drawing = drawing_of(questions, campaign, record)
     with Checkouts() as checkouts:
         able = abilities_of(load_systems(bind("raft_impl", checkouts)).values())
     plan = drawing.plan(record.seed, able)

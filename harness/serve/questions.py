@@ -159,6 +159,12 @@ class Questions:
         with self._open() as db:
             return [dict(row) for row in db.execute(query, {"campaign": campaign, "most": _CAMPAIGNS_MAX})]
 
+    def settings(self, campaign: str) -> str:
+        """What a campaign was told to run, as JSON; empty where it is not there."""
+        with self._open() as db:
+            row = db.execute("SELECT settings FROM campaigns WHERE id = ?", (campaign,)).fetchone()
+        return "" if row is None else str(row["settings"])
+
     def records(self, campaign: str) -> list[str]:
         """The documents of all runs of a campaign, the oldest first."""
         with self._open() as db:

@@ -6,18 +6,24 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from harness.archive.documents import run_record
 from harness.archive.index import FILE, Index
+from harness.outcome import Outcome
+from harness.record import ErrorRecord
+from harness.run.drawing import Drawing
 from harness.scenarios import library
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
 from harness.serve.questions import PAGE_ROWS, Filter, Questions
+from harness.systems.binding import RecordedBinding, RecordedCode
 from tests.harness.outcomes import make_outcome
 
 from .asking import ask
-from .conftest import STALE, VOTES, add_runs
+from .conftest import STALE, VOTES, add_runs, settings
 
 
 @pytest.mark.parametrize(
@@ -154,8 +160,6 @@ def test_nothing_in_a_row_is_markup(tmp_path: Path) -> None:
             "INSERT INTO campaigns (id, started, suite, settings, summary) VALUES (?, ?, ?, ?, ?)",
             (hostile, hostile, hostile, '{"system": "<b>"}', '{"failures": [{"signature": "<i>", "message": "<u>"}]}'),
         )
-        from harness.archive.documents import run_record
-
         index.add(run_record(outcome), campaign=hostile)
     app = Access(application(tmp_path, Films()), None)
 
@@ -198,3 +202,63 @@ def test_a_run_without_a_folder_has_the_line_that_makes_it_again(app: Any, resul
     page = ask(app, f"/runs/{row['number']}").text
 
     assert "foreshock run --seed 7 --workload register --profile calm" in page
+
+
+def line_of(results: Path, outcome: Outcome, cell: Drawing, system: str, **changes: Any) -> str:
+    """The page of the one run of a campaign with one cell."""
+    told = settings()
+    suite = msgspec.structs.replace(told.suite, cells=(cell,))
+    with Index(results) as index:
+        index.begin_campaign("night", "default", msgspec.structs.replace(told, suite=suite, system=system))
+        index.add(msgspec.structs.replace(run_record(outcome), **changes), campaign="night", cell=0)
+    return ask(Access(application(results, Films()), None), "/runs/1").text
+
+
+def bound(**specs: str) -> RecordedBinding:
+    return RecordedBinding(codes={label: RecordedCode(spec=spec, digest="d" * 64) for label, spec in specs.items()})
+
+
+def test_the_line_of_a_run_names_what_its_campaign_was_told(tmp_path: Path) -> None:
+    """And not the code behind each label of its plan, which nobody can type as one system."""
+    outcome = make_outcome(3, binding=bound(default="raft_impl@v2", older="raft_impl@v1"))
+    cell = Drawing(workload="register", profile="calm", nodes=5, upgrade_from="v1")
+
+    page = line_of(tmp_path, outcome, cell, "raft_impl@v2")
+
+    line = (
+        "foreshock run --seed 3 --workload register --profile calm --system raft_impl@v2 --upgrade-from v1 --nodes 5<"
+    )
+    assert line in page
+
+
+def test_the_line_of_a_live_run_is_one_that_the_command_line_takes(tmp_path: Path) -> None:
+    cell = Drawing(world="live", system="etcd", workload="register", profile="calm")
+
+    page = line_of(tmp_path, make_outcome(3, binding=bound(default="live:etcd")), cell, "etcd")
+
+    assert "foreshock run --world live --seed 3 --workload register --profile calm --system etcd<" in page
+
+
+def test_no_seed_makes_a_varied_run_again(tmp_path: Path) -> None:
+    page = line_of(tmp_path, make_outcome(3), Drawing(profile="calm"), "raft_impl", varied=(1, 2))
+
+    assert "No folder was kept." in page
+    assert "makes the run again" not in page
+    assert "foreshock run" not in page
+
+
+def test_a_run_that_ended_in_an_error_has_its_own_line(tmp_path: Path) -> None:
+    line = "foreshock run results/plans/3.json"
+    error = ErrorRecord(
+        seed=3,
+        workload="register",
+        profile="calm",
+        error="Traceback",
+        binding=bound(default="raft_impl"),
+        code_digest="d" * 64,
+        reproduce=line,
+    )
+    with Index(tmp_path) as index:
+        index.add(error)
+
+    assert f">{line}<" in ask(Access(application(tmp_path, Films()), None), "/runs/1").text
