@@ -251,7 +251,7 @@ def _show_until(plan: Plan, binding: Binding, options: RunOptions, as_json: bool
     walk = Walk(plan, outcome.rows or ())
     walk.to_index(len(walk.rows) - 1 if options.until_index is None else options.until_index)
     if as_json:
-        last = list(trace_events(outcome))[-_SHOWN_EVENTS:]
+        last = list(trace_events(outcome.rows or ()))[-_SHOWN_EVENTS:]
         state = outcome.metrics.state or None
         print_json(record, identical=None, events=last, state=state, standing=tables.document(walk.standing))
         return outcome.exit_code

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from checkers.op import encode_op
-from checkers.trace import as_event
+from checkers.trace import Row, as_event
 from harness.archive.find import StoredRun, read_history
 from harness.archive.layout import Event, read_trace
 from harness.archive.provenance import provenance
@@ -82,10 +82,10 @@ def first_difference(stream: str, before: Iterable[Event], now: Iterable[Event])
     return None
 
 
-def trace_events(outcome: Outcome) -> Iterator[Event]:
-    """Give the trace of an outcome as its stored lines read: JSON values only."""
+def trace_events(rows: Iterable[Row]) -> Iterator[Event]:
+    """Give the rows of a trace, from its first, as its stored lines read: JSON values only."""
     encode, decode = msgspec.json.encode, msgspec.json.Decoder(Event).decode
-    for index, row in enumerate(outcome.rows or ()):
+    for index, row in enumerate(rows):
         yield decode(encode(as_event(index, row)))
 
 
@@ -99,7 +99,7 @@ def _first_difference(stored: StoredRun, outcome: Outcome) -> Difference | None:
     assert stored.folder is not None
     trace = read_trace(stored.folder)
     if trace is not None and outcome.rows is not None:
-        difference = first_difference("trace", trace, trace_events(outcome))
+        difference = first_difference("trace", trace, trace_events(outcome.rows))
         if difference is not None:
             return difference
     now = history_events(encode_op(op) for op in outcome.history)

@@ -48,7 +48,7 @@ def _difference(plan: Plan, binding: Binding) -> Difference | None:
     for _ in range(_TRIES):
         again = execute(plan, binding, KEPT)
         if again.fingerprint != first.fingerprint:
-            return first_difference("trace", trace_events(first), trace_events(again))
+            return first_difference("trace", trace_events(first.rows or ()), trace_events(again.rows or ()))
     return None
 
 

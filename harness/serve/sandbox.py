@@ -12,16 +12,18 @@ import contextlib
 import re
 import signal
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
-from harness.archive.layout import Event, encode_trace, read_trace
+from harness.archive.layout import read_trace
 from harness.errors import BadInput
 from harness.plans.plan import decode
 from harness.reports.texts import plain
+from harness.run.replay import first_difference, trace_events
 from harness.scenarios import library
 from harness.scenarios.frames import Frame
 from harness.scenarios.language import Script, Step, is_client, render
@@ -145,15 +147,19 @@ def _sameness(scripted: ReplayedWorld, one: Beginning) -> str:
     made = ""
     if one.system != "raft_impl":
         made = f" The run was made by {plain(one.system)}, this by the code installed here."
-    stored = None if one.folder is None else read_trace(one.folder)
-    if stored is None:
-        return f"Replayed from its plan; no trace was kept to compare it with.{made}"
-    decode_line = msgspec.json.Decoder(Event).decode
-    now = (decode_line(line) for line in encode_trace(scripted.before()).splitlines())
-    for index, (a, b) in enumerate(zip(now, stored, strict=False)):
-        if a != b:
-            return f"Until event {index} it is the stored run, and then another one.{made}"
-    return f"Up to this moment it is, event by event, the stored run.{made}"
+    rows = scripted.before()
+    try:
+        stored = None if one.folder is None else read_trace(one.folder)
+        if stored is None:
+            return f"Replayed from its plan; no trace was kept to compare it with.{made}"
+        other = first_difference("trace", islice(stored, len(rows)), trace_events(rows))
+    except (KeyError, ValueError, OSError, EOFError) as error:  # msgspec's errors are ValueErrors
+        raise BadInput(f"a damaged trace ({error})", "trace.jsonl as a run stores it", one.run) from None
+    if other is None:
+        return f"Up to this moment it is, event by event, the stored run.{made}"
+    if other.before is None:
+        return f"Until event {other.index} it is the stored run, whose trace ends there, before this moment.{made}"
+    return f"Until event {other.index} it is the stored run, and then another one.{made}"
 
 
 class _TooLong(BadInput):

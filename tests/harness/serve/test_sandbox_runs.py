@@ -15,14 +15,14 @@ from harness import cli
 from harness.archive.documents import encode, run_record
 from harness.archive.find import find
 from harness.archive.index import Index
-from harness.archive.layout import PLAN, VERDICT
+from harness.archive.layout import PLAN, TRACE, TRACE_COMPRESSED, VERDICT, read_trace
 from harness.reports.written import write_report
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
 from tests.harness.outcomes import make_outcome
 
-from .asking import ask
+from .asking import Answer, ask
 from .serving import Served
 
 
@@ -109,6 +109,48 @@ def test_a_damaged_plan_and_one_of_other_code_are_told(runs: Path, tmp_path: Pat
     assert broken.status == 503
     assert other.status == 200
     assert "The run was made by path:/evil&lt;b&gt;\\u{202e}, this by the code installed here." in other.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (slice(0, 40), "Until event 40 it is the stored run, whose trace ends there, before this moment."),
+        (slice(40, None), "Until event 40 it is the stored run, and then another one."),
+        (slice(0, 0), "Until event 0 it is the stored run, whose trace ends there"),
+    ],
+)
+def test_a_stored_trace_that_is_another_is_told(acting: Any, runs: Path, lines: slice, told: str) -> None:
+    answer = with_trace(acting, runs, b"".join(trace_of(runs)[lines]))
+
+    assert answer.status == 200
+    assert told in answer.text
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"{}\n", b"[]\n", b"\xff\n", b'{"index":', b"7\n"])
+def test_a_damaged_trace_is_told(acting: Any, runs: Path, damaged: bytes) -> None:
+    answer = with_trace(acting, runs, b"".join(trace_of(runs)[:5]) + damaged)
+
+    assert answer.status == 503
+    assert "a damaged trace" in answer.text
+
+
+def trace_of(runs: Path) -> list[bytes]:
+    events = read_trace(runs / name_of(runs))
+    assert events is not None
+    return [msgspec.json.encode(event) + b"\n" for event in events]
+
+
+def with_trace(acting: Any, runs: Path, trace: bytes) -> Answer:
+    """The page of the run with another trace, at a moment late in it."""
+    folder = runs / "with-trace"
+    shutil.copytree(runs / name_of(runs), folder)
+    for name in (TRACE, TRACE_COMPRESSED):
+        (folder / name).unlink(missing_ok=True)
+    (folder / TRACE).write_bytes(trace)
+    try:
+        return ask(acting, "/sandbox/run/with-trace?ms=700")
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
