@@ -82,7 +82,8 @@ def test_a_member_that_was_removed_comes_back_as_a_new_one_and_the_history_is_va
             Membership(id="learner", voters=("n2", "n3"), learners=("n1",), **at(5000, 6000)),
         )
         options = {"election_timeout_ms": "1000", "client_timeout_ms": "3000"}
-        outcome = run(small_plan(system, "register", faults, faults_ns=12 * SECOND_NS, **options), system).outcome
+        plan = small_plan(system, "register", faults, faults_ns=12 * SECOND_NS, **options)
+        outcome = run(plan, system).outcome
 
     assert outcome.fault_outcomes == dict.fromkeys(("fewer", "learner"), "effective")
     assert outcome.verdict.validity == "valid", outcome.verdict
@@ -90,7 +91,11 @@ def test_a_member_that_was_removed_comes_back_as_a_new_one_and_the_history_is_va
     told = [tuple(map(set, row[5:])) for row in rows if row[1] == "config"]
     assert ({"n1", "n2"}, set(), set()) in told
     assert ({"n2", "n3"}, set(), {"n1"}) in told
-    assert [row[2] for row in rows if row[1] == "start" and row[3] == 2] == ["n3", "n1"], "each with no data"
+    again = [row for row in rows if row[1] == "start" and row[3] == 2]
+    assert [row[2] for row in again] == ["n3", "n1"], "each with no data"
+    assert all(row[0] < plan.phases.heal_ns for row in again), "as soon as it is a member again"
+    for row in again:
+        assert any(one[1:5] == ("crash", row[2], 1, "out") and one[0] < row[0] for one in rows), "it ended before"
 
 
 def test_serializable_reads_are_found_stale_and_the_plan_says_that_they_may_be() -> None:

@@ -65,14 +65,17 @@ class Members:
         found: Mapping[str, tuple[str, bool]],
         wanted: Mapping[str, bool],
     ) -> bool:
-        """Take one step. Whether another may follow at once: a member that was added has to be started first."""
+        """Take one step. Whether another may follow at once: a member that was added has to be started first.
+
+        Who asks starts those who were out before and are not any more. So a member that left and is wanted back is
+        added by the next one who asks.
+        """
         for name, (number, learns) in found.items():
             if name not in wanted or (wanted[name] and not learns):
                 await _ask(connection, "/v3/cluster/member/remove", {"ID": number})
                 self._out.add(name)
-                site.supervisor.kill(name)
-                shutil.rmtree(site.data / name, ignore_errors=True)
-                return True
+                self._end(site, name)
+                return name not in wanted
             if learns and not wanted[name]:
                 await _ask(connection, "/v3/cluster/member/promote", {"ID": number})
                 return True
@@ -82,6 +85,13 @@ class Members:
         self._told[name] = (*found, name)
         self._out.discard(name)
         return False
+
+    def _end(self, site: Site, name: str) -> None:
+        """End the process of a node that is out, and delete its data."""
+        if site.supervisor.is_up(name):
+            site.supervisor.kill(name)
+            site.supervisor.on_death(name, "removed")
+        shutil.rmtree(site.data / name, ignore_errors=True)
 
 
 class _RefusedError(Exception):

@@ -1,0 +1,115 @@
+"""Changes of the members of etcd, one answer after the other: who is out, and who is started again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+
+from harness.live.addresses import Addresses, spelled
+from harness.live.systems import etcd_members
+
+pytest.importorskip("h11")
+
+NODES = ("n1", "n2", "n3")
+
+
+class FakeEtcd:
+    """A cluster that does what it is asked; all members know of it at once."""
+
+    def __init__(self, folder: Path, voters: Sequence[str]) -> None:
+        self.up = set(voters)
+        self.ended: list[tuple[str, str]] = []
+        """What was said of processes that were ended."""
+        addresses = Addresses(NODES, ("c1",), ("client", "peer"))
+        self.url_of = {name: f"http://{spelled(addresses.told(name, 'peer'))}" for name in NODES}
+        self.listed = {str(number): (name, False) for number, name in enumerate(voters, 1)}
+        """number -> (node, whether it learns)"""
+        self._next_number = 100
+        supervisor = SimpleNamespace(is_up=self.up.__contains__, kill=self.up.remove, on_death=self._ended)
+        self.site: Any = SimpleNamespace(addresses=addresses, data=folder, supervisor=supervisor)
+        for name in voters:
+            (folder / name).mkdir()
+        self.members = etcd_members.Members(voters, NODES)
+
+    def _ended(self, name: str, how: str) -> None:
+        assert self.members.is_out(name), "else it is a death that nobody wanted"
+        self.ended.append((name, how))
+
+    async def post(self, path: str, document: Mapping[str, Any], timeout_s: float) -> tuple[int, dict[str, Any]]:
+        """Answer as the gateway does."""
+        what = path.rpartition("/")[2]
+        return self._perform(what, document)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _perform(self, what: str, document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        if what == "list":
+            return 200, {
+                "members": [
+                    {"ID": number, "peerURLs": [self.url_of[name]], "isLearner": learns}
+                    for number, (name, learns) in self.listed.items()
+                ]
+            }
+        if what == "add":
+            self._next_number += 1
+            name = next(name for name, url in self.url_of.items() if url == document["peerURLs"][0])
+            if name in self.names:
+                return 412, {"error": "etcdserver: Peer URLs already exists", "code": 9}
+            self.listed[str(self._next_number)] = (name, document["isLearner"])
+            return 200, {}
+        if document["ID"] not in self.listed:
+            return 404, {"error": "etcdserver: member not found", "code": 5}
+        name, _ = self.listed.pop(document["ID"])
+        if what == "promote":
+            self.listed[document["ID"]] = (name, False)
+        return 200, {}
+
+    @property
+    def names(self) -> dict[str, bool]:
+        """Which members there are, and whether they learn."""
+        return dict(self.listed.values())
+
+    def ask(self, voters: Sequence[str], learners: Sequence[str] = ()) -> bool:
+        """Ask once for these members; start those that are back, as the run does."""
+        were_out = [name for name in NODES if self.members.is_out(name)]
+        taken = trio.run(self.members.change, self.site, "n2", voters, learners)
+        for name in were_out:
+            if not self.members.is_out(name) and name not in self.up:
+                assert not (self.site.data / name).exists(), "it begins anew"
+                self.up.add(name)
+                (self.site.data / name).mkdir()
+        return taken
+
+
+@pytest.fixture
+def etcd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEtcd:
+    """Three voters that are up."""
+    fake = FakeEtcd(tmp_path, NODES)
+    monkeypatch.setattr(etcd_members, "HttpConnection", lambda address: fake)
+    return fake
+
+
+def test_a_voter_that_becomes_a_learner_leaves_and_is_started_again_at_once(etcd: FakeEtcd) -> None:
+    taken = [etcd.ask(("n2", "n3"), ("n1",)) for _ in range(3)]
+
+    assert taken == [False, False, True]
+    assert etcd.names == {"n2": False, "n3": False, "n1": True}
+    assert etcd.up == set(NODES)
+    assert etcd.ended == [("n1", "removed")]
+
+
+def test_the_end_of_a_process_that_is_removed_is_told_once(etcd: FakeEtcd) -> None:
+    etcd.up.remove("n1")  # it was faster
+
+    assert etcd.ask(("n2", "n3"))
+
+    assert etcd.members.is_out("n1")
+    assert etcd.ended == []
+    assert etcd.ask(("n2",))
+    assert etcd.ended == [("n3", "removed")]
