@@ -12,6 +12,7 @@ import trio
 
 from harness.live.addresses import Addresses, spelled
 from harness.live.systems import etcd_members
+from harness.live.systems.http_exchange import Broken
 
 pytest.importorskip("h11")
 
@@ -30,6 +31,10 @@ class FakeEtcd:
         self.listed = {str(number): (name, False) for number, name in enumerate(voters, 1)}
         """number -> (node, whether it learns)"""
         self._next_number = 100
+        self.loses: dict[str, bool] = {}
+        """What is not answered once ("add"), and whether it was done all the same."""
+        self.refuses: dict[str, int] = {}
+        """What is refused once, and with which code."""
         supervisor = SimpleNamespace(is_up=self.up.__contains__, kill=self.up.remove, on_death=self._ended)
         self.site: Any = SimpleNamespace(addresses=addresses, data=folder, supervisor=supervisor)
         for name in voters:
@@ -43,6 +48,12 @@ class FakeEtcd:
     async def post(self, path: str, document: Mapping[str, Any], timeout_s: float) -> tuple[int, dict[str, Any]]:
         """Answer as the gateway does."""
         what = path.rpartition("/")[2]
+        if what in self.loses:
+            if self.loses.pop(what):
+                self._perform(what, document)
+            raise Broken(was_sent=True)
+        if what in self.refuses:
+            return 503, {"error": "etcdserver: it said no", "code": self.refuses.pop(what)}
         return self._perform(what, document)
 
     def close(self) -> None:
@@ -113,3 +124,67 @@ def test_the_end_of_a_process_that_is_removed_is_told_once(etcd: FakeEtcd) -> No
     assert etcd.ended == []
     assert etcd.ask(("n2",))
     assert etcd.ended == [("n3", "removed")]
+
+
+@pytest.mark.parametrize("was_done", [True, False])
+def test_a_node_whose_removal_was_not_answered_may_end_by_itself(etcd: FakeEtcd, was_done: bool) -> None:
+    etcd.loses["remove"] = was_done
+
+    assert not etcd.ask(("n2", "n3"))
+
+    assert etcd.members.is_out("n1"), "its end is no finding"
+    assert etcd.ask(("n2", "n3"))
+    assert etcd.names == {"n2": False, "n3": False}
+
+
+@pytest.mark.parametrize("was_done", [True, False])
+def test_a_node_whose_removal_was_not_answered_comes_back_with_no_data(etcd: FakeEtcd, was_done: bool) -> None:
+    """Whether it had left, nobody knows: so it leaves for certain, and begins anew."""
+    etcd.loses["remove"] = was_done
+    etcd.ask(("n2", "n3"))
+
+    taken = [etcd.ask(NODES) for _ in range(3)]
+
+    assert taken[-1]
+    assert not etcd.members.is_out("n1")
+    assert etcd.ended == [("n1", "removed")]
+    assert etcd.up == set(NODES)
+    numbers = {name: number for number, (name, _) in etcd.listed.items()}
+    assert numbers["n1"] == "101", "a new member"
+
+
+def test_a_node_whose_addition_was_not_answered_is_started_once_it_is_listed(etcd: FakeEtcd) -> None:
+    etcd.ask(("n2", "n3"))
+    etcd.loses["add"] = True
+
+    taken = [etcd.ask(NODES) for _ in range(2)]
+
+    assert taken == [False, True]
+    assert not etcd.members.is_out("n1")
+    assert etcd.up == set(NODES)
+    assert etcd.members.told("n1") == (("n2", "n3", "n1"), True)
+
+
+def test_a_node_that_was_not_added_is_not_started(etcd: FakeEtcd) -> None:
+    etcd.ask(("n2", "n3"))
+    etcd.loses["add"] = False
+
+    assert not etcd.ask(NODES)
+
+    assert etcd.members.is_out("n1")
+    assert etcd.up == {"n2", "n3"}
+    assert [etcd.ask(NODES) for _ in range(2)] == [False, True]
+    assert etcd.up == set(NODES)
+
+
+@pytest.mark.parametrize(("code", "is_certain"), [(14, False), (9, True)])
+def test_a_refusal_says_that_nothing_was_done_only_where_etcd_had_not_begun(
+    etcd: FakeEtcd, code: int, is_certain: bool
+) -> None:
+    """A leader that is deposed answers UNAVAILABLE, and what it had begun may be done by the next one."""
+    etcd.refuses["remove"] = code
+
+    etcd.ask(("n2", "n3"))
+
+    assert etcd.members.is_out("n1") is not is_certain
+    assert etcd.up == set(NODES)

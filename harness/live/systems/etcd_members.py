@@ -6,6 +6,10 @@ until all members had been connected for five seconds, which is longer than most
 
 A member that was removed can come back only as a new one: its process is ended, its data is deleted, it is added, and
 started with the word that the cluster exists. So a voter becomes a learner by leaving and coming back as one.
+
+An answer may be lost. That a member came shows in the list, later. That one left does not: etcd 3.4 lists what the
+member that is asked knows, which may be old. So who may have been removed counts as out: it may end, is not started, is
+removed until that is certain, and is added again where it is wanted.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ from .system import Site
 _SECONDS_MAX: Final = 1.0
 _STEPS_MAX: Final = 20
 _OK: Final = 200
+_CERTAIN: Final = (3, 5, 9)
+"""Codes of gRPC with which etcd refuses what it has not begun: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION."""
 
 
 class Members:
@@ -48,7 +54,9 @@ class Members:
         try:
             for _ in range(_STEPS_MAX):
                 found = await _members(connection, site)
-                if {name: learns for name, (_, learns) in found.items()} == wanted:
+                self._out -= self._told.keys() & found.keys()  # those whose addition was not answered
+                are = {name: learns for name, (_, learns) in found.items()}
+                if are == wanted and not self._out & wanted.keys():
                     return True
                 if not await self._step(connection, site, found, wanted):
                     return False
@@ -71,20 +79,50 @@ class Members:
         added by the next one who asks.
         """
         for name, (number, learns) in found.items():
-            if name not in wanted or (wanted[name] and not learns):
-                await _ask(connection, "/v3/cluster/member/remove", {"ID": number})
-                self._out.add(name)
-                self._end(site, name)
+            if name not in wanted or (wanted[name] and not learns) or name in self._out:
+                await self._remove(connection, site, name, number)
                 return name not in wanted
             if learns and not wanted[name]:
                 await _ask(connection, "/v3/cluster/member/promote", {"ID": number})
                 return True
         name = next(name for name in wanted if name not in found)
-        address = f"http://{spelled(site.addresses.told(name, 'peer'))}"
-        await _ask(connection, "/v3/cluster/member/add", {"peerURLs": [address], "isLearner": wanted[name]})
-        self._told[name] = (*found, name)
-        self._out.discard(name)
+        await self._add(connection, site, name, (*found, name), learns=wanted[name])
         return False
+
+    async def _remove(self, connection: HttpConnection, site: Site, name: str, number: str) -> None:
+        """Remove a member. It is out from when this is asked: it may end before the answer is here, or without one."""
+        was_out, told = name in self._out, self._told.pop(name, None)
+        self._out.add(name)
+        try:
+            await _ask(connection, "/v3/cluster/member/remove", {"ID": number})
+        except (Broken, _RefusedError) as error:
+            if not _may_have_happened(error):
+                if not was_out:
+                    self._out.discard(name)
+                if told is not None:
+                    self._told[name] = told
+            raise
+        self._end(site, name)
+
+    async def _add(
+        self, connection: HttpConnection, site: Site, name: str, members: tuple[str, ...], *, learns: bool
+    ) -> None:
+        """Add a member that begins with no data; until that is answered, or it is in the list, it is not started."""
+        if name in self._out:  # perhaps it left unanswered
+            self._end(site, name)
+        told = self._told.get(name)
+        self._told[name] = members
+        address = f"http://{spelled(site.addresses.told(name, 'peer'))}"
+        try:
+            await _ask(connection, "/v3/cluster/member/add", {"peerURLs": [address], "isLearner": learns})
+        except (Broken, _RefusedError) as error:
+            if not _may_have_happened(error):
+                if told is None:
+                    del self._told[name]
+                else:
+                    self._told[name] = told
+            raise
+        self._out.discard(name)
 
     def _end(self, site: Site, name: str) -> None:
         """End the process of a node that is out, and delete its data."""
@@ -95,7 +133,15 @@ class Members:
 
 
 class _RefusedError(Exception):
-    """Etcd did not do it: it is not healthy enough now, say."""
+    """Etcd says that it did not do it, but for one who leads no more that is no proof."""
+
+    def __init__(self, answer: Document) -> None:
+        super().__init__(answer.get("error"))
+        self.is_certain = answer.get("code") in _CERTAIN
+
+
+def _may_have_happened(error: Broken | _RefusedError) -> bool:
+    return error.was_sent if isinstance(error, Broken) else not error.is_certain
 
 
 async def _members(connection: HttpConnection, site: Site) -> dict[str, tuple[str, bool]]:
@@ -111,5 +157,5 @@ async def _members(connection: HttpConnection, site: Site) -> dict[str, tuple[st
 async def _ask(connection: HttpConnection, path: str, document: Document) -> Document:
     status, answer = await connection.post(path, document, _SECONDS_MAX)
     if status != _OK:
-        raise _RefusedError(answer.get("error", status))
+        raise _RefusedError(answer)
     return answer
