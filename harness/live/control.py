@@ -131,7 +131,7 @@ class Control:
                 while line := await lines.next():
                     self._note(msgspec.json.decode(line, type=_Report))
                 nursery.cancel_scope.cancel()
-        except (trio.BrokenResourceError, msgspec.MsgspecError, BaseExceptionGroup):
+        except* (trio.BrokenResourceError, msgspec.MsgspecError):
             pass  # it was killed
         finally:
             await trio.aclose_forcefully(stream)

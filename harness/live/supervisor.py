@@ -67,6 +67,7 @@ class Supervisor:
         for process in self._held:
             process.kill()
             process.wait()
+            self._guardian.forget(process.pid)
         self._guardian.end()
 
     def log(self, name: str) -> Path:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -170,6 +171,29 @@ def test_both_ends_must_know_the_secret(tmp_path: Path) -> None:
     with pytest.raises(BaseExceptionGroup) as refused:
         trio.run(meet, b"another secret of enough bytes")
     assert refused.group_contains(CannotStart, match="nobody there knows the secret of this test", depth=None)
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_node_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = Control(tmp_path, ("n1",))
+
+    def mistake() -> NoReturn:
+        raise ZeroDivisionError
+
+    async def meet() -> None:
+        monkeypatch.setattr(control.clocks("n1"), "state", mistake)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(control.run)
+            proof = node_side.proof(control.secret_file.read_bytes(), "node", "n1", "once")
+            async with await trio.open_unix_socket(str(tmp_path / "control")) as stream:
+                await node_side.send(stream, node_side.Hello(node="n1", nonce="once", proof=proof))
+                await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+
+    with pytest.raises(BaseExceptionGroup) as failed:
+        trio.run(meet)
+    assert failed.group_contains(ZeroDivisionError, depth=None)
 
 
 @pytest.mark.parametrize(
