@@ -12,15 +12,17 @@ import contextlib
 import datetime
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from harness.archive.layout import writable
 from harness.errors import BadInput
 from harness.reports.written import replace_file
+from harness.systems.binding import RecordedCode
 
 from .compare import Summary
 
@@ -29,6 +31,8 @@ DOCUMENT: Final = 1
 BYTES_MAX: Final = 256 << 20
 """A pair takes about a kilobyte: a larger file was not written by us."""
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
+
+T = TypeVar("T")
 
 
 class StoredComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,30 @@ def keep(
     return stored
 
 
+class CountedPair(msgspec.Struct, frozen=True, gc=False):
+    """A pair of which nothing is read."""
+
+
+class ListedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows of two versions beside each other."""
+
+    a: RecordedCode
+    b: RecordedCode
+    exit: int
+    identical: int
+    worse: int
+    better: int
+    pairs: tuple[CountedPair, ...]
+
+
+class ListedComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows of a comparison."""
+
+    finished: str
+    seeds: str
+    comparisons: tuple[ListedVersion, ...]
+
+
 def ids(results: Path) -> list[str]:
     """The comparisons of a results folder, newest first."""
     folder = results / FOLDER
@@ -84,16 +112,36 @@ def ids(results: Path) -> list[str]:
 
 def read(results: Path, id: str) -> StoredComparison | None:
     """One comparison; None where there is none of this name. Raises BadInput for a damaged file."""
+    return _read(results, id, _whole)
+
+
+def read_listed(results: Path, id: str) -> ListedComparison | None:
+    """The same as a list shows it, without decoding its pairs."""
+    return _read(results, id, _listed)
+
+
+def _read(results: Path, id: str, decode: Callable[[Path, int, int], T]) -> T | None:
     path = results / FOLDER / f"{id}.json"
     if not _ID.fullmatch(id) or path.parent.is_symlink() or not _is_ours(path):
         return None
     where = f"{FOLDER}/{path.name}"
     try:
-        if path.stat().st_size > BYTES_MAX:
-            raise BadInput(f"{path.stat().st_size} bytes", f"at most {BYTES_MAX}", where)
-        return msgspec.json.decode(path.read_bytes(), type=StoredComparison)
+        state = path.stat()
+        if state.st_size > BYTES_MAX:
+            raise BadInput(f"{state.st_size} bytes", f"at most {BYTES_MAX}", where)
+        return decode(path, state.st_mtime_ns, state.st_size)
     except (OSError, msgspec.MsgspecError) as error:
         raise BadInput(f"a file that cannot be read ({error})", "a comparison that foreshock has kept", where) from None
+
+
+@lru_cache(maxsize=4)
+def _whole(path: Path, _changed_ns: int, _size: int) -> StoredComparison:
+    return msgspec.json.decode(path.read_bytes(), type=StoredComparison)
+
+
+@lru_cache(maxsize=256)
+def _listed(path: Path, _changed_ns: int, _size: int) -> ListedComparison:
+    return msgspec.json.decode(path.read_bytes(), type=ListedComparison)
 
 
 def _is_ours(path: Path) -> bool:

@@ -40,14 +40,13 @@ from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
 from .planted import Planted
-from .questions import Filter, Questions, Row, system_of, total_of
+from .questions import Filter, Questions, Row, number_in, system_of, total_of
 from .rendering import Rendering
 from .sandbox import Attempt
 
 _LIVE_SECONDS: Final = 60
 """A campaign that recorded nothing for so long is taken for one that was interrupted."""
 _SANDBOX_RUNS: Final = 8
-_NUMBER_DIGITS_MAX: Final = 15
 
 
 class Browser:
@@ -117,7 +116,7 @@ class Browser:
 
     def run(self, request: Request) -> Response:
         """One run."""
-        number = _number(request.path_params["number"])
+        number = number_in(request.path_params["number"])
         row = self._questions.run(number) if number is not None else None
         if row is None:
             return self._missing("run", request.path_params["number"])
@@ -201,7 +200,7 @@ class Browser:
         query, names = request.query_params, request.path_params
         commands = tuple(text.strip() for text in query.getlist("do") if text.strip())
         if "run" not in names:
-            return Attempt(names["name"], _number(query.get("at", "")), commands)
+            return Attempt(names["name"], number_in(query.get("at", "")), commands)
         found = beginning_of(self._results, self._questions, names["run"], query.get("ms", "").strip())
         return None if found is None else Attempt("", None, commands, found)
 
@@ -255,13 +254,9 @@ def _state(row: Row) -> str:
     return "running" if age.total_seconds() < _LIVE_SECONDS else "interrupted"
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _NUMBER_DIGITS_MAX else None
-
-
 def _position(request: Request) -> dict[str, int | None]:
     query = request.query_params
-    return {"below": _number(query.get("below", "")), "above": _number(query.get("above", ""))}
+    return {"below": number_in(query.get("below", "")), "above": number_in(query.get("above", ""))}
 
 
 def _decoded(document: str) -> Row:

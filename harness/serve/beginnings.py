@@ -7,11 +7,12 @@ refuses a run whose workload or model is a file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
+from checkers import History
 from checkers.located import is_located
 from harness.archive.documents import read_record
 from harness.archive.find import find, read_history
@@ -26,10 +27,11 @@ from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.replayed import NS_A_MS
 
 from .folders import folder_of
-from .questions import Questions
+from .questions import Questions, number_in
 from .sandbox import Beginning
 
 _MOMENTS_MAX: Final = 200
+_FAILURES_MAX: Final = 20
 _BEFORE_NS: Final = NS_A_MS
 """How long before a failure a sandbox begins, so that something can still be done about it."""
 _EARLIEST_NS: Final = 1_000
@@ -39,7 +41,9 @@ _WHERE: Final = "the sandbox"
 
 
 def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Beginning | None:
-    """The moment of a run that an address names, or a good one where it names none; None where there is no such run.
+    """The moment of a run that an address names; None where there is no such run.
+
+    An address that names none means just before the first failure, or the middle of the faults.
 
     `run` is a run's name, or the number of its row. Raises BadInput for a moment that is none, and for a run that
     cannot be made again here.
@@ -49,7 +53,7 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
         stored = find(run, results)
         plan, record = stored.plan, stored.record
     else:
-        number = int(run) if run.isascii() and run.isdecimal() and len(run) <= 15 else None
+        number = number_in(run)
         row = questions.run(number) if number is not None and questions.is_there else None
         if row is None:
             return None
@@ -58,11 +62,13 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
             raise BadInput("a run that ended in an internal error", "one with a verdict", _WHERE)
         plan, record = _drawn(questions, row["campaign"], found), found
     _refuse_file("model", plan.check.model)
-    moments = sorted({*_moments(plan), *_failures(record, folder)})[:_MOMENTS_MAX]
+    failures = _failures(record, folder)
+    default_ns = min(failures)[0] if failures else max(1, (plan.phases.warmup_ns + plan.phases.heal_ns) // 2)
+    moments = sorted({*_moments(plan), *failures})[:_MOMENTS_MAX]
     return Beginning(
         run=run,
         plan=plan.to_json(),
-        at_ns=_at_ns(ms) if ms else _default(plan, record, folder),
+        at_ns=_at_ns(ms) if ms else default_ns,
         moments=tuple(moments),
         folder=folder,
         system="raft_impl" if record is None else record.binding.system,
@@ -121,29 +127,17 @@ def _moments(plan: Plan) -> list[tuple[int, str]]:
 
 def _failures(record: RunRecord | None, folder: Path | None) -> list[tuple[int, str]]:
     """Just before each anomaly whose time is known by the history."""
-    wanted = [] if record is None else [one for one in record.anomalies if one.index is not None]
+    anomalies = () if record is None else record.anomalies
+    wanted = [(one.index, one.signature) for one in anomalies if one.index is not None][:_FAILURES_MAX]
     if not wanted or folder is None:
         return []
-    times = _times(folder)
-    found = []
-    for one in wanted[:20]:
-        before = [time for index, time in times if one.index is not None and index <= one.index]
-        if before:
-            found.append((max(1, before[-1] - _BEFORE_NS), f"just before {one.signature[:80]}"))
-    return found
-
-
-def _times(folder: Path) -> Sequence[tuple[int, int]]:
-    """Index and time of each line of the stored history."""
-    from checkers import History
-
     try:
-        return [(op.index, op.time) for op in History.from_jsonl(read_history(folder), source=folder.name)]
+        history = History.from_jsonl(read_history(folder), source=folder.name)
     except ValueError:  # a damaged history says nothing of moments
         return []
-
-
-def _default(plan: Plan, record: RunRecord | None, folder: Path | None) -> int:
-    """Just before the first failure, or the middle of the faults."""
-    failures = _failures(record, folder)
-    return min(failures)[0] if failures else max(1, (plan.phases.warmup_ns + plan.phases.heal_ns) // 2)
+    found = []
+    for index, signature in wanted:
+        count = bisect_right(history, index, key=lambda op: op.index)
+        if count:
+            found.append((max(1, history[count - 1].time - _BEFORE_NS), f"just before {signature[:80]}"))
+    return found

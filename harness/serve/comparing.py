@@ -23,7 +23,7 @@ from harness.search.measures import SIGNIFICANT, Change
 from harness.search.sequential import VERDICTS
 
 from .folders import folder_of
-from .questions import COMPARED_MAX, PAGE_ROWS, Questions, Row, system_of
+from .questions import COMPARED_MAX, PAGE_ROWS, Questions, Row, part_of, system_of
 from .rendering import Rendering, address
 
 STATES: Final = {
@@ -126,7 +126,7 @@ class Comparing:
         stored = []
         for id in ids[:_LISTED_MAX]:
             try:
-                found = comparisons.read(self._results, id)
+                found = comparisons.read_listed(self._results, id)
             except BadInput as error:
                 stored.append({"id": id, "error": error})
             else:
@@ -165,8 +165,8 @@ class Comparing:
         one = shown[place]
         chosen = {name: query.get(name, "")[:200] for name in ("show", "signature", "verdicts")}
         pairs = _chosen(one.summary.pairs, chosen)
-        begin = int(text) if (text := query.get("begin", "")).isdecimal() and text.isascii() and len(text) < 9 else 0
-        rows = pairs[begin : begin + PAGE_ROWS]
+        part = part_of(query, len(pairs))
+        rows = pairs[part.begin : part.begin + PAGE_ROWS]
         significant = SIGNIFICANT / len(shown)
         here = lambda **words: address(one.here, **{**one.words, **words})  # noqa: E731
         return self._rendering.page(
@@ -190,9 +190,7 @@ class Comparing:
             signatures=_signatures(one.summary),
             rows=[(pair, self._link(one, pair, "a"), self._link(one, pair, "b")) for pair in rows],
             total=len(pairs),
-            begin=begin,
-            older=begin + PAGE_ROWS if begin + PAGE_ROWS < len(pairs) else None,
-            newer=max(0, begin - PAGE_ROWS) if begin else None,
+            part=part,
         )
 
     def _link(self, one: Shown, pair: ComparedPair, side: Side) -> str | None:

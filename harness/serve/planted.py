@@ -12,7 +12,7 @@ from starlette.responses import Response
 from harness.search.detection import FOUND, LEDGER, NEVER_REACHED, NOT_JUDGED
 from harness.search.searched import NOT_COMPARED, SearchedMutant, read
 
-from .questions import PAGE_ROWS
+from .questions import PAGE_ROWS, part_of
 from .rendering import Rendering
 
 _STATES = (FOUND, NOT_JUDGED, NEVER_REACHED, NOT_COMPARED)
@@ -31,7 +31,7 @@ class Planted:
         chosen = {name: query.get(name, "").strip()[:100] for name in ("state", "oracle", "text")}
         searched = self._searched()
         fitting = [one for one in searched if _fits(one, **chosen)]
-        begin = int(text) if (text := query.get("begin", "")).isdecimal() and text.isascii() and len(text) < 9 else 0
+        shown = part_of(query, len(fitting))
         counted = Counter(one.state for one in searched)
         return self._rendering.page(
             "mutants",
@@ -40,10 +40,8 @@ class Planted:
             oracles=sorted({one.oracle for one in searched if one.oracle}),
             all_count=len(searched),
             total=len(fitting),
-            rows=fitting[begin : begin + PAGE_ROWS],
-            begin=begin,
-            older=begin + PAGE_ROWS if begin + PAGE_ROWS < len(fitting) else None,
-            newer=max(0, begin - PAGE_ROWS) if begin else None,
+            rows=fitting[shown.begin : shown.begin + PAGE_ROWS],
+            part=shown,
         )
 
     def mutant(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ import msgspec
 
 from harness.archive.index import FILE
 from harness.errors import BadInput
+from harness.quantities import SEED_MAX
 
 PAGE_ROWS: Final = 100
 """Runs on one page of a list."""
@@ -64,8 +65,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
                 values[name] = getattr(self, name)
         if self.seed:
             parts.append("seed = :seed")
-            is_number = self.seed.isascii() and self.seed.isdecimal() and len(self.seed) < 19
-            values["seed"] = int(self.seed) if is_number else -1
+            seed = number_in(self.seed)
+            values["seed"] = -1 if seed is None else seed
         if self.signature:
             parts.append("(signature = :signature OR substr(signature, 1, length(:signature) + 1) = :signature || '/')")
             values["signature"] = self.signature
@@ -85,6 +86,14 @@ class RunsPage(msgspec.Struct, frozen=True, kw_only=True):
     newer: int | None
     first: int
     """Place of the first row among all that fit, from 1 on."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows of a list a page shows: those from `begin` on; and where its neighbours begin, where there are any."""
+
+    begin: int
+    older: int | None
+    newer: int | None
 
 
 class Questions:
@@ -221,6 +230,22 @@ class Questions:
                 yield db
         except sqlite3.Error as error:
             raise BadInput(f"an index that cannot be read ({error})", "a SQLite file of foreshock", FILE) from error
+
+
+def number_in(text: str) -> int | None:
+    """The number that stands in an address; None where it is none, or larger than any seed."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(SEED_MAX))
+    return int(text) if is_number and int(text) <= SEED_MAX else None
+
+
+def part_of(query: Mapping[str, str], total: int) -> Part:
+    """The part of a list that an address asks for."""
+    begin = number_in(query.get("begin", "")) or 0
+    return Part(
+        begin=begin,
+        older=begin + PAGE_ROWS if begin + PAGE_ROWS < total else None,
+        newer=max(0, min(begin, total) - PAGE_ROWS) if begin else None,
+    )
 
 
 def total_of(settings: str) -> int | None:

@@ -166,6 +166,34 @@ def test_each_metric_has_its_own_pairs_and_several_versions_a_smaller_p(tmp_path
     assert "p is below 0.025, which is 0.05 divided by the 2 versions." in several
 
 
+def test_a_file_is_decoded_once_while_it_stays_as_it_is(tmp_path: Path) -> None:
+    stored = kept(tmp_path, 40, BRANCH, "raft_impl@other")
+    path = tmp_path / comparisons.FOLDER / f"{stored.id}.json"
+
+    first, again = (comparisons.read(tmp_path, stored.id) for _ in range(2))
+    listed = comparisons.read_listed(tmp_path, stored.id)
+    rewrite(tmp_path, stored.id, stored_document(tmp_path, stored.id)["comparisons"][0]["pairs"][:3])
+    other = comparisons.read(tmp_path, stored.id)
+
+    assert first is again
+    assert first == stored
+    assert listed is not None
+    assert [len(one.pairs) for one in listed.comparisons] == [40, 40]
+    assert other is not None
+    assert len(other.comparisons[0].pairs) == 3
+    path.unlink()
+    assert comparisons.read(tmp_path, stored.id) is None
+
+
+@pytest.mark.parametrize("begin", ["-1", "x", "999999999999999999999", "9223372036854775807", "٣", "1e3", ""])
+def test_a_part_that_is_none_leads_back(compared: Path, asked: Any, begin: str) -> None:
+    page = ask(asked, f"/compare?a=base&b=branch&show=all&begin={begin}")
+
+    assert page.status == 200
+    assert len(seeds_of(page.text)) == (0 if begin.startswith("922") else 35)
+    assert ('rel="prev"' in page.text) == begin.startswith("922")
+
+
 def test_pairs_are_shown_a_page_at_a_time(tmp_path: Path) -> None:
     stored = kept(tmp_path, 250)
     app = Access(application(tmp_path, Films()), None)

@@ -12,6 +12,7 @@ import pytest
 from harness.archive.documents import run_record
 from harness.archive.index import FILE, Index
 from harness.outcome import Outcome
+from harness.quantities import SEED_MAX
 from harness.record import ErrorRecord
 from harness.run.drawing import Drawing
 from harness.scenarios import library
@@ -38,6 +39,7 @@ from .conftest import STALE, VOTES, add_runs, settings
         ("seed=7", 2),
         ("seed=x", 0),
         ("seed=9999999999999999999999", 0),
+        ("seed=9223372036854775808", 0),
         ("text=ELECTION", 3),
         ("text=%25", 0),
         ("workload=register&profile=calm&verdict=unknown", 9),
@@ -69,6 +71,13 @@ def test_pages_of_runs_lead_from_one_to_the_next_and_back(tmp_path: Path) -> Non
     assert (first.newer, third.older) == (None, None)
     assert [page.first for page in (first, second, third)] == [1, PAGE_ROWS + 1, 2 * PAGE_ROWS + 1]
     assert back.rows == second.rows
+
+
+def test_the_largest_seed_is_found(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        add_runs(index, 1, first=SEED_MAX)
+
+    assert Questions(tmp_path).runs(Filter(seed=str(SEED_MAX))).total == 1
 
 
 def test_campaigns_say_how_far_they_are(app: Any) -> None:
