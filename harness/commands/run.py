@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from checkers.trace import Row
 from harness.errors import BadInput, Exit
 from harness.quantities import SEED_MAX
 from harness.run.drawing import Drawing, abilities_of
@@ -68,7 +70,7 @@ def command(
     from harness.archive.store import Archive, NotKept
     from harness.plans.labels import OLDER_LABEL
     from harness.plans.plan import load
-    from harness.reports.written import write_report
+    from harness.reports.written import REPORT, subject_of, write_page
     from harness.run.execution import execute, require_labels
     from harness.run.runner import RunOptions
     from harness.run.twice import require_function_of_plan
@@ -102,9 +104,14 @@ def command(
     else:
         again = f"foreshock replay {record.run or plan_file}"
     page: Path | None = None
+    rows: Sequence[Row] | None = None  # the trace that went to disk, where the page had it read
     if failure is None and record.run is not None and record.verdict == "invalid":
         try:
-            page = write_report(find(record.run, results), reproduce=again if seed is not None else None)
+            stored = find(record.run, results)
+            assert stored.folder is not None
+            subject = subject_of(stored, again if seed is not None else None)
+            rows = subject.rows
+            page = write_page(subject, stored.folder / REPORT)
         except BadInput as error:  # no room for it, say: the run is stored all the same
             failure = error
     if as_json:
@@ -115,7 +122,7 @@ def command(
         more = [] if page is None else [("report", str(page))]
         if record.run is not None and record.verdict == "invalid":
             more.append(("shrink", f"foreshock shrink {record.run}"))
-        print_run(outcome, record, again, verbose=verbose, more=more, lines_above=lines_above)
+        print_run(outcome, record, again, verbose=verbose, more=more, lines_above=lines_above, rows=rows)
     if failure is not None:
         click.echo(f"error: {failure}", err=True)
         return Exit.BAD_INPUT

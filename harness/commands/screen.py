@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -64,11 +65,12 @@ def print_run(
     more: Sequence[tuple[str, str]] = (),
     has_pictures: bool = True,
     lines_above: int = 0,
+    rows: Sequence[Row] | None = None,
 ) -> None:
     """Print how a run went: faults, verdict, pictures of a failure, counters, and how to have it again.
 
     `more` are labelled lines to copy that stand at the end. On a terminal that is low, there are fewer pictures;
-    `lines_above` of it are taken.
+    `lines_above` of it are taken. `rows` are the trace, where somebody has read it already.
     """
     ops = record.ops
     recovery = "" if record.recovery_ms is None else f"; first ok {record.recovery_ms:.0f} ms after the heal"
@@ -84,7 +86,7 @@ def print_run(
         *([] if record.path is None else labelled("run", record.path, whole=True)),
         *(line for label, text in (("reproduce", reproduce), *more) for line in labelled(label, text, whole=True)),
     ]
-    screen = _Screen(_subject(outcome, record), plan_class=record.plan_class, has_pictures=has_pictures)
+    screen = _Screen(_subject(outcome, record, rows), plan_class=record.plan_class, has_pictures=has_pictures)
     screen.print(end, verbose=verbose, lines_above=lines_above)
 
 
@@ -126,10 +128,10 @@ def print_stored(subject: Subject) -> None:
     _Screen(subject, plan_class=record.plan_class).print(end, verbose=True)
 
 
-def _subject(outcome: Outcome, record: RunRecord) -> Subject:
+def _subject(outcome: Outcome, record: RunRecord, rows: Sequence[Row] | None = None) -> Subject:
     """A run that has just ended. Where its trace went to disk at once, it is read for the pictures of a failure."""
     whole = msgspec.structs.replace(record, anomalies=outcome.anomalies)
-    rows = outcome.rows
+    rows = outcome.rows if rows is None else rows
     if rows is None and record.path is not None and record.verdict == "invalid":
         rows = read_rows(Path(record.path))
     return Subject(plan=outcome.plan, record=whole, history=outcome.history, rows=rows, commands=())
@@ -168,7 +170,7 @@ class _Screen:
         click.echo("\n".join([*self._fault_lines(), *_lines(self._faults(None), 0), ""]))
         print_verdict(self._record, plan_class=self._plan_class, time_of=time_by(self._rows))
         if self._is_wrong:
-            for drawing in (self._whole_run(), self._messages(_MESSAGES_VERBOSE)):
+            for drawing in (self._whole_run, self._messages(_MESSAGES_VERBOSE)):
                 if drawing is not None:
                     print_drawing(drawing)
                     click.echo()
@@ -238,7 +240,7 @@ class _Screen:
         for is_short in (False, True):
             drawing = counterexample(self._anomaly, picture_width(), glyphs(), time_by(self._rows), is_short=is_short)
             if drawing is None:
-                drawing = self._whole_run()
+                drawing = self._whole_run
             space = 0 if is_short else 2
             if drawing is not None and drawing.height + space <= room:
                 lines = _lines(drawing, len(INDENT))
@@ -254,6 +256,7 @@ class _Screen:
         shown = said[: max(0, min(_MESSAGE_LINES, room - 1))]
         return [*shown, f"    ... {len(said) - len(shown)} more lines with --verbose, and in verdict.json"]
 
+    @cached_property
     def _whole_run(self) -> Drawing | None:
         if self._rows is None:
             return None

@@ -26,19 +26,26 @@ def write_report(stored: StoredRun, *, reproduce: str | None = None, output: Pat
 
     `reproduce` is the command line that draws the run again, where it is known.
     """
-    page = report_page(stored, reproduce=reproduce)
+    subject = subject_of(stored, reproduce)
     assert stored.folder is not None
-    path = output or stored.folder / REPORT
+    return write_page(subject, output or stored.folder / REPORT)
+
+
+def write_page(subject: Subject, path: Path) -> Path:
+    """Write the page of what was read already. Returns where it is. Raises BadInput."""
+    page = _page(subject)
     with writable(path):
         replace_file(path, page)
     return path
 
 
-def report_page(stored: StoredRun, *, reproduce: str | None = None, sandbox: str = "") -> bytes:
+def report_page(stored: StoredRun, *, sandbox: str = "") -> bytes:
     """The page of a stored run; `sandbox` is where its server lets a person act. Raises BadInput for damaged files."""
-    return render(msgspec.structs.replace(subject_of(stored, reproduce), sandbox=sandbox)).encode(
-        "utf-8", errors="replace"
-    )
+    return _page(msgspec.structs.replace(subject_of(stored), sandbox=sandbox))
+
+
+def _page(subject: Subject) -> bytes:
+    return render(subject).encode("utf-8", errors="replace")
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
 from harness.archive.documents import run_record
+from harness.commands import screen
 from harness.commands.printing import print_table
 from harness.commands.screen import print_live_run
+from harness.errors import Exit
+from harness.reports import written
 from tests.harness.cli.conftest import SHORT, Foreshock
-from tests.harness.outcomes import make_outcome
+from tests.harness.outcomes import make_outcome, make_rows
 from tests.pages import ROOT
 
 CANARY = ROOT / "harness" / "suites" / "canaries" / "reads-without-quorum.patch"
@@ -92,6 +96,28 @@ def test_a_failing_run_has_its_counterexample_and_as_many_pictures_as_there_are_
     assert any(line.lstrip().startswith("possible") and line.endswith("none") for line in lines)
     assert any("what it did" in line for line in lines) is (height >= 50)
     assert any("process 7 is told read x 95" in line for line in lines) is (height >= 50)
+
+
+def test_a_failing_run_reads_its_trace_once_and_draws_itself_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where there is room for no picture, whatever is tried."""
+    read, drawn = [], []
+    read_trace, whole_run = written.read_trace, screen.whole_run
+    monkeypatch.setattr(written, "read_trace", lambda folder: read.append(folder) or read_trace(folder))
+    monkeypatch.setattr(screen, "whole_run", lambda *given, **named: drawn.append(1) or whole_run(*given, **named))
+    monkeypatch.setattr(screen, "screen_height", lambda: 10)
+
+    code = cli.run(
+        ["run", "--seed", "4", "--workload", "register", "--system", f"patch:{CANARY}", "--results", str(tmp_path)]
+    )
+
+    assert code == Exit.INVALID
+    assert "wrong at" not in capsys.readouterr().out
+    assert len(read) == 1
+    outcome = make_outcome(1, "invalid", "raft/election-safety", rows=make_rows(50))
+    screen.print_run(outcome, run_record(outcome), "x", verbose=False)
+    assert len(drawn) == 1
 
 
 def test_what_is_piped_is_plain_and_no_wider_than_80_columns(foreshock: Foreshock) -> None:
