@@ -16,9 +16,6 @@ Style = Literal["", "wrong", "good", "warning", "dim", "strong"]
 
 Span = tuple[str, Style]
 
-WIDTH: Final = 80
-"""Columns where nothing says how wide the screen is."""
-
 
 class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     """The characters of one way to draw."""
@@ -117,7 +114,7 @@ def _runs(row: Sequence[tuple[str, Style]]) -> Iterable[Span]:
 
 def one_cell(text: str) -> str:
     """A text each of whose characters takes one column of a terminal; another one is written as its number."""
-    return "".join(map(_narrow, plain(text, length_max=max(len(text), 1)).replace("\n", " ").replace("\t", " ")))
+    return "".join(map(_narrow, plain(text, length_max=len(text)).replace("\n", " ").replace("\t", " ")))
 
 
 def _narrow(character: str) -> str:

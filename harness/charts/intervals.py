@@ -30,7 +30,7 @@ TimeOf = Callable[[int], int | None]
 _LABEL: Final = 12
 _WAYS: Final = tuple((text_max, gap) for text_max in (48, 32, 24, 18, 14) for gap in (10, 8, 6, 4, 2))
 """How long texts in bars may be and how far instants are apart; the first way that fits is taken."""
-_NAMED: Final = ((1, 3), (1, 2), (1, 1))
+_GAPS: Final = (3, 2, 1)
 """Then bars have letters, which are explained below."""
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SELECTED_MAX: Final = 10_000
@@ -112,7 +112,6 @@ class _Chart:
         longest = max(len(str(one.process)) for one in operations)
         self._left = max(_LABEL, len("process ") + longest + 1)
         self._layout = self._fit(width)
-        self._names: dict[int, str] = {}  # letters by call, where bars have letters
         self._notes: list[str] = []
 
     def _fit(self, width: int) -> _Layout:
@@ -123,7 +122,7 @@ class _Chart:
                 return layout
         while True:
             letters = {one.call: letter for one, letter in zip(self.operations, _LETTERS, strict=False)}
-            for _, gap in _NAMED:
+            for gap in _GAPS:
                 layout = self._place(letters, gap)
                 if layout.end < width or len(self.operations) == 1:
                     return layout

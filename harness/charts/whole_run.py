@@ -142,7 +142,7 @@ class _Strips:
                 counts[self._column(op.time)] += 1
         most = max(counts)
         if not most:
-            self._drawing.line(("ok          ", "strong"), ("no operation was answered", "wrong"))
+            self._drawing.line((f"{'ok':<{_LABEL}}", "strong"), ("no operation was answered", "wrong"))
             return
         ramp = self._glyphs.ramp
         self._strip("ok", [(ramp[-(-count * (len(ramp) - 1) // most)], "good") for count in counts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
@@ -98,20 +99,20 @@ def title(anomaly: JudgedAnomaly) -> list[str]:
 
 def headline(anomaly: JudgedAnomaly) -> list[str]:
     """The first sentence of an anomaly."""
-    return [
-        part.rstrip() for line in anomaly.message.splitlines()[:1] for part in wrapped(one_line(line), indent=INDENT)
-    ]
+    return _indented(anomaly.message.splitlines()[:1])
 
 
 def said_below(anomaly: JudgedAnomaly) -> list[str]:
     """What is said of an anomaly below its first sentence."""
-    return [
-        part.rstrip() for line in anomaly.message.splitlines()[1:] for part in wrapped(one_line(line), indent=INDENT)
-    ]
+    return _indented(anomaly.message.splitlines()[1:])
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [part.rstrip() for line in lines for part in wrapped(one_line(line), indent=INDENT)]
 
 
 def one_line(text: str) -> str:
     """A line of a history by other people, without what could steer a terminal."""
     from harness.reports.texts import plain
 
-    return plain(text, length_max=max(len(text), 1))
+    return plain(text, length_max=len(text))
