@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from checkers.trace import Row
 from harness.judged import JudgedAnomaly
@@ -15,23 +14,18 @@ from .intervals import TimeOf, intervals
 from .spacetime import Focus
 
 
-def evidence_of(anomaly: JudgedAnomaly) -> Mapping[str, Any]:
-    """What an anomaly rests on; nothing where it was read without that."""
-    return anomaly.evidence if isinstance(anomaly.evidence, dict) else {}
-
-
 def counterexample(
     anomaly: JudgedAnomaly, width: int, glyphs: Glyphs, time_of: TimeOf, *, is_short: bool = False
 ) -> Drawing | None:
     """Draw what an anomaly shows; None where that is neither operations that contradict each other nor a cycle."""
-    evidence = evidence_of(anomaly)
+    evidence = selection.evidence_of(anomaly)
     drawn = intervals(evidence, width, glyphs, time_of, is_short=is_short)
     return drawn or cycle(evidence, width, glyphs, time_of, is_short=is_short)
 
 
 def focus_of(anomaly: JudgedAnomaly, rows: Sequence[Row]) -> Focus:
     """Where in a run to look for the reasons of an anomaly; its end, where it has no place of its own."""
-    evidence = evidence_of(anomaly)
+    evidence = selection.evidence_of(anomaly)
     actor, call = evidence.get("actor"), evidence.get("call")
     index = len(rows) - 1 if anomaly.index is None else anomaly.index
     own = [(call, index)] if isinstance(call, int) else []

@@ -5,9 +5,9 @@ What a history holds may have been written to attack whoever looks at it; `docum
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -92,7 +92,7 @@ def _sentence(record: RunRecord, ordered: Sequence[JudgedAnomaly]) -> str:
 
 
 def _anomaly(anomaly: JudgedAnomaly) -> PageData:
-    evidence: Mapping[str, Any] = anomaly.evidence if isinstance(anomaly.evidence, dict) else {}
+    evidence = selection.evidence_of(anomaly)
     shown = figures.intervals(evidence) if "completing" in evidence else None
     cycle = figures.circle(evidence) if shown is None else None
     pairs = [] if shown or cycle else [(name, value_text(value, 600)) for name, value in evidence.items()]
@@ -153,7 +153,7 @@ def _data(subject: Subject) -> PageData:
         if failed is not None:
             failures.append([anomaly.index, timeline.micro(failed), plain(anomaly.signature)])
             focus.append((failed - messages.BEFORE_NS, failed + messages.AROUND_NS))
-        for call, ret in selection.calls(anomaly.evidence) if isinstance(anomaly.evidence, dict) else ():
+        for call, ret in selection.calls(selection.evidence_of(anomaly)):
             begin, end = time_of(call), time_of(ret)
             if begin is not None and end is not None:
                 focus.append((begin - messages.AROUND_NS, end + messages.AROUND_NS))

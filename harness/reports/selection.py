@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from harness.judged import JudgedAnomaly
+
 from .texts import plain, value_text
 
 _TEXT_MAX: Final = 400
@@ -56,6 +58,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     process: int | None
     call: int | None
     ret: int | None
+
+
+def evidence_of(anomaly: JudgedAnomaly) -> Mapping[str, Any]:
+    """What an anomaly rests on; nothing where it was read without that."""
+    return anomaly.evidence if isinstance(anomaly.evidence, dict) else {}
 
 
 def select(evidence: Mapping[str, Any], operations_max: int) -> Selection | None:

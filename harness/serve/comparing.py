@@ -19,6 +19,7 @@ from harness.errors import BadInput, Exit
 from harness.search import comparisons
 from harness.search.campaign_pairs import ComparedCampaigns, RecordedCampaign, compare_campaigns
 from harness.search.compare import COMPARABLE_MIN, ComparedPair, Side, Summary
+from harness.search.compare_page import WORDS
 from harness.search.measures import SIGNIFICANT, Change
 from harness.search.sequential import VERDICTS
 
@@ -26,11 +27,9 @@ from .folders import folder_of
 from .questions import COMPARED_MAX, PAGE_ROWS, Questions, Row, part_of, system_of
 from .rendering import Rendering, address
 
-STATES: Final = {
-    Exit.VALID: ("valid", "nothing speaks against it"),
-    Exit.INVALID: ("invalid", "worse"),
-    Exit.UNKNOWN: ("unknown", "undecided"),
-}
+_COLOURS: Final = {Exit.VALID: "valid", Exit.INVALID: "invalid", Exit.UNKNOWN: "unknown"}
+STATES: Final = {code: (colour, WORDS[code]) for code, colour in _COLOURS.items()}
+"""Of each exit code the class in the style sheet, and what is said."""
 _VERSIONS_MAX: Final = 8
 _LISTED_MAX: Final = 50
 _SCALE_MIN: Final = 0.1
