@@ -70,7 +70,7 @@ def print_run(
     """Print how a run went: faults, verdict, pictures of a failure, counters, and how to have it again.
 
     `more` are labelled lines to copy that stand at the end. On a terminal that is low, there are fewer pictures;
-    `lines_above` of it are taken. `rows` are the trace, where somebody has read it already.
+    `lines_above` of it are taken. `rows` are the trace, where it was read already.
     """
     ops = record.ops
     recovery = "" if record.recovery_ms is None else f"; first ok {record.recovery_ms:.0f} ms after the heal"

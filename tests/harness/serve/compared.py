@@ -19,8 +19,8 @@ from harness.search.suites import load
 from harness.systems.binding import Binding, Code, RecordedBinding, RecordedCode
 from tests.harness.outcomes import make_outcome
 
-STALE = "linearizability/nonlinearizable/cas-register/read"
-VOTES = "raft/election-safety"
+from .conftest import STALE, VOTES
+
 BASE, BRANCH = "raft_impl@main", "raft_impl@my-branch"
 
 

@@ -19,6 +19,8 @@ from harness.serve.application import application
 from harness.serve.films import Films
 from tests.harness.outcomes import make_outcome, make_rows
 
+from .serving import Served, opened
+
 STALE = "linearizability/nonlinearizable/cas-register/read"
 VOTES = "raft/election-safety"
 
@@ -51,6 +53,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for outcome in (make_outcome(7, rows=make_rows(50)), make_outcome(8, "invalid", STALE, rows=make_rows(50))):
             index.add(write_run(folder, outcome))
     return folder
+
+
+@pytest.fixture
+def page(browser: Any, served: Served) -> Iterator[Any]:
+    """A page that looks at what the module serves."""
+    with opened(browser, served) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

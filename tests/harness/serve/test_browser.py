@@ -13,30 +13,13 @@ from harness.archive.index import Index
 from harness.serve import listening
 
 from .conftest import STALE, add_runs, settings
-from .serving import Served
+from .serving import Served, served_over
 
 
 @pytest.fixture(scope="module")
 def served(results: Path) -> Iterator[Served]:
-    one = Served(results)
-    yield one
-    assert one.stop() == 0
-
-
-@pytest.fixture
-def page(browser: Any, served: Served) -> Iterator[Any]:
-    """A page that complains of nothing and asks nobody else."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
-    opened = context.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("request", lambda request: asked.append(request.url))
-    yield opened
-    assert complaints == []
-    assert [url for url in asked if not url.startswith(served.address)] == []
-    context.close()
+    with served_over(results) as one:
+        yield one
 
 
 def test_filter_runs_and_open_a_failing_one(page: Any, served: Served) -> None:

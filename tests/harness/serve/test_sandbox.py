@@ -28,7 +28,7 @@ from harness.systems.checkouts import Checkouts
 from harness.systems.system import System
 
 from .asking import ask
-from .serving import Served
+from .serving import Served, served_over
 
 PARTITION = "walkthrough_4_partition"
 
@@ -181,20 +181,13 @@ def test_another_site_cannot_make_it_work(app: Any) -> None:
 
 @pytest.fixture
 def served(results: Path) -> Iterator[Served]:
-    one = Served(results)
-    yield one
-    assert one.stop() == 0
+    with served_over(results) as one:
+        yield one
 
 
 def test_a_person_acts_and_the_real_code_answers(
-    browser: Any, served: Served, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    page: Any, served: Served, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-
     def role(node: str) -> str:
         return str(page.text_content(f"#state tr[data-node={node}] td.role"))
 
@@ -233,5 +226,3 @@ def test_a_person_acts_and_the_real_code_answers(
     assert code == 0
     assert "reads       as expected" in capfd.readouterr().out
     assert saved.read_text().rstrip().endswith("> cut A | B C")
-    assert complaints == []
-    context.close()

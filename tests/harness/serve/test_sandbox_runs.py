@@ -23,7 +23,7 @@ from harness.serve.films import Films
 from tests.harness.outcomes import make_outcome
 
 from .asking import Answer, ask
-from .serving import Served
+from .serving import Served, served_over
 
 
 @pytest.fixture(scope="module")
@@ -193,20 +193,13 @@ def test_no_file_is_run_that_a_row_names_as_its_workload(tmp_path: Path, marking
 
 @pytest.fixture
 def served(runs: Path) -> Iterator[Served]:
-    one = Served(runs)
-    yield one
-    assert one.stop() == 0
+    with served_over(runs) as one:
+        yield one
 
 
 def test_a_person_opens_a_run_and_acts_from_a_moment_of_it(
-    browser: Any, served: Served, runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    page: Any, served: Served, runs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-
     page.goto(f"{served.address}/report/{name_of(runs)}")
     page.wait_for_selector("html[data-ready]")
     for _ in range(3):
@@ -233,5 +226,3 @@ def test_a_person_opens_a_run_and_acts_from_a_moment_of_it(
     told = capfd.readouterr().out
     assert "reads       as expected" in told
     assert "> crash n1\nn1 crashes (kill)" in told
-    assert complaints == []
-    context.close()
