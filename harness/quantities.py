@@ -18,7 +18,7 @@ _UNITS_NS: Final = {
     "h": 3600 * SECOND,
     "d": 86_400 * SECOND,
 }
-_SIZES: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SIZES: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 def duration(text: str) -> int:
@@ -44,6 +44,12 @@ def size(text: str) -> int:
     if match is None or match[2] not in _SIZES:
         raise ValueError(f"{text!r} is no size such as 512MiB or 4GiB")
     return int(match[1]) * _SIZES[match[2]]
+
+
+def size_text(size_bytes: int) -> str:
+    """Write a size for people, in the largest unit of which there is one: `1.5 GiB`."""
+    unit = max((unit for unit in _SIZES if _SIZES[unit] <= size_bytes), key=_SIZES.__getitem__, default="")
+    return f"{size_bytes / _SIZES[unit]:.4g} {unit or 'bytes'}"
 
 
 def seeds(text: str) -> range:

@@ -55,6 +55,7 @@ A suite is a TOML file; its name is enough for those that come with the harness 
 ```toml
 name = "nightly"
 count = 2000          # seeds
+budget = {{ time = "6h", disk = "20GiB", memory = "4GiB" }}  # each may be left out; docs/nights.md says what they do
 seeds = "nightly"     # from the date's own seed on (UTC: 20261128000001), so that nights differ; left out: from 1
 max_unknown = "0%"    # more unknown runs than that are exit code 2
 

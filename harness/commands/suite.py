@@ -24,6 +24,7 @@ from harness.run.drawing import Drawing
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
 from harness.search import compiling, detection, distributions, exports, known, mutants, suites
+from harness.search.budgets import Budget
 from harness.search.campaign import Baseline, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
@@ -72,12 +73,24 @@ _TYPED: Final = {
     "--time-budget", type=quantity(quantities.duration), metavar="TIME", help="Begin no seed after this time."
 )
 @click.option(
+    "--disk-budget",
+    type=quantity(quantities.size),
+    metavar="SIZE",
+    help="Begin no seed once the campaign's run folders and rows take this.",
+)
+@click.option(
+    "--memory-budget",
+    type=quantity(quantities.size),
+    metavar="SIZE",
+    help="For the suite and its workers together; the largest worker is ended beyond it, and its seed named.",
+)
+@click.option(
     "--run-timeout",
     type=quantity(quantities.duration),
     metavar="TIME",
     help=f"A seed that takes longer hangs; {campaigns.HUNG_MAX} of them stop their cell.  [default: 5m]",
 )
-@click.option("--resume", metavar="ID", help="Go on with a campaign that left seeds unbegun; with a new --time-budget.")
+@click.option("--resume", metavar="ID", help="Go on with a campaign that left seeds unbegun; budgets may be new ones.")
 @click.option(
     "--baseline",
     metavar="ID|latest",
@@ -140,6 +153,8 @@ def command(
     count: int | None,
     shard: tuple[int, int] | None,
     time_budget: int | None,
+    disk_budget: int | None,
+    memory_budget: int | None,
     run_timeout: int | None,
     resume: str | None,
     baseline: str | None,
@@ -183,6 +198,7 @@ def command(
     if drawing.network == "namespaces" and (jobs or 1) > 1:
         raise BadInput(f"--jobs {jobs}", "one run at a time: they would share a bridge", "--network namespaces")
     enter_network(drawing)
+    typed_budget = Budget(time_ns=time_budget, disk_bytes=disk_budget, memory_bytes=memory_budget)
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
     with Archive(results) as archive, Checkouts() as checkouts:
@@ -205,7 +221,7 @@ def command(
                 code_digest=binding.code_digest,
                 first=numbers[0],
                 last=numbers[1],
-                time_budget_ns=time_budget,
+                budget=typed_budget.over(suite.budget),
                 stop_at_first=stop_at_first,
                 run_timeout_s=SECONDS_MAX if run_timeout is None else run_timeout / 1e9,
                 draw_version=DRAW_VERSION,
@@ -215,7 +231,7 @@ def command(
             )
             prepared = _begin(index, settings, world, binding)
         else:
-            prepared = _continue(index, checkouts, resume, time_budget, run_timeout)
+            prepared = _continue(index, checkouts, resume, typed_budget, run_timeout)
             before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
         canaries = _Canaries(prepared, checkouts)
         known_failures, expired = known.in_force(known.load(), datetime.datetime.now(datetime.UTC).date())
@@ -242,7 +258,7 @@ def command(
             compiling.first_seeds(prepared.binding, settings.suite.cells, settings.seeds()),
             telling("compiled", as_json),
             seeds=settings.total if is_here else 0,
-            budget_ns=settings.time_budget_ns,
+            budget_ns=settings.budget.time_ns,
             no_compile=no_compile,
             jobs=jobs,
         ):
@@ -346,12 +362,10 @@ def _folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _continue(
-    index: Index, checkouts: Checkouts, campaign: str, time_budget: int | None, run_timeout: int | None
-) -> _Prepared:
+def _continue(index: Index, checkouts: Checkouts, campaign: str, budget: Budget, run_timeout: int | None) -> _Prepared:
     """Find a campaign that left seeds unbegun, with the code that it ran; raises BadInput when that has changed.
 
-    The time budget counts anew; both times may be given anew.
+    The time budget counts anew; budgets and the limit of a run may be given anew.
     """
     stored = index.campaign(campaign)
     before = campaigns.read_settings(stored)
@@ -359,8 +373,7 @@ def _continue(
     binding = world.bind(before.system, checkouts, before.upgrade_from)
     settings = campaigns.resumable(stored, binding)
     enter_network(settings.suite.cells[0])
-    if time_budget is not None:
-        settings = msgspec.structs.replace(settings, time_budget_ns=time_budget)
+    settings = msgspec.structs.replace(settings, budget=budget.over(settings.budget))
     if run_timeout is not None:
         settings = msgspec.structs.replace(settings, run_timeout_s=run_timeout / 1e9)
     return _Prepared(stored.id, settings, world, binding)
@@ -566,9 +579,8 @@ def _range(seeds: range | None, count: int | None, suite: Suite, time_budget: in
     first = suite.first_seed(datetime.datetime.now(datetime.UTC).date())
     if seeds is not None:
         return seeds[0], seeds[-1]
-    if count is None and time_budget is not None:
-        return first, None
-    return first, first + (count or suite.count) - 1
+    number = count or (suite.count if time_budget is None else None)
+    return first, None if number is None else first + number - 1
 
 
 def _print_summary(summary: Summary) -> None:
@@ -616,6 +628,8 @@ def _print_unbegun(summary: Summary) -> None:
         say("stopped", f"cell {stopped.cell} ({stopped.workload} under {stopped.profile}): seeds {hung} hung")
     if left.is_nothing:
         return
+    if left.spent:
+        say("budget", left.spent)
     what = "seeds without end" if left.seeds is None else f"{left.seeds} seeds"
     say("unbegun", f"{what}; go on with: foreshock suite --resume {summary.campaign}", whole=True)
 

@@ -7,8 +7,8 @@ run in memory beyond those lines, so that a campaign may have a hundred thousand
 Seed i runs in cell i modulo the number of cells, so that a seed means the same run however many there are. One seed in
 `PROVES_EVERY` is run twice, and its fingerprints must agree; not in the live world, where no two runs are alike.
 
-A campaign is finished when all its seeds have run. One whose time ran out, or of which a cell was stopped because its
-runs hung, says how many seeds it left unbegun, and can be resumed.
+A campaign is finished when all its seeds have run. One whose budget was spent, or of which a cell was stopped because
+its runs hung, says how many seeds it left unbegun, and can be resumed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.systems.binding import Binding
 
+from .budgets import Budget, Spending
 from .detection import MutantReport
 from .distributions import Comparison
 from .executors import SECONDS_MAX, Done, Mapper
@@ -50,7 +51,7 @@ _FLUSH_RUNS: Final = 50
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign runs, complete enough to be resumed. `last` None: until the time budget is spent.
+    """What a campaign runs, complete enough to be resumed. `last` None: until the budget is spent.
 
     A seed means the same plan within one `draw_version` (0: of a campaign that did not say). `commit` is what was
     checked out around the code, with a + if it was changed since; empty when that is not known.
@@ -62,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upgrade_from: str | None = None
     first: int
     last: int | None
-    time_budget_ns: int | None = None
+    budget: Budget = Budget()
     stop_at_first: bool = False
     run_timeout_s: float = SECONDS_MAX
     draw_version: int = 0
@@ -174,9 +175,13 @@ class StoppedCell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unbegun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign left: how many seeds never began (None where there is no last seed), and which cells stopped."""
+    """What a campaign left: how many seeds never began (None where there is no last seed), and which cells stopped.
+
+    `spent` says which budget ended it; empty when none did.
+    """
 
     seeds: int | None = 0
+    spent: str = ""
     stopped_cells: tuple[StoppedCell, ...] = ()
 
     @property
@@ -449,7 +454,7 @@ class Execution:
         self._fingerprints: dict[int, str] = {}  # of seeds that are run twice, until the other one answers
         self._waiting: list[tuple[Record, int]] = []
         self._flushed = time.monotonic()
-        self._began = time.monotonic()
+        self._spending = Spending(settings.budget, results)
         self._is_over = False  # no seed is begun any more, although some are left
         self._reached: dict[int, tuple[str, ...]] = {}  # the marks that runs hit, by seed, if a guide wants to know
         suite, able = settings.suite, world.abilities(binding)
@@ -464,13 +469,18 @@ class Execution:
         for run in self._index.each(self.campaign):
             record = run.record()
             self._done.add(run.seed)
+            self._spending.keep(record)
             self.tally.add(record)
             self._note_reached(record)
 
     def run(self, advance: Callable[[str], None]) -> None:
         """Run all seeds; call `advance` with a word on the state after each."""
         try:
-            with self._world.pool(jobs=self._jobs, seconds_max=self.settings.run_timeout_s) as pool:
+            with self._world.pool(
+                jobs=self._jobs,
+                seconds_max=self.settings.run_timeout_s,
+                memory_bytes_max=self.settings.budget.memory_bytes,
+            ) as pool:
                 for done in self._answers(pool):
                     if done.hung and done.item.seed not in self._hung.setdefault(done.item.cell, []):
                         self._hung[done.item.cell].append(done.item.seed)
@@ -490,7 +500,7 @@ class Execution:
 
     def _answers(self, pool: Mapper[Job, RunRecord]) -> Iterator[Done[Job, RunRecord]]:
         """Run all seeds: at once, or with a guide generation by generation."""
-        self._began = time.monotonic()
+        self._spending.begin()
         seeds = self.settings.seeds()
         if self._guide is None:
             yield from pool.map(self._items(seeds))
@@ -504,12 +514,11 @@ class Execution:
     def _items(self, seeds: Iterable[int]) -> Iterator[Job]:
         settings = self.settings
         for seed in seeds:
-            spent_ns = (time.monotonic() - self._began) * 1e9
-            if settings.time_budget_ns is not None and spent_ns > settings.time_budget_ns:
-                self._is_over = True
-                return
             if seed in self._done:
                 continue
+            if self._spending.is_spent():
+                self._is_over = True
+                return
             recipe = None if self._guide is None else self._guide.recipe(seed)
             cell = settings.suite.cell_of(seed if recipe is None else recipe.root)
             if self._is_stopped(cell):
@@ -536,6 +545,7 @@ class Execution:
         total = self.settings.total
         return Unbegun(
             seeds=None if total is None else total - len(self._done) - self._answered,
+            spent=self._spending.reason,
             stopped_cells=tuple(
                 StoppedCell(
                     cell=cell,
@@ -596,6 +606,7 @@ class Execution:
 
     def _keep(self, record: Record, cell: int) -> None:
         self._waiting.append((record, cell))
+        self._spending.keep(record)
         if len(self._waiting) >= _FLUSH_RUNS or time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self._flush()
 

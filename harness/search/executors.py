@@ -8,6 +8,9 @@ reported with the reason. An exception in the function is treated alike. A SIGKI
 takes several of them. An item that gave no answer in time is not tried again: it would only cost as much once more.
 Nothing else is lost, nothing is done twice.
 
+Where memory is bounded, the largest worker is ended while this process and all workers take more than that together
+(`memory`). Its item is the suspect and gets one more try, since the others may have been the large ones before.
+
 Workers are spawned, not forked: each begins with its own hash seed and without this process's history, so that a
 second run of a seed elsewhere is a real test of determinism. They cannot reach the network, and what they print goes to
 stderr.
@@ -36,6 +39,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from harness.errors import BadInput, InternalError
+from harness.quantities import size_text
+
+from . import memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,6 +56,10 @@ SECONDS_MAX: Final = 300.0
 _START_SECONDS_MAX: Final = 120.0
 """A loaded machine imports slowly; one that takes longer will not get anything done."""
 _FALSE_STARTS_MAX: Final = 3
+_LOOK_SECONDS: Final = 0.5
+"""How often workers are looked at that may be overdue."""
+_WEIGH_SECONDS: Final = 0.25
+"""How often memory is looked at. A worker that asks for gigabytes in less time is over its bound for that long."""
 _PREFETCH: Final = 1
 """Items waiting at a worker, so that it needs not wait for the parent between tiny items."""
 _GRACE_SECONDS: Final = 15.0
@@ -121,6 +131,10 @@ class _Worker:
             return time.monotonic() - self.since > _START_SECONDS_MAX
         return bool(self.tasks) and time.monotonic() - self.since > seconds_max
 
+    def resident_bytes(self) -> int:
+        """The memory of the process and of what it has started."""
+        return 0 if self.process.pid is None else memory.resident_bytes_with_children(self.process.pid)
+
     def end(self) -> str:
         """Kill the process and say how it ended. One that starts processes is asked first to end them."""
         if self._starts_processes and self.process.is_alive():
@@ -153,14 +167,21 @@ class Pool(Generic[Item, Result]):
         *,
         jobs: int | None = None,
         seconds_max: float = SECONDS_MAX,
+        memory_bytes_max: int | None = None,
         starts_processes: bool = False,
     ) -> None:
-        """`starts_processes`: the function may, and may use the network; it ends them when KeyboardInterrupt is raised
+        """`memory_bytes_max` is for this process and its workers together; raises BadInput where that is not known.
+
+        `starts_processes`: the function may, and may use the network; it ends them when KeyboardInterrupt is raised
         in it, which SIGTERM must do."""
         self._function = function
         self._starts_processes = starts_processes
         self._jobs = jobs or default_jobs()
         self._seconds_max = seconds_max
+        self._memory_bytes_max = memory_bytes_max
+        self._weighed = time.monotonic()
+        if memory_bytes_max is not None and not memory.is_known():
+            raise BadInput("a memory budget", "Linux, where /proc says what processes take", "--memory-budget")
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._false_starts = 0  # workers in a row that ended before they were ready
@@ -218,17 +239,52 @@ class Pool(Generic[Item, Result]):
 
     def _collect(self, waiting: deque[_Task]) -> Iterator[Done[Item, Result]]:
         """Wait for one answer, death or timeout, and deal with all there are."""
-        ready = wait([worker.connection for worker in self._workers], timeout=0.5)
+        timeout = _LOOK_SECONDS if self._memory_bytes_max is None else _WEIGH_SECONDS
+        ready = wait([worker.connection for worker in self._workers], timeout=timeout)
         for worker in list(self._workers):
             if worker.connection in ready:
                 done = self._receive(worker, waiting)
             elif worker.overdue(self._seconds_max):
                 worker.end()
-                done = self._lose(worker, f"no answer within {self._seconds_max:g} s", waiting, hung=True)
+                reason = f"no answer within {self._seconds_max:g} s"
+                done = self._lose(worker, reason, waiting, hung=True, ended=True)
             else:
                 continue
             if done is not None:
                 yield done
+        done = self._relieve(waiting)
+        if done is not None:
+            yield done
+
+    def _relieve(self, waiting: deque[_Task]) -> Done[Item, Result] | None:
+        """End the largest of the busy workers while all together take more memory than they may."""
+        if self._memory_bytes_max is None or time.monotonic() - self._weighed < _WEIGH_SECONDS:
+            return None
+        self._weighed = time.monotonic()
+        sizes = {worker: worker.resident_bytes() for worker in self._workers}
+        total = memory.resident_bytes(os.getpid()) + sum(sizes.values())
+        busy = [worker for worker in self._workers if worker.ready and worker.tasks]
+        if total <= self._memory_bytes_max or not busy:
+            return None
+        largest = max(busy, key=sizes.__getitem__)
+        largest.end()
+        reason = (
+            f"its worker took {size_text(sizes[largest])}, the most of all, when the suite took {size_text(total)}; "
+            f"the memory budget is {size_text(self._memory_bytes_max)}"
+        )
+        return self._lose(largest, reason, waiting, ended=True)
+
+    def _require_room(self, worker: _Worker) -> None:
+        """Raise BadInput when workers that have not begun anything take more memory than they may."""
+        if self._memory_bytes_max is None:
+            return
+        needed = memory.resident_bytes(os.getpid()) + self._jobs * worker.resident_bytes()
+        if needed > self._memory_bytes_max:
+            raise BadInput(
+                f"a memory budget of {size_text(self._memory_bytes_max)}",
+                f"more than {size_text(needed)}, which the suite and {self._jobs} workers take before the first run",
+                "--memory-budget; see --jobs",
+            )
 
     def _receive(self, worker: _Worker, waiting: deque[_Task]) -> Done[Item, Result] | None:
         try:
@@ -236,6 +292,7 @@ class Pool(Generic[Item, Result]):
         except (EOFError, OSError):
             return self._lose(worker, worker.end(), waiting)
         if kind == "ready":
+            self._require_room(worker)
             worker.ready, worker.since = True, time.monotonic()
             self._false_starts = 0
             return None
@@ -248,9 +305,9 @@ class Pool(Generic[Item, Result]):
         return Done(item=task.item, result=content)
 
     def _lose(
-        self, worker: _Worker, reason: str, waiting: deque[_Task], *, hung: bool = False
+        self, worker: _Worker, reason: str, waiting: deque[_Task], *, hung: bool = False, ended: bool = False
     ) -> Done[Item, Result] | None:
-        """Take back the tasks of a dead worker; the first one is the suspect."""
+        """Take back the tasks of a dead worker; the first one is the suspect. `ended`: it did not die by itself."""
         self._workers.remove(worker)
         if not worker.ready:
             self._false_starts += 1
@@ -262,7 +319,7 @@ class Pool(Generic[Item, Result]):
         waiting.extendleft(reversed(worker.tasks))
         if suspect is None:
             return None
-        if not hung and worker.process.exitcode == -signal.SIGKILL:
+        if not ended and worker.process.exitcode == -signal.SIGKILL:
             suspect.kills += 1
             if suspect.kills < KILLS_MAX:
                 waiting.append(suspect)

@@ -70,8 +70,10 @@ def markdown(summary: Summary) -> str:
         f"{summary.wall_seconds:.0f} s. Campaign `{summary.campaign}`.",
     ]
     left = summary.unbegun
-    if left.seeds:
-        lines += ["", f"**{left.seeds} seeds were not begun**: `foreshock suite --resume {summary.campaign}`"]
+    if not left.is_nothing:
+        number = "Seeds without end" if left.seeds is None else f"{left.seeds} seeds"
+        why = f" ({left.spent})" if left.spent else ""
+        lines += ["", f"**{number} were not begun**{why}: `foreshock suite --resume {summary.campaign}`"]
     lines += [
         f"\nCell {stopped.cell} ({stopped.workload} under {stopped.profile}) was stopped: seeds "
         f"{', '.join(map(str, stopped.hung))} hung."

@@ -51,9 +51,17 @@ class Live:
         """None: which situations a process reached is not seen from outside."""
         return ()
 
-    def pool(self, *, jobs: int | None, seconds_max: float) -> Pool[Job, RunRecord]:
+    def pool(
+        self, *, jobs: int | None, seconds_max: float, memory_bytes_max: int | None = None
+    ) -> Pool[Job, RunRecord]:
         """One worker, unless more are asked for."""
-        return Pool(perform_live, jobs=jobs or 1, seconds_max=seconds_max, starts_processes=True)
+        return Pool(
+            perform_live,
+            jobs=jobs or 1,
+            seconds_max=seconds_max,
+            memory_bytes_max=memory_bytes_max,
+            starts_processes=True,
+        )
 
 
 def perform_live(job: Job) -> RunRecord:

@@ -60,8 +60,12 @@ class Far(Simulated):
         self._address = address
         self._results = results
 
-    def pool(self, *, jobs: int | None, seconds_max: float = SECONDS_MAX) -> Mapper[Job, RunRecord]:
-        """The workers of the scheduler, however many there are."""
+    def pool(
+        self, *, jobs: int | None, seconds_max: float = SECONDS_MAX, memory_bytes_max: int | None = None
+    ) -> Mapper[Job, RunRecord]:
+        """The workers of the scheduler, however many there are. Raises BadInput for a memory budget."""
+        if memory_bytes_max is not None:
+            raise BadInput("a memory budget", "none: the workers are on other machines", "--scheduler")
         return Machines(self._address, results=self._results, seconds_max=seconds_max)
 
 

@@ -23,6 +23,9 @@ its green says nothing: patches that come with the harness, or files of them. `c
 With `canaries_a_night = 2`, each night searches the next two of the list, so that all have their turn; a list that goes
 through the families of bugs has neighbours of different ones. `canary = "..."` is one that is searched every night.
 
+`[budget]` says what a campaign may take (`harness.search.budgets`): `time = "6h"`, `disk = "20GiB"`,
+`memory = "4GiB"`. With a time and no `count`, as many seeds are begun as fit.
+
 `search = "guided"` varies plans that reached something rare, instead of drawing every seed (`harness.search.guided`).
 """
 
@@ -38,9 +41,10 @@ import msgspec
 
 from harness.errors import BadInput, one_of
 from harness.options import OptionValues
-from harness.quantities import duration, share
+from harness.quantities import duration, share, size
 from harness.run.drawing import Drawing
 
+from .budgets import Budget
 from .guided import Way
 
 DEFAULT: Final = "default"
@@ -48,6 +52,7 @@ LIVE: Final = "live"
 """The suite that is meant in the live world when none is named."""
 _PROFILES: Final = {"simulated": "swarm", "live": "live"}
 """The profile of cells that name none, by world."""
+_COUNT: Final = 500
 _SEEDS_A_NIGHT: Final = 1_000_000
 
 
@@ -56,7 +61,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     cells: tuple[Drawing, ...]
-    count: int = 500
+    count: int | None = _COUNT
+    """None: as many as its time budget allows."""
     max_unknown: float = 0.01
     canary: str | None = None
     canary_count: int = 60
@@ -64,6 +70,7 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     canaries_a_night: int = 0
     seeds: Literal["nightly"] | None = None
     search: Way = "random"
+    budget: Budget = Budget()
 
     def cell_of(self, seed: int) -> int:
         """Which cell a seed runs in."""
@@ -95,10 +102,17 @@ class _Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     options: OptionValues = {}
 
 
+class _Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    time: str | None = None
+    disk: str | None = None
+    memory: str | None = None
+
+
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     cell: list[_Cell]
-    count: int = 500
+    count: int | None = None
+    budget: _Budget = _Budget()
     max_unknown: str = "1%"
     canary: str | None = None
     canary_count: int = 60
@@ -110,7 +124,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if not 0 <= self.canaries_a_night <= len(self.canaries):
             raise ValueError(f"canaries_a_night is {self.canaries_a_night}; there are {len(self.canaries)} canaries")
-        if self.seeds == "nightly" and self.count >= _SEEDS_A_NIGHT:
+        if self.seeds == "nightly" and (self.count or 0) >= _SEEDS_A_NIGHT:
             raise ValueError(f"count is {self.count}; a night has less than {_SEEDS_A_NIGHT} seeds")
 
 
@@ -175,7 +189,7 @@ def _suite(file: _File, profile: str) -> Suite:
     return Suite(
         name=file.name,
         cells=cells,
-        count=file.count,
+        count=_COUNT if file.count is None and file.budget.time is None else file.count,
         max_unknown=share(file.max_unknown),
         canary=file.canary,
         canary_count=file.canary_count,
@@ -183,6 +197,15 @@ def _suite(file: _File, profile: str) -> Suite:
         canaries_a_night=file.canaries_a_night,
         seeds=file.seeds,
         search=file.search,
+        budget=_budget(file.budget),
+    )
+
+
+def _budget(budget: _Budget) -> Budget:
+    return Budget(
+        time_ns=None if budget.time is None else duration(budget.time),
+        disk_bytes=None if budget.disk is None else size(budget.disk),
+        memory_bytes=None if budget.memory is None else size(budget.memory),
     )
 
 

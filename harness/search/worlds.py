@@ -41,7 +41,9 @@ class World(Protocol):
         """All marks that a run could hit; none where runs cannot be seen from inside."""
         ...
 
-    def pool(self, *, jobs: int | None, seconds_max: float) -> Mapper[Job, RunRecord]:
+    def pool(
+        self, *, jobs: int | None, seconds_max: float, memory_bytes_max: int | None = None
+    ) -> Mapper[Job, RunRecord]:
         """Workers that run one job after the other; without `jobs` as many as suit this world."""
         ...
 
@@ -64,6 +66,8 @@ class Simulated:
         systems = load_systems(binding).values()
         return (*MARKS, *CLIENT_MARKS, *(mark for system in systems for mark in system.marks))
 
-    def pool(self, *, jobs: int | None, seconds_max: float = SECONDS_MAX) -> Mapper[Job, RunRecord]:
+    def pool(
+        self, *, jobs: int | None, seconds_max: float = SECONDS_MAX, memory_bytes_max: int | None = None
+    ) -> Mapper[Job, RunRecord]:
         """One worker a processor."""
-        return Pool(perform, jobs=jobs, seconds_max=seconds_max)
+        return Pool(perform, jobs=jobs, seconds_max=seconds_max, memory_bytes_max=memory_bytes_max)

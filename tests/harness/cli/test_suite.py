@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 from harness.archive.store import Archive
 from harness.compiled.finder import SUFFIX, VARIABLE
 from harness.record import RunRecord
-from harness.search import compiling, mutants, suites
+from harness.search import compiling, memory, mutants, suites
 from harness.systems.catalog import own_package
 from harness.systems.checkouts import Checkouts
 from tests.harness.cli.conftest import SHORT, Foreshock
@@ -119,11 +120,62 @@ def test_a_time_budget_says_what_was_left_and_the_campaign_goes_on(foreshock: Fo
     again = foreshock("suite", "--resume", campaign)
 
     assert begun < 4
+    assert "budget      the time budget is spent\n" in ran.out
     assert f"{4 - begun} seeds; go on with: foreshock suite --resume {campaign}\n" in ran.out
     assert ran.code == (0 if begun else 2)
     assert (resumed.code, sum(resumed.json["runs"].values())) == (0, 4)
-    assert resumed.json["unbegun"] == {"seeds": 0, "stopped_cells": []}
+    assert resumed.json["unbegun"] == {"seeds": 0, "spent": "", "stopped_cells": []}
     assert (again.code, "which is finished" in again.err) == (254, True)
+
+
+def test_a_disk_budget_says_what_was_left_and_holds_for_the_whole_campaign(
+    foreshock: Foreshock, tmp_path: Path
+) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text('name = "small"\ncount = 6\n[budget]\ndisk = "1KiB"\n[[cell]]\nworkload = "register"\n')
+    ran = foreshock("suite", suite, *SHORT, "--jobs", "1", *ANY_UNKNOWN, "--json").json
+    campaign = ran["campaign"]
+    begun = sum(ran["runs"].values())
+
+    still = foreshock("suite", "--resume", campaign, *ANY_UNKNOWN)
+    resumed = foreshock("suite", "--resume", campaign, "--disk-budget", "1GiB", *ANY_UNKNOWN, "--json").json
+
+    assert 1 <= begun < 6
+    assert ran["unbegun"]["seeds"] == 6 - begun
+    assert re.fullmatch(r"results take [\d.]+ KiB of 1 KiB", ran["unbegun"]["spent"])
+    assert re.search(r"budget +results take [\d.]+ KiB of 1 KiB\n", still.out)
+    assert f"{6 - begun} seeds; go on with: foreshock suite --resume {campaign}\n" in still.out
+    assert sum(resumed["runs"].values()) == 6
+    assert resumed["unbegun"]["spent"] == ""
+
+
+def test_a_run_that_breaks_the_memory_budget_is_named_and_the_others_are_judged(
+    foreshock: Foreshock, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "raft_impl", tmp_path / "raft_impl", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "raft_impl" / "surface.py").open("a") as surface:
+        surface.write(HANGS_IN_GROUPS_OF_THREE.replace("pass", "taken.append(b'x' * sum(range(250)))"))
+    suite = tmp_path / "suite.toml"
+    budget = memory.resident_bytes(os.getpid()) + (150 << 20)
+    cell = '[[cell]]\nworkload = "register"\nprofile = "calm"\nduration = "1s"\nrate = 20\nnodes = {}\n'
+    head = f'name = "greedy"\nmax_unknown = "100%"\n[budget]\nmemory = "{budget}"\n'
+    suite.write_text(head + cell.format(3) + cell.format(5))
+
+    ran = foreshock("suite", suite, "--seeds", "1..3", "--system", f"path:{tmp_path}", "--jobs", "1", "--json")
+
+    (error,) = ran.json["errors"]
+    assert (ran.code, error["seed"]) == (255, 2)
+    assert "the most of all" in error["error"]
+    assert ran.json["runs"]["valid"] + ran.json["runs"]["unknown"] == 2
+
+
+def test_a_time_in_the_suite_and_no_count_means_as_many_seeds_as_fit(foreshock: Foreshock, tmp_path: Path) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text('name = "x"\n[budget]\ntime = "1ms"\n[[cell]]\nworkload = "register"\n')
+
+    ran = foreshock("suite", suite, *SHORT, "--jobs", "1", "--json").json
+
+    assert ran["unbegun"] == {"seeds": None, "spent": "the time budget is spent", "stopped_cells": []}
 
 
 def test_a_baseline_is_an_earlier_campaign_and_the_first_night_begins_one(foreshock: Foreshock) -> None:
@@ -167,6 +219,7 @@ _make_server = make_server
 
 
 def make_server(env, *, groups, options):
+    taken = []
     while any(len(group.voters) == 3 for group in groups.values()):
         pass
     return _make_server(env, groups=groups, options=options)

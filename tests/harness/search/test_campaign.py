@@ -18,6 +18,7 @@ from harness.record import ErrorRecord, Provenance, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.search import campaign as campaigns
 from harness.search import exports, known, suites
+from harness.search.budgets import Budget
 from harness.search.campaign import Baseline, Changes, Settings, Tally
 from harness.search.known import Known
 from harness.search.suites import Suite
@@ -266,6 +267,7 @@ def test_the_default_suite_is_every_workload_under_swarm() -> None:
     assert sorted(cell.workload for cell in suite.cells) == sorted(workload.name for workload in BUILT_IN)
     assert {cell.profile for cell in suite.cells} == {"swarm"}
     assert (suite.count, suite.max_unknown) == (500, 0.01)
+    assert suite.budget == Budget()
 
 
 @pytest.mark.parametrize(
@@ -275,6 +277,8 @@ def test_the_default_suite_is_every_workload_under_swarm() -> None:
         ('name = "x"\ncell = []\n', "malformed suite"),
         ('name = "x"\n[[cell]]\nworkload = "register"\nspeed = 3\n', "speed"),
         ('name = "x"\nmax_unknown = "lots"\n[[cell]]\nworkload = "register"\n', "no share"),
+        ('name = "x"\nbudget = { disk = "5 GB" }\n[[cell]]\nworkload = "register"\n', "no size such as 512MiB"),
+        ('name = "x"\nbudget = { money = "1" }\n[[cell]]\nworkload = "register"\n', "money"),
         ("name = \n", "malformed suite"),
     ],
 )
@@ -286,6 +290,19 @@ def test_a_malformed_suite_is_one_line(tmp_path: Path, text: str, found: str) ->
 
     assert found in caught.value.found
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_beside_a_suite_replaces_its_budget_one_by_one(tmp_path: Path) -> None:
+    text = 'name = "x"\n{}[budget]\ntime = "6h"\ndisk = "2TiB"\nmemory = "1GiB"\n[[cell]]\nworkload = "register"\n'
+    (tmp_path / "open.toml").write_text(text.format(""))
+    (tmp_path / "counted.toml").write_text(text.format("count = 7\n"))
+
+    suite = suites.load(str(tmp_path / "open.toml"))
+
+    assert suite.count is None
+    assert suites.load(str(tmp_path / "counted.toml")).count == 7
+    assert suite.budget == Budget(time_ns=6 * 3600 * 10**9, disk_bytes=2 << 40, memory_bytes=1 << 30)
+    assert Budget(disk_bytes=5).over(suite.budget) == msgspec.structs.replace(suite.budget, disk_bytes=5)
 
 
 def test_a_nightly_suite_begins_with_the_seed_of_the_date(tmp_path: Path) -> None:

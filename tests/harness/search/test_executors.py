@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
-from harness.search import executors
+from harness.search import executors, memory
 from harness.search.executors import Done, Pool
 from tests.harness.search.work import perform
 
@@ -88,6 +92,53 @@ def test_an_item_that_hangs_costs_its_time_once_and_the_others_are_done(tmp_path
     (hung,) = [one for one in done if one.hung]
     assert hung.error == "no answer within 2 s"
     assert (tmp_path / "tries").read_text() == "tried\n"
+
+
+def test_an_item_that_takes_all_memory_is_named_and_the_others_are_done() -> None:
+    items: list[dict[str, Any]] = [{"do": "square", "n": n} for n in range(6)]
+    items.insert(1, {"do": "grow"})
+
+    with Pool(perform, jobs=2, memory_bytes_max=taken_by_pool(2) + (100 << 20)) as pool:
+        done = list(pool.map(items))
+
+    (grown,) = [one for one in done if one.item["do"] == "grow"]
+    assert sorted(one.result for one in done if one is not grown) == [n**2 for n in range(6)]
+    assert grown.result is None
+    assert not grown.hung
+    assert re.fullmatch(
+        r"(its worker took [\d.]+ MiB, the most of all, when the suite took [\d.]+ MiB; "
+        r"the memory budget is [\d.]+ MiB\n?){2}",
+        grown.error,
+    )
+
+
+def test_memory_in_which_not_even_idle_workers_fit_is_refused() -> None:
+    with (
+        Pool(perform, jobs=2, memory_bytes_max=20 << 20) as pool,
+        pytest.raises(BadInput, match=r"a memory budget of 20 MiB; expected more than .* and 2 workers take before"),
+    ):
+        list(pool.map([{"do": "square", "n": 1}]))
+
+
+def taken_by_pool(jobs: int) -> int:
+    """What this process and workers of a pool take that have done nothing yet."""
+    with Pool(perform, jobs=jobs) as pool:
+        pids = {done.result for done in pool.map([{"do": "pid"}])}
+        return memory.resident_bytes(os.getpid()) + jobs * max(map(memory.resident_bytes_with_children, pids))
+
+
+def test_memory_of_children_counts_and_of_what_has_ended_does_not() -> None:
+    command = [sys.executable, "-c", "print(flush=True); import time; time.sleep(60)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        alone, below = memory.resident_bytes(os.getpid()), memory.resident_bytes(child.pid)
+        assert below > 1 << 20
+        assert memory.resident_bytes_with_children(os.getpid()) >= alone + below
+        child.kill()
+        child.wait()
+
+    assert memory.resident_bytes_with_children(child.pid) == 0
 
 
 def test_bad_input_found_by_a_worker_is_the_callers_bad_input() -> None:

@@ -48,6 +48,11 @@ def perform(item: dict[str, Any]) -> Any:
                     tries.write("tried\n")
             while True:
                 time.sleep(60)
+        case "grow":
+            taken = []
+            while True:
+                taken.append(b"x" * (1 << 20))
+                time.sleep(0.001)
         case "unpicklable":
             return lambda: None
         case "connect":
