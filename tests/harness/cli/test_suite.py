@@ -201,7 +201,7 @@ def test_a_cell_whose_seeds_hang_is_stopped_and_the_others_are_run(foreshock: Fo
     with (tmp_path / "raft_impl" / "surface.py").open("a") as surface:
         surface.write(HANGS_IN_GROUPS_OF_THREE)
     suite = tmp_path / "suite.toml"
-    cell = '[[cell]]\nworkload = "register"\nprofile = "calm"\nduration = "2s"\nrate = 40\nnodes = {}\n'
+    cell = '[[cell]]\nworkload = "register"\nprofile = "calm"\nduration = "1s"\nrate = 10\nnodes = {}\n'
     suite.write_text('name = "hangs"\nmax_unknown = "100%"\n' + cell.format(3) + cell.format(5))
     words = ("suite", suite, "--seeds", "1..20", "--system", f"path:{tmp_path}", "--run-timeout", "2s")
 
