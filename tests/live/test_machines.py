@@ -143,6 +143,33 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing_in_the_table(site: Si
     assert json.loads(resumed[1])["runs"]["invalid"] > 10
 
 
+@pytest.mark.slow
+def test_workers_of_an_adaptive_cluster_come_and_go_with_the_jobs(tmp_path: Path) -> None:
+    """There is no worker when the suite begins, and none any more when it has ended."""
+    command = [sys.executable, "-m", "tests.live.adaptive_cluster"]
+    log = (tmp_path / "cluster.log").open("wb")
+    with log, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+        try:
+            address = cluster.stdout.readline().decode().strip()
+            assert cluster.stdout.readline() == b"0\n"
+            words = ("--seeds", "1..24", *SHORT, "--scheduler", address, "--results", tmp_path / "results")
+            ran = foreshock("suite", *words, "--json")
+            numbers = [int(line) for line in iter(cluster.stdout.readline, b"0\n")]
+        finally:
+            cluster.stdin.close()
+            try:
+                cluster.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                cluster.kill()
+
+    assert sum(ran["runs"].values()) == 24
+    assert ran["runs"]["error"] == ran["unbegun"]["seeds"] == 0
+    assert numbers[0] == 1
+    assert max(numbers) == 2
+
+
 def test_a_worker_that_may_have_no_children_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """As under a nanny that nobody told: the run needs a process of its own."""
     monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
