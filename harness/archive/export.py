@@ -1,18 +1,27 @@
-"""Rows of the index as CSV, for spreadsheets and databases: DuckDB, pandas and Polars read it, and write Parquet."""
+"""Rows of the index for spreadsheets, databases and data frames: as CSV, or as Parquet with a type for each column.
+
+Parquet needs pyarrow (the extra `parquet`).
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from harness.errors import BadInput
 from harness.record import RunRecord
 
 from .index import IndexedRun
 from .layout import writable
 
+_INTEGERS: Final = (
+    "cell", "seed", "ops_ok", "ops_fail", "ops_info", "faults", "faults_effective", "messages", "elections",
+)  # fmt: skip
+_FLOATS: Final = ("recovery_ms", "simulated_seconds", "wall_seconds", "check_seconds")
 COLUMNS: Final = (
     "recorded", "campaign", "cell", "seed", "workload", "variant", "profile", "system", "commit", "verdict", "class",
     "signature", "allowed", "reason", "run", "ops_ok", "ops_fail", "ops_info", "faults", "faults_effective", "messages",
@@ -20,20 +29,47 @@ COLUMNS: Final = (
     "code_digest", "harness", "python", "trio",
 )  # fmt: skip
 """One row a run, the oldest first. What an internal error left unknown is empty."""
+PARQUET: Final = ".parquet"
 
 
-def write_csv(path: Path, runs: Iterable[IndexedRun]) -> None:
-    """Write runs, newest first as the index lists them, with the oldest at the top. Raises BadInput."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for run in sorted(runs, key=lambda run: run.number):
-        writer.writerow(_row(run))
+def write(path: Path, runs: Iterable[IndexedRun]) -> None:
+    """Write runs, newest first as the index lists them, with the oldest at the top: as Parquet where the name says so.
+
+    Raises BadInput.
+    """
+    rows = (_row(run) for run in sorted(runs, key=lambda run: run.number))
+    content = _parquet(rows) if path.suffix == PARQUET else _csv(rows)
     with writable(path):
-        path.write_text(text.getvalue(), encoding="utf-8")
+        path.write_bytes(content)
 
 
-def _row(run: IndexedRun) -> list[object]:
+def _csv(rows: Iterable[dict[str, object]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "allowed": int(bool(row["allowed"]))} for row in rows)
+    return text.getvalue().encode()
+
+
+def _parquet(rows: Iterable[dict[str, object]]) -> bytes:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise BadInput(
+            "no package pyarrow", "pip install 'foreshock[parquet]', or a name in .csv", "--export"
+        ) from None
+
+    types = dict.fromkeys(COLUMNS, pyarrow.string())
+    types |= dict.fromkeys(_INTEGERS, pyarrow.int64()) | dict.fromkeys(_FLOATS, pyarrow.float64())
+    types |= {"recorded": pyarrow.timestamp("ms", tz="UTC"), "allowed": pyarrow.bool_()}
+    told = ({**row, "recorded": datetime.fromisoformat(str(row["recorded"]))} for row in rows)
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(list(told), pyarrow.schema(list(types.items()))), file)
+    return file.getvalue()
+
+
+def _row(run: IndexedRun) -> dict[str, object]:
     record = run.record()
     commit = " ".join(code.commit for code in record.binding.codes.values() if code.commit)
     known: dict[str, object] = {
@@ -47,7 +83,7 @@ def _row(run: IndexedRun) -> list[object]:
         "commit": commit,
         "verdict": run.verdict,
         "signature": run.signature,
-        "allowed": int(run.allowed),
+        "allowed": run.allowed,
         "run": run.run,
         "code_digest": record.code_digest,
     }
@@ -73,4 +109,4 @@ def _row(run: IndexedRun) -> list[object]:
             "python": record.provenance.python,
             "trio": record.provenance.trio,
         }
-    return [known.get(column) for column in COLUMNS]
+    return {column: known.get(column) for column in COLUMNS}

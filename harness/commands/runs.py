@@ -33,7 +33,12 @@ from .printing import print_json, print_table, say
     "--reindex", is_flag=True, help="Make a new index from the run folders, and from what is readable of the old one."
 )
 @click.option("--verify", is_flag=True, help="Look whether every stored run is whole; exit 1 when one is not.")
-@click.option("--export", type=click.Path(path_type=Path), metavar="FILE", help="Write what was selected as CSV.")
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what was selected: as Parquet to FILE.parquet, else as CSV.",
+)
 @click.option(
     "--retain",
     metavar="RULE",
@@ -106,9 +111,9 @@ def command(
             _delete_folders(results, [one.run for one in found if one.run is not None])
             index.delete(found)
     if export is not None:
-        from harness.archive.export import write_csv
+        from harness.archive.export import write
 
-        write_csv(export, found)
+        write(export, found)
         if as_json:
             print_json({"exported": len(found), "path": str(export)})
         else:

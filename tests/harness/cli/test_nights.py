@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import sys
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from tests.harness.cli.conftest import SHORT, Foreshock
 
@@ -26,6 +30,7 @@ def test_nights_are_told_verified_exported_and_let_go(
     screen = foreshock("signatures")
     whole = foreshock("runs", "--verify")
     exported = foreshock("runs", "--export", tmp_path / "runs.csv")
+    typed = foreshock("runs", "--export", tmp_path / "runs.parquet", "--json")
     gone = foreshock("runs", "--retain", "size=0,per-signature=0")
     after = foreshock("runs", "--verify", "--json").json
 
@@ -40,9 +45,32 @@ def test_nights_are_told_verified_exported_and_let_go(
     rows = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
     assert sorted(row["seed"] for row in rows) == sorted("123456" * 2)
     assert {row["verdict"] for row in rows} >= {"valid", "invalid"}
+    assert typed.json["exported"] == 12
+    assert [as_csv(row) for row in parquet.read_table(tmp_path / "runs.parquet").to_pylist()] == rows
     assert gone.out.startswith("deleted ")
     assert (after["folders"], after["rows"], after["damage"]) == (0, 12, [])
     assert foreshock("signatures", "--json").json["signatures"] == signatures["signatures"]
+
+
+def as_csv(row: dict[str, Any]) -> dict[str, str]:
+    """A row of typed columns as CSV has it."""
+    assert isinstance(row["recorded"], datetime)
+    assert isinstance(row["seed"], int)
+    assert isinstance(row["simulated_seconds"], float)
+    told = {**row, "recorded": row["recorded"].isoformat(timespec="milliseconds"), "allowed": int(row["allowed"])}
+    return {name: "" if value is None else str(value) for name, value in told.items()}
+
+
+def test_without_pyarrow_parquet_is_refused_in_one_line(
+    foreshock: Foreshock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreshock("run", "--seed", "1", *SHORT)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    ran = foreshock("runs", "--export", tmp_path / "runs.parquet")
+
+    assert (ran.code, "pip install 'foreshock[parquet]'" in ran.err) == (254, True)
+    assert not (tmp_path / "runs.parquet").exists()
 
 
 def words(text: str) -> str:
