@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from harness.faults.clocks import ClockRate
 from harness.faults.crashes import Crash
 from harness.faults.disk_errors import FsyncError
 from harness.faults.fault import Fault
@@ -41,7 +42,9 @@ def possible(plan: Plan, kinds: Collection[str]) -> Plan:
     phases = msgspec.structs.replace(
         plan.phases, recovery_ns=_RECOVERY_NS, quiet_ns=0, final_ns=_FINAL_NS, heal="total", healed=()
     )
-    faults = tuple(_of_processes(fault) for fault in plan.faults if fault.kind in kinds and not _stops(plan, fault))
+    faults = tuple(
+        _of_processes(fault) for fault in plan.faults if fault.kind in kinds and not _meets_client(plan, fault)
+    )
     check = msgspec.structs.replace(plan.check, invariants=False, liveness=False)
     return msgspec.structs.replace(plan, phases=phases, faults=faults, check=check, overrides=(), atlas=msgspec.UNSET)
 
@@ -70,9 +73,9 @@ def simulated(plan: Plan, schedule: int = 0) -> Plan:
     )
 
 
-def _stops(plan: Plan, fault: Fault) -> bool:
-    """Whether it stops a client: all of them share the process of the harness."""
-    return isinstance(fault, Pause) and any(target in plan.clients for target in fault.targets)
+def _meets_client(plan: Plan, fault: Fault) -> bool:
+    """Whether it would stop a client or change its clock: all clients share the process of the harness."""
+    return isinstance(fault, Pause | ClockRate) and any(target in plan.clients for target in fault.targets)
 
 
 def _of_processes(fault: Fault) -> Fault:

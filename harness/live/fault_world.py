@@ -236,18 +236,15 @@ class LiveFaultWorld:
 
     def set_rate(self, fault: str, name: str, rate_ppm: int | None) -> None:
         """Let the clocks of a node run at a rate, or end that."""
-        if name in self.nodes:
-            self.hosts[name].clocks.set_rate(fault, rate_ppm)
+        self.hosts[name].clocks.set_rate(fault, rate_ppm)
 
     def step_wall(self, fault: str, name: str, step_ns: int) -> None:
         """Move the wall clock of a node."""
-        if name in self.nodes:
-            self.hosts[name].clocks.step_wall(fault, step_ns)
+        self.hosts[name].clocks.step_wall(fault, step_ns)
 
     def release_wall(self, fault: str, name: str) -> None:
         """Stop counting what the fault of a wall clock touches."""
-        if name in self.nodes:
-            self.hosts[name].clocks.release_wall(fault)
+        self.hosts[name].clocks.release_wall(fault)
 
     # -- for the nemesis ----------------------------------------------------------------------------------------------
 
