@@ -20,7 +20,7 @@ process, but what systems tell of themselves: who leads in which term.
 | `proxies` | the TCP proxy before each node, `callers` who opened a connection, `network` what happens to it |
 | `namespaces` | the same by the kernel, with a network namespace a node; `nft` are its rules |
 | `fault_world` | the world as faults see it |
-| `kept` | the logs of nodes in the folder of a run |
+| `kept` | the logs of nodes in the folder of a run, and the page of one that failed |
 | `control` | faults of disks and clocks inside of our nodes |
 | `asking` | what an administrator asks of nodes |
 | `faketime` | clocks of other programs, by libfaketime |
@@ -28,8 +28,9 @@ process, but what systems tell of themselves: who leads in which term.
 | `systems/` | one file a system: how it is started, asked and watched |
 
 **Every fault is verified.** A kill hits when a process was there and is gone, a pause when the operating system says
-that the process stands still, a fault of links when a proxy held, delayed, lost or reset something because of it. What
-hit nothing is `no-effect`, and a run whose faults of a kind never hit is vacuous, as in simulation.
+that the process stands still, a fault of links when a proxy held, delayed, lost or reset something because of it. The
+rate of a clock counts where the node was up; by how much that clock was off, a mark says. What hit nothing is
+`no-effect`, and a run whose faults of a kind never hit is vacuous, as in simulation.
 
 **Nothing is left running.** The processes of a run are killed on its way out, whatever ends it; when the harness itself
 is killed, its guardian does that.

@@ -4,7 +4,8 @@
 of another version are spoken with as well. All faults in force are kept here and sent whenever one begins or ends, and
 to each process that starts: a disk is the machine's, and outlives the process.
 
-What a node reports is what verifies a fault: a call that failed, an fsync that was late, by how much a clock is off.
+What a node reports verifies a fault of its disk: a call that failed, an fsync that was late. By how much its clock is
+off it reports as well, for a mark of the run; a rate counts where the node was up.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Control:
         """By how much a clock was off at most."""
         self._folder = folder
         self._secret = secrets.token_hex(32)
-        self._nodes = {name: NodeFaults(self, name) for name in nodes}
+        self._nodes = {name: NodeFaults() for name in nodes}
         with os.fdopen(os.open(self.secret_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self._secret)
 
@@ -160,11 +161,9 @@ class Control:
 class NodeFaults:
     """The disk and the clocks of one node: the `FaultDisk` of a real process."""
 
-    def __init__(self, control: Control, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.changed = trio.Event()
         """Set when another state is in force."""
-        self._control = control
         self._disk: dict[str, _DiskFault] = {}  # by fault
         self._mended_s = -_AFTER_SECONDS  # when a fault of the disk has ended last
         self._rates: dict[str, int] = {}  # by fault, the latest last

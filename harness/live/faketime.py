@@ -60,10 +60,6 @@ class FakeTime:
         """The clocks of a node."""
         return self._clocks[node]
 
-    def has_failed_disk(self, node: str) -> bool:
-        """No: it cannot be reached."""
-        return False
-
     def environment(self, node: str) -> dict[str, str]:
         """What is added to the environment of a node that starts now."""
         self._clocks[node].begin()
@@ -91,7 +87,6 @@ class NodeClock:
         self._rate_ppm = MILLION
         self._began_ns = self._changed_ns = time.monotonic_ns()
         self._off_ns = 0  # when the rate was changed last
-        self._write()
 
     def begin(self) -> None:
         """A process begins, and counts from now."""

@@ -26,7 +26,7 @@ import msgspec
 import trio
 
 from .endings import CannotStart
-from .faults import Faults, State, touched
+from .faults import Faults, State
 
 HELLO_SECONDS_MAX: Final = 10.0
 _REPORT_SECONDS: Final = 0.02
@@ -153,7 +153,7 @@ class _Reporter:
     async def report(self) -> None:
         async with self._lock:
             now, off_ns = Counter(self._faults.hits), self._faults.off_ns
-            hits = touched(self._told, now)
+            hits = dict(now - self._told)
             if not hits and off_ns == self._off_ns:
                 return
             self._told, self._off_ns = now, off_ns

@@ -224,10 +224,5 @@ class FaultyDisk(RealDisk):
             raise _error(errno.EIO)
 
 
-def touched(before: Counter[str], now: Counter[str]) -> dict[str, int]:
-    """By how much counters have risen."""
-    return {name: count - before[name] for name, count in now.items() if count > before[name]}
-
-
 def _error(number: int) -> OSError:
     return OSError(number, os.strerror(number))

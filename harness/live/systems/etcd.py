@@ -21,12 +21,11 @@ from typing import Any, Final
 
 import trio
 
-from harness import options as option_values
 from harness.errors import BadInput
 from harness.live.addresses import spelled
 from harness.live.fault_world import KINDS
 from harness.live.supervisor import Launch
-from harness.options import OptionSpec, OptionValues
+from harness.options import OptionSpec
 from harness.plans.plan import Actor
 from harness.systems.binding import Code
 
@@ -81,10 +80,6 @@ class Etcd(Polled):
     def code(self) -> Code:
         """The program that runs."""
         return program_code(self.name, _PROGRAM)
-
-    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
-        """Fill defaults and validate."""
-        return option_values.resolve(options, self.options)
 
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a member. Etcd goes by its data once it has some: who the members are is said to one that

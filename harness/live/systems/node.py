@@ -92,7 +92,7 @@ class Node:
 
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill the defaults of real nodes. Raises ValueError."""
-        own = {name: value for name, value in options.items() if name != CLIENTS.name}
+        own = _own(options)
         self._adapter.resolve(own)  # what this version does not know is refused
         return {**resolve_real(own), CLIENTS.name: options.get(CLIENTS.name, CLIENTS.default)}
 
@@ -104,7 +104,7 @@ class Node:
 
     def ended_by_disk(self, site: Site, node: str) -> bool:
         """Whether it said so, and its disk has been disturbed."""
-        if site.inside is None or not site.inside.has_failed_disk(node):
+        if not isinstance(site.inside, Control) or not site.inside.has_failed_disk(node):
             return False
         lines = [_line(text.encode()) for text in site.supervisor.last_lines(node)]
         died = [line for line in lines if line is not None and line.event == "died"]
@@ -130,9 +130,8 @@ class Node:
             words += ["--test-control", site.inside.socket, "--test-secret-file", str(site.inside.secret_file)]
         if site.options[CLIENTS.name] == "http":
             words += ["--http", spelled(addresses.own(node, "http"))]
-        for name, value in site.plan.options.items():
-            if name != CLIENTS.name:
-                words += ["-o", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+        for name, value in _own(site.plan.options).items():
+            words += ["-o", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
         return Launch(
             command=(sys.executable, "-m", "raft_impl", *words),
             environment={"PYTHONPATH": str(self._code.path.parent)},
@@ -163,7 +162,7 @@ class Node:
 
     async def administer(self, site: Site, node: str, command: str, arguments: Mapping[str, Any]) -> bool:
         """Ask a node, where it listens."""
-        options = {name: value for name, value in site.options.items() if name != CLIENTS.name}
+        options = _own(site.options)
         asker = Asker({node: site.addresses.own(node, "raft")}, next(iter(site.plan.groups)), options)
         try:
             await asker.ask((node,), _question(site, command, arguments), _ASK_SECONDS_MAX)
@@ -180,6 +179,11 @@ class Node:
 
             return HttpClient(site, actor)
         return _NativeClient(site, actor, nursery)
+
+
+def _own(options: Mapping[str, Any]) -> OptionValues:
+    """The options that a node knows."""
+    return {name: value for name, value in options.items() if name != CLIENTS.name}
 
 
 def _question(site: Site, command: str, arguments: Mapping[str, Any]) -> Question:
@@ -225,7 +229,7 @@ class _NativeClient:
         self._scope = trio.CancelScope()
         addresses = site.addresses
         group, spec = next(iter(site.plan.groups.items()))
-        options = {name: value for name, value in site.options.items() if name != CLIENTS.name}
+        options = _own(site.options)
         name = f"client-{id(self):x}-{trio.current_time():.6f}".replace(".", "")
         party = Party(name=name, role="client", cluster="", ping_ms=ping_ms(options))
         book = {node: addresses.told(node, "raft") for node in addresses.nodes}

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import trio
 
+from harness import options as option_values
+from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Plan
 
 from .system import Inside, Site, Tell
@@ -23,8 +25,14 @@ _ASK_SECONDS: Final = 0.2
 class Polled(ABC):
     """What systems have in common whose nodes are asked: a subclass says how one is."""
 
+    options: tuple[OptionSpec, ...]
+
     def __init__(self) -> None:
         self._told: dict[str, tuple[str, int]] = {}  # role and term by node, as it was told last
+
+    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
+        """Fill defaults and validate. Raises ValueError."""
+        return option_values.resolve(options, self.options)
 
     def inside(self, plan: Plan, folder: Path) -> Inside | None:
         """Nothing reaches into these processes."""

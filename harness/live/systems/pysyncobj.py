@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +21,12 @@ import msgspec
 import trio
 
 import harness
-from harness import options as option_values
 from harness.errors import BadInput
 from harness.live.addresses import spelled
 from harness.live.faketime import FakeTime, library
 from harness.live.fault_world import KINDS
 from harness.live.supervisor import Launch
-from harness.options import OptionSpec, OptionValues
+from harness.options import OptionSpec
 from harness.plans.plan import Actor, Plan
 from harness.systems.binding import Code
 from harness.systems.loader import code_digest
@@ -76,10 +74,6 @@ class PySyncObj(Polled):
     def code(self) -> Code:
         """The package that runs."""
         return Code(spec=self.name, directory=str(self._package), digest=code_digest(self._package), is_foreign=True)
-
-    def resolve(self, options: Mapping[str, Any]) -> OptionValues:
-        """Fill defaults and validate."""
-        return option_values.resolve(options, self.options)
 
     def inside(self, plan: Plan, folder: Path) -> FakeTime | None:
         """Their clocks, by libfaketime."""

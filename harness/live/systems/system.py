@@ -62,10 +62,6 @@ class Inside(Protocol):
         """The clocks of a node."""
         ...
 
-    def has_failed_disk(self, node: str) -> bool:
-        """Whether a node may just have ended because of its disk."""
-        ...
-
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """Where one run takes place."""
