@@ -28,6 +28,8 @@ NOT_DETERMINISTIC: Final = (
 )
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
 
+Network = Literal["proxies", "namespaces"]
+
 
 def run_live(
     drawing: Drawing, seed: int | None, plan_file: Path | None, *, verbose: bool, results: Path, as_json: bool
@@ -36,17 +38,15 @@ def run_live(
     from harness.live.drawing import possible
     from harness.live.systems.catalog import abilities_of_live, live_system
 
-    enter_network(drawing)
     with Archive(results) as archive, Checkouts() as checkouts:
-        system = live_system(drawing.system, checkouts)
+        able = abilities_of_live(live_system(drawing.system, checkouts), drawing.network)
         if plan_file is not None:
             plan = find(str(plan_file), results).plan
-            links = "" if drawing.network == "proxies" else f" --network {drawing.network}"
-            again = f"foreshock run --world live{links} --system {drawing.system} --plan {plan_file}"
+            again = f"foreshock run --world live{_typed(drawing.network)} --system {drawing.system} --plan {plan_file}"
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
-            plan, again = drawing.plan(seed, abilities_of_live(system, drawing.network)), drawing.command(seed)
-        lines_above = 0 if as_json else print_plan(possible(plan, system.fault_kinds), verbose=verbose)
+            plan, again = drawing.plan(seed, able), drawing.command(seed)
+        lines_above = 0 if as_json else print_plan(possible(plan, able.fault_kinds), verbose=verbose)
         outcome, record, failure = _perform(plan, drawing.system, archive, checkouts, drawing.network)
     extra = {} if failure is None else {"error": failure.parts}
     if as_json:
@@ -54,7 +54,7 @@ def run_live(
     else:
         more = []
         if record.run is not None and record.verdict == "invalid":
-            more.append(("repeat", f"foreshock replay {record.run} --repeat 10"))
+            more.append(("repeat", repeat_line(record.run, drawing.network)))
         print_live_run(outcome, record, again, verbose=verbose, more=more, lines_above=lines_above)
     return _exit(outcome.exit_code, failure)
 
@@ -65,7 +65,6 @@ def run_many_live(drawing: Drawing, first: int | None, count: int, *, results: P
 
     first = secrets.randbelow(_DRAWN_SEED_BELOW) if first is None else first
     tally = _Tally(as_json=as_json)
-    enter_network(drawing)
     with Archive(results) as archive, Checkouts() as checkouts:
         able = abilities_of_live(live_system(drawing.system, checkouts), drawing.network)
         for seed in range(first, first + count):
@@ -75,14 +74,17 @@ def run_many_live(drawing: Drawing, first: int | None, count: int, *, results: P
     return tally.end("runs", reproduce=drawing.command(first))
 
 
-def replay_live(stored: StoredRun, spec: str, repeat: int, *, verbose: bool, results: Path, as_json: bool) -> int:
+def replay_live(
+    stored: StoredRun, spec: str, repeat: int, network: Network, *, verbose: bool, results: Path, as_json: bool
+) -> int:
     """Run a stored plan again with real processes, and say how often it fails. Every run is kept."""
     tally = _Tally(as_json=as_json, is_short=repeat > 1)
     with Archive(results) as archive, Checkouts() as checkouts:
         for number in range(1, repeat + 1):
-            outcome, record, failure = _perform(stored.plan, spec, archive, checkouts)
+            outcome, record, failure = _perform(stored.plan, spec, archive, checkouts, network)
             if repeat == 1 and not as_json:
-                print_live_run(outcome, record, f"foreshock replay {record.run or stored.run}", verbose=verbose)
+                again = f"foreshock replay {record.run or stored.run}{_typed(network)}"
+                print_live_run(outcome, record, again, verbose=verbose)
             tally.add(f"run {number}", record, failure)
     before = None if stored.record is None else stored.record.failure_signature
     return tally.end("repeated", before=before, note=NOT_DETERMINISTIC)
@@ -172,20 +174,30 @@ class _Tally:
         return _exit(code, self._failure)
 
 
-def enter_network(drawing: Drawing) -> None:
-    """Where nodes are to have namespaces, go on in one of our own: this command is started once more in it."""
-    if drawing.network == "namespaces":
+def repeat_line(run: str, network: Network) -> str:
+    """The line that says how often a live run fails again."""
+    return f"foreshock replay {run}{_typed(network)} --repeat 10"
+
+
+def _typed(network: Network) -> str:
+    return "" if network == "proxies" else f" --network {network}"
+
+
+def enter_network(network: Network, world: str) -> None:
+    """Where nodes are to have namespaces, go on in one of our own: this command is started once more in it.
+
+    Raises BadInput in the simulated world.
+    """
+    if network == "namespaces":
+        if world != "live":
+            raise BadInput("--network namespaces", "--world live: the simulated world has its own network", world)
         from harness.live.namespaces import enter
 
         enter(sys.argv[1:])
 
 
 def _perform(
-    plan: Plan,
-    spec: str,
-    archive: Archive,
-    checkouts: Checkouts,
-    network: Literal["proxies", "namespaces"] = "proxies",
+    plan: Plan, spec: str, archive: Archive, checkouts: Checkouts, network: Network
 ) -> tuple[Outcome, RunRecord, BadInput | None]:
     """Run a plan once and keep the run with the logs of its nodes; the last item says why it could not be kept."""
     from harness.live.kept import keep_beside

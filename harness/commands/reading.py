@@ -112,10 +112,12 @@ def _drawn(drawing: Drawing, seed: int) -> StoredRun:
 
     with Checkouts() as checkouts:
         if drawing.world == "live":
+            from harness.live.drawing import WORLD
             from harness.live.systems.catalog import abilities_of_live, live_system
 
-            plan = drawing.plan(seed, abilities_of_live(live_system(drawing.system, checkouts)))
-            return StoredRun(plan=plan, run=None, folder=None, record=None, spec=f"live:{drawing.system}")
+            system = live_system(drawing.system, checkouts)
+            plan = drawing.plan(seed, abilities_of_live(system, drawing.network))
+            return StoredRun(plan=plan, run=None, folder=None, record=None, spec=WORLD + system.code.spec)
         specs = catalog.specs_of(drawing.system, drawing.upgrade_from)
         systems = load_systems(catalog.bind(specs, checkouts))
         plan = drawing.plan(seed, abilities_of(systems.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import click
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from harness import quantities
 from harness.archive.find import StoredRun
 from harness.errors import BadInput, Exit
+from harness.live.drawing import WORLD
 from harness.plans.labels import DEFAULT_LABEL, OLDER_LABEL
 from harness.plans.plan import Plan
 from harness.run.replay import Replayed, replay
@@ -20,7 +21,7 @@ from harness.run.runner import RunOptions
 from harness.search.fitting import fitted
 from harness.systems.binding import Binding
 
-from .arguments import json_option, quantity, results_option, verbose_option
+from .arguments import json_option, network_option, quantity, results_option, verbose_option
 from .printing import print_json, say
 from .reading import read_run
 from .screen import print_run
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from harness.systems.checkouts import Checkouts
 
 _EXPECTED: Final = "the same run from the same plan, code, harness and interpreter"
-_LIVE: Final = "live:"
-"""Begins the systems of live runs in records."""
 _SHOWN_EVENTS: Final = 20
 """Events shown before the point where `--until` stopped: about a screen."""
 
@@ -48,6 +47,7 @@ def _until(text: str) -> RunOptions:
 @click.option(
     "--world", type=click.Choice(["simulated", "live"]), help="Where to run it.  [default: where the stored run was]"
 )
+@network_option
 @click.option(
     "--until", type=quantity(_until), metavar="TIME|INDEX", help="Stop at 1500ms, or at index 1500, and show the state."
 )
@@ -78,6 +78,7 @@ def command(
     run: str,
     system: str | None,
     world: str | None,
+    network: Literal["proxies", "namespaces"],
     until: RunOptions | None,
     step: bool,
     diff: str | None,
@@ -112,16 +113,21 @@ def command(
         raise BadInput("--step with --json", "one of them", "foreshock replay")
     stored = read_run(run, results)
     listed = list(specs(stored).values())
-    ran_live = any(spec.startswith(_LIVE) for spec in listed)
+    ran_live = any(spec.startswith(WORLD) for spec in listed)
     if world == "live" or (world is None and ran_live):
         if until is not None or step or diff or against or stop_at_first or require_identical:
             raise BadInput("an option about events of a simulated run", "--repeat, --system, --verbose", "a live run")
-        from .live import replay_live
+        from .live import enter_network, replay_live
 
-        spec = system or (listed[0].removeprefix(_LIVE) if ran_live else "node")
-        return replay_live(stored, spec, repeat, verbose=verbose, results=results, as_json=as_json)
+        enter_network(network, "live")
+        spec = system or (listed[0].removeprefix(WORLD) if ran_live else "node")
+        return replay_live(stored, spec, repeat, network, verbose=verbose, results=results, as_json=as_json)
+    if network == "namespaces":
+        raise BadInput(
+            "--network namespaces", "a live run: the simulated world has its own network", "foreshock replay"
+        )
     if ran_live:
-        system = system or _ours(listed[0].removeprefix(_LIVE))
+        system = system or _ours(listed[0].removeprefix(WORLD))
         if schedules is not None:
             from .live import simulate
 
@@ -173,7 +179,9 @@ def _again(typed: str, stored: StoredRun) -> str:
 
 def _ours(spec: str) -> str:
     """The system of a live run, if the simulated world has it."""
-    if spec in ("etcd", "pysyncobj"):
+    from harness.live.systems.catalog import OTHERS
+
+    if spec in OTHERS:
         expected = "a system that both worlds have; --system raft_impl runs the plan with ours"
         raise BadInput(f"a live run of {spec}", expected, "--world simulated")
     return spec

@@ -48,8 +48,10 @@ def command(
 
     Example: foreshock run --seed 3 --workload register -o reads=lease. Exit 0 valid, 1 invalid, 2 unknown.
     """
-    if drawing.network == "namespaces" and drawing.world != "live":
-        raise BadInput("--network namespaces", "--world live beside it: the simulated world has its own network", "run")
+    if drawing.network == "namespaces":
+        from .live import enter_network
+
+        enter_network(drawing.network, drawing.world)
     if drawing.world == "live":
         if drawing.upgrade_from is not None:
             raise BadInput("--upgrade-from", "the simulated world, where versions are mixed", "--world live")

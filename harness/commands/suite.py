@@ -39,7 +39,7 @@ from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed
-from .live import NOT_DETERMINISTIC, enter_network
+from .live import NOT_DETERMINISTIC, Network, enter_network, repeat_line
 from .printing import coloured, print_json, print_message, print_table, progress, say, telling
 from .watching import watching
 
@@ -193,11 +193,9 @@ def command(
         "--search guided": search == "guided",
         "--scheduler": scheduler is not None,
     }
-    if drawing.network == "namespaces" and drawing.world != "live":
-        raise BadInput("--network namespaces", "--world live beside it", "foreshock suite")
     if drawing.network == "namespaces" and (jobs or 1) > 1:
         raise BadInput(f"--jobs {jobs}", "one run at a time: they would share a bridge", "--network namespaces")
-    enter_network(drawing)
+    enter_network(drawing.network, drawing.world)
     typed_budget = Budget(time_ns=time_budget, disk_bytes=disk_budget, memory_bytes=memory_budget)
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
@@ -289,7 +287,7 @@ def command(
         with _kept_for_the_end(failures):
             index.end_campaign(prepared.campaign, summary, is_finished=summary.unbegun.is_nothing and not failures)
             _export(summary, index, junit, markdown, known_failures, prepared.settings.suite)
-    return _report(summary, failures, as_json)
+    return _report(summary, failures, as_json, prepared.settings.suite.cells[0].network)
 
 
 def _far(prepared: _Prepared, address: str, results: Path) -> World:
@@ -372,7 +370,7 @@ def _continue(index: Index, checkouts: Checkouts, campaign: str, budget: Budget,
     world = _world(before.world)
     binding = world.bind(before.system, checkouts, before.upgrade_from)
     settings = campaigns.resumable(stored, binding)
-    enter_network(settings.suite.cells[0])
+    enter_network(settings.suite.cells[0].network, settings.world)
     settings = msgspec.structs.replace(settings, budget=budget.over(settings.budget))
     if run_timeout is not None:
         settings = msgspec.structs.replace(settings, run_timeout_s=run_timeout / 1e9)
@@ -459,13 +457,13 @@ def _kept_for_the_end(failures: list[BadInput]) -> Iterator[None]:
         failures.append(error)
 
 
-def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool) -> int:
+def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool, network: Network) -> int:
     error = failures[0] if failures else None
     if as_json:
         parts = {} if error is None else {"found": error.found, "expected": error.expected, "where": error.where}
         print_json(summary, **({"error": parts} if parts else {}))
     else:
-        _print_summary(summary)
+        _print_summary(summary, network)
     if error is not None:
         click.echo(f"error: {error}", err=True)
         return Exit.BAD_INPUT
@@ -583,7 +581,7 @@ def _range(seeds: range | None, count: int | None, suite: Suite, time_budget: in
     return first, None if number is None else first + number - 1
 
 
-def _print_summary(summary: Summary) -> None:
+def _print_summary(summary: Summary, network: Network) -> None:
     runs = summary.runs
     say("runs", ", ".join(f"{runs[word]} {coloured(word)}" for word in runs if runs[word]))
     if summary.allowed:
@@ -608,7 +606,7 @@ def _print_summary(summary: Summary) -> None:
         say("late", f"{summary.marks.get(LATE, 0)} ms at most")
     else:
         _print_marks(summary)
-    _print_failures(summary.failures, summary.world)
+    _print_failures(summary.failures, summary.world, network)
     _print_distribution(summary)
     for unknown in summary.unknown:
         click.echo(f"\nunknown, {unknown.runs} runs: {unknown.reason}\n    reproduce: {unknown.reproduce}")
@@ -659,7 +657,7 @@ def _print_marks(summary: Summary) -> None:
         say("", f"{family}: {'; '.join(situations)}")
 
 
-def _print_failures(failures: Sequence[Failure], world: str) -> None:
+def _print_failures(failures: Sequence[Failure], world: str, network: Network) -> None:
     if not failures:
         return
     click.echo()
@@ -675,7 +673,7 @@ def _print_failures(failures: Sequence[Failure], world: str) -> None:
             click.echo(f"    shrunk: {small.faults} faults, {small.ops} ops, {small.nodes} nodes{more}: {small.run}")
             click.echo(f"    test: {small.test}")
         elif failure.run is not None and world == "live":
-            click.echo(f"    repeat: foreshock replay {failure.run} --repeat 10")
+            click.echo(f"    repeat: {repeat_line(failure.run, network)}")
         elif failure.run is not None and not failure.allowed:
             click.echo(f"    shrink: foreshock shrink {failure.run}")
         if failure.bundle is not msgspec.UNSET:

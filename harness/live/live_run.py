@@ -48,7 +48,7 @@ from .clients import ClientTask
 from .drawing import CLOCK_OFF, LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import terminated_as_interrupted
-from .namespaces import MISSING, Namespaces
+from .namespaces import Namespaces, kinds_with
 from .network import Network
 from .proxies import Proxy
 from .supervisor import Supervisor
@@ -86,7 +86,7 @@ def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies") -> LiveRe
     """
     began = time.perf_counter()
     has_namespaces = network == "namespaces"
-    plan = possible(plan, [kind for kind in system.fault_kinds if not (has_namespaces and kind in MISSING)])
+    plan = possible(plan, kinds_with(network, system.fault_kinds))
     try:
         options = system.resolve(plan.options)
     except ValueError as error:

@@ -25,7 +25,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -37,14 +38,21 @@ from .addresses import Addresses
 from .nft import Nft
 from .supervisor import Launch, Supervisor
 
-MISSING: Final = ("delay", "bandwidth")
+_MISSING: Final = ("delay", "bandwidth")
 """Kinds of faults that the live world has, but not in namespaces."""
 _INSIDE: Final = "FORESHOCK_IN_NAMESPACE"
 """Set where the harness has a namespace of its own."""
 _PROGRAMS: Final = ("unshare", "nsenter", "ip", "nft")
 _BRIDGE: Final = "foreshock0"
+_TIE: Final = "eth0"
+"""The interface of a node."""
 _SECONDS_MAX: Final = 5.0
 _WHERE: Final = "--network namespaces"
+
+
+def kinds_with(network: str, kinds: Iterable[str]) -> tuple[str, ...]:
+    """Those of these kinds of faults that there are with this network."""
+    return tuple(kind for kind in kinds if network != "namespaces" or kind not in _MISSING)
 
 
 def enter(words: Sequence[str]) -> None:
@@ -83,19 +91,20 @@ class Namespaces:
     """The namespaces of one run, and what faults do in them: the `FaultNetwork` of the kernel."""
 
     def __init__(self, addresses: Addresses, supervisor: Supervisor, now_ns: Callable[[], int]) -> None:
-        self.counts: Counter[str] = Counter({"pieces": 0})
-        """Packets that faults dropped."""
+        self.counts: Counter[str] = Counter()
+        """Packets that faults dropped, and the "pieces" of a network that carries packets: those that came to nodes."""
         self._addresses = addresses
         self._holders: dict[str, int] = {}
         self._nft: dict[str, Nft] = {}  # by node
         self._rules: dict[str, _Rules] = {}  # by fault
         self._now_ns = now_ns
-        _run("ip", "link", "set", "lo", "up")
-        _run("ip", "link", "add", _BRIDGE, "type", "bridge")
-        for host in (addresses.of_harness, *map(addresses.of_client, addresses.clients)):
-            _run("ip", "addr", "add", f"{host}/24", "dev", _BRIDGE)
-        _run("ip", "link", "set", _BRIDGE, "up")
+        self.close()  # what a run has left that was killed
         try:
+            _run("ip", "link", "set", "lo", "up")
+            _run("ip", "link", "add", _BRIDGE, "type", "bridge")
+            for host in (addresses.of_harness, *map(addresses.of_client, addresses.clients)):
+                _run("ip", "addr", "add", f"{host}/24", "dev", _BRIDGE)
+            _run("ip", "link", "set", _BRIDGE, "up")
             for number, node in enumerate(addresses.nodes):
                 self._tie(supervisor, node, number)
         except BaseException:
@@ -104,6 +113,8 @@ class Namespaces:
 
     def close(self) -> None:
         """Take the bridge away; with its other end goes each tie. The namespaces end with those who hold them."""
+        self.counts["pieces"] += sum(map(_received, self._holders.values()))
+        self._holders.clear()
         for nft in self._nft.values():
             nft.close()
         self._nft.clear()
@@ -124,10 +135,10 @@ class Namespaces:
                 raise BadInput("a namespace that does not begin", "a machine that allows it", _WHERE)
             time.sleep(0.005)
         host, _ = self._addresses.own(node, self._addresses.ports[0])
-        _run("ip", "link", "add", f"tie{number}", "type", "veth", "peer", "name", "eth0", "netns", str(holder))
+        _run("ip", "link", "add", f"tie{number}", "type", "veth", "peer", "name", _TIE, "netns", str(holder))
         _run("ip", "link", "set", f"tie{number}", "master", _BRIDGE, "up")
-        _run(*self._enter(node), "ip", "addr", "add", f"{host}/24", "dev", "eth0")
-        _run(*self._enter(node), "ip", "link", "set", "eth0", "up")
+        _run(*self._enter(node), "ip", "addr", "add", f"{host}/24", "dev", _TIE)
+        _run(*self._enter(node), "ip", "link", "set", _TIE, "up")
         _run(*self._enter(node), "ip", "link", "set", "lo", "up")
         self._nft[node] = Nft(holder)
 
@@ -189,7 +200,7 @@ class Namespaces:
                 self._write(node, fault, kept)
 
     def _drop(self, fault: str, edges: tuple[Edge, ...], when: str) -> None:
-        rules = self._rules.setdefault(fault, _Rules(of_node={}))
+        rules = self._rules[fault] = _Rules(of_node={})
         for source, target in edges:
             if target in self._holders:
                 node, chain, match = target, "incoming", f"ip saddr {self._host(source)}"
@@ -222,10 +233,20 @@ def _table(fault: str) -> str:
     return "fault_" + re.sub(r"[^A-Za-z0-9]", "_", fault)
 
 
-def _run(*command: str) -> str:
+def _received(holder: int) -> int:
+    """How many packets came to the node in the namespace that a process holds."""
+    try:
+        lines = Path(f"/proc/{holder}/net/dev").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(
+        int(counted.split()[1]) for name, _, counted in (line.partition(":") for line in lines) if name.strip() == _TIE
+    )
+
+
+def _run(*command: str) -> None:
     """Run one of the programs. Raises BadInput with what it said."""
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS_MAX)
     if ran.returncode:
         said = (ran.stderr.strip().splitlines() or ["nothing"])[-1]
         raise BadInput(f"`{' '.join(command)}`, which failed: {said}", "a machine that allows it", _WHERE)
-    return ran.stdout

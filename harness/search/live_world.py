@@ -44,8 +44,8 @@ class Live:
         return Binding(codes={DEFAULT_LABEL: msgspec.structs.replace(code, spec=WORLD + code.spec)})
 
     def abilities(self, binding: Binding) -> Abilities:
-        """What plans may ask of the system."""
-        return abilities_of_live(_system(binding))
+        """What plans may ask of the system: with proxies, which can do all that another network can."""
+        return abilities_of_live(_system(binding), "proxies")
 
     def marks(self, binding: Binding) -> tuple[str, ...]:
         """None: which situations a process reached is not seen from outside."""

@@ -36,7 +36,7 @@ def small_plan(
     drawing = Drawing(
         world="live", profile="live", workload=workload, nodes=3, concurrency=3, rate=60, explicit=explicit
     )
-    drawn = drawing.plan(seed, abilities_of_live(system))
+    drawn = drawing.plan(seed, abilities_of_live(system, "proxies"))
     phases = Phases(warmup_ns=WARMUP_NS, faults_ns=faults_ns, recovery_ns=20 * SECOND_NS, final_ns=10 * SECOND_NS)
     programs = tuple(
         msgspec.structs.replace(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import msgspec
@@ -83,6 +84,7 @@ def test_the_kernel_drops_packets_and_counts_them_and_nothing_is_left(tmp_path: 
     assert record["fault_outcomes"] == {"cut": "effective", "loss": "effective"}
     assert record["verdict"] == "valid"
     assert record["marks"]["packets dropped"] > 0
+    assert record["messages"] > 100, "packets that came to nodes"
     assert interfaces() == before
     assert processes_of(tmp_path) == []
 
@@ -101,6 +103,32 @@ def test_nothing_is_left_when_the_harness_is_killed(tmp_path: Path) -> None:
 
     eventually(lambda: processes_of(tmp_path) == [])
     assert interfaces() == before
+
+
+@allowed
+def test_a_bridge_that_a_run_has_left_that_was_killed_is_taken_away(tmp_path: Path) -> None:
+    """The namespace outlives a worker that is killed: all seeds of a suite run in it, one after the other."""
+    script = f"""
+        import subprocess
+        from pathlib import Path
+        from harness.live.addresses import Addresses
+        from harness.live.namespaces import Namespaces
+        from harness.live.supervisor import Supervisor
+
+        subprocess.run(["ip", "link", "add", "foreshock0", "type", "bridge"], check=True)
+        addresses = Addresses(("n1",), ("c1",), ("raft",), has_namespaces=True)
+        with Supervisor(Path({str(tmp_path)!r}), None) as supervisor:
+            Namespaces(addresses, supervisor, lambda: 0).close()
+    """
+    ran = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", textwrap.dedent(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_a_machine_without_the_programs_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +155,8 @@ def test_what_packets_cannot_have_is_not_drawn() -> None:
     with Checkouts() as checkouts:
         system = live_system("node", checkouts)
 
-    left_out = {*abilities_of_live(system).fault_kinds} - {*abilities_of_live(system, "namespaces").fault_kinds}
+    left_out = {*abilities_of_live(system, "proxies").fault_kinds} - {
+        *abilities_of_live(system, "namespaces").fault_kinds
+    }
 
     assert left_out == {"delay", "bandwidth"}

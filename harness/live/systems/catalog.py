@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from harness.errors import BadInput, one_of
-from harness.live.namespaces import MISSING
+from harness.live.namespaces import kinds_with
 from harness.plans.labels import DEFAULT_LABEL
 from harness.run.drawing import Abilities
 from harness.systems import catalog
@@ -25,7 +25,9 @@ from .node import Node
 from .system import LiveSystem
 
 NODE: Final = "node"
-FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", "etcd", "pysyncobj")
+OTHERS: Final = ("etcd", "pysyncobj")
+"""Systems that are not ours, which the simulated world does not have."""
+FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", *OTHERS)
 _OURS: Final = ("raft_impl", "path:", "patch:")
 
 
@@ -57,7 +59,7 @@ def _of_others(spec: str) -> LiveSystem:
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
 
 
-def abilities_of_live(system: LiveSystem, network: str = "proxies") -> Abilities:
+def abilities_of_live(system: LiveSystem, network: str) -> Abilities:
     """What a plan may ask of a system, where this is what brings about the faults of links."""
-    kinds = tuple(kind for kind in system.fault_kinds if not (network == "namespaces" and kind in MISSING))
+    kinds = kinds_with(network, system.fault_kinds)
     return Abilities(workloads=system.workloads, fault_kinds=kinds, options=system.options)

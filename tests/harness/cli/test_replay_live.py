@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.archive.layout import write_run
+from harness.commands.reading import read_run
 from harness.commands.replay import command
 from harness.commands.run import command as run_command
+from harness.faults.packets import Delay, Loss
 from harness.faults.partitions import Partition
 from harness.live import live_run
 from harness.live.live_run import LiveResult
@@ -22,7 +26,7 @@ from harness.systems.binding import RecordedBinding, RecordedCode
 from harness.systems.checkouts import Checkouts
 from tests.harness.cli.conftest import Foreshock
 from tests.harness.outcomes import make_outcome
-from tests.live.live_plans import SECOND_NS, at, routed, small_plan
+from tests.live.live_plans import MS, SECOND_NS, at, routed, small_plan
 
 LIVE = RecordedBinding(codes={"default": RecordedCode(spec="live:raft_impl", digest="d" * 64)})
 STALE = "linearizability/stale-read"
@@ -121,6 +125,87 @@ def test_several_seeds_run_one_after_another_and_are_counted(tmp_path: Path, mon
     assert (result.return_value, seeds) == (1, [7, 8, 9])
     assert "runs        3 runs: 1 invalid, 2 valid\n" in result.output
     assert f"seed 8      invalid: {STALE}" in result.output
+
+
+def in_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this process had been started once more in a namespace of its own."""
+    monkeypatch.setenv("FORESHOCK_IN_NAMESPACE", str(os.getpid()))
+
+
+def test_a_run_in_namespaces_is_shown_without_the_faults_that_there_are_not(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_namespace(monkeypatch)
+    faults = (
+        Delay(id="late", targets=(), extra_ns=MS, jitter_ns=MS, **at(0, 100)),
+        Loss(id="lost", targets=(), loss_ppm=100_000, **at(200, 100)),
+    )
+    with Checkouts() as checkouts:
+        plan = small_plan(live_system("node", checkouts), "register", faults)
+    (tmp_path / "plan.json").write_bytes(plan.to_json())
+    networks: list[str] = []
+
+    def run(plan: Plan, system: Any, network: str) -> LiveResult:
+        networks.append(network)
+        return LiveResult(outcome=make_outcome(1, "invalid", STALE, binding=LIVE), logs={})
+
+    monkeypatch.setattr(live_run, "run", run)
+    words = ["--world", "live", "--network", "namespaces", "--plan", str(tmp_path / "plan.json"), "--verbose"]
+    result = CliRunner().invoke(run_command, [*words, "--results", str(tmp_path)], standalone_mode=False)
+
+    assert result.exception is None, result.exception
+    assert networks == ["namespaces"]
+    assert "loss" in result.output.split("verdict")[0]
+    assert "delay" not in result.output.split("verdict")[0]
+    assert re.search(r"repeat +foreshock replay \S+ --network namespaces --repeat 10", result.output), result.output
+
+
+def test_a_run_in_namespaces_is_repeated_there_if_that_is_said(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_a_namespace(monkeypatch)
+    networks: list[str] = []
+
+    def run(plan: Plan, system: Any, network: str) -> LiveResult:
+        networks.append(network)
+        return LiveResult(outcome=make_outcome(1, "valid", binding=LIVE), logs={})
+
+    monkeypatch.setattr(live_run, "run", run)
+    (live,) = stored.glob("2*")
+    words = [live.name, "--results", str(stored)]
+    result = CliRunner().invoke(command, [*words, "--network", "namespaces"], standalone_mode=False)
+    CliRunner().invoke(command, words, standalone_mode=False)
+    refused = CliRunner().invoke(
+        command, [*words, "--network", "namespaces", "--world", "simulated"], standalone_mode=False
+    )
+
+    assert networks == ["namespaces", "proxies"]
+    assert re.search(r"reproduce +foreshock replay \S+ --network namespaces\n", result.output), result.output
+    assert "expected a live run: the simulated world has its own network" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("line", "kinds"),
+    [
+        ("foreshock run --world live --seed 9 --duration 60s", {"delay", "bandwidth"}),
+        ("foreshock run --world live --network namespaces --seed 9 --duration 60s", set()),
+    ],
+    ids=["proxies", "namespaces"],
+)
+def test_the_line_of_a_live_run_gives_its_plan(tmp_path: Path, line: str, kinds: set[str]) -> None:
+    found = read_run(line, tmp_path)
+
+    assert {fault.kind for fault in found.plan.faults} & {"delay", "bandwidth"} == kinds
+    assert found.spec == "live:raft_impl", "as a record has it"
+
+
+def test_the_plan_of_the_line_of_a_live_run_runs_in_the_simulated_world(tmp_path: Path) -> None:
+    line = "foreshock run --world live --seed 5 --workload register --profile live --system node --duration 1s"
+
+    result = CliRunner().invoke(
+        command, [line, "--results", str(tmp_path), "--world", "simulated"], standalone_mode=False
+    )
+
+    assert result.exception is None, result.exception
+    assert result.return_value == 0
 
 
 def test_a_number_of_simulated_runs_is_a_suite() -> None:

@@ -54,7 +54,7 @@ def test_seeds_of_the_live_suite_are_plans_of_the_live_profile_and_say_how_to_ha
     from harness.run.drawing import Drawing
 
     with Checkouts() as checkouts:
-        able = abilities_of_live(live_system("node", checkouts))
+        able = abilities_of_live(live_system("node", checkouts), "proxies")
     drawing = Drawing(world="live", system="node", profile="live")
     suite = campaigns.override(suites.load(suites.LIVE, world="live"), drawing, [])
 
