@@ -8,7 +8,7 @@ Each line becomes an `Op` again while it is looked at, equal to the one that was
 ones from the columns where that is enough (`checkers.columns`).
 
 Adding a line must cost a run next to nothing: lines are put down as tuples, and some hundred of them together are
-distributed to the columns, by comprehensions and without a call for each (`settle`).
+turned into columns at once, without a call for each (`settle`).
 """
 
 from __future__ import annotations
@@ -61,22 +61,23 @@ class Lines(Sequence[Op]):
 
     def settle(self) -> None:
         """Put what was added since into the columns."""
-        lines, words, keys, begin = self._recent, self._words, self._keys, len(self._indexes)
-        values = [line[6] for line in lines]
+        if not self._recent:
+            return
+        begin = len(self._indexes)
+        indexes, times, processes, types, functions, keys, values, errors = zip(*self._recent, strict=True)
+        self._recent.clear()
+        named = [process if process.__class__ is str else None for process in processes]
         held = [
             _NOTHING if value is None else value if value.__class__ is int and _LEAST <= value < _BEYOND else _APART
             for value in values
         ]
-        self._indexes.extend([line[0] for line in lines])
-        self._times.extend([line[1] for line in lines])
-        self._processes.extend([0 if line[2].__class__ is str else line[2] for line in lines])  # type: ignore[misc]
+        self._indexes.extend(indexes)
+        self._times.extend(times)
+        self._processes.extend(process if name is None else 0 for process, name in zip(processes, named, strict=True))
         self._values.extend(held)
         self._apart |= {begin + place: values[place] for place, value in enumerate(held) if value == _APART}
-        self._words_at.extend(
-            [words[line[3], line[4], line[7], line[2] if line[2].__class__ is str else None] for line in lines]
-        )
-        self._keys_at.extend([keys[line[5]] for line in lines])
-        lines.clear()
+        self._words_at.extend(map(self._words.__getitem__, zip(types, functions, errors, named, strict=True)))
+        self._keys_at.extend(map(self._keys.__getitem__, keys))
 
     def to_jsonl(self, begin: int = 0) -> bytes:
         """Write the lines from a position on as JSON, as `History.to_jsonl` does."""

@@ -81,7 +81,7 @@ class Entries:
         self.term_of = array("q", [0])
         self._digests = bytearray(8)
         self._apart: dict[int, Any] = {GENESIS: b""}  # digests that are not of 8 bytes
-        self._next = array("q", [NONE])  # identity -> the first one that was seen after it
+        self._next = array("q", [NONE])  # identity -> the first one that was seen after it, of a digest in the column
         self._forks: dict[tuple[int, int, Any], int] = {}  # (before, term, digest) -> identity of any other one
         self._first_at = array("q", [GENESIS])  # index -> the first identity that was seen there
         self._places = 1  # how long that is
@@ -93,16 +93,9 @@ class Entries:
 
     def find(self, before: int, term: int, digest: Any) -> int | None:
         """The entry of this term and payload after another one, if it was ever seen."""
-        identity = self._next[before]
-        if identity == NONE:
-            return None
-        if self.term_of[identity] == term:
-            if identity in self._apart:
-                here = self._apart[identity]
-            else:
-                here = self._digests[8 * identity : 8 * identity + 8]
-            if here == digest:
-                return identity
+        after = self._next[before]
+        if after != NONE and self.term_of[after] == term and self._digests[8 * after : 8 * after + 8] == digest:
+            return after
         return self._forks.get((before, term, digest))
 
     def seen_at(self, at: int, term: int) -> int | None:
@@ -116,7 +109,7 @@ class Entries:
     def add(self, at: int, before: int, term: int, digest: Any) -> int:
         """Name an entry that was never seen after the one before it."""
         identity = self._new(term, digest)
-        if self._next[before] == NONE:
+        if self._next[before] == NONE and identity not in self._apart:
             self._next[before] = identity
         else:
             self._forks[before, term, digest] = identity
