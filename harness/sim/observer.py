@@ -5,6 +5,7 @@ Faults that aim at a role ask here when they begin. No node is told any of it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ class Observer:
         self._nodes = nodes
         self._is_up = is_up
         self._progress = progress
-        self._roles: dict[tuple[str, str], tuple[str, int]] = {}  # (group, actor) -> (role, term)
+        self._terms: dict[tuple[str, str], int] = {}  # (group, actor) -> the term in which it told its role
+        self._leaders: defaultdict[str, dict[str, int]] = defaultdict(dict)  # group -> those that lead, and their terms
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
         self.on_leader: Callable[[str], None] = lambda group: None
@@ -52,12 +54,8 @@ class Observer:
 
     def leader(self, group: str = "g0") -> str | None:
         """The live leader of the highest term."""
-        best: tuple[int, str] | None = None
-        for (of_group, actor), (role, term) in self._roles.items():
-            newer = best is None or term > best[0]
-            if of_group == group and role == "leader" and newer and self._is_up(actor):
-                best = (term, actor)
-        return best[1] if best is not None else None
+        terms = self._leaders[group]
+        return max(filter(self._is_up, terms), key=terms.__getitem__, default=None)
 
     def holders(self, role: str, group: str = "g0") -> tuple[str, ...]:
         """Who holds `@leader`, `@voter`, `@follower` or `@majority` now; none if no node does."""
@@ -84,15 +82,15 @@ class Observer:
         return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
     def _on_start(self, _: int, row: Row) -> None:
-        actor = row[2]
-        for group, name in list(self._roles):
-            if name == actor:
-                self._roles[group, name] = ("follower", self._roles[group, name][1])
+        for terms in self._leaders.values():
+            terms.pop(row[2], None)
 
     def _on_role(self, index: int, row: Row) -> None:
         _, _, actor, group, role, term = row
-        self._roles[group, actor] = (role, term)
+        self._terms[group, actor] = term
+        self._leaders[group].pop(actor, None)
         if role == "leader":
+            self._leaders[group][actor] = term
             self.elections += 1
             self.on_leader(group)
 
@@ -107,10 +105,10 @@ class Observer:
     def standing(self) -> dict[tuple[str, str], Standing]:
         """Where each replica stands now, for the judgement of what comes after."""
         found = {}
-        for (group, actor), (role, term) in self._roles.items():
+        for (group, actor), term in self._terms.items():
             commit, index, state = self._progress(group, actor)
             found[group, actor] = Standing(
-                leads=role == "leader" and self._is_up(actor),
+                leads=actor in self._leaders[group] and self._is_up(actor),
                 term=term,
                 commit=commit,
                 applied=index,
