@@ -105,6 +105,7 @@ def _code(
 
 def _import(bundle: Path, results: Path, as_json: bool) -> int:
     from harness.archive.bundles import unpack
+    from harness.archive.layout import point_latest
     from harness.archive.provenance import provenance
     from harness.archive.reindex import record_of, recorded_of
     from harness.archive.store import Archive
@@ -115,6 +116,7 @@ def _import(bundle: Path, results: Path, as_json: bool) -> int:
         is_new = folder.name not in archive.index.folders()
         if is_new:
             archive.index.add(record, recorded=recorded_of(folder))
+    point_latest(results, folder.name)
     differs = record.provenance.differences(provenance())
     if as_json:
         print_json({"run": folder.name, "path": str(folder), "is_new": is_new, "differs": differs})

@@ -15,6 +15,7 @@ from harness.errors import BadInput, Exit, one_of
 from harness.run.drawing import Drawing
 from harness.search import compiling
 from harness.search.compare import Answer, ComparedPair, Comparison, Summary
+from harness.search.compare_page import share_text
 from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 
 from .arguments import assignment, compile_option, drawing_options, jobs_option, json_option, quantity, results_option
@@ -202,8 +203,8 @@ def _print_summary(summary: Summary) -> None:
     for name in summary.regressed if summary.sequential is msgspec.UNSET else ():
         change = summary.metrics[name]
         click.echo(
-            f"\nworse in B: {name}, by {_percent(change.worse_by)} where {_percent(change.max_regression)} is allowed, "
-            f"in {change.worse} of {change.pairs} pairs (p = {change.p_corrected:.2g}, corrected)"
+            f"\nworse in B: {name}, by {share_text(change.worse_by)} where {share_text(change.max_regression)} is "
+            f"allowed, in {change.worse} of {change.pairs} pairs (p = {change.p_corrected:.2g}, corrected)"
         )
     say("verdict", _WORDS[Exit(summary.exit)])
 
@@ -243,7 +244,7 @@ def _print_metrics(metrics: Mapping[str, Change]) -> None:
             metric.b,
             metric.better,
             metric.worse,
-            _percent(metric.worse_by),
+            share_text(metric.worse_by),
             _interval(metric),
             float(f"{metric.p_corrected:.2g}"),
         )
@@ -253,7 +254,7 @@ def _print_metrics(metrics: Mapping[str, Change]) -> None:
     print_table(headings, rows, droppable=("better", "A", "B"))
     for name, metric in metrics.items():
         if metric.unmeasured and metric.pairs:
-            least, most = (_percent(value, unbounded=True) for value in (metric.least, metric.most))
+            least, most = ("no bound" if end is None else share_text(end) for end in (metric.least, metric.most))
             click.echo(f"{name}: not measured in {metric.unmeasured} plans; {least} to {most}, whatever they were")
 
 
@@ -261,12 +262,6 @@ def _interval(metric: Change) -> str:
     if metric.low is None or metric.high is None:
         return "-"
     return f"{metric.low:.1%} to {metric.high:.1%}"
-
-
-def _percent(share: float | None, *, unbounded: bool = False) -> str:
-    if share is None:
-        return "no bound" if unbounded else "-"
-    return f"{share:.1%}"
 
 
 def _print_divergence(pairs: Sequence[ComparedPair]) -> None:

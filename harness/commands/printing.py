@@ -14,6 +14,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
+from math import isinf
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -122,7 +123,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, droppa
     """
     width = _terminal_width()
     kept = list(range(len(columns)))
-    texts = [list(columns), *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    texts = [list(columns), *([_cell(cell) for cell in row] for row in rows)]
     widths = [max(len(line[at]) for line in texts) for at in range(len(columns))]
     for name in droppable:
         if width is not None and sum(widths[at] + len(_GAP) for at in kept) - len(_GAP) > width:
@@ -136,6 +137,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, droppa
         start = "".join(cell + _GAP for cell in cells)
         last = line[kept[-1]].rjust(widths[kept[-1]]) if right[kept[-1]] else line[kept[-1]]
         _print_row(start, last, width)
+
+
+def _cell(cell: object) -> str:
+    if isinstance(cell, float) and isinf(cell):
+        return "infinite" if cell > 0 else "-infinite"
+    return "" if cell is None else str(cell)
 
 
 def _print_row(start: str, last: str, width: int | None) -> None:

@@ -172,9 +172,8 @@ def command(
 
 
 def _again(typed: str, stored: StoredRun) -> str:
-    """The line that does this once more; what was pasted around the name of a run is left out."""
-    words = typed.split()
-    return shlex.join(["foreshock", "replay", typed if len(words) == 1 or stored.run is None else stored.run])
+    """The line that does this once more, also when another run is the latest: a file, or the whole id of a run."""
+    return shlex.join(["foreshock", "replay", typed if stored.run is None or Path(typed).exists() else stored.run])
 
 
 def _ours(spec: str) -> str:

@@ -261,8 +261,9 @@ def command(
             jobs=jobs,
         ):
             failures = _run(execution, prepared, is_resumed=resume is not None)
+            seconds = time.monotonic() - began  # what follows is no seed of the suite
             found = [] if failures else canaries.search(jobs)
-        summary = _summarize(execution, prepared, max_unknown, found, before, time.monotonic() - began)
+        summary = _summarize(execution, prepared, max_unknown, found, before, seconds)
         summary = msgspec.structs.replace(summary, expired=_seen(expired, summary))
         if usual is not None:
             summary = usual.compared(summary, prepared, index)
@@ -614,6 +615,8 @@ def _print_summary(summary: Summary, network: Network) -> None:
         click.echo(f"\ninternal error, seed {error.seed}: {_last_line(error.error)}\n    reproduce: {error.reproduce}")
     if summary.baseline is not msgspec.UNSET:
         click.echo(f"\nsince {summary.baseline.campaign}:")
+        if not any(summary.since.values()):
+            click.echo("    nothing new, and nothing gone")
         for word, signatures in summary.since.items():
             for signature in signatures:
                 click.echo(f"    {word:<13} {signature}")

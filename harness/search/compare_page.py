@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import msgspec
 
@@ -53,9 +54,21 @@ def _details(summary: Summary) -> list[str]:
     return lines
 
 
+def _value(value: float | None) -> str:
+    """A value of a metric: `infinite` where too few calls were answered to say more, `-` where there is none."""
+    return "-" if value is None else f"{value:g}" if isfinite(value) else "infinite"
+
+
+def share_text(share: float | None) -> str:
+    """By what share a metric is worse; `-` where that is not known."""
+    if share is None:
+        return "-"
+    return f"{share:.1%}" if isfinite(share) else "infinite" if share > 0 else "-infinite"
+
+
 def _row(name: str, change: Change, is_accused: bool) -> str:
-    worse_by = "-" if change.worse_by is None else f"{change.worse_by:.1%}"
-    values = ["-" if value is None else f"{value:g}" for value in (change.a, change.b)]
+    worse_by = share_text(change.worse_by)
+    values = [_value(value) for value in (change.a, change.b)]
     interval = "-" if change.low is None or change.high is None else f"{change.low:.1%} to {change.high:.1%}"
     shown = f"**{name}**" if is_accused else name
     return (

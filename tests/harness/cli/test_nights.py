@@ -101,7 +101,7 @@ def test_a_bundle_replays_elsewhere_with_the_code_that_it_ran(
     at_once = foreshock("replay", bundle, *there, "--json").json
     imported = foreshock("bundle", "--import", bundle, *there, "--json").json
     again = foreshock("bundle", "--import", bundle, *there)
-    replayed = foreshock("replay", imported["run"], *there)
+    replayed = foreshock("replay", "latest", *there)
     without = foreshock("bundle", "latest", "--output", tmp_path / "without.foreshock")
 
     assert "with the code of default" in words(written.out)
@@ -109,6 +109,7 @@ def test_a_bundle_replays_elsewhere_with_the_code_that_it_ran(
     assert (imported["is_new"], imported["differs"]) == (True, [])
     assert "it was here already" in again.out
     assert (replayed.code, "identical   yes" in replayed.out) == (0, True)
+    assert f"foreshock replay {imported['run']}" in replayed.out
     assert foreshock("runs", "--verify", *there).code == 0
     assert "not in it the code of default: no raft_impl package in" in words(without.out)
 

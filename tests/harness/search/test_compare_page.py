@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -53,3 +55,14 @@ def test_whom_its_tests_accuse_is_told(innocent: Summary, capsys: pytest.Capture
     assert "worse by latency_p50_ms" in capsys.readouterr().out
     assert "**latency_p50_ms**" in markdown([guilty])
     assert compare._why(guilty) == "latency_p50_ms"
+
+
+def test_an_infinite_latency_is_told_in_words(innocent: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    """So few calls were answered by B that half of them would have taken longer than was waited."""
+    beyond = msgspec.structs.replace(innocent.metrics["latency_p50_ms"], b=inf, worse_by=inf, low=None, high=None)
+    summary = msgspec.structs.replace(innocent, metrics={"latency_p50_ms": beyond})
+
+    compare._print_summary(summary)
+
+    assert re.search(r"latency_p50_ms +[\d.]+ +infinite +\d+ +\d+ +infinite +-", capsys.readouterr().out)
+    assert re.search(r"latency_p50_ms\W+[\d.]+ \| infinite \| \d+ \| \d+ \| infinite \| - \|", markdown([summary]))
