@@ -178,9 +178,9 @@ def _again(typed: str, stored: StoredRun) -> str:
 
 def _ours(spec: str) -> str:
     """The system of a live run, if the simulated world has it."""
-    from harness.live.systems.catalog import OTHERS
+    from harness.live.systems.catalog import is_ours
 
-    if spec in OTHERS:
+    if not is_ours(spec):
         expected = "a system that both worlds have; --system raft_impl runs the plan with ours"
         raise BadInput(f"a live run of {spec}", expected, "--world simulated")
     return spec

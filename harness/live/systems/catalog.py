@@ -5,6 +5,7 @@
 | `node`, `raft_impl`, `raft_impl@REF`, `path:DIR`, `patch:FILE` | our node, of that version |
 | `etcd` | the installed etcd |
 | `pysyncobj` | the installed PySyncObj |
+| `FILE.py:NAME` | processes of your own (`processes`) |
 """
 
 from __future__ import annotations
@@ -22,20 +23,26 @@ from harness.systems.checkouts import Checkouts
 from harness.systems.raft_impl import RaftImpl
 
 from .node import Node
+from .processes import located
 from .system import LiveSystem
 
 NODE: Final = "node"
 OTHERS: Final = ("etcd", "pysyncobj")
-"""Systems that are not ours, which the simulated world does not have."""
-FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", *OTHERS)
+"""Installed systems, which the simulated world does not have."""
+FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", *OTHERS, "FILE.py:NAME")
 _OURS: Final = ("raft_impl", "path:", "patch:")
 
 
 def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
     """Find the system that a spec names, for one run. Raises BadInput."""
-    if spec == NODE or spec.startswith(_OURS):
+    if is_ours(spec):
         return live_system_of(catalog.code("raft_impl" if spec == NODE else spec, checkouts))
     return _of_others(spec)
+
+
+def is_ours(spec: str) -> bool:
+    """Whether a spec names a version of our node, which the simulated world has as well."""
+    return spec == NODE or spec.startswith(_OURS)
 
 
 def live_system_of(code: Code) -> LiveSystem:
@@ -56,10 +63,14 @@ def _of_others(spec: str) -> LiveSystem:
         from .pysyncobj import PySyncObj  # needs h11, an extra
 
         return PySyncObj()
+    if (own := located(spec)) is not None:
+        return own
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
 
 
 def abilities_of_live(system: LiveSystem, network: str) -> Abilities:
     """What a plan may ask of a system, where this is what brings about the faults of links."""
     kinds = kinds_with(network, system.fault_kinds)
-    return Abilities(workloads=system.workloads, fault_kinds=kinds, options=system.options)
+    return Abilities(
+        workloads=system.workloads, fault_kinds=kinds, options=system.options, has_leader=system.has_leader
+    )

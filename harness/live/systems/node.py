@@ -75,6 +75,7 @@ class Node:
     name: str = "node"
     ports: tuple[str, ...] = ("raft", "http")
     tells_terms: bool = True
+    has_leader: bool = True
 
     def __init__(self, code: Code, adapter: RaftImpl) -> None:
         self._code = code

@@ -26,6 +26,7 @@ class Polled(ABC):
     """What systems have in common whose nodes are asked: a subclass says how one is."""
 
     options: tuple[OptionSpec, ...]
+    has_leader: bool = True
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[str, int]] = {}  # role and term by node, as it was told last

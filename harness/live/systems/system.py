@@ -103,6 +103,9 @@ class LiveSystem(Protocol):
     tells_terms: bool
     """Whether nodes tell role and term at the moment of a change, so that two leaders of one term would be seen."""
 
+    has_leader: bool
+    """Whether it is known who leads, so that faults may be aimed at the leader."""
+
     def resolve(self, options: Mapping[str, Any]) -> OptionValues:
         """Fill defaults and validate. Raises ValueError with one line."""
         ...

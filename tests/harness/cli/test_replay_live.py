@@ -283,6 +283,16 @@ def test_a_live_run_of_another_system_is_not_simulated_with_ours_unless_that_is_
     assert asked.return_value == 0, asked.output
 
 
+def test_a_live_run_of_processes_of_a_file_is_not_simulated(tmp_path: Path) -> None:
+    live_failure(tmp_path, "live_store.py:Store")
+
+    refused = CliRunner().invoke(
+        command, ["latest", "--results", str(tmp_path), "--world", "simulated"], standalone_mode=False
+    )
+
+    assert "a live run of live_store.py:Store; expected a system that both worlds have" in str(refused.exception)
+
+
 def test_schedules_are_for_live_runs(tmp_path: Path) -> None:
     write_run(tmp_path, make_outcome(1, "invalid", STALE))
 

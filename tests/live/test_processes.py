@@ -1,0 +1,175 @@
+"""Processes of other people's files: what a file must have, and what is known of an operation without an answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+
+from harness.errors import BadInput
+from harness.live.systems.catalog import abilities_of_live, live_system
+from harness.live.systems.processes import Completion, NodeSite, Processes, Unanswered, ask
+from harness.plans.plan import Actor
+from harness.systems.checkouts import Checkouts
+
+HEAD = "from harness.live.systems.processes import Processes\n\n"
+WHOLE = """
+class Store(Processes):
+    workloads = ("register",)
+
+    def command(self, node):
+        return ("store", node.listens)
+
+    async def perform(self, address, f, key, value):
+        raise NotImplementedError
+"""
+
+
+def found(folder: Path, text: str) -> Any:
+    (folder / "store.py").write_text(HEAD + text)
+    with Checkouts() as checkouts:
+        return live_system(f"{folder}/store.py:Store", checkouts)
+
+
+def test_a_class_of_a_file_is_a_system_that_nobody_knows_the_leader_of(tmp_path: Path) -> None:
+    system = found(tmp_path, WHOLE)
+
+    able = abilities_of_live(system, "proxies")
+    assert (able.workloads, able.has_leader) == (("register",), False)
+    assert {"crash", "pause", "partition"} <= set(able.fault_kinds)
+    assert system.code.is_foreign
+    before = system.code.digest
+    assert found(tmp_path, WHOLE + "# changed").code.digest != before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Store = 1", "Store, which is no type"),
+        ("class Store: pass", "Store, which is no Processes; expected a class based on it"),
+        (WHOLE.replace("command", "commands"), "abstract method"),
+        (WHOLE.replace("workloads", "work"), "Store without workloads"),
+        ("class Other(Processes): pass", "no name 'Store'"),
+        ("import nothing_like_that", "ModuleNotFoundError"),
+    ],
+)
+def test_a_wrong_class_gets_one_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as refused:
+        found(tmp_path, text)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with Checkouts() as checkouts, pytest.raises(BadInput, match=r"no file nowhere\.py"):
+        live_system("nowhere.py:Store", checkouts)
+
+
+# -- clients -----------------------------------------------------------------------------------------------------------
+
+
+class Scripted(Processes):
+    """A system whose nodes are asked by a function."""
+
+    workloads = ("register",)
+
+    def __init__(self, asked: Callable[[tuple[str, int]], Awaitable[Completion]]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def command(self, node: NodeSite) -> tuple[str, ...]:
+        return (sys.executable, "--version")
+
+    async def perform(self, address: tuple[str, int], f: str, key: str | None, value: Any) -> Completion:
+        return await self._asked(address)
+
+
+def asked(system: Processes, *ops: str, routing: Any = "leader") -> list[Completion]:
+    """What a client whose home is n2 is told."""
+    told = {"n1": ("host", 1), "n2": ("host", 2), "n3": ("host", 3)}
+    addresses = SimpleNamespace(nodes=tuple(told), told=lambda name, port: told[name])
+    site: Any = SimpleNamespace(addresses=addresses, options={"client_timeout_ms": 50})
+
+    async def run() -> list[Completion]:
+        async with trio.open_nursery() as nursery:
+            client = system.client(site, "c1", Actor(kind="client", home="n2", routing=routing), nursery)
+            return [await client.invoke(f, "x", 1) for f in ops]
+
+    return trio.run(run)
+
+
+def raising(error: BaseException) -> Processes:
+    async def perform(address: tuple[str, int]) -> Completion:
+        raise error
+
+    return Scripted(perform)
+
+
+@pytest.mark.parametrize(
+    ("error", "write", "read"),
+    [
+        (Unanswered(was_sent=True), "info", "fail"),
+        (Unanswered(was_sent=False), "fail", "fail"),
+        (trio.BrokenResourceError(), "info", "fail"),
+        (ConnectionResetError(), "info", "fail"),
+    ],
+    ids=["sent", "not sent", "broken", "reset"],
+)
+def test_what_was_not_answered_is_in_doubt_unless_it_was_not_sent(error: Exception, write: str, read: str) -> None:
+    system = raising(error)
+
+    assert [completion.type for completion in asked(system, "write", "read")] == [write, read]
+
+
+def test_an_answer_that_takes_too_long_is_in_doubt() -> None:
+    async def perform(address: tuple[str, int]) -> Completion:
+        await trio.sleep_forever()
+
+    completions = asked(Scripted(perform), "write", "read")
+
+    assert [(one.type, one.error) for one in completions] == [("info", "timeout"), ("fail", "timeout")]
+
+
+@pytest.mark.parametrize(
+    ("routing", "expected"), [("home", [2, 2, 2]), ("leader", [2, 2, 3]), ("any", [2, 3, 1])], ids=str
+)
+def test_a_client_keeps_to_a_node_as_the_plan_says(routing: str, expected: list[int]) -> None:
+    ports: list[int] = []
+
+    async def perform(address: tuple[str, int]) -> Completion:
+        ports.append(address[1])
+        if len(ports) == 2:
+            raise Unanswered(was_sent=True)
+        return Completion("ok", value=1)
+
+    asked(Scripted(perform), "write", "write", "write", routing=routing)
+
+    assert ports == expected
+
+
+def test_a_line_is_asked_and_answered_and_a_node_that_hangs_up_has_not_answered() -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        line = await stream.receive_some()
+        await stream.send_all(b'{"found":' if b"half" in line else line[:1])
+        await stream.send_all(b"" if b"half" in line else line[1:])
+
+    async def run() -> Any:
+        async with trio.open_nursery() as nursery:
+            listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+            host, port = listeners[0].socket.getsockname()
+            answer = await ask((host, port), ["read", "x", None])
+            with pytest.raises(Unanswered) as half:
+                await ask((host, port), ["half"])
+            nursery.cancel_scope.cancel()
+        with pytest.raises(Unanswered) as none:
+            await ask((host, port), ["read"])
+        return answer, half.value.was_sent, none.value.was_sent
+
+    answer, half, none = trio.run(run)
+
+    assert (answer, half, none) == (["read", "x", None], True, False)
