@@ -7,6 +7,8 @@ is none of the model's; or left out for one of these reasons, each of which is c
 * nothing is known of what it did or saw (a read, or whatever only looks, of unknown outcome),
 * it only looks, it saw null, and the source says that null says nothing (`nil_read`: Knossos).
 
+Values that compare as equal here and are not equal in the source (`true` and 1) are refused (`checkers.kinds`).
+
 A completed history, as Knossos makes it, repeats what a read returned in its invoke. Such an invoke asks for nothing:
 the operation is judged by its answer, and counted too.
 
@@ -28,6 +30,7 @@ from typing import Final, Literal
 import msgspec
 
 from checkers.conventions import Conventions
+from checkers.kinds import require_one_kind
 from checkers.malformed import MalformedHistory
 from checkers.models import Model
 from checkers.models.model import ANY, NOTHING, Function
@@ -77,8 +80,8 @@ def admit(
 ) -> Admission:
     """Keep what can constrain, under these conventions.
 
-    Raises `MalformedHistory` for an operation that is none of this model's, and for a completion that does not answer
-    its invoke unless `mismatched` is "anomaly".
+    Raises `MalformedHistory` for an operation that is none of this model's, for values that only their kind keeps
+    apart, and for a completion that does not answer its invoke unless `mismatched` is "anomaly".
     """
     admission = Admission()
     keep = admission.operations.append
@@ -110,6 +113,7 @@ def admit(
         if kind == "fail":
             operation = _read_refusal(operation, model, conventions, counted)
         keep(operation)
+    require_one_kind(admission.operations, model, conventions.source, where)
     return admission
 
 

@@ -44,6 +44,12 @@ AUTO: Final = "auto"
 STRICT: Final = "strict-serializable"
 """What is asked of transactions unless something else is: linearizability, of whole transactions."""
 
+SESSIONS: Final = {
+    STRICT: "strong-session-serializable",
+    "strong-snapshot-isolation": "strong-session-snapshot-isolation",
+}
+"""Models of transactions that ask for the order of time -> those that ask for that of processes."""
+
 TRANSACTIONS: Final = ("list-append", "rw-register")
 """Models whose histories the dependency graph judges by default."""
 
@@ -107,7 +113,17 @@ def _check_objects(
     verdict = msgspec.structs.replace(verdict, notes=(*notes, *verdict.notes))
     if history.gaps and verdict.validity == "valid":
         return msgspec.structs.replace(verdict, validity="unknown", reason="; ".join(history.gaps))
+    if history.is_unordered and verdict.validity == "valid" and _asks_for_processes(consistency, expect):
+        return msgspec.structs.replace(verdict, validity="unknown", reason=UNORDERED)
     return verdict
+
+
+UNORDERED: Final = "some calls of a process overlap, so that its order, which was asked for, is not known"
+
+
+def _asks_for_processes(consistency: str, expect: Sequence[str]) -> bool:
+    """Whether the order of the calls of each process was asked for, beyond the order of time."""
+    return consistency == "sequential" or any(name.startswith("strong-session-") for name in expect)
 
 
 def check_file(
@@ -236,8 +252,15 @@ def _check_order(
 def _check_transactions(
     history: History, model: Model, mismatched: Mismatched, expect: Sequence[str], options: dict[str, Any]
 ) -> Verdict:
-    """Ask the checker of transactions, and where no graph can be made, the general search for an order."""
+    """Ask the checker of transactions, and where no graph can be made, the general search for an order.
+
+    Time implies the order of processes, but for transactions that touch: there it is asked for by itself.
+    """
     verdict = _ask_graph(history, model, mismatched, expect, options)
+    sessions = [SESSIONS[name] for name in expect if name in SESSIONS] if history.touches else []
+    if sessions and verdict.validity == "valid":
+        asked = _ask_graph(history, model, mismatched, sessions, options)
+        verdict = verdict if asked.validity == "valid" else asked
     if not verdict.details.get("not-unique"):
         return verdict
     searched = check_linearizable(history, model, mismatched=mismatched, **options)

@@ -127,7 +127,7 @@ class _Customer:
                     yield self._anomaly("phantom-order", read, number, f"in shard {shard}, and no client placed it")
                 elif placed.type == "fail":
                     yield self._anomaly(
-                        "aborted-order", read, number, f"in shard {shard}; it failed at line {placed.ret}"
+                        "aborted-order", read, number, f"in shard {shard}; it failed at index {placed.ret}"
                     )
         for shard, found in others:
             if differing := [*_missing(orders, found), *_missing(found, orders)]:
@@ -150,7 +150,7 @@ class _Customer:
                 if lost := [number for number in known if number not in seen]:
                     number = lost[0]
                     yield self._anomaly(
-                        "lost-order", operation, number, f"in no shard, known to be placed since line {known[number]}"
+                        "lost-order", operation, number, f"in no shard, known to be placed since index {known[number]}"
                     )
             elif operation.f == "read":
                 for _, found in operation.result:
@@ -165,7 +165,7 @@ class _Customer:
             checker=CHECKER,
             kind=kind,
             index=read.ret,
-            message=f"order {show(number)}{whose}: {what}, says the read of lines {read.call} to {read.ret}",
+            message=f"order {show(number)}{whose}: {what}, says the read of indexes {read.call} to {read.ret}",
             evidence={"key": self.key, "order": number, "call": read.call, "shards": read.result},
         )
 

@@ -16,8 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from msgspec.structs import replace
+
 from .conventions import Conventions
-from .intervals import Pair, as_lines
+from .intervals import OPEN_CALL, Pair, as_lines
 from .json_lines import NotJson, decode_lines, decode_row
 from .lines import Lines
 from .op import Op, encode_op
@@ -31,6 +33,10 @@ class History(Sequence[Op]):
     With `lenient`, what strictness refuses is read in the widest sense: a second invoke makes the first one `info`, an
     operation of a process after its `info` is one more operation, a completion without invoke belongs to an operation
     that was called before the first line, and one with another f or key says nothing about what was asked.
+
+    An `Operation` has the process whose calls it is in order with. Of intervals, `touches` says that some operations of
+    one process were called at the instant at which the one before returned, so that their lines overlap; and
+    `is_unordered` that some were called while it was open, so that the order of processes is not known.
 
     `counted` is what a reader passed over or read in a way that is not plain, in words; it comes back in `notes`, with
     what is counted here. `gaps` are things left out that could change a verdict: with one, no history is `valid`.
@@ -53,6 +59,8 @@ class History(Sequence[Op]):
         self.lenient = lenient
         self.conventions = conventions or Conventions()
         self.gaps = tuple(gaps)
+        self.touches = False
+        self.is_unordered = False
         self._counted = Counter(counted or {})
         self._paired = Pairing(self._ops, self.where, lenient=lenient, counted=self._counted).run()
 
@@ -88,8 +96,28 @@ class History(Sequence[Op]):
 
             History.from_pairs([Pair("write", 1, call=0.0, ret=0.7), Pair("read", result=1, call=0.5, ret=0.9)])
         """
-        ops, _ = as_lines(list(pairs))
-        return cls(ops, source=source, **options)
+        return cls._of_intervals(list(pairs), source=source, **options)
+
+    @classmethod
+    def of_rows(cls, pairs: Sequence[Pair], lines: Sequence[int], *, source: str, **options: Any) -> History:
+        """Make a history of operations of a file that has one a row, each with its line: what `from_pairs` does."""
+        return cls._of_intervals(pairs, rows=lines, source=source, **options)
+
+    @classmethod
+    def _of_intervals(cls, pairs: Sequence[Pair], *, rows: Sequence[int] | None = None, **options: Any) -> History:
+        found = as_lines(pairs)
+        lines = None if rows is None else [rows[number] for number in found.numbers]
+        history = cls(found.ops, lines=lines, **options)
+        if found.overlaps:
+            history._counted[OPEN_CALL] += found.overlaps
+            history.is_unordered = True
+        if found.sessions:
+            history._paired = tuple(
+                replace(operation, process=found.sessions.get(operation.process, operation.process))
+                for operation in history._paired
+            )
+            history.touches = True
+        return history
 
     def to_jsonl(self) -> bytes:
         """Write JSON lines, the same bytes for the same ops on every machine."""

@@ -11,6 +11,7 @@ import msgspec
 from .malformed import MalformedHistory
 from .op import NEMESIS, Op
 from .operation import INF, Operation, other_operation, pair
+from .values import NotFinite
 
 
 class Pairing:
@@ -41,14 +42,20 @@ class Pairing:
                     self.counted[f"field {name!r}, which is none of a history's: not judged"] += 1
             process = op.process
             if type(process) is int:
-                if op.type == "invoke":
-                    self.invoke(position, op, process)
-                else:
-                    self.complete(position, op, process)
+                try:
+                    if op.type == "invoke":
+                        self.invoke(position, op, process)
+                    else:
+                        self.complete(position, op, process)
+                except NotFinite as error:
+                    self.refuse(position, error.found, error.expected)
             elif process != NEMESIS:
                 self.refuse(position, f"process {process!r}", 'an integer or "nemesis"')
-        for invoke, slot, _ in self.open.values():
-            self.paired[slot] = pair(invoke, None)
+        for invoke, slot, position in self.open.values():
+            try:
+                self.paired[slot] = pair(invoke, None)
+            except NotFinite as error:
+                self.refuse(position, error.found, error.expected)
         return (*reversed(self.headless), *(operation for operation in self.paired if operation is not None))
 
     def invoke(self, position: int, op: Op, process: int) -> None:

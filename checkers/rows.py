@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from checkers.conventions import Conventions
+from checkers.kinds import FLOATS_DIFFER
 from checkers.linearizability.fast import counters, zones
 from checkers.linearizability.fast.zones import CAS, IGNORED, READ, REFUSED, WRITE
 from checkers.op import NEMESIS, Op, OpType
@@ -39,8 +40,11 @@ _FINAL: Final = bytes(IGNORED if kind == _PENDING_READ else kind for kind in ran
 
 _OF_COUNTERS: Final = bytes({READ: counters.READ, ADD: counters.ADD, GET: counters.GET}.get(k, k) for k in range(256))
 
-SCALARS: Final = frozenset({type(None), bool, int, float, str})
+SCALARS: Final = frozenset({type(None), int, float, str})
 """Types of values and keys that rows are made of; others may be equal in ways of their own, or not be hashable."""
+
+EXACT: Final = SCALARS - {float}
+"""The same for sources in which a float is never equal to an integer."""
 
 REGISTER: Final = frozenset({"read", "write", "cas"})
 COUNTER: Final = frozenset({"read", "add", "add-and-get"})
@@ -71,6 +75,7 @@ class RowReader:
         self.conventions = conventions
         self.chooses = chooses
         self.nil_says_nothing = conventions.nil_read == "anything"
+        self.scalars = EXACT if conventions.source in FLOATS_DIFFER else SCALARS
         self.calls: list[int] = []
         self.returns: list[int] = []
         self.kinds = bytearray()
@@ -103,7 +108,7 @@ class RowReader:
             self.news,
             self.keys,
         )
-        nil_says_nothing = self.nil_says_nothing
+        nil_says_nothing, scalars = self.nil_says_nothing, self.scalars
         for op in ops:
             here, instant = op.index, op.time
             if here is UNSET:
@@ -126,7 +131,7 @@ class RowReader:
                     raise NotPlain
                 f = op.f
                 value = op.value
-                if f == "write" and value.__class__ in SCALARS:
+                if f == "write" and value.__class__ in scalars:
                     kinds.append(WRITE)
                     olds.append(None)
                     news.append(value)
@@ -142,7 +147,7 @@ class RowReader:
                     self.ask(f, value)
                 key = op.key
                 if key is not None:
-                    if key.__class__ not in SCALARS:
+                    if key.__class__ not in scalars:
                         raise NotPlain
                     self.has_keys = True
                 rows[process] = len(calls), op
@@ -164,7 +169,7 @@ class RowReader:
                     if value is not None and value is not True and value != invoke.value:
                         raise NotPlain
                 elif f == "read":
-                    if value.__class__ not in SCALARS:
+                    if value.__class__ not in scalars:
                         raise NotPlain
                     if value is None and nil_says_nothing:
                         self.leave_out("read that saw null, which says nothing in this source: not judged", row)
@@ -192,7 +197,7 @@ class RowReader:
     def ask(self, f: str, value: Any) -> None:
         """Take the invoke of what is neither a read nor a write: what it may do while it is not answered."""
         self.functions[f] = None
-        if f == "cas" and _is_pair(value):
+        if f == "cas" and _is_pair(value, self.scalars):
             old, new = value
             # Without an answer it may have happened, unless it changes nothing.
             self.kinds.append(CAS if old != new else IGNORED)
@@ -208,7 +213,7 @@ class RowReader:
     def answer(self, f: str, told: Any, asked: Any, row: int) -> None:
         """Take the ok completion of what is neither a read nor a write."""
         if f == "add-and-get":
-            if not (_is_pair(told) and type(told[0]) is type(told[1]) is int and told[0] == asked):
+            if not (_is_pair(told, SCALARS) and type(told[0]) is type(told[1]) is int and told[0] == asked):
                 raise NotPlain
             self.kinds[row] = GET if asked else READ
             self.olds[row] = told[1]
@@ -323,8 +328,8 @@ def _op(line: Line | Op, index: int) -> Op:
     )
 
 
-def _is_pair(value: Any) -> bool:
-    return value.__class__ in (list, tuple) and len(value) == 2 and all(part.__class__ in SCALARS for part in value)
+def _is_pair(value: Any, scalars: frozenset[type]) -> bool:
+    return value.__class__ in (list, tuple) and len(value) == 2 and all(part.__class__ in scalars for part in value)
 
 
 def _types(value: Any) -> Any:

@@ -32,6 +32,7 @@ from typing import Any, Final, NamedTuple
 
 from checkers.admission import NOTHING_JUDGED, Mismatched, admit, mismatch
 from checkers.conventions import Conventions
+from checkers.kinds import Watch
 from checkers.linearizability.explain.budget import Budget
 from checkers.linearizability.explain.configurations import enumerate_failure
 from checkers.linearizability.explain.contradiction import contradiction, impossible
@@ -99,6 +100,7 @@ class StreamingChecker:
         self._whole = Meter(Limits(states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes))
         self.independent = found.keys is own_key if independent is None else independent
         self.mismatched = mismatched
+        self._watch = Watch(self.model, self.conventions.source)
         self.anomalies: list[Anomaly] = []
         self.ops = 0
         self._objects: dict[Any, _Object] = {}
@@ -216,6 +218,7 @@ class StreamingChecker:
         def place(index: int) -> str:
             return call.where if index == operation.call else where
 
+        self._watch.note(operation, place)
         admission = admit([operation], self.model, self.conventions, place, mismatched=self.mismatched)
         admitted = admission.operations
         self._counted += admission.counted

@@ -1,15 +1,19 @@
 """Values of operations: made hashable for states of models, written as JSON again, printed for people.
 
-Lists become tuples, and JSON objects `FrozenObject`. Numbers and booleans compare as Python compares them.
+Lists become tuples, and JSON objects `FrozenObject`. Numbers and booleans compare as Python compares them; what that
+would confuse is refused (`kinds`), and so is NaN, which equals nothing, and infinity, which JSON has not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import msgspec
+
+from .malformed import MalformedHistory
 
 
 class FrozenObject:
@@ -30,13 +34,19 @@ class FrozenObject:
         return f"FrozenObject({self.pairs!r})"
 
 
+class NotFinite(MalformedHistory):
+    """A number that is none of JSON's, in a value."""
+
+
 def freeze(value: Any) -> Any:
-    """Make a JSON value hashable: lists become tuples, objects become `FrozenObject`."""
+    """Make a JSON value hashable: lists become tuples, objects become `FrozenObject`. Raises `NotFinite`."""
     kind = type(value)
     if kind is list or kind is tuple:
         return tuple(map(freeze, value))
     if kind is dict:
         return FrozenObject((name, freeze(item)) for name, item in value.items())
+    if kind is float and not isfinite(value):
+        raise NotFinite(f"the number {value}", "a finite number", "a value")
     return value
 
 

@@ -114,7 +114,7 @@ def _anomaly(operation: Operation, value: int, low: int, high: int) -> Anomaly:
         detail=operation.f,
         index=operation.ret,
         message=(
-            f"process {operation.process} {what} {value} of {show(operation.key)} (lines {operation.call} to "
+            f"process {operation.process} {what} {value} of {show(operation.key)} (indexes {operation.call} to "
             f"{operation.ret}); additions before and beside it allow {low} to {high}"
         ),
         evidence={"key": operation.key, "value": value, "low": low, "high": high, "call": operation.call},

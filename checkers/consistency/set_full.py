@@ -148,7 +148,7 @@ class _Set:
         for element, read in self.strangers.items():
             add = self.failed.get(element)
             kind, why = (
-                ("phantom", "no add of it") if add is None else ("revived", f"its add at line {add.call} failed")
+                ("phantom", "no add of it") if add is None else ("revived", f"its add at index {add.call} failed")
             )
             found.append(self._anomaly(kind, read.ret, f"a read returned {show(element)}; {why}", [element]))
         for read, element in self.duplicates:
@@ -163,8 +163,8 @@ class _Set:
         named = ", ".join(map(show, elements[:SHOWN_MAX])) + (", ..." if len(elements) > SHOWN_MAX else "")
         read = self.reads[self.absent[first]][0]
         what = (
-            f"{kind}: {named}. {show(first)} was known to be in the set at line {self.known[first][0]}; "
-            f"the read of lines {read.call} to {read.ret} has not got it"
+            f"{kind}: {named}. {show(first)} was known to be in the set at index {self.known[first][0]}; "
+            f"the read of indexes {read.call} to {read.ret} has not got it"
         )
         return self._anomaly(kind, witness(first), what, elements)
 

@@ -153,10 +153,10 @@ class _Register:
             return self.latest_return[value][visible - 1]
         if value == self.initial:
             return -1
-        said = f"process {operation.process} read {show(self.key)} = {show(value)} (line {operation.ret})"
+        said = f"process {operation.process} read {show(self.key)} = {show(value)} (index {operation.ret})"
         evidence = {"key": self.key, "value": value, "call": operation.call, "return": operation.ret}
         if calls:
-            what = f"{said}; its first write began only at line {calls[0]}"
+            what = f"{said}; its first write began only at index {calls[0]}"
             _add(anomalies, "future-read", "", operation, what, {**evidence, "write": calls[0]})
         else:
             _add(anomalies, "phantom-read", "", operation, f"{said}, which no operation wrote", evidence)
@@ -213,8 +213,8 @@ def _add(
 def _describe(read: StaleRead) -> str:
     operation, newer = read.operation, read.overwritten_by
     return (
-        f"process {operation.process} read {show(operation.key)} = {show(read.value)} (lines {operation.call} to "
-        f"{operation.ret}), {read.lag_ns / 1e6:g} ms after the write of line {newer.call} was complete; "
+        f"process {operation.process} read {show(operation.key)} = {show(read.value)} (indexes {operation.call} to "
+        f"{operation.ret}), {read.lag_ns / 1e6:g} ms after the write of index {newer.call} was complete; "
         f"{read.versions} newer version{'s' * (read.versions != 1)} had been written"
     )
 

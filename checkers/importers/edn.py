@@ -35,7 +35,7 @@ _TOKEN: Final = re.compile(
       (?P<open>[\[({]) | (?P<close>[\])}])
     | (?P<set>\#\{) | (?P<discard>\#_) | (?P<special>\#\#(?:-?Inf|NaN)) | (?P<tag>\#[A-Za-z][^\s,;()\[\]{}"]*)
     | "(?P<string>(?:[^"\\]|\\.)*)"
-    | (?P<number>[-+]?\d+(?:/\d+|(?:\.\d*)?(?:[eE][-+]?\d+)?)[NM]?(?=[\s,;()\[\]{}"]|\Z))
+    | (?P<number>[-+]?(?:0|[1-9][0-9]*)(?:/[0-9]+|(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)[NM]?(?=[\s,;()\[\]{}"]|\Z))
     | :(?P<keyword>[^\s,;()\[\]{}"]+)
     | (?P<char>\\(?:newline|return|space|tab|u[0-9a-fA-F]{4}|.))
     | (?P<symbol>[^\s,;()\[\]{}"\#:\\][^\s,;()\[\]{}"]*)
@@ -58,7 +58,16 @@ Kinds = dict[str, str]
 _OPERATIONS: Final = frozenset(("r", "w", "append", "read", "write"))
 _MICRO_SIZE: Final = 3
 _VALUES: Final = ("value", "key")
-_AS_WRITTEN: Final = {"keyword": ":{}", "string": '"{}"', "char": "\\{}", "symbol": "{}", "number": "{} (a number)"}
+_AS_WRITTEN: Final = {
+    "keyword": ":{}",
+    "string": '"{}"',
+    "char": "\\{}",
+    "symbol": "{}",
+    "number": "{} (a number)",
+    "tag": "{}",
+}
+_SYMBOL: Final = re.compile(r"(?![-+.]?[0-9])[A-Za-z.*+!\-_?$%&=<>/|\u0080-\U0010ffff]")
+"""The beginning of a symbol; what begins otherwise is syntax of Clojure, or no number of EDN."""
 
 DIGITS_MAX: Final = 4_000
 EXPONENT_DIGITS_MAX: Final = 4
@@ -87,12 +96,13 @@ def read(text: str, source: str) -> Iterator[Form]:
 def forms(text: str, where: str, kinds: Kinds, *, are_values: bool) -> list[Any]:
     """Read the forms of one line. `where` names it in an error; `kinds` is that of its source.
 
-    `are_values` says whether these forms are values, and not operations that have some.
+    `are_values` says whether the first of them is a value, and not an operation that has some.
     """
     reader = _Reader(text, where, kinds, in_value=are_values)
     found = []
     while reader.peek() is not None:
         found.append(reader.form() if are_values else reader.top_form())
+        reader.in_value = False
     return found
 
 
@@ -170,8 +180,7 @@ class _Reader:
         if kind == "number":
             return _number(match.group(kind))
         if kind == "symbol":
-            word = match.group(kind)
-            return _WORDS[word] if word in _WORDS else self.named(word, kind)
+            return self.symbol(match.group(kind))
         if kind == "open":
             return self.collection(match.group(kind), depth)
         if kind == "string":
@@ -179,16 +188,19 @@ class _Reader:
         if kind == "set":
             return sorted(self.items("}", depth), key=repr)
         if kind == "tag":
-            return self.form(depth + 1)
+            return self.tagged(match.group(kind), depth)
         if kind == "discard":
             self.form(depth + 1)
             return self.form(depth + 1)
         if kind == "char":
             name = match.group(kind)[1:]
             is_code = len(name) == 5 and name[0] == "u"
-            return self.named(chr(int(name[1:], 16)) if is_code else _CHARACTERS.get(name, name), kind)
+            return self.named(self.whole(chr(int(name[1:], 16)) if is_code else _CHARACTERS.get(name, name)), kind)
         if kind == "special":
-            return _SPECIAL[match.group(kind)]
+            word = match.group(kind)
+            if self.in_value:
+                self.refuse(f"{word} in a value", "a number that is equal to itself and finite")
+            return _SPECIAL[word]
         self.position = match.start()
         return self.refuse("the end of the file" if kind == "end" else repr(match.group(kind or 0)), "a form")
 
@@ -198,6 +210,31 @@ class _Reader:
             now, then = _AS_WRITTEN[kind].format(name), _AS_WRITTEN[before].format(name)
             self.refuse(f"{now} in a value, and {then} in another", "values that differ in more than their kind")
         return name
+
+    def symbol(self, word: str) -> Any:
+        if word in _WORDS:
+            return _WORDS[word]
+        if self.in_value and not _SYMBOL.match(word):
+            self.refuse(f"{word[:30]!r} in a value", "a number, a text or a symbol of EDN")
+        return self.named(word, "symbol")
+
+    def tagged(self, tag: str, depth: int) -> Any:
+        """Read what a tag stands before. In a value `#a 1`, `#b 1` and `1` are three, and so with maps; of lists and
+        sets, which models look into, two that differ in their tags alone are refused."""
+        in_value = self.in_value
+        value = self.form(depth + 1)
+        if not in_value:
+            return value
+        if isinstance(value, dict):
+            return {tag: value}
+        if isinstance(value, list):
+            before = self.kinds.setdefault(f"#{show(freeze(value))}", tag)
+            if before != tag:
+                self.refuse(
+                    f"{tag} before a value, and {before} before another", "values that differ in more than that"
+                )
+            return value
+        return self.named(f"{tag} {show(value)}", "tag")
 
     def collection(self, opening: str, depth: int) -> Any:
         is_operation, self.at_operation = self.at_operation, False
@@ -245,7 +282,16 @@ class _Reader:
     def string(self, raw: str) -> str:
         if "\\" not in raw:
             return raw
-        return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", _unescape, raw, flags=re.DOTALL)
+        return self.whole(re.sub(r"\\(u[0-9a-fA-F]{4}|.)", _unescape, raw, flags=re.DOTALL))
+
+    def whole(self, text: str) -> str:
+        """Join the two halves in which Java writes a character beyond 16 bits; refuse half a one."""
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            return self.refuse("half of a character (a surrogate without the other one)", "a text")
 
     def line_at(self, position: int) -> int:
         if position < self.counted:

@@ -233,7 +233,7 @@ class LineReader:
                     self.blank.append(line)
                 continue
             text = row[d]
-            if text.isdecimal():
+            if text.isdecimal() and text[0] != "0" and text.isascii():
                 value = int(text)
             elif (value := values.get(text, values)) is values:
                 value = _value(text, self.kinds)

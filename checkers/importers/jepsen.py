@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -70,10 +71,14 @@ def load_log(text: str, *, source: str, lenient: bool = False, independent: bool
     rows = []
     counted: Counter[str] = Counter()
     kinds: edn.Kinds = {}
+    asked: dict[Any, Any] = {}  # process -> the value of its last invoke
     for number, line in enumerate(text.split("\n"), 1):
         match = LINE.fullmatch(line.rstrip())
         if match is not None:
-            rows.append((_columns(match, f"{source}:{number}", kinds), number))
+            row = _columns(match, f"{source}:{number}", kinds, asked)
+            if row["type"] == "invoke":
+                asked[row["process"]] = row["value"]
+            rows.append((row, number))
         elif _LIKE_A_LINE.fullmatch(line):
             raise MalformedHistory(f"{line.strip()[:60]!r}", "process, :type, :f and value", f"{source}:{number}")
         elif line.strip():
@@ -110,7 +115,8 @@ def _map(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _columns(match: re.Match[str], where: str, kinds: edn.Kinds) -> dict[str, Any]:
+def _columns(match: re.Match[str], where: str, kinds: edn.Kinds, asked: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read the columns of a line. `asked` has what each process asked last: a text that repeats it is no error."""
     columns = edn.forms(match["rest"] or "nil", where, kinds, are_values=True)
     if len(columns) > 2:
         raise MalformedHistory(f"{len(columns)} forms after :{match['f']}", "a value, and perhaps an error", where)
@@ -121,7 +127,8 @@ def _columns(match: re.Match[str], where: str, kinds: edn.Kinds) -> dict[str, An
         "value": columns[0] if columns else None,
         "error": columns[1] if len(columns) > 1 else None,
     }
-    if row["type"] in ("fail", "info") and row["error"] is None and isinstance(row["value"], str):
+    is_answer = row["type"] in ("fail", "info") and row["error"] is None
+    if is_answer and isinstance(row["value"], str) and row["value"] != asked.get(row["process"]):
         row["error"], row["value"] = row["value"], None  # `:info :write :timed-out`
         if row["f"] != "read":
             row["type"] = "info"  # a request that timed out may have been executed, whatever the log calls it
@@ -143,7 +150,7 @@ def build(
     if rows and all(row.get("type") != "invoke" and row.get("f") == "txn" for row, _ in rows):
         rows = _with_invokes(rows, counts)
     split = _is_independent(row for row, _ in rows) if independent is None else independent
-    indexed = all(isinstance(row.get("index"), int) for row, _ in rows)
+    indexed = all(type(row.get("index")) is int for row, _ in rows)
     ops: list[Op] = []
     time = 0
     for position, (row, line) in enumerate(rows):
@@ -183,7 +190,7 @@ def _with_invokes(
     last: dict[Any, int] = {}  # process -> position of its last completion
     for position, (row, line) in enumerate(rows):
         process = row.get("process")
-        if process == NEMESIS or row.get("type") not in TYPES:
+        if type(process) is not int or row.get("type") not in TYPES:
             continue
         invoke = ({**row, "type": "invoke", "error": None, "value": _asked(row)}, line)
         if process in last:
@@ -221,7 +228,7 @@ def _op(row: dict[str, Any], index: int, split: bool, where: str) -> Op:
     if split and process != NEMESIS and _is_tuple(value):
         key, value = value
     time = row.get("time", 0)
-    if not isinstance(time, int | float):
+    if not isinstance(time, int | float) or not isfinite(time):
         raise MalformedHistory(f"time {time!r}", "nanoseconds", where)
     extra = {name: item for name, item in row.items() if name not in FIELDS}
     return Op(

@@ -27,6 +27,7 @@ from checkers.history import History
 from checkers.json_lines import UNREADABLE
 from checkers.malformed import MalformedHistory
 from checkers.op import Op
+from checkers.values import freeze
 
 CONVENTIONS: Final = Conventions(source="maelstrom", failed_cas="by-error", nil_read="absent")
 
@@ -114,7 +115,7 @@ class _Import:
         if message.src.startswith("c") and "in_reply_to" not in body:
             self.request(message.src, body, number)
         elif message.dest.startswith("c") and "in_reply_to" in body:
-            asked = message.dest, body["in_reply_to"]
+            asked = message.dest, freeze(body["in_reply_to"])
             invoke = self.asked.pop(asked, None)
             if invoke is not None:
                 self.settled[asked] = ANSWERED_ALREADY
@@ -140,7 +141,7 @@ class _Import:
 
     def request(self, client: str, body: dict[str, Any], number: int) -> None:
         f = str(body.get("type"))
-        asked = client, body.get("msg_id")
+        asked = client, freeze(body.get("msg_id"))
         where = f"{self.source}:{number}"
         if asked in self.settled or asked in self.asked:
             found = f"a second request of {client} with msg_id {asked[1]}"
@@ -167,16 +168,16 @@ class _Import:
 
     def reply(self, invoke: Op, body: dict[str, Any], number: int) -> None:
         process = int(invoke.process)
-        code = body.get("code") if body.get("type") == "error" else None
+        code = body.get("code")
         if body.get("type") != "error":
             del self.busy[process]
             value = _answered(invoke, body, f"{self.source}:{number}")
             self.line(number, process, "ok", invoke.f, invoke.key, value, None)
-        elif code in DEFINITE:
+        elif type(code) is int and code in DEFINITE:
             del self.busy[process]
             self.line(number, process, "fail", invoke.f, invoke.key, invoke.value, DEFINITE[code])
         else:
-            word = INDEFINITE.get(code, "unknown-error") if isinstance(code, int) else "unknown-error"
+            word = INDEFINITE.get(code, "unknown-error") if type(code) is int else "unknown-error"
             self.line(number, process, "info", invoke.f, invoke.key, invoke.value, word)
 
     def line(self, number: int, process: int, kind: Any, f: str, key: Any, value: Any, error: str | None) -> Op:

@@ -19,10 +19,11 @@ from collections import Counter
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from checkers.conventions import Conventions
 from checkers.history import History
-from checkers.intervals import Pair, as_lines
+from checkers.intervals import Pair
 from checkers.json_lines import UNREADABLE
 from checkers.malformed import MalformedHistory
 
@@ -61,9 +62,8 @@ def load_operations(data: bytes, *, source: str, lenient: bool = False) -> Histo
             raise MalformedHistory(f"what cannot be read ({error})", "a JSON object", where) from None
         pairs.append(_pair(row, where, counted))
         lines.append(line)
-    ops, numbers = as_lines(pairs)
-    places = [lines[number] for number in numbers]
-    return History(ops, source=source, lines=places, lenient=lenient, conventions=CONVENTIONS, counted=counted)
+    options: Any = {"lenient": lenient, "conventions": CONVENTIONS, "counted": counted}
+    return History.of_rows(pairs, lines, source=source, **options)
 
 
 def _lower(row: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _pair(raw: dict[str, Any], where: str, counted: Counter[str]) -> Pair:
         f=f,
         key=asked.get("key"),
         value=None if f == "read" else asked.get("value"),
-        result=told if f == "read" else None,  # what its model answers to a put or an append says nothing
+        result=told if f == "read" else UNSET,  # what its model answers to a put or an append says nothing
         process=client,
         call=call,
         ret=ret if known else None,

@@ -25,7 +25,7 @@ import msgspec
 
 from checkers.conventions import Conventions
 from checkers.history import History
-from checkers.intervals import Pair, as_lines
+from checkers.intervals import Pair
 from checkers.malformed import MalformedHistory
 
 CONVENTIONS: Final = Conventions(source="csv", failed_cas="by-error", nil_read="absent")
@@ -48,9 +48,8 @@ def load(text: str, *, source: str, lenient: bool = False) -> History:
                 counted[f"column {name!r}, which is none of a table's: not judged"] += 1
         pairs.append(_pair(row, where, clients))
         lines.append(line)
-    ops, numbers = as_lines(pairs)
-    places = [lines[number] for number in numbers]
-    return History(ops, source=source, lines=places, lenient=lenient, conventions=CONVENTIONS, counted=counted)
+    options: Any = {"lenient": lenient, "conventions": CONVENTIONS, "counted": counted}
+    return History.of_rows(pairs, lines, source=source, **options)
 
 
 def is_header(first: str) -> bool:

@@ -53,7 +53,7 @@ def _missing(process: int, index: int, missing: list[Any], added: int) -> Anomal
         index=index,
         message=(
             f"the final read of process {process} has not got {len(missing)} acknowledged elements: {named}; "
-            f"{show(missing[0])} was acknowledged at line {added}"
+            f"{show(missing[0])} was acknowledged at index {added}"
         ),
         evidence={"missing": missing},
     )

@@ -100,8 +100,8 @@ def _inconsistent(answered: list[Operation]) -> Iterator[Anomaly]:
         before = first.setdefault((one.key, one.offset), one)
         if before.message != one.message:
             what = (
-                f"key {show(one.key)} has at offset {one.offset} message {show(before.message)} (line {before.line}) "
-                f"and {show(one.message)} (line {one.line})"
+                f"key {show(one.key)} has at offset {one.offset} message {show(before.message)} (index {before.line}) "
+                f"and {show(one.message)} (index {one.line})"
             )
             yield _anomaly("inconsistent-offset", one.line, what, one.key)
 

@@ -32,8 +32,8 @@ def check(history: History) -> Verdict:
                 kind="duplicate",
                 index=one.ret,
                 message=(
-                    f"id {show(one.result)} was given to process {before.process} at line {before.ret} and to process "
-                    f"{one.process} at line {one.ret}; {len(twice)} of {len(answered)} answers repeat an id"
+                    f"id {show(one.result)} was given to process {before.process} at index {before.ret} and to process "
+                    f"{one.process} at index {one.ret}; {len(twice)} of {len(answered)} answers repeat an id"
                 ),
                 evidence={"ids": [again.result for _, again in twice[:SHOWN_MAX]], "count": len(twice)},
             ),

@@ -188,6 +188,10 @@ def unsaid(operation: Operation) -> Access:
     return SOMETHING, SOMETHING
 
 
+ACKNOWLEDGED: Final = frozenset({"write", "cas", "add", "append", "enqueue", "put-if-absent", "set", "create", "order"})
+"""Functions of which an answer of null, as an empty cell of a table, says no more than that they happened."""
+
+
 def describe(operation: Operation) -> str:
     """Say what an operation asked and what it was told, without saying who and when."""
     asked = operation.f if operation.value is None else f"{operation.f} {show(operation.value)}"
@@ -196,6 +200,8 @@ def describe(operation: Operation) -> str:
     if operation.ret == INF:
         return f"{asked} -> ?"
     if operation.result == operation.value and operation.value is not None:
+        return asked
+    if operation.result is None and operation.f in ACKNOWLEDGED:
         return asked
     return f"{asked} -> {show(operation.result)}"
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from checkers.history import History
+from checkers.kinds import require_one_kind
 from checkers.malformed import MalformedHistory
-from checkers.models.transactions import answers_transaction
+from checkers.models.transactions import LIST_APPEND, RW_REGISTER, answers_transaction
 from checkers.operation import INF, Operation
 from checkers.values import show
 
@@ -37,6 +38,8 @@ class Transactions:
         for operation in sorted(history.operations(with_void=True), key=lambda operation: operation.call):
             _validate(operation, write, history)
             (self.aborted if operation.type == "fail" else self.operations).append(operation)
+        model = LIST_APPEND if write == "append" else RW_REGISTER
+        require_one_kind([*self.operations, *self.aborted], model, history.conventions.source, history.where_index)
         self.done: list[Sequence[MicroOperation]] = [
             operation.result if operation.type == "ok" else operation.value for operation in self.operations
         ]
@@ -56,7 +59,7 @@ class Transactions:
         return graph
 
     def name(self, transaction: int) -> str:
-        """Name a transaction for people: by the line of its invoke."""
+        """Name a transaction for people: by the index of its invoke."""
         return f"T{self.operations[transaction].call}"
 
     def describe(self, transaction: int) -> dict[str, Any]:

@@ -353,7 +353,7 @@ def test_a_table_of_intervals_is_ordered_by_its_instants() -> None:
     assert [(op.process, op.type, op.f, op.key, op.value) for op in history] == [
         (0, "invoke", "write", "x", 1),
         (1, "invoke", "read", "x", None),
-        (0, "ok", "write", "x", 1),
+        (0, "ok", "write", "x", None),
         (2, "invoke", "write", "x", "text"),
         (1, "ok", "read", "x", 1),
     ]
@@ -736,3 +736,52 @@ def test_numbers_of_edn_that_differ_are_not_rounded_to_one(written: str, seen: s
 
     assert check_file(text.replace("SEEN", written).encode()).validity == "valid"
     assert check_file(text.replace("SEEN", seen).encode()).validity == "invalid"
+
+
+def log(*lines: str) -> bytes:
+    return "".join(f"INFO  jepsen.util - {line}\n" for line in lines).encode()
+
+
+@pytest.mark.parametrize("value", ['"x"', ":x", "x"])
+@pytest.mark.parametrize(("model", "put", "take"), [("register", "write", "read"), ("queue", "enqueue", "dequeue")])
+def test_a_log_that_repeats_a_text_that_failed_does_not_say_that_it_timed_out(
+    value: str, model: str, put: str, take: str
+) -> None:
+    """`:fail :write "x"` of a write of "x" names its value; `:fail :write :timed-out` says that nobody knows."""
+    asked, seen = f"0 :invoke :{put} {value}", (f"1 :invoke :{take} nil", f"1 :ok :{take} {value}")
+
+    assert told(log(asked, f"0 :fail :{put} {value}", *seen), model).validity == "invalid"
+    assert told(log(asked, f"0 :info :{put} {value}", *seen), model).validity == "valid"
+    assert told(log(asked, f"0 :fail :{put} :timed-out", *seen), model).validity == "valid"
+
+
+@pytest.mark.parametrize("number", ["[1]", '{"a": 1}', "null", '"1"', "1.5"])
+def test_messages_may_be_numbered_by_anything(number: str) -> None:
+    text = (
+        f'{{"src":"c1","dest":"n1","body":{{"type":"write","key":"x","value":1,"msg_id":{number}}}}}\n'
+        f'{{"src":"n1","dest":"c1","body":{{"type":"write_ok","in_reply_to":{number}}}}}\n'
+    )
+    assert told(text.encode(), "register").validity == "valid"
+
+
+@pytest.mark.parametrize("code", ["[1]", '{"a": 1}', "true", "22.0", '"22"', "null"])
+def test_a_code_that_is_no_number_leaves_the_outcome_unknown(code: str) -> None:
+    text = (
+        '{"src":"c1","dest":"n1","body":{"type":"write","key":"x","value":1,"msg_id":1}}\n'
+        f'{{"src":"n1","dest":"c1","body":{{"type":"error","code":{code},"in_reply_to":1}}}}\n'
+    )
+    assert [operation.type for operation in load(text.encode()).operations()] == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"{:process [1], :type :ok, :value [[:append 1 1]]}", "process"),
+        (b"{:process {:a 1}, :type :ok, :value [[:append 1 1]]}", "process"),
+        (b"{:process 0, :type :invoke, :f :read, :value nil, :time ##NaN}", "time"),
+        (b"{:process 0, :type :invoke, :f :read, :value nil, :time ##Inf}", "time"),
+    ],
+)
+def test_fields_of_the_wrong_shape_are_refused(text: bytes, found: str) -> None:
+    with pytest.raises(MalformedHistory, match=f"found {found}"):
+        load(text, source="h")

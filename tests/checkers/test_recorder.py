@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers import History, Pair, Recorder, check
+from checkers import History, MalformedHistory, Pair, Recorder, check
+from checkers.importers import load
+from checkers.models import ILLEGAL, Model
+from checkers.operation import Operation
 from checkers.picture import draw
 
 
@@ -115,15 +120,113 @@ def test_pairs_are_ordered_by_their_instants_whatever_these_are() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)), max_size=6))
 def test_pairs_overlap_as_closed_intervals_do(spans: list[tuple[int, int, int]]) -> None:
-    """One precedes another exactly if it returned at an instant before the other's call."""
+    """One precedes another of another process exactly if it returned at an instant before the other's call."""
     spans = [(min(a, b), max(a, b), client) for a, b, client in spans]
     pairs = [Pair("write", n, call=a, ret=b, process=client) for n, (a, b, client) in enumerate(spans)]
 
     operations = {operation.value: operation for operation in History.from_pairs(pairs).operations()}
 
-    for one, (_, end, _) in enumerate(spans):
-        for other, (begin, _, _) in enumerate(spans):
-            assert (operations[one].ret < operations[other].call) == (end < begin)
+    for one, (_, end, client) in enumerate(spans):
+        for other, (begin, _, same) in enumerate(spans):
+            precedes = operations[one].ret < operations[other].call
+            if client != same or end != begin:
+                assert precedes == (end < begin)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=12))
+def test_what_one_process_did_stays_in_its_order(ends: list[tuple[int, int]]) -> None:
+    """Each client calls at the instant of its last return, or later."""
+    pairs, last = [], {}
+    for number, (length, client) in enumerate(ends):
+        begin = last.get(client, 0) + length % 2
+        last[client] = begin + length // 2
+        pairs.append(Pair("write", number, call=begin, ret=last[client], process=client))
+
+    history = History.from_pairs(pairs)
+
+    assert not history.is_unordered
+    for client in range(3):
+        mine = [operation.value for operation in history.operations() if operation.process == client]
+        assert mine == [number for number, (_, other) in enumerate(ends) if other == client]
+
+
+def touching(*clients: int) -> list[Pair]:
+    """Each client writes 1 to its own key, and reads nothing there from the instant at which that returned."""
+    return [
+        pair
+        for client in clients
+        for pair in (
+            Pair("write", 1, key=client, call=0, ret=1, process=client),
+            Pair("read", key=client, result=None, call=1, ret=2, process=client),
+        )
+    ]
+
+
+def test_a_call_at_the_instant_of_the_last_return_of_its_process_comes_after_it() -> None:
+    one, two = History.from_pairs(touching(0)), History.from_pairs(touching(0, 1))
+
+    assert check(one, "register").validity == check(one, consistency="sequential").validity == "invalid"
+    # Of two at one instant no lines can say it, and closed intervals allow it; the order of processes does not.
+    assert two.touches
+    assert check(two, "register").validity == "valid"
+    assert check(two, consistency="sequential").validity == "invalid"
+
+
+@pytest.mark.parametrize("expect", ["strict-serializable", "strong-session-serializable"])
+def test_transactions_of_one_process_are_in_order_though_they_touch(expect: str) -> None:
+    pairs = [
+        Pair("txn", [[f, pair.key, pair.value]], result=[[f, pair.key, pair.value]], call=pair.call, ret=pair.ret)
+        for pair in touching(0, 1)
+        for f in (pair.f[0],)
+    ]
+    pairs = [msgspec.structs.replace(pair, process=number // 2) for number, pair in enumerate(pairs)]
+
+    assert check(History.from_pairs(pairs), "rw-register", expect=[expect]).validity == "invalid"
+    assert check(History.from_pairs(pairs), "rw-register", expect=["serializable"]).validity == "valid"
+
+
+def test_after_an_unknown_outcome_a_client_goes_on_as_another_process() -> None:
+    calls = ((0, None, "write", 1, None), (3, 4, "write", 2, None), (5, 6, "read", None, None))
+    pairs = [Pair(f, value, result=result, call=a, ret=b, process=0) for a, b, f, value, result in calls]
+
+    history = History.from_pairs(pairs)
+
+    assert [operation.process for operation in history.operations()] == [0, 1, 1]
+    assert check(history, consistency="sequential").validity == "invalid"
+
+
+def test_overlapping_calls_of_one_process_are_counted_and_have_no_order() -> None:
+    pairs = [Pair("write", 1, call=0, ret=10, process=0), Pair("read", result=None, call=5, ret=12, process=0)]
+    history = History.from_pairs(pairs)
+
+    assert history.notes == (
+        "1 x call of a process whose last call had not returned: taken as of a process of its own",
+    )
+    assert check(history, "register").validity == "valid"
+    found = check(history, consistency="sequential")
+    assert (found.validity, found.reason) == (
+        "unknown",
+        "some calls of a process overlap, so that its order, which was asked for, is not known",
+    )
+
+
+@pytest.mark.parametrize(("call", "ret"), [(5, 3), (float("nan"), 3), (0, float("nan"))])
+def test_an_interval_that_ends_before_it_begins_is_refused(call: float, ret: float) -> None:
+    with pytest.raises(MalformedHistory, match="a return that is not before its call"):
+        History.from_pairs([Pair("write", 1, call=call, ret=ret)])
+
+
+def test_an_answer_of_null_is_not_taken_for_what_was_asked() -> None:
+    def swap(state: int, operation: Operation) -> Any:
+        return operation.value if operation.type == "info" or state == operation.result else ILLEGAL
+
+    swapping = Model(name="swap", init=5, step=swap)
+
+    assert check(History.from_pairs([Pair("swap", 5, result=None, call=0, ret=1)]), swapping).validity == "invalid"
+    assert check(History.from_pairs([Pair("swap", 5, call=0, ret=1)]), swapping).validity == "valid"  # it repeats 5
+    table = b"f,value,result,call,return\nswap,5,%s,0,1\n"
+    assert check(load(table % b"null"), swapping).validity == check(load(table % b""), swapping).validity == "invalid"
+    assert check(load(table % b"5"), swapping).validity == "valid"
 
 
 def test_a_picture_has_a_lane_for_each_process_in_the_order_of_events() -> None:

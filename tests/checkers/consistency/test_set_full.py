@@ -65,7 +65,7 @@ def test_a_loss_is_explained_by_the_lines_that_prove_it(history: Make) -> None:
     (anomaly,) = set_full.check(history("a1 a2 s12 s2")).anomalies
 
     assert anomaly.message == (
-        "lost: 1. 1 was known to be in the set at line 1; the read of lines 6 to 7 has not got it"
+        "lost: 1. 1 was known to be in the set at index 1; the read of indexes 6 to 7 has not got it"
     )
     assert (anomaly.index, anomaly.evidence["elements"]) == (7, [1])
 

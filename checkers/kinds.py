@@ -1,0 +1,118 @@
+"""Values of two kinds that Python takes for one: `true` and 1, and in EDN 1.0 and 1.
+
+Models, engines and columns compare values as Python does, for which `true`, 1 and 1.0 are equal. JSON has one kind of
+number, so there 1 and 1.0 are one value; but a store that answers `true` where 1 was written has changed the value, and
+in Clojure `(= 1 1.0)` is false too. A history in which two such values meet cannot be judged: it is refused, with the
+place of the second one. (`importers.edn` does so with names: `:x`, `"x"`.)
+
+What meets is what a model compares: values that are written and read, elements of sets and lists, and keys among
+themselves. An answer like `true` to a write only says that it happened. What models of other people compare is theirs
+to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from checkers.malformed import MalformedHistory
+from checkers.models import Model
+from checkers.models.model import INTEGER, LIST, PAIR, answers_cas, repeats
+from checkers.operation import Operation
+from checkers.values import FrozenObject, show
+
+FLOATS_DIFFER: Final = ("edn", "jepsen-log")
+"""Sources in which a float is never equal to an integer."""
+
+Seen = dict[Any, Any]
+"""A value -> its kinds, as `_kinds` tells them, and the value as it was first. None that cannot be confused is kept."""
+
+
+def require_one_kind(operations: Sequence[Operation], model: Model, source: str, where: Callable[[int], str]) -> None:
+    """Raise `MalformedHistory` where two values are equal here that were not equal in the source."""
+    watch = Watch(model, source)
+    if any(map(watch.is_odd, operations)):
+        for operation in operations:
+            watch.note(operation, where)
+
+
+class Watch:
+    """Notes the kinds of what a model compares, operation by operation."""
+
+    def __init__(self, model: Model, source: str) -> None:
+        self.model = model
+        self.odd: set[type] = {bool, float} if source in FLOATS_DIFFER else {bool}
+        self.keys: Seen = {}
+        self.values: Seen = {}
+        functions = model.functions.items()
+        self.tells = {f for f, function in functions if function.answers_invoke not in (repeats, answers_cas)}
+        self.tells -= {f for f, function in functions if function.result is INTEGER}
+        if functions:
+            _note(_members(model.init), self.odd, self.values, lambda _: "--initial", 0)
+
+    def is_odd(self, operation: Operation) -> bool:
+        """Whether it holds a value that could be taken for another one."""
+        odd, f = self.odd, operation.f
+        told = operation.result if f in self.tells else None
+        return _has(odd, operation.value) or _has(odd, operation.key) or _has(odd, told)
+
+    def note(self, operation: Operation, where: Callable[[int], str]) -> None:
+        """Take what it asked and was told; raises `MalformedHistory` where that was of another kind before."""
+        function = self.model.functions.get(operation.f)
+        if function is None:
+            return
+        told = (operation.result,) if operation.f in self.tells else ()
+        asked: Iterable[Any] = (operation.value,)
+        keys = [operation.key]
+        if operation.f == "txn":
+            micro = [*_micro(operation.value), *_micro(operation.result)]
+            keys = [key for _, key, _ in micro]
+            asked, told = (), tuple(member for _, _, value in micro for member in _members(value))
+        elif function.value is PAIR:
+            asked = operation.value
+        if function.result is LIST:
+            told = tuple(member for value in told for member in _members(value))
+        _note(keys, self.odd, self.keys, where, operation.call)
+        _note(asked, self.odd, self.values, where, operation.call)
+        _note(told, self.odd, self.values, where, operation.call if operation.is_crashed else operation.ret)
+
+
+def _micro(value: Any) -> Sequence[Any]:
+    return value if value.__class__ is tuple else ()
+
+
+def _members(value: Any) -> Iterable[Any]:
+    return value if value.__class__ in (tuple, frozenset) else (value,)
+
+
+def _has(odd: set[type], value: Any) -> bool:
+    """Whether there is a value of these types in it."""
+    kind = value.__class__
+    if kind is tuple:
+        kinds = set(map(type, value))
+        is_deep = tuple in kinds or FrozenObject in kinds
+        return not odd.isdisjoint(kinds) or (is_deep and any(_has(odd, item) for item in value))
+    return kind in odd or (kind is FrozenObject and any(_has(odd, item) for _, item in value.pairs))
+
+
+def _note(values: Iterable[Any], odd: set[type], seen: Seen, where: Callable[[int], str], index: int) -> None:
+    for value in values:
+        if kinds := tuple(_kinds(value, odd)):
+            before, first = seen.setdefault(value, (kinds, value))
+            if before != kinds:
+                found = f"{show(value)} in a value, and {show(first)} in another, which would compare as equal"
+                raise MalformedHistory(found, "values that differ in more than their kind", where(index))
+
+
+def _kinds(value: Any, odd: set[type]) -> Iterator[Any]:
+    """Tell the kinds of those numbers in a value that can be taken for another one, in its order."""
+    kind = value.__class__
+    if kind in (bool, int, float):
+        if float in odd or value in (0, 1):
+            yield kind if kind in odd else int
+    elif kind is tuple:
+        for item in value:
+            yield from _kinds(item, odd)
+    elif kind is FrozenObject:
+        for _, item in value.pairs:
+            yield from _kinds(item, odd)
