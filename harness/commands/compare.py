@@ -21,7 +21,6 @@ from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 from .arguments import assignment, compile_option, drawing_options, jobs_option, json_option, quantity, results_option
 from .printing import coloured, print_json, print_message, print_table, progress, say, telling, wrapped
 
-_LIVE_SYSTEMS: Final = ("node", "etcd", "pysyncobj")
 _SEEDS: Final = range(1, 101)
 _MS: Final = "_ms"
 _WORDS: Final = {
@@ -89,12 +88,13 @@ def command(
     worse, 2 when any is undecided.
     """
     from harness.archive.store import Archive
+    from harness.live.systems.catalog import NODE, OTHERS
     from harness.search import comparisons
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
     for ref in (ref_a, *refs):
-        if ref in _LIVE_SYSTEMS or ref.startswith("live:"):
+        if ref in (NODE, *OTHERS) or ref.startswith("live:"):
             expected = "versions of raft_impl: both run the same plans, and no two live runs are the same"
             raise BadInput(
                 f"{ref}, which runs live", expected, "`foreshock suite --world live --baseline` says what is new"

@@ -55,7 +55,7 @@ class Proxy:
         except OSError:  # it is gone already
             caller = None
         if caller is None:
-            network.counts["strangers"] += 1
+            network.counts["unknown callers"] += 1
             await _abort(stream)
             return
         there, back = network.link(caller, node), network.link(node, caller)

@@ -93,6 +93,8 @@ def _checked(found: Any, spec: str) -> System:
             found = found()
         except Exception as error:
             raise BadInput(first_line_of(error), f"a class {name} that is made without arguments", spec) from error
+    if getattr(found, "runs_live", False):
+        raise BadInput(f"{name}, which starts processes", "--world live, or a system of the simulated world", spec)
     require_members(found, System, spec)
     version = getattr(found, "adapter_version", ADAPTER_VERSION)
     if version != ADAPTER_VERSION:

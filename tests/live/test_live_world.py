@@ -80,7 +80,7 @@ def test_the_trace_says_what_nodes_told_and_what_was_done_to_them(result: LiveRe
     assert {"start", "crash", "role", "term", "fault-begin", "fault-end", "op"} <= set(kinds)
     assert kinds.count("start") == 4, "three nodes, one of them twice"
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
-    assert result.outcome.marks.get("strangers", 0) == 0, "every caller was known"
+    assert result.outcome.marks.get("unknown callers", 0) == 0, "every caller was known"
 
 
 def test_the_logs_of_all_nodes_are_kept(result: LiveResult) -> None:

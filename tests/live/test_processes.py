@@ -16,6 +16,8 @@ from harness.errors import BadInput
 from harness.live.systems.catalog import abilities_of_live, live_system
 from harness.live.systems.processes import Completion, NodeSite, Processes, Unanswered, ask
 from harness.plans.plan import Actor
+from harness.systems import catalog
+from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts
 
 HEAD = "from harness.live.systems.processes import Processes\n\n"
@@ -68,6 +70,15 @@ def test_a_wrong_class_gets_one_line(tmp_path: Path, text: str, said: str) -> No
 def test_a_file_that_is_not_there_is_named() -> None:
     with Checkouts() as checkouts, pytest.raises(BadInput, match=r"no file nowhere\.py"):
         live_system("nowhere.py:Store", checkouts)
+
+
+def test_the_simulated_world_says_where_such_a_system_runs(tmp_path: Path) -> None:
+    (tmp_path / "store.py").write_text(HEAD + WHOLE)
+    with (
+        Checkouts() as checkouts,
+        pytest.raises(BadInput, match="Store, which starts processes; expected --world live"),
+    ):
+        load_systems(catalog.bind(f"{tmp_path}/store.py:Store", checkouts))
 
 
 # -- clients -----------------------------------------------------------------------------------------------------------

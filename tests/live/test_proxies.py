@@ -212,7 +212,7 @@ def test_a_stranger_is_refused() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await say(stream, b"hello")
 
-        assert world.network.counts["strangers"] == 1
+        assert world.network.counts["unknown callers"] == 1
         assert world.network.counts["connections"] == 0
 
     in_world(test)

@@ -94,6 +94,8 @@ class Processes(Polled):
     fault_kinds: tuple[str, ...] = KINDS
     tells_terms: bool = False
     has_leader: bool = False
+    runs_live: bool = True
+    """What the simulated world refuses it by."""
     options: tuple[OptionSpec, ...] = (
         OptionSpec(name="client_timeout_ms", type="int", default=2000, neutral=2000, minimum=1, unit="ms"),
     )
