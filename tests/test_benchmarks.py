@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks import bounds, checkers, comparison, histories, peer, peer_chaos, suite
+from benchmarks import bounds, checkers, comparison, examples, histories, peer, peer_chaos, suite
 from benchmarks.core_steps import BATCH, LOADS, Cores
 from harness.outcome import Outcome
 from harness.run.drawing import Drawing, abilities_of
@@ -272,3 +272,48 @@ def test_the_peers_chaos_is_run_by_its_own_explore(tmp_path: Path) -> None:
     assert [float(line) >= 0 for line in done.stdout.splitlines()] == [True, True]
     assert done.returncode == 1
     assert done.stderr == "seed 12 of the peer failed\n"
+
+
+def test_every_class_of_the_examples_of_systems_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(examples.ROOT)
+    sources = {path.name: path.read_text() for path in Path(examples.FOLDER).glob("*.py")}
+
+    measured = {example.file for example in examples.EXAMPLES if example.file}
+
+    assert measured == set(sources) - {"grow_only.py"}
+    assert all(f"class {example.name}" in sources[example.file] for example in examples.EXAMPLES if example.file)
+    assert max(len(source.splitlines()) for source in sources.values()) < 120
+    (ran,) = examples.run_seeds(examples.BY_NAME["PrimaryBackup"], [2])
+    assert (ran.seed, ran.verdict) == (2, "invalid")
+    assert ran.simulated_s > 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "failing", "differing", "faults"),
+    [
+        ("right", (), (), []),
+        ("right", (7,), (), ["x: seed 7: invalid"]),
+        ("wrong", (7,), (), []),
+        ("wrong", (), (), ["x: not found within 10 seeds"]),
+        ("ours", (7,), (3,), ["x: seed 3: another fingerprint in another process", "x: seed 7: invalid"]),
+    ],
+)
+def test_the_gate_of_the_examples(
+    kind: str, failing: tuple[int, ...], differing: tuple[int, ...], faults: list[str]
+) -> None:
+    measured = msgspec.convert(
+        {
+            "example": {"name": "x", "file": "x.py", "kind": kind},
+            "verdicts": {"valid": 10 - len(failing), "invalid": len(failing)},
+            "failing_seeds": failing,
+            "signatures": {},
+            "simulated_s": 80.0,
+            "cpu_s": 2.0,
+            "sampled": 10,
+            "differing": differing,
+        },
+        examples.Measured,
+    )
+
+    assert measured.faults == faults
+    assert examples.row(measured)[7:9] == ("40", f"{10 - len(differing)} of 10")

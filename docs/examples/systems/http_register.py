@@ -7,8 +7,6 @@ There is one node, which appends each write to a log before it answers. `Unsynce
 does not sync it, so that a power cut takes acknowledged writes back.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import zlib

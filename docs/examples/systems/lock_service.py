@@ -9,8 +9,6 @@ meanwhile (Kleppmann 2016, How to do distributed locking). `Fenced` gives each h
 latest one only.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

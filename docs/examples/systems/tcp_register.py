@@ -1,15 +1,13 @@
 """A register on a primary and its copies: an ordinary Trio program over TCP, which knows nothing of a simulator.
 
-    foreshock run --system trio:docs/examples/systems/tcp_register.py:Eager --seed 1 --faults partition
-    foreshock run --system trio:docs/examples/systems/tcp_register.py:Primary --seed 1 --faults partition
+    foreshock run --system trio:docs/examples/systems/tcp_register.py:Eager --profile partitions --seed 1
 
 The first node is the primary, which takes all writes. With `Primary` it also answers all reads. With `Eager` each node
 answers reads from its own copy, which the primary sends without waiting: quick, and wrong.
 """
 
-from __future__ import annotations
-
 import json
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -44,8 +42,7 @@ class Session:
     """A client: reads at `reads_at`, writes at the primary, one request at a time on a connection to each."""
 
     def __init__(self, reads_at: str, primary: str) -> None:
-        self.reads_at, self.primary = reads_at, primary
-        self.connections: dict[str, Lines] = {}
+        self.reads_at, self.primary, self.connections = reads_at, primary, dict[str, Lines]()
 
     async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
         """Perform one op."""
@@ -86,7 +83,7 @@ class Primary:
 
         async def serve(stream: trio.SocketStream) -> None:
             lines = Lines(stream)
-            try:
+            with suppress(trio.BrokenResourceError):
                 while (request := await lines.read()) is not None:
                     f, key, value = request
                     answer = ["ok", table.get(key) if f == "read" else value]
@@ -97,18 +94,15 @@ class Primary:
                         for feed in feeds:
                             feed.send_nowait(["write", key, table[key]])
                     await lines.write(answer)
-            except trio.BrokenResourceError:
-                pass
 
         async def copy_to(peer: str, changes: trio.MemoryReceiveChannel[Any]) -> None:
             while True:
-                try:
+                with suppress(OSError, trio.BrokenResourceError):
                     lines = Lines(await trio.open_tcp_stream(peer, PORT))
                     async for change in changes:
                         await lines.write(change)
                         await lines.read()
-                except (OSError, trio.BrokenResourceError):
-                    await trio.sleep(0.1)
+                await trio.sleep(0.1)
 
         async with trio.open_nursery() as nursery:
             if self.copies and name < min(peers):

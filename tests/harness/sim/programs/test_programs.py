@@ -387,8 +387,8 @@ GROW_ONLY = "docs/examples/systems/grow_only.py:WORKLOAD"
         (f"{LOCKS}:Unfenced", "counter", "swarm", 1, 10, "invalid"),
         (f"{CRDT}:Counter", GROW_ONLY, "swarm", 3, 1, "valid"),
         (f"{CRDT}:Doubled", GROW_ONLY, "swarm", 3, 1, "invalid"),
-        (f"{LEASE}:Monotonic", "register", "clocks", 3, 6, "valid"),
-        (f"{LEASE}:WallClock", "register", "clocks", 3, 6, "invalid"),
+        (f"{LEASE}:Monotonic", "register", "clocks", 3, 10, "valid"),
+        (f"{LEASE}:WallClock", "register", "clocks", 3, 10, "invalid"),
     ],
 )
 def test_an_example_is_right_and_its_wrong_sister_is_found(
