@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from typing import Any, Final, NoReturn
 
 import trio
 
+from . import openssl
 from .incarnation import CURRENT
 
 _INSTEAD: Final = {
@@ -40,6 +42,12 @@ _REPLACED: Final = (
     (trio.from_thread, "run", "trio.from_thread.run", "a thread that returns what it found"),
     (trio.from_thread, "run_sync", "trio.from_thread.run_sync", "a thread that returns what it found"),
 )
+_TLS: Final = (
+    ssl.SSLContext,
+    "wrap_bio",
+    "TLS under a Python whose OpenSSL cannot be given the chance of a plan",
+    "a Python whose module _ssl is linked with OpenSSL's libcrypto, as those of Linux distributions are",
+)
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -51,10 +59,11 @@ def _watch_operating_system() -> None:
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """While this lasts, code of an incarnation cannot leave the simulation."""
+    """While this lasts, code of an incarnation cannot leave the simulation, and OpenSSL draws for it by the plan."""
     _watch_operating_system()
     with contextlib.ExitStack() as replaced:
-        for place, name, what, instead in _REPLACED:
+        is_drawn = replaced.enter_context(openssl.drawn())
+        for place, name, what, instead in _REPLACED if is_drawn else (*_REPLACED, _TLS):
             replaced.enter_context(_refused_function(place, name, what, instead))
         yield
 
