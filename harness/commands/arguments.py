@@ -207,7 +207,8 @@ def upgrade_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def system_option_of_world(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--system` where a world is chosen."""
     default = _default("raft_impl", live="node")
-    return click.option("--system", default=default, metavar="SPEC", help=f"{_SYSTEMS}  [default: raft_impl]")(function)
+    text = f"{_SYSTEMS} Live: node, etcd, pysyncobj; or processes of your own: FILE.py:NAME.  [default: raft_impl]"
+    return click.option("--system", default=default, metavar="SPEC", help=text)(function)
 
 
 def _profile_option(*, world: bool) -> Decorator:

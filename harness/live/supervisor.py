@@ -62,6 +62,7 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.on_death = lambda name, how: None  # the run is over
         for name in list(self._running):
             self.kill(name)
         for process in self._held:
@@ -118,15 +119,18 @@ class Supervisor:
         return process.pid
 
     def kill(self, name: str) -> bool:
-        """Kill the group of a node by SIGKILL, and wait until its leader is gone. Whether there was one."""
+        """Kill the group of a node by SIGKILL, and wait until its leader is gone. Whether there was one.
+
+        One that had ended by itself a moment before was not killed: `on_death` is told of it.
+        """
         process = self._running.pop(name, None)
         if process is None:
             return False
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # an empty group is gone already
-            os.killpg(process.pid, signal.SIGKILL)
-        code = process.wait()
-        self._guardian.forget(process.pid)
-        return code == -signal.SIGKILL
+        code = self._end(process)
+        if code != -signal.SIGKILL:
+            self.on_death(name, _how(code))
+            return False
+        return True
 
     def stop(self, name: str) -> bool:
         """Stop a group by SIGSTOP. Whether its leader stands still."""
@@ -168,11 +172,19 @@ class Supervisor:
         if self._running.get(name) is not process:
             return
         del self._running[name]
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it may have started
+        self.on_death(name, _how(self._end(process)))
+
+    def _end(self, process: subprocess.Popen[bytes]) -> int:
+        """Kill a group, or what is left of it, and wait for its leader. How that ended."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # an empty group is gone already
+            os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
         self._guardian.forget(process.pid)
-        self.on_death(name, f"exit code {code}" if code >= 0 else signal.Signals(-code).name)
+        return code
+
+
+def _how(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _stands_still(pid: int) -> bool:

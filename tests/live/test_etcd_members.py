@@ -35,11 +35,16 @@ class FakeEtcd:
         """What is not answered once ("add"), and whether it was done all the same."""
         self.refuses: dict[str, int] = {}
         """What is refused once, and with which code."""
-        supervisor = SimpleNamespace(is_up=self.up.__contains__, kill=self.up.remove, on_death=self._ended)
+        supervisor = SimpleNamespace(kill=self._kill, on_death=self._ended)
         self.site: Any = SimpleNamespace(addresses=addresses, data=folder, supervisor=supervisor)
         for name in voters:
             (folder / name).mkdir()
         self.members = etcd_members.Members(voters, NODES)
+
+    def _kill(self, name: str) -> bool:
+        was_up = name in self.up
+        self.up.discard(name)
+        return was_up
 
     def _ended(self, name: str, how: str) -> None:
         assert self.members.is_out(name), "else it is a death that nobody wanted"

@@ -126,8 +126,7 @@ class Members:
 
     def _end(self, site: Site, name: str) -> None:
         """End the process of a node that is out, and delete its data."""
-        if site.supervisor.is_up(name):
-            site.supervisor.kill(name)
+        if site.supervisor.kill(name):
             site.supervisor.on_death(name, "removed")
         shutil.rmtree(site.data / name, ignore_errors=True)
 
