@@ -1,7 +1,7 @@
 """Generators: values that say which calls clients make, and when.
 
 A generator is an immutable value. Small ones are combined into the schedule of a whole run, and `evaluate` turns that
-into a list of calls with due times:
+into calls with due times, one after another:
 
     writes  = calls(lambda context: Call(f="write", key="x", value=context.fresh()))
     reads   = calls(lambda context: Call(f="read", key="x"))
@@ -106,21 +106,20 @@ class Generator(msgspec.Struct, frozen=True):
 Step = Callable[[Context], Call | tuple[Call, ...]]
 
 
-def evaluate(generator: Generator, *, threads: int, stream: Stream, start_ns: int = 0) -> tuple[Event, ...]:
-    """Ask a generator until it is exhausted. Returns its events, by due time.
+def evaluate(generator: Generator, *, threads: int, stream: Stream, start_ns: int = 0) -> Iterator[Event]:
+    """Ask a generator until it is exhausted. Yields its events, by due time.
 
     Raises ValueError when it does not end within `CALL_LIMIT` calls.
     """
-    events: list[Event] = []
     numbers = itertools.count(1)
     context = Context(start_ns, tuple(range(threads)), stream, numbers)
     for _ in range(CALL_LIMIT):
         answer = generator.next(context)
         if answer is None:
-            return tuple(events)
+            return
         event, generator = answer
         context = context.at(event.due_ns)
-        events.append(event)
+        yield event
     raise ValueError(f"generator: {CALL_LIMIT} events and no end; expected limit() or time_limit() around it")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from workloads.generator import Call, Event, evaluate, stagger, time_limit
+from workloads.generator import Call, evaluate, stagger, time_limit
 from workloads.workload import Workload
 
 from .draws import Draws
@@ -33,14 +33,19 @@ def draw_programs(
     stream = draws.streams("program")
     traffic = stagger(max(1, round(SECOND / ops_per_second)), work.generator(variant, stream))
     limited = time_limit(phases.heal_ns - begin_ns, traffic)
-    planned = _planned(evaluate(limited, threads=len(who.clients), stream=stream, start_ns=begin_ns))
+    ops: list[list[PlannedOp]] = [[] for _ in who.clients]
+    keys: dict[str, None] = {}  # in the order of their first use
+    count = 0
+    for event in evaluate(limited, threads=len(who.clients), stream=stream, start_ns=begin_ns):
+        for call in event.calls:
+            ops[event.thread].append(_op(count, event.due_ns, call))
+            if call.key is not None:
+                keys[call.key] = None
+            count += 1
     healed = phases.healed or who.clients
     able = tuple(thread for thread, client in enumerate(who.clients) if client in healed)
-    final = _final_reads(work, [op for _, op in planned], able, phases.horizon_ns - phases.final_ns)
-    count = len(planned) + sum(map(len, final.values()))
-    ops: list[list[PlannedOp]] = [[] for _ in who.clients]
-    for thread, op in planned:
-        ops[thread].append(op)
+    final = _final_reads(work, list(keys), able, phases.horizon_ns - phases.final_ns, count)
+    count += sum(map(len, final.values()))
     return tuple(
         Program(
             thread=thread,
@@ -57,21 +62,14 @@ def _op(id_: int, due_ns: int, call: Call) -> PlannedOp:
     return PlannedOp(id=id_, due_ns=due_ns, f=call.f, key=call.key, value=call.value)
 
 
-def _planned(events: Sequence[Event]) -> list[tuple[int, PlannedOp]]:
-    """All ops with their threads, in the order in which they are due."""
-    calls = [(event, call) for event in events for call in event.calls]
-    return [(event.thread, _op(number, event.due_ns, call)) for number, (event, call) in enumerate(calls)]
-
-
 def _final_reads(
-    work: Workload, ops: Sequence[PlannedOp], able: Sequence[int], due_ns: int
+    work: Workload, keys: Sequence[str], able: Sequence[int], due_ns: int, first_id: int
 ) -> dict[int, list[PlannedOp]]:
     """Share the keys that were used among the threads that can read; each thread reads at least one."""
-    keys = list(dict.fromkeys(op.key for op in ops if op.key is not None))
     final: dict[int, list[PlannedOp]] = {}
     if work.final is None or not keys:
         return final
     for number in range(max(len(keys), len(able))):
-        op = _op(len(ops) + number, due_ns, work.final(keys[number % len(keys)]))
+        op = _op(first_id + number, due_ns, work.final(keys[number % len(keys)]))
         final.setdefault(able[number % len(able)], []).append(op)
     return final

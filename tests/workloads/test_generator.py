@@ -51,7 +51,7 @@ def times(made: Generator, threads: int = 3, start_ns: int = 0) -> list[tuple[in
 
 
 def schedule(made: Generator, threads: int = 3, seed: int = 1, start_ns: int = 0) -> tuple[generator.Event, ...]:
-    return evaluate(made, threads=threads, stream=Stream(seed, "test"), start_ns=start_ns)
+    return tuple(evaluate(made, threads=threads, stream=Stream(seed, "test"), start_ns=start_ns))
 
 
 @pytest.mark.parametrize(
