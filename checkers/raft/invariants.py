@@ -20,12 +20,13 @@ The five properties of Figure 3 of the Raft paper (Ongaro and Ousterhout, USENIX
   disk model has ever reported a vote.
 * `durable-ack`: after a restart, term, vote and log are at least what the disk model reported durable.
 * `committed-on-quorum`: the committed prefix is on a durable quorum, when it is committed and ever after.
-* `one-config`: at most one uncommitted configuration in a log.
+* `one-config`: at most one uncommitted configuration in a log; voters change at once only where majorities overlap, and
+  behind an entry of the leader's own term.
 * `in-force`: the configuration that a replica uses is the latest in its own log, as the disks show it; who wins an
   election has a vote in it or in one that may still replace it (`elected-outside`), and a leader that has committed a
   configuration without itself appends no more (`leads-outside`).
-* `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`: what nodes say to each other agrees with their
-  disks when it leaves, and with what is noted.
+* `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`, `wire-snapshot`: what nodes say to each other
+  agrees with their disks when it leaves, with what others hold, and with what is noted.
 
 Where it is judged
 ------------------

@@ -97,6 +97,14 @@ class Group:
         """The configuration in an entry, if a disk has shown it."""
         return next((config for known, config in self.configs if known == identity), None)
 
+    def config_at(self, index: int) -> Config:
+        """The configuration in force at a committed index, as the disks have shown it."""
+        committed = self.committed
+        for identity, config in reversed(self.configs):
+            if config.index <= index and committed[config.index] == identity:
+                return config
+        return self.first_config
+
     def learn_config(self, identity: int, config: Config) -> None:
         """Keep the configuration that a disk holds in an entry."""
         self.configs.append((identity, config))
@@ -225,11 +233,12 @@ class Replicas(dict[tuple[str, str], "Replica"]):
 class ConfigNotes:
     """What one replica noted of configurations in one incarnation."""
 
-    __slots__ = ("is_outside", "kept", "noted")
+    __slots__ = ("is_cut", "is_outside", "kept", "noted")
 
     def __init__(self, first: Config) -> None:
         self.kept = [first]  # as it noted them, without those whose entries were cut off
         self.noted = first  # its latest word on what is in force
+        self.is_cut = False  # the entry of that was cut off its log, and it has not noted another one since
         self.is_outside = False  # it leads, and has committed that it has no vote
 
 

@@ -27,6 +27,7 @@ FORGOTTEN_STATE: Final = (
     "raft/state-digest",
     "raft/vote-once",
     "raft/wire-",
+    "reads/",
     "node/exception/SafetyError",
 )
 """What a node may show that has forgotten a vote or an entry that it answered for, and what others make of it."""

@@ -74,7 +74,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_
     deed: ClassVar[str] = ""
     """What a hit is, where that reads otherwise than what counts as one: what the fault did, in the past."""
 
-    allowed: ClassVar[tuple[str, ...]] = ("linearizability/",)
+    allowed: ClassVar[tuple[str, ...]] = ("linearizability/", "reads/")
     """Prefixes of the signatures that an assumption broken by it explains; for most kinds what stale reads show."""
 
     counts_with: ClassVar[str] = ""

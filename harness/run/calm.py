@@ -20,11 +20,15 @@ any time between its planned beginning and its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
+from checkers.op import Op
 from checkers.raft.availability import Availability, Pace, Stretch
 from checkers.trace import Row
+from checkers.verdict import Verdict
 from harness.faults.leadership import ForcedElection, Transfer
 from harness.faults.membership import Membership
 from harness.faults.packets import Delay, Duplicate, Reorder
@@ -32,10 +36,13 @@ from harness.faults.pauses import SlowNode
 from harness.plans.plan import LinkSpec, Plan
 from harness.sim.world import SimWorld
 
+from .cut_off import CutOffLeaders, parts_of
+
 _MILLION: Final = 1_000_000
 _CLOCK_ERROR_PPM: Final = 100_000
 _COMMANDS: Final = (ForcedElection, Transfer, Membership)
 _DISTURBING: Final = ("start", "stop", "crash", "refuse", "config", "fault-begin", "fault-end")
+_ENDING: Final = ("start", "stop", "crash", "refuse")
 _ELECTIONS_MAX: Final = 12
 """Elections in a row that may be split: as many as after the heal."""
 _MESSAGES_PER_REQUEST: Final = 20
@@ -81,6 +88,15 @@ class CalmWatch:
         self._late_ns = _latest_ns(plan)
         self._guards = bool(options.get("pre_vote")) and bool(options.get("check_quorum"))
         self._is_over = False
+        self.cut_off: CutOffLeaders | None = None
+        """Who watches for leaders that hear no quorum, where they have to step down."""
+        if options.get("check_quorum"):
+            self.cut_off = CutOffLeaders(
+                pace.settle_ns + self._late_ns,
+                hears=self._hears,
+                is_healthy=self._is_healthy,
+                voters=parts_of(world.observer.configurations, {name: g.voters for name, g in plan.groups.items()}),
+            )
         for kind in _DISTURBING:
             world.recorder.also(kind, self._on_change)
         world.recorder.also("role", self._on_role)
@@ -98,13 +114,25 @@ class CalmWatch:
     def close(self, _: None = None) -> None:
         """The heal, or the end of the run: nothing is watched any more."""
         self._break()
+        if self.cut_off is not None:
+            self.cut_off.close(self._world.kernel.now, self._world.log.index)
         self._is_over = True
+
+    def verdict(self, history: Sequence[Op]) -> Verdict:
+        """Judge the requests of clients, and say all that was found."""
+        verdict = self.availability.verdict(history, len(self._plan.programs))
+        alone = () if self.cut_off is None else tuple(self.cut_off.anomalies)
+        if not alone:
+            return verdict
+        return msgspec.structs.replace(verdict, validity="invalid", anomalies=(*verdict.anomalies, *alone))
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
-    def _on_change(self, _: int, row: Row) -> None:
+    def _on_change(self, index: int, row: Row) -> None:
         if row[1] == "fault-end":
             self._commands.discard(row[3])
+        elif row[1] in _ENDING and self.cut_off is not None:
+            self.cut_off.ends(self._world.kernel.now, index, row[2])
         self._break()
         self._look_soon()
 
@@ -115,6 +143,8 @@ class CalmWatch:
     def _on_role(self, index: int, row: Row) -> None:
         _, _, node, group, role, term = row
         self._note_term(index, node, group, term)
+        if self.cut_off is not None and not self._is_over:
+            self.cut_off.role(self._world.kernel.now, index, group, node, role, term)
         stretch = self._stretch
         if role == "leader" and stretch is not None and node in stretch.connected:
             self.availability.leads(stretch, self._world.kernel.now, index, group, node)
@@ -145,6 +175,8 @@ class CalmWatch:
 
     def _look(self, _: None) -> None:
         self._looks_at_ns = -1
+        if self.cut_off is not None and not self._is_over:
+            self.cut_off.look(self._world.kernel.now, self._world.log.index)
         if self._stretch is not None or self._is_over or self._commands:
             return
         connected = self._connected()
@@ -209,6 +241,11 @@ class CalmWatch:
         host = self._world.hosts[name]
         slow = host.paused or host.slowness.in_force or host.disk.any_in_force or host.clock.stopped
         return host.is_up and not slow and abs(host.clock.rate_ppm - _MILLION) <= _CLOCK_ERROR_PPM
+
+    def _hears(self, node: str, other: str) -> bool:
+        """Whether anything can arrive at a node from another one."""
+        host = self._world.hosts[other]
+        return host.is_up and not host.paused and not self._world.network.links[other][node].cuts
 
     def _both_ways(self, one: str, other: str) -> bool:
         links, now = self._world.network.links, self._world.kernel.now

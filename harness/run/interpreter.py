@@ -195,8 +195,11 @@ class Thread:
         if completion.type == "info":
             self.process += self._thread_count
         answered = ok or (completion.type == "fail" and completion.error in NEGATIVE_ANSWERS)
-        if answered and op.f not in _READS:
-            self.sessions.used(began_ns)
+        if op.f not in _READS:
+            if answered:
+                self.sessions.used(began_ns)
+        elif ok:
+            self._replies.note_read(environment, began_ns)
         if completion.error == NO_SESSION:
             self.sessions.lost(process, self._kernel.now, self._recorder.history[-1].index)
         lost = completion.type == "info" or refusal is not None or completion.error == NO_SESSION

@@ -20,6 +20,7 @@ from checkers import check
 from checkers.op import Op
 from checkers.raft.liveness import Bound, Standing, first_fresh_ok
 from checkers.raft.liveness import judge as judge_liveness
+from checkers.raft.reads import CHECKER as READS
 from checkers.verdict import Anomaly, Verdict, merge
 from harness.judged import JudgedAnomaly, judged
 from harness.options import OptionValues
@@ -117,7 +118,7 @@ class Simulation:
         self.threads: list[Thread] = []
         self.checkpoints: dict[int, Callable[[int], None]] = {}
         """What is called with a moment when the run is there, before any event of that instant."""
-        self.replies = Replies(plan.check.model, self.world.recorder)
+        self.replies = Replies(plan.check.model, self.world.recorder, actors=plan.actors)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
@@ -313,11 +314,11 @@ class Simulation:
                 explain=options.explain,
             )
             losses = [loss for thread in self.threads for loss in thread.sessions.losses]
-            verdicts = [checked, *verdicts, sessions.judge(plan, self._options, losses)]
+            verdicts = [checked, *verdicts, sessions.judge(plan, self._options, losses), self.replies.reads.verdict()]
         if judge_all and not options.is_partial and self._is_live:
             verdicts.append(self._judge_liveness())
             if self.calm is not None:
-                verdicts.append(self.calm.availability.verdict(history, len(self.plan.programs)))
+                verdicts.append(self.calm.verdict(history))
         if options.gates and not options.is_partial:
             verdicts.append(gate.judge(plan, history, outcomes, self.capabilities))
         verdict = merge(verdicts)
@@ -417,13 +418,16 @@ def _latencies_ms(history: Sequence[Op]) -> list[float]:
 
 
 def primary(anomalies: tuple[JudgedAnomaly, ...]) -> str | None:
-    """The signature of the earliest broken invariant, else of the earliest checker anomaly; ties by name."""
+    """The signature of the earliest broken invariant, else of the earliest checker anomaly; ties by name.
+
+    That a read was answered by a deposed leader comes last: where it did harm, what a client saw says more.
+    """
     if not anomalies:
         return None
 
     def rank(anomaly: JudgedAnomaly) -> tuple[int, int, str]:
-        invariant = anomaly.checker in ("raft", "node", "run")
-        return (0 if invariant else 1, anomaly.index if anomaly.index is not None else 2**62, anomaly.signature)
+        kind = 0 if anomaly.checker in ("raft", "node", "run") else 2 if anomaly.checker == READS else 1
+        return (kind, anomaly.index if anomaly.index is not None else 2**62, anomaly.signature)
 
     return min(anomalies, key=rank).signature
 

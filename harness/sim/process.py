@@ -99,6 +99,7 @@ class SimProcess:
         self.timer = Timer(kernel, ordinal, clock=clock, pauses=pauses, lifetime=lifetime, fire=self._on_input)
         self._kernel, self._device = kernel, device
         self._waits_for_nothing = AtOneInstant(STEPS_AT_ONE_INSTANT_MAX)  # waits of `recv` that were over at once
+        self.heard_from = ""  # who sent what `recv` gave last
         self._alarm = 0  # which wait of `until` is in force
         self._parked: trio.lowlevel.Task | None = None
 
@@ -119,7 +120,11 @@ class SimProcess:
                 self.timer.arm(deadline_ns)
             await self.driver.wait()
             self.timer.disarm()
-        return self.inbox.pop(0) if self.inbox else None
+        if not self.inbox:
+            return None
+        received = self.inbox.pop(0)
+        self.heard_from = received[0]
+        return received
 
     async def until(self, virtual_ns: int) -> None:
         """Wait for a virtual time, leaving datagrams in the inbox. For clients' programs, which follow true time."""

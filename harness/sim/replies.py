@@ -8,6 +8,8 @@ still be judged, and the anomaly has what was said.
   or answers another request (a write of 1 as a write of 2).
 * `client/exception/NAME`: the system's client raised after it had received something in this op. One that raises
   without that is an adapter that does not work, and ends the run.
+
+And who gave an answer to a read is told to those who judge that (`checkers.raft.reads`).
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ from __future__ import annotations
 import math
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from checkers.models import named
+from checkers.raft.reads import LeaderReads
 from checkers.values import freeze, show
 from checkers.verdict import Anomaly
 from harness.errors import BadInput, HarnessError
+from harness.plans.plan import Actor
 from harness.systems.system import Completion, SystemClient
 
 from .recorder import Recorder
@@ -63,7 +68,12 @@ class Hearing(Protocol):
 class Replies:
     """The answers of one run that are none, by the model of its workload."""
 
-    def __init__(self, model: str, recorder: Recorder) -> None:
+    def __init__(self, model: str, recorder: Recorder, *, actors: Mapping[str, Actor] | None = None) -> None:
+        """Without `actors`, nothing is known of who asks which group: then no reads are judged."""
+        self.reads = LeaderReads()
+        self._group_of = {name: actor.groups[0] for name, actor in (actors or {}).items() if len(actor.groups) == 1}
+        for kind, handler in self.reads.handlers().items() if self._group_of else ():
+            recorder.also(kind, handler)
         self._functions = named(model).functions
         self._recorder = recorder
         self._malformed: dict[str, Anomaly] = {}  # by function, the first one
@@ -110,6 +120,12 @@ class Replies:
             return completion
         self._note(process, f, value, *wrong)
         return Completion("info", error=MALFORMED)
+
+    def note_read(self, environment: Hearing, asked_ns: int) -> None:
+        """A read was answered, by whom the client has heard last; and the latest row says so."""
+        group = self._group_of.get(getattr(environment, "actor", ""))
+        if group is not None:
+            self.reads.answered(self._recorder.index - 1, group, getattr(environment, "heard_from", ""), asked_ns)
 
     def _note(self, process: int, f: str, value: Any, found: str, expected: str) -> None:
         self._times[f] += 1

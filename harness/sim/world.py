@@ -173,7 +173,8 @@ class SimWorld:
         promise = self._promise_of(data)
         if promise is not None:
             group, term, said = promise
-            self.invariants.on_send(self.log.index - 1, source, target, group, kind, term, said)
+            log = self.log
+            self.invariants.on_send(log.base + len(log.rows) - 1, source, target, group, kind, term, said)
 
     # -- processes ------------------------------------------------------------------------------------------------
 

@@ -194,16 +194,20 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         return None
 
 
-PROMISES: Final = {"vote": 1, "vote-reply": 1, "append-reply": 4, "heartbeat": 64}
+PROMISES: Final = {"vote": 1, "vote-reply": 1, "append-reply": 4, "heartbeat": 20, "snapshot": 1}
 """Kinds of messages by which a node binds itself, and one in how many is worth reading; `promise_of` reads them."""
 
 
-def promise_of(frame: bytes) -> tuple[str, int, int] | None:
-    """(group, term, said) of a message of `PROMISES`: granted, the index matched, the index committed; None else."""
-    decoded = decode(frame)
-    if decoded is None:
+def promise_of(frame: bytes) -> tuple[str, int, Any] | None:
+    """(group, term, said) of a message of `PROMISES`; None for what is none.
+
+    `said` is whether a vote is granted, the index matched, the index committed, or of a snapshot the index with voters,
+    outgoing voters and learners there. The frame is as it was sent: nothing has damaged it yet.
+    """
+    try:
+        group, message = _DECODE[frame[1]](frame[_HEADER_BYTES:])
+    except (IndexError, KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    group, message = decoded
     match message:
         case AppendReply():
             return group, message.term, message.match
@@ -213,6 +217,9 @@ def promise_of(frame: bytes) -> tuple[str, int, int] | None:
             return group, message.term, int(message.granted)
         case Vote():
             return group, message.term, 0
+        case SnapshotChunk():
+            at, membership = message.meta.index, message.meta.membership
+            return group, message.term, (at, membership.voters, membership.outgoing, membership.learners)
     return None
 
 

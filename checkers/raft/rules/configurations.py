@@ -10,7 +10,7 @@ it is judged when a disk does. One that a snapshot covers is known, because it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from checkers.raft.findings import Findings
@@ -34,6 +34,7 @@ class Configurations:
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
         config = replica.config.noted = Config(at, voters, outgoing, learners)
+        replica.config.is_cut = False
         configs, committed = replica.config.kept, replica.group.committed
         while len(configs) > 1 and configs[-1].index >= at:
             configs.pop()
@@ -44,10 +45,26 @@ class Configurations:
         if before < at and not is_committed and replica.role == "leader":
             what = f"put a configuration at index {at} while that of index {before} is not committed"
             self._report(index, replica, "one-config", "", what, log_index=at)
+        if before < at and replica.role == "leader" and not replica.recovering:
+            self._check_step(index, replica, configs[-1], config)
         configs.append(config)
         self.note_outside(replica)
         if not replica.recovering:
             self.check(index, replica)
+
+    def _check_step(self, index: int, replica: Replica, before: Config, after: Config) -> None:
+        """Judge a leader that goes to other voters at once, without a joint configuration between."""
+        if before.outgoing or after.outgoing or before.voters == after.voters:
+            return
+        if not _overlap(frozenset(before.voters), frozenset(after.voters)):
+            what = f"went from {before} to {after} at once, of which majorities may have nobody in common"
+            self._report(index, replica, "one-config", "disjoint", what, log_index=after.index)
+        log, commit = replica.log, replica.commit
+        if not 0 < commit <= log.last or commit < log.base:  # nothing that another leader has left behind is known
+            return
+        if replica.group.entries.term_of[log.chain[commit - log.base]] != replica.term:
+            what = f"changed voters at index {after.index} with nothing of its term {replica.term} committed"
+            self._report(index, replica, "one-config", "before-own-entry", what, log_index=after.index)
 
     def on_durable(self, index: int, replica: Replica, facts: Iterable[tuple[Any, ...]]) -> None:
         """Take the configurations that an fsync made durable, as (index, term, voters, outgoing, learners)."""
@@ -109,3 +126,10 @@ class Configurations:
         if not noted.equals(latest):
             what = f"uses {noted} of index {noted.index}; the latest in its log, at index {latest.index}, is {latest}"
             self._report(index, replica, "in-force", "", what, log_index=latest.index)
+
+
+def _overlap(some: Set[str], others: Set[str]) -> bool:
+    """Whether every majority of the one has a member in common with every majority of the other."""
+    shared = len(some & others)
+    least = (max(0, len(voters) // 2 + 1 - (len(voters) - shared)) for voters in (some, others))
+    return sum(least) > shared

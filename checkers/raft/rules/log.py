@@ -27,6 +27,11 @@ class LogRules:
         replica = self._replicas[name, actor]
         if replica.recovering:
             self._in_recovery(index, replica, time_ns)
+        elif replica.config.is_cut:
+            replica.config.is_cut = False
+            noted = replica.config.noted
+            what = f"goes on with {noted} of index {noted.index}, which it has cut off its log"
+            self._report(index, replica, "in-force", "cut-off", what, log_index=first)
         log = replica.log
         if first != log.base + len(log.chain):
             self._make_contiguous(index, replica, first)
@@ -37,6 +42,9 @@ class LogRules:
         if leads and replica.config.is_outside:
             what = f"leads on and appends index {first}, having committed a configuration in which it has no vote"
             self._report(index, replica, "in-force", "leads-outside", what, log_index=first, term=term)
+        if leads and group.leader_of.get(term, ("", 0))[0] != replica.name:
+            what = f"leads on and appends index {first} in term {term}, which it has not won"
+            self._report(index, replica, "leader-append-only", "not-elected", what, log_index=first, term=term)
         for entry_term, digest in entries:
             identity = find(previous, entry_term, digest)
             if identity is None:
@@ -100,6 +108,7 @@ class LogRules:
         first = max(first, log.base + 1)
         replica.disk.keep_tail(first)
         del log.chain[first - log.base :]
+        replica.config.is_cut = replica.config.noted.index >= first
         configs = replica.config.kept
         while len(configs) > 1 and configs[-1].index >= first:
             configs.pop()

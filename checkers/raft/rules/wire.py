@@ -1,4 +1,5 @@
-"""Rules of what nodes say to each other: `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`.
+"""Rules of what nodes say to each other: `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`,
+`wire-snapshot`.
 
 A message is a promise that others count on, whatever the sender notes of itself. So the few that carry one are read as
 they are sent, and compared with what is durable on the sender's disk at that instant, and with what other nodes said:
@@ -9,8 +10,14 @@ they are sent, and compared with what is durable on the sender's disk at that in
   is on the disk; and no node grants two candidates the same term, whatever lay between;
 * `wire-ack`: an acknowledgement of the log up to an index leaves only when the log on the disk is as long. It is not
   asked where the disk and the memory hold different logs at that instant;
+* `wire-ack/not-the-leaders`: and what it acknowledges to the leader of the term is what that leader has there (figure
+  2: matchIndex is the highest entry *known* to be replicated). A log may be longer than what a leader has verified;
 * `wire-leader`: no two nodes send heartbeats in one term, and who does notes that it leads that term;
-* `wire-commit`: what a heartbeat calls committed is noted as committed by a node.
+* `wire-commit`: what a heartbeat calls committed is noted as committed by a node;
+* `wire-commit/not-held`: and who is told so in a heartbeat, which verifies no entry, has the committed entries up to
+  there. Who is sent them only now must not take what stands in their places for committed;
+* `wire-snapshot`: an image is sent with the configuration that was in force at its index, not with a later one, which
+  may never be committed (section 7).
 
 A message may leave before the notes of its step are recorded. So what is to be noted is asked for at the end.
 """
@@ -18,9 +25,10 @@ A message may leave before the notes of its step are recorded. So what is to be 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from checkers.raft.findings import Findings
-from checkers.raft.ledger import Replica, Replicas
+from checkers.raft.ledger import Config, Replica, Replicas
 
 from .durability import Durability
 
@@ -35,15 +43,20 @@ class Wire:
         self._granted: dict[tuple[str, str, int], str] = {}  # (group, voter, term) -> candidate
         self._claims: dict[tuple[str, int], tuple[str, int]] = {}  # (group, term) -> who leads it, since which row
         self._commits: dict[str, tuple[int, str, int]] = {}  # group -> the highest (index, by whom, row)
-        self._rules: dict[str, Callable[[int, Replica, str, int, int], None]] = {
+        self._rules: dict[str, Callable[[int, Replica, str, int, Any], None]] = {
             "vote": self._on_vote,
             "vote-reply": self._on_vote_reply,
             "append-reply": self._on_append_reply,
             "heartbeat": self._on_heartbeat,
+            "snapshot": self._on_snapshot,
         }
 
-    def on_send(self, index: int, source: str, target: str, group: str, kind: str, term: int, said: int) -> None:
-        """A message of a term leaves. `said` is 1 in a granted vote, the index in an acknowledgement or heartbeat."""
+    def on_send(self, index: int, source: str, target: str, group: str, kind: str, term: int, said: Any) -> None:
+        """A message of a term leaves.
+
+        `said` is 1 in a granted vote, the index in an acknowledgement or heartbeat, and in a part of a snapshot its
+        (index, voters, outgoing, learners).
+        """
         replica = self._replicas[group, source]
         if replica.recovering:
             self._durability.close_recovery(index, replica)
@@ -74,6 +87,12 @@ class Wire:
         if match > disk.last and disk.tail is None and replica not in self._durability.ambiguous:
             what = f"acknowledged the log up to {match}; on its disk it ends at {disk.last}"
             self._report(index, replica, "wire-ack", "", what, log_index=match, term=term)
+        leader, log = self._replicas[replica.group.name, target], replica.log
+        if leader.role != "leader" or not leader.term == term == replica.term or not log.base < match <= log.last:
+            return
+        if not leader.log.holds(match, log.chain[match - log.base]):
+            what = f"acknowledged to {target}, which leads term {term}, another entry {match} than {target} has"
+            self._report(index, replica, "wire-ack", "not-the-leaders", what, log_index=match, term=term)
 
     def _on_heartbeat(self, index: int, replica: Replica, target: str, term: int, commit: int) -> None:
         group = replica.group.name
@@ -83,6 +102,26 @@ class Wire:
             self._report(index, replica, "wire-leader", "two", what, term=term)
         if commit > self._commits.get(group, (0, "", 0))[0]:
             self._commits[group] = (commit, replica.name, index)
+        committed, told = replica.group.committed, self._replicas[group, target]
+        if commit >= len(committed):
+            return
+        place, chain = commit - told.log.base, told.log.chain
+        if 0 <= place < len(chain) and chain[place] == committed[commit] and not told.recovering:
+            return  # so it is nearly always
+        if not _has(told, commit, committed[commit]):
+            what = f"told {target} in a heartbeat that index {commit} is committed, which {target} does not have"
+            self._report(index, replica, "wire-commit", "not-held", what, log_index=commit, term=term)
+
+    def _on_snapshot(self, index: int, replica: Replica, target: str, term: int, said: tuple[Any, ...]) -> None:
+        at, *parts = said
+        if at >= len(replica.group.committed):
+            return
+        sent, right = Config(at, *parts), replica.group.config_at(at)
+        if not sent.equals(right):
+            what = (
+                f"sent {target} a snapshot of index {at} with {sent}; in force there is {right} of index {right.index}"
+            )
+            self._report(index, replica, "wire-snapshot", "", what, log_index=at, term=term)
 
     def finish(self, last: int) -> None:
         """Ask for what should have been noted by now. `last` is the row from which on notes may be missing."""
@@ -101,3 +140,8 @@ class Wire:
 
 def _vote(vote: str | None) -> str:
     return "no vote" if vote is None else f"a vote for {vote}"
+
+
+def _has(replica: Replica, at: int, identity: int) -> bool:
+    """Whether an entry is in the log of a node, or on the disk of one that is down or has not recovered yet."""
+    return replica.disk.holds(at, identity) or (not replica.recovering and replica.log.holds(at, identity))

@@ -45,7 +45,7 @@ def test_a_node_that_reads_another_one_from_the_entry_is_found(trace: Trace) -> 
 
 
 def test_a_leader_that_uses_another_one_than_it_wrote_is_found_by_the_disk() -> None:
-    trace = Trace("a", "b", "c").follows("a", 1).leads("a", 1).append("a", 1, "1x").config("a", 1, "a")
+    trace = Trace("a", "b", "c").follows("a", 1).leads("a", 1).append("a", 1, "1x").config("a", 1, "a", "abc")
     assert trace.found == []  # nobody has seen the entry yet
 
     trace.configured("a", 1, 1, "abcd")
@@ -101,7 +101,7 @@ def test_who_was_removed_may_win_only_while_that_is_uncommitted(
 
 def test_a_configuration_that_only_older_logs_hold_says_nothing_of_another(trace: Trace) -> None:
     """`b` leads term 2 without the entry of `a`, and puts another configuration in its place."""
-    trace.leads("b", 2).append("b", 2, "2z").config("b", 2, "bcd").configured("b", 2, 2, "bcd")
+    trace.leads("b", 2).append("b", 2, "2z").config("b", 2, "bc").configured("b", 2, 2, "bc")
 
     assert trace.found == []
 
@@ -116,3 +116,41 @@ def test_a_configuration_that_a_snapshot_replaced_is_not_in_the_log(trace: Trace
     trace.snapshot("c", "installed", 3, 2).config("c", 3, "abc").note("role", "c", "candidate", 3)
 
     assert trace.found == []
+
+
+@pytest.mark.parametrize(
+    ("voters", "expected"),
+    [("ab", []), ("abcd", []), ("abd", ["one-config/disjoint"]), ("a", ["one-config/disjoint"])],
+)
+def test_voters_change_at_once_only_where_all_majorities_overlap(voters: str, expected: list[str]) -> None:
+    """Dissertation 4.1: one server at a time, or through a joint configuration."""
+    trace = Trace("a", "b", "c").leads("a", 1).replicate("abc", 1, "1x", term=1).commit("a", 1)
+
+    trace.append("a", 2, "1y").config("a", 2, voters)
+
+    assert trace.found == expected
+
+
+def test_a_new_leader_changes_voters_at_once_only_behind_an_entry_of_its_own_term() -> None:
+    """The bug of single-server changes (Ongaro, raft-dev 2015): the leader before may have begun another change."""
+    early = Trace("a", "b", "c").leads("a", 1).replicate("abc", 1, "1x", term=1).commit("a", 1).commit("b", 1)
+    early.follows("a", 2).leads("b", 2).append("b", 2, "2y 2z").config("b", 3, "abcd")
+    later = Trace("a", "b", "c").leads("a", 1).replicate("abc", 1, "1x", term=1).commit("a", 1).commit("b", 1)
+    later.follows("a", 2).leads("b", 2).replicate("bc", 2, "2y", term=2).commit("b", 2)
+    later.append("b", 3, "2z").config("b", 3, "abcd")
+
+    assert early.found == ["one-config/before-own-entry"]
+    assert later.found == []
+
+
+@pytest.mark.parametrize(("goes_back", "expected"), [(True, []), (False, ["in-force/cut-off"])])
+def test_a_configuration_that_is_cut_off_is_not_used_any_more(
+    trace: Trace, goes_back: bool, expected: list[str]
+) -> None:
+    trace.append("b", 2, "1y").config("b", 2, "ab").note("term", "b", 2).truncate("b", 2)
+    if goes_back:
+        trace.config("b", 0, "abc")
+
+    trace.append("b", 2, "2z")
+
+    assert trace.found == expected

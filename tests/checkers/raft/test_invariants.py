@@ -199,6 +199,11 @@ def quorum_is_lost_later(trace: Trace) -> None:
     trace.truncate("c", 1).sync("c", 0, 1)
 
 
+def deposed_leader_goes_on_in_the_new_term(trace: Trace) -> None:
+    """It learns of term 2, steps down too late, and gives its own entry the new term (hashicorp/raft issue 695)."""
+    trace.leads("a", 1).append("a", 1, "1x").note("term", "a", 2).append("a", 2, "2y")
+
+
 def two_configs_in_flight(trace: Trace) -> None:
     trace.leads("a", 1).append("a", 1, "1p 1q").config("a", 1, "abcd").config("a", 2, "abcde")
 
@@ -243,6 +248,7 @@ VIOLATIONS: dict[Events, str] = {
     recovered_is_counted_before_it_is_synced: "committed-on-quorum/commit",
     quorum_is_lost_later: "committed-on-quorum/lost",
     two_configs_in_flight: "one-config",
+    deposed_leader_goes_on_in_the_new_term: "leader-append-only/not-elected",
 }
 
 
@@ -362,7 +368,7 @@ def snapshot_within_the_log_keeps_the_suffix(trace: Trace) -> None:
 
 def rolled_back_config(trace: Trace) -> None:
     trace.leads("a", 1).append("a", 1, "1p").config("a", 1, "abcd").follows("a", 2).truncate("a", 1)
-    trace.config("a", 0, "abc").leads("a", 3).append("a", 1, "3q").config("a", 1, "abcde")
+    trace.config("a", 0, "abc").leads("a", 3).append("a", 1, "3q").config("a", 1, "abce")
 
 
 def vote_behind_a_queue_of_writes(trace: Trace) -> None:

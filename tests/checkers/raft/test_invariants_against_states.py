@@ -66,6 +66,8 @@ class WholeStates:
 
     def log_append(self, actor: str, entries: Entries) -> set[str]:
         broken = set()
+        if self.role[actor] == "leader" and self.won.get(self.term[actor], ("", 0))[0] != actor:
+            broken.add("leader-append-only")
         for term, digest in entries:
             log = self.log[actor]
             grown = (*log, (term, digest))

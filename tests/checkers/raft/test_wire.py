@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.checkers.raft.conftest import GROUP, Trace
 
 
-def send(trace: Trace, source: str, target: str, kind: str, term: int, said: int = 0) -> Trace:
+def send(trace: Trace, source: str, target: str, kind: str, term: int, said: Any = 0) -> Trace:
     trace.invariants.on_send(trace.index, source, target, GROUP, kind, term, said)
     return trace
 
@@ -115,3 +117,51 @@ def test_the_notes_of_a_last_step_may_be_missing() -> None:
     trace.invariants.finish(trace.index)
 
     assert trace.found == []
+
+
+def led(entries: str = "1x") -> Trace:
+    """`A` leads term 1 with one committed entry, which `A` and `B` hold; `C` holds `entries`."""
+    trace = running().leads("A", 1).replicate("AB", 1, "1x", term=1).commit("A", 1)
+    trace.append("C", 1, entries)
+    return durable(trace, "C", len(entries.split()), 1)
+
+
+@pytest.mark.parametrize(("match", "expected"), [(1, []), (2, ["wire-ack/not-the-leaders"])])
+def test_what_is_acknowledged_is_what_the_leader_has(match: int, expected: list[str]) -> None:
+    """`C` has two entries, the leader only the first (CCF issue 6001: the last index of the own log was sent)."""
+    trace = led("1x 0z")
+    found = trace.found  # of the hand-made log
+
+    assert send(trace, "C", "A", "append-reply", 1, match).found == found + expected
+
+
+def test_an_answer_to_a_leader_of_another_term_is_not_compared() -> None:
+    trace = durable(led("1x").leads("B", 2), "C", 1, 2)
+
+    assert send(trace.note("term", "C", 2), "C", "A", "append-reply", 1, 1).found == []
+
+
+@pytest.mark.parametrize(("entries", "expected"), [("1x", []), ("1x 1y", []), ("0z", ["wire-commit/not-held"])])
+def test_only_who_has_the_entry_is_told_that_it_is_committed(entries: str, expected: list[str]) -> None:
+    """A heartbeat verifies nothing: who has another entry there would commit that (willemt/raft pull 118)."""
+    trace = led(entries)
+    found = trace.found
+
+    assert send(trace, "A", "C", "heartbeat", 1, 1).found == found + expected
+
+
+def test_who_is_down_has_what_is_on_its_disk() -> None:
+    holds, lacks = led().row("crash", "C", 1, "kill"), led("0z").row("crash", "C", 1, "kill")
+    holds.row("start", "C", 2, "default")
+
+    assert send(holds, "A", "C", "heartbeat", 1, 1).found == []
+    assert send(lacks, "A", "C", "heartbeat", 1, 1).found == ["wire-commit/not-held"]
+
+
+@pytest.mark.parametrize(("voters", "expected"), [("ABC", []), ("AB", ["wire-snapshot"])])
+def test_an_image_is_sent_with_the_configuration_of_its_index(voters: str, expected: list[str]) -> None:
+    """Index 2 has a configuration without `C`; the image is of index 1."""
+    trace = led().append("A", 2, "1y").config("A", 2, "AB").configured("A", 2, 1, "AB")
+    found = trace.found
+
+    assert send(trace, "A", "C", "snapshot", 1, (1, tuple(voters), (), ())).found == found + expected

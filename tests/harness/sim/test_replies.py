@@ -173,3 +173,16 @@ def test_a_planted_bug_that_answers_with_the_wrong_shape_is_a_violation() -> Non
 
     assert outcome.verdict.validity == "invalid"
     assert outcome.primary == "client/malformed-reply/add-and-get"
+
+
+def test_who_answered_a_read_is_judged() -> None:
+    """In a run of our Raft leaders answer nearly all reads, and nobody reads from a deposed one."""
+    with Checkouts() as checkouts:
+        systems = load_systems(bind("raft_impl", checkouts))
+        drawn = Drawing(profile="calm", nodes=3, duration_ns=1_000_000_000).plan(1, abilities_of(systems.values()))
+        simulation = Simulation(drawn, systems)
+        simulation.run()
+
+    reads = sum(line.type == "ok" and line.f == "read" for line in simulation.world.recorder.history)
+    assert reads // 2 < simulation.replies.reads.judged <= reads
+    assert simulation.replies.reads.anomalies == []
