@@ -79,10 +79,15 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True):
     logs: dict[str, bytes]
 
 
-def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies") -> LiveResult:
+class _NeverServed(BadInput):
+    """The nodes were started, and go on to run, but are no cluster: on a machine that is too busy, say."""
+
+
+def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies", may_never_serve: bool = False) -> LiveResult:
     """Run a plan with real processes and judge it. Leaves no process behind, however it ends. Raises BadInput.
 
     `network`: faults of links are brought about by proxies, or in network namespaces, where the harness must be in one.
+    `may_never_serve`: a cluster that does not serve in time is a run that says nothing, and no error.
     """
     began = time.perf_counter()
     has_namespaces = network == "namespaces"
@@ -118,9 +123,12 @@ def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies") -> LiveRe
             try:
                 trio.run(live.run)
             except BaseExceptionGroup as group:
-                if (refused := _bad_input_in(group)) is not None:
+                refused = _bad_input_in(group)
+                if refused is None:
+                    raise
+                if not (may_never_serve and isinstance(refused, _NeverServed)):
                     raise refused from None
-                raise
+                live.never_served = refused.found.partition(";")[0]
             finally:
                 if live.namespaces is not None:
                     live.namespaces.close()
@@ -154,6 +162,8 @@ class LiveRun:
         self._timetable = Timetable()
         self.namespaces = Namespaces(site.addresses, site.supervisor, self._now) if has_namespaces else None
         """Where the network is the kernel's."""
+        self.never_served = ""
+        """How the nodes were found that are no cluster in time, if that is so."""
         self._network: Network | Namespaces = self.namespaces or Network(plan.schedule.seed)
         self._invariants = Invariants(
             {name: group.voters for name, group in plan.groups.items()},
@@ -229,10 +239,13 @@ class LiveRun:
             if not self._deaths:
                 return
         supervisor = self._site.supervisor
+        refuse = BadInput if self._deaths else _NeverServed
         speaks = next((name for name in self._plan.nodes if not supervisor.is_up(name)), self._plan.nodes[0])
         lines = "".join(f"\n  {line}" for line in supervisor.last_lines(speaks)) or " nothing"
         what = "a node that ended" if self._deaths else f"no cluster within {READY_SECONDS_MAX} s"
-        raise BadInput(f"{what}; {speaks} said last:{lines}", "nodes that start and elect a leader", self._system.name)
+        raise refuse(
+            f"{what}; {speaks} said last:{lines}", "nodes that start and serve as a cluster", self._system.name
+        )
 
     def _start_clients(self, nursery: trio.Nursery) -> list[Thread]:
         plan, threads = self._plan, []
@@ -365,6 +378,8 @@ class LiveRun:
             sessions.judge(plan, options, losses),
             gates.judge(plan, history, self._outcomes, ()),
         ]
+        if self.never_served:
+            verdicts = [Verdict(validity="unknown", checker="cluster", reason=self.never_served)]
         verdict, classification = merge(verdicts), classify(plan)
         anomalies = tuple(
             judged(anomaly, allowed=classification.allows(anomaly.signature)) for anomaly in verdict.anomalies

@@ -2,7 +2,8 @@
 
 One at a time, since runs beside each other share the processors: a node, or the proxy before it, that waits for one is
 silent for no reason of the plan, elections follow, and runs are `unknown` or find what no fault of the plan brought
-about. Every run is kept whole, also a valid one: it cannot be had again.
+about. Every run is kept whole, also a valid one: it cannot be had again. A cluster that does not come up in time is one
+run that is `unknown`, for the machine may have been too busy; nodes that end at once end the suite.
 
 A run is made by a worker process, as a simulated one is, so that a run that hangs or dies costs one seed. A worker that
 is ended, or whose parent is gone, ends the processes of its run; when it is killed, the run's guardian does.
@@ -69,7 +70,8 @@ def perform_live(job: Job) -> RunRecord:
     assert job.results is not None, "a live run is kept"
     system = _system(job.binding)
     network = job.drawing.network
-    result = run(job.drawing.plan(job.seed, abilities_of_live(system, network)), system, network=network)
+    plan = job.drawing.plan(job.seed, abilities_of_live(system, network))
+    result = run(plan, system, network=network, may_never_serve=True)
     record = write_run(Path(job.results), result.outcome)
     keep_beside(record, result.logs, Path(job.results))
     return record

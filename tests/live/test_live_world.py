@@ -17,6 +17,7 @@ from harness.faults.crashes import Crash
 from harness.faults.packets import Delay, Loss
 from harness.faults.partitions import Partition
 from harness.faults.pauses import Pause
+from harness.live import live_run
 from harness.live.drawing import simulated
 from harness.live.live_run import LiveResult, run
 from harness.live.supervisor import Launch
@@ -104,6 +105,23 @@ def test_a_cluster_that_does_not_come_up_is_refused_with_what_a_node_said(monkey
 
         with pytest.raises(BadInput, match=r"a node that ended; n\d said last:\n  no luck today"):
             run(small_plan(system, "register"), system)
+
+
+def test_a_cluster_that_never_serves_is_refused_and_in_a_suite_a_run_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that is too busy for one seed must not end a night."""
+    monkeypatch.setattr(live_run, "READY_SECONDS_MAX", 1)
+    with Checkouts() as checkouts:
+        system = live_system("node", checkouts)
+        monkeypatch.setattr(system, "launch", lambda site, node: Launch(command=("sleep", "60")))
+        plan = small_plan(system, "register", [Crash(id="kill", targets=("n1",), power=False, **at(0, 600))])
+
+        with pytest.raises(BadInput, match="no cluster within 1 s; n1 said last: nothing"):
+            run(plan, system)
+        outcome = run(plan, system, may_never_serve=True).outcome
+
+    assert (outcome.verdict.validity, outcome.verdict.reason) == ("unknown", "cluster: no cluster within 1 s")
 
 
 def test_options_that_do_not_fit_are_refused_before_anything_starts() -> None:
