@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from checkers.malformed import MalformedHistory
-from checkers.models import Model
+from checkers.models import Model, maps
 from checkers.models.model import INTEGER, LIST, PAIR, answers_cas, repeats
 from checkers.operation import Operation
 from checkers.values import FrozenObject, show
@@ -31,7 +31,7 @@ Seen = dict[Any, Any]
 def require_one_kind(operations: Sequence[Operation], model: Model, source: str, where: Callable[[int], str]) -> None:
     """Raise `MalformedHistory` where two values are equal here that were not equal in the source."""
     watch = Watch(model, source)
-    if any(map(watch.is_odd, operations)):
+    if watch.begins_odd or any(map(watch.is_odd, operations)):
         for operation in operations:
             watch.note(operation, where)
 
@@ -47,8 +47,21 @@ class Watch:
         functions = model.functions.items()
         self.tells = {f for f, function in functions if function.answers_invoke not in (repeats, answers_cas)}
         self.tells -= {f for f, function in functions if function.result is INTEGER}
+        self.begins_odd = False
         if functions:
-            _note(_members(model.init), self.odd, self.values, lambda _: "--initial", 0)
+            self._begin(model)
+
+    def _begin(self, model: Model) -> None:
+        """Take the state at the start."""
+        keys: list[Any] = []
+        values = list(_members(model.init))
+        if model.restrict is maps.restrict:  # a state of pairs
+            keys, values = [key for key, _ in values], [value for _, value in values]
+        if model.name == "list-append":
+            values = [member for value in values for member in _members(value)]
+        self.begins_odd = any(_has(self.odd, value) for value in (*keys, *values))
+        _note(keys, self.odd, self.keys, lambda _: "--initial", 0)
+        _note(values, self.odd, self.values, lambda _: "--initial", 0)
 
     def is_odd(self, operation: Operation) -> bool:
         """Whether it holds a value that could be taken for another one."""

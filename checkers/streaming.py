@@ -45,7 +45,7 @@ from checkers.linearizability.search.beam import Beam, Event, apply, restore
 from checkers.linearizability.search.encoding import Encoding
 from checkers.linearizability.search.frontier import FrontierSearch
 from checkers.malformed import MalformedHistory
-from checkers.models import Model, named
+from checkers.models import Model, maps, named
 from checkers.models.model import own_key
 from checkers.op import NEMESIS, Op
 from checkers.operation import INF, Operation, other_operation, pair
@@ -100,6 +100,7 @@ class StreamingChecker:
         self._whole = Meter(Limits(states=state_limit, seconds=time_limit_s, bytes=memory_limit_bytes))
         self.independent = found.keys is own_key if independent is None else independent
         self.mismatched = mismatched
+        self._begins_with_keys = initial is not None and found.restrict is maps.restrict
         self._watch = Watch(self.model, self.conventions.source)
         self.anomalies: list[Anomaly] = []
         self.ops = 0
@@ -187,6 +188,8 @@ class StreamingChecker:
             found = f"an op of process {process} after its info"
             raise MalformedHistory(found, "a new process number after an info", where)
         self._begin_as(op, where)
+        if self._begins_with_keys:
+            maps.require_keys_of_their_type(self.model.init, self.model.keys(pair(op, None)) or ())
         key = freeze(op.key) if self.independent else None
         thing = self._objects.get(key)
         if thing is None:

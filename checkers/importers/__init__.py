@@ -116,7 +116,12 @@ _MAP_OF_AN_OP: Final = re.compile(rb"\{\s*:(?:.*\s)?(?:process|type|f)\s+[:\d].*
 
 def _detect_edn(data: bytes) -> str:
     """Tell Porcupine's key-value logs from Jepsen's histories."""
-    return "porcupine" if re.search(rb":f\s+:(get|put|append)\b", data[:4096]) and b":key" in data[:4096] else "edn"
+    head = data[:4096]
+    functions = set(re.findall(rb":f\s+:([^\s,;()\[\]{}\"]+)(?=[\s,}])", head))
+    return "porcupine" if functions and functions <= _OF_KV_LOGS and b":key" in head else "edn"
+
+
+_OF_KV_LOGS: Final = {b"get", b"put", b"append"}
 
 
 def _detect_object(first: bytes) -> str | None:

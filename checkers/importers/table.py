@@ -54,7 +54,11 @@ def load(text: str, *, source: str, lenient: bool = False) -> History:
 
 def is_header(first: str) -> bool:
     """Whether a first line names the columns of such a table."""
-    names = [name.strip().lower() for name in first.split(",")]
+    try:
+        cells = next(csv.reader([first], strict=True), [])
+    except csv.Error:
+        return False
+    names = [name.strip().lower() for name in cells]
     return len(names) > 1 and "f" in names and all(name.isidentifier() for name in names)
 
 

@@ -162,6 +162,8 @@ def command(
     """
     _refuse_unknown_model(model)
     state = _json(initial)
+    if initial is not None and state is None:
+        _require_null_state(model)
     if consistency != "linearizable" and not stream:
         _refuse_beside(_SEARCH_ONLY, f"--consistency {consistency}")
     heading = _Heading()
@@ -224,6 +226,18 @@ def _refuse_unknown_model(model: str) -> None:
     if model not in ("auto", *checkers.MODELS) and not is_located(model) and model not in models.names():
         known = ["auto", *models.names(), "FILE.py:NAME"]
         raise BadInput(f"model {model!r}", one_of(known, typed=model), "--model")
+
+
+def _require_null_state(model: str) -> None:
+    """Refuse null as the initial state where objects do not begin with it: it would silently do nothing."""
+    from checkers.models import named
+
+    if model == "auto":
+        raise BadInput("null without a model", "--model, which says whether it begins with null", "--initial")
+    with malformed_is_bad_input():
+        found = named(model)
+        if found.init is not None:
+            found.starting_at_json(None)
 
 
 def _refuse_beside(names: Iterable[str], option: str) -> None:

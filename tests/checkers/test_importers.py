@@ -785,3 +785,20 @@ def test_a_code_that_is_no_number_leaves_the_outcome_unknown(code: str) -> None:
 def test_fields_of_the_wrong_shape_are_refused(text: bytes, found: str) -> None:
     with pytest.raises(MalformedHistory, match=f"found {found}"):
         load(text, source="h")
+
+
+@pytest.mark.parametrize("f", ["put-if-absent", "append", "put"])
+def test_a_history_in_edn_with_keys_is_no_key_value_log_because_of_one_word(f: str) -> None:
+    """The two differ in what a failed cas and a read of nil say."""
+    text = "".join(f"{{:process 0, :type :{kind}, :f :{f}, :key 1, :value 1}}\n" for kind in ("invoke", "ok"))
+    assert detect((text + text.replace(f":{f}", ":read")).encode()) == "edn"
+    assert detect(text.encode()) == ("edn" if f == "put-if-absent" else "porcupine")
+
+
+def test_a_table_whose_cells_are_all_in_quotes_is_a_table() -> None:
+    text = (
+        b'"process","f","value","result","call","return"\r\n"0","write","1","","0","1"\r\n"1","read","","2","2","3"\r\n'
+    )
+
+    assert detect(text) == "csv"
+    assert told(text, "register").validity == "invalid"

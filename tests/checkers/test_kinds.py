@@ -109,9 +109,33 @@ def test_a_stream_refuses_what_a_whole_history_is_refused_for(model: str, done: 
         assert feed() == "valid"
 
 
-def test_an_initial_state_has_its_kind_too() -> None:
+@pytest.mark.parametrize(
+    ("model", "initial", "done"),
+    [
+        ("register", 1, ("read", None, None, True)),
+        ("register", True, ("read", None, None, 1)),
+        ("map", [[True, 5]], ("read", 1, None, 5)),
+        ("map", [["x", True]], ("read", "x", None, 1)),
+        ("set", [True], ("read", None, None, [1])),
+        ("list-append", {"x": [True]}, ("txn", None, [["r", "x", None]], [["r", "x", [1]]])),
+    ],
+)
+def test_an_initial_state_has_its_kind_too(model: str, initial: Any, done: tuple[str, Any, Any, Any]) -> None:
     with pytest.raises(MalformedHistory, match=REFUSED):
-        check(ops(lines(("read", None, None, True))), "register", initial=1)
+        check(ops(lines(done)), model, initial=initial)
+    stream = StreamingChecker(model, initial=initial)
+    invoke, completion = ops(lines(done))
+    stream.feed(invoke)
+    with pytest.raises(MalformedHistory, match=REFUSED):
+        stream.feed(completion)
+
+
+def test_a_stream_too_refuses_an_initial_state_whose_text_names_no_number() -> None:
+    stream = StreamingChecker("map", initial={"1": 5})
+    invoke, _ = ops(lines(("read", 1, None, 5)))
+
+    with pytest.raises(MalformedHistory, match=r"pairs, such as \[\[1, 5\]\]"):
+        stream.feed(invoke)
 
 
 EDN = "{:process 0, :type :invoke, :f :write, :value %s}\n{:process 0, :type :ok, :f :write, :value %s}\n"

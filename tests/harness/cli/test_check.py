@@ -198,6 +198,8 @@ def test_a_damaged_line_of_a_stream_is_named(foreshock: Foreshock, typed: Any) -
         (("--consistency", "staleness", "--time-limit", "1s"), "--time-limit beside --consistency staleness"),
         (("--consistency", "staleness", "--model", "queue"), "model 'queue'"),
         (("--consistency", "set-full", "--initial", "[1]"), "an initial state"),
+        (("--initial", "null"), "null without a model"),
+        (("--initial", "null", "--model", "counter"), "initial state null"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
