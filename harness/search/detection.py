@@ -2,7 +2,8 @@
 
 Each run of a mutant is compared with the run of the same plan by the code without it, by fingerprint. So there are
 three kinds of runs: the bug did not act (the runs are the same), it acted and was judged wrong, and it acted and nobody
-judged. A mutant that never acts needs other plans; one that acts and is never judged needs another oracle.
+judged. A mutant that never acts needs other plans; one that acts and is never judged needs another oracle. One that
+only makes things slower stays within every bound of a single run; over all runs it shows, and is named by what grew.
 
 A mutant is searched until its first failing seed, or over all seeds, which gives rates. Seeds are handed out in order,
 so the first failing seed is the same for any number of workers. Answers go to a ledger as they come, so that a search
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -29,18 +31,25 @@ from harness.record import RunRecord
 from harness.run.drawing import Abilities, Drawing
 from harness.systems.binding import Binding
 
+from .distributions import measured
 from .executors import Pool
 from .guided import Guide, Way
 from .jobs import Job, perform
 from .mutants import KnownBug, Mutant, begins, known_bugs
-from .statistics import wilson
+from .statistics import binomial_p, holm, wilson
 
 LEDGER: Final = "mutants.jsonl"
 """Where answers are kept, in the results folder."""
 
 NEVER_REACHED: Final = "never reached"
 NOT_JUDGED: Final = "reached, not judged"
+ONLY_SLOWER: Final = "reached, only slower"
 FOUND: Final = "found"
+
+SLOWER_P: Final = 0.001
+"""Significance of the sign test over pairs of runs, corrected for the number of measures (Holm)."""
+SLOWER_SHARE: Final = 0.05
+"""By how much the sum over all runs has to grow, too: many pairs make any difference significant."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +63,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     wall_seconds: float
     marks: tuple[str, ...] = ()
     """What a guide wants to know; kept only for one."""
+    measures: dict[str, float] = {}
+    """How slow the run was (`distributions.MEASURES`), as far as it can be said."""
 
 
 class MutantReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +72,8 @@ class MutantReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Of the runs of `seeds_tried`, the bug acted in `acted` and was judged wrong in `wrong`; `rate_low` and `rate_high`
     are the 95 % interval (Wilson) of the share that is judged wrong. Seconds are those of the runs up to the first
-    failing one. `signatures` counts what was seen, `oracle` is who saw it first.
+    failing one. `signatures` counts what was seen, `oracle` is who saw it first. `slower` says of a bug that no run
+    shows what it makes worse over all of them, and by what share.
     """
 
     name: str
@@ -82,12 +94,15 @@ class MutantReport(msgspec.Struct, frozen=True, kw_only=True):
     rate_high: float = 1.0
     oracle: str | None = None
     signatures: dict[str, int] = {}
+    slower: dict[str, float] = {}
 
     @property
     def state(self) -> str:
         """In words, how far the bug came."""
         if self.found:
             return FOUND
+        if self.slower:
+            return ONLY_SLOWER
         return NOT_JUDGED if self.acted else NEVER_REACHED
 
 
@@ -227,6 +242,26 @@ class Unmutated:
         """Whether a run of a mutant was another one than that of the code without it."""
         plain = self.answers.get((answer.workload, answer.seed))
         return answer.signature is not None or (plain is not None and plain.fingerprint != answer.fingerprint)
+
+    def slower(self, answers: Sequence[Answer]) -> dict[str, float]:
+        """By what share each measure is worse in these runs than in those of the same plans, where that is no chance.
+
+        The exact sign test over pairs that differ, with Holm's correction for all measures, and the sum over all runs.
+        """
+        pairs: dict[str, list[tuple[float, float]]] = {}
+        for answer in answers:
+            plain = self.answers.get((answer.workload, answer.seed))
+            for name, value in answer.measures.items():
+                if plain is not None and name in plain.measures:
+                    pairs.setdefault(name, []).append((plain.measures[name], value))
+        counts = {name: (sum(b > a for a, b in both), sum(b < a for a, b in both)) for name, both in pairs.items()}
+        corrected = holm([float(binomial_p(better, worse)) for worse, better in counts.values()])
+        found = {}
+        for (name, (worse, better)), p_value in zip(counts.items(), corrected, strict=True):
+            before, after = (sum(side) for side in zip(*pairs[name], strict=True))
+            if worse > better and p_value < SLOWER_P and after > before * (1 + SLOWER_SHARE):
+                found[name] = round(after / before - 1, 3) if before else math.inf
+        return found
 
     @property
     def failing(self) -> list[Answer]:
@@ -419,6 +454,7 @@ def report(
         rate_high=round(high, 4),
         oracle=None if signature is None else signature.partition("/")[0],
         signatures=dict(seen.most_common()),
+        slower={} if unmutated is None or wrong else unmutated.slower(counted),
     )
 
 
@@ -436,6 +472,7 @@ def _answer(record: RunRecord, *, with_marks: bool = False) -> Answer:
         simulated_seconds=record.simulated_seconds,
         wall_seconds=record.wall_seconds,
         marks=tuple(record.marks) if with_marks else (),
+        measures={name: value for name, value in measured(record).items() if value is not None},
     )
 
 

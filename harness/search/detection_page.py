@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from .detection import FOUND, MutantReport
+from .detection import FOUND, NEVER_REACHED, NOT_JUDGED, ONLY_SLOWER, MutantReport
 from .mutants import KnownBug, Mutant
 
 DIFFICULTIES: Final = ("easy", "medium", "hard", "very hard")
@@ -48,6 +48,7 @@ def page(
         "",
         *_by_difficulty(of_list, listed, by_name),
         "",
+        *_why_missed(planted, by_name),
         "## Bugs that real systems had",
         "",
         *_table(
@@ -81,6 +82,28 @@ def page(
             "",
         ]
     return "\n".join(lines)
+
+
+_WHY: Final = {
+    NEVER_REACHED: "every run is that of the code without the bug: the plans lack its situation",
+    NOT_JUDGED: "runs differ, and each is right by every oracle",
+    ONLY_SLOWER: "runs differ and are right, and over all of them something is worse than without the bug",
+}
+
+
+def _why_missed(planted: Sequence[Mutant], reports: Mapping[str, MutantReport]) -> list[str]:
+    """Those that were measured and not found, by why."""
+    missed = [mutant for mutant in planted if mutant.name in reports and not reports[mutant.name].found]
+    if not missed:
+        return []
+    rows = []
+    for why, meaning in _WHY.items():
+        names = [m.name for m in missed if reports[m.name].state == why and not m.harmless]
+        rows.append((why, meaning, str(len(names)), ", ".join(f"`{name}`" for name in names)))
+    harmless = [mutant.name for mutant in missed if mutant.harmless]
+    meaning = "nothing in this code depends on the line that it changes; why is said below"
+    rows.append(("harmless in this code", meaning, str(len(harmless)), ", ".join(f"`{name}`" for name in harmless)))
+    return ["## Why some are missed", "", *_rows(("why missed", "what that means", "patches", "which"), rows), ""]
 
 
 def _bugs(mutants: Iterable[Mutant], listed: dict[str, KnownBug]) -> Iterator[KnownBug]:
@@ -126,7 +149,8 @@ def _measured(mutant: Mutant, report: MutantReport | None) -> tuple[str, ...]:
     if report.found:
         state = f"at seed {report.seed} (`{report.workload}`)"
     else:
-        state = "no: harmless" if mutant.harmless else f"no: {report.state}"
+        worse = ", ".join(f"{name} {100 * share:+.0f} %" for name, share in sorted(report.slower.items()))
+        state = "no: harmless" if mutant.harmless else f"no: {report.state}" + (f" ({worse})" if worse else "")
     assert report.found == (report.state == FOUND)
     signature = f"`{report.signature}`" if report.signature else ""
     return state, str(report.seeds_tried), str(report.acted), f"{report.wall_seconds:.1f}", signature

@@ -269,13 +269,14 @@ def _samples(suite: Suite, runs: Iterable[RunRecord]) -> dict[tuple[str, str], d
             continue
         drawing = suite.cells[suite.cell_of(run.seed)]
         measures = samples.setdefault((_key(drawing), drawing.profile), {})
-        for name, value in _measured(run).items():
+        for name, value in measured(run).items():
             if value is not None:
                 measures.setdefault(name, []).append(_rounded(value))
     return samples
 
 
-def _measured(run: RunRecord) -> dict[str, float | None]:
+def measured(run: RunRecord) -> dict[str, float | None]:
+    """What `MEASURES` are of one run; None where there is nothing to measure."""
     timeout_ms = 2 * int(run.resolved_options.get("election_timeout_ms", 0)) or 1
 
     def timeouts(value_ms: float | None) -> float | None:

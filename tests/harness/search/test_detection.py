@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.run.drawing import Drawing
-from harness.search.detection import FOUND, NEVER_REACHED, NOT_JUDGED, Answer, Ledger, Search, Unmutated, report
+from harness.search.detection import (
+    FOUND,
+    NEVER_REACHED,
+    NOT_JUDGED,
+    ONLY_SLOWER,
+    Answer,
+    Ledger,
+    Search,
+    Unmutated,
+    report,
+)
 from harness.search.mutants import Mutant
 from harness.search.statistics import wilson
 from harness.systems.binding import Binding, Code
@@ -78,6 +89,42 @@ def test_a_bug_that_is_not_found_was_never_reached_or_not_judged(
     search = searched(*(answer(seed, fingerprint=fingerprint if seed == 3 else "plain") for seed in SEEDS))
 
     assert report(search, SEEDS, unmutated).state == state
+
+
+def timed(seed: int, elections: float, latency: float, fingerprint: str = "plain") -> Answer:
+    measures = {"elections": elections, "latency": latency}
+    return msgspec.structs.replace(answer(seed, fingerprint=fingerprint), measures=measures)
+
+
+@pytest.mark.parametrize(
+    ("elections", "latency", "expected"),
+    [
+        ((3.0, 3.0), 10.0, {"elections": 0.5}),
+        ((2.0, 2.0), 10.1, {}),
+        ((9.0, 1.0), 10.0, {}),
+    ],
+    ids=["always and much", "always, by a hundredth", "much, as often better as worse"],
+)
+def test_what_is_only_slower_is_named_by_what_grew(
+    unmutated: Unmutated, elections: tuple[float, float], latency: float, expected: dict[str, float]
+) -> None:
+    seeds = range(1, 41)
+    unmutated.answers = {("counter", seed): timed(seed, 2.0, 10.0) for seed in seeds}
+    search = searched(*(timed(seed, elections[seed % 2], latency, "other") for seed in seeds))
+
+    told = report(search, seeds, unmutated)
+
+    assert told.slower == expected
+    assert told.state == (ONLY_SLOWER if expected else NOT_JUDGED)
+
+
+def test_nothing_is_called_slower_by_a_few_runs_or_where_a_run_failed(unmutated: Unmutated) -> None:
+    unmutated.answers = {("counter", seed): timed(seed, 2.0, 10.0) for seed in range(1, 41)}
+    few = searched(*(timed(seed, 9.0, 90.0, "other") for seed in range(1, 9)))
+    found = searched(*(timed(seed, 9.0, 90.0, "other") for seed in range(1, 40)), answer(40, "raft/x", "other"))
+
+    assert report(few, range(1, 9), unmutated).slower == {}
+    assert report(found, range(1, 41), unmutated).slower == {}
 
 
 def test_a_ledger_answers_for_the_same_code_and_plan_only(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from harness.search.detection import MutantReport
 from harness.search.detection_page import page
 from harness.search.mutants import KnownBug, Mutant
@@ -50,6 +52,7 @@ SIZES = {"found": "2 faults, 5 ops, 3 nodes"}
 def written() -> list[str]:
     mutants = [
         planted("elsewhere"),
+        planted("slow", "B2"),
         planted("found", "B1"),
         planted("harmless", "B3", "nothing | uses it"),
         planted("second", "B1"),
@@ -62,6 +65,7 @@ def written() -> list[str]:
         told("second", seed=None, seeds_tried=20, acted=1),
         told("silent", seed=None, seeds_tried=20, acted=7),
         told("unreached", seed=None, seeds_tried=20, acted=0),
+        msgspec.structs.replace(told("slow", seed=None, seeds_tried=20, acted=9), slower={"messages": 0.125}),
     ]
     known = [bug("B1", "easy"), bug("B2", "hard"), bug("B3", "hard"), bug("B4", "very hard"), bug("B5", "easy")]
     text = page(mutants, known, reports, SIZES, seeds=range(1, 21), profile="swarm", workloads=("map", "register"))
@@ -69,9 +73,7 @@ def written() -> list[str]:
 
 
 def row(lines: list[str], patch: str) -> list[str]:
-    (line,) = [
-        line for line in lines if f"| `{patch}` |" in line and "does no harm" not in line and "uses it" not in line
-    ]
+    (line,) = [line for line in lines if f"| `{patch}` |" in line and "uses it" not in line and line.count("|") > 6]
     return [cell.strip() for cell in line.strip("|").split(f"`{patch}` |")[1].split("|")]
 
 
@@ -82,9 +84,21 @@ def test_each_patch_is_told_as_it_was_measured() -> None:
         "at seed 3 (`map`)", "3", "2", "2.2", "`raft/x`", "2 faults, 5 ops, 3 nodes",
     ]  # fmt: skip
     assert row(lines, "silent")[:3] == ["no: reached, not judged", "20", "7"]
+    assert row(lines, "slow")[:3] == ["no: reached, only slower (messages +12 %)", "20", "9"]
     assert row(lines, "unreached")[:3] == ["no: never reached", "20", "0"]
     assert row(lines, "harmless")[0] == "no: harmless"
     assert row(lines, "elsewhere") == ["not measured", "", "", "", "", ""]
+
+
+def test_those_that_were_missed_are_sorted_by_why() -> None:
+    missed = [line for line in written() if line.startswith(("| never", "| reached", "| harmless in"))]
+
+    assert [line.strip("| ").split(" | ")[-2:] for line in missed] == [
+        ["1", "`unreached`"],
+        ["2", "`second`, `silent`"],
+        ["1", "`slow`"],
+        ["1", "`harmless`"],
+    ]
 
 
 def test_a_bug_counts_once_and_as_found_when_one_of_its_patches_was() -> None:
@@ -99,6 +113,6 @@ def test_a_bug_counts_once_and_as_found_when_one_of_its_patches_was() -> None:
 def test_the_page_says_how_many_seeds_each_was_given_and_why_a_bug_is_harmless() -> None:
     lines = written()
 
-    assert any("5 were measured" in line and "seeds 1 to 20" in line for line in lines)
+    assert any("6 were measured" in line and "seeds 1 to 20" in line for line in lines)
     assert "| `harmless` | B3 | nothing \\| uses it |" in lines
     assert any("B1 \\| in words" in line for line in lines)
