@@ -119,9 +119,10 @@ def script_of(attempt: Attempt) -> Script:
 
 def _perform(attempt: Attempt) -> tuple[Result, bytes]:
     """Perform an attempt on the code of this installation, and make its page."""
-    with Checkouts() as checkouts, _limited():
+    with Checkouts() as checkouts:
         system = catalog.load_systems(catalog.bind("raft_impl", checkouts))["default"]
-        refusal = ""
+    refusal = ""
+    with _limited():
         try:
             result, note = _performed(attempt, system)
         except BadInput as error:
