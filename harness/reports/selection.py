@@ -18,6 +18,52 @@ from .texts import plain, value_text
 _TEXT_MAX: Final = 400
 
 
+class _Operation(msgspec.Struct, kw_only=True):
+    process: int
+    call: int
+    ret: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.ret is not None and self.ret <= self.call:
+            raise ValueError("an operation that returns before its call")
+
+
+class _Transaction(msgspec.Struct, kw_only=True):
+    process: int | str | None = None
+    call: int | None = None
+    ret: int | None = None
+    returned: int | None = msgspec.field(name="return", default=None)
+
+
+class _Between(msgspec.Struct, kw_only=True):
+    call: int
+    ret: int
+    states: list[Any]
+    count: int
+
+
+class _State(msgspec.Struct, kw_only=True):
+    state: Any
+    order: list[Any]
+
+
+class _Read(msgspec.Struct, kw_only=True):
+    """The parts of evidence that pictures read. What else it has is shown as it is."""
+
+    minimal_history: list[_Operation] | None = None
+    helpers: list[_Operation] | None = None
+    last_placed: _Operation | None = None
+    completing: _Operation | None = None
+    blocked: _Operation | list[int] | None = None
+    between: list[_Between] | None = None
+    states: list[_State] | int | None = None
+    starts: list[Any] | None = None
+    since: int | None = None
+    transactions: list[_Transaction] | None = None
+    steps: list[dict[str, Any]] | None = None
+    cycle: list[Any] | None = None
+
+
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """One operation. `role` is kept, helper, blocked or placed; `call` and `ret` are indexes, ret None: unknown."""
 
@@ -61,7 +107,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evidence_of(anomaly: JudgedAnomaly) -> Mapping[str, Any]:
-    """What an anomaly rests on; nothing where it was read without that."""
+    """What an anomaly rests on; nothing where it was read without that, or where it is not what pictures read."""
+    try:
+        msgspec.convert(anomaly.evidence, _Read)
+    except (msgspec.ValidationError, RecursionError):  # a file of other people, or one that was damaged
+        return {}
     return anomaly.evidence if isinstance(anomaly.evidence, dict) else {}
 
 

@@ -279,6 +279,48 @@ def test_a_run_without_trace_has_a_page_without_messages(tmp_path: Path) -> None
     assert data_of(page)["excerpt"] is None
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"between": "x"},
+        {"between": [{"call": 1, "ret": 2, "states": [], "count": []}]},
+        {"states": ["x"]},
+        {"completing": 7},
+        {"minimal_history": [{"call": 3}]},
+        {"minimal_history": [{"process": 1, "call": 3, "ret": 3}]},
+        {"last_placed": []},
+        {"steps": ["source target"]},
+        {"steps": [{"source": 1, "target": 2}], "transactions": [3], "cycle": 4},
+        [],
+        "x",
+    ],
+)
+def test_damaged_evidence_is_not_drawn(tmp_path: Path, damage: Any) -> None:
+    outcome = make_outcome(1, "invalid", "linearizability/nonlinearizable/cas-register/read")
+    read = {"process": 1, "call": 1, "ret": 2, "text": "read -> 1"}
+    whole = {"completing": read, "minimal_history": [read], "blocked": read, "states": [], "between": []}
+    evidence = {**whole, **damage} if isinstance(damage, dict) else damage
+    anomalies = tuple(msgspec.structs.replace(one, evidence=evidence) for one in outcome.anomalies)
+    drawn = tuple(msgspec.structs.replace(one, evidence=whole) for one in outcome.anomalies)
+    record = run_record(outcome)
+
+    pages = [
+        render(
+            Subject(
+                plan=outcome.plan,
+                record=msgspec.structs.replace(record, anomalies=shown),
+                history=outcome.history,
+                rows=None,
+                commands=(),
+            )
+        )
+        for shown in (anomalies, drawn)
+    ]
+
+    assert ["<figure class=" in page for page in pages] == [False, True]
+    assert all("what is wrong: linearizability" in page for page in pages)
+
+
 def test_a_hostile_history_stays_text(tmp_path: Path) -> None:
     page = write_report(hostile_run(tmp_path)).read_text()
     tags = Tags(page)
