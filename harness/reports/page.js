@@ -699,7 +699,7 @@ byId("zoom-failure").disabled = !D.failures.length;
 
 // -- messages: space and time -----------------------------------------------------------------------------------------------
 const X = D.excerpt && D.excerpt.steps.length ? D.excerpt : null;
-let goTo = () => {};
+let goTo = () => {}, redrawMessages = () => {};
 if (X) {
   const M = X.messages, S = X.steps, NODES = X.nodes;
   const space = new Axis(Math.max(0, S[0][1] - 5000), S[S.length - 1][1] + 5000, 200);
@@ -873,6 +873,7 @@ if (X) {
     return Math.max(low - 1, 0);  // what a node says in one instant is one step, under the index of the first
   }
   const failure = () => { if (D.failures.length) goTo(D.failures[0][0]); };
+  redrawMessages = () => surface.request();
   goTo = (index) => move(nearest(index), {around: Math.min(60000, space.high - space.low)});
   surface.keys = (key) => {
     const act = {ArrowLeft: () => stepBy(-1), ArrowRight: () => stepBy(1), Home: () => move(0), End: () => move(S.length - 1), f: failure,
@@ -935,7 +936,7 @@ for (const button of document.querySelectorAll("button.copy")) button.addEventLi
   try { await navigator.clipboard.writeText(line.textContent); button.textContent = "copied"; }
   catch { getSelection().selectAllChildren(line); button.textContent = "selected"; }
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); main.redraw(); if (X) byId("space") && goTo(X.steps[0][0]); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); main.redraw(); redrawMessages(); });
 filter();
 document.documentElement.dataset.ready = "true";
 })();

@@ -60,7 +60,7 @@ class _Read(msgspec.Struct, kw_only=True):
     starts: list[Any] | None = None
     since: int | None = None
     transactions: list[_Transaction] | None = None
-    steps: list[dict[str, Any]] | None = None
+    steps: list[Mapping[str, Any]] | None = None
     cycle: list[Any] | None = None
 
 

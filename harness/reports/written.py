@@ -13,7 +13,7 @@ from checkers import History
 from checkers.malformed import MalformedHistory
 from checkers.trace import Row, as_row
 from harness.archive.find import StoredRun, read_history
-from harness.archive.layout import HISTORY, read_trace, writable
+from harness.archive.layout import HISTORY, Event, read_trace, writable
 from harness.errors import BadInput
 
 from .page import Subject, render
@@ -88,6 +88,13 @@ def read_rows(folder: Path) -> list[Row] | None:
     """Read the stored trace; None when none was kept. Raises BadInput for a damaged one."""
     try:
         events = read_trace(folder)
-        return None if events is None else [as_row(event) for event in events]
-    except (KeyError, ValueError, OSError, EOFError) as error:  # msgspec's errors are ValueErrors
+        return None if events is None else [_row(event) for event in events]
+    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:  # msgspec's errors are ValueErrors
         raise BadInput(f"a damaged trace ({error})", "trace.jsonl as a run stores it", str(folder)) from None
+
+
+def _row(event: Event) -> Row:
+    row = as_row(event)
+    if type(row[0]) is not int or not isinstance(row[2], str):
+        raise ValueError(f"an event at {row[0]!r} of {row[2]!r}")
+    return row

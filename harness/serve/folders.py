@@ -14,6 +14,7 @@ from typing import Final
 
 from harness.archive.find import StoredRun, find
 from harness.archive.layout import HISTORY, PLAN, TRACE, TRACE_COMPRESSED, VERDICT
+from harness.errors import BadInput
 from harness.reports.written import report_page
 
 _RUN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,150}")
@@ -44,4 +45,10 @@ def report_of(results: Path, run: str) -> bytes | None:
 @lru_cache(maxsize=_REPORTS_KEPT)
 def _report(results: str, run: str, _changed_ns: int) -> bytes:
     stored: StoredRun = find(run, Path(results))
-    return report_page(stored, sandbox=f"/sandbox/run/{run}")
+    try:
+        return report_page(stored, sandbox=f"/sandbox/run/{run}")
+    except BadInput:
+        raise
+    except (TypeError, KeyError, ValueError) as error:
+        found = f"files of which no page can be made ({type(error).__name__}: {error})"
+        raise BadInput(found, "those of a run, as foreshock stores them", run) from error

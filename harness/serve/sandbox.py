@@ -138,8 +138,14 @@ def _performed(attempt: Attempt, system: System) -> tuple[Result, str]:
     script = script_of(attempt)
     if attempt.beginning is None:
         return perform(script, system, is_filmed=True), ""
-    scripted = ReplayedWorld(script, system)
-    result = perform(script, system, is_filmed=True, within=scripted)
+    try:
+        scripted = ReplayedWorld(script, system)
+        result = perform(script, system, is_filmed=True, within=scripted)
+    except BadInput:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        found = f"a plan that the code here does not take ({type(error).__name__}: {error})"
+        raise BadInput(found, "one that this version drew", attempt.beginning.run) from error
     return result, _sameness(scripted, attempt.beginning)
 
 

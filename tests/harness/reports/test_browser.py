@@ -31,9 +31,12 @@ def test_every_figure_is_drawn_in_the_scheme_of_the_browser(opened: Opened) -> N
     light = {canvas: opened.picture(canvas) for canvas in CANVASES}
     assert all(opened.drawn(canvas) > 500 for canvas in CANVASES)
 
+    step = opened.page.text_content("#step-text")
+
     opened.page.emulate_media(color_scheme="dark")
 
     assert all(opened.picture(canvas) != light[canvas] for canvas in CANVASES)
+    assert opened.page.text_content("#step-text") == step, "who looks at a step still does"
 
 
 def test_all_axes_zoom_together_and_come_back(opened: Opened) -> None:

@@ -344,10 +344,23 @@ def test_a_history_of_broken_text_is_refused_in_one_line(tmp_path: Path) -> None
         write_report(stored)
 
 
-def test_a_damaged_trace_is_refused_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": "unheard-of"},
+        {"kind": []},
+        {"time": "n1"},
+        {"time": [None]},
+        {"time": 1.5},
+        {"actor": 7},
+        {"group": None, "role": [], "actor": []},
+    ],
+)
+def test_a_damaged_trace_is_refused_in_one_line(tmp_path: Path, event: dict[str, Any]) -> None:
     stored = hostile_run(tmp_path)
     assert stored.folder is not None
-    (stored.folder / "trace.jsonl").write_text('{"index":0,"time":1,"actor":"n1","kind":"unheard-of"}\n')
+    whole = {"index": 0, "time": 1, "actor": "n1", "kind": "role", "group": "g0", "role": "leader", "term": 1}
+    (stored.folder / "trace.jsonl").write_text(json.dumps(whole | event) + "\n")
 
     with pytest.raises(BadInput, match="damaged trace"):
         write_report(stored)

@@ -153,6 +153,36 @@ def with_trace(acting: Any, runs: Path, trace: bytes) -> Answer:
         shutil.rmtree(folder)
 
 
+def test_a_plan_that_the_code_does_not_take_is_told(acting: Any, runs: Path) -> None:
+    folder = runs / "with-options"
+    shutil.copytree(runs / name_of(runs), folder)
+    plan = msgspec.json.decode((folder / PLAN).read_bytes())
+    plan["options"]["max_inflight"] = "valid"
+    (folder / PLAN).write_bytes(encode(plan))
+
+    answer = ask(acting, "/sandbox/run/with-options")
+    shutil.rmtree(folder)
+
+    assert answer.status == 503
+    assert "a plan that the code here does not take (ValueError: option max_inflight" in answer.text
+
+
+def test_files_of_which_no_page_can_be_made_are_told(acting: Any, runs: Path) -> None:
+    folder = runs / "with-ids"
+    shutil.copytree(runs / name_of(runs), folder)
+    (folder / TRACE_COMPRESSED).unlink(missing_ok=True)
+    events = [msgspec.json.decode(line) for line in trace_of(runs)]
+    sent = next(event for event in events if "id" in event and "target" in event)
+    sent["id"] = [[]]
+    (folder / TRACE).write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+
+    answer = ask(acting, "/report/with-ids")
+    shutil.rmtree(folder)
+
+    assert answer.status == 503
+    assert "files of which no page can be made (TypeError" in answer.text
+
+
 @pytest.fixture
 def marking(tmp_path: Path) -> Path:
     """A file that leaves a mark when it is run."""
