@@ -60,7 +60,16 @@ class InternalError(HarnessError):
 
 
 class ForbiddenInSimulation(InternalError):
-    """Code under test used something that would make a run depend on more than (plan, binding)."""
+    """Code under test used something, named by `used`, that would make a run depend on more than (plan, binding)."""
+
+    def __init__(self, used: str) -> None:
+        super().__init__(
+            f"code under test used {used}, which is not a function of (plan, binding); use the environment it was given"
+        )
+        self.used = used
+
+    def __reduce__(self) -> tuple[type[ForbiddenInSimulation], tuple[str]]:
+        return type(self), (self.used,)
 
 
 def one_of(words: Iterable[str], *, typed: str = "") -> str:

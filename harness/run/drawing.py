@@ -94,7 +94,8 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
         runnable = _runnable(abilities)
         if self.workload not in runnable and not is_located(self.workload):  # of a place: its machine is the author's
-            raise BadInput(f"workload {self.workload!r}", one_of(runnable, typed=self.workload), "--workload")
+            known = one_of(runnable, typed=self.workload if len(runnable) > 1 else "")
+            raise BadInput(f"workload {self.workload!r}", f"what {self.system} understands, {known}", "--workload")
         plan = draw(
             seed=seed,
             profile=self.profile,

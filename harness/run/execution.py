@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from checkers.malformed import MalformedHistory
-from harness.errors import BadInput, HarnessError, InternalError
+from harness.errors import BadInput, ForbiddenInSimulation, HarnessError, InternalError
 from harness.options import for_each as options_for_each
 from harness.outcome import Outcome
 from harness.plans.labels import OLDER_LABEL
@@ -58,6 +58,12 @@ def errors_sorted(binding: Binding) -> Iterator[None]:
         yield
     except MalformedHistory as error:
         raise InternalError(f"the recorder wrote a malformed history: {error}") from error
+    except ForbiddenInSimulation as error:
+        if not any(code.is_foreign for code in binding.codes.values()):
+            raise
+        expected = "what env gives: clock, network, disk, randomness"
+        where = _place_in(binding, error) or "the code of the system"
+        raise BadInput(f"{error.used}, which is not a function of the plan", expected, where) from error
     except HarnessError:
         raise
     except Exception as error:

@@ -38,6 +38,7 @@ MALFORMED: Final = "malformed-reply"
 RAISED: Final = "client-raised"
 """The error of an op whose client raised."""
 
+_ENDINGS: Final = ("ok", "fail", "info")
 _INTEGER_MAX: Final = 1 << 63
 _SHOWN_MAX: Final = 200
 
@@ -111,8 +112,10 @@ class Replies:
         except Exception as error:
             self._blame(environment, heard, process, f, error)
             return Completion("info", error=RAISED)
-        if not isinstance(completion, Completion):
-            raise BadInput(f"{completion!r}", "a Completion", f"{type(client).__name__}.invoke({f!r}, ...)")
+        if not isinstance(completion, Completion) or completion.type not in _ENDINGS:
+            raise BadInput(
+                f"{completion!r}", "a Completion of ok, fail or info", f"{type(client).__name__}.invoke({f!r}, ...)"
+            )
         if completion.type != "ok":
             return completion
         wrong = self._wrong(f, value, completion.value)

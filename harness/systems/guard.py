@@ -84,9 +84,7 @@ def _forbidden(name: str, real: object) -> object:
     """Stand in for something that can be bound but not used."""
 
     def refuse(*_: object, **__: object) -> NoReturn:
-        raise ForbiddenInSimulation(
-            f"code under test used {name}, which is not a function of (plan, binding); use the environment it was given"
-        )
+        raise ForbiddenInSimulation(name)
 
     if isinstance(real, type) and issubclass(real, BaseException):
         return real

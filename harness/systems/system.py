@@ -7,7 +7,7 @@ Its code part may come from any git ref: the loader gives it the package to use.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -92,6 +92,10 @@ class DurableReader(Protocol):
 
 class Refusal(Exception):
     """A replica refuses to start, for a reason given as an error code."""
+
+
+CAPABILITIES: Final = ("checksums", "disk", "leader", "lies", "majority", "membership", "snapshots", "wall-clock")
+"""What a system may say that it has."""
 
 
 class System(Protocol):

@@ -146,6 +146,49 @@ def test_an_adapter_that_fails_while_it_runs_is_refused_in_one_line(
     assert found in output.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("def process(self, messages)", "def proces(self, messages)", "Replica without process; expected def process"),
+        ("def process(self, messages)", "def process(self)", "Replica.process(self); expected def process(self, mess"),
+        ("def process", "async def process", "Replica.process, which is async; expected def process(self, messages)"),
+        ("def process", "def sync(self): pass\n        def process", "Replica.sync, which is not async"),
+        (
+            "async def invoke",
+            "async def invok",
+            "Session without invoke; expected async def invoke(self, f, key, value)",
+        ),
+        ("invoke(self, f, key, value)", "invoke(self, f)", "Session.invoke(self, f); expected async def invoke(self"),
+        ("server_class, client_class = Replica, Session", "client_class = Session", "no server_class; expected"),
+        ("server_class, client_class = Replica, Session", "server_class = Replica", "no client_class; expected"),
+        (
+            "client_class = Replica, Session",
+            "client_class = 'Replica', Session",
+            "server_class 'Replica'; expected a cl",
+        ),
+        ("server_class,", "capabilities = ('leadr',)\n        server_class,", "perhaps leader"),
+        (
+            "server_class,",
+            "capabilities = 'disk'\n        server_class,",
+            "capabilities 'disk'; expected a tuple of words",
+        ),
+        ("server_class,", "options = ('x',)\n        server_class,", "option 'x'; expected an OptionSpec"),
+        ('Completion("fail", ', 'Completion("okay", ', "expected a Completion of ok, fail or info"),
+        ("return Completion", "import time; time.time(); return Completion", "time.time, which is not a function of"),
+        ('("register",)', '("regster",)', "workload 'register'; expected what"),
+    ],
+)
+def test_a_wrong_adapter_is_refused_in_one_line(
+    old: str, new: str, found: str, tmp_path: Path, foreshock: Command
+) -> None:
+    file = written(tmp_path, WORKS.replace(old, new))
+
+    code, output = foreshock("run", "--system", f"{file}:Mine", "--seed", "1", "--duration", "2s", "--rate", "5")
+
+    assert code == 254, output
+    assert found in output.splitlines()[-1]
+
+
 def test_a_system_that_is_no_function_of_its_plan_is_named_with_its_first_different_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreshock: Command
 ) -> None:
