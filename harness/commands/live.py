@@ -39,14 +39,16 @@ def run_live(
     from harness.live.systems.catalog import abilities_of_live, live_system
 
     with Archive(results) as archive, Checkouts() as checkouts:
-        able = abilities_of_live(live_system(drawing.system, checkouts), drawing.network)
+        system = live_system(drawing.system, checkouts)
+        able = abilities_of_live(system, drawing.network)
         if plan_file is not None:
             plan = find(str(plan_file), results).plan
             again = f"foreshock run --world live{_typed(drawing.network)} --system {drawing.system} --plan {plan_file}"
         else:
             seed = secrets.randbelow(_DRAWN_SEED_BELOW) if seed is None else seed
             plan, again = drawing.plan(seed, able), drawing.command(seed)
-        lines_above = 0 if as_json else print_plan(possible(plan, able.fault_kinds), verbose=verbose)
+        shown = possible(plan, able.fault_kinds, tells_votes=system.tells_terms)
+        lines_above = 0 if as_json else print_plan(shown, verbose=verbose)
         outcome, record, failure = _perform(plan, drawing.system, archive, checkouts, drawing.network)
     extra = {} if failure is None else {"error": failure.parts}
     if as_json:

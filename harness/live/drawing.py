@@ -16,6 +16,7 @@ from harness.faults.clocks import ClockRate
 from harness.faults.crashes import Crash
 from harness.faults.disk_errors import FsyncError
 from harness.faults.fault import Fault
+from harness.faults.partitions import Partition
 from harness.faults.pauses import Pause
 from harness.plans.plan import Disks, DiskSpec, Links, LinkSpec, Plan
 
@@ -34,17 +35,17 @@ _RECOVERY_NS: Final = 20 * _SECOND_NS
 _FINAL_NS: Final = 10 * _SECOND_NS
 
 
-def possible(plan: Plan, kinds: Collection[str]) -> Plan:
+def possible(plan: Plan, kinds: Collection[str], *, tells_votes: bool) -> Plan:
     """The plan without what cannot happen to processes of a system that these kinds of faults can happen to.
 
+    Where nodes do not tell for whom they vote, a fault aimed at one that voted for the leader is aimed at a follower.
     Recovery and final reads may take long: a run ends as soon as all clients are done.
     """
     phases = msgspec.structs.replace(
         plan.phases, recovery_ns=_RECOVERY_NS, quiet_ns=0, final_ns=_FINAL_NS, heal="total", healed=()
     )
-    faults = tuple(
-        _of_processes(fault) for fault in plan.faults if fault.kind in kinds and not _meets_client(plan, fault)
-    )
+    chosen = (fault for fault in plan.faults if fault.kind in kinds and not _meets_client(plan, fault))
+    faults = tuple(_of_processes(fault if tells_votes else _at_follower(fault)) for fault in chosen)
     check = msgspec.structs.replace(plan.check, invariants=False, liveness=False)
     return msgspec.structs.replace(plan, phases=phases, faults=faults, check=check, overrides=(), atlas=msgspec.UNSET)
 
@@ -76,6 +77,13 @@ def simulated(plan: Plan, schedule: int = 0) -> Plan:
 def _meets_client(plan: Plan, fault: Fault) -> bool:
     """Whether it would stop a client or change its clock: all clients share the process of the harness."""
     return isinstance(fault, Pause | ClockRate) and any(target in plan.clients for target in fault.targets)
+
+
+def _at_follower(fault: Fault) -> Fault:
+    if "@voter" not in fault.aimed_at:
+        return fault
+    others = fault.order[1:] if isinstance(fault, Partition) else ()
+    return fault.with_named_target(("@follower", *others))
 
 
 def _of_processes(fault: Fault) -> Fault:

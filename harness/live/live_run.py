@@ -91,7 +91,7 @@ def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies", may_never
     """
     began = time.perf_counter()
     has_namespaces = network == "namespaces"
-    plan = possible(plan, kinds_with(network, system.fault_kinds))
+    plan = possible(plan, kinds_with(network, system.fault_kinds), tells_votes=system.tells_terms)
     try:
         options = system.resolve(plan.options)
     except ValueError as error:

@@ -36,7 +36,7 @@ from .identity import Identity, Wanted, adopt, begin_log, first_identity, read, 
 from .real_env import Notes, RealDisk, RealEnvironment
 from .transport import ACCEPTED_LATER_MAX, Access, Limits, ping_ms
 
-_LOGGED: Final = frozenset({"role", "term", "snapshot", "config", "mark"})
+_LOGGED: Final = frozenset({"role", "term", "vote", "snapshot", "config", "mark"})
 """Kinds of notes that are worth a line in the log of a live node."""
 _OPEN_FILES_WANTED: Final = 4096
 _FILES_RESERVED: Final = 64

@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import BadInput
 from harness.faults.crashes import Crash
-from harness.faults.packets import Delay, Loss
+from harness.faults.packets import Bandwidth, Delay, Loss
 from harness.faults.partitions import Partition
 from harness.faults.pauses import Pause
 from harness.live import live_run
@@ -58,6 +58,7 @@ def result() -> LiveResult:
             Delay(id="delay", targets=(), extra_ns=20 * MS, jitter_ns=10 * MS, **at(3000, 300)),
             Loss(id="loss", targets=(), loss_ppm=200_000, **at(3300, 300)),
             Crash(id="client", targets=("c2",), power=False, **at(3400, 200)),
+            Bandwidth(id="voter", targets=("@voter",), bytes_per_s=20_000, **at(3700, 300)),
         )
         plan = small_plan(
             system, "register", faults, faults_ns=4 * SECOND_NS, election_timeout_ms="400", client_timeout_ms="1000"
@@ -68,7 +69,9 @@ def result() -> LiveResult:
 def test_every_fault_bites_and_the_history_is_valid(result: LiveResult) -> None:
     outcome = result.outcome
 
-    assert outcome.fault_outcomes == dict.fromkeys(("kill", "cut", "pause", "delay", "loss", "client"), "effective")
+    assert outcome.fault_outcomes == dict.fromkeys(
+        ("kill", "cut", "pause", "delay", "loss", "client", "voter"), "effective"
+    )
     assert (outcome.verdict.validity, outcome.stopped) == ("valid", "done"), outcome.verdict
     assert outcome.ops.ok > 50
 

@@ -4,7 +4,7 @@ What runs may be any version of the package: the node's process imports it from 
 bug (`patch:FILE`) is tested live as it is in simulation. The client is the one of this installation; it is part of what
 is tested, not of what is planted.
 
-Nodes log their roles, terms and configurations as JSON lines, which become rows of the trace.
+Nodes log their roles, terms, votes and configurations as JSON lines, which become rows of the trace.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _ADMINISTERED: Final = ("membership", "transfer", "compact")
 _ASK_SECONDS_MAX: Final = 1.0
 _DISK_WORDS: Final = ("io-error", "disk-full")
 """How a node ends whose disk failed a call."""
-_TOLD: Final = frozenset({"role", "term", "config", "snapshot", "mark"})
+_TOLD: Final = frozenset({"role", "term", "vote", "config", "snapshot", "mark"})
 _LOOK_SECONDS: Final = 0.05
 _HTTP_WORKLOADS: Final = ("register", "counter", "map")
 

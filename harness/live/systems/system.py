@@ -101,7 +101,9 @@ class LiveSystem(Protocol):
     fault_kinds: tuple[str, ...]
     """The kinds of faults that can happen to it."""
     tells_terms: bool
-    """Whether nodes tell role and term at the moment of a change, so that two leaders of one term would be seen."""
+    """Whether nodes tell role, term and vote at the moment of a change: two leaders of one term would be seen, and a
+    fault finds who voted for the leader.
+    """
 
     has_leader: bool
     """Whether it is known who leads, so that faults may be aimed at the leader."""
