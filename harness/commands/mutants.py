@@ -36,6 +36,7 @@ _COUNT = 200
     multiple=True,
     help="What clients do; repeatable, in turn.  [default: all that the system runs]",
 )
+@click.option("--suite", "suite_name", metavar="NAME|FILE", help="Search over the cells of a suite, in turn.")
 @click.option("--only", multiple=True, metavar="NAME", help="Search these mutants only; repeatable.")
 @click.option("--all-seeds", is_flag=True, help="Run all seeds for each, not only up to the first that fails.")
 @click.option(
@@ -72,6 +73,7 @@ def command(
     count: int | None,
     seeds: range | None,
     workloads: tuple[str, ...],
+    suite_name: str | None,
     only: tuple[str, ...],
     all_seeds: bool,
     search: Literal["random", "guided", "both"],
@@ -95,7 +97,7 @@ def command(
     Example: foreshock mutants tests/mutants --only vote-not-persisted. Exit 0 when all are found, 1 when not.
     """
     from harness.archive.layout import prepare, writable
-    from harness.search import detection, mutants, versus
+    from harness.search import detection, mutants, suites, versus
     from harness.search.detection_page import page
     from harness.systems.catalog import bind, load_systems, own_package
     from harness.systems.checkouts import Checkouts
@@ -106,6 +108,9 @@ def command(
         raise BadInput("--search both beside --markdown, --shrink or --all-seeds", "it alone", "foreshock mutants")
     if search == "guided" and shrink_ns is not None:
         raise BadInput("--search guided beside --shrink", "one of them", "foreshock mutants")
+    if suite_name is not None and (workloads or drawing != Drawing(workload=drawing.workload)):
+        raise BadInput("--suite beside --workload or options of the plan", "one of them", "foreshock mutants")
+    suite = None if suite_name is None else suites.load(suite_name)
     planted = mutants.read_all(folder)
     unknown = [name for name in only if name not in [mutant.name for mutant in planted]]
     if unknown:
@@ -118,7 +123,11 @@ def command(
     with Checkouts() as checkouts, detection.Ledger(results / detection.LEDGER, resume=resume) as ledger:
         unmutated = detection.Unmutated(bind("raft_impl", checkouts))
         able = abilities_of(load_systems(unmutated.binding).values())
-        cells = [msgspec.structs.replace(drawing, workload=workload) for workload in workloads or able.workloads]
+        cells: list[Drawing] = (
+            [msgspec.structs.replace(drawing, workload=workload) for workload in workloads or able.workloads]
+            if suite is None
+            else list(suite.cells)
+        )
         searches = [
             detection.Search(
                 mutant=mutant, binding=mutants.plant(mutant, own_package(), checkouts), answers={}, errors={}
@@ -161,15 +170,19 @@ def command(
         for answer in unmutated.failing
     ]
     if page_path is not None:
-        names = [cell.workload for cell in cells]
+        in_turn = ", ".join(f"`{cell.workload}`" for cell in cells)
+        mix = (
+            f"profile `{drawing.profile}`, with the workloads {in_turn} in turn"
+            if suite is None
+            else f"suite `{suite.name}`, whose {len(cells)} cells take turns"
+        )
         text = page(
             planted,
             mutants.known_bugs(folder),
             reports,
             {one.name: _size(one) for one in shrunk},
             seeds=seeds,
-            profile=drawing.profile,
-            workloads=names,
+            mix=mix,
         )
         with writable(page_path):
             page_path.write_text(text, encoding="utf-8")

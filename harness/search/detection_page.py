@@ -22,10 +22,9 @@ def page(
     sizes: Mapping[str, str],
     *,
     seeds: range,
-    profile: str,
-    workloads: Sequence[str],
+    mix: str,
 ) -> str:
-    """Write the page about `planted`, of which those in `reports` were measured over `seeds`.
+    """Write the page about `planted`, of which those in `reports` were measured over `seeds` of a `mix`, in words.
 
     `sizes` says by the name of a patch to what its failure was shrunk.
     """
@@ -41,8 +40,7 @@ def page(
         f"{len({mutant.bug for mutant in of_list})} of {len(known)} bugs that real systems had are planted, some in "
         f"more than one way, and {len(others)} bugs from elsewhere.",
         f"Of these {len(planted)} patches {len(reports)} were measured here, each over seeds {seeds[0]} to {seeds[-1]} "
-        f"of the profile `{profile}` or until the first that failed, with the workloads "
-        f"{', '.join(f'`{name}`' for name in workloads)} in turn.",
+        f"of the {mix}, or until the first that failed.",
         "So *not found* means: not within that many seeds. A patch that was not measured is listed as such.",
         "Seconds are those of all runs up to the first that failed, on the machine where the page was written.",
         "",

@@ -46,6 +46,7 @@ BAD_ARGUMENTS = [
     (("suite", "--baseline", "gone"), "no campaign 'gone'"),
     (("compare", "HEAD", "no-such-ref"), "no commit 'no-such-ref'"),
     (("mutants", "nowhere"), "Directory 'nowhere' does not exist"),
+    (("mutants", "tests/mutants", "--suite", "nightly", "--profile", "calm"), "--suite beside --workload or options"),
     (("runs",), "no index of runs"),
 ]
 

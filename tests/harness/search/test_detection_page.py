@@ -68,7 +68,7 @@ def written() -> list[str]:
         msgspec.structs.replace(told("slow", seed=None, seeds_tried=20, acted=9), slower={"messages": 0.125}),
     ]
     known = [bug("B1", "easy"), bug("B2", "hard"), bug("B3", "hard"), bug("B4", "very hard"), bug("B5", "easy")]
-    text = page(mutants, known, reports, SIZES, seeds=range(1, 21), profile="swarm", workloads=("map", "register"))
+    text = page(mutants, known, reports, SIZES, seeds=range(1, 21), mix="suite `nightly`")
     return text.splitlines()
 
 
@@ -113,6 +113,6 @@ def test_a_bug_counts_once_and_as_found_when_one_of_its_patches_was() -> None:
 def test_the_page_says_how_many_seeds_each_was_given_and_why_a_bug_is_harmless() -> None:
     lines = written()
 
-    assert any("6 were measured" in line and "seeds 1 to 20" in line for line in lines)
+    assert any("6 were measured" in line and "seeds 1 to 20 of the suite `nightly`" in line for line in lines)
     assert "| `harmless` | B3 | nothing \\| uses it |" in lines
     assert any("B1 \\| in words" in line for line in lines)
