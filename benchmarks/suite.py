@@ -271,7 +271,7 @@ def _execution(world: Simulated, index: Index, results: Path, seeds: int, jobs: 
     settings = Settings(suite=suite, system="raft_impl", code_digest=binding.code_digest, first=1, last=seeds)
     campaign = campaigns.new_id(suite.name)
     index.begin_campaign(campaign, suite.name, settings)
-    return Execution(campaign, settings, world, binding, index, results, jobs=jobs)
+    return Execution(campaign, settings, world, {"raft_impl": binding}, index, results, jobs=jobs)
 
 
 def _rss_kib() -> int:

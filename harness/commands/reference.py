@@ -72,6 +72,11 @@ workload = "counter"
 profile = "clocks"
 nodes = 5             # also concurrency, rate, duration
 options = {{ reads = "lease" }}
+
+[[cell]]              # a list is a cell for each combination of values: these are eight
+system = ["raft_impl", "raft_impl@v1.2"]  # left out: --system, which replaces it where it is typed
+workload = ["register", "list"]
+profile = ["swarm", "disks"]
 ```
 
 Seed i runs in cell i modulo the number of cells.

@@ -25,7 +25,7 @@ from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
 from harness.search import compiling, detection, distributions, exports, known, mutants, suites
 from harness.search.budgets import Budget
-from harness.search.campaign import Baseline, Execution, Failure, Settings, Summary
+from harness.search.campaign import Baseline, Bindings, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
 from harness.search.executors import SECONDS_MAX
 from harness.search.guided import WAYS, Way
@@ -52,6 +52,7 @@ _TYPED: Final = {
     "concurrency": "concurrency",
     "rate": "rate",
     "duration": "duration_ns",
+    "system": "system",
 }
 """Options that, when typed, replace what every cell of the suite says; by their names in a drawing."""
 
@@ -210,24 +211,25 @@ def command(
             before = _baseline(index, baseline, suite.name, as_json)
             if drawing.world == "live":
                 _refuse_live(simulated_only, suite)
+            _refuse_several(suite, distribution, record_distribution)
             world = _world(drawing.world)
-            binding = world.bind(system, checkouts, drawing.upgrade_from)
+            bindings = campaigns.bind(suite, world, checkouts, drawing.upgrade_from)
             settings = Settings(
                 suite=suite,
-                system=system,
+                system=" ".join(suite.systems),
                 upgrade_from=drawing.upgrade_from,
-                code_digest=binding.code_digest,
+                code_digest=campaigns.digest_of(bindings),
                 first=numbers[0],
                 last=numbers[1],
                 budget=typed_budget.over(suite.budget),
                 stop_at_first=stop_at_first,
                 run_timeout_s=SECONDS_MAX if run_timeout is None else run_timeout / 1e9,
                 draw_version=DRAW_VERSION,
-                commit=_commit(binding),
+                commit=_commit(bindings),
                 canaries=suite.canaries_of(datetime.datetime.now(datetime.UTC).date()),
                 world=drawing.world,
             )
-            prepared = _begin(index, settings, world, binding)
+            prepared = _begin(index, settings, world, bindings)
         else:
             prepared = _continue(index, checkouts, resume, typed_budget, run_timeout)
             before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
@@ -237,7 +239,7 @@ def command(
             prepared.campaign,
             prepared.settings,
             prepared.world if scheduler is None else _far(prepared, scheduler, results),
-            prepared.binding,
+            prepared.bindings,
             index,
             results,
             known=known_failures,
@@ -253,7 +255,7 @@ def command(
         settings = prepared.settings
         is_here = settings.world != "live" and scheduler is None
         with compiling.code(
-            compiling.first_seeds(prepared.binding, settings.suite.cells, settings.seeds()),
+            _trials(prepared),
             telling("compiled", as_json),
             seeds=settings.total if is_here else 0,
             budget_ns=settings.budget.time_ns,
@@ -274,7 +276,7 @@ def command(
                 small = shrink_new(
                     summary.failures,
                     prepared.settings.suite,
-                    prepared.binding,
+                    prepared.bindings,
                     archive,
                     budget_s=shrink_ns / 1e9,
                     jobs=jobs,
@@ -304,7 +306,31 @@ class _Prepared(NamedTuple):
     campaign: str
     settings: Settings
     world: World
-    binding: Binding
+    bindings: Bindings
+
+
+def _trials(prepared: _Prepared) -> list[compiling.Trial]:
+    """First seeds of each system, by which builds are tried out."""
+    settings = prepared.settings
+    return [
+        trial
+        for spec, binding in prepared.bindings.items()
+        for trial in compiling.first_seeds(
+            binding, [cell for cell in settings.suite.cells if cell.system == spec], settings.seeds()
+        )
+    ]
+
+
+def _refuse_several(suite: Suite, distribution: str | None, record_distribution: Path | None) -> None:
+    """What is about one system."""
+    asked = {
+        "--distribution": distribution is not None,
+        "--record-distribution": record_distribution is not None,
+        "search = guided": suite.search == "guided",
+    }
+    for name, is_asked in asked.items():
+        if is_asked and len(suite.systems) > 1:
+            raise BadInput(f"{name} of {len(suite.systems)} systems", "a suite of one system", "foreshock suite")
 
 
 def _baseline(
@@ -338,23 +364,25 @@ def _refuse_live(simulated_only: Mapping[str, bool], suite: Suite) -> None:
         raise BadInput(asked[0], "nothing of that: no two live runs are alike", "foreshock suite --world live")
 
 
-def _begin(index: Index, settings: Settings, world: World, binding: Binding) -> _Prepared:
+def _begin(index: Index, settings: Settings, world: World, bindings: Bindings) -> _Prepared:
     """Enter a new campaign into the index, unless a cell of it cannot run."""
-    suite, able = settings.suite, world.abilities(binding)
-    if not world.is_function_of_plan:
-        for cell in suite.cells:  # a run is slow: what is asked of none of them is said before the first one
-            cell.plan(settings.first, able)
-    elif binding.is_foreign:
-        cell = suite.cells[suite.cell_of(settings.first)]
-        require_function_of_plan(cell.plan(settings.first, able), binding)
+    suite, looked_at = settings.suite, set[str]()
+    for cell in suite.cells:
+        binding = bindings[cell.system]
+        if not world.is_function_of_plan:  # a run is slow: what is asked of none of them is said before the first one
+            cell.plan(settings.first, world.abilities(binding))
+        elif binding.is_foreign and cell.system not in looked_at:
+            looked_at.add(cell.system)
+            require_function_of_plan(cell.plan(settings.first, world.abilities(binding)), binding)
     campaign = campaigns.new_id(suite.name)
     index.begin_campaign(campaign, suite.name, settings)
-    return _Prepared(campaign, settings, world, binding)
+    return _Prepared(campaign, settings, world, bindings)
 
 
-def _commit(binding: Binding) -> str:
+def _commit(bindings: Bindings) -> str:
     """What is tested: the commit of a ref, or the one that is checked out around the code."""
-    return " ".join(code.commit or revision_of(_folder(code.path)) for code in binding.codes.values()).strip()
+    codes = [code for binding in bindings.values() for code in binding.codes.values()]
+    return " ".join(code.commit or revision_of(_folder(code.path)) for code in codes).strip()
 
 
 def _folder(path: Path) -> Path:
@@ -369,13 +397,13 @@ def _continue(index: Index, checkouts: Checkouts, campaign: str, budget: Budget,
     stored = index.campaign(campaign)
     before = campaigns.read_settings(stored)
     world = _world(before.world)
-    binding = world.bind(before.system, checkouts, before.upgrade_from)
-    settings = campaigns.resumable(stored, binding)
+    bindings = campaigns.bind(before.suite, world, checkouts, before.upgrade_from)
+    settings = campaigns.resumable(stored, bindings)
     enter_network(settings.suite.cells[0].network, settings.world)
     settings = msgspec.structs.replace(settings, budget=budget.over(settings.budget))
     if run_timeout is not None:
         settings = msgspec.structs.replace(settings, run_timeout_s=run_timeout / 1e9)
-    return _Prepared(stored.id, settings, world, binding)
+    return _Prepared(stored.id, settings, world, bindings)
 
 
 def _run(execution: Execution, prepared: _Prepared, *, is_resumed: bool) -> list[BadInput]:
@@ -504,7 +532,8 @@ def _record_distribution(path: Path, prepared: _Prepared, index: Index) -> None:
 
 
 def _options(prepared: _Prepared) -> tuple[OptionSpec, ...]:
-    return prepared.world.abilities(prepared.binding).options
+    (binding,) = prepared.bindings.values()
+    return prepared.world.abilities(binding).options
 
 
 class _Canaries:
@@ -512,9 +541,12 @@ class _Canaries:
 
     def __init__(self, prepared: _Prepared, checkouts: Checkouts) -> None:
         self._suite = prepared.settings.suite
+        # A planted bug is a patch of our Raft, so that system's cells search it.
+        spec = next((spec for spec, one in prepared.bindings.items() if not one.is_foreign), self._suite.systems[0])
+        self._cells = [cell for cell in self._suite.cells if cell.system == spec]
         names = prepared.settings.canaries or self._suite.canaries_of(datetime.date.min)
         self._mutants = [mutants.read(suites.canary_patch(name)) for name in names]
-        codes = prepared.binding.codes
+        codes = prepared.bindings[spec].codes
         planted = [mutants.plant(mutant, codes[DEFAULT_LABEL].path, checkouts) for mutant in self._mutants]
         self._bindings = [Binding(codes={**codes, **binding.codes}) for binding in planted]
 
@@ -522,7 +554,7 @@ class _Canaries:
         """Let the suite's own cells search the bugs."""
         suite = self._suite
         return [
-            detection.search_one(mutant, binding, suite.cells, suite.canary_count, jobs=jobs)
+            detection.search_one(mutant, binding, self._cells, suite.canary_count, jobs=jobs)
             for mutant, binding in zip(self._mutants, self._bindings, strict=True)
         ]
 
@@ -549,7 +581,7 @@ def _refuse_contradictions(
         count,
         shard,
         search,
-        *(option for option in (*_TYPED, "explicit", "system", "world", "network", "upgrade_from") if typed(option)),
+        *(option for option in (*_TYPED, "explicit", "world", "network", "upgrade_from") if typed(option)),
     ]
     if resume is not None and any(value is not None for value in kept):
         raise BadInput(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ from harness.options import OptionSpec
 from harness.plans.plan import Plan, decode
 from harness.quantities import duration_text
 from harness.systems.system import System
+
+SYSTEM: Final = "raft_impl"
+"""What is tested when nobody says what."""
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     world: Literal["simulated", "live"] = "simulated"
     network: Literal["proxies", "namespaces"] = "proxies"
     """What brings about the faults of links in the live world."""
-    system: str = "raft_impl"
+    system: str = SYSTEM
     workload: str = "register"
     profile: str = "swarm"
     nodes: int | None = None
@@ -134,7 +137,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
             "--profile",
             self.profile,
         ]
-        if self.system != "raft_impl":
+        if self.system != SYSTEM:
             words += ["--system", self.system]
         if self.upgrade_from is not None:
             words += ["--upgrade-from", self.upgrade_from]

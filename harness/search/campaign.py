@@ -18,7 +18,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -27,10 +27,11 @@ import msgspec
 
 from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
-from harness.plans.plan import DRAW_VERSION
+from harness.plans.plan import DRAW_VERSION, Plan
 from harness.record import ErrorRecord, Record, RunRecord
-from harness.run.drawing import Drawing
+from harness.run.drawing import SYSTEM, Drawing
 from harness.systems.binding import Binding
+from harness.systems.checkouts import Checkouts
 
 from .budgets import Budget, Spending
 from .detection import MutantReport
@@ -50,6 +51,10 @@ _FLUSH_SECONDS: Final = 1.0
 _FLUSH_RUNS: Final = 50
 
 
+Bindings = Mapping[str, Binding]
+"""The code of a suite's cells, by its spec."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a campaign runs, complete enough to be resumed. `last` None: until the budget is spent.
 
@@ -59,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     suite: Suite
     system: str
+    """The specs of its cells, as one text."""
     code_digest: str
     upgrade_from: str | None = None
     first: int
@@ -432,7 +438,7 @@ class Execution:
         campaign: str,
         settings: Settings,
         world: World,
-        binding: Binding,
+        bindings: Bindings,
         index: Index,
         results: Path,
         *,
@@ -442,9 +448,10 @@ class Execution:
     ) -> None:
         self.campaign = campaign
         self.settings = settings
-        self.tally = Tally(settings.suite, known, world.marks(binding), asked)
+        marks = (mark for binding in bindings.values() for mark in world.marks(binding))
+        self.tally = Tally(settings.suite, known, marks, asked)
         self._world = world
-        self._binding = binding
+        self._bindings = bindings
         self._index = index
         self._results = results
         self._jobs = jobs
@@ -457,12 +464,13 @@ class Execution:
         self._spending = Spending(settings.budget, results)
         self._is_over = False  # no seed is begun any more, although some are left
         self._reached: dict[int, tuple[str, ...]] = {}  # the marks that runs hit, by seed, if a guide wants to know
-        suite, able = settings.suite, world.abilities(binding)
-        self._guide = (
-            Guide(settings.first, lambda seed: suite.cells[suite.cell_of(seed)].plan(seed, able))
-            if suite.search == "guided"
-            else None
-        )
+        self._guide = Guide(settings.first, self._drawn) if settings.suite.search == "guided" else None
+
+    def _drawn(self, seed: int) -> Plan:
+        """The plan of a seed as it is drawn."""
+        suite = self.settings.suite
+        cell = suite.cells[suite.cell_of(seed)]
+        return cell.plan(seed, self._world.abilities(self._bindings[cell.system]))
 
     def resume(self) -> None:
         """Take over what the index already has of this campaign."""
@@ -530,7 +538,7 @@ class Execution:
                 seed=seed,
                 cell=cell,
                 drawing=settings.suite.cells[cell],
-                binding=self._binding,
+                binding=self._bindings[settings.suite.cells[cell].system],
                 results=str(self._results),
                 stop_at_first=settings.stop_at_first,
                 recipe=recipe,
@@ -591,8 +599,8 @@ class Execution:
             workload=job.drawing.workload,
             profile=job.drawing.profile,
             error=error,
-            binding=self._binding.recorded(),
-            code_digest=self._binding.code_digest,
+            binding=job.binding.recorded(),
+            code_digest=job.binding.code_digest,
             reproduce=reproduce,
         )
 
@@ -633,12 +641,22 @@ def read_settings(campaign: Campaign) -> Settings:
         raise BadInput(found, "a campaign of this version", f"campaign {campaign.id}") from None
 
 
-def resumable(campaign: Campaign, binding: Binding) -> Settings:
+def bind(suite: Suite, world: World, checkouts: Checkouts, upgrade_from: str | None = None) -> Bindings:
+    """Find the code of all cells, by its spec. Raises BadInput."""
+    return {spec: world.bind(spec, checkouts, upgrade_from) for spec in suite.systems}
+
+
+def digest_of(bindings: Bindings) -> str:
+    """Equal means the very same code."""
+    return " ".join(binding.code_digest for binding in bindings.values())
+
+
+def resumable(campaign: Campaign, bindings: Bindings) -> Settings:
     """Read the settings of a stored campaign that is to be resumed. Raises BadInput when the code has changed since."""
     if campaign.finished is not None:
         raise BadInput(f"campaign {campaign.id}, which is finished", "one that was interrupted", "--resume")
     settings = read_settings(campaign)
-    if settings.code_digest != binding.code_digest:
+    if settings.code_digest != digest_of(bindings):
         raise BadInput("code that changed since", "the code that the campaign began with", f"--resume {campaign.id}")
     if settings.draw_version not in (0, DRAW_VERSION):
         expected = "the foreshock that the campaign began with"
@@ -718,14 +736,14 @@ def override(suite: Suite, drawing: Drawing, typed: Sequence[str]) -> Suite:
     values = msgspec.structs.asdict(drawing)
     cells = []
     for cell in suite.cells:
-        changed = {name: values[name] for name in typed if name != "explicit"}
+        changed = {name: values[name] for name in typed if name not in ("explicit", "system")}
         cells.append(
             msgspec.structs.replace(
                 cell,
                 **changed,
                 world=drawing.world,
                 network=drawing.network,
-                system=drawing.system,
+                system=drawing.system if "system" in typed or cell.system == SYSTEM else cell.system,
                 upgrade_from=drawing.upgrade_from,
                 explicit={**cell.explicit, **drawing.explicit},
             )

@@ -46,6 +46,8 @@ class RecordedCampaign(msgspec.Struct, frozen=True, kw_only=True):
         system = record.binding.system if self.settings is None else self.settings.system
         if self.settings is not None and self.settings.suite.cells:
             cell = self.settings.suite.cells[self.settings.suite.cell_of(record.seed)]
+            # In a suite of several systems each cell has its own; the settings name all of them.
+            system = system if len(self.settings.suite.systems) == 1 else cell.system
             if (cell.workload, cell.profile) == (record.workload, record.profile):
                 return msgspec.structs.replace(cell, system=system)
         return Drawing(system=system, workload=record.workload, profile=record.profile)

@@ -16,6 +16,14 @@
 Seed i runs in cell i modulo the number of cells. Suites that come with the harness are named; others are files. A cell
 that names no profile has `swarm`, and `live` in the live world.
 
+A key of a cell may have a list of values; then there is a cell for each combination:
+
+    [[cell]]
+    system = ["raft_impl", "raft_impl@v1.2"]
+    workload = ["register", "counter"]
+    profile = ["swarm", "disks"]
+    options = [{}, { reads = "lease" }]
+
 `seeds = "nightly"` begins with the seed of the date (UTC) instead of 1, so that nights differ and each can be repeated.
 
 `canaries = ["reads-without-quorum", "snapshot-never-synced"]` names planted bugs that the suite's cells must find, else
@@ -32,7 +40,9 @@ through the families of bugs has neighbours of different ones. `canary = "..."` 
 from __future__ import annotations
 
 import datetime
+import itertools
 import tomllib
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -42,7 +52,7 @@ import msgspec
 from harness.errors import BadInput, one_of
 from harness.options import OptionValues
 from harness.quantities import duration, share, size
-from harness.run.drawing import Drawing
+from harness.run.drawing import SYSTEM, Drawing
 
 from .budgets import Budget
 from .guided import Way
@@ -72,6 +82,11 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     search: Way = "random"
     budget: Budget = Budget()
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The specs of what its cells test, each once."""
+        return tuple(dict.fromkeys(cell.system for cell in self.cells))
+
     def cell_of(self, seed: int) -> int:
         """Which cell a seed runs in."""
         return seed % len(self.cells)
@@ -92,8 +107,12 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         return 1 if self.seeds is None else int(f"{today:%Y%m%d}") * _SEEDS_A_NIGHT + 1
 
 
+_Table = Mapping[str, Any]
+
+
 class _Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workload: str
+    system: str | None = None
     profile: str | None = None
     nodes: int | None = None
     concurrency: int | None = None
@@ -110,7 +129,7 @@ class _Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
-    cell: list[_Cell]
+    cell: list[_Table]
     count: int | None = None
     budget: _Budget = _Budget()
     max_unknown: str = "1%"
@@ -176,6 +195,7 @@ def _suite(file: _File, profile: str) -> Suite:
         raise ValueError("no [[cell]]")
     cells = tuple(
         Drawing(
+            system=cell.system or SYSTEM,
             workload=cell.workload,
             profile=cell.profile or profile,
             nodes=cell.nodes,
@@ -184,7 +204,8 @@ def _suite(file: _File, profile: str) -> Suite:
             duration_ns=None if cell.duration is None else duration(cell.duration),
             explicit={key: _text(value) for key, value in cell.options.items()},
         )
-        for cell in file.cell
+        for written in file.cell
+        for cell in _combinations(written)
     )
     return Suite(
         name=file.name,
@@ -199,6 +220,16 @@ def _suite(file: _File, profile: str) -> Suite:
         search=file.search,
         budget=_budget(file.budget),
     )
+
+
+def _combinations(written: _Table) -> Iterator[_Cell]:
+    """The cells that a table means: one for each combination of the values that are listed."""
+    listed = [value if isinstance(value, list) else [value] for value in written.values()]
+    for name, values in zip(written, listed, strict=True):
+        if not values:
+            raise ValueError(f"a [[cell]] with an empty list of {name}")
+    for chosen in itertools.product(*listed):
+        yield msgspec.convert(dict(zip(written, chosen, strict=True)), _Cell)
 
 
 def _budget(budget: _Budget) -> Budget:

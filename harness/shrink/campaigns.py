@@ -13,7 +13,7 @@ from harness.archive.find import find
 from harness.archive.store import Archive
 from harness.plans.plan import Plan
 from harness.run.drawing import abilities_of
-from harness.search.campaign import Failure, SmallFailure
+from harness.search.campaign import Bindings, Failure, SmallFailure
 from harness.search.suites import Suite
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
@@ -25,7 +25,7 @@ from .shrinking import shrink, write
 def shrink_new(
     failures: Sequence[Failure],
     suite: Suite,
-    binding: Binding,
+    bindings: Bindings,
     archive: Archive,
     *,
     budget_s: float,
@@ -42,6 +42,7 @@ def shrink_new(
     for done, at in enumerate(news):
         share_s = max(0.0, deadline - time.monotonic()) / (len(news) - done)
         failure = failures[at]
+        binding = bindings[suite.cells[suite.cell_of(failure.seed)].system]
         plan = _plan_of(failure, suite, binding, archive.results)
         result = shrink(
             plan,

@@ -128,6 +128,30 @@ def test_a_time_budget_says_what_was_left_and_the_campaign_goes_on(foreshock: Fo
     assert (again.code, "which is finished" in again.err) == (254, True)
 
 
+def test_a_suite_of_several_systems_judges_each_cell_by_its_own(
+    foreshock: Foreshock, stale_copy: Path, tmp_path: Path
+) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text(
+        f'name = "both"\ncount = 8\n[[cell]]\nsystem = ["raft_impl", "path:{stale_copy}"]\n'
+        'workload = "register"\nprofile = "partitions"\nduration = "3s"\n'
+    )
+    words = ("suite", suite, *ANY_UNKNOWN, "--json")
+    part = foreshock(*words, "--disk-budget", "1KiB", "--jobs", "1").json
+
+    ran = foreshock("suite", "--resume", part["campaign"], "--disk-budget", "1GiB", *ANY_UNKNOWN, "--json")
+
+    runs = foreshock("runs", "--campaign", part["campaign"], "--json").json["runs"]
+    assert {row["seed"]: row["system"] for row in runs} == {
+        seed: f"path:{stale_copy}" if seed % 2 else "raft_impl" for seed in range(1, 9)
+    }
+    assert (ran.code, sum(ran.json["runs"].values())) == (1, 8)
+    assert all(seed % 2 for failure in ran.json["failures"] for seed in failure["seeds"])
+    assert all(f"--system path:{stale_copy}" in failure["reproduce"] for failure in ran.json["failures"])
+    guided = foreshock(*words, "--search", "guided")
+    assert (guided.code, "search = guided of 2 systems" in guided.out) == (254, True)
+
+
 def test_a_disk_budget_says_what_was_left_and_holds_for_the_whole_campaign(
     foreshock: Foreshock, tmp_path: Path
 ) -> None:

@@ -279,6 +279,8 @@ def test_the_default_suite_is_every_workload_under_swarm() -> None:
         ('name = "x"\nmax_unknown = "lots"\n[[cell]]\nworkload = "register"\n', "no share"),
         ('name = "x"\nbudget = { disk = "5 GB" }\n[[cell]]\nworkload = "register"\n', "no size such as 512MiB"),
         ('name = "x"\nbudget = { money = "1" }\n[[cell]]\nworkload = "register"\n', "money"),
+        ('name = "x"\n[[cell]]\nworkload = []\n', "an empty list of workload"),
+        ('name = "x"\n[[cell]]\nworkload = ["register", 3]\n', "malformed suite"),
         ("name = \n", "malformed suite"),
     ],
 )
@@ -290,6 +292,40 @@ def test_a_malformed_suite_is_one_line(tmp_path: Path, text: str, found: str) ->
 
     assert found in caught.value.found
     assert "\n" not in str(caught.value)
+
+
+def test_a_cell_with_lists_is_a_cell_for_each_combination(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(
+        'name = "x"\n[[cell]]\nsystem = ["raft_impl", "raft_impl@old"]\nworkload = ["register", "counter"]\n'
+        'options = [{}, { reads = "lease" }]\n[[cell]]\nworkload = "list"\nnodes = [3, 5]\n'
+    )
+
+    suite = suites.load(str(tmp_path / "suite.toml"))
+
+    assert [(cell.system, cell.workload, cell.nodes, dict(cell.explicit)) for cell in suite.cells] == [
+        ("raft_impl", "register", None, {}),
+        ("raft_impl", "register", None, {"reads": "lease"}),
+        ("raft_impl", "counter", None, {}),
+        ("raft_impl", "counter", None, {"reads": "lease"}),
+        ("raft_impl@old", "register", None, {}),
+        ("raft_impl@old", "register", None, {"reads": "lease"}),
+        ("raft_impl@old", "counter", None, {}),
+        ("raft_impl@old", "counter", None, {"reads": "lease"}),
+        ("raft_impl", "list", 3, {}),
+        ("raft_impl", "list", 5, {}),
+    ]
+    assert suite.systems == ("raft_impl", "raft_impl@old")
+
+
+def test_a_system_that_is_typed_takes_the_place_of_all_and_another_default_of_none() -> None:
+    cells = (Drawing(system="path:x", workload="register"), Drawing(workload="register"))
+    suite = Suite(name="x", cells=cells)
+
+    typed = campaigns.override(suite, Drawing(system="path:y"), ["system"])
+    live = campaigns.override(suite, Drawing(system="node", world="live"), [])
+
+    assert typed.systems == ("path:y",)
+    assert live.systems == ("path:x", "node")
 
 
 def test_what_is_said_beside_a_suite_replaces_its_budget_one_by_one(tmp_path: Path) -> None:
