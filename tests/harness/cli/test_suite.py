@@ -227,12 +227,13 @@ def test_a_cell_whose_seeds_hang_is_stopped_and_the_others_are_run(foreshock: Fo
     suite = tmp_path / "suite.toml"
     cell = '[[cell]]\nworkload = "register"\nprofile = "calm"\nduration = "1s"\nrate = 10\nnodes = {}\n'
     suite.write_text('name = "hangs"\nmax_unknown = "100%"\n' + cell.format(3) + cell.format(5))
-    words = ("suite", suite, "--seeds", "1..20", "--system", f"path:{tmp_path}", "--run-timeout", "2s")
+    words = ("suite", suite, "--seeds", "1..20", "--system", f"path:{tmp_path}", "--run-timeout", "4s")
 
     ran = foreshock(*words, "--jobs", "1", "--json")
     (stopped,) = ran.json["unbegun"]["stopped_cells"]
 
     assert (stopped["cell"], stopped["hung"]) == (0, [2, 4, 6])
+    assert [error["seed"] for error in ran.json["errors"]] == [2, 4, 6]
     assert ran.json["runs"]["valid"] + ran.json["runs"]["unknown"] == 10
     assert ran.json["unbegun"]["seeds"] == 20 - sum(ran.json["runs"].values()) >= 5
 
