@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -70,11 +71,10 @@ def intervals(evidence: Mapping[str, Any]) -> Intervals | None:
         return None
     chosen = selected.operations
     positions, end = _positions(chosen)
-    lanes = {process: at for at, process in enumerate(sorted({one.process for one in chosen}))}
+    spans = [(positions[one.call], end if one.ret is None else positions[one.ret]) for one in chosen]
+    places, lanes = _lanes(chosen, spans)
     bars, blocked_x = [], None
-    for one in chosen:
-        x = positions[one.call]
-        right = positions[one.ret] if one.ret is not None else end
+    for one, (x, right), lane in zip(chosen, spans, places, strict=True):
         if one.role == "blocked":
             blocked_x = right
         bars.append(
@@ -86,19 +86,36 @@ def intervals(evidence: Mapping[str, Any]) -> Intervals | None:
                 call=one.call,
                 ret=one.ret,
                 x=x,
-                y=_TOP + lanes[one.process] * _LANE,
+                y=_TOP + lane * _LANE,
                 width=right - x,
             )
         )
     return Intervals(
         width=end + 16,
         height=_TOP + len(lanes) * _LANE + 12,
-        lanes=tuple((f"process {process}", _TOP + at * _LANE) for process, at in lanes.items()),
+        lanes=tuple((name, _TOP + at * _LANE) for at, name in enumerate(lanes)),
         bars=tuple(bars),
         moments=_moments(selected, positions),
         blocked_x=blocked_x,
         left_out=selected.left_out,
     )
+
+
+def _lanes(operations: Sequence[Shown], spans: Sequence[tuple[float, float]]) -> tuple[list[int], list[str]]:
+    """The lane of each operation, and the names of all lanes: those of a process that overlap have one each.
+
+    A helper may have taken effect at any time after its call, so that later operations of its process overlap it.
+    """
+    ends: dict[int, list[float]] = {process: [] for process in sorted({one.process for one in operations})}
+    chosen = []
+    for one, (x, right) in zip(operations, spans, strict=True):
+        lanes = ends[one.process]
+        lane = next((at for at, lane_end in enumerate(lanes) if lane_end <= x), len(lanes))
+        lanes[lane : lane + 1] = [right]
+        chosen.append(lane)
+    first = dict(zip(ends, accumulate(map(len, ends.values()), initial=0), strict=False))
+    names = ["" if at else f"process {process}" for process, lanes in ends.items() for at in range(len(lanes))]
+    return [first[one.process] + lane for one, lane in zip(operations, chosen, strict=True)], names
 
 
 def _short(text: str) -> str:

@@ -249,6 +249,27 @@ def test_intervals_stand_in_the_order_of_calls_and_returns() -> None:
     assert [(one.number, one.text, one.states, one.more) for one in figure.moments] == [(1, "write 7", ("7", "10"), 10)]
 
 
+def test_no_interval_hides_another() -> None:
+    """What may have taken effect at any time lasts to the end, and later operations of its process overlap it."""
+    spans = [(0, 10, None), (2, 20, None), (0, 30, None), (0, 40, 50), (0, 60, 70), (5, 80, 90)]
+    operations = [{"process": at, "call": call, "ret": ret, "text": f"add {call}"} for at, call, ret in spans]
+
+    figure = figures.intervals({"completing": operations[-1], "minimal_history": operations})
+
+    assert figure is not None
+    assert [name for name, _ in figure.lanes] == ["process 0", "", "", "process 2", "process 5"]
+    assert {bar.text: bar.y for bar in figure.bars} == {
+        "add 10": figure.lanes[0][1],
+        "add 20": figure.lanes[3][1],
+        "add 30": figure.lanes[1][1],
+        "add 40": figure.lanes[2][1],
+        "add 60": figure.lanes[2][1],
+        "add 80": figure.lanes[4][1],
+    }
+    bottom = figure.lanes[-1][1]
+    assert figure.height > bottom + 28
+
+
 def test_a_cycle_has_a_node_for_each_transaction_and_an_edge_for_each_step() -> None:
     steps = [
         {"type": "wr", "source": "T1", "target": "T5", "because": "T5 read x = 1 of T1"},
