@@ -33,7 +33,7 @@ from checkers.conventions import Conventions
 from checkers.kinds import require_one_kind
 from checkers.malformed import MalformedHistory
 from checkers.models import Model
-from checkers.models.model import ANY, NOTHING, Function
+from checkers.models.model import ANY, NOTHING, Function, answers_cas, repeats
 from checkers.operation import INF, Operation
 from checkers.values import show
 from checkers.verdict import Anomaly
@@ -97,6 +97,8 @@ def admit(
             if wildcard and kind == "ok" and operation.result is None and function.only_looks:
                 counted[f"{operation.f} that saw null, which says nothing in this source: not judged"] += 1
                 continue
+            if operation.call < 0 and not operation.is_void and _asks_unknown(function, operation):
+                raise _without_invoke(operation, where)
             if not _fits(function, operation):
                 model.validate(operation, where)
             if kind == "ok":
@@ -128,6 +130,16 @@ def mismatch(operation: Operation, model: Model, checker: str) -> Anomaly:
         message=f"process {operation.process} asked for {f} {asked} and was answered as {f} {told}",
         evidence={"operation": model.as_data(operation)},
     )
+
+
+def _asks_unknown(function: Function, operation: Operation) -> bool:
+    """Whether a completion without invoke (of a lenient history) does not say what was asked either."""
+    return function.answers_invoke in (repeats, answers_cas) and (operation.value is None or operation.value is True)
+
+
+def _without_invoke(operation: Operation, where: Callable[[int], str]) -> MalformedHistory:
+    found = f"a completion of {operation.f} without invoke, which does not say what was asked"
+    return MalformedHistory(found, "an invoke before it, or its value in it", where(operation.ret))
 
 
 def _fits(function: Function, operation: Operation) -> bool:

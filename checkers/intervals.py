@@ -145,7 +145,7 @@ def _of_one_instant(events: list[_Event], pairs: Sequence[Pair]) -> list[_Event]
     clients: dict[int, list[_Event]] = {}
     for event in events:
         pair = pairs[event[2]]
-        if pair.process is not None and pair.outcome != "info":
+        if pair.process is not None and not (event[1] and pair.outcome == "info"):
             clients.setdefault(pair.process, []).append(event)
     rows = {client: row for client, own in clients.items() if (row := _in_a_row(own)) is not None}
     if len(rows) != 1:

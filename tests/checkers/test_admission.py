@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -300,3 +301,20 @@ def test_an_index_that_stands_for_never_is_refused() -> None:
         stream.feed(ops[2])
     with pytest.raises(MalformedHistory, match=f"index {INF}"):
         check_file(b"\n".join(map(encode_op, ops)), "counter")
+
+
+@pytest.mark.parametrize("answer", [None, True])
+@pytest.mark.parametrize(
+    ("model", "f"), [("list", "append"), ("register", "write"), ("set", "add"), ("queue", "enqueue")]
+)
+def test_a_completion_without_invoke_that_does_not_say_what_was_asked_is_refused_even_leniently(
+    model: str, f: str, answer: object
+) -> None:
+    """Taken as an append of null, it would make a right history invalid."""
+    line = json.dumps({"process": 0, "type": "ok", "f": f, "value": answer}).encode()
+
+    with pytest.raises(MalformedHistory, match=f"{f} without invoke, which does not say what was asked") as refused:
+        check(History.from_jsonl(line, source="h", lenient=True), model)
+    assert refused.value.where == "h:1"
+    said = line.replace(json.dumps(answer).encode(), b"7")
+    assert check(History.from_jsonl(said, lenient=True), model).validity == "valid"

@@ -195,6 +195,16 @@ def test_after_an_unknown_outcome_a_client_goes_on_as_another_process() -> None:
     assert check(history, consistency="sequential").validity == "invalid"
 
 
+def test_a_call_of_unknown_outcome_comes_after_what_its_process_did_at_the_same_instant() -> None:
+    pairs = [
+        Pair("write", 9, key="y", call=1, ret=1, process=1),
+        Pair("read", key="x", result=1, call=1, ret=1, process=0),
+        Pair("write", 1, key="x", call=1, ret=1, process=0, type="info"),
+    ]
+
+    assert check(History.from_pairs(pairs), consistency="sequential").validity == "invalid"
+
+
 def test_overlapping_calls_of_one_process_are_counted_and_have_no_order() -> None:
     pairs = [Pair("write", 1, call=0, ret=10, process=0), Pair("read", result=None, call=5, ret=12, process=0)]
     history = History.from_pairs(pairs)
