@@ -20,6 +20,7 @@ process, but what systems tell of themselves: who leads in which term.
 | `proxies` | the TCP proxy before each node, `callers` who opened a connection, `network` what happens to it |
 | `namespaces` | the same by the kernel, with a network namespace a node; `nft` are its rules |
 | `fault_world` | the world as faults see it |
+| `lateness` | by how much the harness itself is late |
 | `kept` | the logs of nodes in the folder of a run, and the page of one that failed |
 | `control` | faults of disks and clocks inside of our nodes |
 | `asking` | what an administrator asks of nodes |

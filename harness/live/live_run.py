@@ -48,6 +48,7 @@ from .clients import ClientTask
 from .drawing import CLOCK_OFF, LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import terminated_as_interrupted
+from .lateness import Lateness
 from .namespaces import Namespaces, kinds_with
 from .network import Network
 from .proxies import Proxy
@@ -60,9 +61,10 @@ Links = Literal["proxies", "namespaces"]
 READY_SECONDS_MAX: Final = 60
 """A cluster that does not serve by then never will."""
 _ASK_READY_SECONDS: Final = 0.05
-_BEAT_SECONDS: Final = 0.05
 _RESTART_NS: Final = 1_000_000_000
 """How long after its disk has ended it a node is started again, as by an init system."""
+_TIMEOUT_MS: Final = 1000
+"""Election timeout of a system that does not say its own."""
 _LOOK_NS: Final = 50_000_000
 """How often, after the heal, it is asked whether all is done."""
 _JUDGED: Final = ("start", "crash", "role", "term")
@@ -182,7 +184,7 @@ class LiveRun:
         self._outcomes: dict[str, str] = {}
         self._hits: dict[str, int] = {}
         self._lasted_ns = 0
-        self._late_ms = 0  # how late this process was at most
+        self._lateness = Lateness()
 
     # -- while it runs ------------------------------------------------------------------------------------------------
 
@@ -204,7 +206,7 @@ class LiveRun:
             for name in started:
                 self._recorder.row("start", name, supervisor.incarnations[name], plan.actors[name].code)
             nursery.start_soon(self._system.watch, self._site, self._tell)
-            nursery.start_soon(self._watch_lateness)
+            nursery.start_soon(self._lateness.watch)
             self._world = self._fault_world(nursery)
             nemesis = Nemesis(plan, self._world)
             self._observer.on_leader = nemesis.on_leader
@@ -299,13 +301,6 @@ class LiveRun:
             handlers[kind] = both
         return handlers
 
-    async def _watch_lateness(self) -> None:
-        """Note by how much this process itself is late: proxies that have to wait for a processor delay everything."""
-        while True:
-            due_s = trio.current_time() + _BEAT_SECONDS
-            await trio.sleep_until(due_s)
-            self._late_ms = max(self._late_ms, round(1000 * (trio.current_time() - due_s)))
-
     def _tell(self, node: str, rows: Sequence[tuple[Any, ...]]) -> None:
         self._recorder.notes(node, list(rows))
 
@@ -368,6 +363,7 @@ class LiveRun:
         log.close()
         history = History(tuple(self._recorder.history))
         limits, options = plan.check, self._site.options
+        timeout_ms = int(options.get("election_timeout_ms", _TIMEOUT_MS))
         losses = [loss for task in self._clients.values() if task.thread for loss in task.thread.sessions.losses]
         raised, tracebacks = exceptions.summarize(self._replies.anomalies())
         verdicts = [
@@ -376,7 +372,7 @@ class LiveRun:
             _verdict("node", self._deaths),
             _verdict(CLIENT, raised),
             sessions.judge(plan, options, losses),
-            gates.judge(plan, history, self._outcomes, ()),
+            self._lateness.explained(gates.judge(plan, history, self._outcomes, ()), timeout_ms),
         ]
         if self.never_served:
             verdicts = [Verdict(validity="unknown", checker="cluster", reason=self.never_served)]
@@ -406,7 +402,7 @@ class LiveRun:
             marks={
                 **dict(sorted(self._recorder.marks.items())),
                 **dict(sorted(self._network.counts.items())),
-                LATE: self._late_ms,
+                LATE: self._lateness.ms_max,
                 **self._clock_marks(),
             },
             metrics=Metrics(
