@@ -221,9 +221,11 @@ def _edge(step: Mapping[str, Any], begin: tuple[float, float], end: tuple[float,
     middle = ((x0 + x1) / 2 + bend[0], (y0 + y1) / 2 + bend[1])
     start, stop = _toward(begin, middle, 24), _toward(end, middle, 28)
     path = f"M{start[0]:.1f} {start[1]:.1f} Q{middle[0]:.1f} {middle[1]:.1f} {stop[0]:.1f} {stop[1]:.1f}"
-    label = ((x0 + x1) / 4 + middle[0] / 2, (y0 + y1) / 4 + middle[1] / 2)
+    kind = plain(str(step.get("type", "")))
+    beside = len(kind) * _LETTER / 2  # so that the names of two opposite edges lie apart too
+    label = ((x0 + x1) / 4 + middle[0] / 2 + along[1] * beside, (y0 + y1) / 4 + middle[1] / 2 - along[0] * _LETTER)
     return Edge(
-        type=plain(str(step.get("type", ""))), because=plain(str(step.get("because", "")), 600), path=path,
+        type=kind, because=plain(str(step.get("because", "")), 600), path=path,
         x=round(label[0], 1), y=round(label[1], 1),
     )  # fmt: skip
 

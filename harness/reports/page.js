@@ -75,7 +75,7 @@ class Surface {
 
 // -- the shared time axis -------------------------------------------------------------------------------------------
 const RIGHT = 12;
-const left = (width) => width < 560 ? 62 : 104;
+const left = (width) => width < 560 ? 62 : 126;  // the longest kind of fault has 17 letters
 class Axis {
   constructor(low, high, shortest) {
     Object.assign(this, {low, high, from: low, to: high, shortest, surfaces: [], cursor: null, after: []});

@@ -286,6 +286,8 @@ def test_a_cycle_has_a_node_for_each_transaction_and_an_edge_for_each_step() -> 
     ]
     assert [edge.type for edge in figure.edges] == ["wr", "rw"]
     assert figure.edges[0].path != figure.edges[1].path
+    first, second = figure.edges
+    assert abs(first.x - second.x) > 7.3 * (len(first.type) + len(second.type)) / 2, "the names lie apart"
     assert figures.circle({"group": "g0"}) is None
 
 
