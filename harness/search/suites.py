@@ -30,6 +30,7 @@ A key of a cell may have a list of values; then there is a cell for each combina
 its green says nothing: patches that come with the harness, or files of them. `canary_count` says within how many seeds.
 With `canaries_a_night = 2`, each night searches the next two of the list, so that all have their turn; a list that goes
 through the families of bugs has neighbours of different ones. `canary = "..."` is one that is searched every night.
+Where cells test several systems, those of the first that is our Raft search the canaries.
 
 `[budget]` says what a campaign may take (`harness.search.budgets`): `time = "6h"`, `disk = "20GiB"`,
 `memory = "4GiB"`. With a time and no `count`, as many seeds are begun as fit.

@@ -180,6 +180,11 @@ def test_a_worker_that_may_have_no_children_refuses(monkeypatch: pytest.MonkeyPa
     assert "dask worker --no-nanny" in answer.expected
 
 
+def test_a_memory_budget_is_refused_where_workers_are_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a memory budget; expected none: the workers are on other machines"):
+        machines.Far("tcp://127.0.0.1:1", tmp_path).pool(jobs=None, memory_bytes_max=1 << 30)
+
+
 def test_no_scheduler_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machines, "CONNECT_SECONDS_MAX", 0.2)
 
