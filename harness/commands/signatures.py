@@ -47,5 +47,7 @@ def command(suite: str | None, signature: str | None, results: Path, as_json: bo
         say("shortest", f"seed {one.seed}: {one.ops} ops in {one.simulated_seconds:.1f} s simulated")
         say("reproduce", one.reproduce, whole=True)
     if not found:
-        click.echo("no failure was seen")
+        click.echo(
+            "no failure was seen in them" if nights else "only campaigns are counted; `foreshock runs` lists runs"
+        )
     return Exit.VALID

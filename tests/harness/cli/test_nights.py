@@ -61,6 +61,12 @@ def as_csv(row: dict[str, Any]) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in told.items()}
 
 
+def test_runs_of_no_campaign_are_not_called_nights_without_a_failure(foreshock: Foreshock) -> None:
+    foreshock("run", "--seed", "1", *SHORT)
+
+    assert foreshock("signatures").out == "nights      0\nonly campaigns are counted; `foreshock runs` lists runs\n"
+
+
 def test_without_pyarrow_parquet_is_refused_in_one_line(
     foreshock: Foreshock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
