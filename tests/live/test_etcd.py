@@ -110,10 +110,15 @@ def test_serializable_reads_are_found_stale_and_the_plan_says_that_they_may_be()
 
 @pytest.mark.slow
 def test_a_lock_under_a_lease_is_granted_twice_while_its_holder_is_cut_off() -> None:
-    """The holder asks the member beside it, which cannot renew the lease; another client gets the lock meanwhile."""
-    with Checkouts() as checkouts:
-        system = live_system("etcd", checkouts)
-        outcome = run(load(LOCK_PLAN), system).outcome
+    """The holder asks the member beside it, which cannot renew the lease; another client gets the lock meanwhile.
+
+    On a machine that is busy an acquisition may take longer than the cut, so the plan has three tries.
+    """
+    for _ in range(3):
+        with Checkouts() as checkouts:
+            outcome = run(load(LOCK_PLAN), live_system("etcd", checkouts)).outcome
+        if outcome.verdict.validity == "invalid":
+            break
 
     assert outcome.verdict.validity == "invalid", [op for op in outcome.history if op.key == "the-lock"]
     assert outcome.primary == "linearizability/nonlinearizable/mutex/acquire"
