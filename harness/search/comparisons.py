@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -48,7 +48,7 @@ class StoredComparison(msgspec.Struct, frozen=True, kw_only=True):
     workloads: tuple[str, ...]
     profile: str
     exit: int
-    comparisons: tuple[Summary, ...]
+    comparisons: Annotated[tuple[Summary, ...], msgspec.Meta(min_length=1)]
 
 
 def keep(
@@ -97,7 +97,7 @@ class ListedComparison(msgspec.Struct, frozen=True, kw_only=True):
 
     finished: str
     seeds: str
-    comparisons: tuple[ListedVersion, ...]
+    comparisons: Annotated[tuple[ListedVersion, ...], msgspec.Meta(min_length=1)]
 
 
 def ids(results: Path) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -75,9 +75,16 @@ class Films:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
             pool = self._pool
-        made = pool.submit(make, of)
         try:
+            made = pool.submit(make, of)  # a pool whose process has ended refuses here already
             return made.result(_SECONDS_MAX)
+        except BrokenExecutor:
+            with self._lock:
+                if self._pool is pool:
+                    self._pool = None  # the next page gets a new process
+            raise BadInput(
+                "a page whose process was ended, such as for want of memory", "a shorter one", "foreshock serve"
+            ) from None
         except TimeoutError:
             made.cancel()  # one that has not begun would keep the next waiting for nobody
             raise BadInput(

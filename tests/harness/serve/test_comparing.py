@@ -250,11 +250,14 @@ def test_damaged_and_linked_files_are_no_comparisons(tmp_path: Path) -> None:
     folder = tmp_path / comparisons.FOLDER
     (folder / "20990101T000000Z-0000.json").symlink_to(folder / f"{stored.id}.json")
     (folder / "20000101T000000Z-0000.json").write_text("{")
+    nothing = stored_document(tmp_path, stored.id) | {"comparisons": []}
+    (folder / "19990101T000000Z-0000.json").write_bytes(msgspec.json.encode(nothing))
     app = Access(application(tmp_path, Films()), None)
 
     listed = ask(app, "/compare")
 
-    assert comparisons.ids(tmp_path) == [stored.id, "20000101T000000Z-0000"]
+    assert comparisons.ids(tmp_path) == [stored.id, "20000101T000000Z-0000", "19990101T000000Z-0000"]
+    assert ask(app, "/compare/19990101T000000Z-0000").status == 503
     assert listed.status == 200
     assert "a file that cannot be read" in listed.text
     assert ask(app, "/compare/20990101T000000Z-0000").status == 404

@@ -131,6 +131,23 @@ def test_the_time_is_over_also_where_a_node_takes_it_for_an_error_of_its_own(mon
     assert len(swallowed) == 1
 
 
+def test_the_end_of_the_process_that_makes_pages_is_told_and_another_begins(results: Path) -> None:
+    films = Films()
+    app = Access(application(results, films), None)
+
+    assert ask(app, "/walkthroughs/i_single_node").status == 200
+    assert films._pool is not None
+    for process in list(films._pool._processes.values()):
+        process.kill()
+        process.join()
+    ended = ask(app, "/sandbox/i_single_node")
+    again = ask(app, "/sandbox/i_single_node")
+    films.close()
+
+    assert (ended.status, again.status) == (503, 200)
+    assert "a page whose process was ended" in ended.text
+
+
 def test_a_page_that_takes_too_long_is_told(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(films_module, "_SECONDS_MAX", 0.01)
     films = Films()
