@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -135,6 +136,25 @@ def test_what_was_not_answered_is_in_doubt_unless_it_was_not_sent(error: Excepti
     system = raising(error)
 
     assert [completion.type for completion in asked(system, "write", "read")] == [write, read]
+
+
+@pytest.mark.parametrize(
+    ("perform", "said"),
+    [
+        (lambda: {}["missing"], "found KeyError: 'missing'; expected `perform` to return a Completion of write"),
+        (lambda: None, "found None; expected `perform` to return a Completion of ok, fail, info"),
+        (lambda: Completion("okay"), "expected `perform` to return a Completion of ok, fail, info"),
+    ],
+    ids=["raises", "nothing", "another type"],
+)
+def test_a_mistake_in_perform_gets_one_line(perform: Callable[[], Any], said: str) -> None:
+    async def performed(address: tuple[str, int]) -> Any:
+        return perform()
+
+    with pytest.raises(BaseExceptionGroup) as refused:
+        asked(Scripted(performed), "write")
+
+    assert refused.group_contains(BadInput, match=re.escape(said), depth=None)
 
 
 def test_an_answer_that_takes_too_long_is_in_doubt() -> None:

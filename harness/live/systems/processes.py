@@ -37,6 +37,7 @@ from harness.live.supervisor import Launch
 from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor
 from harness.systems.binding import Code
+from harness.systems.loader import first_line_of
 from harness.systems.system import Completion
 
 from .polling import Polled
@@ -47,6 +48,7 @@ __all__ = ["Completion", "NodeSite", "OptionSpec", "Processes", "Unanswered", "a
 _PORT: Final = "main"
 _LINE_BYTES: Final = 65_536
 _CONNECT_SECONDS_MAX: Final = 0.5
+_TYPES: Final = ("ok", "fail", "info")
 _BROKEN: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -129,7 +131,10 @@ class Processes(Polled):
         told = {name: spelled(addresses.told(name, _PORT)) for name in addresses.nodes if name != node}
         listens = spelled(addresses.own(node, _PORT))
         spec = NodeSite(name=node, listens=listens, data=str(data), others=told, options=site.options)
-        return Launch(command=tuple(self.command(spec)))
+        try:
+            return Launch(command=tuple(map(str, self.command(spec))))
+        except Exception as error:
+            raise BadInput(first_line_of(error), "`command` to return a command line", self.spec) from error
 
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client that opens what an operation needs."""
@@ -153,7 +158,7 @@ class _Client:
 
     def __init__(self, system: Processes, site: Site, actor: Actor) -> None:
         nodes = site.addresses.nodes
-        self._perform = system.perform
+        self._system = system
         self._addresses = [site.addresses.told(node, _PORT) for node in nodes]
         self._next = nodes.index(actor.home) if actor.home in nodes else 0
         self._routing = actor.routing
@@ -171,13 +176,18 @@ class _Client:
         unclear = "fail" if f == "read" else "info"
         try:
             with trio.fail_after(self._timeout_s):
-                return await self._perform(address, f, key, value)
+                return _checked(await self._system.perform(address, f, key, value), self._system.spec)
         except Unanswered as error:
             completion = Completion(unclear if error.was_sent else "fail", error="unreachable")
         except trio.TooSlowError:
             completion = Completion(unclear, error="timeout")
         except _BROKEN:
             completion = Completion(unclear, error="unreachable")
+        except BadInput:
+            raise
+        except Exception as error:
+            expected = f"`perform` to return a Completion of {f}"
+            raise BadInput(first_line_of(error), expected, self._system.spec) from error
         if self._routing == "leader":
             self._go_on()
         return completion
@@ -187,6 +197,12 @@ class _Client:
 
     def _go_on(self) -> None:
         self._next = (self._next + 1) % len(self._addresses)
+
+
+def _checked(completion: Any, spec: str) -> Completion:
+    if not isinstance(completion, Completion) or completion.type not in _TYPES:
+        raise BadInput(f"{completion!r}", f"`perform` to return a Completion of {', '.join(_TYPES)}", spec)
+    return completion
 
 
 async def _listens(address: tuple[str, int]) -> bool:
