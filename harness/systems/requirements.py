@@ -7,6 +7,7 @@ traceback of the harness, which would be called its bug.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, Final
 
 from harness.errors import BadInput, one_of
@@ -64,7 +65,18 @@ def _require_methods(
             raise BadInput(f"{owner.__name__} without {name}", written, spec)
         if inspect.iscoroutinefunction(method) is not is_async:
             raise BadInput(f"{owner.__name__}.{name}, which is {'not ' * is_async}async", written, spec)
-        try:
-            inspect.signature(method).bind(owner, *parameters)
-        except TypeError:
-            raise BadInput(f"{owner.__name__}.{name}{inspect.signature(method)}", written, spec) from None
+        require_callable(method, f"{owner.__name__}.{name}", ("self", *parameters), spec, written)
+
+
+def require_callable(
+    function: Callable[..., Any], name: str, parameters: tuple[str, ...], where: str, written: str = ""
+) -> None:
+    """Raise BadInput for what cannot be called with these parameters, by place."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return  # of what is written in C, Python cannot always tell
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        raise BadInput(f"{name}{signature}", written or f"{name}({', '.join(parameters)})", where) from None

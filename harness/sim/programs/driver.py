@@ -92,6 +92,7 @@ class ProgramDriver:
         finally:
             if not process.lifetime.dead:
                 self.stack.reset_all()
+            CURRENT.set(None)  # what this task does after the program is the harness's own
 
     async def _run(self, program: Any) -> None:
         """Run the actor's part of the program."""

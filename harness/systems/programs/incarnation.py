@@ -75,7 +75,11 @@ class Incarnation:
     def refuse(self, what: str, instead: str) -> NoReturn:
         """End the run, since the program did what nobody can simulate. Raises BadInput, whoever may catch it."""
         error = BadInput(what, instead, f"the program of {self.actor}")
-        self._stop(error)
+        mine = CURRENT.set(None)  # the harness may write files on the way to its end
+        try:
+            self._stop(error)
+        finally:
+            CURRENT.reset(mine)
         raise error
 
 

@@ -27,6 +27,7 @@ from harness.systems.adapter import Adapter
 from harness.systems.binding import Code
 from harness.systems.environment import Environment
 from harness.systems.loader import code_digest, file_digest, first_line_of, load_file, unload
+from harness.systems.requirements import require_callable, require_capabilities
 from harness.systems.system import Completion, SystemClient, SystemServer
 
 from .incarnation import current
@@ -37,6 +38,7 @@ PREFIX: Final = "trio:"
 OP_SECONDS_MAX: Final = 5
 """An op that takes longer is of unknown outcome: a client that waits for ever would hide what comes after."""
 
+_OF_INVOKE: Final = ("f", "key", "value")
 _LOST: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, trio.EndOfChannel)
 """What a client raises when the network or the server failed it, and nobody can know how the op ended."""
 
@@ -67,6 +69,7 @@ class TrioProgram(Adapter):
         self.name = getattr(found, "name", "") or self._file.stem.replace("_", "-")
         self.workloads = _words(found, "workloads", code.spec)
         self.capabilities = _words(found, "capabilities", code.spec) if hasattr(found, "capabilities") else ()
+        require_capabilities(self.capabilities, f"{code.spec}: capabilities")
 
     def load(self, incarnation: str) -> Any:
         """The module, or an instance of the class, with `node` and `client`, for one incarnation. Raises BadInput."""
@@ -85,6 +88,10 @@ class TrioProgram(Adapter):
             raise BadInput("no async def node", "async def node(name, peers, data_dir)", self._spec)
         if not callable(getattr(found, "client", None)):
             raise BadInput("no client", "client(name, servers), a class or a function", self._spec)
+        require_callable(found.node, "node", ("name", "peers", "data_dir"), self._spec)
+        require_callable(found.client, "client", ("name", "servers"), self._spec)
+        if isinstance(found.client, type):
+            _require_invoke(found.client, ("self", *_OF_INVOKE), self._spec)
         return found
 
     @contextlib.contextmanager
@@ -130,7 +137,9 @@ class Session:
     async def invoke(self, f: str, key: str | None, value: Any) -> Completion:
         """Perform one op. What the network did to it is `info`, and `fail` for a read, which changes nothing."""
         if self._session is None:
-            self._session = current().program.client(self._name, self._servers)
+            session = current().program.client(self._name, self._servers)
+            _require_invoke(session, _OF_INVOKE, "client(name, servers)")
+            self._session = session
         try:
             with trio.fail_after(OP_SECONDS_MAX):
                 return await self._session.invoke(f, key, value)  # type: ignore[no-any-return]
@@ -148,6 +157,16 @@ class Session:
         with trio.CancelScope() as scope, contextlib.suppress(*_LOST):
             scope.cancel()
             await close()
+
+
+def _require_invoke(owner: Any, parameters: tuple[str, ...], where: str) -> None:
+    name = f"{getattr(owner, '__name__', type(owner).__name__)}.invoke"
+    invoke = getattr(owner, "invoke", None)
+    if not callable(invoke):
+        raise BadInput(f"no {name}", "async def invoke(self, f, key, value)", where)
+    if not inspect.iscoroutinefunction(invoke):
+        raise BadInput(f"{name}, which is not async", "async def invoke(self, f, key, value)", where)
+    require_callable(invoke, name, parameters, where)
 
 
 def _is_lost(error: BaseException) -> bool:

@@ -1,0 +1,60 @@
+"""A wrong Trio program is refused in one line, whether that shows when it is loaded or in the middle of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from tests.harness.sim.programs.running import written
+
+SERVES = """
+async def serve(stream):
+    await stream.send_all(b"hello")
+
+class client(client):
+    async def invoke(self, f, key, value):
+        return Completion("fail", error="unsupported")
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("async def node(name, peers, data_dir)", "async def node(name)", "found node(name); expected node(name, pee"),
+        ("class client(client):", "def client(name):", "found client(name); expected client(name, servers)"),
+        ("invoke(self, f, key, value)", "invoke(self, f)", "found client.invoke(self, f); expected client.invoke(self"),
+        ("    async def invoke", "    def invoke", "found client.invoke, which is not async"),
+        ("class client(client):", "class Other(client):", "found no client.invoke; expected async def invoke"),
+        (
+            "class client(client):",
+            "def client(*_): return 7\nclass Other(object):",
+            "no int.invoke; expected async def",
+        ),
+        ('workloads = ("register",)', 'workloads, capabilities = ("register",), ("dsk",)', "perhaps disk"),
+        ('return Completion("fail", error="unsupported")', "return 7", "found 7; expected a Completion of ok, fail"),
+        ('return Completion("fail", error="unsupported")', "return 1 / 0", "ZeroDivisionError: division by zero"),
+        (
+            "    await trio.serve_tcp",
+            "    import time; time.sleep(1)\n    await trio.serve_tcp",
+            "found time.sleep, which",
+        ),
+        ("    await trio.serve_tcp", "    import os; os.fork()\n    await trio.serve_tcp", "found os.fork; expected"),
+    ],
+)
+def test_a_wrong_program_is_refused_in_one_line(
+    old: str, new: str, found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = written(tmp_path, SERVES)
+    file = tmp_path / "program.py"
+    text = file.read_text().replace("async def invoke", "async def first_invoke", 1)  # that of the common head
+    assert old in text
+    file.write_text(text.replace(old, new))
+    words = ["--nodes", "1", "--seed", "1", "--duration", "2s", "--rate", "5", "--results", str(tmp_path / "results")]
+
+    code = cli.run(["run", "--system", spec, *words])
+
+    output = capsys.readouterr()
+    assert code == 254, output.err
+    assert found in output.err.splitlines()[-1]
