@@ -55,7 +55,8 @@ class FaultCounts(msgspec.Struct, frozen=True, kw_only=True):
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Figures of one run. Latencies are those of ok ops, from invoke to answer.
 
-    `fsyncs` are those that nodes began, 0 where they cannot be counted.
+    `fsyncs` are those that nodes began, 0 where they cannot be counted. `leaderless_ms` is for how long groups had no
+    leader, up to their latest one; None where nothing says who leads.
     `state` is what each node said of itself when a run was stopped early.
     """
 
@@ -69,6 +70,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency_p50_ms: float | None = None
     latency_p99_ms: float | None = None
     fsyncs: int = 0
+    leaderless_ms: float | None = None
     violations: dict[str, int]
     state: dict[str, Any] = {}
 

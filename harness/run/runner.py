@@ -123,7 +123,9 @@ class Simulation:
         self._heal_index = 0
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
         self._bound = Bound(
-            heal_ns=plan.phases.heal_ns, timeout_ns=self._election_timeout_ns(), timeouts=plan.check.bound_timeouts
+            heal_ns=plan.phases.heal_ns,
+            timeout_ns=_election_timeout_ns(self._options),
+            timeouts=plan.check.bound_timeouts,
         )
         self._state: dict[str, Any] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
@@ -371,24 +373,22 @@ class Simulation:
             quiet=self.recovery.quiet,
         )
 
-    def _election_timeout_ns(self) -> int:
-        """The largest election timeout a node can draw: timeouts are uniform in [T, 2T)."""
-        return 2 * int(self._options.get("election_timeout_ms", 150)) * 1_000_000
-
     def _recovery_ms(self) -> float | None:
         """From the heal to the first ok completion of an op that began after it."""
         first_ns = first_fresh_ok(self.world.recorder.history, self._bound)
         return None if first_ns is None else (first_ns - self.plan.phases.heal_ns) / 1e6
 
     def _metrics(self, ok: int) -> Metrics:
-        kernel, network, converged_ns = self.world.kernel, self.world.network, self.recovery.converged_ns
-        latencies = _latencies_ms(self.world.recorder.history)
+        world, converged_ns = self.world, self.recovery.converged_ns
+        kernel, network, observer = world.kernel, world.network, world.observer
+        latencies = _latencies_ms(world.recorder.history)
         return Metrics(
             events=kernel.pops,
             passes=kernel.passes,
             delivered=network.delivered,
             rows=self.world.log.base,
-            elections=self.world.observer.elections,
+            elections=observer.elections,
+            leaderless_ms=observer.vacancy.total_ns / 1e6 if self._has_leader else None,
             messages_per_op=round(network.messages / ok, 3) if ok else None,
             converged_ms=(converged_ns - self.plan.phases.heal_ns) / 1e6 if converged_ns else None,
             latency_p50_ms=latencies[len(latencies) // 2] if latencies else None,
@@ -397,6 +397,11 @@ class Simulation:
             violations=_violations(self.world),
             state=self._state,
         )
+
+
+def _election_timeout_ns(options: OptionValues) -> int:
+    """The largest election timeout a node can draw: timeouts are uniform in [T, 2T)."""
+    return 2 * int(options.get("election_timeout_ms", 150)) * 1_000_000
 
 
 def _violations(world: SimWorld) -> dict[str, int]:

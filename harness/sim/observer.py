@@ -30,6 +30,7 @@ class Observer:
         self._leaders: defaultdict[str, dict[str, int]] = defaultdict(dict)  # group -> those that lead, and their terms
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
+        self.vacancy = Vacancy()
         self.on_leader: Callable[[str], None] = lambda group: None
         """Called with the group when a replica becomes leader."""
         self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
@@ -38,6 +39,8 @@ class Observer:
         """What to call for which kind of row."""
         return {
             "start": self._on_start,
+            "stop": self._on_end,
+            "crash": self._on_end,
             "role": self._on_role,
             "vote": self._on_vote,
             "config": self._on_config,
@@ -81,13 +84,18 @@ class Observer:
         now = self.configurations.get((group, node), ((), (), ()))
         return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
-    def _on_start(self, _: int, row: Row) -> None:
+    def _on_end(self, _: int, row: Row) -> None:
+        self.vacancy.ended(row[0], row[2])
+
+    def _on_start(self, index: int, row: Row) -> None:
+        self._on_end(index, row)
         for terms in self._leaders.values():
             terms.pop(row[2], None)
 
     def _on_role(self, index: int, row: Row) -> None:
-        _, _, actor, group, role, term = row
+        time_ns, _, actor, group, role, term = row
         self._terms[group, actor] = term
+        self.vacancy.role(time_ns, group, actor, leads=role == "leader")
         self._leaders[group].pop(actor, None)
         if role == "leader":
             self._leaders[group][actor] = term
@@ -115,3 +123,37 @@ class Observer:
                 state=state,
             )
         return found
+
+
+class Vacancy:
+    """For how long groups had no leader, since the beginning and up to their latest one: how long elections took.
+
+    A leader that is cut off leads on as far as this goes: what is measured is the way from none to one.
+    """
+
+    def __init__(self) -> None:
+        self.total_ns = 0
+        self._leaders: dict[str, set[str]] = {}  # by group
+        self._since_ns: dict[str, int] = {}  # by group that has none: since when
+
+    def role(self, time_ns: int, group: str, actor: str, *, leads: bool) -> None:
+        """A replica notes whether it leads."""
+        leaders = self._leaders.setdefault(group, set())
+        if not leads:
+            self._leave(time_ns, group, actor)
+            return
+        if not leaders:
+            self.total_ns += time_ns - self._since_ns.get(group, 0)
+        leaders.add(actor)
+
+    def ended(self, time_ns: int, actor: str) -> None:
+        """A node has ended."""
+        for group in self._leaders:
+            self._leave(time_ns, group, actor)
+
+    def _leave(self, time_ns: int, group: str, actor: str) -> None:
+        leaders = self._leaders[group]
+        if actor in leaders:
+            leaders.remove(actor)
+            if not leaders:
+                self._since_ns[group] = time_ns

@@ -91,3 +91,20 @@ def test_a_majority_is_one_without_the_leader_and_is_there_only_when_enough_are_
     assert observed(leads("n1", 1)).holders("@majority") == ("n2", "n3")
     assert observed(leads("n1", 1), down=("n2",)).holders("@majority") == ()
     assert observed().holders("@majority") == ()
+
+
+def test_the_time_without_a_leader_is_counted_up_to_the_latest_one() -> None:
+    """Rows happen at 0, 1, 2, ...: nobody leads until 2, from 5 to 6 (n2 crashes), and after 7 there is no leader."""
+    none = ("role", "n3", "g0", "follower", 1)
+    observer = observed(
+        none, none, leads("n1", 1), leads("n2", 2), ("role", "n1", "g0", "follower", 2),
+        ("crash", "n2", 1, "kill"), leads("n3", 3), ("start", "n3", 2, "default"), none, none,
+    )  # fmt: skip
+
+    assert observer.vacancy.total_ns == 2 + 1
+
+
+def test_each_group_is_without_a_leader_by_itself() -> None:
+    observer = observed(leads("n1", 1), ("role", "n2", "g1", "leader", 1), ("stop", "n1", 1), leads("n3", 2))
+
+    assert observer.vacancy.total_ns == 0 + 1 + 1
