@@ -401,6 +401,8 @@ def _continue(index: Index, checkouts: Checkouts, campaign: str, budget: Budget,
     settings = campaigns.resumable(stored, bindings)
     enter_network(settings.suite.cells[0].network, settings.world)
     settings = msgspec.structs.replace(settings, budget=budget.over(settings.budget))
+    if settings.last is None and settings.budget.time_ns is None and settings.budget.disk_bytes is None:
+        raise BadInput("seeds without end", "--time-budget or --disk-budget beside it", f"--resume {campaign}")
     if run_timeout is not None:
         settings = msgspec.structs.replace(settings, run_timeout_s=run_timeout / 1e9)
     return _Prepared(stored.id, settings, world, bindings)

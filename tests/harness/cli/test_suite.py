@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -150,6 +152,17 @@ def test_a_suite_of_several_systems_judges_each_cell_by_its_own(
     assert all(f"--system path:{stale_copy}" in failure["reproduce"] for failure in ran.json["failures"])
     guided = foreshock(*words, "--search", "guided")
     assert (guided.code, "search = guided of 2 systems" in guided.out) == (254, True)
+
+
+def test_seeds_without_end_are_not_resumed_without_a_budget(foreshock: Foreshock, results: Path) -> None:
+    """The settings of earlier versions have their time budget elsewhere."""
+    campaign = foreshock("suite", "--time-budget", "1ms", *SHORT, "--jobs", "1", "--json").json["campaign"]
+    with contextlib.closing(sqlite3.connect(results / "foreshock.db")) as index, index:
+        index.execute("UPDATE campaigns SET settings = json_remove(settings, '$.budget')")
+
+    ran = foreshock("suite", "--resume", campaign)
+
+    assert (ran.code, "found seeds without end; expected --time-budget or --disk-budget" in ran.err) == (254, True)
 
 
 def test_a_disk_budget_says_what_was_left_and_holds_for_the_whole_campaign(
