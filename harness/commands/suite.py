@@ -543,6 +543,7 @@ class _Canaries:
 
     def __init__(self, prepared: _Prepared, checkouts: Checkouts) -> None:
         self._suite = prepared.settings.suite
+        self._memory_bytes_max = prepared.settings.budget.memory_bytes
         # A planted bug is a patch of our Raft, so that system's cells search it.
         spec = next((spec for spec, one in prepared.bindings.items() if not one.is_foreign), self._suite.systems[0])
         self._cells = [cell for cell in self._suite.cells if cell.system == spec]
@@ -554,9 +555,15 @@ class _Canaries:
 
     def search(self, jobs: int | None) -> list[MutantReport]:
         """Let the suite's own cells search the bugs."""
-        suite = self._suite
         return [
-            detection.search_one(mutant, binding, self._cells, suite.canary_count, jobs=jobs)
+            detection.search_one(
+                mutant,
+                binding,
+                self._cells,
+                self._suite.canary_count,
+                jobs=jobs,
+                memory_bytes_max=self._memory_bytes_max,
+            )
             for mutant, binding in zip(self._mutants, self._bindings, strict=True)
         ]
 

@@ -270,12 +270,18 @@ class Unmutated:
 
 
 def search_one(
-    mutant: Mutant, binding: Binding, cells: Sequence[Drawing], count: int, *, jobs: int | None = None
+    mutant: Mutant,
+    binding: Binding,
+    cells: Sequence[Drawing],
+    count: int,
+    *,
+    jobs: int | None = None,
+    memory_bytes_max: int | None = None,
 ) -> MutantReport:
     """Search one planted bug, such as a suite's canary, until its first failing seed. Returns its report."""
     searched = Search(mutant=mutant, binding=binding, answers={}, errors={})
     seeds = range(1, count + 1)
-    search([searched], cells, seeds, lambda _: None, jobs=jobs)
+    search([searched], cells, seeds, lambda _: None, jobs=jobs, memory_bytes_max=memory_bytes_max)
     return report(searched, seeds)
 
 
@@ -290,6 +296,7 @@ def search(
     ledger: Ledger | None = None,
     tell: Callable[[str], None] = lambda _: None,
     jobs: int | None = None,
+    memory_bytes_max: int | None = None,
 ) -> None:
     """Search all mutants, seed by seed in turn, each until its first failing seed is known or over `all_seeds`.
 
@@ -336,7 +343,7 @@ def search(
         ledger.name(unmutated.binding, None)
     for search in searches:
         ledger.name(search.binding, search.mutant)
-    with Pool(perform, jobs=jobs) as pool:
+    with Pool(perform, jobs=jobs, memory_bytes_max=memory_bytes_max) as pool:
         for done in pool.map(new_runs()):
             job = done.item
             if done.result is not None:

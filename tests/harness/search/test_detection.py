@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.errors import BadInput
 from harness.run.drawing import Drawing
 from harness.search.detection import (
     FOUND,
@@ -18,6 +19,7 @@ from harness.search.detection import (
     Search,
     Unmutated,
     report,
+    search_one,
 )
 from harness.search.mutants import Mutant
 from harness.search.statistics import wilson
@@ -149,3 +151,10 @@ def test_a_ledger_answers_for_the_same_code_and_plan_only(tmp_path: Path) -> Non
 def test_the_interval_of_a_share_stays_within_0_and_1(hits: int, runs: int, low: float, high: float) -> None:
     """Figures of Newcombe 1998 and of statsmodels' `proportion_confint(method="wilson")`."""
     assert wilson(hits, runs) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_a_memory_budget_holds_for_a_canary_too() -> None:
+    mutant = Mutant(name="m", source="here", expect="raft/", patch=Path("m.patch"))
+
+    with pytest.raises(BadInput, match="a memory budget of 1 MiB"):
+        search_one(mutant, binding("mutated"), [Drawing()], 1, jobs=1, memory_bytes_max=1 << 20)
