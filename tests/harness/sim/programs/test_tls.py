@@ -133,3 +133,47 @@ def test_tls_is_refused_where_openssl_cannot_be_reached(program: str, monkeypatc
 
     with pytest.raises(BadInput, match="TLS under a Python whose OpenSSL cannot be given the chance of a plan"):
         run_with(program)
+
+
+HYPERCORN = """
+import ssl
+from pathlib import Path
+
+import anyio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+HERE = Path(__file__).parent
+
+async def node(name, peers, data_dir):
+    config = Config()
+    config.bind, config.errorlog, config.graceful_timeout = [f"{name}:443"], None, 0
+    config.certfile = config.keyfile = str(HERE / "server.pem")
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.url.scheme))])
+    await serve(app, config, shutdown_trigger=trio.Event().wait)
+
+class client(client):
+    async def invoke(self, f, key, value):
+        context = ssl.create_default_context(cafile=HERE / "authority.pem")
+        calling = anyio.connect_tcp(self.server, 443, ssl_context=context, tls_standard_compatible=False)
+        async with await calling as stream:
+            await stream.send(b"GET / HTTP/1.1\\r\\nhost: n1\\r\\nconnection: close\\r\\n\\r\\n")
+            answer = b""
+            while not answer.endswith(b"https"):
+                answer += await stream.receive()
+        if trio.current_time() < 4:
+            return Completion("fail", error=answer.decode().splitlines()[0])
+        return Completion("ok", None if f == "read" else value)
+"""
+
+
+def test_hypercorn_and_anyio_speak_tls(program: str, tmp_path: Path) -> None:
+    spec = written(tmp_path, HYPERCORN)
+
+    first, second = run_with(spec), run_with(spec)
+
+    assert set(errors(first)) == {"HTTP/1.1 200 "}
+    assert first.fingerprint == second.fingerprint
