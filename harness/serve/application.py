@@ -189,6 +189,10 @@ class Browser:
         row.pop("settings")
         return JSONResponse({**row, "signatures": self._questions.signatures(id)})
 
+    def nowhere(self, request: Request, _error: Exception) -> Response:
+        """An address that is none of ours."""
+        return self._missing("page", request.url.path)
+
     def asset(self, request: Request) -> Response:
         """Our style sheet and our script."""
         return self._rendering.asset(request.path_params["name"])
@@ -239,7 +243,8 @@ class Browser:
 
 def application(results: Path, films: Films) -> Starlette:
     """The ASGI application over one results folder."""
-    return Starlette(routes=Browser(results, films).routes())
+    browser = Browser(results, films)
+    return Starlette(routes=browser.routes(), exception_handlers={404: browser.nowhere})
 
 
 def _state(row: Row) -> str:

@@ -135,6 +135,16 @@ def test_walkthroughs_are_made_when_they_are_asked_for(app: Any) -> None:
     assert ask(app, "/walkthroughs/no_such").status == 404
 
 
+@pytest.mark.parametrize("address", ["/nowhere", "/runs/1/2", "/<script>alert(1)</script>", "/api", "/%00"])
+def test_an_address_that_leads_nowhere_has_a_page_that_leads_on(app: Any, address: str) -> None:
+    page = ask(app, address)
+
+    assert page.status == 404
+    assert 'href="/runs"' in page.text
+    assert "<script>alert" not in page.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
 def test_an_empty_folder_and_a_damaged_index_are_told(tmp_path: Path) -> None:
     app = Access(application(tmp_path, Films()), None)
 
