@@ -164,6 +164,8 @@ def _in_a_row(events: list[_Event]) -> list[_Event] | None:
     at_once = sorted(called & returned)
     if len(ended) > 1 or len(begun) > 1 or len(ended) + len(begun) + len(at_once) < 2:
         return None
+    if begun and at_once and begun[0] < at_once[-1]:
+        return None  # it did not wait for an answer, and went on as another process
     instant = events[0][0]
     row: list[_Event] = [(instant, 1, number) for number in ended]
     for number in at_once:

@@ -24,14 +24,24 @@ from checkers.values import FrozenObject, show
 FLOATS_DIFFER: Final = ("edn", "jepsen-log")
 """Sources in which a float is never equal to an integer."""
 
+DEPTH_MAX: Final = 100
+"""Values nested deeper than this are refused: to compare and print them would exhaust the stack."""
+
 Seen = dict[Any, Any]
 """A value -> its kinds, as `_kinds` tells them, and the value as it was first. None that cannot be confused is kept."""
+
+
+class TooDeep(MalformedHistory):
+    """A value that is nested too deep, wherever it stands."""
 
 
 def require_one_kind(operations: Sequence[Operation], model: Model, source: str, where: Callable[[int], str]) -> None:
     """Raise `MalformedHistory` where two values are equal here that were not equal in the source."""
     watch = Watch(model, source)
-    if watch.begins_odd or any(map(watch.is_odd, operations)):
+    is_odd = watch.begins_odd
+    for operation in operations:
+        is_odd = watch.is_odd(operation, where) or is_odd
+    if is_odd:
         for operation in operations:
             watch.note(operation, where)
 
@@ -63,17 +73,22 @@ class Watch:
         _note(keys, self.odd, self.keys, lambda _: "--initial", 0)
         _note(values, self.odd, self.values, lambda _: "--initial", 0)
 
-    def is_odd(self, operation: Operation) -> bool:
-        """Whether it holds a value that could be taken for another one."""
-        odd, f = self.odd, operation.f
-        told = operation.result if f in self.tells else None
-        return _has(odd, operation.value) or _has(odd, operation.key) or _has(odd, told)
+    def is_odd(self, operation: Operation, where: Callable[[int], str]) -> bool:
+        """Whether it holds a value that could be taken for another one; raises `MalformedHistory` for a deep one."""
+        odd, result = self.odd, operation.result
+        try:
+            is_told = _has(odd, result) and operation.f in self.tells
+            return _has(odd, operation.value) or _has(odd, operation.key) or is_told
+        except TooDeep as error:
+            index = operation.call if operation.is_crashed else operation.ret
+            raise MalformedHistory(error.found, error.expected, where(index)) from None
 
     def note(self, operation: Operation, where: Callable[[int], str]) -> None:
         """Take what it asked and was told; raises `MalformedHistory` where that was of another kind before."""
         function = self.model.functions.get(operation.f)
         if function is None:
             return
+        self.is_odd(operation, where)
         told = (operation.result,) if operation.f in self.tells else ()
         asked: Iterable[Any] = (operation.value,)
         keys = [operation.key]
@@ -98,14 +113,25 @@ def _members(value: Any) -> Iterable[Any]:
     return value if value.__class__ in (tuple, frozenset) else (value,)
 
 
-def _has(odd: set[type], value: Any) -> bool:
-    """Whether there is a value of these types in it."""
+def _has(odd: set[type], value: Any, depth: int = 0) -> bool:
+    """Whether there is a value of these types in it. Raises `TooDeep`."""
     kind = value.__class__
     if kind is tuple:
         kinds = set(map(type, value))
-        is_deep = tuple in kinds or FrozenObject in kinds
-        return not odd.isdisjoint(kinds) or (is_deep and any(_has(odd, item) for item in value))
-    return kind in odd or (kind is FrozenObject and any(_has(odd, item) for _, item in value.pairs))
+        found = not odd.isdisjoint(kinds)
+        if tuple in kinds or FrozenObject in kinds:
+            found = _any_has(odd, value, depth) or found
+        return found
+    return kind in odd or (kind is FrozenObject and _any_has(odd, [item for _, item in value.pairs], depth))
+
+
+def _any_has(odd: set[type], values: Iterable[Any], depth: int) -> bool:
+    if depth >= DEPTH_MAX - 1:
+        raise TooDeep(f"a value nested deeper than {DEPTH_MAX}", "a value that can be judged", "a value")
+    found = False
+    for value in values:
+        found = _has(odd, value, depth + 1) or found
+    return found
 
 
 def _note(values: Iterable[Any], odd: set[type], seen: Seen, where: Callable[[int], str], index: int) -> None:

@@ -56,6 +56,8 @@ class Pairing:
                 self.paired[slot] = pair(invoke, None)
             except NotFinite as error:
                 self.refuse(position, error.found, error.expected)
+            except RecursionError:
+                self.refuse(position, "a value that is nested without end", "a value that can be judged")
         return (*reversed(self.headless), *(operation for operation in self.paired if operation is not None))
 
     def invoke(self, position: int, op: Op, process: int) -> None:

@@ -115,6 +115,13 @@ class StreamingChecker:
     def feed(self, op: Op, where: str | None = None) -> list[Anomaly]:
         """Take one line; return what became certain by it. `where` names the line in messages."""
         where = where or f"op {op.index}"
+        try:
+            return self._feed(op, where)
+        except RecursionError:
+            found = "a value that is nested without end"
+            raise MalformedHistory(found, "a value that can be judged", where) from None
+
+    def _feed(self, op: Op, where: str) -> list[Anomaly]:
         if op.index <= self._index:
             raise MalformedHistory(f"index {op.index} after {self._index}", "indexes that increase", where)
         if op.index >= INF:

@@ -99,6 +99,7 @@ def forms(text: str, where: str, kinds: Kinds, *, are_values: bool) -> list[Any]
     `are_values` says whether the first of them is a value, and not an operation that has some.
     """
     reader = _Reader(text, where, kinds, in_value=are_values)
+    reader.is_line = True
     found = []
     while reader.peek() is not None:
         found.append(reader.form() if are_values else reader.top_form())
@@ -111,6 +112,7 @@ class _Reader:
         self.text = text
         self.source = source
         self.kinds = kinds
+        self.is_line = False  # whether the source is named with its line
         self.in_value = in_value  # whether what is read now belongs to a value
         self.at_operation = False  # whether the next collection is an operation
         self.position = 0
@@ -302,7 +304,7 @@ class _Reader:
 
     def refuse(self, found: str, expected: str) -> NoReturn:
         line = self.text.count("\n", 0, min(self.position, max(len(self.text.rstrip()), 0))) + 1
-        raise MalformedHistory(found, expected, f"{self.source}:{line}")
+        raise MalformedHistory(found, expected, self.source if self.is_line else f"{self.source}:{line}")
 
 
 def _number(text: str) -> Any:

@@ -50,7 +50,7 @@ LINE: Final = re.compile(
 )
 """One line of a text log, with or without what loggers put before it."""
 
-_LIKE_A_LINE: Final = re.compile(r"(?:.*[\s:])?(?:\d+|:nemesis)\s+:(?:invoke|ok|fail|info)\b.*")
+_LIKE_A_LINE: Final = re.compile(r"(?:.*[\s:])?(?:\S*\d|nil|:nemesis)\s+:(?:invoke|ok|fail|info)\b.*")
 """What may be an op, but could not be read as one."""
 
 

@@ -16,6 +16,7 @@ Intervals are closed: an operation that returns at the instant at which another 
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
@@ -63,7 +64,7 @@ def is_header(first: str) -> bool:
 
 
 def _rows(text: str, source: str) -> Iterator[tuple[dict[str, str], int]]:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     names: list[str] = []
     line = 1
     try:

@@ -142,7 +142,8 @@ def test_porcupines_key_value_logs_are_checked_by_the_model_kv() -> None:
 
 @pytest.mark.parametrize("array", [True, False])
 def test_porcupines_operations_are_closed_intervals_between_timestamps(array: bool) -> None:
-    """At one instant calls come before returns, so an operation that returns at 10 overlaps one called at 10."""
+    """At one instant calls come before returns, so an operation that returns at 10 overlaps one called at 10, unless
+    one client did both."""
     operations = [
         '{"ClientId": 0, "Input": {"op": 1, "key": "x", "value": 1}, "Call": 0, "Output": {}, "Return": 10}',
         '{"ClientId": 1, "Input": {"op": "get", "key": "x"}, "Call": 10, "Output": null, "Return": 20}',
@@ -155,8 +156,8 @@ def test_porcupines_operations_are_closed_intervals_between_timestamps(array: bo
     assert [(op.time, op.process, op.type) for op in history] == [
         (0, 0, "invoke"),
         (10, 1, "invoke"),
-        (10, 2, "invoke"),
         (10, 0, "ok"),
+        (10, 0, "invoke"),
         (20, 1, "ok"),
     ]
     assert check(history, "register").validity == "valid"
@@ -802,3 +803,24 @@ def test_a_table_whose_cells_are_all_in_quotes_is_a_table() -> None:
 
     assert detect(text) == "csv"
     assert told(text, "register").validity == "invalid"
+
+
+@pytest.mark.parametrize("process", ["-1", "w3", "nil"])
+def test_a_line_of_a_log_whose_process_is_no_number_is_refused_and_not_left_out(process: str) -> None:
+    with pytest.raises(MalformedHistory, match="expected process, :type, :f and value"):
+        load(log(f"{process} :invoke :write 1", f"{process} :ok :write 1", "0 :invoke :read nil", "0 :ok :read 1"))
+
+
+def test_a_line_of_a_log_is_named_once() -> None:
+    with pytest.raises(MalformedHistory, match='"a" in a value') as refused:
+        load(b'0 :invoke :write :a\n0 :ok :write :a\n1 :invoke :read nil\n1 :ok :read "a"\n', source="h")
+
+    assert refused.value.where == "h:4"
+
+
+def test_only_ends_of_lines_end_rows_of_a_table() -> None:
+    text = "f,value,result,call,return\nwrite,a\u2028b,,0,1\nread,,a\u2028b,2,3\nread,,c,4,5\n"
+    history = load(text.encode(), source="h")
+
+    assert [history.where(place) for place in range(6)] == ["h:2", "h:2", "h:3", "h:3", "h:4", "h:4"]
+    assert history[3].value == "a\u2028b"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from checkers import History, MalformedHistory, check, check_file
+from checkers import History, MalformedHistory, Model, check, check_file
+from checkers.json_lines import read_lines
 from checkers.op import Op
 from checkers.streaming import StreamingChecker
 
@@ -210,3 +211,29 @@ def test_a_number_that_json_has_not_is_refused_with_its_place(value: Any, comple
         History(found, source="h")
 
     assert refused.value.where == f"h: op {len(found) - 1}"
+
+
+@pytest.mark.parametrize("depth", [101, 450, 900])
+@pytest.mark.parametrize("model", ["register", "own"])
+def test_a_value_that_is_nested_too_deep_is_refused_with_its_line(depth: int, model: str) -> None:
+    """Deep ones exhausted the stack where values are compared or shown."""
+    own = Model(name="own", init=0, step=lambda state, operation: operation.value or state)
+    deep = lines(("write", None, 1, 1), ("write", None, json.loads("[" * depth + "]" * depth), None))
+
+    with pytest.raises(MalformedHistory, match="nested") as refused:
+        check_file(deep, own if model == "own" else model, source="h")
+    assert refused.value.where == "h:4"
+
+    stream = StreamingChecker(own if model == "own" else model)
+    with pytest.raises(MalformedHistory, match="nested"):
+        feed_all(stream, deep)
+
+
+def feed_all(stream: StreamingChecker, text: bytes) -> None:
+    for number, op in read_lines(text.splitlines(), source="h"):
+        stream.feed(op, f"h:{number}")
+
+
+def test_a_value_as_deep_as_edn_may_be_is_judged() -> None:
+    value = json.loads("[" * 100 + "]" * 100)
+    assert check_file(lines(("write", None, value, None), ("read", None, None, value)), "register").validity == "valid"

@@ -205,6 +205,18 @@ def test_a_call_of_unknown_outcome_comes_after_what_its_process_did_at_the_same_
     assert check(History.from_pairs(pairs), consistency="sequential").validity == "invalid"
 
 
+def test_what_a_client_does_after_an_unknown_outcome_at_the_same_instant_is_of_another_process() -> None:
+    pairs = [
+        Pair("write", 4, key="y", call=1, ret=2, process=1),
+        Pair("read", key="x", call=2, process=1),
+        Pair("read", key="y", result=None, call=2, ret=2, process=1),
+    ]
+    history = History.from_pairs(pairs)
+
+    assert len({operation.process for operation in history.operations()}) == 2
+    assert check(history, consistency="sequential").validity == "valid"
+
+
 def test_overlapping_calls_of_one_process_are_counted_and_have_no_order() -> None:
     pairs = [Pair("write", 1, call=0, ret=10, process=0), Pair("read", result=None, call=5, ret=12, process=0)]
     history = History.from_pairs(pairs)
