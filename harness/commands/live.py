@@ -71,7 +71,9 @@ def run_many_live(drawing: Drawing, first: int | None, count: int, *, results: P
         able = abilities_of_live(live_system(drawing.system, checkouts), drawing.network)
         for seed in range(first, first + count):
             plan = drawing.plan(seed, able)
-            _, record, failure = _perform(plan, drawing.system, archive, checkouts, drawing.network)
+            _, record, failure = _perform(
+                plan, drawing.system, archive, checkouts, drawing.network, may_never_serve=count > 1
+            )
             tally.add(f"seed {seed}", record, failure)
     return tally.end("runs", reproduce=drawing.command(first))
 
@@ -83,7 +85,9 @@ def replay_live(
     tally = _Tally(as_json=as_json, is_short=repeat > 1)
     with Archive(results) as archive, Checkouts() as checkouts:
         for number in range(1, repeat + 1):
-            outcome, record, failure = _perform(stored.plan, spec, archive, checkouts, network)
+            outcome, record, failure = _perform(
+                stored.plan, spec, archive, checkouts, network, may_never_serve=repeat > 1
+            )
             if repeat == 1 and not as_json:
                 again = f"foreshock replay {record.run or stored.run}{_typed(network)}"
                 print_live_run(outcome, record, again, verbose=verbose)
@@ -199,14 +203,20 @@ def enter_network(network: Network, world: str) -> None:
 
 
 def _perform(
-    plan: Plan, spec: str, archive: Archive, checkouts: Checkouts, network: Network
+    plan: Plan,
+    spec: str,
+    archive: Archive,
+    checkouts: Checkouts,
+    network: Network,
+    *,
+    may_never_serve: bool = False,
 ) -> tuple[Outcome, RunRecord, BadInput | None]:
     """Run a plan once and keep the run with the logs of its nodes; the last item says why it could not be kept."""
     from harness.live.kept import keep_beside
     from harness.live.live_run import run
     from harness.live.systems.catalog import live_system
 
-    result = run(plan, live_system(spec, checkouts), network=network)
+    result = run(plan, live_system(spec, checkouts), network=network, may_never_serve=may_never_serve)
     try:
         record = archive.keep(result.outcome)
         keep_beside(record, result.logs, archive.results)

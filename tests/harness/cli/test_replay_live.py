@@ -42,9 +42,7 @@ def stored(tmp_path: Path) -> Path:
 def replayed(monkeypatch: pytest.MonkeyPatch, results: Path, outcomes: list[Outcome], *words: str) -> Any:
     """The command, with runs that come to these outcomes one after the other."""
     left = iter(outcomes)
-    monkeypatch.setattr(
-        live_run, "run", lambda plan, system, network: LiveResult(outcome=next(left), logs={"n1": b"said"})
-    )
+    monkeypatch.setattr(live_run, "run", lambda plan, system, **_: LiveResult(outcome=next(left), logs={"n1": b"said"}))
     return CliRunner().invoke(
         command,
         ["latest", "--results", str(results), "--repeat", str(len(outcomes)), *words],
@@ -111,8 +109,9 @@ def test_a_live_run_is_made_in_the_simulated_world_by_that_word(stored: Path, mo
 def test_several_seeds_run_one_after_another_and_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[int] = []
 
-    def run(plan: Plan, system: Any, network: str) -> LiveResult:
+    def run(plan: Plan, system: Any, *, network: str, may_never_serve: bool) -> LiveResult:
         seeds.append(plan.drawn.seed)
+        assert may_never_serve, "one cluster that does not come up is one run of several"
         signatures = [STALE] if plan.drawn.seed == 8 else []
         outcome = make_outcome(plan.drawn.seed, "invalid" if signatures else "valid", *signatures, binding=LIVE)
         return LiveResult(outcome=outcome, logs={})
@@ -145,7 +144,7 @@ def test_a_run_in_namespaces_is_shown_without_the_faults_that_there_are_not(
     (tmp_path / "plan.json").write_bytes(plan.to_json())
     networks: list[str] = []
 
-    def run(plan: Plan, system: Any, network: str) -> LiveResult:
+    def run(plan: Plan, system: Any, *, network: str, may_never_serve: bool) -> LiveResult:
         networks.append(network)
         return LiveResult(outcome=make_outcome(1, "invalid", STALE, binding=LIVE), logs={})
 
@@ -164,7 +163,7 @@ def test_a_run_in_namespaces_is_repeated_there_if_that_is_said(stored: Path, mon
     in_a_namespace(monkeypatch)
     networks: list[str] = []
 
-    def run(plan: Plan, system: Any, network: str) -> LiveResult:
+    def run(plan: Plan, system: Any, *, network: str, may_never_serve: bool) -> LiveResult:
         networks.append(network)
         return LiveResult(outcome=make_outcome(1, "valid", binding=LIVE), logs={})
 
