@@ -47,7 +47,7 @@ from .callers import Sockets, caller
 from .clients import ClientTask
 from .drawing import CLOCK_OFF, LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
-from .interrupts import terminated_as_interrupted
+from .interrupts import interrupt_when_terminated, terminated_as_interrupted
 from .lateness import Lateness
 from .namespaces import Namespaces, kinds_with
 from .network import Network
@@ -125,6 +125,8 @@ def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies", may_never
             try:
                 trio.run(live.run)
             except BaseExceptionGroup as group:
+                if group.subgroup(KeyboardInterrupt) is not None:
+                    raise KeyboardInterrupt("terminated") from None
                 refused = _bad_input_in(group)
                 if refused is None:
                     raise
@@ -194,6 +196,7 @@ class LiveRun:
         plan, supervisor, timetable = self._plan, self._site.supervisor, self._timetable
         supervisor.on_death = self._died
         async with trio.open_nursery() as nursery:
+            await nursery.start(interrupt_when_terminated)
             if isinstance(self._network, Network):
                 await self._start_proxies(self._network, nursery)
             if self._site.inside is not None:

@@ -22,6 +22,7 @@ from harness.live.drawing import simulated
 from harness.live.live_run import LiveResult, run
 from harness.live.supervisor import Launch
 from harness.live.systems.catalog import live_system
+from harness.live.systems.system import Site
 from harness.run.execution import execute
 from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
@@ -127,6 +128,20 @@ def test_a_cluster_that_never_serves_is_refused_and_in_a_suite_a_run_that_says_n
     assert (outcome.verdict.validity, outcome.verdict.reason) == ("unknown", "cluster: no cluster within 1 s")
 
 
+def test_a_run_that_is_terminated_raises_a_plain_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trio wraps it in a group, which who waits for an interrupt would let through."""
+    with Checkouts() as checkouts:
+        system = live_system("node", checkouts)
+
+        def launch(site: Site, node: str) -> Launch:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return Launch(command=("sleep", "60"))
+
+        monkeypatch.setattr(system, "launch", launch)
+        with pytest.raises(KeyboardInterrupt, match="terminated"):
+            run(small_plan(system, "register"), system)
+
+
 def test_options_that_do_not_fit_are_refused_before_anything_starts() -> None:
     with Checkouts() as checkouts:
         system = live_system("node", checkouts)
@@ -167,6 +182,7 @@ def test_a_run_that_is_terminated_leaves_nothing_running(tmp_path: Path) -> None
     _, said = harness.communicate(timeout=20)
 
     assert harness.returncode == 130, said
+    assert b"Traceback" not in said
     assert not marked_processes(f"--data\0{tmp_path}")
     assert not list(tmp_path.glob("foreshock-live-*")), json.dumps([str(one) for one in tmp_path.iterdir()])
 
