@@ -22,6 +22,7 @@ from harness.serve.application import application
 from harness.serve.films import Films
 from tests.harness.outcomes import make_outcome, make_rows
 
+from . import ledger
 from .asking import ask
 from .compared import BASE, BRANCH, campaign, kept, two_campaigns
 from .conftest import STALE, VOTES
@@ -30,9 +31,11 @@ from .serving import Served, served_over
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two campaigns."""
+    """A folder with two campaigns, a kept comparison of three pages, and two pages of planted bugs."""
     folder = tmp_path_factory.mktemp("compared")
     two_campaigns(folder)
+    kept(folder, 250)
+    ledger.write(folder, {f"bug-{number}": (None,) for number in range(130)})
     return folder
 
 
@@ -334,6 +337,23 @@ def test_two_refs_are_compared_in_a_browser(page: Any, served: Served) -> None:
 
     page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
+
+
+def test_keys_turn_the_pages_of_pairs_and_of_planted_bugs(page: Any, served: Served, compared: Path) -> None:
+    def turn(key: str, begin: int) -> None:
+        page.keyboard.press(key)
+        page.wait_for_url(lambda url: f"begin={begin}" in url if begin else "begin=" not in url)
+        page.wait_for_load_state()
+
+    (id,) = comparisons.ids(compared)
+    page.goto(f"{served.address}/compare/{id}?show=all")
+    for key, begin, count in (("n", 100, 100), ("n", 200, 50), ("n", 200, 50), ("p", 100, 100), ("p", 0, 100)):
+        turn(key, begin)
+        assert page.locator("#pairs tbody tr").count() == count
+    page.goto(f"{served.address}/mutants")
+    for key, begin, count in (("n", 100, 30), ("p", 0, 100)):
+        turn(key, begin)
+        assert page.locator("#mutants tbody tr").count() == count
 
 
 def stored_document(results: Path, id: str) -> Any:
