@@ -14,10 +14,9 @@ References: Ongaro, *Consensus: Bridging Theory and Practice*, 2014, sections 3.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from checkers.trace import Row
 from checkers.verdict import Anomaly, Validity, Verdict
 
 CHECKER: Final = "reads"
@@ -25,51 +24,41 @@ KIND: Final = "deposed-leader"
 
 
 class LeaderReads:
-    """Follows who leads, and judges answers. `anomalies` holds the first violation."""
+    """Follows elections, and judges answers. `anomalies` holds the first violation."""
 
-    def __init__(self) -> None:
+    def __init__(self, leaders: Mapping[str, Mapping[str, int]]) -> None:
+        """`leaders` has for each group those that lead now, with their terms."""
         self.anomalies: list[Anomaly] = []
-        self.judged = 0
-        """How many answers of leaders were judged."""
-        self._leads: dict[tuple[str, str], int] = {}  # (group, node) -> the term that it leads
+        self._leaders = leaders
         self._elections: dict[str, tuple[list[int], list[int]]] = {}  # group -> when a later term was won, and which
 
-    def handlers(self) -> dict[str, Callable[[int, Row], None]]:
-        """What to call for which kind of row."""
-        return {"role": self._on_role, **dict.fromkeys(("start", "stop", "crash", "refuse"), self._on_end)}
-
-    def verdict(self) -> Verdict:
-        """Say what was found."""
-        validity: Validity = "invalid" if self.anomalies else "valid"
-        return Verdict(validity=validity, checker=CHECKER, anomalies=tuple(self.anomalies))
-
-    def answered(self, index: int, group: str, node: str, asked_ns: int) -> None:
-        """A read that was asked at `asked_ns` was answered by a node, which the row at `index` tells."""
-        term = self._leads.get((group, node))
-        if term is None:
-            return
-        self.judged += 1
-        times, terms = self._elections[group]
-        place = bisect_left(times, asked_ns) - 1  # the last one that was won before that instant
-        if place < 0 or terms[place] <= term or self.anomalies:
-            return
-        message = (
-            f"{node} leads term {term} of {group} and answered a read that was asked at {asked_ns / 1e9:.3f} s; term "
-            f"{terms[place]} had been won at {times[place] / 1e9:.3f} s"
-        )
-        self.anomalies.append(Anomaly(checker=CHECKER, kind=KIND, index=index, message=message))
-
-    def _on_role(self, _: int, row: Row) -> None:
-        time_ns, _, node, group, role, term = row
-        if role != "leader":
-            self._leads.pop((group, node), None)
-            return
-        self._leads[group, node] = term
+    def won(self, time_ns: int, group: str, term: int) -> None:
+        """A node has won a term."""
         times, terms = self._elections.setdefault(group, ([], []))
         if not terms or term > terms[-1]:
             times.append(time_ns)
             terms.append(term)
 
-    def _on_end(self, _: int, row: Row) -> None:
-        for key in [key for key in self._leads if key[1] == row[2]]:
-            del self._leads[key]
+    def answered(self, group: str, node: str, asked_ns: int, index: Callable[[], int]) -> bool:
+        """A read that was asked at `asked_ns` was answered by a node, which the row at the `index` tells.
+
+        Returns whether that is judged: whether the node leads.
+        """
+        leaders = self._leaders[group]
+        if node not in leaders:
+            return False
+        term, (times, terms) = leaders[node], self._elections[group]
+        if terms[-1] > term and not self.anomalies:
+            place = bisect_left(times, asked_ns) - 1  # the last one that was won before that instant
+            if place >= 0 and terms[place] > term:
+                message = (
+                    f"{node} leads term {term} of {group} and answered a read asked at {asked_ns / 1e9:.3f} s; "
+                    f"term {terms[place]} had been won at {times[place] / 1e9:.3f} s"
+                )
+                self.anomalies.append(Anomaly(checker=CHECKER, kind=KIND, index=index(), message=message))
+        return True
+
+    def verdict(self) -> Verdict:
+        """Say what was found."""
+        validity: Validity = "invalid" if self.anomalies else "valid"
+        return Verdict(validity=validity, checker=CHECKER, anomalies=tuple(self.anomalies))

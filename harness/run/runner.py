@@ -118,7 +118,7 @@ class Simulation:
         self.threads: list[Thread] = []
         self.checkpoints: dict[int, Callable[[int], None]] = {}
         """What is called with a moment when the run is there, before any event of that instant."""
-        self.replies = Replies(plan.check.model, self.world.recorder, actors=plan.actors)
+        self.replies = Replies(plan.check.model, self.world.recorder, self.world.observer.reads, plan.actors)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
@@ -388,7 +388,7 @@ class Simulation:
             delivered=network.delivered,
             rows=self.world.log.base,
             elections=observer.elections,
-            leaderless_ms=observer.vacancy.total_ns / 1e6 if self._has_leader else None,
+            leaderless_ms=observer.leaderless_ns / 1e6 if self._has_leader else None,
             messages_per_op=round(network.messages / ok, 3) if ok else None,
             converged_ms=(converged_ns - self.plan.phases.heal_ns) / 1e6 if converged_ns else None,
             latency_p50_ms=latencies[len(latencies) // 2] if latencies else None,

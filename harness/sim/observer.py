@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from checkers.raft.liveness import Standing
+from checkers.raft.reads import LeaderReads
 from checkers.trace import Row
 
 
@@ -30,7 +31,10 @@ class Observer:
         self._leaders: defaultdict[str, dict[str, int]] = defaultdict(dict)  # group -> those that lead, and their terms
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
         self.elections = 0
-        self.vacancy = Vacancy()
+        self.reads = LeaderReads(self._leaders)
+        self.leaderless_ns = 0
+        """For how long groups had no leader, up to their latest one. A leader that is cut off leads on in this."""
+        self._leaderless_since_ns: dict[str, int] = {}  # group that had a leader -> since when it has none
         self.on_leader: Callable[[str], None] = lambda group: None
         """Called with the group when a replica becomes leader."""
         self.configurations: dict[tuple[str, str], tuple[Any, ...]] = {}  # (group, actor) -> voters, outgoing, learners
@@ -38,7 +42,7 @@ class Observer:
     def handlers(self) -> dict[str, Callable[[int, Row], None]]:
         """What to call for which kind of row."""
         return {
-            "start": self._on_start,
+            "start": self._on_end,
             "stop": self._on_end,
             "crash": self._on_end,
             "role": self._on_role,
@@ -85,20 +89,21 @@ class Observer:
         return [sorted(part) for part in now] == [sorted(voters), [], sorted(learners)]
 
     def _on_end(self, _: int, row: Row) -> None:
-        self.vacancy.ended(row[0], row[2])
-
-    def _on_start(self, index: int, row: Row) -> None:
-        self._on_end(index, row)
-        for terms in self._leaders.values():
-            terms.pop(row[2], None)
+        for group, terms in self._leaders.items():
+            if terms.pop(row[2], None) is not None and not terms:
+                self._leaderless_since_ns[group] = row[0]
 
     def _on_role(self, index: int, row: Row) -> None:
         time_ns, _, actor, group, role, term = row
         self._terms[group, actor] = term
-        self.vacancy.role(time_ns, group, actor, leads=role == "leader")
-        self._leaders[group].pop(actor, None)
+        leaders = self._leaders[group]
+        if leaders.pop(actor, None) is not None and not leaders:
+            self._leaderless_since_ns[group] = time_ns
         if role == "leader":
-            self._leaders[group][actor] = term
+            if not leaders:
+                self.leaderless_ns += time_ns - self._leaderless_since_ns.get(group, 0)
+            leaders[actor] = term
+            self.reads.won(time_ns, group, term)
             self.elections += 1
             self.on_leader(group)
 
@@ -123,37 +128,3 @@ class Observer:
                 state=state,
             )
         return found
-
-
-class Vacancy:
-    """For how long groups had no leader, since the beginning and up to their latest one: how long elections took.
-
-    A leader that is cut off leads on as far as this goes: what is measured is the way from none to one.
-    """
-
-    def __init__(self) -> None:
-        self.total_ns = 0
-        self._leaders: dict[str, set[str]] = {}  # by group
-        self._since_ns: dict[str, int] = {}  # by group that has none: since when
-
-    def role(self, time_ns: int, group: str, actor: str, *, leads: bool) -> None:
-        """A replica notes whether it leads."""
-        leaders = self._leaders.setdefault(group, set())
-        if not leads:
-            self._leave(time_ns, group, actor)
-            return
-        if not leaders:
-            self.total_ns += time_ns - self._since_ns.get(group, 0)
-        leaders.add(actor)
-
-    def ended(self, time_ns: int, actor: str) -> None:
-        """A node has ended."""
-        for group in self._leaders:
-            self._leave(time_ns, group, actor)
-
-    def _leave(self, time_ns: int, group: str, actor: str) -> None:
-        leaders = self._leaders[group]
-        if actor in leaders:
-            leaders.remove(actor)
-            if not leaders:
-                self._since_ns[group] = time_ns

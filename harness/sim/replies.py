@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -69,12 +69,18 @@ class Hearing(Protocol):
 class Replies:
     """The answers of one run that are none, by the model of its workload."""
 
-    def __init__(self, model: str, recorder: Recorder, *, actors: Mapping[str, Actor] | None = None) -> None:
-        """Without `actors`, nothing is known of who asks which group: then no reads are judged."""
-        self.reads = LeaderReads()
-        self._group_of = {name: actor.groups[0] for name, actor in (actors or {}).items() if len(actor.groups) == 1}
-        for kind, handler in self.reads.handlers().items() if self._group_of else ():
-            recorder.also(kind, handler)
+    def __init__(
+        self,
+        model: str,
+        recorder: Recorder,
+        reads: LeaderReads | None = None,
+        actors: Mapping[str, Actor] | None = None,
+    ) -> None:
+        """`reads` judges who answered a read; without `actors` nothing is known of who asks which group."""
+        self.reads = reads or LeaderReads({})
+        self.judged_reads = 0
+        """How many answers of leaders to reads were judged. Clients of several groups are not asked whom they heard."""
+        self._group_of = {name: _single(actor.groups) for name, actor in (actors or {}).items()}
         self._functions = named(model).functions
         self._recorder = recorder
         self._malformed: dict[str, Anomaly] = {}  # by function, the first one
@@ -124,11 +130,15 @@ class Replies:
         self._note(process, f, value, *wrong)
         return Completion("info", error=MALFORMED)
 
-    def note_read(self, environment: Hearing, asked_ns: int) -> None:
-        """A read was answered, by whom the client has heard last; and the latest row says so."""
-        group = self._group_of.get(getattr(environment, "actor", ""))
-        if group is not None:
-            self.reads.answered(self._recorder.index - 1, group, getattr(environment, "heard_from", ""), asked_ns)
+    def note_read(self, environment: Any, asked_ns: int) -> None:
+        """A read was answered, by whom the client has heard last, and the latest row says so."""
+        group = self._group_of[environment.actor] if self._group_of else ""
+        if group and self.reads.answered(group, environment.heard_from, asked_ns, self._index):
+            self.judged_reads += 1
+
+    def _index(self) -> int:
+        """Of the latest row."""
+        return self._recorder.index - 1
 
     def _note(self, process: int, f: str, value: Any, found: str, expected: str) -> None:
         self._times[f] += 1
@@ -170,6 +180,11 @@ class Replies:
         if function.value.fits(value) and not function.answers_invoke(value, result):
             return f"as {f} {_shown(told)}", "an answer to what was asked"
         return None
+
+
+def _single(groups: Sequence[str]) -> str:
+    """The group of a client of one, and no name of a group for others."""
+    return groups[0] if len(groups) == 1 else ""
 
 
 def _is_json(value: Any) -> bool:

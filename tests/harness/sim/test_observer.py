@@ -101,10 +101,10 @@ def test_the_time_without_a_leader_is_counted_up_to_the_latest_one() -> None:
         ("crash", "n2", 1, "kill"), leads("n3", 3), ("start", "n3", 2, "default"), none, none,
     )  # fmt: skip
 
-    assert observer.vacancy.total_ns == 2 + 1
+    assert observer.leaderless_ns == 2 + 1
 
 
 def test_each_group_is_without_a_leader_by_itself() -> None:
     observer = observed(leads("n1", 1), ("role", "n2", "g1", "leader", 1), ("stop", "n1", 1), leads("n3", 2))
 
-    assert observer.vacancy.total_ns == 0 + 1 + 1
+    assert observer.leaderless_ns == 0 + 1 + 1

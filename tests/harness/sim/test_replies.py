@@ -184,5 +184,5 @@ def test_who_answered_a_read_is_judged() -> None:
         simulation.run()
 
     reads = sum(line.type == "ok" and line.f == "read" for line in simulation.world.recorder.history)
-    assert reads // 2 < simulation.replies.reads.judged <= reads
+    assert reads // 2 < simulation.replies.judged_reads <= reads
     assert simulation.replies.reads.anomalies == []
