@@ -22,8 +22,16 @@ from .printing import print_json, say
     metavar="DIR",
     help=f"Where builds are kept.  [default: ${VARIABLE}, or foreshock/compiled in the user's cache]",
 )
+@click.option(
+    "--optimise",
+    type=click.IntRange(0, 3),
+    default=3,
+    show_default=True,
+    metavar="LEVEL",
+    help="How much the C compiler optimises: with 0 it is done sooner, and what it makes is slower.",
+)
 @json_option
-def command(into: Path | None, as_json: bool) -> int:
+def command(into: Path | None, optimise: int, as_json: bool) -> int:
     """Compile what runs and checks spend their time in. Nothing needs that, and nothing but the speed changes.
 
     It takes some minutes of a processor, mypy, setuptools and a C compiler: pip install 'foreshock[compile]'.
@@ -41,7 +49,7 @@ def command(into: Path | None, as_json: bool) -> int:
         binding = bind(PACKAGE, checkouts)
         for place in compiling.places(builds, binding):
             shutil.rmtree(compiling.refused(place), ignore_errors=True)
-        parts = compiling.make(builds, compiling.short_runs(binding))
+        parts = compiling.make(builds, compiling.short_runs(binding), optimise=optimise)
     for part in parts:
         if part.build is None:
             raise InternalError(f"{part.name} stays interpreted: {part.why}")

@@ -22,22 +22,25 @@ from harness.errors import BadInput, InternalError
 from .finder import SUFFIX, code_build, code_sources, harness_build, modules_in
 from .modules import HARNESS_PLACES, RAFT_PLACES, chosen
 
-_OPTIMISATION: Final = "3"
+OPTIMISE_MAX: Final = 3
+"""How much a C compiler optimises (`-O3`); below that it is done sooner, and what it makes is slower."""
 _LOG: Final = "compiler.log"
 """What mypy and the C compiler said."""
 
 
-def build_harness(builds: Path, root: Path) -> Path:
+def build_harness(builds: Path, root: Path, *, optimise: int = OPTIMISE_MAX) -> Path:
     """Compile what is chosen of the harness below `root`, unless that is done. Returns the folder of the build."""
     build = harness_build(builds, root)
     if not modules_in(build):
         with _made_beside(build) as made:
-            _compile(chosen(root, HARNESS_PLACES), made)
+            _compile(chosen(root, HARNESS_PLACES), made, optimise)
             (made / f"complete{SUFFIX}").touch()
     return build
 
 
-def build_code(builds: Path, package: Path, alias: str, forbidden: Collection[str] = ()) -> Path:
+def build_code(
+    builds: Path, package: Path, alias: str, forbidden: Collection[str] = (), *, optimise: int = OPTIMISE_MAX
+) -> Path:
     """Compile a `raft_impl` package under an alias, unless that is done, but for modules that import what is forbidden.
 
     Returns the folder of the build.
@@ -49,7 +52,7 @@ def build_code(builds: Path, package: Path, alias: str, forbidden: Collection[st
             with _made_beside(copy) as made:
                 shutil.copytree(package, made, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         with _made_beside(build) as made:
-            _compile(chosen(copy, RAFT_PLACES, forbidden), made)
+            _compile(chosen(copy, RAFT_PLACES, forbidden), made, optimise)
             (made / f"complete{SUFFIX}").touch()
     return build
 
@@ -75,12 +78,12 @@ def _made_beside(place: Path) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _compile(sources: Sequence[Path], made: Path) -> None:
+def _compile(sources: Sequence[Path], made: Path, optimise: int) -> None:
     """Make the extension modules of sources in `made`. Raises BadInput without tools, InternalError if one fails."""
     _require_compiler()
     try:
         with _output_in(made / _LOG):
-            _run_compilers(sources, made)
+            _run_compilers(sources, made, optimise)
     except ImportError as error:
         raise BadInput(
             f"no {error.name}", "mypy and setuptools: pip install 'foreshock[compile]'", "foreshock compile"
@@ -100,7 +103,7 @@ def _require_compiler() -> None:
         raise BadInput(f"no {header}", "Python's headers, for C extensions", "foreshock compile")
 
 
-def _run_compilers(sources: Sequence[Path], made: Path) -> None:
+def _run_compilers(sources: Sequence[Path], made: Path, optimise: int) -> None:
     from mypyc.build import mypycify
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
@@ -108,7 +111,7 @@ def _run_compilers(sources: Sequence[Path], made: Path) -> None:
     scratch = made / "scratch"
     options = ["--config-file=", "--ignore-missing-imports", f"--cache-dir={scratch / 'mypy'}"]
     extensions: list[Any] = mypycify(
-        [*options, *map(str, sources)], opt_level=_OPTIMISATION, debug_level="0", target_dir=str(scratch / "c")
+        [*options, *map(str, sources)], opt_level=str(optimise), debug_level="0", target_dir=str(scratch / "c")
     )
     command = build_ext(Distribution({"name": "foreshock", "ext_modules": extensions}))
     command.build_lib, command.build_temp = str(made), str(scratch / "o")

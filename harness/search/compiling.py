@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from harness.compiled.build import build_code, build_harness, user_cache
+from harness.compiled.build import OPTIMISE_MAX, build_code, build_harness, user_cache
 from harness.compiled.finder import VARIABLE, code_build, folder, harness_build, modules_in
 from harness.errors import BadInput
 from harness.run.drawing import Drawing, abilities_of
@@ -53,6 +53,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     builds: str
     package: str = ""
     alias: str = ""
+    optimise: int = OPTIMISE_MAX
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,11 +119,17 @@ def _compiled(trials: Sequence[Trial], told: Callable[[str], None], jobs: int | 
 
 
 def make(
-    builds: Path, trials: Sequence[Trial], told: Callable[[str], None] = lambda _: None, jobs: int | None = None
+    builds: Path,
+    trials: Sequence[Trial],
+    told: Callable[[str], None] = lambda _: None,
+    jobs: int | None = None,
+    *,
+    optimise: int = OPTIMISE_MAX,
 ) -> list[Part]:
     """Make the builds that are missing, of all that these seeds run, and try them out with these seeds."""
     expected = leaves(trials, [], jobs)
-    sources = _sources(builds, [trial.binding for trial in trials])
+    found = _sources(builds, [trial.binding for trial in trials])
+    sources = [msgspec.structs.replace(source, optimise=optimise) for source in found]
     if not expected:  # compiling takes minutes, and could not be tried out
         return [Part(name=source.name, why="no seed was run to its end with the sources") for source in sources]
     return tried(_built(sources, told, jobs), expected, lambda chosen: leaves(trials, chosen, jobs))
@@ -176,9 +183,9 @@ def places(builds: Path, binding: Binding) -> list[Path]:
 def build(source: Source) -> None:
     """Compile a source in this process."""
     if source.package:
-        build_code(Path(source.builds), Path(source.package), source.alias, SHADOWED)
+        build_code(Path(source.builds), Path(source.package), source.alias, SHADOWED, optimise=source.optimise)
     else:
-        build_harness(Path(source.builds), _ROOT)
+        build_harness(Path(source.builds), _ROOT, optimise=source.optimise)
 
 
 def first_seeds(binding: Binding, cells: Sequence[Drawing], seeds: Iterable[int]) -> list[Trial]:

@@ -79,7 +79,7 @@ def test_a_compiled_package_takes_the_place_of_its_sources_and_tells_of_errors_a
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     loader.load_package(package, "_interpreted_small")
 
-    build = build_code(builds, package, "_compiled_small")
+    build = build_code(builds, package, "_compiled_small", optimise=0)
     monkeypatch.setenv(VARIABLE, str(builds))
     loader.load_package(package, "_compiled_small")
     frames = {alias: failing_frames(alias) for alias in ("_interpreted_small", "_compiled_small")}
@@ -142,17 +142,17 @@ def test_each_interpreter_has_builds_of_its_own(tmp_path: Path, monkeypatch: pyt
     foreign = SUFFIX.replace(SUFFIX.split(".")[1], "cpython-399-x86_64-linux-gnu")
 
     def compile_for(suffix: str) -> Callable[[Sequence[Path], Path], None]:
-        return lambda _, made: (made / f"rules{suffix}").touch()
+        return lambda _, made, optimise: (made / f"rules{suffix}").touch()
 
     with monkeypatch.context() as other:
         other.setattr(finder, "SUFFIX", foreign)
         other.setattr(finder, "_INTERPRETER", foreign.split(".")[1], raising=False)
         other.setattr(building, "SUFFIX", foreign)
         other.setattr(building, "_compile", compile_for(foreign))
-        theirs = build_code(builds, package, "_small")
+        theirs = build_code(builds, package, "_small", optimise=0)
         assert list(modules_in(theirs)) == ["rules"]
     monkeypatch.setattr(building, "_compile", compile_for(SUFFIX))
-    ours = build_code(builds, package, "_small")
+    ours = build_code(builds, package, "_small", optimise=0)
 
     assert list(modules_in(ours)) == ["rules"]
     assert theirs != ours
@@ -169,7 +169,7 @@ def test_a_finished_build_that_cannot_be_put_in_its_place_is_an_error(
     finder.code_build(builds, "_small").touch()
 
     with pytest.raises(NotADirectoryError):
-        build_code(builds, package, "_small")
+        build_code(builds, package, "_small", optimise=0)
 
 
 def test_without_the_variable_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
