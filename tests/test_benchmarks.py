@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from benchmarks import bounds, checkers, comparison, examples, histories, peer, peer_chaos, suite
+from benchmarks import bounds, bytecodes, checkers, comparison, examples, histories, peer, peer_chaos, suite
 from benchmarks.core_steps import BATCH, LOADS, Cores
 from harness.outcome import Outcome
 from harness.run.drawing import Drawing, abilities_of
@@ -317,3 +318,17 @@ def test_the_gate_of_the_examples(
 
     assert measured.faults == faults
     assert examples.row(measured)[7:9] == ("40", f"{10 - len(differing)} of 10")
+
+
+def test_bytecodes_are_compared_by_folder_whatever_file_a_rule_has_moved_to(capsys: pytest.CaptureFixture[str]) -> None:
+    before = Counter({"harness/sim/a.py f": 60.0, "checkers/raft/invariants.py g": 40.0})
+    now = Counter({"harness/sim/b.py f": 60.0, "checkers/raft/rules/log.py g": 50.0})
+
+    bytecodes.show(bytecodes.by_folder(before), bytecodes.by_folder(now), 1)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "100.0 bytecodes a delivery before, 110.0 now: +10.0%",
+        "",
+        "   before      now  differs",
+        "     40.0     50.0   +10.0%  checkers/raft",
+    ]
