@@ -46,7 +46,7 @@ for name in sys.argv[1:]:
     for code, number in executed.items():
         path = re.sub(r"_foreshock_code_[0-9a-f]+", "raft_impl", code.co_filename)
         own = re.search(r"(?:harness|raft_impl|checkers|workloads)/(?!.*site-packages).*", path)
-        where = f"{own[0] if own else 'libraries'} {code.co_qualname}"
+        where = f"{own[0] if own else 'libraries/any'} {code.co_qualname}"
         steps[where] = steps.get(where, 0) + number
 print(json.dumps({where: number / delivered for where, number in steps.items()}))
 """
