@@ -17,8 +17,9 @@ from harness.faults.crashes import Crash
 from harness.faults.fault import Fault
 from harness.faults.packets import Bandwidth, Corrupt, Delay, Duplicate, Loss, Reorder
 from harness.faults.pauses import Pause
+from harness.plans.plan import decode
 from harness.run.drawing import Drawing, abilities_of
-from harness.run.runner import run
+from harness.run.runner import RunOptions, run
 from harness.systems.catalog import load_systems
 from tests.harness.sim.programs.running import EXAMPLES, S, bound, drawn, errors, run_with, written
 from tests.pages import ROOT
@@ -403,6 +404,30 @@ def test_an_example_is_right_and_its_wrong_sister_is_found(
     outcome = run(drawing.plan(seed, abilities_of(load_systems(code).values())), code)
 
     assert outcome.verdict.validity == verdict
+
+
+@pytest.mark.parametrize(
+    ("plan", "spec"),
+    [
+        ("doubled", f"{CRDT}:Doubled"),
+        ("eager", EAGER),
+        ("forgetful", f"{QUORUM}:Forgetful"),
+        ("primary_backup", f"{EXAMPLES / 'primary_backup.py'}:PrimaryBackup"),
+        ("unfenced", f"{LOCKS}:Unfenced"),
+        ("unsynced", f"trio:{EXAMPLES / 'http_register.py'}:Unsynced"),
+        ("wall_clock", f"{LEASE}:WallClock"),
+    ],
+)
+def test_the_shrunk_plan_of_a_wrong_example_still_finds_it(
+    plan: str, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (EXAMPLES / "found" / f"{plan}.json").read_bytes()
+
+    outcome = run(decode(text, plan), bound(spec), RunOptions(gates=False))
+
+    assert outcome.primary is not None
+    assert outcome.primary.startswith("linearizability/nonlinearizable/")
 
 
 @pytest.mark.slow
