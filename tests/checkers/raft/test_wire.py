@@ -150,12 +150,21 @@ def test_only_who_has_the_entry_is_told_that_it_is_committed(entries: str, expec
     assert send(trace, "A", "C", "heartbeat", 1, 1).found == found + expected
 
 
-def test_who_is_down_has_what_is_on_its_disk() -> None:
-    holds, lacks = led().row("crash", "C", 1, "kill"), led("0z").row("crash", "C", 1, "kill")
-    holds.row("start", "C", 2, "default")
+def test_who_is_down_or_has_not_recovered_is_not_asked() -> None:
+    """An acknowledged write of which no fsync has told yet: only its start says what is there."""
+    trace = led("0z")
+    found = trace.found
+    send(trace.row("crash", "C", 1, "kill"), "A", "C", "heartbeat", 1, 1)
+    assert trace.found == found
 
-    assert send(holds, "A", "C", "heartbeat", 1, 1).found == []
-    assert send(lacks, "A", "C", "heartbeat", 1, 1).found == ["wire-commit/not-held"]
+    send(trace.row("start", "C", 2, "default"), "A", "C", "heartbeat", 1, 1)
+    assert trace.found == found
+
+    trace.follows("C", 1).recover("log-append", "C", 1, ((0, b"z"),))
+    assert trace.found == found
+
+    trace.note("term", "C", 1)  # a later instant: its recovery is over
+    assert send(trace, "A", "C", "heartbeat", 1, 1).found[-1] == "wire-commit/not-held"
 
 
 @pytest.mark.parametrize(("voters", "expected"), [("ABC", []), ("AB", ["wire-snapshot"])])
