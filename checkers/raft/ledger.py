@@ -77,6 +77,7 @@ class Group:
         "marks",
         "name",
         "reports_votes",
+        "winners",
     )
 
     def __init__(self, name: str, voters: Sequence[str], learners: Sequence[str] = ()) -> None:
@@ -90,6 +91,9 @@ class Group:
         self.marks: list[tuple[int, int]] = []  # (term, last index committed in it), both increasing
         self.applied = Applied()
         self.leader_of: dict[int, tuple[str, int]] = {}  # term -> (actor, its incarnation)
+        self.winners: set[tuple[int, str]] = (
+            set()
+        )  # each (term, actor) that was noted: a broken system has two of a term
         self.leaders: dict[str, Replica] = {}
         self.reports_votes = False  # whether the disk model has ever reported a vote
 

@@ -43,6 +43,7 @@ class Elections:
 
     def _elected(self, index: int, replica: Replica, term: int) -> None:
         group = replica.group
+        group.winners.add((term, replica.name))
         won = group.leader_of.setdefault(term, (replica.name, replica.incarnation))
         if won[0] != replica.name:
             self._report(index, replica, "election-safety", "", f"won term {term}, which {won[0]} had won", term=term)

@@ -42,7 +42,7 @@ class LogRules:
         if leads and replica.config.is_outside:
             what = f"leads on and appends index {first}, having committed a configuration in which it has no vote"
             self._report(index, replica, "in-force", "leads-outside", what, log_index=first, term=term)
-        if leads and group.leader_of.get(term, ("", 0))[0] != replica.name:
+        if leads and (term, replica.name) not in group.winners:
             what = f"leads on and appends index {first} in term {term}, which it has not won"
             self._report(index, replica, "leader-append-only", "not-elected", what, log_index=first, term=term)
         for entry_term, digest in entries:

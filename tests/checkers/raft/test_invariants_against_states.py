@@ -28,6 +28,7 @@ class WholeStates:
         self.committed_in: list[tuple[int, int]] = []  # (term of the reporter, length then)
         self.life = dict.fromkeys(ACTORS, 0)
         self.won: dict[int, tuple[str, int]] = {}
+        self.winners: set[tuple[str, int]] = set()
         self.prefixes: list[Entries] = [()]  # every log prefix that ever existed
         self.broken: dict[str, int] = {}
 
@@ -56,6 +57,7 @@ class WholeStates:
         broken = self.term_(actor, term)
         if role == "leader":
             winner = (actor, self.life[actor])
+            self.winners.add((actor, term))
             if self.won.setdefault(term, winner) != winner:
                 broken.add("election-safety")
             due = max((size for earlier, size in self.committed_in if earlier < term), default=0)
@@ -66,7 +68,7 @@ class WholeStates:
 
     def log_append(self, actor: str, entries: Entries) -> set[str]:
         broken = set()
-        if self.role[actor] == "leader" and self.won.get(self.term[actor], ("", 0))[0] != actor:
+        if self.role[actor] == "leader" and (actor, self.term[actor]) not in self.winners:
             broken.add("leader-append-only")
         for term, digest in entries:
             log = self.log[actor]

@@ -88,10 +88,12 @@ def test_a_run_that_says_nothing_is_skipped_with_its_reason(pytester: pytest.Pyt
     (pytester.path / "mute.py").write_text(
         "from harness.systems.adapter import Adapter, Client, Server\n"
         "from harness.systems.system import Completion\n"
+        "class Node(Server):\n"
+        "    def process(self, messages): return False\n"
         "class Session(Client):\n"
         "    async def invoke(self, f, key, value): return Completion('fail', error='unsupported')\n"
         "class Mute(Adapter):\n"
-        "    name, workloads, client_class = 'mute', ('register',), Session\n"
+        "    name, workloads, server_class, client_class = 'mute', ('register',), Node, Session\n"
     )
     a_test(pytester, 'system="mute.py:Mute", seeds=[1], profile="calm"')
 
