@@ -19,7 +19,7 @@ from harness.errors import BadInput, Exit
 from harness.live.drawing import LATE
 from harness.options import OptionSpec
 from harness.plans.labels import DEFAULT_LABEL
-from harness.plans.plan import DRAW_VERSION
+from harness.plans.plan import DRAW_VERSION, Plan
 from harness.run.drawing import Drawing
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
@@ -27,7 +27,7 @@ from harness.search import compiling, detection, distributions, exports, known, 
 from harness.search.budgets import Budget
 from harness.search.campaign import Baseline, Bindings, Execution, Failure, Settings, Summary
 from harness.search.detection import MutantReport
-from harness.search.executors import SECONDS_MAX
+from harness.search.executors import SECONDS_MAX, Pool
 from harness.search.guided import WAYS, Way
 from harness.search.known import Known
 from harness.search.machines import Far
@@ -44,6 +44,8 @@ from .printing import coloured, print_json, print_message, print_table, progress
 from .watching import watching
 
 _SEEDS_SHOWN: Final = 10
+_First = tuple[Plan, Binding]
+"""A plan of a system of other people, to be run twice before the others."""
 """Seeds listed for people; `--json` has them all."""
 _TYPED: Final = {
     "workload": "workload",
@@ -366,17 +368,25 @@ def _refuse_live(simulated_only: Mapping[str, bool], suite: Suite) -> None:
 
 def _begin(index: Index, settings: Settings, world: World, bindings: Bindings) -> _Prepared:
     """Enter a new campaign into the index, unless a cell of it cannot run."""
-    suite, looked_at = settings.suite, set[str]()
+    suite, first = settings.suite, dict[str, _First]()
     for cell in suite.cells:
         binding = bindings[cell.system]
         if not world.is_function_of_plan:  # a run is slow: what is asked of none of them is said before the first one
             cell.plan(settings.first, world.abilities(binding))
-        elif binding.is_foreign and cell.system not in looked_at:
-            looked_at.add(cell.system)
-            require_function_of_plan(cell.plan(settings.first, world.abilities(binding)), binding)
+        elif binding.is_foreign and cell.system not in first:
+            first[cell.system] = cell.plan(settings.first, world.abilities(binding)), binding
+    if first:
+        # Whoever gives no answer is named by the campaign, as all that hangs or dies.
+        with Pool(_run_twice, jobs=1, seconds_max=2 * settings.run_timeout_s) as pool:
+            for _ in pool.map(first.values()):
+                pass
     campaign = campaigns.new_id(suite.name)
     index.begin_campaign(campaign, suite.name, settings)
     return _Prepared(campaign, settings, world, bindings)
+
+
+def _run_twice(first: _First) -> None:
+    require_function_of_plan(*first)
 
 
 def _commit(bindings: Bindings) -> str:

@@ -476,3 +476,32 @@ def test_without_a_compiler_a_long_campaign_says_so_in_one_line_for_each_part_an
         assert told in words
     assert done.code == 0
     assert not list((tmp_path / "cache").rglob(f"*{SUFFIX}"))
+
+
+HANGS_IN_A_CALL = """
+from harness.systems.adapter import Adapter, Client, Server
+
+
+class Node(Server):
+    def process(self, messages):
+        return False
+
+
+class Session(Client):
+    async def invoke(self, f, key, value):
+        while True:
+            pass
+
+
+class Hang(Adapter):
+    name, workloads, server_class, client_class = "hang", ("register",), Node, Session
+"""
+
+
+def test_a_system_of_other_people_that_hangs_does_not_hang_the_suite(foreshock: Foreshock, tmp_path: Path) -> None:
+    (tmp_path / "hang.py").write_text(HANGS_IN_A_CALL)
+    words = ("suite", "--system", f"{tmp_path / 'hang.py'}:Hang", "--workload", "register", "--profile", "calm")
+
+    ran = foreshock(*words, "--count", "3", "--run-timeout", "0.5s", "--json")
+
+    assert [error["error"] for error in ran.json["errors"]] == ["no answer within 0.5 s"] * 3
