@@ -76,7 +76,7 @@ options = {{ reads = "lease" }}
 [[cell]]              # a list is a cell for each combination of values: these are eight
 system = ["raft_impl", "raft_impl@v1.2"]  # left out: --system, which replaces it where it is typed
 workload = ["register", "list"]
-profile = ["swarm", "disks"]
+profile = ["swarm", "disks"]           # options too: options = [{{}}, {{ reads = "lease" }}]
 ```
 
 Seed i runs in cell i modulo the number of cells.
