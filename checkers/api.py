@@ -18,7 +18,7 @@ Judges other than linearizability, and readers of other formats, are imported wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ from .malformed import MalformedHistory
 from .models import MODELS, Model, named
 from .models.choice import choose
 from .op import Op
-from .verdict import Verdict
+from .verdict import Validity, Verdict
 
 LINEARIZABLE: Final = "linearizable"
 
@@ -246,7 +246,24 @@ def _check_order(
     if any(name != STRICT for name in expect):
         found = "an order that is asked for" if is_ours else f"model {model.name!r}"
         raise MalformedHistory(found, f"histories of {' or '.join(TRANSACTIONS)} judged by their graph", "--expect")
-    return check_linearizable(history, model, initial=initial, mismatched=mismatched, **options)
+    doubts: dict[Validity, str] = {"valid": TOUCHING} if is_ours and history.touches else {}
+    return _search(history, model, doubts, {**options, "initial": initial, "mismatched": mismatched})
+
+
+TOUCHING: Final = "some transactions of a process touch, and the search does not know which of them came first"
+"""Why an order that the search found is none: it may have a transaction before the one that its process did first."""
+
+
+def _search(history: History, model: Model, doubts: Mapping[Validity, str], options: dict[str, Any]) -> Verdict:
+    """Search for an order. `doubts` say which verdicts of the search are `unknown` here, and why."""
+    if (on_decided := options.get("on_decided")) is not None:
+        options = {**options, "on_decided": lambda found: on_decided("unknown" if found in doubts else found)}
+    searched = check_linearizable(history, model, **options)
+    if searched.validity not in doubts:
+        return searched
+    details = {name: item for name, item in searched.details.items() if name != "witness"}
+    why = doubts[searched.validity]
+    return msgspec.structs.replace(searched, validity="unknown", reason=why, anomalies=(), details=details)
 
 
 def _check_transactions(
@@ -254,7 +271,8 @@ def _check_transactions(
 ) -> Verdict:
     """Ask the checker of transactions, and where no graph can be made, the general search for an order.
 
-    Time implies the order of processes, but for transactions that touch: there it is asked for by itself.
+    Time implies the order of processes, but for transactions that touch: there it is asked for by itself, of the graph.
+    The search does not know it, and lets them overlap.
     """
     verdict = _ask_graph(history, model, mismatched, expect, options)
     sessions = [SESSIONS[name] for name in expect if name in SESSIONS] if history.touches else []
@@ -263,13 +281,14 @@ def _check_transactions(
         verdict = verdict if asked.validity == "valid" else asked
     if not verdict.details.get("not-unique"):
         return verdict
-    searched = check_linearizable(history, model, mismatched=mismatched, **options)
+    doubts: dict[Validity, str] = {}
+    if sessions or (history.touches and _asks_for_processes(LINEARIZABLE, expect)):
+        doubts["valid"] = TOUCHING
+    if STRICT not in expect:  # every other model is weaker
+        doubts["invalid"] = f"the search found no order for {STRICT}, and it knows no weaker model"
+    searched = _search(history, model, doubts, {**options, "mismatched": mismatched})
     notes = (*verdict.notes, f"decided by a search for an order: {verdict.reason}")
-    searched = msgspec.structs.replace(searched, notes=(*notes, *searched.notes))
-    if STRICT in expect or searched.validity == "valid":  # every other model is weaker
-        return searched
-    why = searched.reason or f"the search found no order for {STRICT}, and it knows no weaker model"
-    return msgspec.structs.replace(searched, validity="unknown", anomalies=(), reason=why)
+    return msgspec.structs.replace(searched, notes=(*notes, *searched.notes))
 
 
 def _ask_graph(

@@ -53,6 +53,19 @@ def test_every_kind_reads_back_from_json_as_it_was() -> None:
     assert msgspec.json.decode(written, type=list[AnyFault]) == faults
 
 
+LABELS = ("code", "then")
+"""Fields of faults that name code."""
+
+
+@pytest.mark.parametrize("kind", [kind for kind in BUILT_IN if {*LABELS} & {*kind.__struct_fields__}], ids=word_of)
+def test_a_record_that_has_a_label_of_code_says_so(kind: type[Fault]) -> None:
+    labels = {name: f"label-{name}" for name in LABELS if name in kind.__struct_fields__}
+
+    fault: Fault = kind(**{"id": "f1", "begin_ns": 1, "end_ns": 2, "targets": ("n1",), **labels})
+
+    assert set(fault.codes) == set(labels.values())
+
+
 WALL_CLOCK = {"clock-step", "clock-strobe"}
 ADMINISTRATION = {"transfer", "forced-election", "compact", "membership"}
 DISK = {word for word, kind in KINDS.items() if kind.capability in ("disk", "checksums")}
