@@ -29,10 +29,10 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
@@ -239,13 +239,23 @@ def prepare(results: Path) -> None:
 
 
 def read_trace(folder: Path) -> Iterator[Event] | None:
-    """Read the stored trace event by event; None when none was kept."""
+    """Read the stored trace event by event; None when none was kept. Raises BadInput where it is damaged."""
     plain, compressed = folder / TRACE, folder / TRACE_COMPRESSED
     if plain.is_file():
-        return _events(plain.open("rb"))
+        return _events(plain, open)
     if compressed.is_file():
-        return _events(gzip.open(compressed, "rb"))
+        return _events(compressed, gzip.open)
     return None
+
+
+def decoded(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Decode lines of a stored history or trace. Raises ValueError or RecursionError for one that is none."""
+    decode = msgspec.json.Decoder(Event).decode
+    for line in lines:
+        event = decode(line)
+        if type(event.get("index")) is not int or type(event.get("time")) is not int:
+            raise ValueError("an event without its index or time")
+        yield event
 
 
 def encode_trace(rows: Iterable[Row], first: int = 0) -> bytes:
@@ -266,11 +276,14 @@ def writable(results: Path) -> Iterator[None]:
         ) from error
 
 
-def _events(file: BinaryIO | gzip.GzipFile) -> Iterator[Event]:
-    decode = msgspec.json.Decoder(Event).decode
-    with file:
-        for line in file:
-            yield decode(line)
+def _events(path: Path, opened: Callable[[Path, Literal["rb"]], BinaryIO | gzip.GzipFile]) -> Iterator[Event]:
+    try:
+        with opened(path, "rb") as file:
+            yield from decoded(file)
+    except BadInput:  # of whoever ends this from outside, such as a sandbox whose time is over
+        raise
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:  # msgspec's errors are ValueErrors
+        raise BadInput(f"a damaged trace ({error})", "a trace as a run stores it", str(path)) from None
 
 
 def point_latest(results: Path, run: str) -> None:

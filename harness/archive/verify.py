@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +92,7 @@ def _trace(folder: Path, record: RunRecord) -> Iterator[str]:
     try:
         events = read_trace(folder)
         rows = None if events is None else sum(1 for _ in events)
-    except (OSError, EOFError, gzip.BadGzipFile, msgspec.MsgspecError, ValueError) as error:
+    except BadInput as error:
         yield f"{name} cannot be read: {_why(error)}"
         return
     if rows is not None and record.metrics.rows and rows != record.metrics.rows:

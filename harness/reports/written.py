@@ -89,7 +89,9 @@ def read_rows(folder: Path) -> list[Row] | None:
     try:
         events = read_trace(folder)
         return None if events is None else [_row(event) for event in events]
-    except (KeyError, TypeError, ValueError, OSError, EOFError) as error:  # msgspec's errors are ValueErrors
+    except BadInput:
+        raise
+    except (KeyError, TypeError, ValueError) as error:  # JSON it is, and no event that a run has
         raise BadInput(f"a damaged trace ({error})", "trace.jsonl as a run stores it", str(folder)) from None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -17,8 +18,9 @@ import msgspec
 from checkers.op import encode_op
 from checkers.trace import Row, as_event
 from harness.archive.find import StoredRun, read_history
-from harness.archive.layout import Event, read_trace
+from harness.archive.layout import HISTORY, Event, decoded, read_trace
 from harness.archive.provenance import provenance
+from harness.errors import BadInput
 from harness.outcome import Outcome
 from harness.record import RunRecord
 from harness.systems.binding import Binding
@@ -89,12 +91,6 @@ def trace_events(rows: Iterable[Row]) -> Iterator[Event]:
         yield decode(encode(as_event(index, row)))
 
 
-def history_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Give the lines of a history as JSON values."""
-    decode = msgspec.json.Decoder(Event).decode
-    return (decode(line) for line in lines if line.strip())
-
-
 def _first_difference(stored: StoredRun, outcome: Outcome) -> Difference | None:
     assert stored.folder is not None
     trace = read_trace(stored.folder)
@@ -102,8 +98,17 @@ def _first_difference(stored: StoredRun, outcome: Outcome) -> Difference | None:
         difference = first_difference("trace", trace, trace_events(outcome.rows))
         if difference is not None:
             return difference
-    now = history_events(encode_op(op) for op in outcome.history)
-    return first_difference("history", history_events(read_history(stored.folder).splitlines()), now)
+    now = decoded(encode_op(op) for op in outcome.history)
+    return first_difference("history", _stored_history(stored.folder), now)
+
+
+def _stored_history(folder: Path) -> Iterator[Event]:
+    try:
+        yield from decoded(line for line in read_history(folder).splitlines() if line.strip())
+    except BadInput:
+        raise
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        raise BadInput(f"a damaged history ({error})", "a history as a run stores it", str(folder / HISTORY)) from None
 
 
 def _differs(record: RunRecord, binding: Binding) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -15,6 +16,7 @@ from harness.archive import documents, find, layout, migrations
 from harness.archive.index import FILE, Index
 from harness.archive.provenance import provenance
 from harness.archive.store import Archive, NotKept
+from harness.archive.verify import damage_of
 from harness.errors import BadInput
 from harness.record import ErrorRecord, Provenance, RunRecord
 from harness.search.known import Known
@@ -22,6 +24,16 @@ from harness.systems.binding import RecordedBinding
 from tests.harness.outcomes import make_history, make_outcome, make_plan, make_rows
 
 HERE = Provenance(harness="a", python="CPython 3.11", trio="0.35")
+
+
+TRACE = layout.encode_trace(make_rows(20))
+PACKED = gzip.compress(TRACE, mtime=0)
+
+
+def with_byte_inverted(data: bytes, place: int) -> bytes:
+    changed = bytearray(data)
+    changed[place] ^= 0xFF
+    return bytes(changed)
 
 
 def names(folder: Path) -> list[str]:
@@ -94,6 +106,50 @@ def test_a_run_that_is_written_while_it_goes_on_leaves_the_same_files(tmp_path: 
             assert (streamed / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        gzip.compress(b"{", mtime=0)[:-4],
+        PACKED[:-9],
+        with_byte_inverted(PACKED, 40),
+        with_byte_inverted(PACKED, 0),
+        with_byte_inverted(PACKED, -5),
+        gzip.compress(TRACE + b"[" * 100_000, mtime=0),
+        gzip.compress(TRACE.replace(b"n1", b"\xff"), mtime=0),
+        gzip.compress(b"{}\n", mtime=0),
+        gzip.compress(b'{"index":true,"time":0}\n', mtime=0),
+    ],
+)
+def test_a_damaged_trace_is_refused_by_who_reads_it_and_told_by_who_looks_for_it(
+    tmp_path: Path, damaged: bytes
+) -> None:
+    folder = Path(layout.write_run(tmp_path, make_outcome(rows=make_rows(2))).path or "")
+    (folder / "trace.jsonl").unlink()
+    (folder / "trace.jsonl.gz").write_bytes(damaged)
+
+    events = layout.read_trace(folder)
+    assert events is not None
+    with pytest.raises(BadInput, match=r"found a damaged trace \(.*trace\.jsonl\.gz"):
+        list(events)
+
+    *_, told = damage_of(folder)
+    assert told.startswith("trace.jsonl.gz cannot be read: a damaged trace (")
+
+
+def test_what_ends_the_reading_of_a_trace_from_outside_is_not_taken_for_damage(tmp_path: Path) -> None:
+    """A sandbox raises its own error wherever the code happens to be when its time is over."""
+    folder = Path(layout.write_run(tmp_path, make_outcome(rows=make_rows(2))).path or "")
+    over = BadInput("more than 40 s of work", "a shorter run", "the sandbox")
+
+    def too_long(_path: Path, _mode: str) -> BinaryIO:
+        raise over
+
+    with pytest.raises(BadInput) as raised:
+        list(layout._events(folder / "trace.jsonl", too_long))
+
+    assert raised.value is over
+
+
 def test_what_a_killed_process_leaves_reads_up_to_where_it_was_written(tmp_path: Path) -> None:
     rows, read = make_rows(60_000), list[int]()
 
@@ -103,7 +159,7 @@ def test_what_a_killed_process_leaves_reads_up_to_where_it_was_written(tmp_path:
         (folder,) = tmp_path.glob(".tmp-*")
         events = layout.read_trace(folder)
         assert events is not None
-        with pytest.raises(EOFError):
+        with pytest.raises(BadInput, match="a damaged trace"):
             read.extend(event["index"] for event in events)
         assert find.find(str(folder / "plan.json"), tmp_path).plan == make_outcome().plan
 

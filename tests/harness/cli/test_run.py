@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 from pathlib import Path
@@ -105,6 +106,25 @@ def test_replay_with_other_code_shows_the_first_difference(foreshock: Foreshock,
     assert difference["before"] != difference["now"]
     assert required.code == 1
     assert "identical   no; what else differs: code" in required.out
+
+
+@pytest.mark.parametrize("damage", ["trace", "history"])
+def test_replay_refuses_a_damaged_run_in_one_line(foreshock: Foreshock, hasty_copy: Path, damage: str) -> None:
+    """What was stored is laid beside what other code does now: it has to be readable."""
+    folder = Path(foreshock(*SHORT_RUN, "--json").json["path"])
+    for trace in folder.glob("trace.*"):
+        trace.unlink()
+    if damage == "trace":
+        packed = bytearray(gzip.compress(b'{"index":0,"time":0,"actor":"n1","kind":"start"}\n' * 20))
+        packed[40] ^= 0xFF
+        (folder / "trace.jsonl.gz").write_bytes(packed)
+    else:
+        (folder / "history.jsonl").write_bytes(b'{"index":0}\n')
+
+    again = foreshock("replay", folder, "--system", f"path:{hasty_copy}", "--json")
+
+    assert again.code == 254
+    assert again.json["error"]["found"].startswith(f"a damaged {damage} (")
 
 
 def test_another_run_from_the_same_everything_is_an_internal_error(foreshock: Foreshock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import html
 import json
@@ -21,7 +22,7 @@ from checkers.op import Op
 from checkers.trace import FIELDS, as_event, as_row
 from harness.archive.documents import run_record
 from harness.archive.find import StoredRun, find
-from harness.archive.layout import write_run
+from harness.archive.layout import encode_trace, write_run
 from harness.errors import BadInput
 from harness.faults.pauses import Pause
 from harness.plans import plan as plans
@@ -384,6 +385,18 @@ def test_a_damaged_trace_is_refused_in_one_line(tmp_path: Path, event: dict[str,
     assert stored.folder is not None
     whole = {"index": 0, "time": 1, "actor": "n1", "kind": "role", "group": "g0", "role": "leader", "term": 1}
     (stored.folder / "trace.jsonl").write_text(json.dumps(whole | event) + "\n")
+
+    with pytest.raises(BadInput, match="damaged trace"):
+        write_report(stored)
+
+
+def test_a_damaged_compressed_trace_is_refused_in_one_line(tmp_path: Path) -> None:
+    stored = hostile_run(tmp_path)
+    assert stored.folder is not None
+    (stored.folder / "trace.jsonl").unlink(missing_ok=True)
+    damaged = bytearray(gzip.compress(encode_trace([(1, "role", "n1", "g0", "leader", 1)] * 20)))
+    damaged[40] ^= 0xFF
+    (stored.folder / "trace.jsonl.gz").write_bytes(damaged)
 
     with pytest.raises(BadInput, match="damaged trace"):
         write_report(stored)

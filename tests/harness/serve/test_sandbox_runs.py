@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,10 +17,15 @@ from harness.archive.documents import encode, run_record
 from harness.archive.find import find
 from harness.archive.index import Index
 from harness.archive.layout import PLAN, TRACE, TRACE_COMPRESSED, VERDICT, read_trace
+from harness.errors import BadInput
 from harness.reports.written import write_report
+from harness.serve import sandbox
 from harness.serve.access import Access
 from harness.serve.application import application
+from harness.serve.beginnings import beginning_of
 from harness.serve.films import Films
+from harness.serve.questions import Questions
+from harness.serve.sandbox import Attempt, make_sandbox
 from tests.harness.outcomes import make_outcome
 
 from .asking import Answer, ask
@@ -134,19 +140,49 @@ def test_a_damaged_trace_is_told(acting: Any, runs: Path, damaged: bytes) -> Non
     assert "a damaged trace" in answer.text
 
 
+def test_a_damaged_compressed_trace_is_told(acting: Any, runs: Path) -> None:
+    packed = bytearray(gzip.compress(b"".join(trace_of(runs))))
+    packed[40] ^= 0xFF
+
+    answer = with_trace(acting, runs, bytes(packed), TRACE_COMPRESSED)
+
+    assert answer.status == 503
+    assert "a damaged trace (Error -3" in answer.text
+
+
+def test_time_that_is_over_while_the_trace_is_compared_is_no_damage(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told as what it is, and nothing is tried again without the last command."""
+    compared: list[str] = []
+
+    def too_long(stream: str, *_: object) -> None:
+        compared.append(stream)
+        raise sandbox._TooLong("more than 40 s of work", "a shorter run", "the sandbox")
+
+    monkeypatch.setattr(sandbox, "first_difference", too_long)
+    beginning = beginning_of(runs, Questions(runs), name_of(runs), "500")
+    assert beginning is not None
+
+    with pytest.raises(BadInput, match=r"^found more than 40 s of work"):
+        make_sandbox(Attempt("", None, ("timer n1",), beginning))
+
+    assert compared == ["trace"]
+
+
 def trace_of(runs: Path) -> list[bytes]:
     events = read_trace(runs / name_of(runs))
     assert events is not None
     return [msgspec.json.encode(event) + b"\n" for event in events]
 
 
-def with_trace(acting: Any, runs: Path, trace: bytes) -> Answer:
+def with_trace(acting: Any, runs: Path, trace: bytes, stored_as: str = TRACE) -> Answer:
     """The page of the run with another trace, at a moment late in it."""
     folder = runs / "with-trace"
     shutil.copytree(runs / name_of(runs), folder)
     for name in (TRACE, TRACE_COMPRESSED):
         (folder / name).unlink(missing_ok=True)
-    (folder / TRACE).write_bytes(trace)
+    (folder / stored_as).write_bytes(trace)
     try:
         return ask(acting, "/sandbox/run/with-trace?ms=700")
     finally:
