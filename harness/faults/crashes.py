@@ -26,6 +26,11 @@ class Crash(NodeFault, frozen=True, kw_only=True, tag="crash"):
     halts_targets: ClassVar[bool] = True
     effective_when: ClassVar[str] = "it killed a process"
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The code that it starts them again with, where that is named."""
+        return () if self.code is None else (self.code,)
+
     def begin_at(self, world: FaultWorld, state: FaultState, name: str) -> None:
         """Kill it now, or arm the crash for its next write."""
         if self.aim == "write" and name in world.nodes:
