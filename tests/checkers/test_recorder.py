@@ -6,7 +6,6 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,17 +171,76 @@ def test_a_call_at_the_instant_of_the_last_return_of_its_process_comes_after_it(
     assert check(two, consistency="sequential").validity == "invalid"
 
 
+def touching_transactions(*more: Pair) -> History:
+    pairs = [
+        Pair(
+            "txn",
+            [[pair.f[0], pair.key, pair.value]],
+            result=[[pair.f[0], pair.key, pair.value]],
+            call=pair.call,
+            ret=pair.ret,
+            process=pair.process,
+        )
+        for pair in touching(0, 1)
+    ]
+    return History.from_pairs([*pairs, *more])
+
+
 @pytest.mark.parametrize("expect", ["strict-serializable", "strong-session-serializable"])
 def test_transactions_of_one_process_are_in_order_though_they_touch(expect: str) -> None:
-    pairs = [
-        Pair("txn", [[f, pair.key, pair.value]], result=[[f, pair.key, pair.value]], call=pair.call, ret=pair.ret)
-        for pair in touching(0, 1)
-        for f in (pair.f[0],)
-    ]
-    pairs = [msgspec.structs.replace(pair, process=number // 2) for number, pair in enumerate(pairs)]
+    history = touching_transactions()
 
-    assert check(History.from_pairs(pairs), "rw-register", expect=[expect]).validity == "invalid"
-    assert check(History.from_pairs(pairs), "rw-register", expect=["serializable"]).validity == "valid"
+    assert check(history, "rw-register", expect=[expect]).validity == "invalid"
+    assert check(history, "rw-register", expect=["serializable"]).validity == "valid"
+
+
+SAME_WRITE_TWICE = [
+    Pair("txn", [["w", "z", 1]], result=[["w", "z", 1]], call=call, ret=call + 1, process=2) for call in (20, 22)
+]
+"""Of another key, and of no matter: but no graph is made where a value is written twice."""
+
+
+@pytest.mark.parametrize(
+    ("expect", "validity"),
+    [
+        ([], "unknown"),
+        (["strict-serializable"], "unknown"),
+        (["strong-snapshot-isolation"], "unknown"),
+        (["strong-session-serializable"], "unknown"),
+        (["strong-session-snapshot-isolation"], "unknown"),
+        (["serializable", "strong-session-serializable"], "unknown"),
+        (["serializable"], "valid"),
+    ],
+)
+def test_a_search_does_not_find_valid_what_it_knows_no_order_of(expect: list[str], validity: str) -> None:
+    told: list[str] = []
+
+    verdict = check(touching_transactions(*SAME_WRITE_TWICE), "rw-register", expect=expect, on_decided=told.append)
+
+    assert (verdict.validity, told) == (validity, [validity])
+    assert ("touch" in verdict.reason) == (validity == "unknown")
+
+
+@pytest.mark.parametrize("option", [{"algorithm": "wgl"}, {"witness": True}, {"cross_check": True}, {"initial": {}}])
+def test_an_order_that_is_asked_for_is_none_where_transactions_touch(option: dict[str, Any]) -> None:
+    told: list[str] = []
+
+    verdict = check(touching_transactions(), "rw-register", on_decided=told.append, **option)
+
+    assert (verdict.validity, told) == ("unknown", ["unknown"])
+    assert "touch" in verdict.reason
+    assert "witness" not in verdict.details
+
+
+def test_what_a_search_refutes_is_invalid_though_transactions_touch() -> None:
+    stale = Pair("txn", [["r", "z", None]], result=[["r", "z", None]], call=30, ret=31, process=3)
+    history = touching_transactions(*SAME_WRITE_TWICE, stale)
+    told: list[str] = []
+
+    assert check(history, "rw-register").validity == "invalid"
+    assert check(history, "rw-register", algorithm="wgl").validity == "invalid"
+    verdict = check(history, "rw-register", expect=["serializable"], on_decided=told.append)
+    assert (verdict.validity, told) == ("unknown", ["unknown"])  # of weaker models it refutes none
 
 
 def test_after_an_unknown_outcome_a_client_goes_on_as_another_process() -> None:
