@@ -6,8 +6,8 @@ in Clojure `(= 1 1.0)` is false too. A history in which two such values meet can
 place of the second one. (`importers.edn` does so with names: `:x`, `"x"`.)
 
 What meets is what a model compares: values that are written and read, elements of sets and lists, and keys among
-themselves. An answer like `true` to a write only says that it happened. What models of other people compare is theirs
-to say.
+themselves. An answer like `true` to a write only says that it happened, and a lock looks at no value. What models of
+other people compare is theirs to say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from checkers.malformed import MalformedHistory
-from checkers.models import Model, maps
+from checkers.models import Model, maps, mutexes
 from checkers.models.model import INTEGER, LIST, PAIR, answers_cas, repeats
 from checkers.operation import Operation
 from checkers.values import FrozenObject, show
@@ -57,6 +57,7 @@ class Watch:
         functions = model.functions.items()
         self.tells = {f for f, function in functions if function.answers_invoke not in (repeats, answers_cas)}
         self.tells -= {f for f, function in functions if function.result is INTEGER}
+        self.looks_at_values = model.step not in (mutexes.step_mutex, mutexes.step_owned_mutex)
         self.begins_odd = False
         if functions:
             self._begin(model)
@@ -96,6 +97,8 @@ class Watch:
             micro = [*_micro(operation.value), *_micro(operation.result)]
             keys = [key for _, key, _ in micro]
             asked, told = (), tuple(member for _, _, value in micro for member in _members(value))
+        elif not self.looks_at_values:
+            asked, told = (), ()
         elif function.value is PAIR:
             asked = operation.value
         if function.result is LIST:

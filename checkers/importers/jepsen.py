@@ -228,7 +228,7 @@ def _op(row: dict[str, Any], index: int, split: bool, where: str) -> Op:
     if split and process != NEMESIS and _is_tuple(value):
         key, value = value
     time = row.get("time", 0)
-    if not isinstance(time, int | float) or not isfinite(time):
+    if not isinstance(time, int | float) or (isinstance(time, float) and not isfinite(time)):
         raise MalformedHistory(f"time {time!r}", "nanoseconds", where)
     extra = {name: item for name, item in row.items() if name not in FIELDS}
     return Op(

@@ -788,6 +788,14 @@ def test_fields_of_the_wrong_shape_are_refused(text: bytes, found: str) -> None:
         load(text, source="h")
 
 
+@pytest.mark.parametrize("around", ["[{}]", "{}"], ids=["one vector", "one a line"])
+def test_a_time_that_no_float_holds_is_read(around: str) -> None:
+    time = 10**400
+    rows = (f"{{:process 0, :type :{kind}, :f :write, :value 1, :time {time}}}\n" for kind in ("invoke", "ok"))
+
+    assert [op.time for op in load(around.format("".join(rows)).encode())] == [time, time]
+
+
 @pytest.mark.parametrize("f", ["put-if-absent", "append", "put"])
 def test_a_history_in_edn_with_keys_is_no_key_value_log_because_of_one_word(f: str) -> None:
     """The two differ in what a failed cas and a read of nil say."""

@@ -37,6 +37,7 @@ CONFUSED = [
     ("cas-register", [("write", None, 0, 0), ("cas", None, [False, 3], [False, 3])]),
     ("map", [("write", True, 5, 5), ("read", 1, None, 5)]),
     ("map", [("write", "x", 1, 1), ("replace", "x", 2, True)]),
+    ("mutex", [("acquire", True, None, None), ("release", 1, None, None)]),  # two locks
     ("set", [("add", None, 1, 1), ("read", None, None, [True])]),
     ("queue", [("enqueue", None, 1, 1), ("dequeue", None, None, True)]),
     ("list", [("append", None, 0, 0), ("read", None, None, [False])]),
@@ -60,6 +61,9 @@ KEPT_APART = [
     ("map", [("write", 1, True, True), ("read", 1, None, True)]),  # a key and a value
     ("map", [("write", "x", True, True), ("size", None, None, 1)]),
     ("set", [("add", None, 1, True), ("read", None, None, [1])]),
+    ("mutex", [("acquire", None, None, 1), ("release", None, None, True)]),  # a fencing token
+    ("mutex", [("acquire", "a", 1, True), ("release", "a", True, 1)]),
+    ("owned-mutex", [("acquire", None, None, 1), ("acquire", "b", 1, True)]),
     (
         "rw-register",
         [("txn", None, [["w", 1, True]], [["w", 1, True]]), ("txn", None, [["r", 1, None]], [["r", 1, True]])],
