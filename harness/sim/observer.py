@@ -45,6 +45,7 @@ class Observer:
             "start": self._on_end,
             "stop": self._on_end,
             "crash": self._on_end,
+            "refuse": self._on_end,
             "role": self._on_role,
             "vote": self._on_vote,
             "config": self._on_config,

@@ -38,6 +38,7 @@ def leads(name: str, term: int) -> tuple[Any, ...]:
         ([leads("n1", 1), leads("n2", 2)], ("n2",), "n1"),
         ([leads("n1", 1), ("role", "n1", "g0", "follower", 2)], (), None),
         ([leads("n1", 1), ("start", "n1", 2, "default")], (), None),
+        ([leads("n1", 1), ("refuse", "n1", 1, "feature-unknown")], (), None),
         ([("role", "n1", "g1", "leader", 9), leads("n2", 1)], (), "n2"),
     ],
 )
@@ -108,3 +109,17 @@ def test_each_group_is_without_a_leader_by_itself() -> None:
     observer = observed(leads("n1", 1), ("role", "n2", "g1", "leader", 1), ("stop", "n1", 1), leads("n3", 2))
 
     assert observer.leaderless_ns == 0 + 1 + 1
+
+
+@pytest.mark.parametrize(
+    "end",
+    [("crash", "n1", 1, "kill"), ("stop", "n1", 1), ("refuse", "n1", 1, "feature-unknown")],
+    ids=lambda row: row[0],
+)
+def test_a_leader_that_ends_leads_no_more_in_whatever_way_it_ends(end: tuple[Any, ...]) -> None:
+    observer = observed(leads("n1", 1), ("vote", "n3", "g0", 2, "n2"), end, *[("vote", "n3", "g0", 2, "n2")] * 3)
+    assert observer.standing()["g0", "n1"].leads is False
+
+    observer.handlers()["role"](6, (6, *leads("n2", 2)))
+
+    assert observer.leaderless_ns == 4
