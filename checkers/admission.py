@@ -77,8 +77,11 @@ def admit(
     where: Callable[[int], str],
     *,
     mismatched: Mismatched = "refuse",
+    is_watched: bool = False,
 ) -> Admission:
     """Keep what can constrain, under these conventions.
+
+    `is_watched`: the caller watches itself for values of several kinds, in more operations than these.
 
     Raises `MalformedHistory` for an operation that is none of this model's, for values that only their kind keeps
     apart, and for a completion that does not answer its invoke unless `mismatched` is "anomaly".
@@ -115,7 +118,8 @@ def admit(
         if kind == "fail":
             operation = _read_refusal(operation, model, conventions, counted)
         keep(operation)
-    require_one_kind(admission.operations, model, conventions.source, where)
+    if not is_watched:
+        require_one_kind(admission.operations, model, conventions.source, where)
     return admission
 
 

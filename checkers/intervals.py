@@ -151,7 +151,8 @@ def _of_one_instant(events: list[_Event], pairs: Sequence[Pair]) -> list[_Event]
     if len(rows) != 1:
         return events
     (row,) = rows.values()
-    rest = [event for event in events if event not in row]
+    in_row = set(row)
+    rest = [event for event in events if event not in in_row]
     return [event for event in rest if not event[1]] + row + [event for event in rest if event[1]]
 
 

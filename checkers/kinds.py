@@ -86,10 +86,10 @@ class Watch:
 
     def note(self, operation: Operation, where: Callable[[int], str]) -> None:
         """Take what it asked and was told; raises `MalformedHistory` where that was of another kind before."""
+        self.is_odd(operation, where)
         function = self.model.functions.get(operation.f)
         if function is None:
             return
-        self.is_odd(operation, where)
         told = (operation.result,) if operation.f in self.tells else ()
         asked: Iterable[Any] = (operation.value,)
         keys = [operation.key]

@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 
@@ -101,6 +101,7 @@ class StreamingChecker:
         self.independent = found.keys is own_key if independent is None else independent
         self.mismatched = mismatched
         self._begins_with_keys = initial is not None and found.restrict is maps.restrict
+        self._known_keys: set[tuple[type, Any]] = set()  # that were compared with those of the initial state
         self._watch = Watch(self.model, self.conventions.source)
         self.anomalies: list[Anomaly] = []
         self.ops = 0
@@ -196,7 +197,7 @@ class StreamingChecker:
             raise MalformedHistory(found, "a new process number after an info", where)
         self._begin_as(op, where)
         if self._begins_with_keys:
-            maps.require_keys_of_their_type(self.model.init, self.model.keys(pair(op, None)) or ())
+            self._require_keys_of_their_type(self.model.keys(pair(op, None)) or ())
         key = freeze(op.key) if self.independent else None
         thing = self._objects.get(key)
         if thing is None:
@@ -206,6 +207,13 @@ class StreamingChecker:
         heappush(thing.queue, (op.index, call, False))
         self._open[process] = (thing, call)
         self.ops += 1
+
+    def _require_keys_of_their_type(self, keys: Iterable[Any]) -> None:
+        """Compare keys with those of the initial state, which may be many, when they are used for the first time."""
+        used = {(type(key), key) for key in keys}
+        if not used <= self._known_keys:
+            maps.require_keys_of_their_type(self.model.init, [key for _, key in used])
+            self._known_keys |= used
 
     def _begin_as(self, invoke: Op, where: str) -> None:
         """Let the first call of all say how objects begin; a later one that says otherwise is refused."""
@@ -229,7 +237,7 @@ class StreamingChecker:
             return call.where if index == operation.call else where
 
         self._watch.note(operation, place)
-        admission = admit([operation], self.model, self.conventions, place, mismatched=self.mismatched)
+        admission = admit([operation], self.model, self.conventions, place, mismatched=self.mismatched, is_watched=True)
         admitted = admission.operations
         self._counted += admission.counted
         self._judges_something = self._judges_something or admission.judges_something

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from checkers import History, MalformedHistory, Model, check, check_file
+from checkers import History, MalformedHistory, Model, admission, check, check_file
 from checkers.json_lines import read_lines
+from checkers.models import maps
 from checkers.op import Op
 from checkers.streaming import StreamingChecker
 
@@ -133,6 +134,20 @@ def test_an_initial_state_has_its_kind_too(model: str, initial: Any, done: tuple
     stream.feed(invoke)
     with pytest.raises(MalformedHistory, match=REFUSED):
         stream.feed(completion)
+
+
+def test_a_stream_watches_kinds_itself_and_asks_each_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long initial state was read anew for every operation, twice."""
+    calls: list[str] = []
+    monkeypatch.setattr(admission, "require_one_kind", lambda *_: calls.append("kinds"))
+    monkeypatch.setattr(maps, "require_keys_of_their_type", lambda _, keys: calls.extend(map(repr, keys)))
+    stream = StreamingChecker("map", initial={str(key): key for key in range(300)})
+
+    for op in ops(lines(*[("write", key, 1, 1) for key in ("1", "2", "1", 7.0, 7, "2", 7)])):
+        stream.feed(op)
+
+    assert stream.finish().validity == "valid"
+    assert calls == ["'1'", "'2'", "7.0", "7"]
 
 
 def test_a_stream_too_refuses_an_initial_state_whose_text_names_no_number() -> None:

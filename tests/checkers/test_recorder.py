@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -147,6 +148,17 @@ def test_what_one_process_did_stays_in_its_order(ends: list[tuple[int, int]]) ->
     for client in range(3):
         mine = [operation.value for operation in history.operations() if operation.process == client]
         assert mine == [number for number, (_, other) in enumerate(ends) if other == client]
+
+
+def test_many_operations_of_one_client_at_one_instant_take_no_time_each_for_all_others() -> None:
+    """A table with times in whole seconds has them; 20,000 took 15 s."""
+    pairs = [Pair("write", number, call=0, ret=0, process=0) for number in range(20_000)]
+    began = time.process_time()
+
+    history = History.from_pairs(pairs)
+
+    assert time.process_time() - began < 5
+    assert [op.value for op in history] == [number for number in range(20_000) for _ in range(2)]
 
 
 def touching(*clients: int) -> list[Pair]:
