@@ -243,9 +243,12 @@ class CalmWatch:
         return host.is_up and not slow and abs(host.clock.rate_ppm - _MILLION) <= _CLOCK_ERROR_PPM
 
     def _hears(self, node: str, other: str) -> bool:
-        """Whether anything can arrive at a node from another one."""
+        """Whether anything can arrive at a node from another one: what it sends, or what was sent before and waits."""
+        link = self._world.network.links[other][node]
+        if link.cuts:
+            return False
         host = self._world.hosts[other]
-        return host.is_up and not host.paused and not self._world.network.links[other][node].cuts
+        return (host.is_up and not host.paused) or bool(link.clogs) or link.free_ns > self._world.kernel.now
 
     def _both_ways(self, one: str, other: str) -> bool:
         links, now = self._world.network.links, self._world.kernel.now

@@ -22,6 +22,9 @@ KIND: Final = "leads-alone"
 class CutOffLeaders:
     """Follows one run. It is told of every change (`look`), of roles, and of the end.
 
+    Who is cut off is looked up at changes only. So a leader that won when it was cut off already, or that heard what
+    was still on its way at the last change, is watched from the next change on.
+
     `hears` says of (node, other) whether anything can arrive from the other, `is_healthy` whether a node runs as it
     should, and `voters` of (group, node) which sets of voters it counts.
     """

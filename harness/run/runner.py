@@ -26,6 +26,7 @@ from harness.judged import JudgedAnomaly, judged
 from harness.options import OptionValues
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.classify import Classification, classify, lost_nodes
+from harness.plans.drawn_options import longest_election_timeout_ns
 from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
 from harness.sim.recorder import Sink
@@ -124,7 +125,7 @@ class Simulation:
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"
         self._bound = Bound(
             heal_ns=plan.phases.heal_ns,
-            timeout_ns=_election_timeout_ns(self._options),
+            timeout_ns=longest_election_timeout_ns(self._options),
             timeouts=plan.check.bound_timeouts,
         )
         self._state: dict[str, Any] = {}
@@ -397,11 +398,6 @@ class Simulation:
             violations=_violations(self.world),
             state=self._state,
         )
-
-
-def _election_timeout_ns(options: OptionValues) -> int:
-    """The largest election timeout a node can draw: timeouts are uniform in [T, 2T)."""
-    return 2 * int(options.get("election_timeout_ms", 150)) * 1_000_000
 
 
 def _violations(world: SimWorld) -> dict[str, int]:

@@ -139,6 +139,40 @@ def test_nothing_is_said_where_messages_are_lost_or_heartbeats_may_be_late(corre
 
 
 @pytest.mark.parametrize(
+    ("on_its_way", "expected"),
+    [
+        ("nothing", ["leads-alone"]),
+        ("a queue on a limited link", []),
+        ("what a clogged link holds", []),
+        ("a queue that is cut", ["leads-alone"]),
+    ],
+)
+def test_a_leader_hears_what_nodes_sent_before_they_crashed(
+    on_its_way: str, expected: list[str], correct: Binding
+) -> None:
+    simulation = simulate(calm_plan(correct), correct)
+    assert simulation.calm is not None
+    watched = simulation.calm.cut_off
+    assert watched is not None
+    world, now = simulation.world, simulation.world.kernel.now
+    watched.role(now, 0, "g0", "n1", "leader", 9)
+    for name in ("n2", "n3"):
+        world.hosts[name].end()
+        link = world.network.links[name]["n1"]
+        if "queue" in on_its_way:
+            link.free_ns = now + 1_000 * MS
+        if "clogged" in on_its_way:
+            link.clogs.add("f1")
+        if "cut" in on_its_way:
+            link.cuts.add("f2")
+
+    watched.look(now, 1)
+    watched.close(now + 60_000 * MS, 2)
+
+    assert [anomaly.kind for anomaly in watched.anomalies] == expected
+
+
+@pytest.mark.parametrize(
     ("mutant", "seed", "workload", "profile", "signature"),
     [
         ("heartbeat-reply-is-no-contact", 10, "counter", "partitions", "liveness/unavailable/election"),
