@@ -93,9 +93,10 @@ def _sentence(record: RunRecord, ordered: Sequence[JudgedAnomaly]) -> str:
 
 def _anomaly(anomaly: JudgedAnomaly) -> PageData:
     evidence = selection.evidence_of(anomaly)
-    shown = figures.intervals(evidence) if "completing" in evidence else None
+    whole = anomaly.evidence if isinstance(anomaly.evidence, dict) else {}
+    shown = figures.intervals(evidence) if evidence.get("completing") is not None else None
     cycle = figures.circle(evidence) if shown is None else None
-    pairs = [] if shown or cycle else [(name, value_text(value, 600)) for name, value in evidence.items()]
+    pairs = [] if shown or cycle else [(name, value_text(value, 600)) for name, value in whole.items()]
     blocked = evidence.get("blocked") or evidence.get("completing") or {}
     states = []
     for one in (evidence.get("states") or ())[:_STATES_MAX] if shown else ():

@@ -48,7 +48,7 @@ class _State(msgspec.Struct, kw_only=True):
 
 
 class _Read(msgspec.Struct, kw_only=True):
-    """The parts of evidence that pictures read. What else it has is shown as it is."""
+    """The parts of evidence that pictures read; what else it has may be anything."""
 
     minimal_history: list[_Operation] | None = None
     helpers: list[_Operation] | None = None
@@ -56,12 +56,16 @@ class _Read(msgspec.Struct, kw_only=True):
     completing: _Operation | None = None
     blocked: _Operation | list[int] | None = None
     between: list[_Between] | None = None
-    states: list[_State] | int | None = None
+    states: list[_State] | None = None
     starts: list[Any] | None = None
     since: int | None = None
     transactions: list[_Transaction] | None = None
     steps: list[Mapping[str, Any]] | None = None
     cycle: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.completing is not None and isinstance(self.blocked, list):
+            raise ValueError("several blocked operations beside one that completes")
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +114,7 @@ def evidence_of(anomaly: JudgedAnomaly) -> Mapping[str, Any]:
     """What an anomaly rests on; nothing where it was read without that, or where it is not what pictures read."""
     try:
         msgspec.convert(anomaly.evidence, _Read)
-    except (msgspec.ValidationError, RecursionError):  # a file of other people, or one that was damaged
+    except msgspec.ValidationError:  # a file of other people, or one that was damaged
         return {}
     return anomaly.evidence if isinstance(anomaly.evidence, dict) else {}
 

@@ -309,6 +309,10 @@ def test_a_run_without_trace_has_a_page_without_messages(tmp_path: Path) -> None
         {"between": "x"},
         {"between": [{"call": 1, "ret": 2, "states": [], "count": []}]},
         {"states": ["x"]},
+        {"states": 3},
+        {"blocked": [1]},
+        {"blocked": [1], "completing": None},
+        {"starts": 5},
         {"completing": 7},
         {"minimal_history": [{"call": 3}]},
         {"minimal_history": [{"process": 1, "call": 3, "ret": 3}]},
@@ -343,6 +347,9 @@ def test_damaged_evidence_is_not_drawn(tmp_path: Path, damage: Any) -> None:
 
     assert ["<figure class=" in page for page in pages] == [False, True]
     assert all("what is wrong: linearizability" in page for page in pages)
+    if isinstance(damage, dict):  # what it says is shown, though no picture is drawn
+        assert all(f"<dt>{name}</dt>" in pages[0] for name in evidence)
+        assert "<dt>minimal_history</dt>" not in pages[1]
 
 
 def test_a_hostile_history_stays_text(tmp_path: Path) -> None:
