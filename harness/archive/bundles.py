@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.errors import BadInput
 from harness.record import Provenance, RunRecord
 from harness.systems.loader import code_digest
@@ -171,7 +172,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def _manifest(bundle: zipfile.ZipFile, where: str) -> Manifest:
     try:
         manifest = msgspec.json.decode(_limited(bundle, _MANIFEST, where), type=Manifest)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadInput(f"a malformed {_MANIFEST} ({error})", "a bundle that `foreshock bundle` wrote", where) from None
     if manifest.format != FORMAT:
         raise BadInput(f"bundle format {manifest.format}", f"format {FORMAT}; update foreshock", where)

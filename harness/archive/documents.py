@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from checkers.values import thaw
 from harness.errors import BadInput
 from harness.outcome import Outcome, RunFacts
@@ -59,7 +60,7 @@ def read_record(data: bytes | str, where: str) -> Record:
     try:
         fields = msgspec.json.decode(data, type=_Fields)
         version = fields.get("document", 1)
-        if version not in range(1, RECORD_VERSION + 1):
+        if type(version) is not int or version not in range(1, RECORD_VERSION + 1):
             raise BadInput(f"document version {version}", f"at most {RECORD_VERSION}; update foreshock", where)
         for migrate in _MIGRATIONS[version - 1 :]:
             migrate(fields)
@@ -67,7 +68,7 @@ def read_record(data: bytes | str, where: str) -> Record:
         if fields.get("verdict") == "error":
             return msgspec.convert(fields, ErrorRecord)
         return msgspec.convert(fields, RunRecord)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadInput(f"a damaged document ({error})", "the record of a run", where) from None
 
 
@@ -75,9 +76,18 @@ def _from_1(fields: _Fields) -> None:
     """Version 2 took over the field's words: variants, coverage marks, and faults without a target or an effect."""
     fields["variant"] = fields.pop("flavour", "")
     fields["marks"] = fields.pop("probes", {})
-    fields["faults"] = {_FAULT_WORDS.get(word, word): count for word, count in fields.pop("faults", {}).items()}
-    outcomes = fields.pop("fault_outcomes", {})
-    fields["fault_outcomes"] = {id: _FAULT_WORDS.get(word, word).replace("_", "-") for id, word in outcomes.items()}
+    read = msgspec.convert(fields, _Faults)
+    fields["faults"] = {_FAULT_WORDS.get(word, word): count for word, count in read.faults.items()}
+    fields["fault_outcomes"] = {
+        id: _FAULT_WORDS.get(word, word).replace("_", "-") for id, word in read.fault_outcomes.items()
+    }
+
+
+class _Faults(msgspec.Struct, frozen=True):
+    """What version 1 says of faults, as far as its words have changed."""
+
+    faults: dict[str, int] = {}
+    fault_outcomes: dict[str, str] = {}
 
 
 _FAULT_WORDS: Final = {"moot": "no_target", "idle": "no_effect"}

@@ -22,6 +22,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.errors import BadInput
 from harness.faults.catalog import AnyFault
 from harness.options import OptionValues
@@ -320,14 +321,16 @@ def decode(data: bytes, where: str) -> Plan:
         head = msgspec.json.decode(data, type=_Head)
     except msgspec.ValidationError:
         raise BadInput("no integer field `format`", f"a plan of format {FORMAT}", where) from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BadInput(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
-    if head.format != FORMAT:
-        data = _migrated(data, where)
-    try:
+    try:  # the head passed over what is read now
+        if head.format != FORMAT:
+            data = _migrated(data, where)
         plan = msgspec.json.decode(data, type=Plan)
     except msgspec.ValidationError as error:
         raise BadInput(str(error), f"a plan of format {FORMAT}", where) from None
+    except UNREADABLE as error:
+        raise BadInput(f"not JSON ({error})", "a plan as `foreshock run` stores it", where) from None
     if plan.drawn.draw_version > DRAW_VERSION:
         raise BadInput(
             f"draw_version {plan.drawn.draw_version}", f"at most {DRAW_VERSION}", f"{where}: $.drawn.draw_version"

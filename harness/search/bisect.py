@@ -27,6 +27,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.archive.layout import writable
 from harness.archive.provenance import provenance
 from harness.errors import BadInput
@@ -431,7 +432,7 @@ class Memory:
             return
         with self.path.open("rb") as lines:
             for line in lines:
-                with contextlib.suppress(msgspec.MsgspecError):
+                with contextlib.suppress(*UNREADABLE):
                     if line.endswith(b"\n"):
                         yield msgspec.json.decode(line, type=_Stored), line
 

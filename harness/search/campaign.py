@@ -25,6 +25,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.archive.index import Campaign, Index
 from harness.errors import BadInput, Exit
 from harness.plans.plan import DRAW_VERSION, Plan
@@ -636,7 +637,7 @@ def read_settings(campaign: Campaign) -> Settings:
     """Read the settings of a stored campaign. Raises BadInput for those of an earlier version."""
     try:
         return msgspec.json.decode(campaign.settings, type=Settings)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         found = f"settings that this version cannot read ({error})"
         raise BadInput(found, "a campaign of this version", f"campaign {campaign.id}") from None
 

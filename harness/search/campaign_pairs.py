@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.errors import BadInput
 from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
@@ -37,7 +38,7 @@ class RecordedCampaign(msgspec.Struct, frozen=True, kw_only=True):
             by_seed.setdefault(record.seed, record)
         try:
             read: Settings | None = msgspec.json.decode(settings, type=Settings)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             read = None
         return cls(id=id, settings=read, records=by_seed)
 

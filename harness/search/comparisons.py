@@ -19,6 +19,7 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.archive.layout import writable
 from harness.errors import BadInput
 from harness.reports.written import replace_file
@@ -130,7 +131,7 @@ def _read(results: Path, id: str, decode: Callable[[Path, int, int], T]) -> T | 
         if state.st_size > BYTES_MAX:
             raise BadInput(f"{state.st_size} bytes", f"at most {BYTES_MAX}", where)
         return decode(path, state.st_mtime_ns, state.st_size)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise BadInput(f"a file that cannot be read ({error})", "a comparison that foreshock has kept", where) from None
 
 

@@ -32,6 +32,7 @@ from typing import Final
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.errors import BadInput
 from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import DRAW_VERSION
@@ -186,7 +187,7 @@ def load(path: Path) -> Distribution:
         found = msgspec.json.decode(path.read_bytes(), type=Distribution)
     except OSError as error:
         raise BadInput(f"a file that cannot be read ({error.strerror})", "a distribution", str(path)) from None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadInput(f"a malformed file ({error})", "what --record-distribution writes", str(path)) from None
     if found.format != FORMAT:
         raise BadInput(f"format {found.format}", f"format {FORMAT}", str(path))
@@ -195,7 +196,7 @@ def load(path: Path) -> Distribution:
             msgspec.structs.replace(cell, drawing=_key(msgspec.json.decode(cell.drawing, type=Drawing)))
             for cell in found.cells
         )
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadInput(f"a malformed drawing ({error})", "what --record-distribution writes", str(path)) from None
     return msgspec.structs.replace(found, cells=cells)
 

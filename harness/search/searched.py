@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.run.drawing import Drawing
 
 from .detection import FOUND, NEVER_REACHED, NOT_JUDGED, Answer, LedgerLine, LedgerName
@@ -113,7 +114,7 @@ def _lines(path: Path) -> tuple[dict[str, LedgerName], list[LedgerLine]]:
 def _decoded(text: bytes) -> LedgerLine | LedgerName | None:
     kinds: tuple[type[LedgerLine] | type[LedgerName], ...] = (LedgerLine, LedgerName)
     for kind in kinds:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(*UNREADABLE):
             return msgspec.json.decode(text, type=kind)
     return None
 
@@ -141,7 +142,7 @@ def _run(name: LedgerName, line: LedgerLine, plain: Mapping[tuple[str, str, int]
     acted = True if answer.signature is not None else None if without is None else without != answer.fingerprint
     command = ""
     if line.way == "random":
-        with contextlib.suppress(msgspec.MsgspecError):
+        with contextlib.suppress(*UNREADABLE):
             drawing = msgspec.json.decode(line.drawing, type=Drawing)
             command = msgspec.structs.replace(drawing, system=name.system or "raft_impl").command(answer.seed)
     return SearchedRun(answer=answer, acted=acted, guided=line.way == "guided", command=command)

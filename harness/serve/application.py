@@ -31,6 +31,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from checkers.json_lines import UNREADABLE
 from harness.archive.documents import read_record
 from harness.errors import BadInput
 from harness.record import ErrorRecord
@@ -267,6 +268,6 @@ def _position(request: Request) -> dict[str, int | None]:
 def _decoded(document: str) -> Row:
     try:
         found = msgspec.json.decode(document)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return {}
     return found if isinstance(found, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.archive.index import FILE
 from harness.errors import BadInput
 from harness.quantities import SEED_MAX
@@ -263,6 +264,6 @@ def system_of(settings: str) -> str:
 def _json(text: str) -> Row:
     try:
         found = msgspec.json.decode(text)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return {}
     return found if isinstance(found, dict) else {}

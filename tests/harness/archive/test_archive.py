@@ -376,7 +376,19 @@ def test_a_name_that_fits_no_run_or_several_is_bad_input(tmp_path: Path) -> None
         find.find("2", tmp_path)
 
 
-@pytest.mark.parametrize("damage", [b"", b"[]", b'{"format": 99}', b'{"format": 1}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"[]",
+        b'{"format": 99}',
+        b'{"format": 1}',
+        b'{"zz": "\xff", "format": 99}',
+        b'{"zz": ' + b"[" * 5_000 + b"]" * 5_000 + b', "format": 99}',
+        make_plan().to_json().replace(b'"profile":"', b'"profile":"\xff'),
+        make_plan().to_json().replace(b'"profile":"', b'"profile":"\xff').replace(b'"format":2', b'"format":1'),
+    ],
+)
 def test_a_damaged_plan_is_one_line(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(damage)
 
@@ -441,9 +453,14 @@ def test_a_document_of_version_1_is_read_in_todays_words() -> None:
         ("", "a damaged document"),
         ('{"document": 2}', "a damaged document"),
         ('{"document": "two"}', "document version two"),
+        ('{"document": 1.0}', "document version 1.0"),
+        ('{"document": 1, "faults": 3}', "a damaged document"),
+        ('{"document": 1, "faults": {}, "fault_outcomes": {"f1": []}}', "a damaged document"),
+        (b'{"zz": "\xff"}', "a damaged document"),
+        ('{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}", "a damaged document"),
     ],
 )
-def test_a_document_that_cannot_be_read_is_one_line(data: str, found: str) -> None:
+def test_a_document_that_cannot_be_read_is_one_line(data: str | bytes, found: str) -> None:
     with pytest.raises(BadInput) as caught:
         documents.read_record(data, "here")
 

@@ -253,18 +253,21 @@ def test_damaged_and_linked_files_are_no_comparisons(tmp_path: Path) -> None:
     folder = tmp_path / comparisons.FOLDER
     (folder / "20990101T000000Z-0000.json").symlink_to(folder / f"{stored.id}.json")
     (folder / "20000101T000000Z-0000.json").write_text("{")
+    (folder / "20000102T000000Z-0000.json").write_bytes(b'{"zz": "\xff"}')
+    (folder / "20000103T000000Z-0000.json").write_text('{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}")
     nothing = stored_document(tmp_path, stored.id) | {"comparisons": []}
     (folder / "19990101T000000Z-0000.json").write_bytes(msgspec.json.encode(nothing))
     app = Access(application(tmp_path, Films()), None)
 
     listed = ask(app, "/compare")
 
-    assert comparisons.ids(tmp_path) == [stored.id, "20000101T000000Z-0000", "19990101T000000Z-0000"]
+    ids = ["20000103T000000Z-0000", "20000102T000000Z-0000", "20000101T000000Z-0000", "19990101T000000Z-0000"]
+    assert comparisons.ids(tmp_path) == [stored.id, *ids]
     assert ask(app, "/compare/19990101T000000Z-0000").status == 503
     assert listed.status == 200
-    assert "a file that cannot be read" in listed.text
+    assert listed.text.count("a file that cannot be read") == len(ids)
     assert ask(app, "/compare/20990101T000000Z-0000").status == 404
-    assert ask(app, "/compare/20000101T000000Z-0000").status == 503
+    assert [ask(app, f"/compare/{id}").status for id in ids] == [503] * len(ids)
 
 
 def test_nothing_in_a_comparison_is_markup(tmp_path: Path) -> None:

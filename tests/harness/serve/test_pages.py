@@ -159,13 +159,14 @@ def test_an_empty_folder_and_a_damaged_index_are_told(tmp_path: Path) -> None:
     assert (tmp_path / FILE).read_bytes().startswith(b"this is no"), "it was left alone"
 
 
-def test_damaged_settings_and_documents_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["[", '{"a": ' + "[" * 5_000 + "]" * 5_000 + "}"])
+def test_damaged_settings_and_documents_are_shown_as_far_as_they_go(tmp_path: Path, damage: str) -> None:
     with Index(tmp_path) as index:
         add_runs(index, 1)
         index._db.execute(
-            "INSERT INTO campaigns (id, started, suite, settings, summary) VALUES ('c', 'x', 's', '[', '7')"
+            "INSERT INTO campaigns (id, started, suite, settings, summary) VALUES ('c', 'x', 's', ?, '7')", (damage,)
         )
-        index._db.execute("UPDATE runs SET document = 'x', campaign = 'c', recorded = 'never'")
+        index._db.execute("UPDATE runs SET document = ?, campaign = 'c', recorded = 'never'", (damage,))
     app = Access(application(tmp_path, Films()), None)
 
     assert [ask(app, path).status for path in ("/", "/campaigns/c", "/runs", "/runs/1", "/failures")] == [200] * 5
