@@ -15,7 +15,7 @@ from harness.errors import BadInput, Exit, one_of
 from harness.run.drawing import Drawing
 from harness.search import compiling
 from harness.search.compare import Answer, ComparedPair, Comparison, Summary
-from harness.search.compare_page import share_text
+from harness.search.compare_page import interval_text, share_text
 from harness.search.measures import MAX_REGRESSION, SIGNIFICANT, Change
 
 from .arguments import assignment, compile_option, drawing_options, jobs_option, json_option, quantity, results_option
@@ -245,7 +245,7 @@ def _print_metrics(metrics: Mapping[str, Change]) -> None:
             metric.better,
             metric.worse,
             share_text(metric.worse_by),
-            _interval(metric),
+            interval_text(metric),
             float(f"{metric.p_corrected:.2g}"),
         )
         for name, metric in metrics.items()
@@ -256,12 +256,6 @@ def _print_metrics(metrics: Mapping[str, Change]) -> None:
         if metric.unmeasured and metric.pairs:
             least, most = ("no bound" if end is None else share_text(end) for end in (metric.least, metric.most))
             click.echo(f"{name}: not measured in {metric.unmeasured} plans; {least} to {most}, whatever they were")
-
-
-def _interval(metric: Change) -> str:
-    if metric.low is None or metric.high is None:
-        return "-"
-    return f"{metric.low:.1%} to {metric.high:.1%}"
 
 
 def _print_divergence(pairs: Sequence[ComparedPair]) -> None:

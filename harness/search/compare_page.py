@@ -66,12 +66,18 @@ def share_text(share: float | None) -> str:
     return f"{share:.1%}" if isfinite(share) else "infinite" if share > 0 else "-infinite"
 
 
+def interval_text(change: Change) -> str:
+    """Between which shares the effect lies; `-` where that is not known."""
+    return (
+        "-" if change.low is None or change.high is None else f"{share_text(change.low)} to {share_text(change.high)}"
+    )
+
+
 def _row(name: str, change: Change, is_accused: bool) -> str:
     worse_by = share_text(change.worse_by)
     values = [_value(value) for value in (change.a, change.b)]
-    interval = "-" if change.low is None or change.high is None else f"{change.low:.1%} to {change.high:.1%}"
     shown = f"**{name}**" if is_accused else name
     return (
         f"| {shown} | {values[0]} | {values[1]} | {change.better} | {change.worse} | {worse_by} "
-        f"| {interval} | {change.p_corrected:.2g} |"
+        f"| {interval_text(change)} | {change.p_corrected:.2g} |"
     )

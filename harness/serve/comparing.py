@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from harness.errors import BadInput, Exit
 from harness.search import comparisons
 from harness.search.campaign_pairs import ComparedCampaigns, RecordedCampaign, compare_campaigns
 from harness.search.compare import COMPARABLE_MIN, ComparedPair, Side, Summary
-from harness.search.compare_page import WORDS
+from harness.search.compare_page import WORDS, share_text
 from harness.search.measures import SIGNIFICANT, Change
 from harness.search.sequential import VERDICTS
 
@@ -311,7 +312,7 @@ def _signatures(summary: Summary) -> list[tuple[str, int, int, str]]:
 
 
 def _share(share: float | None) -> str:
-    return "no share that can be told" if share is None else f"{share:.1%}"
+    return "no share that can be told" if share is None else share_text(share)
 
 
 def _scale(changes: Iterable[Change]) -> float:
@@ -332,6 +333,8 @@ def _metric(name: str, summary: Summary, significant: float) -> Row:
     return {
         "label": _NAMES.get(name, name),
         "change": change,
+        "values": [_value(value) for value in (change.a, change.b)],
+        "interval": _interval(change),
         "state": "regressed" if name in summary.accused else changed,
         "effect": _effect(change),
     }
@@ -343,4 +346,14 @@ def _effect(change: Change) -> str:
         return unknown if change.pairs else "not measured"
     if not change.worse_by:
         return "equal"
-    return f"{abs(change.worse_by):.1%} {'worse' if change.worse_by > 0 else 'better'}"
+    return f"{share_text(abs(change.worse_by))} {'worse' if change.worse_by > 0 else 'better'}"
+
+
+def _interval(change: Change) -> str:
+    if change.low is None or change.high is None:
+        return "-"
+    return " to ".join(f"{end:+.1%}" if isfinite(end) else share_text(end) for end in (change.low, change.high))
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}" if isfinite(value) else "infinite"

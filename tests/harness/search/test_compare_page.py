@@ -13,6 +13,7 @@ from harness.commands import compare
 from harness.errors import Exit
 from harness.search.compare import Summary
 from harness.search.compare_page import markdown
+from harness.search.measures import changes
 from harness.search.sequential import Looked
 from tests.harness.serve.compared import kept
 
@@ -55,6 +56,19 @@ def test_whom_its_tests_accuse_is_told(innocent: Summary, capsys: pytest.Capture
     assert "worse by latency_p50_ms" in capsys.readouterr().out
     assert "**latency_p50_ms**" in markdown([guilty])
     assert compare._why(guilty) == "latency_p50_ms"
+
+
+def test_an_effect_on_a_value_of_0_is_told_in_words(innocent: Summary, capsys: pytest.CaptureFixture[str]) -> None:
+    change = changes([{"elections": 0.0}] * 12, [{"elections": 3.0}] * 12)["elections"]
+    summary = msgspec.structs.replace(innocent, metrics={"elections": change})
+
+    compare._print_summary(summary)
+    told, page = capsys.readouterr().out, markdown([summary])
+
+    assert (change.low, change.high) == (inf, inf)
+    assert "infinite to infinite" in told
+    assert "| infinite | infinite to infinite |" in page
+    assert "inf%" not in told + page
 
 
 def test_an_infinite_latency_is_told_in_words(innocent: Summary, capsys: pytest.CaptureFixture[str]) -> None:

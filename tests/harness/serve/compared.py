@@ -24,15 +24,17 @@ from .conftest import STALE, VOTES
 BASE, BRANCH = "raft_impl@main", "raft_impl@my-branch"
 
 
-def campaign(index: Index, id: str, system: str, *, failing: dict[int, str], seeds: range, latency_ms: float) -> None:
+def campaign(
+    index: Index, id: str, system: str, *, failing: dict[int, str], seeds: range, latency_ms: float, elections: int = 1
+) -> None:
     """A campaign of a version; `failing` are the seeds that failed, with their signatures."""
     suite, digest = load("default"), system.ljust(64, "x")
     settings = Settings(suite=suite, system=system, code_digest=digest, first=seeds[0], last=seeds[-1])
     index.begin_campaign(id, "default", settings)
     binding = RecordedBinding(codes={"default": RecordedCode(spec=system, digest=digest, commit="c0ffee" * 6)})
     metrics = Metrics(
-        events=9, passes=9, delivered=12, rows=2, elections=1, messages_per_op=12.0, converged_ms=None, violations={},
-        latency_p50_ms=latency_ms, latency_p99_ms=20.0,
+        events=9, passes=9, delivered=12, rows=2, elections=elections, messages_per_op=12.0, converged_ms=None,
+        violations={}, latency_p50_ms=latency_ms, latency_p99_ms=20.0,
     )  # fmt: skip
     with index.batch():
         for seed in seeds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +293,22 @@ def test_nothing_in_a_comparison_is_markup(tmp_path: Path) -> None:
         assert "<script>alert" not in page.text, path
         assert "\u202e" not in page.text, path
         assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_an_effect_on_a_value_of_0_is_infinite(tmp_path: Path) -> None:
+    """Campaigns are compared in memory, where no JSON makes null of what has no share."""
+    with Index(tmp_path) as index:
+        campaign(index, "base", BASE, failing={}, seeds=range(1, 41), latency_ms=4.0, elections=0)
+        campaign(index, "branch", BRANCH, failing={}, seeds=range(1, 41), latency_ms=inf, elections=3)
+    app = Access(application(tmp_path, Films()), None)
+
+    page = ask(app, "/compare?a=base&b=branch").text
+
+    (row,) = re.findall(r'<tr class="regressed"><th scope="row">elections</th>.*?</tr>', page, re.DOTALL)
+    assert "<b>infinite worse</b>" in row
+    assert '<td class="figure">infinite to infinite</td>' in row
+    assert "elections is worse by infinite, where" in page
+    assert not re.search(r"\binf\b", page)
 
 
 def test_compare_keeps_what_it_found(tmp_path: Path, hasty_copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
