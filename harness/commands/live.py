@@ -189,14 +189,17 @@ def _typed(network: Network) -> str:
     return "" if network == "proxies" else f" --network {network}"
 
 
-def enter_network(network: Network, world: str) -> None:
+def enter_network(network: Network, world: str, *, jobs: int | None = None) -> None:
     """Where nodes are to have namespaces, go on in one of our own: this command is started once more in it.
 
-    Raises BadInput in the simulated world.
+    Raises BadInput in the simulated world, and for several runs at a time.
     """
     if network == "namespaces":
         if world != "live":
-            raise BadInput("--network namespaces", "--world live: the simulated world has its own network", world)
+            expected = "a live run: the simulated world has its own network"
+            raise BadInput("--network namespaces", expected, f"--world {world}")
+        if jobs is not None and jobs > 1:
+            raise BadInput(f"--jobs {jobs}", "one run at a time: they would share a bridge", "--network namespaces")
         from harness.live.namespaces import enter
 
         enter(sys.argv[1:])

@@ -22,6 +22,7 @@ from harness.search.fitting import fitted
 from harness.systems.binding import Binding
 
 from .arguments import json_option, network_option, quantity, results_option, verbose_option
+from .live import enter_network, replay_live, simulate
 from .printing import print_json, say
 from .reading import read_run
 from .screen import print_run
@@ -117,20 +118,13 @@ def command(
     if world == "live" or (world is None and ran_live):
         if until is not None or step or diff or against or stop_at_first or require_identical:
             raise BadInput("an option about events of a simulated run", "--repeat, --system, --verbose", "a live run")
-        from .live import enter_network, replay_live
-
         enter_network(network, "live")
         spec = system or (listed[0].removeprefix(WORLD) if ran_live else "node")
         return replay_live(stored, spec, repeat, network, verbose=verbose, results=results, as_json=as_json)
-    if network == "namespaces":
-        raise BadInput(
-            "--network namespaces", "a live run: the simulated world has its own network", "foreshock replay"
-        )
+    enter_network(network, "simulated")
     if ran_live:
         system = system or _ours(listed[0].removeprefix(WORLD))
         if schedules is not None:
-            from .live import simulate
-
             return simulate(stored, system, schedules, verbose=verbose, results=results, as_json=as_json)
         stored = _simulated(stored)
     elif schedules is not None:

@@ -48,10 +48,9 @@ def command(
 
     Example: foreshock run --seed 3 --workload register -o reads=lease. Exit 0 valid, 1 invalid, 2 unknown.
     """
-    if drawing.network == "namespaces":
-        from .live import enter_network
+    from .live import enter_network, run_live, run_many_live
 
-        enter_network(drawing.network, drawing.world)
+    enter_network(drawing.network, drawing.world)
     if drawing.world == "live":
         if drawing.upgrade_from is not None:
             raise BadInput("--upgrade-from", "the simulated world, where versions are mixed", "--world live")
@@ -59,8 +58,6 @@ def command(
             raise BadInput("--stop-at-first", "nothing: a live run is judged when it is over", "--world live")
         if plan_file is not None:
             _refuse_both()
-        from .live import run_live, run_many_live
-
         if count is not None:
             if plan_file is not None:
                 raise BadInput("--count beside --plan", "`foreshock replay --repeat N`", "--world live")

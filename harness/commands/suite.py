@@ -196,9 +196,7 @@ def command(
         "--search guided": search == "guided",
         "--scheduler": scheduler is not None,
     }
-    if drawing.network == "namespaces" and (jobs or 1) > 1:
-        raise BadInput(f"--jobs {jobs}", "one run at a time: they would share a bridge", "--network namespaces")
-    enter_network(drawing.network, drawing.world)
+    enter_network(drawing.network, drawing.world, jobs=jobs)
     typed_budget = Budget(time_ns=time_budget, disk_bytes=disk_budget, memory_bytes=memory_budget)
     usual = None if distribution is None else _Usual(distribution)
     began = time.monotonic()
@@ -233,7 +231,7 @@ def command(
             )
             prepared = _begin(index, settings, world, bindings)
         else:
-            prepared = _continue(index, checkouts, resume, typed_budget, run_timeout)
+            prepared = _continue(index, checkouts, resume, typed_budget, run_timeout, jobs)
             before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
         canaries = _Canaries(prepared, checkouts)
         known_failures, expired = known.in_force(known.load(), datetime.datetime.now(datetime.UTC).date())
@@ -399,7 +397,9 @@ def _folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _continue(index: Index, checkouts: Checkouts, campaign: str, budget: Budget, run_timeout: int | None) -> _Prepared:
+def _continue(
+    index: Index, checkouts: Checkouts, campaign: str, budget: Budget, run_timeout: int | None, jobs: int | None
+) -> _Prepared:
     """Find a campaign that left seeds unbegun, with the code that it ran; raises BadInput when that has changed.
 
     The time budget counts anew; budgets and the limit of a run may be given anew.
@@ -409,7 +409,7 @@ def _continue(index: Index, checkouts: Checkouts, campaign: str, budget: Budget,
     world = _world(before.world)
     bindings = campaigns.bind(before.suite, world, checkouts, before.upgrade_from)
     settings = campaigns.resumable(stored, bindings)
-    enter_network(settings.suite.cells[0].network, settings.world)
+    enter_network(settings.suite.cells[0].network, settings.world, jobs=jobs)
     settings = msgspec.structs.replace(settings, budget=budget.over(settings.budget))
     if settings.last is None and settings.budget.time_ns is None and settings.budget.disk_bytes is None:
         raise BadInput("seeds without end", "--time-budget or --disk-budget beside it", f"--resume {campaign}")

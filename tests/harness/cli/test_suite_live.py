@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness.commands.suite import command
 from harness.live.systems.catalog import abilities_of_live, live_system
 from harness.search import campaign as campaigns
 from harness.search import suites
@@ -48,6 +51,36 @@ def test_a_live_suite_cannot_be_resumed_in_another_world(foreshock: Foreshock) -
     ran = foreshock(*LIVE, "--resume", "latest")
 
     assert (ran.code, "--resume beside options of the campaign" in ran.err) == (254, True)
+
+
+def test_runs_in_namespaces_share_a_bridge_so_a_campaign_of_them_is_not_resumed_with_several_jobs(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is that of the campaign: beside --resume none is typed."""
+    monkeypatch.setenv("FORESHOCK_IN_NAMESPACE", str(os.getpid()))
+    begun = ("--count", "4", "--time-budget", "1us", "--results", str(results))
+    CliRunner().invoke(command, ["--world", "live", "--network", "namespaces", *begun], standalone_mode=False)
+
+    resumed = ["--resume", "latest", "--time-budget", "1us", "--results", str(results)]
+    refused = CliRunner().invoke(command, [*resumed, "--jobs", "2"], standalone_mode=False)
+    alone = CliRunner().invoke(command, [*resumed, "--jobs", "1"], standalone_mode=False)
+
+    expected = "found --jobs 2; expected one run at a time: they would share a bridge; in --network namespaces"
+    assert str(refused.exception) == expected
+    assert (alone.exception, alone.return_value) == (None, 2), "no seed was run"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("run", "--seed", "1"), ("suite", "--count", "1"), ("replay", "foreshock run --seed 1")],
+    ids=lambda words: words[0],
+)
+def test_the_simulated_world_has_no_namespaces(foreshock: Foreshock, words: tuple[str, ...]) -> None:
+    ran = foreshock(*words, "--network", "namespaces")
+
+    assert ran.code == 254
+    expected = "expected a live run: the simulated world has its own network"
+    assert ran.err == f"error: found --network namespaces; {expected}; --world simulated\n"
 
 
 def test_seeds_of_the_live_suite_are_plans_of_the_live_profile_and_say_how_to_have_them_again() -> None:
