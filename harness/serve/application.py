@@ -36,12 +36,13 @@ from harness.archive.documents import read_record
 from harness.errors import BadInput
 from harness.record import ErrorRecord
 
+from .addresses import BadAddress, number_in
 from .beginnings import beginning_of, drawing_of
 from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
 from .planted import Planted
-from .questions import Filter, Questions, Row, number_in, system_of, total_of
+from .questions import Filter, Questions, Row, system_of, total_of
 from .rendering import Rendering
 from .sandbox import Attempt
 
@@ -226,13 +227,13 @@ class Browser:
         return self._missing("run", names["run"]) if "run" in names else self._missing("scenario", names["name"])
 
     def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
-        """What is wrong with files is said on a page, not by a traceback."""
+        """What is wrong with an address (400) or with files (503) is said on a page, not by a traceback."""
 
         def guarded(request: Request) -> Response:
             try:
                 return answer(request)
             except BadInput as error:
-                return self._page("broken", status=503, error=error)
+                return self._page("broken", status=400 if isinstance(error, BadAddress) else 503, error=error)
 
         return guarded
 

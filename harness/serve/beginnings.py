@@ -26,8 +26,9 @@ from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.replayed import NS_A_MS
 
+from .addresses import BadAddress, number_in
 from .folders import folder_of
-from .questions import Questions, number_in
+from .questions import Questions
 from .sandbox import Beginning
 
 _MOMENTS_MAX: Final = 200
@@ -45,8 +46,8 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
 
     An address that names none means just before the first failure, or the middle of the faults.
 
-    `run` is a run's name, or the number of its row. Raises BadInput for a moment that is none, and for a run that
-    cannot be made again here.
+    `run` is a run's name, or the number of its row. Raises BadAddress for a moment that is none, and BadInput for a run
+    that cannot be made again here.
     """
     folder = folder_of(results, run)
     if folder is not None:
@@ -59,7 +60,7 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
             return None
         found = read_record(row["document"], f"a row of {FILE}")
         if not isinstance(found, RunRecord):
-            raise BadInput("a run that ended in an internal error", "one with a verdict", _WHERE)
+            raise BadAddress("a run that ended in an internal error", "one with a verdict", _WHERE)
         plan, record = _drawn(questions, row["campaign"], found), found
     _refuse_file("model", plan.check.model)
     failures = _failures(record, folder)
@@ -69,6 +70,7 @@ def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Begi
         run=run,
         plan=plan.to_json(),
         at_ns=_at_ns(ms) if ms else default_ns,
+        is_named=bool(ms),
         moments=tuple(moments),
         folder=folder,
         system="raft_impl" if record is None else record.binding.system,
@@ -109,9 +111,9 @@ def _at_ns(ms: str) -> int:
     try:
         at = Decimal(ms)
     except InvalidOperation:
-        raise BadInput(f"the moment {ms[:40]!r}", "milliseconds of the run, such as 3250", _WHERE) from None
+        raise BadAddress(f"the moment {ms[:40]!r}", "milliseconds of the run, such as 3250", _WHERE) from None
     if not at.is_finite() or not 0 <= at < _MS_MAX:
-        raise BadInput(f"the moment {ms[:40]!r}", "a moment of the run", _WHERE)
+        raise BadAddress(f"the moment {ms[:40]!r}", "a moment of the run", _WHERE)
     return max(_EARLIEST_NS, int(at * NS_A_MS))
 
 

@@ -24,6 +24,7 @@ from harness.search.compare_page import WORDS, share_text
 from harness.search.measures import SIGNIFICANT, Change
 from harness.search.sequential import VERDICTS
 
+from .addresses import BadAddress
 from .folders import folder_of
 from .questions import COMPARED_MAX, PAGE_ROWS, Questions, Row, part_of, system_of
 from .rendering import Rendering, address
@@ -147,13 +148,17 @@ class Comparing:
 
     def _compare(self, a: tuple[str, int, str], b: tuple[str, int, str], versions: int) -> ComparedCampaigns:
         """Compare two campaigns as they stand: each is its id, how many runs it has, and when the last was."""
-        return compare_campaigns(self._campaign(a[0]), self._campaign(b[0]), versions=versions)
+        first, other = self._campaign(a[0]), self._campaign(b[0])
+        try:
+            return compare_campaigns(first, other, versions=versions)
+        except BadInput as error:  # no plan that both ran: two others have to be named
+            raise BadAddress(error.found, error.expected, error.where) from None
 
     def _campaign(self, id: str) -> RecordedCampaign:
         row = self._known(id)
         documents = self._questions.records(id)
         if row is None or len(documents) > COMPARED_MAX:
-            raise BadInput(f"campaign {id} of more than {COMPARED_MAX:,} runs", "a smaller one", "compare")
+            raise BadAddress(f"campaign {id} of more than {COMPARED_MAX:,} runs", "a smaller one", "compare")
         records = [read_record(document, f"a row of {FILE}") for document in documents]
         return RecordedCampaign.of(id, row["settings"], records)
 

@@ -17,7 +17,8 @@ import msgspec
 from checkers.json_lines import UNREADABLE
 from harness.archive.index import FILE
 from harness.errors import BadInput
-from harness.quantities import SEED_MAX
+
+from .addresses import number_in
 
 PAGE_ROWS: Final = 100
 """Runs on one page of a list."""
@@ -231,12 +232,6 @@ class Questions:
                 yield db
         except sqlite3.Error as error:
             raise BadInput(f"an index that cannot be read ({error})", "a SQLite file of foreshock", FILE) from error
-
-
-def number_in(text: str) -> int | None:
-    """The number that stands in an address; None where it is none, or larger than any seed."""
-    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(SEED_MAX))
-    return int(text) if is_number and int(text) <= SEED_MAX else None
 
 
 def part_of(query: Mapping[str, str], total: int) -> Part:

@@ -36,6 +36,8 @@ from harness.walkthroughs.page import Acts, NodeActs
 from harness.walkthroughs.replayed import NS_A_MS, ReplayedWorld, script_from
 from harness.walkthroughs.written import page_of
 
+from .addresses import BadAddress
+
 COMMANDS_MAX: Final = 200
 _DESCRIBING: Final = ("nodes", "spare", "preset")
 _ALLOWED: Final = frozenset((
@@ -62,12 +64,14 @@ _AGAIN_SECONDS: Final = 5
 class Beginning(msgspec.Struct, frozen=True, kw_only=True):
     """A moment of a run. `moments` are others of it, with words on what happens then; times are ns of the run.
 
+    `is_named`: the address names the moment, and so it is the address that is wrong where the run has none such.
     `folder` has the stored trace, to be compared with what happens again; `system` is the code that made the run.
     """
 
     run: str
     plan: bytes
     at_ns: int
+    is_named: bool = False
     moments: tuple[tuple[int, str], ...] = ()
     folder: Path | None = None
     system: str = "raft_impl"
@@ -102,15 +106,15 @@ def _kept(attempt: Attempt) -> Script:
 
 
 def script_of(attempt: Attempt) -> Script:
-    """The script of an attempt. Raises BadInput for a command that nobody may give here, or too many."""
+    """The script of an attempt. Raises BadAddress for a command that nobody may give here, or too many."""
     kept = _kept(attempt)
     if len(attempt.commands) > COMMANDS_MAX:
-        raise BadInput(f"{len(attempt.commands)} commands", f"at most {COMMANDS_MAX}", "the sandbox")
+        raise BadAddress(f"{len(attempt.commands)} commands", f"at most {COMMANDS_MAX}", "the sandbox")
     added = []
     for text in attempt.commands:
         words = tuple(text.split())
         if not words or not _COMMAND.fullmatch(text) or not (words[0] in _ALLOWED or is_client(words[0])):
-            raise BadInput(f"command {text[:60]!r}", f"one of {', '.join(sorted(_ALLOWED))}, or c1 write x 1", "")
+            raise BadAddress(f"command {text[:60]!r}", f"one of {', '.join(sorted(_ALLOWED))}, or c1 write x 1", "")
         added.append(Step(line=0, words=words))
     if added:
         added[0] = msgspec.structs.replace(added[0], before=("", "# What was done in the sandbox."))
@@ -125,8 +129,8 @@ def _perform(attempt: Attempt) -> tuple[Result, bytes]:
     with _limited():
         try:
             result, note = _performed(attempt, system)
-        except BadInput as error:
-            if isinstance(error, _TooLong) or not attempt.commands:
+        except BadAddress as error:
+            if not attempt.commands:
                 raise
             refusal = f"found {error.found}; expected {error.expected}"
             attempt = msgspec.structs.replace(attempt, commands=attempt.commands[:-1])
@@ -135,18 +139,29 @@ def _perform(attempt: Attempt) -> tuple[Result, bytes]:
 
 
 def _performed(attempt: Attempt, system: System) -> tuple[Result, str]:
-    script = script_of(attempt)
-    if attempt.beginning is None:
-        return perform(script, system, is_filmed=True), ""
+    """Perform an attempt once. Raises BadAddress for a moment or a command that its address names in vain."""
+    script, one = script_of(attempt), attempt.beginning
+    if one is None:
+        return _filmed(script, system, attempt), ""
     try:
         scripted = ReplayedWorld(script, system)
-        result = perform(script, system, is_filmed=True, within=scripted)
+        result = _filmed(script, system, attempt, scripted)
     except BadInput:
         raise
     except (ValueError, KeyError, TypeError) as error:
         found = f"a plan that the code here does not take ({type(error).__name__}: {error})"
-        raise BadInput(found, "one that this version drew", attempt.beginning.run) from error
-    return result, _sameness(scripted, attempt.beginning)
+        raise BadInput(found, "one that this version drew", one.run) from error
+    return result, _sameness(scripted, one)
+
+
+def _filmed(script: Script, system: System, attempt: Attempt, within: ReplayedWorld | None = None) -> Result:
+    one = attempt.beginning
+    try:
+        return perform(script, system, is_filmed=True, within=within)
+    except BadInput as error:
+        if isinstance(error, _TooLong) or not (attempt.commands or (one is not None and one.is_named)):
+            raise
+        raise BadAddress(error.found, error.expected, error.where) from None
 
 
 def _sameness(scripted: ReplayedWorld, one: Beginning) -> str:

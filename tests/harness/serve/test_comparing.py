@@ -235,8 +235,8 @@ def test_campaigns_without_a_plan_in_common_are_told(tmp_path: Path) -> None:
 
     found = ask(app, "/compare?a=a&b=b")
 
-    assert found.status == 503
-    assert "no plan that both a and b ran" in found.text
+    assert found.status == 400
+    assert "Found no plan that both a and b ran; expected campaigns of one suite with seeds in common" in found.text
     with pytest.raises(BadInput):
         compare_campaigns(RecordedCampaign.of("a", "{", []), RecordedCampaign.of("b", "{", []))
 

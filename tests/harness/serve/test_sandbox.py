@@ -188,6 +188,26 @@ def test_strange_addresses_are_answered(app: Any) -> None:
     assert "form-action &#39;self&#39;" in hostile.text
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("do=jump+A", "command &#39;jump A&#39;"),
+        ("do=jump+A&do=timer+A", "command &#39;jump A&#39;"),
+        ("do=timer+Z&do=timer+A", "actor &#39;Z&#39;"),
+        ("do=timer+A&" * (COMMANDS_MAX + 2), f"{COMMANDS_MAX + 1} commands"),
+    ],
+)
+def test_commands_that_an_address_names_in_vain_are_its_fault(app: Any, asked: str, found: str) -> None:
+    """One behind all others is left out, and told on the page of those before it."""
+    answer = ask(app, f"/sandbox/i_single_node?{asked}")
+    file = ask(app, f"/sandbox/i_single_node/file?{asked}")
+
+    alone = "&" not in asked
+    assert (answer.status, file.status) == ((200, 200) if alone else (400, 400))
+    assert f"{'f' if alone else 'F'}ound {found}" in answer.text
+    assert "expected" in answer.text
+
+
 def test_another_site_cannot_make_it_work(app: Any) -> None:
     assert (
         ask(app, "/sandbox/i_single_node?do=timer+A", sec_fetch_site="cross-site", sec_fetch_mode="no-cors").status

@@ -18,9 +18,11 @@ from harness.archive.find import find
 from harness.archive.index import Index
 from harness.archive.layout import PLAN, TRACE, TRACE_COMPRESSED, VERDICT, read_trace
 from harness.errors import BadInput
+from harness.record import ErrorRecord, RecordedBinding
 from harness.reports.written import write_report
 from harness.serve import sandbox
 from harness.serve.access import Access
+from harness.serve.addresses import BadAddress
 from harness.serve.application import application
 from harness.serve.beginnings import beginning_of
 from harness.serve.films import Films
@@ -87,8 +89,8 @@ def test_every_page_of_a_run_leads_to_the_sandbox(acting: Any, runs: Path) -> No
 def test_moments_that_are_none_are_told(acting: Any, runs: Path, ms: str) -> None:
     answer = ask(acting, f"/sandbox/run/{name_of(runs)}?ms={ms}")
 
-    assert answer.status == 503
-    assert "expected" in answer.text
+    assert answer.status == 400
+    assert re.search(r"<p>Found (the moment|a run that is over at \d+ ms).*; expected .*\.</p>", answer.text)
     assert "<script>alert" not in answer.text
 
 
@@ -96,6 +98,34 @@ def test_moments_that_are_none_are_told(acting: Any, runs: Path, ms: str) -> Non
 def test_runs_that_are_not_there_are_missing(acting: Any, run: str) -> None:
     assert ask(acting, f"/sandbox/run/{run}").status == 404
     assert ask(acting, f"/sandbox/run/{run}/file").status == 404
+
+
+def test_a_run_that_is_over_before_a_moment_that_no_address_named_is_no_fault_of_it(runs: Path) -> None:
+    beginning = beginning_of(runs, Questions(runs), name_of(runs), "999999")
+    assert beginning is not None
+
+    for one, fault in ((beginning, BadAddress), (msgspec.structs.replace(beginning, is_named=False), BadInput)):
+        with pytest.raises(BadInput, match=r"^found a run that is over at") as raised:
+            make_sandbox(Attempt("", None, (), one))
+        assert raised.type is fault
+
+
+def test_a_row_of_an_internal_error_is_no_beginning(tmp_path: Path) -> None:
+    with Index(tmp_path) as index:
+        index.add(
+            ErrorRecord(
+                seed=3, workload="register", profile="swarm", error="boom", binding=RecordedBinding(codes={}),
+                code_digest="", reproduce="foreshock run --seed 3",
+            )
+        )  # fmt: skip
+        (row,) = index.runs()
+    films = Films()
+
+    page = ask(Access(application(tmp_path, films), None), f"/sandbox/run/{row.number}")
+    films.close()
+
+    assert page.status == 400
+    assert "Found a run that ended in an internal error; expected one with a verdict." in page.text
 
 
 def test_a_damaged_plan_and_one_of_other_code_are_told(runs: Path, tmp_path: Path) -> None:
