@@ -43,7 +43,7 @@ def stand_one_a_line(data: bytes, count: int) -> bool:
     if not data:
         return count == 0
     ends = data.count(b"\n") - data.endswith(b"\n")
-    return count == ends + 1 and data.count(b"}\n{") == ends
+    return count == ends + 1 and data.count(b"}\n{") + data.count(b"}\r\n{") == ends
 
 
 def decode_lines(data: bytes, source: str, lenient: bool, counted: Counter[str]) -> tuple[list[Op], Sequence[int]]:

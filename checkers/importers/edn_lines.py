@@ -47,7 +47,7 @@ _FIELDS: Final = {
 }
 _WORDS: Final = ("type", "f")
 _ERROR: Final = re.compile(rf",? :error :({_WORD})(?=[,}}])")
-_NOT_PLAIN: Final = ('"', "\\", "#", ";", "\r", "\n\n", "null")
+_NOT_PLAIN: Final = ('"', "\\", "#", ";", "\n\n", "null")
 _NEEDED: Final = ("process", "type", "f", "value")
 _NAME: Final = re.compile(r"[{,\s]\s*:([a-z]+)\s")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
@@ -189,7 +189,8 @@ class LineReader:
             rows = decoder.decode_lines(json)
         except (msgspec.DecodeError, RecursionError):
             return None
-        if len(rows) != count or json.count("}\n{") != count - 1 or not self.knows({row.f for row in rows}):
+        ends = json.count("}\n{") + json.count("}\r\n{")
+        if len(rows) != count or ends != count - 1 or not self.knows({row.f for row in rows}):
             return None
         times = [row.time for row in rows]
         if times[0] < self.time or times != sorted(times):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from benchmarks.histories import Registers, record
 from checkers import History, MalformedHistory, Op, Verdict, api, check, check_file, columns
 from checkers.importers import load
+from checkers.json_lines import stand_one_a_line
 from checkers.linearizability.result import Limits
 from tests.checkers import files
 from tests.checkers.test_lines import lines_of
@@ -152,6 +153,49 @@ def test_a_counter_in_edn_needs_no_objects(left_out: bytes, model: str, monkeypa
 
     assert timeless(check_file(text, model)) == expected
     assert expected.validity == "valid"
+
+
+@pytest.mark.parametrize("written", ["jsonl", "without index", "edn"])
+def test_lines_may_end_as_on_windows(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were read one by one, and never into columns."""
+    ops = [op for n in range(50) for op in (("invoke", n), ("ok", n))]
+    bare = [f'{{"process":0,"type":"{kind}","f":"write","value":{n}}}' for kind, n in ops]
+    rows = {
+        "jsonl": [f'{{"index":{i},"time":{i},{row[1:]}' for i, row in enumerate(bare)],
+        "without index": bare,
+        "edn": [f"{{:process 0, :type :{kind}, :f :write, :value {n}}}" for kind, n in ops],
+    }[written]
+    for end in ("", "\r\n"):
+        expected = load(("\n".join(rows) + end.replace("\r", "")).encode())
+        text = ("\r\n".join(rows) + end).encode()
+        with monkeypatch.context() as patched:
+            patched.setattr("checkers.json_lines.read_lines", None)
+            patched.setattr("checkers.importers.edn_lines.LineReader.match", None)
+            found = load(text)
+            judged = columns.judge(text, "register", LIMITS)
+
+        assert list(found) == list(expected)
+        if written != "without index":
+            assert judged is not None
+            assert timeless(judged) == timeless(check(expected, "register"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{}\r\n{}{}\r\n",
+        b"{}{}\r\n{\r\n}\r\n",
+        b"{}\r\n\r\n{}\r\n",
+        b"\r\n{}\r\n{}",
+        b"{}\r{}\r\n",
+        b'{"a":{}\r\n}{}',
+    ],
+)
+def test_objects_that_stand_otherwise_are_not_taken_for_one_a_line(text: bytes) -> None:
+    count = len(msgspec.json.Decoder(dict[str, Any]).decode_lines(text))
+
+    assert not stand_one_a_line(text, count)
+    assert stand_one_a_line(b"\r\n".join([b"{}"] * count), count)
 
 
 def test_a_short_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
