@@ -222,7 +222,8 @@ class _Reader:
 
     def tagged(self, tag: str, depth: int) -> Any:
         """Read what a tag stands before. In a value `#a 1`, `#b 1` and `1` are three, and so with maps; of lists and
-        sets, which models look into, two that differ in their tags alone are refused."""
+        sets, which models look into, two that differ in their tags alone are refused, but one with a tag is the same as
+        one without: tuples of independent keys are printed both ways."""
         in_value = self.in_value
         value = self.form(depth + 1)
         if not in_value:
