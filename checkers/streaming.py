@@ -236,9 +236,10 @@ class StreamingChecker:
         def place(index: int) -> str:
             return call.where if index == operation.call else where
 
-        self._watch.note(operation, place)
         admission = admit([operation], self.model, self.conventions, place, mismatched=self.mismatched, is_watched=True)
         admitted = admission.operations
+        for kept in admitted:
+            self._watch.note(kept, place)
         self._counted += admission.counted
         self._judges_something = self._judges_something or admission.judges_something
         call.operation = admitted[0] if admitted and not admitted[0].is_void else None

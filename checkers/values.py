@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from .malformed import MalformedHistory
+
+SHOWN_DEPTH: Final = 200
+"""Levels of nesting that are printed: twice what is judged, so that no two values in a verdict are printed alike."""
 
 
 class FrozenObject:
@@ -57,16 +60,19 @@ def thaw(value: Any) -> Any:
     return str(value) if isinstance(value, Fraction) else repr(value)
 
 
-def show(value: Any) -> str:
-    """Print a value for people, as JSON where it is JSON."""
+def show(value: Any, depth: int = 0) -> str:
+    """Print a value for people, as JSON where it is JSON; what is nested deeper than `SHOWN_DEPTH` is three dots."""
+    if depth > SHOWN_DEPTH:
+        return "..."
+    depth += 1
     if isinstance(value, frozenset):
-        return "{" + ", ".join(sorted(map(show, value))) + "}"
+        return "{" + ", ".join(sorted(show(item, depth) for item in value)) + "}"
     if isinstance(value, FrozenObject):
         value = dict(value.pairs)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{show(key)}: {show(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{show(key, depth)}: {show(item, depth)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(show, value)) + "]"
+        return "[" + ", ".join(show(item, depth) for item in value) + "]"
     if isinstance(value, bool | int | float | str) or value is None:
         return msgspec.json.encode(value).decode()
     return str(value) if isinstance(value, Fraction) else repr(value)

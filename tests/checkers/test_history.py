@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -199,6 +200,14 @@ def test_outcomes_are_counted_and_operations_are_grouped_by_key() -> None:
 )
 def test_values_are_shown_as_people_write_them(value: object, text: str) -> None:
     assert show(value) == text
+
+
+def test_what_is_nested_without_end_is_shown_as_far_as_it_says_something() -> None:
+    value: tuple[Any, ...] = ()
+    for _ in range(5_000):
+        value = (value,)
+
+    assert show(value) == "[" * 201 + "..." + "]" * 201
 
 
 def test_an_object_is_no_list_of_its_pairs() -> None:

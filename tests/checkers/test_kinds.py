@@ -9,6 +9,7 @@ import pytest
 
 from checkers import History, MalformedHistory, Model, admission, check, check_file
 from checkers.json_lines import read_lines
+from checkers.kinds import Watch
 from checkers.models import maps
 from checkers.op import Op
 from checkers.streaming import StreamingChecker
@@ -150,6 +151,34 @@ def test_a_stream_watches_kinds_itself_and_asks_each_key_once(monkeypatch: pytes
     assert calls == ["'1'", "'2'", "7.0", "7"]
 
 
+@pytest.mark.parametrize(
+    ("model", "f", "value"),
+    [
+        *((model, "cas", value) for model in ("cas-register", "map") for value in (5, None, True)),
+        *((model, "txn", value) for model in ("list-append", "rw-register") for value in ([1], [[1], 2], [["r", 1]])),
+    ],
+)
+def test_a_stream_refuses_a_value_of_another_shape_as_a_whole_history_does(model: str, f: str, value: Any) -> None:
+    """Its parts were looked at before its shape: an error of ours."""
+    text = lines((f, "x" if model == "map" else None, value, value))
+
+    with pytest.raises(MalformedHistory, match=f"found {f}"):
+        feed_all(StreamingChecker(model), text)
+    with pytest.raises(MalformedHistory, match=f"found {f}"):
+        check_file(text, model)
+
+
+def test_what_is_left_out_meets_nothing() -> None:
+    """Of an answer to another request nothing is judged, in a stream as in a whole history."""
+    text = lines(("write", None, True, 2), ("write", None, 1, 1), ("read", None, None, 1))
+    stream = StreamingChecker("register", mismatched="anomaly")
+    feed_all(stream, text)
+    whole = check_file(text, "register", mismatched="anomaly")
+
+    assert [anomaly.kind for anomaly in stream.finish().anomalies] == ["mismatched-completion"]
+    assert [anomaly.kind for anomaly in whole.anomalies] == ["mismatched-completion"]
+
+
 def test_a_stream_too_refuses_an_initial_state_whose_text_names_no_number() -> None:
     stream = StreamingChecker("map", initial={"1": 5})
     invoke, _ = ops(lines(("read", 1, None, 5)))
@@ -246,6 +275,27 @@ def test_a_value_that_is_nested_too_deep_is_refused_with_its_line(depth: int, mo
     stream = StreamingChecker(own if model == "own" else model)
     with pytest.raises(MalformedHistory, match="nested"):
         feed_all(stream, deep)
+
+
+@pytest.mark.parametrize("model", ["cas-register", "list-append"])
+def test_a_deep_value_of_another_shape_is_refused_too(model: str) -> None:
+    """To say what was found exhausted the stack."""
+    f = "cas" if model == "cas-register" else "txn"
+    deep = lines((f, None, json.loads("[" * 900 + "]" * 900), None))
+
+    for judge in (lambda: check_file(deep, model), lambda: feed_all(StreamingChecker(model), deep)):
+        with pytest.raises(MalformedHistory):
+            judge()
+
+
+def test_plain_values_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Any] = []
+    is_odd = Watch.is_odd
+    monkeypatch.setattr(Watch, "is_odd", lambda watch, o, where: looked.append(o.value) or is_odd(watch, o, where))
+
+    check(ops(lines(("write", "x", 1, None), ("write", "y", "one", None), ("write", "z", [3], None))), "map")
+
+    assert looked == [(3,)]
 
 
 def feed_all(stream: StreamingChecker, text: bytes) -> None:
