@@ -232,6 +232,9 @@ def command(
             prepared = _begin(index, settings, world, bindings)
         else:
             prepared = _continue(index, checkouts, resume, typed_budget, run_timeout, jobs)
+            if prepared.settings.world == "live":
+                _refuse_live(simulated_only, prepared.settings.suite)
+            _refuse_several(prepared.settings.suite, distribution, record_distribution)
             before = _baseline(index, baseline, prepared.settings.suite.name, as_json, but=prepared.campaign)
         canaries = _Canaries(prepared, checkouts)
         known_failures, expired = known.in_force(known.load(), datetime.datetime.now(datetime.UTC).date())

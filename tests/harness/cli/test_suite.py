@@ -154,6 +154,23 @@ def test_a_suite_of_several_systems_judges_each_cell_by_its_own(
     assert (guided.code, "search = guided of 2 systems" in guided.out) == (254, True)
 
 
+@pytest.mark.parametrize("option", [("--distribution", "stock"), ("--record-distribution", "new.json")])
+def test_what_is_about_one_system_is_refused_of_a_resumed_suite_too(
+    foreshock: Foreshock, stale_copy: Path, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    suite = tmp_path / "suite.toml"
+    suite.write_text(
+        f'name = "both"\ncount = 2\n[[cell]]\nsystem = ["raft_impl", "path:{stale_copy}"]\n'
+        'workload = "register"\nduration = "1s"\n'
+    )
+    campaign = foreshock("suite", suite, "--time-budget", "1ns", *ANY_UNKNOWN, "--json").json["campaign"]
+
+    ran = foreshock("suite", "--resume", campaign, "--time-budget", "1s", *option)
+
+    assert (ran.code, f"{option[0]} of 2 systems" in ran.err) == (254, True)
+    assert foreshock("runs", "--campaign", campaign, "--json").json["runs"] == []
+
+
 def test_seeds_without_end_are_not_resumed_without_a_budget(foreshock: Foreshock, results: Path) -> None:
     """The settings of earlier versions have their time budget elsewhere."""
     campaign = foreshock("suite", "--time-budget", "1ms", *SHORT, "--jobs", "1", "--json").json["campaign"]

@@ -47,6 +47,18 @@ def test_a_cell_that_a_system_cannot_run_is_refused_before_the_first_run(foresho
     assert "no campaign" in foreshock("suite", "--resume", "latest").err
 
 
+@pytest.mark.parametrize("option", [("--shrink", "1m"), ("--distribution", "stock"), ("--stop-at-first",)])
+def test_what_needs_runs_that_are_alike_is_refused_of_a_resumed_suite_too(
+    foreshock: Foreshock, option: tuple[str, ...]
+) -> None:
+    campaign = foreshock(*LIVE, "--time-budget", "1ns", "--json").json["campaign"]
+
+    ran = foreshock("suite", "--resume", campaign, "--time-budget", "1ns", *option)
+
+    assert (ran.code, ran.err.count("\n")) == (254, 1)
+    assert ran.err.startswith(f"error: found {option[0]}; expected nothing of that: no two live runs are alike")
+
+
 def test_a_live_suite_cannot_be_resumed_in_another_world(foreshock: Foreshock) -> None:
     ran = foreshock(*LIVE, "--resume", "latest")
 
