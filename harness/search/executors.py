@@ -267,6 +267,8 @@ class Pool(Generic[Item, Result]):
         if total <= self._memory_bytes_max or not busy:
             return None
         largest = max(busy, key=sizes.__getitem__)
+        if largest.connection.poll():  # its answer is there: what it is busy with is known only after that
+            return None
         largest.end()
         reason = (
             f"its worker took {size_text(sizes[largest])}, the most of all, when the suite took {size_text(total)}; "

@@ -112,6 +112,23 @@ def test_an_item_that_takes_all_memory_is_named_and_the_others_are_done() -> Non
     )
 
 
+def test_a_worker_whose_answer_has_come_is_not_ended_for_its_memory(tmp_path: Path) -> None:
+    """Its answer came while the caller was busy with the one before: it would be run again, and then be an error."""
+    file = tmp_path / "tries"
+    items = [{"do": "square", "n": 3}, {"do": "swell", "bytes": 300 << 20, "file": str(file)}]
+
+    with Pool(perform, jobs=1, memory_bytes_max=taken_by_pool(1) + (100 << 20)) as pool:
+        answers = pool.map(items)
+        results = [next(answers).result]
+        while not file.exists():
+            time.sleep(0.01)
+        time.sleep(1.0)  # longer than memory is left unweighed
+        results += [done.result for done in answers]
+
+    assert results == [9, "swollen"]
+    assert file.read_text() == "ran\n"
+
+
 def test_memory_in_which_not_even_idle_workers_fit_is_refused() -> None:
     with (
         Pool(perform, jobs=2, memory_bytes_max=20 << 20) as pool,

@@ -11,6 +11,9 @@ from typing import Any
 
 from harness.errors import BadInput
 
+_KEPT: list[bytes] = []
+"""What a worker still holds after its answer."""
+
 
 def perform(item: dict[str, Any]) -> Any:
     """Do what the item says."""
@@ -53,6 +56,12 @@ def perform(item: dict[str, Any]) -> Any:
             while True:
                 taken.append(b"x" * (1 << 20))
                 time.sleep(0.001)
+        case "swell":
+            swollen = b"x" * item["bytes"]
+            _KEPT.append(swollen)
+            with Path(item["file"]).open("a") as tries:
+                tries.write("ran\n")
+            return "swollen"
         case "unpicklable":
             return lambda: None
         case "connect":
