@@ -718,10 +718,10 @@ class Baseline:
             return False
         if before is None or before.draw_version != settings.draw_version or len(failure.seeds) < failure.runs:
             return False
-        return all(seed in judged and _asks_alike(seed, before.suite, settings.suite) for seed in failure.seeds)
+        return all(seed in judged and asks_alike(seed, before.suite, settings.suite) for seed in failure.seeds)
 
 
-def _asks_alike(seed: int, before: Suite, now: Suite) -> bool:
+def asks_alike(seed: int, before: Suite, now: Suite) -> bool:
     """Whether a seed means the same plan in two suites; which code runs it is what may have changed.
 
     In a guided search it depends on what other runs reached as well, and so on the code.

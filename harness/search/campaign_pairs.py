@@ -18,7 +18,7 @@ from harness.record import ErrorRecord, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.systems.binding import Binding, Code, RecordedBinding
 
-from .campaign import Settings
+from .campaign import Settings, asks_alike
 from .compare import SIDES, Answer, Comparison, Pair, Summary
 from .measures import SIGNIFICANT, Measures
 
@@ -95,16 +95,13 @@ def _is_one_plan(a: RecordedCampaign, b: RecordedCampaign, seed: int) -> bool:
     here, there = a.records[seed], b.records[seed]
     if isinstance(here, RunRecord) and isinstance(there, RunRecord):
         return here.plan_sha256 == there.plan_sha256
+    if (here.workload, here.profile) != (there.workload, there.profile):
+        return False
     if a.settings is None or b.settings is None:
-        return (here.workload, here.profile) == (there.workload, there.profile)
+        return True
     if 0 != a.settings.draw_version != b.settings.draw_version != 0:
         return False
-    return _drawn(a.drawing(here)) == _drawn(b.drawing(there))
-
-
-def _drawn(drawing: Drawing) -> Drawing:
-    """What decides the plan of a seed: all but the code that runs it."""
-    return msgspec.structs.replace(drawing, system="")
+    return asks_alike(seed, a.settings.suite, b.settings.suite)
 
 
 def _binding(recorded: RecordedBinding) -> Binding:

@@ -11,6 +11,7 @@ from harness.record import ErrorRecord, Provenance, Record
 from harness.run.drawing import Drawing
 from harness.search.campaign import Settings
 from harness.search.campaign_pairs import RecordedCampaign, compare_campaigns
+from harness.search.guided import Way
 from harness.search.suites import Suite
 from tests.harness.outcomes import make_outcome
 
@@ -33,9 +34,11 @@ def error(seed: int) -> ErrorRecord:
     )
 
 
-def recorded(id: str, *records: Record, cell: Drawing = CELL, draw_version: int = DRAW_VERSION) -> RecordedCampaign:
+def recorded(
+    id: str, *records: Record, cell: Drawing = CELL, draw_version: int = DRAW_VERSION, search: Way = "random"
+) -> RecordedCampaign:
     settings = Settings(
-        suite=Suite(name="s", cells=(cell,)),
+        suite=Suite(name="s", cells=(cell,), search=search),
         system="raft_impl",
         code_digest="d" * 64,
         first=1,
@@ -68,6 +71,16 @@ def test_an_error_of_another_plan_makes_no_pair(cell: Drawing, draw_version: int
     b = recorded("b", valid(1), error(2), cell=cell, draw_version=draw_version)
 
     found = compare_campaigns(recorded("a", valid(1), valid(2)), b)
+
+    assert found.other_plans == (2,)
+    assert [pair.seed for pair in found.summary.pairs] == [1]
+
+
+def test_an_error_of_a_guided_search_makes_no_pair() -> None:
+    """What a seed means there depends on what other runs reached."""
+    a = recorded("a", valid(1), valid(2), search="guided")
+
+    found = compare_campaigns(a, recorded("b", valid(1), error(2), search="guided"))
 
     assert found.other_plans == (2,)
     assert [pair.seed for pair in found.summary.pairs] == [1]
