@@ -54,7 +54,7 @@ class Monotonic:
 
     async def node(self, name: str, peers: list[str], data_dir: str) -> None:
         """Serve until cancelled."""
-        self.first, self.turn, self.path = min(name, *peers), trio.Lock(), Path(data_dir, "table")
+        self.first, self.turn, self.path = min([name, *peers]), trio.Lock(), Path(data_dir, "table")
         self.epoch, self.until, self.values = -1, 0.0, {}  # as a leader
         self.lent_epoch, self.table = json.loads(self.path.read_text()) if self.path.exists() else (0, {})
         self.lent_until = self.clock() + LENT_S * self.path.exists()  # lent before a restart

@@ -406,6 +406,15 @@ def test_an_example_is_right_and_its_wrong_sister_is_found(
     assert outcome.verdict.validity == verdict
 
 
+def test_the_one_node_of_a_lease_lends_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+    outcome = run(drawn(f"{LEASE}:Monotonic", 1, nodes=1, concurrency=4, profile="calm"), bound(f"{LEASE}:Monotonic"))
+
+    assert outcome.primary is None
+    assert outcome.verdict.validity == "valid"
+
+
 @pytest.mark.parametrize(
     ("plan", "spec"),
     [
