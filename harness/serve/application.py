@@ -37,7 +37,7 @@ from harness.errors import BadInput
 from harness.record import ErrorRecord
 
 from .addresses import BadAddress, number_in
-from .beginnings import beginning_of, drawing_of
+from .beginnings import drawing_of
 from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
@@ -207,7 +207,7 @@ class Browser:
         commands = tuple(text.strip() for text in query.getlist("do") if text.strip())
         if "run" not in names:
             return Attempt(names["name"], number_in(query.get("at", "")), commands)
-        found = beginning_of(self._results, self._questions, names["run"], query.get("ms", "").strip())
+        found = self._films.beginning(self._results, names["run"], query.get("ms", "").strip())
         return None if found is None else Attempt("", None, commands, found)
 
     def _command(self, row: Row) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -20,16 +21,16 @@ from harness.archive.index import FILE
 from harness.errors import BadInput
 from harness.plans.plan import Plan
 from harness.record import Record, RunRecord
-from harness.run.drawing import Drawing, abilities_of
+from harness.run.drawing import Abilities, Drawing, abilities_of
 from harness.search.campaign_pairs import RecordedCampaign
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.replayed import NS_A_MS
 
 from .addresses import BadAddress, number_in
-from .folders import folder_of
+from .folders import MISFITS, folder_of
 from .questions import Questions
-from .sandbox import Beginning
+from .sandbox import Beginning, TooLong, limited
 
 _MOMENTS_MAX: Final = 200
 _FAILURES_MAX: Final = 20
@@ -39,6 +40,17 @@ _EARLIEST_NS: Final = 1_000
 """At the very instant of the start nobody has begun yet."""
 _MS_MAX: Final = Decimal(10**9)
 _WHERE: Final = "the sandbox"
+
+
+def make_beginning(asked: tuple[Path, str, str]) -> Beginning | None:
+    """The same as `beginning_of`, for a results folder, in a process of its own and within its time.
+
+    What a folder says of a run may be a plan of years, which is drawn before anything of it can be refused.
+    """
+    results, run, ms = asked
+    _abilities()  # code is loaded before the time begins: none of it ends in the middle of a module
+    with limited():
+        return beginning_of(results, Questions(results), run, ms)
 
 
 def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Beginning | None:
@@ -87,9 +99,13 @@ def _drawn(questions: Questions, campaign: str | None, record: RunRecord) -> Pla
     """Draw the plan of a run again. Raises BadInput where it is another one now."""
     _refuse_file("workload", record.workload)
     drawing = drawing_of(questions, campaign, record)
-    with Checkouts() as checkouts:
-        able = abilities_of(load_systems(bind("raft_impl", checkouts)).values())
-    plan = drawing.plan(record.seed, able)
+    try:
+        plan = drawing.plan(record.seed, _abilities())
+    except BadInput:
+        raise
+    except MISFITS as error:
+        found = f"a run of which no plan can be drawn ({type(error).__name__}: {error})"
+        raise BadInput(found, "one that this version and its suite drew", _WHERE) from error
     if plan.sha256 != record.plan_sha256:
         raise BadInput(
             f"a plan of seed {record.seed} that is another one than the run had",
@@ -97,6 +113,12 @@ def _drawn(questions: Questions, campaign: str | None, record: RunRecord) -> Pla
             _WHERE,
         )
     return plan
+
+
+@lru_cache(maxsize=1)
+def _abilities() -> Abilities:
+    with Checkouts() as checkouts:
+        return abilities_of(load_systems(bind("raft_impl", checkouts)).values())
 
 
 def _refuse_file(word: str, name: str) -> None:
@@ -135,6 +157,8 @@ def _failures(record: RunRecord | None, folder: Path | None) -> list[tuple[int, 
         return []
     try:
         history = History.from_jsonl(read_history(folder), source=folder.name)
+    except TooLong:
+        raise
     except ValueError:  # a damaged history says nothing of moments
         return []
     found = []

@@ -1,7 +1,7 @@
 """Walk-throughs made for a browser, in a process of their own.
 
 A simulation makes Trio deterministic for the whole process that it runs in, and the server runs on Trio too: the two
-must not share one.
+must not share one. What a results folder says of a run is drawn and read there too, where there is an end to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.written import page_of
 
-from .sandbox import Attempt, make_file, make_sandbox
+from .beginnings import make_beginning
+from .sandbox import Attempt, Beginning, make_file, make_sandbox
 
 _SECONDS_MAX: Final = 60
 _HEADINGS: Final = (
@@ -36,6 +37,7 @@ _HEADINGS: Final = (
 """Beginnings of names, and what the scenarios of each show."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Films:
@@ -70,7 +72,11 @@ class Films:
         """An attempt as a scenario file; None when there is no such scenario. Raises BadInput."""
         return self._made(make_file, attempt) if _exists(attempt) else None
 
-    def _made(self, make: Callable[[T], bytes], of: T) -> bytes:
+    def beginning(self, results: Path, run: str, ms: str) -> Beginning | None:
+        """The moment of a run that an address names; None where there is no such run. Raises BadInput."""
+        return self._made(make_beginning, (results, run, ms))
+
+    def _made(self, make: Callable[[T], R], of: T) -> R:
         with self._lock:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))

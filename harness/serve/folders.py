@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from harness.archive.find import StoredRun, find
+from harness.archive.find import find
 from harness.archive.layout import HISTORY, PLAN, TRACE, TRACE_COMPRESSED, VERDICT
 from harness.errors import BadInput
 from harness.reports.written import report_page
@@ -20,6 +20,8 @@ from harness.reports.written import report_page
 _RUN: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,150}")
 _READ: Final = (PLAN, HISTORY, TRACE, TRACE_COMPRESSED, VERDICT)
 _REPORTS_KEPT: Final = 16
+MISFITS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What follows from files whose values nobody would have written, wherever they are used at last."""
 
 
 def folder_of(results: Path, run: str) -> Path | None:
@@ -44,11 +46,10 @@ def report_of(results: Path, run: str) -> bytes | None:
 
 @lru_cache(maxsize=_REPORTS_KEPT)
 def _report(results: str, run: str, _changed_ns: int) -> bytes:
-    stored: StoredRun = find(run, Path(results))
     try:
-        return report_page(stored, sandbox=f"/sandbox/run/{run}")
+        return report_page(find(run, Path(results)), sandbox=f"/sandbox/run/{run}")
     except BadInput:
         raise
-    except (TypeError, KeyError, ValueError) as error:
+    except MISFITS as error:
         found = f"files of which no page can be made ({type(error).__name__}: {error})"
         raise BadInput(found, "those of a run, as foreshock stores them", run) from error

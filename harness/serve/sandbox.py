@@ -37,6 +37,7 @@ from harness.walkthroughs.replayed import NS_A_MS, ReplayedWorld, script_from
 from harness.walkthroughs.written import page_of
 
 from .addresses import BadAddress
+from .folders import MISFITS
 
 COMMANDS_MAX: Final = 200
 _DESCRIBING: Final = ("nodes", "spare", "preset")
@@ -126,7 +127,7 @@ def _perform(attempt: Attempt) -> tuple[Result, bytes]:
     with Checkouts() as checkouts:
         system = catalog.load_systems(catalog.bind("raft_impl", checkouts))["default"]
     refusal = ""
-    with _limited():
+    with limited():
         try:
             result, note = _performed(attempt, system)
         except BadAddress as error:
@@ -148,7 +149,7 @@ def _performed(attempt: Attempt, system: System) -> tuple[Result, str]:
         result = _filmed(script, system, attempt, scripted)
     except BadInput:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except MISFITS as error:
         found = f"a plan that the code here does not take ({type(error).__name__}: {error})"
         raise BadInput(found, "one that this version drew", one.run) from error
     return result, _sameness(scripted, one)
@@ -159,7 +160,7 @@ def _filmed(script: Script, system: System, attempt: Attempt, within: ReplayedWo
     try:
         return perform(script, system, is_filmed=True, within=within)
     except BadInput as error:
-        if isinstance(error, _TooLong) or not (attempt.commands or (one is not None and one.is_named)):
+        if isinstance(error, TooLong) or not (attempt.commands or (one is not None and one.is_named)):
             raise
         raise BadAddress(error.found, error.expected, error.where) from None
 
@@ -181,16 +182,16 @@ def _sameness(scripted: ReplayedWorld, one: Beginning) -> str:
     return f"Until event {other.index} it is the stored run, and then another one.{made}"
 
 
-class _TooLong(BadInput):
+class TooLong(BadInput):
     """The time is over, for all that is tried of an attempt together."""
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
-    """End what takes too long, such as a plan that was written to keep others busy."""
+def limited() -> Iterator[None]:
+    """Raise TooLong in what takes too long, such as a plan that was written to keep others busy. Of a main thread."""
 
     def too_long(*_: object) -> None:
-        raise _TooLong(f"more than {SECONDS_MAX} s of work", "a shorter run, or an earlier moment", "the sandbox")
+        raise TooLong(f"more than {SECONDS_MAX} s of work", "a shorter run, or an earlier moment", "the sandbox")
 
     before = signal.signal(signal.SIGALRM, too_long)
     # Again and again: it is raised wherever the code happens to be, and a node may take it for an error of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,27 @@ import msgspec
 import pytest
 
 from harness import cli
-from harness.archive.documents import encode, run_record
+from harness.archive.documents import encode, read_record, run_record
 from harness.archive.find import find
 from harness.archive.index import Index
 from harness.archive.layout import PLAN, TRACE, TRACE_COMPRESSED, VERDICT, read_trace
 from harness.errors import BadInput
-from harness.record import ErrorRecord, RecordedBinding
+from harness.plans.profiles import SECOND
+from harness.record import ErrorRecord, RecordedBinding, RunRecord
 from harness.reports.written import write_report
-from harness.serve import sandbox
+from harness.run.drawing import Drawing
+from harness.serve import beginnings, sandbox
 from harness.serve.access import Access
 from harness.serve.addresses import BadAddress
 from harness.serve.application import application
-from harness.serve.beginnings import beginning_of
+from harness.serve.beginnings import beginning_of, make_beginning
 from harness.serve.films import Films
 from harness.serve.questions import Questions
-from harness.serve.sandbox import Attempt, make_sandbox
+from harness.serve.sandbox import Attempt, TooLong, make_sandbox
 from tests.harness.outcomes import make_outcome
 
 from .asking import Answer, ask
+from .conftest import settings
 from .serving import Served, served_over
 
 
@@ -72,6 +76,78 @@ def test_a_run_without_a_folder_is_drawn_again(acting: Any, runs: Path) -> None:
 
     assert f'href="/sandbox/run/{row.number}"' in listed
     assert "no trace was kept to compare it with" in page
+
+
+def row_drawn_by(results: Path, drawing: Drawing) -> int:
+    """The number of a row without a folder, whose campaign says that this has drawn its plan."""
+    told = settings()
+    suite = msgspec.structs.replace(told.suite, cells=(drawing,))
+    record = msgspec.structs.replace(run_record(make_outcome(3)), workload=drawing.workload, profile=drawing.profile)
+    with Index(results) as index:
+        index.begin_campaign("night", "default", msgspec.structs.replace(told, suite=suite))
+        index.add(record, campaign="night", cell=0)
+        (row,) = index.runs()
+    return row.number
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [Drawing(duration_ns=24 * 3600 * SECOND, rate=1_000.0), Drawing(nodes=10**6), Drawing(concurrency=10**6)],
+)
+def test_there_is_an_end_to_what_is_drawn_for_one_address(
+    tmp_path: Path, drawing: Drawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS_MAX", 0.2)
+    number = row_drawn_by(tmp_path, drawing)
+
+    with pytest.raises(BadInput, match=r"more than 0\.2 s of work"):
+        make_beginning((tmp_path, str(number), ""))
+
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_nothing_is_drawn_or_read_in_the_process_of_the_server(
+    acting: Any, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object) -> None:
+        raise AssertionError("in the process of the server")
+
+    monkeypatch.setattr(beginnings, "read_record", here)
+    monkeypatch.setattr(beginnings, "find", here)
+    with Index(runs) as index:
+        row = next(row for row in index.runs() if row.seed == 4)
+
+    pages = [ask(acting, f"/sandbox/run/{run}") for run in (name_of(runs), row.number)]
+
+    assert [page.status for page in pages] == [200, 200]
+
+
+def test_time_that_is_over_while_a_history_is_read_is_not_taken_for_damage(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_long(_folder: Path) -> bytes:
+        raise TooLong("more than 40 s of work", "a shorter run", "the sandbox")
+
+    name = next(path.parent.name for path in results.glob(f"*-s8-*/{PLAN}"))
+    folder = results / name
+    record = read_record((folder / VERDICT).read_bytes(), VERDICT)
+    assert isinstance(record, RunRecord)
+    assert any(one.index is not None for one in record.anomalies)
+    monkeypatch.setattr(beginnings, "read_history", too_long)
+
+    with pytest.raises(TooLong):
+        beginning_of(results, Questions(results), name, "")
+
+
+def test_a_row_of_which_no_plan_can_be_drawn_is_told(tmp_path: Path) -> None:
+    number = row_drawn_by(tmp_path, Drawing(rate=1e-300))
+    films = Films()
+
+    page = ask(Access(application(tmp_path, films), None), f"/sandbox/run/{number}")
+    films.close()
+
+    assert page.status == 503
+    assert "Found a run of which no plan can be drawn (ValueError" in page.text
 
 
 def test_every_page_of_a_run_leads_to_the_sandbox(acting: Any, runs: Path) -> None:
@@ -188,7 +264,7 @@ def test_time_that_is_over_while_the_trace_is_compared_is_no_damage(
 
     def too_long(stream: str, *_: object) -> None:
         compared.append(stream)
-        raise sandbox._TooLong("more than 40 s of work", "a shorter run", "the sandbox")
+        raise sandbox.TooLong("more than 40 s of work", "a shorter run", "the sandbox")
 
     monkeypatch.setattr(sandbox, "first_difference", too_long)
     beginning = beginning_of(runs, Questions(runs), name_of(runs), "500")
@@ -231,6 +307,22 @@ def test_a_plan_that_the_code_does_not_take_is_told(acting: Any, runs: Path) -> 
 
     assert answer.status == 503
     assert "a plan that the code here does not take (ValueError: option max_inflight" in answer.text
+
+
+@pytest.mark.parametrize("damage", [b'"simulated_seconds":1e300', b'"simulated_seconds":-1e300'])
+def test_numbers_that_no_run_has_are_told(acting: Any, runs: Path, damage: bytes) -> None:
+    folder = runs / "with-numbers"
+    shutil.copytree(runs / name_of(runs), folder)
+    document = msgspec.json.decode((folder / VERDICT).read_bytes())
+    seconds = document["simulated_seconds"]
+    text = msgspec.json.encode(document).replace(f'"simulated_seconds":{seconds}'.encode(), damage)
+    (folder / VERDICT).write_bytes(text)
+
+    answer = ask(acting, "/report/with-numbers")
+    shutil.rmtree(folder)
+
+    assert answer.status == 503
+    assert "files of which no page can be made (OverflowError" in answer.text
 
 
 def test_files_of_which_no_page_can_be_made_are_told(acting: Any, runs: Path) -> None:
@@ -278,9 +370,11 @@ def test_no_file_is_run_that_a_row_names_as_its_workload(tmp_path: Path, marking
     with Index(tmp_path) as index:
         index.add(msgspec.structs.replace(record, workload=f"{marking}:WORKLOAD"))
         (row,) = index.runs()
-    app = Access(application(tmp_path, Films()), None)
+    films = Films()
+    app = Access(application(tmp_path, films), None)
 
     page = ask(app, f"/sandbox/run/{row.number}")
+    films.close()
 
     assert not (tmp_path / "mark").exists()
     assert page.status == 503
