@@ -186,6 +186,7 @@ class _Operation:
         self._learn = learn
         self._open: dict[int, None] = {}  # attempts whose effect is not known yet
         self._latest_id: int | None = None  # of the latest attempt
+        self._asked_ns = 0  # when the target was sent the latest attempt or greeting
         self._word = "unreachable"  # of the latest refusal or loss
         self._redirects = 0  # since the last pause
         self._follows_hints = route.follows_hints(is_read=action is Action.READ)
@@ -204,6 +205,7 @@ class _Operation:
 
     def _send(self, now: int) -> int:
         """Send the next attempt, or a greeting if the server is not known. Returns until when to wait."""
+        self._asked_ns = now
         request_id = self._connections.send(self._target, self._action, self._session, self._sequence, self._call)
         if request_id is not None:
             self._latest_id = request_id
@@ -220,7 +222,7 @@ class _Operation:
         while True:
             received = await self._env.recv(resume_ns)
             if received is None:
-                if target == self._target:
+                if target == self._target and self._has_waited_enough(resume_ns):
                     self._target = self._route.after(target)
                 return None
             source, frame = received
@@ -235,6 +237,7 @@ class _Operation:
                     if is_new and source == self._target:
                         return None
                 case Reply() as reply if reply.id in self._open:
+                    self._route.silent_ns = 0
                     if reply.status == Status.DONE or self._is_final(reply):
                         if self._follows_hints and reply.status == Status.DONE:
                             self._route.leader = source
@@ -246,6 +249,9 @@ class _Operation:
                         if pause_ns == 0 or self._is_over():
                             return None
                         target = ""
+
+    def _has_waited_enough(self, now: int) -> bool:
+        return self._route.is_silent(self._target, now - self._asked_ns, self._attempt_timeout_ns)
 
     def _take(self, source: str, reply: Reply) -> int | None:
         """Take a reply that ends only an attempt. Returns the pause before the next one; None: keep waiting."""

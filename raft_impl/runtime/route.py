@@ -24,6 +24,8 @@ class Route:
     def __init__(self, servers: Sequence[str], home: str | None, routing: str, randomness: Randomness) -> None:
         self.leader: str | None = None
         """Where the latest hint or success pointed."""
+        self.silent_ns = 0
+        """How long the latest server to be waited for in vain has been waited for; any reply ends the count."""
         self._first = tuple(servers)
         self._servers = self._first
         self._named: dict[str, str] = {}
@@ -31,6 +33,7 @@ class Route:
         self._start = self._home  # where the next operation begins that follows no hint: behind a server without answer
         self._routing = routing
         self._randomness = randomness
+        self._silent = ""  # the server that was last waited for in vain
 
     @property
     def server_count(self) -> int:
@@ -63,6 +66,18 @@ class Route:
         if self.leader is not None and follows_hints:
             return self.leader
         return self._random() if self._routing == "any" else self._start
+
+    def is_silent(self, server: str, waited_ns: int, patience_ns: int) -> bool:
+        """Note that a server was waited for in vain. Returns whether that was long enough to leave it.
+
+        The deadline of an operation may cut the wait for its last server short. A client that left this one at once
+        would leave a leader that it has just found, for servers that it has found silent. So the wait goes on in the
+        next operation, and both count.
+        """
+        if server != self._silent:
+            self._silent, self.silent_ns = server, 0
+        self.silent_ns += waited_ns
+        return self.silent_ns >= patience_ns
 
     def after(self, server: str) -> str:
         """The server to try after one that did not help."""

@@ -31,6 +31,9 @@ rule's other tests.
   (liveness/terms-grow/quiet).
 * opens_that_feed_overload: each retry of opening a session became an entry of its own, so a group that was slow to
   commit grew slower, and made no progress after the heal (liveness/no-progress).
+* leader_left_after_a_moment: a client waited for a removed server for most of its time, found the leader in the rest,
+  and left it when its time was up a moment later, so that each operation began as the one before
+  (liveness/stalled/write).
 """
 
 from __future__ import annotations

@@ -333,6 +333,53 @@ def test_an_operation_begins_behind_a_server_that_did_not_answer_the_one_before(
     assert script.servers_asked == ["b", "b"]
 
 
+def test_a_leader_that_had_no_time_to_answer_is_asked_first_by_the_next_operation() -> None:
+    """The silent server takes 100 of 150 ms: what is left is too short for an answer that takes 60 ms."""
+    slow_opening = done(7, delay_ms=60)
+    script = Script(refused(leader="c"), slow_opening, slow_opening, done(5), client_timeout_ms=150)
+    script.silent.add("a")
+    client = script.client(home="a")
+
+    async def go() -> Any:
+        with pytest.raises(Refused, match="no-client"):
+            await client.call("write", "x", 5)
+        return await client.call("write", "x", 5)
+
+    assert script.run(go()) == 5
+    assert script.servers_asked == ["b", "c", "c", "c"]
+
+
+def test_a_silent_server_is_left_when_short_operations_have_waited_long_enough_together() -> None:
+    script = Script(OPENED, done(5), client_timeout_ms=40)
+    script.silent.add("a")
+    client = script.client(home="a")
+
+    async def go() -> Any:
+        for _ in range(3):
+            with pytest.raises(Refused, match="no-client"):
+                await client.call("write", "x", 5)
+        return await client.call("write", "x", 5)
+
+    assert script.run(go()) == 5
+    assert script.servers_asked == ["b", "b"]
+
+
+def test_a_reply_ends_the_wait_for_a_server_that_is_slow_now_and_then() -> None:
+    script = Script(silence, done(1), silence, done(2), client_timeout_ms=60)
+    client = script.client(home="a")
+
+    async def go() -> None:
+        for value in (None, 1, None, 2):
+            if value is None:
+                with pytest.raises(Unknown):
+                    await client.call("read", "x", None)
+            else:
+                assert await client.call("read", "x", None) == value
+
+    script.run(go())
+    assert script.servers_asked == ["a"] * 4
+
+
 def test_two_servers_that_point_at_each_other_do_not_make_a_storm() -> None:
     script = Script(OPENED, *[refused(leader="b"), refused(leader="a")] * 9999)
 
