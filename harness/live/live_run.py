@@ -47,7 +47,7 @@ from .callers import Sockets, caller
 from .clients import ClientTask
 from .drawing import CLOCK_OFF, LATE, WORLD, possible
 from .fault_world import LiveFaultWorld
-from .interrupts import interrupt_when_terminated, terminated_as_interrupted
+from .interrupts import run_in_trio, terminated_as_interrupted
 from .lateness import Lateness
 from .namespaces import Namespaces, kinds_with
 from .network import Network
@@ -123,16 +123,11 @@ def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies", may_never
             )
             live = LiveRun(site, system, has_namespaces=has_namespaces)
             try:
-                trio.run(live.run)
-            except BaseExceptionGroup as group:
-                if group.subgroup(KeyboardInterrupt) is not None:
-                    raise KeyboardInterrupt("terminated") from None
-                refused = _bad_input_in(group)
-                if refused is None:
+                run_in_trio(live.run)
+            except _NeverServed:
+                if not may_never_serve:
                     raise
-                if not (may_never_serve and isinstance(refused, _NeverServed)):
-                    raise refused from None
-                live.never_served = refused.found.partition(";")[0]
+                live.never_served = True
             finally:
                 if live.namespaces is not None:
                     live.namespaces.close()
@@ -150,11 +145,8 @@ def _end_of(path: Path) -> bytes:
     return path.read_bytes()[-_LOG_BYTES_MAX:] if path.exists() else b""
 
 
-def _bad_input_in(error: BaseException) -> BadInput | None:
-    """The bad input that ended the run, which nurseries have wrapped."""
-    if isinstance(error, BaseExceptionGroup):
-        return next(filter(None, map(_bad_input_in, error.exceptions)), None)
-    return error if isinstance(error, BadInput) else None
+def _no_cluster() -> str:
+    return f"no cluster within {READY_SECONDS_MAX} s"
 
 
 class LiveRun:
@@ -166,8 +158,8 @@ class LiveRun:
         self._timetable = Timetable()
         self.namespaces = Namespaces(site.addresses, site.supervisor, self._now) if has_namespaces else None
         """Where the network is the kernel's."""
-        self.never_served = ""
-        """How the nodes were found that are no cluster in time, if that is so."""
+        self.never_served = False
+        """Whether the nodes were no cluster in time."""
         self._network: Network | Namespaces = self.namespaces or Network(plan.schedule.seed)
         self._invariants = Invariants(
             {name: group.voters for name, group in plan.groups.items()},
@@ -196,7 +188,6 @@ class LiveRun:
         plan, supervisor, timetable = self._plan, self._site.supervisor, self._timetable
         supervisor.on_death = self._died
         async with trio.open_nursery() as nursery:
-            await nursery.start(interrupt_when_terminated)
             if isinstance(self._network, Network):
                 await self._start_proxies(self._network, nursery)
             if self._site.inside is not None:
@@ -247,7 +238,7 @@ class LiveRun:
         refuse = BadInput if self._deaths else _NeverServed
         speaks = next((name for name in self._plan.nodes if not supervisor.is_up(name)), self._plan.nodes[0])
         lines = "".join(f"\n  {line}" for line in supervisor.last_lines(speaks)) or " nothing"
-        what = "a node that ended" if self._deaths else f"no cluster within {READY_SECONDS_MAX} s"
+        what = "a node that ended" if self._deaths else _no_cluster()
         raise refuse(
             f"{what}; {speaks} said last:{lines}", "nodes that start and serve as a cluster", self._system.name
         )
@@ -378,7 +369,7 @@ class LiveRun:
             self._lateness.explained(gates.judge(plan, history, self._outcomes, ()), timeout_ms),
         ]
         if self.never_served:
-            verdicts = [Verdict(validity="unknown", checker="cluster", reason=self.never_served)]
+            verdicts = [Verdict(validity="unknown", checker="cluster", reason=_no_cluster())]
         verdict, classification = merge(verdicts), classify(plan)
         anomalies = tuple(
             judged(anomaly, allowed=classification.allows(anomaly.signature)) for anomaly in verdict.anomalies

@@ -21,9 +21,8 @@ import trio
 
 from checkers.recorder import Recorder
 from checkers.verdict import Anomaly, merge
-from harness.errors import BadInput
 from harness.judged import judged
-from harness.live.interrupts import terminated_as_interrupted
+from harness.live.interrupts import run_in_trio, terminated_as_interrupted
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan, Program
@@ -70,12 +69,7 @@ def run(plan: Plan, command: Sequence[str]) -> LiveResult:
         NodeProcesses(command, Path(data)) as processes,
     ):
         live = LiveRun(plan, processes)
-        try:
-            trio.run(live.run)
-        except BaseExceptionGroup as group:
-            if (refused := _bad_input_in(group)) is not None:
-                raise refused from None
-            raise
+        run_in_trio(live.run)
     ran = time.perf_counter()
     outcome = live.outcome(command)
     ended = time.perf_counter()
@@ -83,13 +77,6 @@ def run(plan: Plan, command: Sequence[str]) -> LiveResult:
         outcome, check_seconds=round(ended - ran, 6), wall_seconds=round(ended - began, 6)
     )
     return LiveResult(outcome=outcome, journal=live.network.journal)
-
-
-def _bad_input_in(error: BaseException) -> BadInput | None:
-    """The bad input that ended the run, which nurseries have wrapped."""
-    if isinstance(error, BaseExceptionGroup):
-        return next(filter(None, map(_bad_input_in, error.exceptions)), None)
-    return error if isinstance(error, BadInput) else None
 
 
 class LiveRun:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
+from functools import partial
 
 import pytest
 import trio
 
-from harness.live.interrupts import interrupt_when_terminated, terminated_as_interrupted
+from harness.errors import BadInput
+from harness.live.interrupts import run_in_trio, terminated_as_interrupted
 
 
 def test_what_trio_protects_from_interrupts_is_not_broken_off() -> None:
@@ -21,16 +24,13 @@ def test_what_trio_protects_from_interrupts_is_not_broken_off() -> None:
         whole.append(True)
 
     async def run() -> None:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(interrupt_when_terminated)
-            as_trio_itself()
-            await trio.sleep(5)
+        as_trio_itself()
+        await trio.sleep(5)
 
-    with terminated_as_interrupted(), pytest.raises(BaseExceptionGroup) as ended:
-        trio.run(run)
+    with terminated_as_interrupted(), pytest.raises(KeyboardInterrupt, match="terminated"):
+        run_in_trio(run)
 
     assert whole == [True]
-    assert ended.group_contains(KeyboardInterrupt, match="terminated")
 
 
 def test_outside_of_a_run_a_handler_interrupts_and_the_one_before_is_put_back() -> None:
@@ -47,7 +47,7 @@ def test_in_another_thread_nothing_is_waited_for() -> None:
 
     def run() -> None:
         with terminated_as_interrupted():
-            trio.run(interrupt_when_terminated)
+            run_in_trio(trio.lowlevel.checkpoint)
         ended.append(True)
 
     thread = threading.Thread(target=run)
@@ -55,3 +55,25 @@ def test_in_another_thread_nothing_is_waited_for() -> None:
     thread.join(5)
 
     assert ended == [True]
+
+
+async def in_a_nursery_of_its_own(error: BaseException) -> None:
+    async def fail() -> None:
+        raise error
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fail)
+        await trio.sleep(5)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt("how"), BadInput("this", "that", "here")], ids=repr)
+def test_what_people_are_told_comes_without_the_groups_of_nurseries(error: BaseException) -> None:
+    with pytest.raises(type(error), match=re.escape(str(error))):
+        run_in_trio(partial(in_a_nursery_of_its_own, error))
+
+
+def test_an_error_of_our_own_keeps_its_group() -> None:
+    with pytest.raises(BaseExceptionGroup) as ended:
+        run_in_trio(partial(in_a_nursery_of_its_own, ValueError("ours")))
+
+    assert ended.group_contains(ValueError, match="ours")

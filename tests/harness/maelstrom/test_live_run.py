@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from harness.errors import BadInput
+from harness.maelstrom import live_run
 from harness.maelstrom.live_run import neighbours
 from harness.outcome import Outcome
 from tests.harness.maelstrom.programs import example, processes_with, python, running_with
@@ -265,6 +267,26 @@ def test_nothing_is_left_when_the_harness_is_ended(number: int, code: int, tmp_p
     while processes_with(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_with(mark) == []
+
+
+def test_sigterm_never_comes_in_the_midst_of_trios_own_work(live: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that raised there would have Trio break down, and hang now and then."""
+    whole: list[bool] = []
+
+    @trio.lowlevel.enable_ki_protection
+    def as_trio_itself() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        whole.append(True)
+
+    async def phases(run: live_run.LiveRun) -> None:
+        as_trio_itself()
+        await trio.sleep(5)
+
+    monkeypatch.setattr(live_run.LiveRun, "_phases", phases)
+    with pytest.raises(KeyboardInterrupt, match="terminated"):
+        live("echo", example("echo.py"))
+
+    assert whole == [True]
 
 
 UNTOLD = """
