@@ -27,6 +27,7 @@ import msgspec
 
 from checkers.op import Op
 from checkers.raft.availability import Availability, Pace, Stretch
+from checkers.raft.cut_off_leaders import CutOffLeaders, parts_of
 from checkers.trace import Row
 from checkers.verdict import Verdict
 from harness.faults.leadership import ForcedElection, Transfer
@@ -35,8 +36,6 @@ from harness.faults.packets import Delay, Duplicate, Reorder
 from harness.faults.pauses import SlowNode
 from harness.plans.plan import LinkSpec, Plan
 from harness.sim.world import SimWorld
-
-from .cut_off import CutOffLeaders, parts_of
 
 _MILLION: Final = 1_000_000
 _CLOCK_ERROR_PPM: Final = 100_000

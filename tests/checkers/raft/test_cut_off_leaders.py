@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.run.cut_off import CutOffLeaders, parts_of
+from checkers.raft.cut_off_leaders import CutOffLeaders, parts_of
 
 BOUND_NS = 100
 
