@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import click
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from checkers.located import is_located
 from checkers.verdict import Verdict
 from harness import quantities
@@ -292,8 +293,8 @@ def _json(text: str | None) -> Any:
         return None
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        raise BadInput(repr(text), 'JSON, such as 0, null or "a"', "--initial") from None
+    except (*UNREADABLE, UnicodeEncodeError):  # words of a command line may be no UTF-8, either
+        raise BadInput(repr(text[:60]), 'JSON, such as 0, null or "a"', "--initial") from None
 
 
 class _Heading:

@@ -679,13 +679,17 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 class Baseline:
-    """An earlier campaign, as far as a later one is compared with it. Raises BadInput when it has no summary."""
+    """An earlier campaign, as far as a later one is compared with it. Raises BadInput without a readable summary."""
 
     def __init__(self, campaign: Campaign) -> None:
         if campaign.summary is None:
             raise BadInput("a campaign that found nothing yet", "one that has ended", f"--baseline {campaign.id}")
         self.id = campaign.id
-        seen = msgspec.json.decode(campaign.summary, type=_Seen).failures
+        try:
+            seen = msgspec.json.decode(campaign.summary, type=_Seen).failures
+        except UNREADABLE as error:
+            found = f"a summary that cannot be read ({error})"
+            raise BadInput(found, "what a campaign stores at its end", f"--baseline {campaign.id}") from None
         self._failures = {failure.signature: failure for failure in seen if not failure.allowed}
         try:
             self._settings: Settings | None = read_settings(campaign)

@@ -21,6 +21,7 @@ from typing import Final
 
 import msgspec
 
+from checkers.json_lines import UNREADABLE
 from harness.errors import BadInput
 from harness.plans.labels import DEFAULT_LABEL
 from harness.systems.binding import Binding, Code
@@ -65,7 +66,7 @@ def known_bugs(folder: Path) -> list[KnownBug]:
         return []
     try:
         return msgspec.json.decode(_text(path), type=list[KnownBug])
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BadInput(str(error), "a list of known bugs", str(path)) from None
 
 

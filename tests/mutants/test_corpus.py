@@ -56,9 +56,10 @@ def test_every_known_bug_is_planted_or_missing_for_a_reason() -> None:
     assert len(planted) >= SURELY_PLANTED
 
 
-def test_a_list_of_known_bugs_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", ['[{"id": 3}]', '[{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}]"])
+def test_a_list_of_known_bugs_that_cannot_be_read_is_told(tmp_path: Path, damaged: str) -> None:
     assert mutants.known_bugs(tmp_path) == []
-    (tmp_path / mutants.KNOWN_BUGS).write_text('[{"id": 3}]')
+    (tmp_path / mutants.KNOWN_BUGS).write_text(damaged)
 
     with pytest.raises(BadInput, match="known bugs"):
         mutants.known_bugs(tmp_path)

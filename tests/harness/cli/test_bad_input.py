@@ -37,6 +37,8 @@ BAD_ARGUMENTS = [
     (("replay", "nothing"), "no run or plan file 'nothing'"),
     (("check", "nowhere.jsonl", "--model", "register"), "No such file"),
     (("check", "nowhere.jsonl", "--model", "register", "--initial", "{"), "'{'"),
+    (("check", "nowhere.jsonl", "--model", "register", "--initial", "[" * 5_000 + "]" * 5_000), "'[[["),
+    (("check", "nowhere.jsonl", "--model", "register", "--initial", '"\udcff"'), "'\"\\udcff\"'"),
     (("check", "nowhere.jsonl"), "No such file"),
     (("check", "nowhere.jsonl", "--model", "abacus"), "model 'abacus'"),
     (("suite", "nightmare"), "suite 'nightmare'"),

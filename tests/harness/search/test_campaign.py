@@ -209,6 +209,12 @@ def test_a_campaign_that_found_nothing_yet_is_no_baseline() -> None:
         Baseline(Campaign(id="old", started="", finished=None, suite="test", settings="{}", summary=None))
 
 
+@pytest.mark.parametrize("summary", ["{", '{"failures": 3}', '{"zz": ' + "[" * 5_000 + "]" * 5_000 + "}"])
+def test_a_campaign_whose_summary_is_damaged_is_no_baseline(summary: str) -> None:
+    with pytest.raises(BadInput, match=r"a summary that cannot be read .*--baseline old"):
+        Baseline(Campaign(id="old", started="", finished="", suite="test", settings="{}", summary=summary))
+
+
 def test_no_runs_are_no_success() -> None:
     assert tally().exit_code(0.01) == Exit.UNKNOWN
 
