@@ -28,7 +28,8 @@ from .printing import print_json, say
     default=3,
     show_default=True,
     metavar="LEVEL",
-    help="How much the C compiler optimises: with 0 it is done sooner, and what it makes is slower.",
+    help="How much the C compiler optimises: with 0 it is done sooner, and what it makes is slower. "
+    "A build of a lower level is made again.",
 )
 @json_option
 def command(into: Path | None, optimise: int, as_json: bool) -> int:
@@ -39,7 +40,7 @@ def command(into: Path | None, optimise: int, as_json: bool) -> int:
     kept only if a plan of each workload leaves the same fingerprint with it as without it.
     Example: foreshock compile --into builds, then FORESHOCK_COMPILED=builds foreshock suite.
     """
-    from harness.compiled.build import user_cache
+    from harness.compiled.build import optimised, user_cache
     from harness.search import compiling
     from harness.systems.catalog import bind
     from harness.systems.checkouts import PACKAGE, Checkouts
@@ -49,6 +50,8 @@ def command(into: Path | None, optimise: int, as_json: bool) -> int:
         binding = bind(PACKAGE, checkouts)
         for place in compiling.places(builds, binding):
             shutil.rmtree(compiling.refused(place), ignore_errors=True)
+            if modules_in(place) and optimised(place) < optimise:
+                shutil.rmtree(place)
         parts = compiling.make(builds, compiling.short_runs(binding), optimise=optimise)
     for part in parts:
         if part.build is None:

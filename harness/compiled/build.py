@@ -34,7 +34,7 @@ def build_harness(builds: Path, root: Path, *, optimise: int = OPTIMISE_MAX) -> 
     if not modules_in(build):
         with _made_beside(build) as made:
             _compile(chosen(root, HARNESS_PLACES), made, optimise)
-            (made / f"complete{SUFFIX}").touch()
+            _finish(made, optimise)
     return build
 
 
@@ -53,13 +53,23 @@ def build_code(
                 shutil.copytree(package, made, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         with _made_beside(build) as made:
             _compile(chosen(copy, RAFT_PLACES, forbidden), made, optimise)
-            (made / f"complete{SUFFIX}").touch()
+            _finish(made, optimise)
     return build
+
+
+def optimised(build: Path) -> int:
+    """How much a finished build was optimised; 0 if it is of a version that did not note it."""
+    return int((build / f"complete{SUFFIX}").read_text(encoding="ascii") or 0)
 
 
 def user_cache() -> Path:
     """Where builds are kept that nobody gave another place: what can be made again (the XDG base directories)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "foreshock" / "compiled"
+
+
+def _finish(made: Path, optimise: int) -> None:
+    """Mark a build as whole, and note what its name does not say: the level is no part of the digest."""
+    (made / f"complete{SUFFIX}").write_text(str(optimise), encoding="ascii")
 
 
 @contextlib.contextmanager

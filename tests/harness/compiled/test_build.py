@@ -160,6 +160,19 @@ def test_each_interpreter_has_builds_of_its_own(tmp_path: Path, monkeypatch: pyt
     assert finder.harness_build(builds, ROOT).name.endswith(SUFFIX.split(".")[1])
 
 
+def test_a_finished_build_says_how_much_it_was_optimised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, builds = write_package(tmp_path), tmp_path / "builds"
+    monkeypatch.setattr(building, "_compile", lambda _, made, optimise: (made / f"rules{SUFFIX}").touch())
+
+    levels = [
+        building.optimised(build_code(builds, package, "_small", optimise=1)),
+        building.optimised(build_code(builds, package, "_small", optimise=3)),  # it is there already
+        building.optimised(building.build_harness(builds, ROOT)),
+    ]
+
+    assert levels == [1, 1, building.OPTIMISE_MAX]
+
+
 def test_a_finished_build_that_cannot_be_put_in_its_place_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
