@@ -205,8 +205,8 @@ def _suite(file: _File, profile: str) -> Suite:
             duration_ns=None if cell.duration is None else duration(cell.duration),
             explicit={key: _text(value) for key, value in cell.options.items()},
         )
-        for written in file.cell
-        for cell in _combinations(written)
+        for number, written in enumerate(file.cell, 1)
+        for cell in _combinations(number, written)
     )
     return Suite(
         name=file.name,
@@ -223,14 +223,17 @@ def _suite(file: _File, profile: str) -> Suite:
     )
 
 
-def _combinations(written: _Table) -> Iterator[_Cell]:
-    """The cells that a table means: one for each combination of the values that are listed."""
+def _combinations(number: int, written: _Table) -> Iterator[_Cell]:
+    """The cells that a table means, the nth of its file: one for each combination of the values that are listed."""
     listed = [value if isinstance(value, list) else [value] for value in written.values()]
     for name, values in zip(written, listed, strict=True):
         if not values:
-            raise ValueError(f"a [[cell]] with an empty list of {name}")
+            raise ValueError(f"an empty list of {name}, of [[cell]] {number}")
     for chosen in itertools.product(*listed):
-        yield msgspec.convert(dict(zip(written, chosen, strict=True)), _Cell)
+        try:
+            yield msgspec.convert(dict(zip(written, chosen, strict=True)), _Cell)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{error}, of [[cell]] {number}") from None
 
 
 def _budget(budget: _Budget) -> Budget:

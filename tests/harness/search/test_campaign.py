@@ -285,7 +285,11 @@ def test_the_default_suite_is_every_workload_under_swarm() -> None:
         ('name = "x"\nmax_unknown = "lots"\n[[cell]]\nworkload = "register"\n', "no share"),
         ('name = "x"\nbudget = { disk = "5 GB" }\n[[cell]]\nworkload = "register"\n', "no size such as 512MiB"),
         ('name = "x"\nbudget = { money = "1" }\n[[cell]]\nworkload = "register"\n', "money"),
-        ('name = "x"\n[[cell]]\nworkload = []\n', "an empty list of workload"),
+        ('name = "x"\n[[cell]]\nworkload = []\n', "an empty list of workload, of [[cell]] 1"),
+        (
+            'name = "x"\n[[cell]]\nworkload = "list"\n[[cell]]\nworkload = ["list", "register"]\nnodes = "three"\n',
+            "at `$.nodes`, of [[cell]] 2",
+        ),
         ('name = "x"\n[[cell]]\nworkload = ["register", 3]\n', "malformed suite"),
         ("name = \n", "malformed suite"),
     ],
