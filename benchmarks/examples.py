@@ -8,8 +8,8 @@ were valid, invalid and unknown, the first failing seed, and simulated seconds f
 those of our Raft under plans of the same size in the same run.
 
 A sample of the seeds of each is run again in two fresh processes with other PYTHONHASHSEEDs: the fingerprints must be
-those of the first process. `--gate` ends with exit code 1 when a right one is invalid, a wrong one is not found within
-100 seeds, or a fingerprint differs.
+those of the first process. `--gate` ends with exit code 1 when a right one is invalid or never valid, a wrong one is
+not found within 100 seeds, or a fingerprint differs.
 
     python -m benchmarks.examples seeds Quorum 1 2 3
 
@@ -137,6 +137,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"not found within {sum(self.verdicts.values())} seeds")
         if self.example.kind != "wrong":
             found += [f"seed {seed}: invalid" for seed in self.failing_seeds]
+            found += [] if self.verdicts.get("valid") else ["no run was valid"]
         return [f"{self.example.name}: {fault}" for fault in found]
 
 

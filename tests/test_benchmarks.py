@@ -320,6 +320,33 @@ def test_the_gate_of_the_examples(
     assert examples.row(measured)[7:9] == ("40", f"{10 - len(differing)} of 10")
 
 
+@pytest.mark.parametrize(
+    ("kind", "verdicts", "faults"),
+    [
+        ("right", {"valid": 1, "unknown": 9}, []),
+        ("right", {"unknown": 10}, ["x: no run was valid"]),
+        ("ours", {"unknown": 10}, ["x: no run was valid"]),
+    ],
+)
+def test_the_gate_of_the_examples_wants_a_valid_run(kind: str, verdicts: dict[str, int], faults: list[str]) -> None:
+    """An example that answers nothing is never invalid either."""
+    measured = msgspec.convert(
+        {
+            "example": {"name": "x", "file": "x.py", "kind": kind},
+            "verdicts": verdicts,
+            "failing_seeds": (),
+            "signatures": {},
+            "simulated_s": 80.0,
+            "cpu_s": 2.0,
+            "sampled": 10,
+            "differing": (),
+        },
+        examples.Measured,
+    )
+
+    assert measured.faults == faults
+
+
 def test_bytecodes_are_compared_by_folder_whatever_file_a_rule_has_moved_to(capsys: pytest.CaptureFixture[str]) -> None:
     before = Counter({"harness/sim/a.py f": 60.0, "checkers/raft/invariants.py g": 40.0})
     now = Counter({"harness/sim/b.py f": 60.0, "checkers/raft/rules/log.py g": 50.0})
