@@ -2,7 +2,7 @@
 
     python -m benchmarks.bytecodes REF [--seeds 3] [--top 20]
 
-REF is checked out into a temporary folder, and draws the default plan of `benchmarks.simulator` for each seed. Both
+REF is written into a temporary folder, and draws the default plan of `benchmarks.simulator` for each seed. Both
 trees run these same plans, each in a process of its own, and count the bytecodes that each function executes: figures
 are exact, and hold on any machine. A plan that is older than the code is read as stored failures are; what it leads to
 differs as far as the rules of the system under test have changed since, so figures are for a delivered message.
@@ -13,13 +13,19 @@ The commit that issue 9 is measured against is b5c1feb.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Final
+
+from benchmarks.compiled import environment
+from harness.errors import BadInput
+from harness.systems.checkouts import commit_of, git
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -55,22 +61,21 @@ print(json.dumps({where: number / delivered for where, number in steps.items()})
 
 def count(tree: Path, plans: list[str]) -> Counter[str]:
     """Bytecodes a delivery of each function of a tree."""
-    done = subprocess.run(
-        [sys.executable, "-c", _COUNT, *plans], cwd=tree, stdout=subprocess.PIPE, text=True, check=True
-    )
+    command = [sys.executable, "-c", _COUNT, *plans]
+    # Compiled modules execute no bytecodes that could be seen, and an older tree has no build.
+    done = subprocess.run(command, cwd=tree, env=environment(None), stdout=subprocess.PIPE, text=True, check=True)
     return Counter(json.loads(done.stdout))
 
 
 def measure(ref: str, seeds: int) -> tuple[Counter[str], Counter[str]]:
-    """What a commit and this tree execute for a delivery."""
+    """What a commit and this tree execute for a delivery. Raises BadInput for no commit."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch, "tree")
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), ref], cwd=ROOT, check=True)
-        try:
-            plans = [str(Path(scratch, f"{seed}.json")) for seed in range(1, seeds + 1)]
-            return count(tree, plans), count(ROOT, plans)
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
+        archive = git(ROOT, "archive", "--format=tar", commit_of(ROOT, ref))
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(tree, filter="data")
+        plans = [str(Path(scratch, f"{seed}.json")) for seed in range(1, seeds + 1)]
+        return count(tree, plans), count(ROOT, plans)
 
 
 def by_folder(steps: Counter[str]) -> Counter[str]:
@@ -99,7 +104,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--top", type=int, default=20)
     given = parser.parse_args()
-    before, now = measure(given.ref, given.seeds)
+    try:
+        before, now = measure(given.ref, given.seeds)
+    except BadInput as error:
+        parser.error(str(error))
     show(by_folder(before), by_folder(now), given.top)
     print("\nand by function")
     show(before, now, given.top)

@@ -13,6 +13,8 @@ import pytest
 
 from benchmarks import bounds, bytecodes, checkers, comparison, examples, histories, peer, peer_chaos, suite
 from benchmarks.core_steps import BATCH, LOADS, Cores
+from harness.compiled.finder import VARIABLE
+from harness.errors import BadInput
 from harness.outcome import Outcome
 from harness.run.drawing import Drawing, abilities_of
 from harness.run.runner import RunOptions, run
@@ -345,6 +347,35 @@ def test_the_gate_of_the_examples_wants_a_valid_run(kind: str, verdicts: dict[st
     )
 
     assert measured.faults == faults
+
+
+def test_bytecodes_are_counted_of_the_sources_whatever_build_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setattr(bytecodes, "_COUNT", "import json, os; print(json.dumps(dict.fromkeys(os.environ, 1)))")
+
+    names = bytecodes.count(tmp_path, [])
+
+    assert VARIABLE not in names
+    assert names["PATH"] == 1
+
+
+def test_bytecodes_of_a_commit_are_counted_in_all_of_its_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[list[str]] = []
+
+    def count(tree: Path, plans: list[str]) -> Counter[str]:
+        counted.append([Path(plan).name for plan in plans])
+        assert (tree / "benchmarks" / "simulator.py").is_file()
+        assert tree == bytecodes.ROOT or not (tree / ".git").exists()  # no worktree, of which git keeps a list
+        return Counter()
+
+    monkeypatch.setattr(bytecodes, "count", count)
+    bytecodes.measure("HEAD", 2)
+
+    assert counted == [["1.json", "2.json"]] * 2
+    with pytest.raises(BadInput, match="no commit 'no-such-ref'"):
+        bytecodes.measure("no-such-ref", 2)
 
 
 def test_bytecodes_are_compared_by_folder_whatever_file_a_rule_has_moved_to(capsys: pytest.CaptureFixture[str]) -> None:
