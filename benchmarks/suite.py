@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ from harness.search import suites
 from harness.search.campaign import Execution, Settings
 from harness.search.executors import SECONDS_MAX, Done, Mapper, Pool
 from harness.search.jobs import Job, perform
+from harness.search.memory import resident_bytes
 from harness.search.statistics import median
 from harness.search.worlds import Simulated
 from harness.systems.checkouts import Checkouts
@@ -246,7 +248,7 @@ def _memory(many: int) -> Memory:
             runs = execution.tally.total
             if runs in (FIRST_SAMPLE, many) or runs % 5000 == 0:
                 gc.collect()
-                samples.append(Sample(runs=runs, rss_kib=_rss_kib()))
+                samples.append(Sample(runs=runs, rss_kib=resident_bytes(os.getpid()) >> 10))
 
         execution.run(look)
         cpu = time.process_time() - began
@@ -272,14 +274,6 @@ def _execution(world: Simulated, index: Index, results: Path, seeds: int, jobs: 
     campaign = campaigns.new_id(suite.name)
     index.begin_campaign(campaign, suite.name, settings)
     return Execution(campaign, settings, world, {"raft_impl": binding}, index, results, jobs=jobs)
-
-
-def _rss_kib() -> int:
-    """Resident memory of this process."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError("Linux has VmRSS")
 
 
 if __name__ == "__main__":

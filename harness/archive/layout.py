@@ -238,6 +238,11 @@ def prepare(results: Path) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
+def folder_bytes(folder: Path) -> int:
+    """What the files below a folder take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def read_trace(folder: Path) -> Iterator[Event] | None:
     """Read the stored trace event by event; None when none was kept. Raises BadInput where it is damaged."""
     plain, compressed = folder / TRACE, folder / TRACE_COMPRESSED

@@ -20,6 +20,7 @@ from harness.errors import BadInput, one_of
 from harness.record import RunRecord
 
 from .index import Index, IndexedRun, utc_now
+from .layout import folder_bytes
 
 _WORDS: Final = ("age", "size", "per-signature")
 
@@ -66,7 +67,7 @@ def retain(index: Index, results: Path, rule: Rule, delete: Callable[[list[str]]
             run=row.run,
             recorded=row.recorded,
             signature=row.signature if row.verdict == "invalid" else None,
-            size=sum(path.stat().st_size for path in (results / row.run).rglob("*") if path.is_file()),
+            size=folder_bytes(results / row.run),
             ops=_ops(row),
         )
         for row in index.runs()

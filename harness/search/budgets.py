@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from harness.archive.documents import encode
+from harness.archive.layout import folder_bytes
 from harness.quantities import size_text
 from harness.record import Record
 
@@ -59,7 +60,7 @@ class Spending:
         """Note that a run has a row in the index, and perhaps a folder."""
         if self._budget.disk_bytes is not None:
             self._disk_bytes += int(_ROW * len(encode(record)))
-            self._disk_bytes += 0 if record.run is None else _size(self._results / record.run)
+            self._disk_bytes += 0 if record.run is None else folder_bytes(self._results / record.run)
 
     def is_spent(self) -> bool:
         """Whether no seed may be begun any more."""
@@ -69,7 +70,3 @@ class Spending:
         elif budget.disk_bytes is not None and self._disk_bytes >= budget.disk_bytes:
             self.reason = f"results take {size_text(self._disk_bytes)} of {size_text(budget.disk_bytes)}"
         return bool(self.reason)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
