@@ -244,7 +244,7 @@ class Pool(Generic[Item, Result]):
         for worker in list(self._workers):
             if worker.connection in ready:
                 done = self._receive(worker, waiting)
-            elif worker.overdue(self._seconds_max):
+            elif worker.overdue(self._seconds_max) and not worker.connection.poll():  # an answer may have come since
                 worker.end()
                 reason = f"no answer within {self._seconds_max:g} s"
                 done = self._lose(worker, reason, waiting, hung=True, ended=True)

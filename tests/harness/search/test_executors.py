@@ -129,6 +129,25 @@ def test_a_worker_whose_answer_has_come_is_not_ended_for_its_memory(tmp_path: Pa
     assert file.read_text() == "ran\n"
 
 
+def test_a_worker_whose_answer_has_come_is_not_overdue(tmp_path: Path) -> None:
+    """Its answer came while the caller was busy with another worker's, and longer than a run may take."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    waits = [{"do": "wait", "file": str(file)} for file in (first, second)]
+
+    with Pool(perform, jobs=2, seconds_max=600) as pool:
+        answers = pool.map([{"do": "pid"}, {"do": "pid"}, *waits])
+        next(answers), next(answers)
+        first.touch()
+        results = [next(answers).result]
+        second.touch()
+        assert pool._workers[1].connection.poll(60)
+        pool._seconds_max = 0.0
+        found = list(answers)
+
+    assert results + [done.result for done in found] == ["waited", "waited"]
+    assert [done.item for done in found] == [waits[1]]
+
+
 def test_memory_in_which_not_even_idle_workers_fit_is_refused() -> None:
     with (
         Pool(perform, jobs=2, memory_bytes_max=20 << 20) as pool,

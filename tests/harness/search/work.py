@@ -51,6 +51,10 @@ def perform(item: dict[str, Any]) -> Any:
                     tries.write("tried\n")
             while True:
                 time.sleep(60)
+        case "wait":
+            while not Path(item["file"]).exists():
+                time.sleep(0.01)
+            return "waited"
         case "grow":
             taken = []
             while True:
