@@ -97,8 +97,8 @@ class Supervisor:
                     start_new_session=True,
                     cwd=self._folder,
                 )
-            except OSError as error:
-                found = f"a program that cannot be started ({error.strerror})"
+            except (OSError, ValueError) as error:  # a null character in a word, say
+                found = f"a program that cannot be started ({getattr(error, 'strerror', None) or error})"
                 raise BadInput(found, "an installed one", launch.command[0]) from None
         self._running[name] = process
         self._guardian.watch(process.pid)

@@ -27,6 +27,7 @@ from harness.errors import BadInput
 from harness.plans.plan import Phases, PlannedOp, Program
 from harness.sim.recorder import Recorder
 from harness.sim.replies import Hearing, Replies
+from harness.systems.requirements import is_async
 from harness.systems.system import Completion, SystemClient, require_members
 
 from .sessions import NO_SESSION, SessionUse
@@ -234,5 +235,6 @@ class _Values:
 def _require_session(client: SystemClient) -> None:
     require_members(client, SystemClient, "client()")
     for method in (client.open, client.invoke):
-        if not inspect.iscoroutinefunction(method):
-            raise BadInput(f"{method.__qualname__}, which is not async", "async def", "client()")
+        if not inspect.iscoroutinefunction(method) and not is_async(method):
+            name = getattr(method, "__qualname__", repr(method))
+            raise BadInput(f"{name}, which is not async", "async def", "client()")

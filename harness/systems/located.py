@@ -26,7 +26,7 @@ from .adapter import ADAPTER_VERSION
 from .binding import Code
 from .loader import code_digest, file_digest, first_line_of, load_file
 from .programs import program
-from .requirements import require_complete
+from .requirements import require_complete, require_words
 from .system import System, require_members
 
 ENTRY_POINTS: Final = "foreshock.systems"
@@ -102,8 +102,7 @@ def _checked(found: Any, spec: str) -> System:
         raise BadInput(f"adapter_version {version}", f"{ADAPTER_VERSION}, which this harness speaks", spec)
     if not isinstance(found.name, str) or not found.name:
         raise BadInput(f"name {found.name!r}", "a word", f"{spec}: {name}.name")
-    if isinstance(found.workloads, str) or not found.workloads:
-        raise BadInput(f"workloads {found.workloads!r}", "a tuple with the name of one workload at least", spec)
+    require_words(found.workloads, "workloads", spec, least=1)
     require_complete(found, spec)
     return found  # type: ignore[no-any-return]
 

@@ -60,12 +60,64 @@ def test_a_class_of_a_file_is_a_system_that_nobody_knows_the_leader_of(tmp_path:
         (WHOLE.replace("workloads", "work"), "Store without workloads"),
         ("class Other(Processes): pass", "no name 'Store'"),
         ("import nothing_like_that", "ModuleNotFoundError"),
+        (WHOLE + "    def __init__(self):\n        {}['folder']\n", "KeyError: 'folder'; expected a class with"),
+        (WHOLE + "    name = property(lambda self: 'mine')\n", "AttributeError: .*; expected a class with"),
+        (WHOLE.replace('("register",)', "5"), "workloads 5; expected a tuple with one name at least"),
+        (WHOLE.replace('("register",)', '"register"'), "workloads 'register'; expected a tuple with one name at least"),
+        (WHOLE + "    options = None\n", "options None; expected a tuple of OptionSpec"),
+        (WHOLE + "    options = ('copy',)\n", "option 'copy'; expected an OptionSpec"),
+        (WHOLE + "    options = ()\n", r"no option client_timeout_ms; expected options = \(\*Processes.options, ...\)"),
+        (WHOLE + "    fault_kinds = 'crash'\n", "fault_kinds 'crash'; expected a tuple of words"),
+        (WHOLE + "    fault_kinds = ('crahs',)\n", "fault 'crahs'; expected .*crash"),
+        (WHOLE + "    ports = ('peer',)\n", "no port 'main'"),
     ],
 )
 def test_a_wrong_class_gets_one_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadInput, match=said) as refused:
         found(tmp_path, text)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_class_need_not_call_the_one_that_it_is_based_on(tmp_path: Path) -> None:
+    system = found(tmp_path, WHOLE + "    def __init__(self):\n        self.asked = 0\n")
+
+    assert (system.name, system.spec) == ("Store", f"{tmp_path}/store.py:Store")
+    system.last_words(None, "n1", lambda node, rows: None)
+
+
+def test_a_class_that_asks_in_its_own_way_needs_no_option_for_it(tmp_path: Path) -> None:
+    text = WHOLE + "    options = ()\n    def client(self, site, name, actor, nursery):\n        return None\n"
+
+    assert found(tmp_path, text).options == ()
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("()", "found (); expected `command` to return a command line"),
+        ("'sleep 60'", "found 'sleep 60'; expected `command` to return a command line"),
+        ("b'sleep'", "found b'sleep'; expected `command` to return a command line"),
+        ("None", "found TypeError: 'NoneType' object is not iterable; expected `command` to return a command line"),
+        ("{}['port']", "found KeyError: 'port'; expected `command` to return a command line"),
+    ],
+)
+def test_what_is_no_command_line_gets_one_line(tmp_path: Path, returned: str, said: str) -> None:
+    system = found(tmp_path, WHOLE.replace('("store", node.listens)', returned))
+    addresses = SimpleNamespace(nodes=("n1",), own=lambda name, port: ("127.0.0.1", 1))
+
+    with pytest.raises(BadInput, match=re.escape(said)):
+        system.launch(SimpleNamespace(addresses=addresses, data=tmp_path, options={}), "n1")
+
+
+def test_a_neighbour_of_the_class_in_its_package_is_code_that_runs(tmp_path: Path) -> None:
+    """A campaign goes on only with the code that it began with."""
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "wire.py").write_text("PORT = 1\n")
+    before = found(tmp_path, WHOLE).code.digest
+
+    (tmp_path / "wire.py").write_text("PORT = 2\n")
+
+    assert found(tmp_path, WHOLE).code.digest != before
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from harness.errors import BadInput
 from harness.live.guardian import Guardian
 from harness.live.supervisor import Launch, Supervisor
 
@@ -45,6 +46,23 @@ def test_a_node_that_was_killed_is_none_that_ended_by_itself(tmp_path: Path) -> 
 
 def test_nothing_is_told_of_nodes_that_still_run_when_the_run_is_over(tmp_path: Path) -> None:
     assert deaths(tmp_path, "sleep 60", kills=False) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("no-such-program", "No such file or directory"), ("true\0", "embedded null byte")], ids=repr
+)
+def test_a_program_that_cannot_be_started_gets_one_line(tmp_path: Path, word: str, said: str) -> None:
+    async def run(supervisor: Supervisor) -> None:
+        async with trio.open_nursery() as nursery:
+            supervisor.start("n1", nursery)
+
+    with (
+        Supervisor(tmp_path, lambda name: Launch(command=(word,))) as supervisor,
+        pytest.raises(BaseExceptionGroup) as refused,
+    ):
+        trio.run(run, supervisor)
+
+    assert refused.group_contains(BadInput, match=rf"a program that cannot be started \({said}\)")
 
 
 def test_the_guardian_forgets_what_was_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

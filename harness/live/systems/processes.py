@@ -19,11 +19,9 @@ Such nodes are killed, stopped, and cut off. It is not known which of them leads
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +29,7 @@ import trio
 
 from checkers.located import NotLocated, is_located, locate
 from harness.errors import BadInput
+from harness.faults.catalog import KINDS as FAULTS
 from harness.live.addresses import spelled
 from harness.live.fault_world import KINDS
 from harness.live.supervisor import Launch
@@ -38,6 +37,8 @@ from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor
 from harness.systems.binding import Code
 from harness.systems.loader import first_line_of
+from harness.systems.located import locate as locate_code
+from harness.systems.requirements import require_known, require_options, require_words
 from harness.systems.system import Completion
 
 from .polling import Polled
@@ -46,6 +47,8 @@ from .system import LiveClient, Site, Tell
 __all__ = ["Completion", "NodeSite", "OptionSpec", "Processes", "Unanswered", "ask"]
 
 _PORT: Final = "main"
+_TIMEOUT: Final = "client_timeout_ms"
+_COMMAND_LINE: Final = '`command` to return a command line, such as ("/usr/bin/store", "--listen", node.listens)'
 _LINE_BYTES: Final = 65_536
 _CONNECT_SECONDS_MAX: Final = 0.5
 _TYPES: Final = ("ok", "fail", "info")
@@ -99,15 +102,13 @@ class Processes(Polled):
     runs_live: bool = True
     """What the simulated world refuses it by."""
     options: tuple[OptionSpec, ...] = (
-        OptionSpec(name="client_timeout_ms", type="int", default=2000, neutral=2000, minimum=1, unit="ms"),
+        OptionSpec(name=_TIMEOUT, type="int", default=2000, neutral=2000, minimum=1, unit="ms"),
     )
     """How long a client waits for an operation. A subclass adds its own behind this one."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.name = type(self).__name__
-        self.spec = self.name
-        """What a person typed to name it."""
+    name: str = "processes"
+    spec: str = "a class based on Processes"
+    """What a person typed to name it."""
 
     @abstractmethod
     def command(self, node: NodeSite) -> Sequence[str]:
@@ -119,10 +120,8 @@ class Processes(Polled):
 
     @property
     def code(self) -> Code:
-        """The file of the class: what it starts may stand anywhere."""
-        file = Path(self.spec.rpartition(":")[0]).resolve()
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        return Code(spec=self.spec, directory=str(file.parent), digest=digest, is_foreign=True)
+        """The file of the class, or the package that it is in: what it starts may stand anywhere."""
+        return locate_code(self.spec)
 
     def launch(self, site: Site, node: str) -> Launch:
         """The command line of a node, which has its folder."""
@@ -132,9 +131,13 @@ class Processes(Polled):
         listens = spelled(addresses.own(node, _PORT))
         spec = NodeSite(name=node, listens=listens, data=str(data), others=told, options=site.options)
         try:
-            return Launch(command=tuple(map(str, self.command(spec))))
+            command = self.command(spec)
+            words = () if isinstance(command, str | bytes) else tuple(map(str, command))
         except Exception as error:
-            raise BadInput(first_line_of(error), "`command` to return a command line", self.spec) from error
+            raise BadInput(first_line_of(error), _COMMAND_LINE, self.spec) from error
+        if not words:
+            raise BadInput(f"{command!r}", _COMMAND_LINE, self.spec)
+        return Launch(command=words)
 
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client that opens what an operation needs."""
@@ -152,6 +155,9 @@ class Processes(Polled):
         """Nothing is told."""
         await trio.sleep_forever()
 
+    def last_words(self, site: Site, node: str, tell: Tell) -> None:
+        """Nothing is told."""
+
 
 class _Client:
     """A client of its home, or of one node after the other."""
@@ -162,7 +168,7 @@ class _Client:
         self._addresses = [site.addresses.told(node, _PORT) for node in nodes]
         self._next = nodes.index(actor.home) if actor.home in nodes else 0
         self._routing = actor.routing
-        self._timeout_s = int(site.options["client_timeout_ms"]) / 1000
+        self._timeout_s = int(site.options[_TIMEOUT]) / 1000
 
     async def open(self) -> str | None:
         """Nothing: an operation opens what it needs."""
@@ -227,9 +233,25 @@ def located(spec: str) -> Processes | None:
         raise BadInput(f"{found.__name__}, which is no Processes", "a class based on it, see docs/live.md", spec)
     try:
         system = found()
-    except TypeError as error:  # a method is missing, or arguments are wanted
-        raise BadInput(str(error), "a class with `command` and `perform`, made without arguments", spec) from error
-    if not getattr(system, "workloads", ()):
-        raise BadInput(f"{found.__name__} without workloads", 'what its clients can do: ("register",)', spec)
-    system.spec = spec
+        system.name, system.spec = found.__name__, spec
+    except Exception as error:  # a method is missing, arguments are wanted, or it does what fails
+        raise BadInput(
+            first_line_of(error), "a class with `command` and `perform`, made without arguments", spec
+        ) from error
+    _require_complete(system, spec)
     return system
+
+
+def _require_complete(system: Processes, spec: str) -> None:
+    """Raise BadInput for what a person gave another form than it is used in."""
+    kind = type(system)
+    if not getattr(system, "workloads", ()):
+        raise BadInput(f"{kind.__name__} without workloads", 'what its clients can do: ("register",)', spec)
+    require_words(system.workloads, "workloads", spec, least=1)
+    require_known(system.fault_kinds, "fault_kinds", "fault", FAULTS, f"{spec}: fault_kinds")
+    ports = require_words(system.ports, "ports", f"{spec}: ports")
+    if kind.launch is Processes.launch and _PORT not in ports:
+        raise BadInput(f"no port {_PORT!r}", "the port at which a node listens", f"{spec}: ports")
+    require_options(system.options, f"{spec}: options")
+    if kind.client is Processes.client and not any(option.name == _TIMEOUT for option in system.options):
+        raise BadInput(f"no option {_TIMEOUT}", "options = (*Processes.options, ...)", f"{spec}: options")

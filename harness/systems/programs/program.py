@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +26,13 @@ from harness.systems.adapter import Adapter
 from harness.systems.binding import Code
 from harness.systems.environment import Environment
 from harness.systems.loader import code_digest, file_digest, first_line_of, load_file, unload
-from harness.systems.requirements import require_callable, require_capabilities
+from harness.systems.requirements import (
+    is_async,
+    parameters_of,
+    require_callable,
+    require_capabilities,
+    require_words,
+)
 from harness.systems.system import Completion, SystemClient, SystemServer
 
 from .incarnation import current
@@ -67,9 +72,10 @@ class TrioProgram(Adapter):
         found = self.load("looked-at")
         unload(f"{self._alias}_looked-at")
         self.name = getattr(found, "name", "") or self._file.stem.replace("_", "-")
-        self.workloads = _words(found, "workloads", code.spec)
-        self.capabilities = _words(found, "capabilities", code.spec) if hasattr(found, "capabilities") else ()
-        require_capabilities(self.capabilities, f"{code.spec}: capabilities")
+        self.workloads = require_words(getattr(found, "workloads", None), "workloads", code.spec, least=1)
+        capabilities = getattr(found, "capabilities", ())
+        require_capabilities(capabilities, f"{code.spec}: capabilities")
+        self.capabilities = tuple(capabilities)
 
     def load(self, incarnation: str) -> Any:
         """The module, or an instance of the class, with `node` and `client`, for one incarnation. Raises BadInput."""
@@ -84,14 +90,14 @@ class TrioProgram(Adapter):
                 found = found()
             except Exception as error:
                 raise BadInput(first_line_of(error), "a class that is made without arguments", self._spec) from error
-        if not inspect.iscoroutinefunction(getattr(found, "node", None)):
+        if not is_async(getattr(found, "node", None)):
             raise BadInput("no async def node", "async def node(name, peers, data_dir)", self._spec)
         if not callable(getattr(found, "client", None)):
             raise BadInput("no client", "client(name, servers), a class or a function", self._spec)
         require_callable(found.node, "node", ("name", "peers", "data_dir"), self._spec)
         require_callable(found.client, "client", ("name", "servers"), self._spec)
         if isinstance(found.client, type):
-            _require_invoke(found.client, ("self", *_OF_INVOKE), self._spec)
+            _require_invoke(found.client, self._spec)
         return found
 
     @contextlib.contextmanager
@@ -138,7 +144,7 @@ class Session:
         """Perform one op. What the network did to it is `info`, and `fail` for a read, which changes nothing."""
         if self._session is None:
             session = current().program.client(self._name, self._servers)
-            _require_invoke(session, _OF_INVOKE, "client(name, servers)")
+            _require_invoke(session, "client(name, servers)")
             self._session = session
         try:
             with trio.fail_after(OP_SECONDS_MAX):
@@ -159,14 +165,14 @@ class Session:
             await close()
 
 
-def _require_invoke(owner: Any, parameters: tuple[str, ...], where: str) -> None:
+def _require_invoke(owner: Any, where: str) -> None:
     name = f"{getattr(owner, '__name__', type(owner).__name__)}.invoke"
     invoke = getattr(owner, "invoke", None)
     if not callable(invoke):
         raise BadInput(f"no {name}", "async def invoke(self, f, key, value)", where)
-    if not inspect.iscoroutinefunction(invoke):
+    if not is_async(invoke):
         raise BadInput(f"{name}, which is not async", "async def invoke(self, f, key, value)", where)
-    require_callable(invoke, name, parameters, where)
+    require_callable(invoke, name, parameters_of(owner, "invoke", _OF_INVOKE), where)
 
 
 def _is_lost(error: BaseException) -> bool:
@@ -179,13 +185,6 @@ def _word_of(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return "timeout" if isinstance(error, trio.TooSlowError) else "connection-lost"
-
-
-def _words(found: Any, name: str, spec: str) -> tuple[str, ...]:
-    words = getattr(found, name, None)
-    if isinstance(words, str) or not words or not all(isinstance(word, str) for word in words):
-        raise BadInput(f"{name} {words!r}", "a tuple with one name at least", spec)
-    return tuple(words)
 
 
 def _place_and_name(spec: str) -> tuple[str, bool, str]:

@@ -60,6 +60,43 @@ def test_a_system_in_a_file_is_run_and_its_bug_is_found(foreshock: Command) -> N
     assert "transfer" not in output
 
 
+PASSED_ON = """
+    import functools
+
+    def counted(method):
+        @functools.wraps(method)
+        def call(*arguments):
+            return method(*arguments)
+        return call
+
+    def awaited(method):
+        @functools.wraps(method)
+        async def call(*arguments):
+            return method(*arguments)
+        return call
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("async def invoke", "@counted\n        async def invoke"),
+        ("async def invoke", "@awaited\n        def invoke"),
+        ("def process(self, messages):", "@counted\n        def process(self, messages):"),
+        ("def process", "@classmethod\n        def post(cls): pass\n        def process"),
+        ("def process", "@staticmethod\n        def post(): pass\n        def process"),
+        ("def process", "@staticmethod\n        async def sync(): pass\n        def process"),
+    ],
+)
+def test_a_method_may_be_decorated(old: str, new: str, tmp_path: Path, foreshock: Command) -> None:
+    file = written(tmp_path, PASSED_ON + WORKS.replace(old, new))
+
+    code, output = foreshock("run", "--system", f"{file}:Mine", "--seed", "1", "--duration", "2s", "--rate", "5")
+
+    assert code == 1, output
+    assert "is refused (unsupported)" in output, "as without the decorator"
+
+
 def test_a_system_in_a_module_is_the_same_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shop_of_tests.py").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -173,6 +210,14 @@ def test_an_adapter_that_fails_while_it_runs_is_refused_in_one_line(
             "capabilities 'disk'; expected a tuple of words",
         ),
         ("server_class,", "options = ('x',)\n        server_class,", "option 'x'; expected an OptionSpec"),
+        ("server_class,", "options = None\n        server_class,", "options None; expected a tuple of OptionSpec"),
+        (
+            "server_class,",
+            "capabilities = None\n        server_class,",
+            "capabilities None; expected a tuple of words",
+        ),
+        ('("register",)', "5", "workloads 5; expected a tuple with one name at least"),
+        ('("register",)', "('register', 5)", "workloads ('register', 5); expected a tuple with one name at least"),
         ('Completion("fail", ', 'Completion("okay", ', "expected a Completion of ok, fail or info"),
         ("return Completion", "import time; time.time(); return Completion", "time.time, which is not a function of"),
         ('("register",)', '("regster",)', "workload 'register'; expected what"),

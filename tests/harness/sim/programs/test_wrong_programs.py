@@ -33,6 +33,12 @@ class client(client):
             "no int.invoke; expected async def",
         ),
         ('workloads = ("register",)', 'workloads, capabilities = ("register",), ("dsk",)', "perhaps disk"),
+        (
+            'workloads = ("register",)',
+            'workloads, capabilities = ("register",), None',
+            "found capabilities None; expected",
+        ),
+        ('workloads = ("register",)', "workloads = 5", "found workloads 5; expected a tuple with one name at least"),
         ('return Completion("fail", error="unsupported")', "return 7", "found 7; expected a Completion of ok, fail"),
         ('return Completion("fail", error="unsupported")', "return 1 / 0", "ZeroDivisionError: division by zero"),
         (
@@ -58,3 +64,28 @@ def test_a_wrong_program_is_refused_in_one_line(
     output = capsys.readouterr()
     assert code == 254, output.err
     assert found in output.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["    @counted\n    async def invoke(self, f", "    @staticmethod\n    async def invoke(f"],
+    ids=["passed on", "static"],
+)
+def test_a_client_may_be_decorated(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counted = """
+import functools
+
+def counted(method):
+    @functools.wraps(method)
+    def call(*arguments):
+        return method(*arguments)
+    return call
+"""
+    spec = written(tmp_path, counted + SERVES.replace("    async def invoke(self, f", kind))
+    words = ["--nodes", "1", "--seed", "1", "--duration", "2s", "--rate", "5", "--results", str(tmp_path / "results")]
+
+    code = cli.run(["run", "--system", spec, *words])
+
+    output = capsys.readouterr()
+    assert code == 1, output.err
+    assert "is refused (unsupported)" in output.out, "as without the decorator"
