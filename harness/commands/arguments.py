@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, get_args
 
 import click
 
 from harness import quantities
+from harness.live.specs import NODE, OTHERS
 
 if TYPE_CHECKING:
     from harness.run.drawing import Drawing
@@ -175,9 +176,11 @@ def world_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def network_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--network`."""
+    from harness.run.drawing import LiveNetwork  # with all faults and plans, as the commands that have this option
+
     return click.option(
         "--network",
-        type=click.Choice(["proxies", "namespaces"]),
+        type=click.Choice(get_args(LiveNetwork)),
         default="proxies",
         show_default=True,
         help="Live: what brings about faults of links; namespaces need root and nft.",
@@ -206,8 +209,10 @@ def upgrade_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def system_option_of_world(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--system` where a world is chosen."""
-    default = _default("raft_impl", live="node")
-    text = f"{_SYSTEMS} Live: node, etcd, pysyncobj; or processes of your own: FILE.py:NAME.  [default: raft_impl]"
+    default = _default("raft_impl", live=NODE)
+    text = (
+        f"{_SYSTEMS} Live: {', '.join((NODE, *OTHERS))}; or processes of your own: FILE.py:NAME.  [default: raft_impl]"
+    )
     return click.option("--system", default=default, metavar="SPEC", help=text)(function)
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from harness import quantities
 from harness.errors import BadInput, Exit, one_of
+from harness.live.specs import runs_live
 from harness.run.drawing import Drawing
 from harness.search import compiling
 from harness.search.compare import Answer, ComparedPair, Comparison, Summary
@@ -88,13 +89,12 @@ def command(
     worse, 2 when any is undecided.
     """
     from harness.archive.store import Archive
-    from harness.live.systems.catalog import NODE, OTHERS
     from harness.search import comparisons
     from harness.systems import catalog
     from harness.systems.checkouts import Checkouts
 
     for ref in (ref_a, *refs):
-        if ref in (NODE, *OTHERS) or ref.startswith("live:"):
+        if runs_live(ref):
             expected = "versions of raft_impl: both run the same plans, and no two live runs are the same"
             raise BadInput(
                 f"{ref}, which runs live", expected, "`foreshock suite --world live --baseline` says what is new"

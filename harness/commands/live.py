@@ -6,7 +6,7 @@ import secrets
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import click
 
@@ -17,7 +17,7 @@ from harness.errors import BadInput, Exit
 from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.record import RunRecord
-from harness.run.drawing import Drawing
+from harness.run.drawing import Drawing, LiveNetwork
 from harness.systems.checkouts import Checkouts
 
 from .printing import print_json, say
@@ -27,8 +27,6 @@ NOT_DETERMINISTIC: Final = (
     "a live execution is not deterministic: its plan decides what is asked and what breaks, no more"
 )
 _DRAWN_SEED_BELOW: Final = 1_000_000_000
-
-Network = Literal["proxies", "namespaces"]
 
 
 def run_live(
@@ -79,7 +77,7 @@ def run_many_live(drawing: Drawing, first: int | None, count: int, *, results: P
 
 
 def replay_live(
-    stored: StoredRun, spec: str, repeat: int, network: Network, *, verbose: bool, results: Path, as_json: bool
+    stored: StoredRun, spec: str, repeat: int, network: LiveNetwork, *, verbose: bool, results: Path, as_json: bool
 ) -> int:
     """Run a stored plan again with real processes, and say how often it fails. Every run is kept."""
     tally = _Tally(as_json=as_json, is_short=repeat > 1)
@@ -180,16 +178,16 @@ class _Tally:
         return _exit(code, self._failure)
 
 
-def repeat_line(run: str, network: Network) -> str:
+def repeat_line(run: str, network: LiveNetwork) -> str:
     """The line that says how often a live run fails again."""
     return f"foreshock replay {run}{_typed(network)} --repeat 10"
 
 
-def _typed(network: Network) -> str:
+def _typed(network: LiveNetwork) -> str:
     return "" if network == "proxies" else f" --network {network}"
 
 
-def enter_network(network: Network, world: str, *, jobs: int | None = None) -> None:
+def enter_network(network: LiveNetwork, world: str, *, jobs: int | None = None) -> None:
     """Where nodes are to have namespaces, go on in one of our own: this command is started once more in it.
 
     Raises BadInput in the simulated world, and for several runs at a time.
@@ -210,7 +208,7 @@ def _perform(
     spec: str,
     archive: Archive,
     checkouts: Checkouts,
-    network: Network,
+    network: LiveNetwork,
     *,
     may_never_serve: bool = False,
 ) -> tuple[Outcome, RunRecord, BadInput | None]:

@@ -19,6 +19,7 @@ import click
 from harness.archive.find import StoredRun, find
 from harness.archive.index import FILE, Index
 from harness.errors import BadInput
+from harness.live.specs import WORLD
 from harness.run.drawing import Drawing, abilities_of
 
 from .arguments import drawing_of
@@ -112,7 +113,6 @@ def _drawn(drawing: Drawing, seed: int) -> StoredRun:
 
     with Checkouts() as checkouts:
         if drawing.world == "live":
-            from harness.live.drawing import WORLD
             from harness.live.systems.catalog import abilities_of_live, live_system
 
             system = live_system(drawing.system, checkouts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 import msgspec
@@ -13,9 +13,10 @@ import msgspec
 from harness import quantities
 from harness.archive.find import StoredRun
 from harness.errors import BadInput, Exit
-from harness.live.drawing import WORLD
+from harness.live.specs import NODE, WORLD, is_ours
 from harness.plans.labels import DEFAULT_LABEL, OLDER_LABEL
 from harness.plans.plan import Plan
+from harness.run.drawing import LiveNetwork
 from harness.run.replay import Replayed, replay
 from harness.run.runner import RunOptions
 from harness.search.fitting import fitted
@@ -79,7 +80,7 @@ def command(
     run: str,
     system: str | None,
     world: str | None,
-    network: Literal["proxies", "namespaces"],
+    network: LiveNetwork,
     until: RunOptions | None,
     step: bool,
     diff: str | None,
@@ -119,7 +120,7 @@ def command(
         if until is not None or step or diff or against or stop_at_first or require_identical:
             raise BadInput("an option about events of a simulated run", "--repeat, --system, --verbose", "a live run")
         enter_network(network, "live")
-        spec = system or (listed[0].removeprefix(WORLD) if ran_live else "node")
+        spec = system or (listed[0].removeprefix(WORLD) if ran_live else NODE)
         return replay_live(stored, spec, repeat, network, verbose=verbose, results=results, as_json=as_json)
     enter_network(network, "simulated")
     if ran_live:
@@ -172,8 +173,6 @@ def _again(typed: str, stored: StoredRun) -> str:
 
 def _ours(spec: str) -> str:
     """The system of a live run, if the simulated world has it."""
-    from harness.live.systems.catalog import is_ours
-
     if not is_ours(spec):
         expected = "a system that both worlds have; --system raft_impl runs the plan with ours"
         raise BadInput(f"a live run of {spec}", expected, "--world simulated")

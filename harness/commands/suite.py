@@ -20,7 +20,7 @@ from harness.live.drawing import LATE
 from harness.options import OptionSpec
 from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import DRAW_VERSION, Plan
-from harness.run.drawing import Drawing
+from harness.run.drawing import Drawing, LiveNetwork
 from harness.run.twice import require_function_of_plan
 from harness.search import campaign as campaigns
 from harness.search import compiling, detection, distributions, exports, known, mutants, suites
@@ -39,7 +39,7 @@ from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
 from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed
-from .live import NOT_DETERMINISTIC, Network, enter_network, repeat_line
+from .live import NOT_DETERMINISTIC, enter_network, repeat_line
 from .printing import coloured, print_json, print_message, print_table, progress, say, telling
 from .watching import watching
 
@@ -501,7 +501,7 @@ def _kept_for_the_end(failures: list[BadInput]) -> Iterator[None]:
         failures.append(error)
 
 
-def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool, network: Network) -> int:
+def _report(summary: Summary, failures: Sequence[BadInput], as_json: bool, network: LiveNetwork) -> int:
     error = failures[0] if failures else None
     if as_json:
         parts = {} if error is None else {"found": error.found, "expected": error.expected, "where": error.where}
@@ -636,7 +636,7 @@ def _range(seeds: range | None, count: int | None, suite: Suite, time_budget: in
     return first, None if number is None else first + number - 1
 
 
-def _print_summary(summary: Summary, network: Network) -> None:
+def _print_summary(summary: Summary, network: LiveNetwork) -> None:
     runs = summary.runs
     say("runs", ", ".join(f"{runs[word]} {coloured(word)}" for word in runs if runs[word]))
     if summary.allowed:
@@ -714,7 +714,7 @@ def _print_marks(summary: Summary) -> None:
         say("", f"{family}: {'; '.join(situations)}")
 
 
-def _print_failures(failures: Sequence[Failure], world: str, network: Network) -> None:
+def _print_failures(failures: Sequence[Failure], world: str, network: LiveNetwork) -> None:
     if not failures:
         return
     click.echo()

@@ -21,9 +21,6 @@ from harness.faults.pauses import Pause
 from harness.plans.plan import Disks, DiskSpec, Links, LinkSpec, Plan
 
 PROFILE: Final = "live"
-WORLD: Final = "live:"
-"""Begins the name of the system in the record of a live run."""
-
 LATE: Final = "ms late at most"
 """The mark that says by how much the harness was late: on a machine that is too busy, a run says little."""
 CLOCK_OFF: Final = "ms a clock was off at most"

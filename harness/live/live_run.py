@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -32,6 +32,7 @@ from harness.plans.classify import classify
 from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan
 from harness.run import exceptions, gates, sessions
+from harness.run.drawing import LiveNetwork
 from harness.run.interpreter import Thread
 from harness.run.runner import primary
 from harness.sim.nemesis import Nemesis
@@ -45,19 +46,18 @@ from .addresses import Addresses
 from .asking import Asking
 from .callers import Sockets, caller
 from .clients import ClientTask
-from .drawing import CLOCK_OFF, LATE, WORLD, possible
+from .drawing import CLOCK_OFF, LATE, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import run_in_trio, terminated_as_interrupted
 from .lateness import Lateness
 from .namespaces import Namespaces, kinds_with
 from .network import Network
 from .proxies import Proxy
+from .specs import WORLD
 from .supervisor import Supervisor
 from .systems.system import LiveClient, LiveSystem, Site
 from .timetable import Timetable
 
-Links = Literal["proxies", "namespaces"]
-"""What brings about the faults of links."""
 READY_SECONDS_MAX: Final = 60
 """A cluster that does not serve by then never will."""
 _ASK_READY_SECONDS: Final = 0.05
@@ -85,7 +85,9 @@ class _NeverServed(BadInput):
     """The nodes were started, and go on to run, but are no cluster: on a machine that is too busy, say."""
 
 
-def run(plan: Plan, system: LiveSystem, *, network: Links = "proxies", may_never_serve: bool = False) -> LiveResult:
+def run(
+    plan: Plan, system: LiveSystem, *, network: LiveNetwork = "proxies", may_never_serve: bool = False
+) -> LiveResult:
     """Run a plan with real processes and judge it. Leaves no process behind, however it ends. Raises BadInput.
 
     `network`: faults of links are brought about by proxies, or in network namespaces, where the harness must be in one.

@@ -33,6 +33,7 @@ import msgspec
 
 from harness.errors import BadInput
 from harness.faults.world import Edge, Effect
+from harness.run.drawing import LiveNetwork
 
 from .addresses import Addresses
 from .nft import Nft
@@ -50,7 +51,7 @@ _SECONDS_MAX: Final = 5.0
 _WHERE: Final = "--network namespaces"
 
 
-def kinds_with(network: str, kinds: Iterable[str]) -> tuple[str, ...]:
+def kinds_with(network: LiveNetwork, kinds: Iterable[str]) -> tuple[str, ...]:
     """Those of these kinds of faults that there are with this network."""
     return tuple(kind for kind in kinds if network != "namespaces" or kind not in _MISSING)
 

@@ -25,6 +25,10 @@ SYSTEM: Final = "raft_impl"
 """What is tested when nobody says what."""
 
 
+LiveNetwork = Literal["proxies", "namespaces"]
+"""What brings about the faults of links in the live world."""
+
+
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan may ask of a system, as plain data: the code itself may live in another process."""
 
@@ -78,8 +82,7 @@ class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     world: Literal["simulated", "live"] = "simulated"
-    network: Literal["proxies", "namespaces"] = "proxies"
-    """What brings about the faults of links in the live world."""
+    network: LiveNetwork = "proxies"
     system: str = SYSTEM
     workload: str = "register"
     profile: str = "swarm"

@@ -17,9 +17,9 @@ import msgspec
 
 from harness.archive.layout import write_run
 from harness.errors import BadInput
-from harness.live.drawing import WORLD
 from harness.live.kept import keep_beside
 from harness.live.live_run import run
+from harness.live.specs import WORLD
 from harness.live.systems.catalog import abilities_of_live, live_system, live_system_of
 from harness.live.systems.system import LiveSystem
 from harness.plans.labels import DEFAULT_LABEL

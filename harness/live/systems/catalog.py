@@ -10,12 +10,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from harness.errors import BadInput, one_of
 from harness.live.namespaces import kinds_with
+from harness.live.specs import FORMS, NODE, is_ours
 from harness.plans.labels import DEFAULT_LABEL
-from harness.run.drawing import Abilities
+from harness.run.drawing import Abilities, LiveNetwork
 from harness.systems import catalog
 from harness.systems.binding import Binding, Code
 from harness.systems.catalog import load_systems
@@ -26,23 +25,12 @@ from .node import Node
 from .processes import located
 from .system import LiveSystem
 
-NODE: Final = "node"
-OTHERS: Final = ("etcd", "pysyncobj")
-"""Installed systems, which the simulated world does not have."""
-FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", *OTHERS, "FILE.py:NAME")
-_OURS: Final = ("raft_impl", "path:", "patch:")
-
 
 def live_system(spec: str, checkouts: Checkouts) -> LiveSystem:
     """Find the system that a spec names, for one run. Raises BadInput."""
     if is_ours(spec):
         return live_system_of(catalog.code("raft_impl" if spec == NODE else spec, checkouts))
     return _of_others(spec)
-
-
-def is_ours(spec: str) -> bool:
-    """Whether a spec names a version of our node, which the simulated world has as well."""
-    return spec == NODE or spec.startswith(_OURS)
 
 
 def live_system_of(code: Code) -> LiveSystem:
@@ -68,7 +56,7 @@ def _of_others(spec: str) -> LiveSystem:
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")
 
 
-def abilities_of_live(system: LiveSystem, network: str) -> Abilities:
+def abilities_of_live(system: LiveSystem, network: LiveNetwork) -> Abilities:
     """What a plan may ask of a system, where this is what brings about the faults of links."""
     kinds = kinds_with(network, system.fault_kinds)
     return Abilities(

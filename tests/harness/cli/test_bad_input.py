@@ -184,6 +184,20 @@ def test_a_run_imports_no_hypothesis() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_comparison_imports_nothing_that_starts_processes() -> None:
+    """That a system runs live is known by its name."""
+    program = (
+        "import sys; from harness import cli; code = cli.run(['compare', 'main', 'etcd']); "
+        "heavy = ('harness.live.systems', 'harness.live.supervisor', 'raft_impl'); "
+        "print(int(code), [name for name in heavy if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "etcd, which runs live" in done.stderr
+    assert done.stdout.splitlines()[-1] == "254 []"
+
+
 OLD_NAME = "flav" + "our"  # whole, it is a retired word
 
 
