@@ -40,6 +40,7 @@ from harness.systems.system import System
 from . import exceptions, sessions
 from . import gates as gate
 from .calm import CalmWatch, pace_of
+from .declarations import undeclared
 from .interpreter import Thread
 from .marks import marks_of
 from .recovery import LOOK_EVERY_NS, Recovery
@@ -301,7 +302,7 @@ class Simulation:
         outcomes = world.nemesis.finish()
         history, history_sha256 = world.recorder.history, world.recorder.close()
         raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self.replies.anomalies()])
-        told = [*raised, *world.versions.wrong]
+        told = [*raised, *world.versions.wrong, *undeclared(world, self.capabilities)]
         verdicts = [
             _verdict("raft", world.violations),
             _verdict("node", [anomaly for anomaly in told if anomaly.checker != CLIENT]),
