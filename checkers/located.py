@@ -42,7 +42,7 @@ def locate(spec: str, kind: type[T]) -> T:
         module = sys.modules[alias] = importlib.util.module_from_spec(found)
         try:
             found.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script, say
             del sys.modules[alias]
             line = f"{type(error).__name__}: {error}".splitlines()[0]
             raise NotLocated(line, "a file that can be imported", spec) from error

@@ -62,7 +62,7 @@ def load_package(directory: Path, alias: str) -> ModuleType:
     except BadInput:
         unload(alias)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         unload(alias)
         raise BadInput(_describe(error, directory), "code that can be imported", str(directory)) from error
     return package
@@ -94,7 +94,7 @@ def load_file(file: Path, alias: str, builtins: Callable[[], dict[str, object]] 
     except BadInput:
         unload(alias)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         unload(alias)
         raise BadInput(_describe(error, directory), "code that can be imported", str(file)) from error
 
@@ -123,7 +123,7 @@ def file_digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def first_line_of(error: Exception) -> str:
+def first_line_of(error: BaseException) -> str:
     """An exception in one line."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
@@ -144,7 +144,7 @@ def _check_surface(alias: str, directory: Path) -> None:
         raise BadInput(f"no {', '.join(missing)}", expected, where)
 
 
-def _describe(error: Exception, directory: Path) -> str:
+def _describe(error: BaseException, directory: Path) -> str:
     """Name an import error with the innermost line of the package's own code that raised it."""
     line = first_line_of(error)
     place, traceback = "", error.__traceback__

@@ -75,7 +75,7 @@ def load(code: Code) -> System:
         _see_working_directory()
         try:
             module = importlib.import_module(place)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BadInput(first_line_of(error), "a module that can be imported", spec) from error
     found: Any = module
     for part in name.split("."):
@@ -92,7 +92,7 @@ def _checked(found: Any, spec: str) -> System:
     if isinstance(found, type):
         try:
             found = found()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BadInput(first_line_of(error), f"a class {name} that is made without arguments", spec) from error
     if getattr(found, "runs_live", False):
         raise BadInput(f"{name}, which starts processes", "--world live, or a system of the simulated world", spec)

@@ -234,7 +234,7 @@ def located(spec: str) -> Processes | None:
     try:
         system = found()
         system.name, system.spec = found.__name__, spec
-    except Exception as error:  # a method is missing, arguments are wanted, or it does what fails
+    except (Exception, SystemExit) as error:  # a method is missing, arguments are wanted, or it does what fails
         raise BadInput(
             first_line_of(error), "a class with `command` and `perform`, made without arguments", spec
         ) from error
@@ -253,5 +253,6 @@ def _require_complete(system: Processes, spec: str) -> None:
     if kind.launch is Processes.launch and _PORT not in ports:
         raise BadInput(f"no port {_PORT!r}", "the port at which a node listens", f"{spec}: ports")
     require_options(system.options, f"{spec}: options")
-    if kind.client is Processes.client and not any(option.name == _TIMEOUT for option in system.options):
-        raise BadInput(f"no option {_TIMEOUT}", "options = (*Processes.options, ...)", f"{spec}: options")
+    timeouts = [option for option in system.options if option.name == _TIMEOUT and option.type == "int"]
+    if kind.client is Processes.client and not timeouts:
+        raise BadInput(f"no option {_TIMEOUT} of type int", "options = (*Processes.options, ...)", f"{spec}: options")

@@ -88,7 +88,7 @@ class TrioProgram(Adapter):
         if isinstance(found, type):
             try:
                 found = found()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise BadInput(first_line_of(error), "a class that is made without arguments", self._spec) from error
         if not is_async(getattr(found, "node", None)):
             raise BadInput("no async def node", "async def node(name, peers, data_dir)", self._spec)

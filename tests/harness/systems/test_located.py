@@ -104,6 +104,14 @@ def test_a_system_in_a_module_is_the_same_system(tmp_path: Path, monkeypatch: py
     assert load("shop_of_tests:PrimaryBackup").name == "primary-backup"
 
 
+def test_a_module_that_is_a_script_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "script_of_tests.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(BadInput, match="found SystemExit: 0; expected a module that can be imported"):
+        load("script_of_tests:Mine")
+
+
 def test_a_system_of_an_installed_package_is_found_by_its_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +135,8 @@ def test_a_system_of_an_installed_package_is_found_by_its_entry_point(
         ("class Mine(Adapter):\n    def __init__(self, x): pass\n", "Mine", "TypeError"),
         ("class Mine(Adapter):\n    name, workloads, adapter_version = 'm', ('register',), 9\n", "Mine", "adapter_ver"),
         ("raise ValueError('no luck')\n", "Mine", "ValueError: no luck at mine.py"),
+        ("raise SystemExit(3)\n", "Mine", "SystemExit: 3 at mine.py"),
+        ("class Mine(Adapter):\n    def __init__(self): raise SystemExit(3)\n", "Mine", "SystemExit: 3"),
         ("1 +\n", "Mine", "SyntaxError"),
     ],
 )

@@ -337,6 +337,7 @@ def test_what_leaves_the_simulation_is_refused_by_name_even_if_the_program_catch
         ("client = 3", "no client"),
         ("workloads = ()", "workloads"),
         ("import no_such_module", "No module named"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
 def test_a_program_without_what_it_must_have_is_one_line(tmp_path: Path, text: str, found: str) -> None:
