@@ -37,7 +37,7 @@ from harness.errors import BadInput
 from harness.record import ErrorRecord
 
 from .addresses import BadAddress, number_in
-from .beginnings import drawing_of
+from .beginnings import Asked, drawing_of
 from .comparing import Comparing
 from .films import Films
 from .folders import folder_of, report_of
@@ -160,17 +160,17 @@ class Browser:
 
     def sandbox(self, request: Request) -> Response:
         """A scenario or a run, and what was done after it."""
-        attempt = self._attempt(request)
-        page = None if attempt is None else self._films.sandbox(attempt)
+        asked = self._asked(request)
+        page = self._films.run_sandbox(asked) if isinstance(asked, Asked) else self._films.sandbox(asked)
         return self._no_beginning(request) if page is None else HTMLResponse(page)
 
     def sandbox_file(self, request: Request) -> Response:
         """What was done, to keep."""
-        attempt = self._attempt(request)
-        text = None if attempt is None else self._films.file(attempt)
-        if attempt is None or text is None:
+        asked = self._asked(request)
+        text = self._films.run_file(asked) if isinstance(asked, Asked) else self._films.file(asked)
+        if text is None:
             return self._no_beginning(request)
-        name = attempt.scenario if attempt.beginning is None else attempt.beginning.run
+        name = asked.run if isinstance(asked, Asked) else asked.scenario
         kept = {"Content-Disposition": f'attachment; filename="{name}-sandbox.txt"'}
         return Response(text, media_type="text/plain", headers=kept)
 
@@ -201,14 +201,13 @@ class Browser:
 
     # Helpers.
 
-    def _attempt(self, request: Request) -> Attempt | None:
-        """What an address asks of the sandbox; None for a run that is not there. Raises BadInput."""
+    def _asked(self, request: Request) -> Attempt | Asked:
+        """What an address asks of the sandbox."""
         query, names = request.query_params, request.path_params
         commands = tuple(text.strip() for text in query.getlist("do") if text.strip())
         if "run" not in names:
             return Attempt(names["name"], number_in(query.get("at", "")), commands)
-        found = self._films.beginning(self._results, names["run"], query.get("ms", "").strip())
-        return None if found is None else Attempt("", None, commands, found)
+        return Asked(results=self._results, run=names["run"], ms=query.get("ms", "").strip(), commands=commands)
 
     def _command(self, row: Row) -> str:
         """The line that has a run again; empty where its record cannot be read, and where no seed makes its plan."""

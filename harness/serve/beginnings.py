@@ -8,10 +8,13 @@ refuses a run whose workload or model is a file.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from checkers import History
 from checkers.located import is_located
@@ -30,7 +33,7 @@ from harness.walkthroughs.replayed import NS_A_MS
 from .addresses import BadAddress, number_in
 from .folders import MISFITS, folder_of
 from .questions import Questions
-from .sandbox import Beginning, TooLong, limited
+from .sandbox import Attempt, Beginning, TooLong, limited, make_file, make_sandbox
 
 _MOMENTS_MAX: Final = 200
 _FAILURES_MAX: Final = 20
@@ -42,15 +45,31 @@ _MS_MAX: Final = Decimal(10**9)
 _WHERE: Final = "the sandbox"
 
 
-def make_beginning(asked: tuple[Path, str, str]) -> Beginning | None:
-    """The same as `beginning_of`, for a results folder, in a process of its own and within its time.
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address asks of a run: its name or the number of its row, a moment in ms ("": none), and commands."""
 
-    What a folder says of a run may be a plan of years, which is drawn before anything of it can be refused.
-    """
-    results, run, ms = asked
+    results: Path
+    run: str
+    ms: str
+    commands: tuple[str, ...]
+
+
+def make_run_sandbox(asked: Asked) -> bytes | None:
+    """The page of a sandbox that begins in a run; None where there is no such run. Raises BadInput."""
+    return _within_time(make_sandbox, asked)
+
+
+def make_run_file(asked: Asked) -> bytes | None:
+    """What was done in it as a scenario file; None where there is no such run. Raises BadInput."""
+    return _within_time(make_file, asked)
+
+
+def _within_time(make: Callable[[Attempt], bytes], asked: Asked) -> bytes | None:
+    """Find the beginning and act from there, in one time: a row may ask for a plan of years, which is drawn first."""
     _abilities()  # code is loaded before the time begins: none of it ends in the middle of a module
     with limited():
-        return beginning_of(results, Questions(results), run, ms)
+        found = beginning_of(asked.results, Questions(asked.results), asked.run, asked.ms)
+        return None if found is None else make(Attempt("", None, asked.commands, found))
 
 
 def beginning_of(results: Path, questions: Questions, run: str, ms: str) -> Beginning | None:

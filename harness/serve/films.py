@@ -20,8 +20,8 @@ from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 from harness.walkthroughs.written import page_of
 
-from .beginnings import make_beginning
-from .sandbox import Attempt, Beginning, make_file, make_sandbox
+from .beginnings import Asked, make_run_file, make_run_sandbox
+from .sandbox import Attempt, make_file, make_sandbox
 
 _SECONDS_MAX: Final = 60
 _HEADINGS: Final = (
@@ -66,15 +66,19 @@ class Films:
 
     def sandbox(self, attempt: Attempt) -> bytes | None:
         """The page of an attempt; None when there is no such scenario. Raises BadInput."""
-        return self._made(make_sandbox, attempt) if _exists(attempt) else None
+        return self._made(make_sandbox, attempt) if attempt.scenario in library.names() else None
 
     def file(self, attempt: Attempt) -> bytes | None:
         """An attempt as a scenario file; None when there is no such scenario. Raises BadInput."""
-        return self._made(make_file, attempt) if _exists(attempt) else None
+        return self._made(make_file, attempt) if attempt.scenario in library.names() else None
 
-    def beginning(self, results: Path, run: str, ms: str) -> Beginning | None:
-        """The moment of a run that an address names; None where there is no such run. Raises BadInput."""
-        return self._made(make_beginning, (results, run, ms))
+    def run_sandbox(self, asked: Asked) -> bytes | None:
+        """The page of an attempt that begins in a run; None when there is no such run. Raises BadInput."""
+        return self._made(make_run_sandbox, asked)
+
+    def run_file(self, asked: Asked) -> bytes | None:
+        """The same as a scenario file."""
+        return self._made(make_run_file, asked)
 
     def _made(self, make: Callable[[T], R], of: T) -> R:
         with self._lock:
@@ -102,10 +106,6 @@ class Films:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
-
-
-def _exists(attempt: Attempt) -> bool:
-    return attempt.beginning is not None or attempt.scenario in library.names()
 
 
 def make_page(name: str) -> bytes:

@@ -186,18 +186,41 @@ class TooLong(BadInput):
     """The time is over, for all that is tried of an attempt together."""
 
 
+class _Alarm:
+    """Raises TooLong wherever the code happens to be."""
+
+    def __init__(self) -> None:
+        self.has_rung = False
+
+    def __call__(self, *_: object) -> None:
+        self.has_rung = True
+        raise _too_long()
+
+
+def _too_long() -> TooLong:
+    return TooLong(f"more than {SECONDS_MAX} s of work", "a shorter run, or an earlier moment", "the sandbox")
+
+
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    """Raise TooLong in what takes too long, such as a plan that was written to keep others busy. Of a main thread."""
+    """Raise TooLong in what takes too long, such as a plan that was written to keep others busy. Of a main thread.
 
-    def too_long(*_: object) -> None:
-        raise TooLong(f"more than {SECONDS_MAX} s of work", "a shorter run, or an earlier moment", "the sandbox")
-
-    before = signal.signal(signal.SIGALRM, too_long)
+    Within another one it does nothing: there is one time for all.
+    """
+    before = signal.getsignal(signal.SIGALRM)
+    if isinstance(before, _Alarm):
+        yield
+        return
+    alarm = _Alarm()
+    signal.signal(signal.SIGALRM, alarm)
     # Again and again: it is raised wherever the code happens to be, and a node may take it for an error of its own.
     signal.setitimer(signal.ITIMER_REAL, SECONDS_MAX, _AGAIN_SECONDS)
     try:
         yield
+    except Exception as error:  # of a nursery that was ended, or of a decoder that took it for damage
+        if alarm.has_rung and not isinstance(error, TooLong):
+            raise _too_long() from error
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

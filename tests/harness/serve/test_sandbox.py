@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from harness import cli
 from harness.errors import BadInput
@@ -22,7 +23,7 @@ from harness.serve import sandbox
 from harness.serve.access import Access
 from harness.serve.application import application
 from harness.serve.films import Films
-from harness.serve.sandbox import COMMANDS_MAX, Attempt, Beginning, make_file, make_sandbox, script_of
+from harness.serve.sandbox import COMMANDS_MAX, Attempt, Beginning, TooLong, make_file, make_sandbox, script_of
 from harness.systems.catalog import bind, load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.system import System
@@ -84,6 +85,8 @@ def test_a_command_without_sense_is_told_and_left_out() -> None:
     assert 'type="hidden" name="do" value="timer Z"' not in page
 
 
+# The alarm may ring in the midst of what Trio does, and then nobody closes its nursery, which complains.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <function Nursery.__del__")
 def test_the_time_is_for_all_that_is_tried_of_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever takes too long is no command without sense: it is not tried again, without the last command."""
     drawn = Drawing(workload="register", profile="calm", duration_ns=600 * SECOND)
@@ -129,6 +132,45 @@ def test_the_time_is_over_also_where_a_node_takes_it_for_an_error_of_its_own(mon
         make_sandbox(Attempt("i_single_node", None, ()))
 
     assert len(swallowed) == 1
+
+
+def in_a_nursery(work: Callable[[], None]) -> None:
+    async def main() -> None:
+        async with trio.open_nursery():
+            work()
+
+    trio.run(main)
+
+
+def in_a_decoder(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except ValueError as error:
+        raise BadInput(str(error), "a plan of format 2", "the plan") from None
+
+
+@pytest.mark.parametrize("within", [in_a_nursery, in_a_decoder])
+def test_time_that_is_over_is_told_wherever_the_code_was(
+    monkeypatch: pytest.MonkeyPatch, within: Callable[[Callable[[], None]], None]
+) -> None:
+    begun: list[Attempt] = []
+
+    def work() -> None:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            pass
+
+    def performed(attempt: Attempt, _system: System) -> None:
+        begun.append(attempt)
+        within(work)
+
+    monkeypatch.setattr(sandbox, "SECONDS_MAX", 0.05)
+    monkeypatch.setattr(sandbox, "_performed", performed)
+
+    with pytest.raises(TooLong, match=r"^found more than 0\.05 s of work; expected a shorter run"):
+        make_sandbox(Attempt("i_single_node", None, ("timer A",)))
+
+    assert len(begun) == 1
 
 
 def test_the_end_of_the_process_that_makes_pages_is_told_and_another_begins(results: Path) -> None:

@@ -27,7 +27,7 @@ from harness.serve import beginnings, sandbox
 from harness.serve.access import Access
 from harness.serve.addresses import BadAddress
 from harness.serve.application import application
-from harness.serve.beginnings import beginning_of, make_beginning
+from harness.serve.beginnings import Asked, beginning_of, make_run_file, make_run_sandbox
 from harness.serve.films import Films
 from harness.serve.questions import Questions
 from harness.serve.sandbox import Attempt, TooLong, make_sandbox
@@ -100,9 +100,21 @@ def test_there_is_an_end_to_what_is_drawn_for_one_address(
     monkeypatch.setattr(sandbox, "SECONDS_MAX", 0.2)
     number = row_drawn_by(tmp_path, drawing)
 
-    with pytest.raises(BadInput, match=r"more than 0\.2 s of work"):
-        make_beginning((tmp_path, str(number), ""))
+    for make in (make_run_sandbox, make_run_file):
+        with pytest.raises(BadInput, match=r"more than 0\.2 s of work"):
+            make(Asked(results=tmp_path, run=str(number), ms="", commands=()))
 
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_one_time_is_for_what_is_drawn_and_what_is_done_together() -> None:
+    with sandbox.limited():
+        whole, _ = signal.getitimer(signal.ITIMER_REAL)
+        with sandbox.limited():
+            inner, _ = signal.getitimer(signal.ITIMER_REAL)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+
+    assert sandbox.SECONDS_MAX >= whole >= inner >= left > sandbox.SECONDS_MAX - 10
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
