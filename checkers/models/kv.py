@@ -22,10 +22,15 @@ from .model import (
     state_like,
 )
 
+
+def _is_text_or_null(value: Any) -> bool:
+    return value is None or type(value) is str
+
+
 TEXT: Final = Shape("a text", lambda value: type(value) is str)
 
 FUNCTIONS: Final = {
-    "read": Function(value=NOTHING, only_looks=True),
+    "read": Function(value=NOTHING, result=Shape("a text or null", _is_text_or_null), only_looks=True),
     "write": Function(value=TEXT, answers_invoke=repeats),
     "append": Function(value=TEXT, answers_invoke=repeats),
 }

@@ -86,6 +86,8 @@ def _access_value(operation: Operation) -> Access:
     if f == "put-if-absent":
         return None, operation.value
     if f == "replace":
+        if kind == "ok" and operation.result is None:
+            return SOMETHING, SOMETHING  # legal in no state: it says that it replaced a value, and that there was none
         needs = operation.result if kind == "ok" else OtherThan(None)
         return needs, KEEPS if needs == operation.value else operation.value
     if kind == "info":

@@ -28,8 +28,20 @@ def _is_txn(names: tuple[str, ...]) -> Callable[[Any], bool]:
     return fits
 
 
+def reads_lists(transaction: Sequence[tuple[str, Any, Any]]) -> bool:
+    """Whether each of its reads is of a list, or of null: the elements of a text are none of a list's."""
+    return all(f != "r" or value is None or type(value) is tuple for f, _, value in transaction)
+
+
+def _is_txn_of_lists(value: Any) -> bool:
+    return _is_micro(value) and reads_lists(value)
+
+
+_is_micro: Final = _is_txn(("r", "append"))
+
 _RW: Final = Shape('[["r", key, null] or ["w", key, value], ...]', _is_txn(("r", "w")))
-_LISTS: Final = Shape('[["r", key, null] or ["append", key, element], ...]', _is_txn(("r", "append")))
+_LISTS: Final = Shape('[["r", key, null] or ["append", key, element], ...]', _is_txn_of_lists)
+_LISTS_TOLD: Final = Shape('[["r", key, a list or null] or ["append", key, element], ...]', _is_txn_of_lists)
 
 
 def answers_transaction(asked: Sequence[Any], told: Sequence[Any]) -> bool:
@@ -120,7 +132,7 @@ LIST_APPEND: Final = Model(
     name="list-append",
     init=frozenset(),
     step=step_lists,
-    functions={"txn": Function(value=_LISTS, result=_LISTS, answers_invoke=answers_transaction)},
+    functions={"txn": Function(value=_LISTS, result=_LISTS_TOLD, answers_invoke=answers_transaction)},
     keys=_keys,
     describe=_describe,
     describe_state=describe_state,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from checkers.history import History
 from checkers.kinds import require_one_kind
 from checkers.malformed import MalformedHistory
-from checkers.models.transactions import LIST_APPEND, RW_REGISTER, answers_transaction
+from checkers.models.transactions import LIST_APPEND, RW_REGISTER, answers_transaction, reads_lists
 from checkers.operation import INF, Operation
 from checkers.values import show
 
@@ -103,6 +103,9 @@ def _validate(operation: Operation, write: str, history: History) -> None:
         found = f"{operation.f} {show(value)}"
         expected = f'a txn [["r", key, null] or ["{write}", key, value], ...]'
         raise MalformedHistory(found, expected, history.where_index(operation.call))
+    if write == "append" and not reads_lists(value):
+        where = history.where_index(operation.ret if operation.type == "ok" else operation.call)
+        raise MalformedHistory(f"txn {show(value)}", 'reads of lists: ["r", key, a list or null]', where)
     if operation.type == "ok" and not answers_transaction(operation.value, operation.result):
         found = f"txn {show(operation.value)} answered as txn {show(operation.result)}"
         raise MalformedHistory(found, "a completion that answers its invoke", history.where_index(operation.ret))

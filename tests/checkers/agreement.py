@@ -8,6 +8,7 @@ The paths, of which `--path` names one, or a whole group by the word before the 
 * `engines/...`: the general engines beside brute force, with witness orders and prefixes (`engine_agreement`).
 * `streams`: streams that keep next to nothing beside the whole history.
 * `columns`: files and histories taken apart into columns beside their objects; plain, spoiled and hostile files.
+* `shapes`: histories whose values have any shape, in a stream and as a whole: the same verdict, or both refuse them.
 * `formats`: histories written in each format and read back beside the history itself.
 * `transactions/...`: the dependency graph and the search for orders beside all orders (`transactions.orders`).
 
@@ -30,10 +31,12 @@ from pathlib import Path
 import msgspec
 
 from checkers import check, columns
+from checkers.admission import MISMATCHED
 from checkers.importers import detect, load
 from checkers.linearizability.result import Limits
 from checkers.malformed import MalformedHistory
-from tests.checkers import brute, campaign, engine_agreement, files, formats
+from checkers.models import MODELS
+from tests.checkers import brute, campaign, engine_agreement, files, formats, shapes
 from tests.checkers.objects import OBJECTS
 from tests.checkers.transactions import orders
 
@@ -100,6 +103,17 @@ def _columns(number: int) -> str:
     return "left to objects" if found is None else found.validity
 
 
+def _shapes(number: int) -> str:
+    rng = random.Random(number)
+    name, mismatched = rng.choice(list(MODELS)), rng.choice(MISMATCHED)
+    ops = shapes.history(rng, name)
+    streamed, whole = shapes.judge(ops, name, mismatched)
+    if not shapes.agree(ops, name, streamed, whole):
+        lines = "\n".join(f"    {op.process} {op.type} {op.f} {op.key} {op.value} {op.error}" for op in ops)
+        raise Disagreement(f"{name}: the stream says {streamed}, the whole history {whole}\n{lines}")
+    return whole
+
+
 def _formats(number: int) -> str:
     rng = random.Random(number)
     name = list(formats.WRITERS)[number % len(formats.WRITERS)]
@@ -134,6 +148,7 @@ PATHS: dict[str, Callable[[int], str]] = {
     **{f"engines/{name}": partial(_engines, name) for name in OBJECTS},
     "streams": _streams,
     "columns": _columns,
+    "shapes": _shapes,
     "formats": _formats,
     "transactions/registers": partial(_transactions, "registers"),
     "transactions/lists": partial(_transactions, "lists"),

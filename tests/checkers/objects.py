@@ -334,7 +334,8 @@ def damaged(rng: random.Random, lines: list[Op], values: int) -> list[Op]:
     place = rng.choice(answered)
     op = changed[place]
     if op.f == "txn":
-        changed[place] = msgspec.structs.replace(op, value=_misread(rng, op.value, values))
+        are_lists = not any(micro[0] == "w" for line in lines if line.f == "txn" for micro in line.value)
+        changed[place] = msgspec.structs.replace(op, value=_misread(rng, op.value, values, are_lists))
         return changed
     same = [other for other in answered if lines[other].f == op.f and lines[other].type == op.type]
     other = rng.choice(same)
@@ -353,7 +354,7 @@ def damaged(rng: random.Random, lines: list[Op], values: int) -> list[Op]:
     return changed
 
 
-def _misread(rng: random.Random, micros: list[Any], values: int) -> list[Any]:
+def _misread(rng: random.Random, micros: list[Any], values: int, are_lists: bool) -> list[Any]:
     """Change what one read of a transaction saw."""
     reads = [place for place, micro in enumerate(micros) if micro[0] == "r"]
     if not reads:
@@ -363,7 +364,8 @@ def _misread(rng: random.Random, micros: list[Any], values: int) -> list[Any]:
     if isinstance(micro[2], list):
         micro[2] = [*micro[2], rng.randrange(values)] if rng.random() < 0.3 else micro[2][:-1]
     else:
-        micro[2] = rng.choice((None, rng.randrange(values)))
+        value = rng.randrange(values)
+        micro[2] = rng.choice((None, [value] if are_lists else value))
     return changed
 
 

@@ -72,10 +72,11 @@ def _order(part: Part, blocked: Operation) -> str:
 
 
 def _fork(part: Part, blocked: Operation) -> str:
-    """A read that does not begin with what another one had shown before."""
+    """A read that does not begin with what another one had shown before; of a text, null is the empty one."""
+    shown = "" if blocked.result is None else blocked.result
     reads = [o for o in part.operations if o.f == "read" and o.type == "ok" and o.ret < blocked.call]
     for read in sorted(reads, key=lambda operation: operation.ret, reverse=True):
-        if blocked.result[: len(read.result)] != read.result:
+        if read.result is not None and shown[: len(read.result)] != read.result:
             seen, before = cut(show(blocked.result)), cut(show(read.result))
             return (
                 f"process {blocked.process} read {seen} after process {read.process} had read {before}, "
