@@ -12,10 +12,13 @@ they are sent, and compared with what is durable on the sender's disk at that in
   asked where the disk and the memory hold different logs at that instant;
 * `wire-ack/not-the-leaders`: and what it acknowledges to the leader of the term is what that leader has there (figure
   2: matchIndex is the highest entry *known* to be replicated). A log may be longer than what a leader has verified;
-* `wire-leader`: no two nodes send heartbeats in one term, and who does notes that it leads that term;
+* `wire-leader`: no two nodes send heartbeats in one term, or are acknowledged as its leader, and who does and is notes
+  that it leads that term: who is deposed must not go on with the term that deposed it;
 * `wire-commit`: what a heartbeat calls committed is noted as committed by a node;
 * `wire-commit/not-held`: and who is told so in a heartbeat, which verifies no entry, has the committed entries up to
   there. Who is sent them only now must not take what stands in their places for committed;
+* `wire-commit/falls`: what a leader tells one node to be committed, under one configuration, never falls within a term:
+  its commit index does not, and what it knows that node to hold does not either (figure 2: both increase);
 * `wire-snapshot`: an image is sent with the configuration that was in force at its index, not with a later one, which
   may never be committed (section 7).
 
@@ -43,6 +46,8 @@ class Wire:
         self._granted: dict[tuple[str, str, int], str] = {}  # (group, voter, term) -> candidate
         self._claims: dict[tuple[str, int], tuple[str, int]] = {}  # (group, term) -> who leads it, since which row
         self._commits: dict[str, tuple[int, str, int]] = {}  # group -> the highest (index, by whom, row)
+        self._told: dict[tuple[str, str], tuple[int, str, int, int]] = {}
+        """(group, target) -> (index called committed, by whom, in which term, under which configuration)."""
         self._rules: dict[str, Callable[[int, Replica, str, int, Any], None]] = {
             "vote": self._on_vote,
             "vote-reply": self._on_vote_reply,
@@ -89,6 +94,10 @@ class Wire:
             self._report(index, replica, "wire-ack", "", what, log_index=match, term=term)
         leader = self._replicas[replica.group.name, target]
         if leader.role != "leader" or not leader.term == term == replica.term:
+            claimed = self._claims.setdefault((replica.group.name, term), (target, index))
+            if claimed[0] != target:
+                what = f"was acknowledged by {replica.name} as the leader of term {term}, which {claimed[0]} leads"
+                self._report(index, leader, "wire-leader", "two", what, term=term)
             return
         place, at = match - replica.log.base, match - leader.log.base
         if place <= 0 or at < 0:
@@ -105,8 +114,14 @@ class Wire:
         group = replica.group.name
         claimed = self._claims.setdefault((group, term), (replica.name, index))
         if claimed[0] != replica.name:
-            what = f"sent a heartbeat of term {term}, as {claimed[0]} had"
+            what = f"sent a heartbeat of term {term}, which {claimed[0]} leads"
             self._report(index, replica, "wire-leader", "two", what, term=term)
+        under = replica.config.noted.index
+        before = self._told.get((group, target))
+        if before is not None and commit < before[0] and before[1:] == (replica.name, term, under):
+            what = f"told {target} in a heartbeat that index {commit} is committed, after it had told it {before[0]}"
+            self._report(index, replica, "wire-commit", "falls", what, log_index=commit, term=term)
+        self._told[group, target] = commit, replica.name, term, under
         if commit > self._commits.get(group, (0, "", 0))[0]:
             self._commits[group] = (commit, replica.name, index)
         told = self._replicas[group, target]
@@ -139,7 +154,7 @@ class Wire:
             replica = self._replicas[group, name]
             noted = replica.group.leader_of.get(term)
             if index < last and (noted is None or noted[0] != name):
-                what = f"sent heartbeats of term {term}, which it never noted to lead"
+                what = f"said, or was told, that it leads term {term}, which it never noted"
                 self._report(index, replica, "wire-leader", "not-noted", what, term=term)
         for group, (commit, name, index) in self._commits.items():
             replica = self._replicas[group, name]

@@ -102,6 +102,43 @@ def test_one_node_sends_the_heartbeats_of_a_term_and_says_that_it_leads() -> Non
     assert finished(right) == []
 
 
+def test_who_is_acknowledged_as_the_leader_of_a_term_says_that_it_leads() -> None:
+    """A deposed leader sent its last entries with the term that had deposed it (hashicorp/raft issue 695)."""
+    deposed = durable(running().leads("A", 1).note("term", "A", 2).follows("A", 2), "B", 0, 2).note("term", "B", 2)
+    send(deposed, "B", "A", "append-reply", 2, 0)
+    two = durable(running().leads("A", 1), "B", 0, 1)
+    send(send(two, "A", "B", "heartbeat", 1), "B", "C", "append-reply", 1, 0)
+    stopped = send(running().leads("A", 1).follows("A", 1), "B", "A", "append-reply", 1, 0)
+    late = send(running(), "B", "A", "append-reply", 1, 0)
+
+    assert deposed.found == []  # it may note that at the end of the same step
+    assert finished(deposed) == ["wire-leader/not-noted"]
+    assert two.found == ["wire-leader/two"]
+    assert finished(stopped) == []
+    assert finished(late.leads("A", 1)) == []
+
+
+@pytest.mark.parametrize(("said", "expected"), [((1, 1), []), ((0, 1), []), ((1, 0), ["wire-commit/falls"])])
+def test_what_one_node_is_told_to_be_committed_never_falls(said: tuple[int, int], expected: list[str]) -> None:
+    """A leader that forgets what a follower holds caps what it tells it (openraft pull 1501)."""
+    trace = led()
+    found = trace.found
+    for commit in said:
+        send(trace, "A", "B", "heartbeat", 1, commit)
+
+    assert trace.found == found + expected
+
+
+def test_who_left_and_came_back_is_told_anew_what_is_committed() -> None:
+    trace = send(led(), "A", "B", "heartbeat", 1, 1)
+    found = trace.found
+    trace.append("A", 2, "1c").config("A", 2, "AC").append("A", 3, "1d").config("A", 3, "ABC")
+    configured = trace.found
+
+    assert send(trace, "A", "B", "heartbeat", 1, 0).found == configured
+    assert found == led().found
+
+
 def test_what_a_heartbeat_calls_committed_is_noted_as_committed() -> None:
     early = send(running().leads("A", 1), "A", "B", "heartbeat", 1, 1)
     right = running().leads("A", 1).replicate("AB", 1, "1x", term=1).commit("A", 1)
