@@ -285,6 +285,14 @@ PROFILES: Final[dict[str, Profile]] = {
             options={"snapshot_threshold": Choices(((0, 10), (200, 20), (30, 40), (5, 30)))},
         ),
         _swarm_like(
+            "damage",
+            "what disks hold decays, or was written elsewhere or nowhere, and is read again at starts",
+            ("bit-rot", "damaged-write", "rolling-restart"),
+            (1_000_000,),
+            options={"snapshot_threshold": Choices(((200, 20), (30, 40), (5, 40)))},
+            outsiders_ppm=0,  # a node without data holds nothing to damage
+        ),
+        _swarm_like(
             "beyond-disks",
             "disks that lie, lose their latest write or all: what was acknowledged may be forgotten",
             (

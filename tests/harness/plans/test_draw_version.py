@@ -19,10 +19,16 @@ FIRST = ("register", "counter", "map", "set", "queue", "list", "list-append", "l
 ADDED = tuple(workload.name for workload in BUILT_IN if workload.name not in FIRST)
 """Workloads since then. Each has a sample of its own, since a new one changes no plan of the others."""
 
+ADDED_PROFILES = ("damage",)
+"""The profiles since then, each with a sample of its own for the same reason."""
+
 DIGEST_OF = {(2, 5): "dd6092fee5da12ed852d62c71d17f299833c619525c4d8c707044d367beaf969"}
 """The digest of the first sample by (format, draw version)."""
 DIGEST_OF_ADDED = {("orders", 2, 5): "d10ebf109dd3af2d35a6979ffa5c7b028802da68654befc6df0ea6a14ba07420"}
 """The digest of the sample of a workload that was added, by (workload, format, draw version)."""
+
+DIGEST_OF_ADDED_PROFILE = {("damage", 2, 5): "801acec32edafb9b3cec909ef250b1b62b9eacd96d04489021ab839f8e168779"}
+"""The digest of the sample of a profile that was added, by (profile, format, draw version)."""
 
 OPTIONS = tuple(
     OptionSpec(name=name, type="", default=None, neutral=None)
@@ -30,11 +36,14 @@ OPTIONS = tuple(
 )
 
 
-def sample(workloads: Sequence[str] = FIRST) -> list[Plan]:
-    """The plans of seeds 1 to 50, over all profiles and these workloads."""
+FIRST_PROFILES = tuple(name for name in PROFILES if name not in ADDED_PROFILES)
+
+
+def sample(workloads: Sequence[str] = FIRST, profiles: Sequence[str] = FIRST_PROFILES) -> list[Plan]:
+    """The plans of seeds 1 to 50, over these profiles and workloads."""
     return [
         draw(seed=seed, profile=profile, workload=workload, options=OPTIONS)
-        for seed, profile, workload in zip(range(1, 51), cycle(PROFILES), cycle(workloads), strict=False)
+        for seed, profile, workload in zip(range(1, 51), cycle(profiles), cycle(workloads), strict=False)
     ]
 
 
@@ -45,7 +54,8 @@ def digest_of(plans: Sequence[Plan]) -> str:
 def test_the_sample_has_every_profile_and_every_workload() -> None:
     plans = sample()
 
-    assert {plan.drawn.profile for plan in plans} == set(PROFILES)
+    assert {plan.drawn.profile for plan in plans} == set(FIRST_PROFILES)
+    assert set(PROFILES) == {*FIRST_PROFILES, *ADDED_PROFILES}
     assert {plan.drawn.workload for plan in plans} == set(FIRST)
     assert {workload.name for workload in BUILT_IN} == {*FIRST, *ADDED}
 
@@ -67,4 +77,14 @@ def test_seeds_of_an_added_workload_mean_the_same_plans_too(workload: str) -> No
     assert digest == DIGEST_OF_ADDED.get((workload, FORMAT, DRAW_VERSION)), (
         f"seeds of {workload} mean other plans than those of draw version {DRAW_VERSION}. Of a new one, write "
         f"the digest into DIGEST_OF_ADDED; else do as the test above says. Found now: {digest}"
+    )
+
+
+@pytest.mark.parametrize("profile", ADDED_PROFILES)
+def test_seeds_of_an_added_profile_mean_the_same_plans_too(profile: str) -> None:
+    digest = digest_of(sample(profiles=(profile,)))
+
+    assert digest == DIGEST_OF_ADDED_PROFILE.get((profile, FORMAT, DRAW_VERSION)), (
+        f"seeds of {profile} mean other plans than those of draw version {DRAW_VERSION}. Of a new one, write "
+        f"the digest into DIGEST_OF_ADDED_PROFILE; else do as the first test says. Found now: {digest}"
     )
