@@ -21,6 +21,9 @@ Let the deadline be `heal + bound_timeouts * timeout`. Then
 * `terms-grow`, detail `quiet`: in a time in which nobody asked for anything, after all that had come about, the highest
   term of the healed set rose more than `QUIET_RISES_MAX` times. Not where a server that was removed, and has not heard
   of it, may campaign as often as it likes, since neither pre-vote nor a quorum's loyalty is in use;
+* `terms-grow`, detail `transfer`: while an orderly transfer of leadership was waited for, the highest term rose by more
+  than one. The successor has all entries when it is told to campaign, and nothing is lost: everybody votes for it, the
+  leader too, so one election does it (dissertation 3.10). It is asked only where pre-votes keep others from campaigns;
 * `chatter`: in that time healed replicas sent each other more than `QUIET_MESSAGES_FACTOR` times the heartbeats and
   their answers, and `QUIET_MESSAGES` beside them.
 
@@ -61,13 +64,17 @@ RequestKind = Literal["write", "read", "transfer", "change"]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was asked for after the heal: by whom, when first, and when it came about."""
+    """Something that was asked for after the heal: by whom, when first, and when it came about.
+
+    `is_orderly`: a transfer in which nobody else has a reason to campaign.
+    """
 
     kind: RequestKind
     asker: str
     group: str = ""
     began_ns: int
     done_ns: int | None
+    is_orderly: bool = False
 
 
 class Quiet(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +147,10 @@ def judge(
     each (group, actor) stood. `end_ns` is when the run ended. `requests` are what was asked for after the heal, and
     `quiet` is when nothing was.
     """
-    groups = [_Group(name, replicas, bound, standing or {}, quiet) for name, replicas in healed.items()]
+    groups = [
+        _Group(name, replicas, bound, standing or {}, quiet, [one for one in requests if one.group == name])
+        for name, replicas in healed.items()
+    ]
     by_actor: dict[tuple[str, str], _Group] = {
         (group.name, actor): group for group in groups for actor in group.replicas
     }
@@ -205,6 +215,7 @@ class _Group:
         bound: Bound,
         standing: Mapping[tuple[str, str], Standing],
         quiet: Quiet | None,
+        requests: Sequence[Request],
     ) -> None:
         self.name = name
         self.bound = bound
@@ -219,6 +230,7 @@ class _Group:
         self.quiet = quiet
         self.quiet_rises: list[int] = []  # the rows at which it rose in the quiet time
         self.rise_index: int | None = None  # the row at which it had risen too often
+        self.transfers = [_Orderly(one.began_ns, one.done_ns) for one in requests if one.is_orderly and one.done_ns]
         self.top_term = max((replica.term for replica in self.replicas.values()), default=0)
 
     def note(self, index: int, row: Row) -> None:
@@ -278,6 +290,8 @@ class _Group:
         replica.term = term
         if term <= self.top_term:
             return
+        for transfer in self.transfers:
+            transfer.rises(index, time_ns, term - self.top_term)
         self.top_term = term
         if self.quiet is not None and self.quiet.begin_ns < time_ns <= self.quiet.end_ns:
             self.quiet_rises.append(index)
@@ -327,7 +341,25 @@ class _Group:
                 f"the highest term rose {len(self.quiet_rises)} times in {timeouts} election timeouts without requests"
             )
             findings.add("terms-grow", group, what, "quiet", index=self.quiet_rises[QUIET_RISES_MAX])
+        for transfer in self.transfers:
+            if transfer.risen > 1:
+                what = f"the highest term rose by {transfer.risen} while leadership was handed over, which takes one"
+                findings.add("terms-grow", group, what, "transfer", index=transfer.index, began_ns=transfer.began_ns)
         findings.times[f"{group}/leader_ms"] = _since(self.led_ns, bound)
+
+
+class _Orderly:
+    """An orderly transfer of leadership, and by how much the highest term rose while it was waited for."""
+
+    def __init__(self, began_ns: int, done_ns: int) -> None:
+        self.began_ns, self.done_ns = began_ns, done_ns
+        self.risen = 0
+        self.index = 0  # the row of the latest rise
+
+    def rises(self, index: int, time_ns: int, by: int) -> None:
+        if self.began_ns < time_ns <= self.done_ns:
+            self.risen += by
+            self.index = index
 
 
 class _Findings:

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Literal, Protocol
 
+import msgspec
+
 from checkers.raft.liveness import Bound, Quiet, Request, RequestKind
 from harness.plans.classify import lost_nodes
 from harness.plans.plan import Plan
@@ -52,11 +54,13 @@ class Recovery:
         heartbeat_ns: int,
         is_judged: bool,
         capabilities: Collection[str],
+        is_orderly: bool,
         has_converged: Callable[[], bool],
     ) -> None:
         """A run whose liveness is not judged (`is_judged`) is not waited for as long, and nothing is asked of it.
 
-        `heartbeat_ns` is 0 for a system that has no such option.
+        `heartbeat_ns` is 0 for a system that has no such option. `is_orderly`: nothing is lost or late after the heal,
+        and by the options of the plan nobody campaigns who cannot win.
         """
         self.step: Step = "settle"
         self.converged_ns: int | None = None
@@ -68,7 +72,7 @@ class Recovery:
         self._has_converged = has_converged
         self._requests: list[Request] = []  # an administrator's
         self._is_quiet = is_judged and plan.phases.quiet_ns > 0
-        self._tasks = deque(_tasks(plan, world, capabilities) if self._is_quiet else ())
+        self._tasks = deque(_tasks(plan, world, capabilities, is_orderly=is_orderly) if self._is_quiet else ())
         self._begun_ns = 0  # when the task in hand was begun, or the quiet
 
     def look(self, now: int) -> str | None:
@@ -158,13 +162,13 @@ class _Task(Protocol):
     def request(self, began_ns: int, done_ns: int | None) -> Request: ...
 
 
-def _tasks(plan: Plan, world: SimWorld, capabilities: Collection[str]) -> Iterator[_Task]:
+def _tasks(plan: Plan, world: SimWorld, capabilities: Collection[str], *, is_orderly: bool) -> Iterator[_Task]:
     for group in plan.groups:
         site = _Site(plan, world, group)
         if "membership" in capabilities:
             yield _Restored(site, site.initial)
         if "leader" in capabilities:
-            yield _Transfer(site)
+            yield _Transfer(site, is_orderly=is_orderly)
         if "membership" in capabilities:
             change = _Change(site)
             yield change
@@ -228,8 +232,9 @@ class _Site:
 class _Transfer:
     """Another healed voter shall lead."""
 
-    def __init__(self, site: _Site) -> None:
+    def __init__(self, site: _Site, *, is_orderly: bool) -> None:
         self.was_asked = False
+        self._is_orderly = is_orderly
         self.site = site
         self._target: str | None = None
         self._next_ns = 0
@@ -252,7 +257,8 @@ class _Transfer:
         return False
 
     def request(self, began_ns: int, done_ns: int | None) -> Request:
-        return self.site.request("transfer", began_ns, done_ns)
+        asked = self.site.request("transfer", began_ns, done_ns)
+        return msgspec.structs.replace(asked, is_orderly=self._is_orderly)
 
 
 class _Change:

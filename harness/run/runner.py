@@ -132,6 +132,7 @@ class Simulation:
         self._state: dict[str, Any] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
         self._attach_programs()
+        pace = pace_of(plan, self._options) if self._is_live and self._has_leader else None
         self.recovery = Recovery(
             plan,
             self.world,
@@ -140,9 +141,10 @@ class Simulation:
             heartbeat_ns=int(self._options.get("heartbeat_ms", 0)) * 1_000_000,
             is_judged=self._is_live,
             capabilities=self.capabilities,
+            is_orderly=pace is not None and bool(self._options.get("pre_vote")),
             has_converged=self._has_converged,
         )
-        self.calm = self._watch() if self._is_live else None
+        self.calm = None if pace is None else CalmWatch(plan, self.world, pace, options=self._options)
         """Who watches for stretches in which a quorum can talk, where such a one can be judged."""
 
     def run(self, take_over: Callable[[], None] | None = None) -> None:
@@ -198,10 +200,6 @@ class Simulation:
             self.threads.append(thread)
             world.entrypoints[program.client] = thread.entrypoint
             world.on_client_crash[program.client] = thread.on_crash
-
-    def _watch(self) -> CalmWatch | None:
-        pace = pace_of(self.plan, self._options) if self._has_leader else None
-        return None if pace is None else CalmWatch(self.plan, self.world, pace, options=self._options)
 
     @property
     def _has_leader(self) -> bool:

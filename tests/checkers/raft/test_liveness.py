@@ -170,6 +170,27 @@ def test_each_request_is_due_one_bound_after_it_was_made(began_ns: int, done_ns:
     assert kinds(verdict) == (["stalled/read"] if validity == "invalid" else [])
 
 
+@pytest.mark.parametrize(
+    ("rises", "is_orderly", "expected"),
+    [
+        ((1210,), True, []),
+        ((1210, 1240), True, ["terms-grow/transfer"]),
+        ((1190, 1210), True, []),  # the first one was before anybody asked
+        ((1210, 1260), True, []),  # and here the second one after it was done
+        ((1210, 1240), False, []),
+    ],
+)
+def test_an_orderly_transfer_takes_one_election(rises: tuple[int, ...], is_orderly: bool, expected: list[str]) -> None:
+    """A leader that does not vote for its successor costs it that election, and the group an election timeout."""
+    asked = Request(
+        kind="transfer", asker="the administrator", group="g0", began_ns=1200, done_ns=1250, is_orderly=is_orderly
+    )
+
+    rows = ELECTION + REPLICATION + elections(1050, *rises) + LATER
+
+    assert kinds(judged(rows, requests=[asked])) == expected
+
+
 @pytest.mark.parametrize("kind", ["write", "read", "transfer", "change"])
 def test_what_stalled_is_named_by_its_kind(kind: RequestKind) -> None:
     assert kinds(judged(WELL, requests=[request(kind, 1000, None)])) == [f"stalled/{kind}"]
