@@ -12,6 +12,7 @@ from typing import Final
 
 from checkers.verdict import Anomaly
 from harness.sim.world import SimWorld
+from harness.systems.programs.program import TrioProgram
 
 _WALL_CLOCK: Final = "wall-clock"
 
@@ -19,9 +20,11 @@ _WALL_CLOCK: Final = "wall-clock"
 def undeclared(world: SimWorld, capabilities: Collection[str]) -> list[Anomaly]:
     """An anomaly if a node has read its wall clock and no version of the system declares that it does.
 
-    A system that declares nothing at all has not said that it reads none.
+    A system that declares nothing at all has not said that it reads none. Nor has an ordinary program: its libraries
+    read one for a header or a line of a log, and it decides nothing by that.
     """
-    if not capabilities or _WALL_CLOCK in capabilities:
+    is_program = any(isinstance(system, TrioProgram) for system in world.systems.values())
+    if not capabilities or _WALL_CLOCK in capabilities or is_program:
         return []
     reads = {name: world.hosts[name].clock.wall_reads for name in world.plan.nodes}
     name = max(reads, key=lambda name: reads[name])
