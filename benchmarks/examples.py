@@ -95,6 +95,8 @@ EXAMPLES: Final = (
     Example(name="Doubled", file="crdt_counter.py", kind="wrong", workload=GROW_ONLY),
     Example(name="Monotonic", file="lease_register.py", kind="right", profile="clocks"),
     Example(name="WallClock", file="lease_register.py", kind="wrong", profile="clocks"),
+    Example(name="Patient", file="failover_register.py", kind="right", profile="partitions"),
+    Example(name="Hasty", file="failover_register.py", kind="wrong", profile="partitions"),
     Example(name="PrimaryBackup", file="primary_backup.py", kind="wrong", is_program=False),
     Example(name="raft_impl", file="", kind="ours"),
 )

@@ -379,6 +379,7 @@ def test_a_missing_sync_is_found_where_the_same_program_with_it_is_right() -> No
 LOCKS = f"trio:{EXAMPLES / 'lock_service.py'}"
 CRDT = f"trio:{EXAMPLES / 'crdt_counter.py'}"
 LEASE = f"trio:{EXAMPLES / 'lease_register.py'}"
+FAILOVER = f"trio:{EXAMPLES / 'failover_register.py'}"
 GROW_ONLY = "docs/examples/systems/grow_only.py:WORKLOAD"
 
 
@@ -391,6 +392,8 @@ GROW_ONLY = "docs/examples/systems/grow_only.py:WORKLOAD"
         (f"{CRDT}:Doubled", GROW_ONLY, "swarm", 3, 1, "invalid"),
         (f"{LEASE}:Monotonic", "register", "clocks", 3, 10, "valid"),
         (f"{LEASE}:WallClock", "register", "clocks", 3, 10, "invalid"),
+        (f"{FAILOVER}:Patient", "register", "partitions", 3, 1, "valid"),
+        (f"{FAILOVER}:Hasty", "register", "partitions", 3, 1, "invalid"),
     ],
 )
 def test_an_example_is_right_and_its_wrong_sister_is_found(
@@ -422,6 +425,7 @@ def test_the_one_node_of_a_lease_lends_to_itself(monkeypatch: pytest.MonkeyPatch
         ("doubled", f"{CRDT}:Doubled"),
         ("eager", EAGER),
         ("forgetful", f"{QUORUM}:Forgetful"),
+        ("hasty", f"{FAILOVER}:Hasty"),
         ("primary_backup", f"{EXAMPLES / 'primary_backup.py'}:PrimaryBackup"),
         ("unfenced", f"{LOCKS}:Unfenced"),
         ("unsynced", f"trio:{EXAMPLES / 'http_register.py'}:Unsynced"),
