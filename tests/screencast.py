@@ -45,14 +45,14 @@ TAKES: Final = (
     Take("a cluster of three to seven nodes under faults, drawn from a seed", "foreshock run --seed 1", 5),
     Take(
         "the same with a planted bug: a leader that does not ask whether it still leads",
-        "foreshock run --seed 1 --workload counter \\\n"
+        "foreshock run --seed 19 --workload register \\\n"
         "    --system patch:harness/suites/canaries/reads-without-quorum.patch",
         11,
     ),
     Take("each run is kept as a plan: here it is again", "foreshock replay latest | grep identical", 3),
     Take(
-        "who knew what when n1 answered? n4 has just won, and does not know what is committed",
-        "foreshock replay latest --until 10467 | grep -A 5 ^node",
+        "who knew what when n2 answered? it still leads term 1, and n1 has been leading term 2",
+        "foreshock replay latest --until 1856 | grep -A 3 ^node",
         5,
     ),
     Take("histories of other systems", "cat history.csv", 2),
