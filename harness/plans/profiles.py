@@ -293,6 +293,19 @@ PROFILES: Final[dict[str, Profile]] = {
             outsiders_ppm=0,  # a node without data holds nothing to damage
         ),
         _swarm_like(
+            "transfers",
+            "leadership is handed over again and again, under pauses and cuts that keep a leader from hearing of it",
+            (
+                "transfer",
+                "paused-leader-stale-acks",
+                "one-way-cut-during-transfer",
+                "order-to-campaign-arrives-late",
+            ),
+            (600_000, 900_000),
+            options={"election_timeout_ms": fixed(300), "reads": fixed("lease")},
+            outsiders_ppm=0,
+        ),
+        _swarm_like(
             "beyond-disks",
             "disks that lie, lose their latest write or all: what was acknowledged may be forgotten",
             (

@@ -14,6 +14,7 @@ Independent faults seldom produce the bugs that need three events in a row. Seve
 | `lease-forgotten-on-restart` | a promise to a leader that a voter forgets when it restarts (lease reads) |
 | `paused-leader-stale-acks` | acknowledgements that are old when a leader reads them after a pause (lease reads) |
 | `one-way-cut-during-transfer` | a leader that cannot hear that its successor has won (lease reads) |
+| `order-to-campaign-arrives-late` | a successor that campaigns when its leader has given it up (lease reads) |
 | `lagging-follower-elected` | a new leader that cannot know yet how much was committed |
 | `stale-votes` | answers of one election that arrive during the next |
 | `snapshot-across-leaders` | a snapshot transfer that the next leader has to begin again |
@@ -101,6 +102,14 @@ PATTERNS: Final[dict[str, Pattern]] = {
             nodes_min=3,
             rate_multiplier=4,
             weight=2,
+            non_overlapping=True,
+        ),
+        Pattern(
+            name="order-to-campaign-arrives-late",
+            kinds=("transfer", "delay", "partition"),
+            draw=leadership.order_to_campaign_arrives_late,
+            nodes_min=3,
+            rate_multiplier=4,
             non_overlapping=True,
         ),
         Pattern(

@@ -67,6 +67,34 @@ def one_way_cut_during_transfer(stream: Stream, context: FaultContext, at_ns: in
     return in_phase(faults, context)
 
 
+def order_to_campaign_arrives_late(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:
+    """Delay the order to campaign until the transfer is given up, and cut the leader off from hearing when it arrives.
+
+    The leader leads on, and its followers have promised to vote for nobody else. The late successor overrides that
+    promise, and the leader does not learn that it has won. The first transfer fixes by name which node leads.
+    """
+    leader, successor, *_ = stream.shuffled(context.voters)
+    asked_ns = at_ns + context.span(stream, 8, 15)
+    slow_ns = context.span(stream, 11, 14)  # longer than a transfer may take
+    arrives_ns = asked_ns + slow_ns
+    cut_ns = arrives_ns - stream.log_uniform(_MILLISECOND, context.timeout_ns // 10)
+    over_ns = context.until(arrives_ns, context.span(stream, 8, 20))
+    faults: list[Fault] = [
+        Transfer(id="", begin_ns=at_ns, end_ns=context.until(at_ns, context.timeout_ns), target=leader),
+        Delay(
+            id="",
+            begin_ns=asked_ns - _MILLISECOND,
+            end_ns=context.until(asked_ns, context.span(stream, 1, 3)),
+            targets=(successor,),
+            extra_ns=slow_ns,
+            jitter_ns=0,
+        ),
+        Transfer(id="", begin_ns=asked_ns, end_ns=over_ns, target=successor),
+        _cut_off(context, cut_ns, over_ns, "one-way-in", leader, half_of(stream, context.clients)),
+    ]
+    return in_phase(faults, context)
+
+
 def lagging_follower_elected(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:
     """Let a bare majority go on with its leader, crash the leader, and let the followers that lag elect another.
 
