@@ -47,9 +47,11 @@ class Membership(Fault, frozen=True, kw_only=True, tag="membership"):
             world.call_at(world.now_ns() + RETRY_NS, self._ask, argument)
 
     def _ask_back(self, argument: tuple[FaultWorld, FaultState]) -> None:
-        """Ask until it is in force: a change that was taken may still be lost with its leader. A partial heal ends it:
-        members that are not healed may be out of reach for good. So does an administrator after the heal, who begins
-        with the initial members himself.
+        """Ask until it is in force: a change that was taken may still be lost with its leader.
+
+        A leader that was cut off may not know yet that there is anything to take back. So where not all members have
+        noted it, it is looked at once more after the heal. A partial heal ends that: members that are not healed may be
+        out of reach for good. So does an administrator after the heal, who begins with the initial members himself.
         """
         world, state = argument
         if world.administered or (world.healed and not world.heals_all):
@@ -59,6 +61,10 @@ class Membership(Fault, frozen=True, kw_only=True, tag="membership"):
         taken = self._change(world, state, leader, voters, learners)
         if not taken or leader is None or not world.is_in_force(self.group, leader, voters, learners):
             world.call_at(world.now_ns() + (_CONFIRM_NS if taken else RETRY_NS), self._ask_back, argument)
+            return
+        members = [name for name in (*voters, *learners) if not world.hosts[name].refused]
+        if not all(world.is_in_force(self.group, name, voters, learners) for name in members):
+            world.call_at(max(world.now_ns(), world.heal_ns) + _CONFIRM_NS, self._ask_back, argument)
 
     def _change(
         self,

@@ -34,6 +34,9 @@ rule's other tests.
 * leader_left_after_a_moment: a client waited for a removed server for most of its time, found the leader in the rest,
   and left it when its time was up a moment later, so that each operation began as the one before
   (liveness/stalled/write).
+* way_back_asked_of_a_cut_off_leader: no bug of Raft's but of the nemesis: the way back to the first members was asked
+  of a leader that was cut off and knew of no change, so it was over at once; the change then came into force under
+  another leader, and the removed voter was waited for (liveness/no-convergence).
 """
 
 from __future__ import annotations

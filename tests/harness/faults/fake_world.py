@@ -126,6 +126,7 @@ class FakeWorld:
         self.atlas: dict[str, tuple[str, ...]] = {}
         self.roles: dict[str, tuple[str, ...]] = {}
         self.configuration: tuple[Sequence[str], Sequence[str]] = (self.nodes, ())
+        self.behind: set[str] = set()  # who has noted another configuration
         self.takes: Callable[[str, dict[str, Any]], bool] = lambda command, arguments: True
         self.codes: dict[str, str] = {}
         self.outdated: list[str] = []
@@ -178,7 +179,7 @@ class FakeWorld:
         return self.nodes, ()
 
     def is_in_force(self, group: str, node: str, voters: Sequence[str], learners: Sequence[str]) -> bool:
-        return self.configuration == (voters, learners)
+        return self.configuration == (voters, learners) and node not in self.behind
 
     def start(self, name: str, code: str | None = None) -> None:
         self.hosts[name].is_up = True

@@ -201,6 +201,29 @@ def test_a_membership_is_asked_for_until_a_leader_takes_it_and_back_until_it_is_
     assert wanted == [("n1",), world.nodes, world.nodes, world.nodes, world.nodes]
 
 
+def test_the_way_back_is_looked_at_again_after_the_heal_where_a_member_had_noted_something_else() -> None:
+    """A leader that was cut off has nothing to take back, and another one may lead with the change."""
+    world = FakeWorld()
+    world.heal_ns = 2_000_000_000
+    fault = Membership(**WHEN, voters=("n1",))
+    world.roles["@leader"] = ("n2",)
+    state, _ = world.begin(fault)
+    world.configuration, world.behind = (world.nodes, ()), {"n1"}
+    fault.undo(world, state, None)
+    state.ended = True
+    world.run_until(2_100_000_000)
+    asked_before = len(world.done)
+
+    world.configuration = (("n1",), ())
+    world.run_until(2_500_000_000)
+    world.configuration, world.behind = (world.nodes, ()), set()
+    world.run_until(9_000_000_000)
+
+    wanted = [arguments["voters"] for _, _, arguments, _ in world.done]
+    assert wanted[:asked_before] == [("n1",), world.nodes]
+    assert wanted[asked_before:] == [world.nodes, world.nodes, world.nodes]
+
+
 def test_a_membership_that_has_ended_is_not_asked_for_any_more() -> None:
     world = FakeWorld()
     state, _ = world.begin(Membership(**WHEN, voters=("n1",)))
