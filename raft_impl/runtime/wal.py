@@ -82,7 +82,8 @@ class Wal:
         self._writer = RecordWriter("")
         self._buffer: list[bytes] = []
         self._closed: list[tuple[str, int]] = []  # segments before the open one, with the last index of each
-        self._snapshot: SnapshotMeta | None = None
+        self._snapshot_index = 0  # of the latest snapshot: durable, unless it waits
+        self._covered_index = 0  # up to which the durable snapshot covers the log
         self._snapshot_waits = False  # for its fsync and rename; the buffer waits with it
         self._is_publishing = False  # the snapshot's fsync or rename is under way
         self._backlog: list[Persist] = []  # writes that came while it was
@@ -153,7 +154,7 @@ class Wal:
 
     def _write_snapshot(self, snapshot: Snapshot) -> None:
         self._disk.compose(self._temporary_name, partial(encode_snapshot, snapshot))
-        self._snapshot = snapshot.meta
+        self._snapshot_index = snapshot.meta.index
         self._snapshot_waits = True
         self._fit(snapshot.meta)
 
@@ -202,16 +203,18 @@ class Wal:
         self._disk.rename(self._temporary_name, self._snapshot_name)
         await self._disk.fsync_directory()
         self._is_publishing = self._snapshot_waits = False
+        self._covered_index = self._snapshot_index
         self._flush()
         backlog, self._backlog = self._backlog, []
         for persist in backlog:
             self._write(persist)
 
     def _drop_covered_segments(self) -> None:
-        """Remove segments that the durable snapshot covers. If a crash brings one back, recovery removes it again."""
-        if self._snapshot is None:
-            return
-        floor = self._snapshot.index - self._trailing_entries
+        """Remove segments that the durable snapshot covers. If a crash brings one back, recovery removes it again.
+
+        A later snapshot may have come during the fsync of the segment: it covers nothing before it has its name.
+        """
+        floor = self._covered_index - self._trailing_entries
         while self._closed and self._closed[0][1] <= floor:
             self._disk.unlink(self._closed.pop(0)[0])
             self._directory_dirty = True
@@ -244,14 +247,15 @@ class Wal:
             self._writer = RecordWriter(last.name, size=last.size, chain=last.chain)
         snapshot_index = snapshot_term = 0
         if found.snapshot is not None:
-            self._snapshot = found.snapshot.meta
-            snapshot_index, snapshot_term = self._snapshot.index, self._snapshot.term
+            meta = found.snapshot.meta
+            snapshot_index, snapshot_term = meta.index, meta.term
             if found.segments and shape.term(snapshot_index) != snapshot_term:
                 marks.append(LOG_VOID)
             elif shape.base_index < snapshot_index:
                 marks.append(LOG_BEFORE_SNAPSHOT)
-            self._fit(self._snapshot)
+            self._fit(meta)
             await self._disk.fsync(self._snapshot_name)
+            self._snapshot_index = self._covered_index = snapshot_index
         await self._sync_what_was_found()
         entries = found.entries[: shape.last_index - shape.base_index]
         del entries[: max(0, snapshot_index - self._trailing_entries - shape.base_index)]

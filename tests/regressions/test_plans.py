@@ -37,6 +37,9 @@ rule's other tests.
 * way_back_asked_of_a_cut_off_leader: no bug of Raft's but of the nemesis: the way back to the first members was asked
   of a leader that was cut off and knew of no change, so it was over at once; the change then came into force under
   another leader, and the removed voter was waited for (liveness/no-convergence).
+* segments_of_a_snapshot_without_name: with asynchronous storage a snapshot came during the fsync of a segment; at its
+  end the segments that only this one covers were removed, before it had its name, and after a kill the node refused
+  its data (node/refused/log-gap).
 """
 
 from __future__ import annotations
