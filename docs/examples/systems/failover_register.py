@@ -1,6 +1,6 @@
 """A register with a primary, two copies and failover: an ordinary Trio program.
 
-    foreshock run --system trio:docs/examples/systems/failover_register.py:Hasty --nodes 3 --profile partitions --seed 1
+    foreshock run --system trio:docs/examples/systems/failover_register.py:Hasty --nodes 3 --profile partitions --seed 2
 
 A node that hears of no primary asks a majority for the newest table, under a new epoch, and leads. It stores changes at
 a majority before it answers, and shows so before a read that it still leads. `Hasty` answers a write before others have
@@ -67,12 +67,11 @@ class Patient:
             answer = self.follow(*rest) if what == "follow" else await self.act(what, *rest)
             await stream.send_all(json.dumps([answer]).encode())
 
-    def follow(self, epoch: list[Any], version: int = 0, table: dict[str, Any] | None = None) -> Any:
+    def follow(self, epoch: list[Any], kept: list[Any] | None = None) -> Any:
         """Take nothing of earlier epochs any more, and keep a newer table; requests may overtake each other."""
-        if epoch < self.promised or (table is not None and [epoch, version] < self.kept[:2]):
+        if epoch < self.promised or (kept or self.kept)[:2] < self.kept[:2]:
             return None
-        self.promised, self.heard = epoch, trio.current_time()
-        self.kept = self.kept if table is None else [epoch, version, table]
+        self.promised, self.heard, self.kept = epoch, trio.current_time(), kept or self.kept
         return self.kept
 
     async def ask_others(self, count: int, *request: Any) -> list[Any] | None:
@@ -89,25 +88,17 @@ class Patient:
         with trio.move_on_after(LIMIT_S):
             return [await answers.receive() for _ in range(count)]
 
-    async def store(self, table: dict[str, Any], version: int, count: int) -> bool:
-        """Store a table here and at some others; who cannot leads no more."""
-        request = (self.led, version, table)
-        if not self.follow(*request) or await self.ask_others(count, *request) is None:
-            self.led = None
-        return self.led is not None
-
     async def watch(self) -> None:
-        """Say that this node leads, or lead when nobody says so."""
+        """Show that this node leads, or lead when nobody does."""
         while True:
             await trio.sleep(BEAT_S * (1 + self.rank))
-            async with self.turn:
-                if self.led is not None:
-                    await self.store(self.kept[2], self.kept[1] + 1, self.others)
-                elif trio.current_time() - self.heard > PATIENCE_S:
-                    epoch = [self.promised[0] + 1, self.name]
-                    mine, theirs = self.follow(epoch), await self.ask_others(self.others, epoch)
-                    if theirs is not None:
-                        self.led, self.kept = epoch, max([mine, *theirs], key=lambda kept: kept[:2])
+            if self.led is not None:
+                await self.act("read", "", None)
+            elif trio.current_time() - self.heard > PATIENCE_S:
+                epoch = [self.promised[0] + 1, self.name]
+                mine, theirs = self.follow(epoch), await self.ask_others(self.others, epoch)
+                if theirs is not None and self.promised == epoch:  # else it follows another one by now
+                    self.led, self.kept = epoch, max([mine, *theirs], key=lambda kept: kept[:2])
 
     async def act(self, f: str, key: str, value: Any) -> Any:
         """Answer a client, or None if another node should."""
@@ -116,7 +107,10 @@ class Patient:
                 return None
             _, version, table = self.kept
             table, count = (table, self.others) if f == "read" else (table | {key: value}, self.others * self.waits)
-            return ["ok" if await self.store(table, version + 1, count) else "info", table.get(key)]
+            request = (self.led, [self.led, version + 1, table])
+            if not self.follow(*request) or await self.ask_others(count, *request) is None:
+                self.led = None
+            return ["info" if self.led is None else "ok", table.get(key)]
 
 
 class Hasty(Patient):

@@ -392,8 +392,8 @@ GROW_ONLY = "docs/examples/systems/grow_only.py:WORKLOAD"
         (f"{CRDT}:Doubled", GROW_ONLY, "swarm", 3, 1, "invalid"),
         (f"{LEASE}:Monotonic", "register", "clocks", 3, 10, "valid"),
         (f"{LEASE}:WallClock", "register", "clocks", 3, 10, "invalid"),
-        (f"{FAILOVER}:Patient", "register", "partitions", 3, 1, "valid"),
-        (f"{FAILOVER}:Hasty", "register", "partitions", 3, 1, "invalid"),
+        (f"{FAILOVER}:Patient", "register", "partitions", 3, 43, "valid"),
+        (f"{FAILOVER}:Hasty", "register", "partitions", 3, 43, "invalid"),
     ],
 )
 def test_an_example_is_right_and_its_wrong_sister_is_found(
