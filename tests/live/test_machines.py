@@ -115,7 +115,8 @@ def foreshock(*words: str | Path) -> Any:
 def test_a_lost_worker_and_a_lost_scheduler_change_nothing_in_the_table(site: Site, tmp_path: Path) -> None:
     """A suite of a patch, which no worker has, begins with one worker; a second one joins, and the first is killed.
     Then the scheduler is killed; the suite says so in one line, and is resumed on this machine."""
-    words = ("--seeds", "1..24", *SHORT, "--system", f"patch:{PATCH}")
+    count = 96  # more than one worker runs while the other one starts
+    words = ("--seeds", f"1..{count}", *SHORT, "--system", f"patch:{PATCH}")
     first = site.worker("first")
     suite = site.suite(*words, "--scheduler", site.address)
     wait_until(lambda: site.rows() >= 3)
@@ -132,7 +133,7 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing_in_the_table(site: Si
     assert err.splitlines()[-1].startswith("error: found a scheduler that is gone")
     assert "Traceback" not in err
     assert f"foreshock suite --resume {campaign}" in out
-    assert site.rows() < 24
+    assert site.rows() < count
     assert foreshock("runs", "--verify", "--json", "--results", site.results)["damage"] == []
     assert foreshock("replay", "latest", "--json", "--results", site.results)["identical"] is True
     resumed = ended(site.suite("--resume", campaign, "--json", "--max-unknown", "100%"))
@@ -140,7 +141,7 @@ def test_a_lost_worker_and_a_lost_scheduler_change_nothing_in_the_table(site: Si
     alone = ended(site.suite(*words, "--json"))
     assert resumed[0] == alone[0] == 1
     assert table(json.loads(resumed[1])) == table(json.loads(alone[1]))
-    assert json.loads(resumed[1])["runs"]["invalid"] > 10
+    assert json.loads(resumed[1])["runs"]["invalid"] > count / 3
 
 
 @pytest.mark.slow
