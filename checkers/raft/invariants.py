@@ -113,10 +113,15 @@ class Invariants:
         if handler is not None:
             handler(index, row)
 
-    def progress(self, group: str, actor: str) -> tuple[int, int, bytes]:
-        """What a replica said in this incarnation: (committed up to, applied up to, digest of its state there)."""
+    def progress(self, group: str, actor: str) -> tuple[int, int, bytes, int]:
+        """What a replica said in this incarnation: (committed up to, applied up to, digest of its state there, term).
+
+        The term is at least the one on its disk, since it has not said anything yet when it has just started.
+        """
         replica = self._replicas.get((group, actor))
-        return (replica.commit, replica.applied, replica.state) if replica is not None else (0, 0, b"")
+        if replica is None:
+            return 0, 0, b"", 0
+        return replica.commit, replica.applied, replica.state, max(replica.term, replica.disk.term)
 
     def finish(self, index: int) -> None:
         """Close what waits for a next row: recoveries that were still going on when the trace ended at `index`.

@@ -21,9 +21,11 @@ class Observer:
         self,
         nodes: tuple[str, ...],
         is_up: Callable[[str], bool],
-        progress: Callable[[str, str], tuple[int, int, bytes]],
+        progress: Callable[[str, str], tuple[int, int, bytes, int]],
     ) -> None:
-        """`progress` gives what (group, actor) has committed and applied, and its state; the invariants follow that."""
+        """`progress` gives what (group, actor) has committed and applied, its state and its term; the invariants follow
+        that.
+        """
         self._nodes = nodes
         self._is_up = is_up
         self._progress = progress
@@ -53,7 +55,7 @@ class Observer:
 
     def applied(self, group: str, actor: str) -> tuple[int, bytes] | None:
         """The last index that a replica has applied in this incarnation, and the digest of its state there."""
-        _, index, state = self._progress(group, actor)
+        _, index, state, _ = self._progress(group, actor)
         return (index, state) if index else None
 
     def committed(self, group: str, actor: str) -> int:
@@ -117,13 +119,16 @@ class Observer:
         self.configurations[row[3], row[2]] = tuple(row[5:])
 
     def standing(self) -> dict[tuple[str, str], Standing]:
-        """Where each replica stands now, for the judgement of what comes after."""
+        """Where each replica stands now, for the judgement of what comes after.
+
+        A follower that enters a later term need not tell its role again, so its term is not that of its role.
+        """
         found = {}
-        for (group, actor), term in self._terms.items():
-            commit, index, state = self._progress(group, actor)
+        for (group, actor), told in self._terms.items():
+            commit, index, state, term = self._progress(group, actor)
             found[group, actor] = Standing(
                 leads=actor in self._leaders[group] and self._is_up(actor),
-                term=term,
+                term=max(told, term),
                 commit=commit,
                 applied=index,
                 state=state,

@@ -37,6 +37,9 @@ rule's other tests.
 * way_back_asked_of_a_cut_off_leader: no bug of Raft's but of the nemesis: the way back to the first members was asked
   of a leader that was cut off and knew of no change, so it was over at once; the change then came into force under
   another leader, and the removed voter was waited for (liveness/no-convergence).
+* followed_into_a_later_term: no bug of Raft's but of an oracle: the leader at the heal left the group in the change
+  after it, and of the others each was held to be in the term in which it had told its role last, so that the one term
+  of an orderly transfer counted as two (liveness/terms-grow/transfer).
 * segments_of_a_snapshot_without_name: with asynchronous storage a snapshot came during the fsync of a segment; at its
   end the segments that only this one covers were removed, before it had its name, and after a kill the node refused
   its data (node/refused/log-gap).

@@ -88,6 +88,16 @@ def test_progress_is_forgotten_when_a_replica_starts_again() -> None:
     assert installed.applied("g0", "n1") == (9, b"t")
 
 
+def test_where_a_replica_stands_has_the_term_that_it_entered_without_telling_its_role_again() -> None:
+    """Else the term seems to rise by two when the next election raises it by one (`terms-grow/transfer`)."""
+    follows = ("role", "n1", "g0", "follower", 3)
+    enters, durable = ("term", "n1", "g0", 5), ("fsync", "n1", (), (("g0", 0, 5, None),))
+
+    assert observed(follows).standing()["g0", "n1"].term == 3
+    assert observed(follows, enters).standing()["g0", "n1"].term == 5
+    assert observed(follows, enters, durable, ("start", "n1", 2, "default")).standing()["g0", "n1"].term == 5
+
+
 def test_a_majority_is_one_without_the_leader_and_is_there_only_when_enough_are_up() -> None:
     assert observed(leads("n1", 1)).holders("@majority") == ("n2", "n3")
     assert observed(leads("n1", 1), down=("n2",)).holders("@majority") == ()
