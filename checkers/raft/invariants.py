@@ -113,15 +113,15 @@ class Invariants:
         if handler is not None:
             handler(index, row)
 
-    def progress(self, group: str, actor: str) -> tuple[int, int, bytes, int]:
-        """What a replica said in this incarnation: (committed up to, applied up to, digest of its state there, term).
-
-        The term is at least the one on its disk, since it has not said anything yet when it has just started.
-        """
+    def progress(self, group: str, actor: str) -> tuple[int, int, bytes]:
+        """What a replica said in this incarnation: (committed up to, applied up to, digest of its state there)."""
         replica = self._replicas.get((group, actor))
-        if replica is None:
-            return 0, 0, b"", 0
-        return replica.commit, replica.applied, replica.state, max(replica.term, replica.disk.term)
+        return (replica.commit, replica.applied, replica.state) if replica is not None else (0, 0, b"")
+
+    def term(self, group: str, actor: str) -> int:
+        """The term that a replica has entered, or the one on its disk while it has not said any since its start."""
+        replica = self._replicas.get((group, actor))
+        return max(replica.term, replica.disk.term) if replica is not None else 0
 
     def finish(self, index: int) -> None:
         """Close what waits for a next row: recoveries that were still going on when the trace ended at `index`.

@@ -168,7 +168,7 @@ class LiveRun:
             learners={name: group.learners for name, group in plan.groups.items()},
             durable_facts=False,
         )
-        self._observer = Observer(plan.nodes, site.supervisor.is_up, lambda group, actor: (0, 0, b"", 0))
+        self._observer = Observer(plan.nodes, site.supervisor.is_up, lambda group, actor: (0, 0, b""), lambda *_: 0)
         self._recorder = Recorder(self._timetable, self._handlers())
         self._clients = {
             name: ClientTask(name, site.addresses.of_client(name), self._timetable, partial(self._network.heard, name))

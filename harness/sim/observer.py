@@ -21,14 +21,16 @@ class Observer:
         self,
         nodes: tuple[str, ...],
         is_up: Callable[[str], bool],
-        progress: Callable[[str, str], tuple[int, int, bytes, int]],
+        progress: Callable[[str, str], tuple[int, int, bytes]],
+        term: Callable[[str, str], int],
     ) -> None:
-        """`progress` gives what (group, actor) has committed and applied, its state and its term; the invariants follow
-        that.
+        """`progress` gives what (group, actor) has committed and applied, and its state; `term` the term it is in. The
+        invariants follow both.
         """
         self._nodes = nodes
         self._is_up = is_up
         self._progress = progress
+        self._term = term
         self._terms: dict[tuple[str, str], int] = {}  # (group, actor) -> the term in which it told its role
         self._leaders: defaultdict[str, dict[str, int]] = defaultdict(dict)  # group -> those that lead, and their terms
         self._last_vote: dict[str, tuple[int, str]] = {}  # group -> (term, voter)
@@ -55,7 +57,7 @@ class Observer:
 
     def applied(self, group: str, actor: str) -> tuple[int, bytes] | None:
         """The last index that a replica has applied in this incarnation, and the digest of its state there."""
-        _, index, state, _ = self._progress(group, actor)
+        _, index, state = self._progress(group, actor)
         return (index, state) if index else None
 
     def committed(self, group: str, actor: str) -> int:
@@ -125,10 +127,10 @@ class Observer:
         """
         found = {}
         for (group, actor), told in self._terms.items():
-            commit, index, state, term = self._progress(group, actor)
+            commit, index, state = self._progress(group, actor)
             found[group, actor] = Standing(
                 leads=actor in self._leaders[group] and self._is_up(actor),
-                term=max(told, term),
+                term=max(told, self._term(group, actor)),
                 commit=commit,
                 applied=index,
                 state=state,

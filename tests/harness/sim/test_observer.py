@@ -15,7 +15,7 @@ NODES = ("n1", "n2", "n3")
 def observed(*rows: tuple[Any, ...], down: tuple[str, ...] = ()) -> Observer:
     """An observer that has seen rows without their times: (kind, actor, *fields)."""
     invariants = Invariants({"g0": NODES, "g1": NODES})
-    observer = Observer(NODES, lambda name: name not in down, invariants.progress)
+    observer = Observer(NODES, lambda name: name not in down, invariants.progress, invariants.term)
     handlers = observer.handlers()
     for index, row in enumerate(rows):
         invariants.observe(index, (index, *row))
