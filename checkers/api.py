@@ -330,6 +330,9 @@ def _check_condition(
     if initial is not None and not condition.takes_initial:
         raise MalformedHistory("an initial state", f"none for consistency {name}", "--initial")
     judged_as = MODELS[condition.models[-1]]
+    if initial is not None:
+        judged_as = judged_as.starting_at_json(initial)
+        initial = judged_as.init
     conventions = chosen_conventions(history, **options)
     operations = history.operations(with_void=True)
     admission = admit(operations, judged_as, conventions, history.where_index, mismatched=mismatched)

@@ -32,9 +32,7 @@ CONDITIONS: Final[dict[str, Condition]] = {
         ("register", "cas-register"), lambda history, initial: staleness.check(history, initial=initial)
     ),
     "set-full": Condition(("set",), lambda history, _: set_full.check(history), takes_initial=False),
-    "counter-bounds": Condition(
-        ("counter",), lambda history, initial: counter_bounds.check(history, initial=0 if initial is None else initial)
-    ),
+    "counter-bounds": Condition(("counter",), lambda history, initial: counter_bounds.check(history, initial=initial)),
 }
 
 __all__ = ["CONDITIONS", "Condition"]

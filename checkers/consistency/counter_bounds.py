@@ -9,7 +9,9 @@ linearizability; passing proves only that no single read is impossible. The exac
 `check(history, "counter")`.
 
 Operations: `add` d (d may be negative), `add-and-get` d -> [d, n], `read` -> n. A key on which the value is set
-outright (`set`, `cas`, `create`) has no bounds of this kind, and makes the verdict `unknown`.
+outright (`set`, `cas`, `create`) has no bounds of this kind, and makes the verdict `unknown`. So does one of which it
+was said that there is no counter (`absent`). And where a history creates any counter, all of them begin as missing:
+there the check can accuse, and says `unknown` otherwise.
 """
 
 from __future__ import annotations
@@ -30,22 +32,28 @@ INCOMPLETE: Final = "incomplete: each read is possible on its own; whether all a
 _SETS: Final = frozenset({"set", "cas", "create"})
 
 
-def check(history: History, *, initial: int = 0) -> Verdict:
-    """Ask of each read whether its value is possible at all, given the additions before and beside it."""
+def check(history: History, *, initial: int | None = None) -> Verdict:
+    """Ask of each read whether its value is possible at all, given the additions before and beside it.
+
+    `initial` is 0 unless a counter is created.
+    """
     begin = time.perf_counter()
     anomalies: list[Anomaly] = []
-    refused: list[Hashable] = []
+    refused: dict[str, list[Hashable]] = {}
     worst = 0
     operations = history.operations()
+    begins_missing = initial is None and any(o.f == "create" for o in history.operations(with_void=True))
     for key, of_key in history.by_key().items():
-        if any(operation.f in _SETS for operation in of_key):
-            refused.append(key)
+        if (why := _has_no_bounds(of_key)) is not None:
+            refused.setdefault(why, []).append(key)
             continue
-        for operation, value, low, high in _impossible(of_key, initial, history):
+        if begins_missing:
+            refused.setdefault("no counter was created", []).append(key)
+        for operation, value, low, high in _impossible(of_key, initial or 0, history):
             worst = max(worst, low - value, value - high)
             anomalies.append(_anomaly(operation, value, low, high))
     validity: Validity = "invalid" if anomalies else "unknown" if refused else "valid"
-    reason = f"values are set outright on {', '.join(map(show, refused))}" if refused and not anomalies else ""
+    reason = "; ".join(f"{why} on {', '.join(map(show, keys))}" for why, keys in refused.items() if not anomalies)
     return Verdict(
         validity=validity,
         checker=CHECKER,
@@ -59,6 +67,13 @@ def check(history: History, *, initial: int = 0) -> Verdict:
         notes=(INCOMPLETE,),
         details={"impossible": len(anomalies), "furthest": worst},
     )
+
+
+def _has_no_bounds(operations: list[Operation]) -> str | None:
+    """Say why additions alone do not tell what this counter can be, or None."""
+    if any(operation.f in _SETS for operation in operations):
+        return "values are set outright"
+    return "there was no counter" if any(operation.is_negative for operation in operations) else None
 
 
 def _impossible(operations: list[Operation], initial: int, history: History) -> list[tuple[Operation, int, int, int]]:

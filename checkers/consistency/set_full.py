@@ -1,8 +1,8 @@
 """What became of each element of a set: lost, stale, never read, or stable, and after how long.
 
-A set to which unique elements are added (`add` e) and which is read as a whole (`read` -> list). An element is *known*
-from the first line that proves it is in the set: its add was ok, or a read returned it. With the reads in the order of
-their invokes, and counting as missing it only those invoked after the add was,
+A set to which elements are added (`add` e) and which is read as a whole (`read` -> list). An element is *known* from
+the first line that proves it is in the set: an add of it was ok or was refused since it `exists`, or a read returned
+it. With the reads in the order of their invokes, and counting as missing it only those invoked after its first add was,
 
 * lost: known, and missing in the last read that could have it, which began after it was known;
 * stable: in the last such read; from the last read without it on, it is always there. Its *stable latency* is the time
@@ -11,9 +11,11 @@ their invokes, and counting as missing it only those invoked after the add was,
 * never-read: nothing is known of it, or no read could have it.
 
 `lost` is a violation, whatever the store promises. So are elements that were never added, `phantom`, those whose add
-failed, `revived`, and those that one read returns twice, `duplicate`. `stale` is one if the set is to be linearizable.
+failed, `revived`, those that were read before their first add began, `future`, or refused as there before that,
+`refused`, and those that one read returns twice, `duplicate`. `stale` is one if the set is to be linearizable.
 
-After the checker `set-full` of Jepsen, with order by lines instead of times.
+After the checker `set-full` of Jepsen, with order by lines instead of times. Elements may be added more than once:
+nothing ever leaves the set, so the first add of each counts.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any, Final
 
 from checkers.history import History
 from checkers.malformed import MalformedHistory
-from checkers.operation import INF, Operation
+from checkers.operation import Operation
 from checkers.values import show
 from checkers.verdict import Anomaly, Validity, Verdict
 
@@ -69,8 +71,9 @@ class _Set:
         self.key = key
         self.reads: list[tuple[Operation, frozenset[Any]]] = []
         self.duplicates: list[tuple[Operation, Any]] = []
-        self.adds: dict[Any, Operation] = {}
+        self.adds: dict[Any, Operation] = {}  # element -> the first add that may have happened
         self.failed: dict[Any, Operation] = {}
+        self.told: list[Operation] = []  # adds that were ok, or refused since the element was there
         for operation in operations:
             self._note(operation, history)
         self.known: dict[Any, tuple[int, int]] = {}  # element -> (line, time) from which it is certainly in the set
@@ -85,7 +88,10 @@ class _Set:
 
     def _note(self, operation: Operation, history: History) -> None:
         if operation.f == "add":
-            (self.failed if operation.type == "fail" else self.adds)[operation.value] = operation
+            if operation.type == "ok" or operation.is_negative:
+                self.told.append(operation)
+            if not operation.is_negative:
+                (self.failed if operation.is_void else self.adds).setdefault(operation.value, operation)
         elif operation.f != "read" or (operation.type == "ok" and type(operation.result) is not tuple):
             where = history.where_index(operation.call)
             raise MalformedHistory(f"{operation.f} -> {show(operation.result)}", "add, or read of a list", where)
@@ -98,9 +104,8 @@ class _Set:
             self.reads.append((operation, elements))
 
     def _follow(self) -> None:
-        for element, add in self.adds.items():
-            if add.ret != INF:
-                self.known[element] = (add.ret, add.ret_time)
+        for add in sorted(self.told, key=lambda add: add.ret, reverse=True):
+            self.known[add.value] = (add.ret, add.ret_time)
         self._follow_returns()
         for position in range(len(self.reads) - 1, -1, -1):
             for element in self.reads[position][1] - self.present.keys():
@@ -120,11 +125,16 @@ class _Set:
             if elements <= returned:
                 continue
             for element in read.result:
-                if element not in self.adds:
+                if element not in returned and not self._may_be_there(element, read):
                     self.strangers.setdefault(element, read)
-                elif element not in self.known or read.ret < self.known[element][0]:
+                if element not in self.known or read.ret < self.known[element][0]:
                     self.known[element] = (read.ret, read.ret_time)
             returned |= elements
+
+    def _may_be_there(self, element: Any, operation: Operation) -> bool:
+        """Say whether an add of this element had begun when an operation returned."""
+        add = self.adds.get(element)
+        return add is not None and add.call < operation.ret
 
     def _decide(self, element: Any) -> None:
         known, present, absent = self.known.get(element), self.present.get(element, -1), self.absent.get(element, -1)
@@ -146,14 +156,22 @@ class _Set:
         kinds = ("lost", "stale") if linearizable else ("lost",)
         found = [self._missed(kind, self.fates[kind]) for kind in kinds if self.fates[kind]]
         for element, read in self.strangers.items():
-            add = self.failed.get(element)
-            kind, why = (
-                ("phantom", "no add of it") if add is None else ("revived", f"its add at index {add.call} failed")
-            )
+            kind, why = self._whence(element)
             found.append(self._anomaly(kind, read.ret, f"a read returned {show(element)}; {why}", [element]))
+        for add in self.told:
+            if add.is_negative and not self._may_be_there(add.value, add):
+                what = f"an add of {show(add.value)} was refused as it exists; no add of it had begun"
+                found.append(self._anomaly("refused", add.ret, what, [add.value]))
         for read, element in self.duplicates:
             found.append(self._anomaly("duplicate", read.ret, f"a read returned {show(element)} twice", [element]))
         return found
+
+    def _whence(self, element: Any) -> tuple[str, str]:
+        """Say how an element came into a read before an add of it could have: the kind of anomaly, and why."""
+        add, failed = self.adds.get(element), self.failed.get(element)
+        if add is not None:
+            return "future", f"its first add began only at index {add.call}"
+        return ("phantom", "no add of it") if failed is None else ("revived", f"its add at index {failed.call} failed")
 
     def _missed(self, kind: str, elements: list[Any]) -> Anomaly:
         def witness(element: Any) -> int:

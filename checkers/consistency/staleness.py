@@ -15,7 +15,8 @@ histories, and some that are not; the exact check is `check(history, "register")
 Two more findings have no degree: `phantom-read`, a value that was never written, and `future-read`, one whose write
 began after the read had completed.
 
-Operations: `write` v, `read` -> v (null: the initial value), `cas` [old, new], which reads old and writes new.
+Operations: `write` v, `read` -> v (null: the initial value), `cas` [old, new], which reads old and writes new. What a
+cas reads, another one has written: where old and new are one value, its own write explains nothing.
 
 Notes
 -----
@@ -149,15 +150,18 @@ class _Register:
         """Return the latest line at which a write of this value, that the read can have seen, completed."""
         calls = self.writer_calls.get(value, [])
         visible = bisect_left(calls, operation.ret)
+        later = calls[visible : visible + 1]
+        if visible and calls[visible - 1] == operation.call:  # its own write, of a cas that writes what it read
+            visible -= 1
         if visible:
             return self.latest_return[value][visible - 1]
         if value == self.initial:
             return -1
         said = f"process {operation.process} read {show(self.key)} = {show(value)} (index {operation.ret})"
         evidence = {"key": self.key, "value": value, "call": operation.call, "return": operation.ret}
-        if calls:
-            what = f"{said}; its first write began only at index {calls[0]}"
-            _add(anomalies, "future-read", "", operation, what, {**evidence, "write": calls[0]})
+        if later:
+            what = f"{said}; its first write began only at index {later[0]}"
+            _add(anomalies, "future-read", "", operation, what, {**evidence, "write": later[0]})
         else:
             _add(anomalies, "phantom-read", "", operation, f"{said}, which no operation wrote", evidence)
         return None

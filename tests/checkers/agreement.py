@@ -8,6 +8,7 @@ The paths, of which `--path` names one, or a whole group by the word before the 
 * `engines/...`: the general engines beside brute force, with witness orders and prefixes (`engine_agreement`).
 * `streams`: streams that keep next to nothing beside the whole history.
 * `columns`: files and histories taken apart into columns beside their objects; plain, spoiled and hostile files.
+* `conditions/...`: conditions other than linearizability beside their definitions, read by read (`conditions`).
 * `shapes`: histories whose values have any shape, in a stream and as a whole: the same verdict, or both refuse them.
 * `formats`: histories written in each format and read back beside the history itself.
 * `transactions/...`: the dependency graph and the search for orders beside all orders (`transactions.orders`).
@@ -36,7 +37,7 @@ from checkers.importers import detect, load
 from checkers.linearizability.result import Limits
 from checkers.malformed import MalformedHistory
 from checkers.models import MODELS
-from tests.checkers import brute, campaign, engine_agreement, files, formats, shapes
+from tests.checkers import brute, campaign, conditions, engine_agreement, files, formats, shapes
 from tests.checkers.objects import OBJECTS
 from tests.checkers.transactions import orders
 
@@ -103,6 +104,14 @@ def _columns(number: int) -> str:
     return "left to objects" if found is None else found.validity
 
 
+def _conditions(name: str, number: int) -> str:
+    verdict, wrong, history = conditions.disagreement(name, random.Random(f"{name}/{number}"))
+    if wrong is not None:
+        lines = (f"    {op.process} {op.type} {op.f} {op.key} {op.value} {op.error}" for op in history)
+        raise Disagreement("\n".join((f"{name}: {wrong}", *lines)))
+    return verdict
+
+
 def _shapes(number: int) -> str:
     rng = random.Random(number)
     name, mismatched = rng.choice(list(MODELS)), rng.choice(MISMATCHED)
@@ -148,6 +157,7 @@ PATHS: dict[str, Callable[[int], str]] = {
     **{f"engines/{name}": partial(_engines, name) for name in OBJECTS},
     "streams": _streams,
     "columns": _columns,
+    **{f"conditions/{name}": partial(_conditions, name) for name in conditions.CONDITIONS},
     "shapes": _shapes,
     "formats": _formats,
     "transactions/registers": partial(_transactions, "registers"),
