@@ -66,6 +66,10 @@ def _close(coroutine: Coroutine[object, None, None]) -> None:
 class Contained:
     """What drivers have in common whose code is one coroutine: nothing of it outlives a kill."""
 
+    def on_raised(self, error: Exception) -> None:
+        """Raise it: only servers have work in the background."""
+        raise error
+
     def before_kill(self) -> None:
         """Nothing to do: an actor without connections."""
 
@@ -164,7 +168,7 @@ class ServerDriver(Contained):
             try:
                 self._step_if_due()
             except Exception as error:
-                self._fail(error)
+                self.on_raised(error)
 
     async def wait(self) -> None:
         """Refuse: a server is called when something arrives."""
@@ -196,7 +200,7 @@ class ServerDriver(Contained):
         try:
             taken = command(server)
         except Exception as error:
-            self._fail(error)
+            self.on_raised(error)
             return False
         self._record_notes(self._process.actor, server.notes)
         self._process.timer.arm(server.deadline_ns)
@@ -279,7 +283,7 @@ class ServerDriver(Contained):
             elif self._continue_sync() and self._serves:
                 self._step_if_due()
         except Exception as error:
-            self._fail(error)
+            self.on_raised(error)
 
     def _continue_sync(self) -> bool:
         """Run `sync` to its next wait for the disk; when it has ended, do what waited for it. True if it has."""
@@ -298,7 +302,7 @@ class ServerDriver(Contained):
                 self._disk_work = server.sync()
         return has_ended
 
-    def _fail(self, error: Exception) -> None:
+    def on_raised(self, error: Exception) -> None:
         """What the server's code raised in a callback is raised in the task of the process."""
         self._serves = False
         self._process.wake(error)

@@ -42,6 +42,9 @@ class Driver(Protocol):
     def on_input(self) -> None:
         """A datagram arrived, or a time that the process waits for has come."""
 
+    def on_raised(self, error: Exception) -> None:
+        """Work of the actor's code in the background has raised."""
+
     async def wait(self) -> None:
         """Suspend the actor's code until the next `on_input`."""
 
@@ -143,17 +146,25 @@ class SimProcess:
         return _never() if self.lifetime.dead else self.driver.sync(name)
 
     def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Call `done` in an event of its own, while this incarnation runs. Work takes no virtual time."""
-        if not self.lifetime.dead:
-            self._kernel.exactly(self._kernel.now, self._on_background, (done, work()))
+        """Do the work, and call `done`, in an event of its own, while this incarnation runs. It takes no virtual time.
 
-    def _on_background(self, order: tuple[Callable[[Any], None], Any]) -> None:
+        The work is done when the step is over that asked for it. What it looks at must be its own: it may have changed.
+        """
+        if not self.lifetime.dead:
+            self._kernel.exactly(self._kernel.now, self._on_background, (done, work))
+
+    def _on_background(self, order: tuple[Callable[[Any], None], Callable[[], Any]]) -> None:
         if self.lifetime.dead:
             return
         if self.pauses.in_force:
             self.pauses.hold(self._on_background, order)
             return
-        done, result = order
+        done, work = order
+        try:
+            result = work()
+        except Exception as error:
+            self.driver.on_raised(error)
+            return
         done(result)
         self.driver.on_input()
 

@@ -129,6 +129,10 @@ class ProgramDriver:
     def when_idle(self, call: Callable[[], None]) -> None:
         """Drop the call: a program takes no commands."""
 
+    def on_raised(self, error: Exception) -> None:
+        """Raise it: a program has its own tasks, and no work in the background."""
+        raise error
+
     def before_kill(self) -> None:
         """The operating system of a process that is killed resets its connections."""
         self.stack.reset_all()

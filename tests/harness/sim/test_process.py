@@ -412,3 +412,43 @@ def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(lane: Lane
         simulation.run()
 
     assert taken == [True, False, True, False, False]
+
+
+# -- work in the background ------------------------------------------------------------------------------------------
+
+
+def test_work_in_the_background_is_done_when_the_step_is_over_that_asked_for_it() -> None:
+    """So an image that shares something with its machine is not what was there when it was asked for."""
+
+    async def worker(env: SimProcess) -> None:
+        shared, copied = ["before"], ("before",)
+        env.background(lambda: (*shared, *copied), lambda result: scripted.note("done", *result))
+        shared.append("after")
+        scripted.note("asked")
+        await env.until(20 * MS)
+
+    scripted = ScriptedWorld(n1=worker, plan=EXACT)
+    scripted.play(until_ms=50)
+
+    assert scripted.seen == [(0, "asked"), (0, "done", "before", "after", "before")]
+
+
+def test_what_work_in_the_background_raises_ends_its_server_as_if_a_step_had_raised_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails() -> None:
+        raise ValueError("an image that cannot be read")
+
+    process = toy.ToyServer.process
+
+    def asking(self: toy.ToyServer, messages: list[tuple[str, bytes]]) -> bool:
+        if messages:
+            self.env.background(fails, lambda result: None)
+        return process(self, messages)
+
+    monkeypatch.setattr(toy.ToyServer, "process", asking)
+
+    simulation = toy.simulate(toy.plan())
+    simulation.run()
+
+    assert {anomaly.signature for anomaly in simulation.world.node_anomalies} == {"node/exception/ValueError"}
