@@ -11,6 +11,7 @@ Anything else raises `NotPlain`, and the file is left to the readers that make o
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final
@@ -76,8 +77,8 @@ class RowReader:
         self.chooses = chooses
         self.nil_says_nothing = conventions.nil_read == "anything"
         self.scalars = EXACT if conventions.source in FLOATS_DIFFER else SCALARS
-        self.calls: list[int] = []
-        self.returns: list[int] = []
+        self.calls = array("q")
+        self.returns = array("q")
         self.kinds = bytearray()
         self.olds: list[Any] = []
         self.news: list[Any] = []
@@ -113,7 +114,7 @@ class RowReader:
             here, instant = op.index, op.time
             if here is UNSET:
                 index += 1
-            elif here > index:
+            elif index < here < INF:
                 index = here
             else:
                 raise NotPlain

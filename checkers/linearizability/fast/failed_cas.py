@@ -32,8 +32,9 @@ differential tests against brute force stand behind the arguments.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise
 from typing import Final, NamedTuple, Protocol
 
@@ -58,17 +59,17 @@ class Refusal(NamedTuple):
 
 
 class Zones(Protocol):
-    """What `zones.Clusters` knows. Lists are by cluster; a cluster with an infinite due may never have been."""
+    """What `zones.Clusters` knows. All are by cluster; one with an infinite due may never have been."""
 
-    call: list[int]
-    due: list[int]
-    last: list[int]
+    call: array[int]
+    due: array[int]
+    last: array[int]
     source: list[int]
     successor: list[int]
     block: list[int]
     tail: list[int]
-    starts: list[int]
-    ends: list[int]
+    starts: array[int]
+    ends: array[int]
     roots: list[int]
 
 
@@ -88,9 +89,9 @@ class _Windows:
 
     def __init__(self, zones: Zones) -> None:
         self.zones = zones
-        self.due = zones.due.copy()
-        self.begin = zones.call.copy()  # not entered before
-        self.until = zones.last.copy()  # not left before
+        self.due = list(zones.due)
+        self.begin = list(zones.call)  # not entered before
+        self.until = list(zones.last)  # not left before
         self.position = [0] * len(self.due)
         for root in zones.roots:
             if zones.successor[root] >= 0:
@@ -149,7 +150,7 @@ class _Windows:
         return found
 
 
-def _leaders(roots: list[int], rank: list[int]) -> tuple[list[int], list[int]]:
+def _leaders(roots: list[int], rank: Sequence[int]) -> tuple[list[int], list[int]]:
     """List, for each beginning of `roots`, the root of highest rank in it, and that of second rank (-1: none)."""
     best = second = -1
     firsts, seconds = [best], [second]

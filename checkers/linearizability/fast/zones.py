@@ -34,7 +34,7 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from typing import Any, Final, NamedTuple
 
 from checkers.linearizability.failing_prefix import Bounds
@@ -101,8 +101,8 @@ class Columns:
         if IGNORED not in self.kinds:
             return self
         kept = self.kinds.translate(_SAYS_SOMETHING)
-        columns = (self.calls, self.returns, self.olds, self.news, self.rows)
-        calls, returns, olds, news, rows = (list(compress(column, kept)) for column in columns)
+        calls, returns = (array("q", compress(column, kept)) for column in (self.calls, self.returns))
+        olds, news, rows = (list(compress(column, kept)) for column in (self.olds, self.news, self.rows))
         return Columns(calls, returns, bytes(compress(self.kinds, kept)), olds, news, rows, self.initial)
 
     def by_key(self, keys: Sequence[Hashable]) -> Mapping[Hashable, Columns]:
@@ -115,10 +115,10 @@ class Columns:
 
     def at(self, places: Sequence[int]) -> Columns:
         """Return the columns of the rows at these places."""
-        calls, returns, olds, news, rows = (
-            list(map(column.__getitem__, places))
-            for column in (self.calls, self.returns, self.olds, self.news, self.rows)
+        calls, returns, rows = (
+            array("q", map(column.__getitem__, places)) for column in (self.calls, self.returns, self.rows)
         )
+        olds, news = (list(map(column.__getitem__, places)) for column in (self.olds, self.news))
         kinds = bytes(map(self.kinds.__getitem__, places))
         return Columns(calls, returns, kinds, olds, news, rows, self.initial)
 
@@ -219,10 +219,10 @@ class Clusters:
         if len(self.number) < len(self.values):
             # In a prefix alone too, where a cas has not been refused yet.
             raise Undecided("a value is written twice")
-        self.call = [BEFORE, *compress(columns.calls, sets)]
-        self.due = [BEFORE, *compress(columns.returns, sets)]
-        self.last = self.call.copy()
-        self.shown = self.due.copy()
+        self.call = array("q", chain((BEFORE,), compress(columns.calls, sets)))
+        self.due = array("q", chain((BEFORE,), compress(columns.returns, sets)))
+        self.last = self.call[:]
+        self.shown = self.due[:]
         self.source = [-1] * len(self.values)
         self.upper = INF  # of the violations found so far, the smallest upper bound, and that violation
         self.violation: Violation | None = None
@@ -308,7 +308,7 @@ class Clusters:
     def _order(self) -> None:
         """Walk each block: a later cluster must not be set before an earlier one was last seen."""
         due, last, successor, block = self.due, self.last, self.successor, self.block
-        self.starts, self.ends = due.copy(), last.copy()
+        self.starts, self.ends = due[:], last[:]
         self.roots = [cluster for cluster, old in enumerate(self.source) if old == -1 and due[cluster] < INF]
         walked = len(self.roots)
         for root in self.roots:
@@ -372,9 +372,9 @@ class Clusters:
 
     def _extremes(self, root: int) -> tuple[int, ...]:
         """List the clusters of a block from the one due first to the one seen last, whichever way round."""
-        chain = self._between(root, self.tail[root])
+        path = self._between(root, self.tail[root])
         places = [
-            [self.due[cluster] for cluster in chain].index(self.starts[root]),
-            [self.last[cluster] for cluster in chain].index(self.ends[root]),
+            [self.due[cluster] for cluster in path].index(self.starts[root]),
+            [self.last[cluster] for cluster in path].index(self.ends[root]),
         ]
-        return chain[min(places) : max(places) + 1]
+        return path[min(places) : max(places) + 1]
