@@ -5,16 +5,18 @@ content that is on the platter, with a journal of changes between the two. `fsyn
 was called, and they reach the platter when it completes. Names are apart from contents: a creation, rename or removal
 is in the directory's own journal until `fsync_directory` completes.
 
-A crash without power loss keeps everything written: the operating system goes on. A power loss keeps what was
-durable and, of each journal, what `Keeps` says: a drawn prefix (a prefix is closed under dependencies) and of the
-first lost append a drawn torn part; or, in any order, some sectors of what was appended, where the others read as
-zeros; or nothing. Files are independent of each other, so later changes of one may survive where earlier ones of
-another do not; and a file whose name never became durable is gone, whatever was synced into it.
+A crash without power loss keeps everything written: the operating system goes on. A power loss keeps what was durable
+and, of each journal, what `Keeps` says: a drawn prefix (a prefix is closed under dependencies) and of the first lost
+write a drawn torn part; or, in any order, some sectors of what was written, where the others are as they were, or zeros
+behind the former end, and one that was overwritten is as any of the writes left it; or nothing. Files are independent
+of each other, so later changes of one may survive where earlier ones of another do not; and a file whose name never
+became durable is gone, whatever was synced into it.
 
 A failed fsync is Linux's: what it should have made durable never will be, nor what was written to the file meanwhile,
 for that lies in the same pages. They count as clean from then on, and read as written until the power goes ("clean"),
-or read as they are on the platter at once ("gone"). A later fsync reports success without them. Of the directory
-nothing is dropped: a journal keeps the changes for the next try.
+or read as they are on the platter at once ("gone"). A later fsync reports success without them; overwriting a dropped
+place makes the bytes durable that are written then, and no other. Of the directory nothing is dropped: a journal keeps
+the changes for the next try.
 
 Damage is apart from `durable`, which stays what fsyncs promised: an oracle compares a node with the promise. It shows
 in what is read, from the next power loss on or at once.
@@ -22,6 +24,7 @@ in what is read, from the next power loss on or at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -33,7 +36,9 @@ Keeps = Literal["prefix", "sectors", "nothing"]
 SyncEnd = Literal["durable", "clean", "gone", "nothing"]
 """How an fsync ends: as promised; failed, with its pages dropped in one of two ways; or a lie that changes nothing."""
 
-Change = tuple[Literal["append", "write", "truncate"], bytes, int]
+Change = tuple[Literal["append", "overwrite", "write", "truncate"], bytes, int]
+"""What is done, with which bytes, and where: the position of those, or the new size."""
+
 NameChange = tuple[Literal["create", "rename", "unlink"], str, str, "SimFile | None"]
 
 
@@ -73,9 +78,12 @@ class SimFile:
         self.content += data
 
     def apply(self, change: Change) -> None:
-        """Replace or cut the content, and remember the change as not yet durable."""
+        """Overwrite, replace or cut the content, and remember the change as not yet durable."""
         size = _rewrite(self.content, change)
-        self.damage = [(at, bad[: size - at]) for at, bad in self.damage if at < size]
+        end = size + len(change[1]) if change[0] == "overwrite" else math.inf
+        whole = self.damage
+        self.damage = [(at, bad[: size - at]) for at, bad in whole if at < size]
+        self.damage += [(max(at, int(end)), bad[max(0, int(end) - at) :]) for at, bad in whole if at + len(bad) > end]
         self.journal.append(change)
 
     def make_durable(self, count: int) -> None:
@@ -85,6 +93,8 @@ class SimFile:
             if change[0] != "append":
                 size = _rewrite(durable, change)
                 self.unchanged = min(self.unchanged, size)
+                if change[0] == "overwrite":  # where the latest writes went is no longer told by the sizes
+                    size = 0
                 first, second, third = self.sizes
                 self.sizes = (min(first, size), min(second, size), min(third, size))
             elif change[2] == len(durable):  # leaves what is there as it is
@@ -142,6 +152,10 @@ class SimDisk:
     def write(self, name: str, data: bytes) -> None:
         """Replace the whole content."""
         self._file_or_new(name).apply(("write", data, 0))
+
+    def overwrite(self, name: str, position: int, data: bytes) -> None:
+        """Write at a position; a gap before it reads as zeros. Without data this makes a short file longer."""
+        self._file(name).apply(("overwrite", data, position))
 
     def truncate(self, name: str, size: int) -> None:
         """Cut to `size` bytes."""
@@ -239,32 +253,29 @@ class SimDisk:
             self._tear(file, torn, draws)
 
     def _keep_sectors(self, file: SimFile, draws: Counter) -> None:
-        """Some sectors of what was appended to a file, in any order; others read as zeros or lie behind its end.
+        """Some sectors of what was written to a file, in any order; others are as before, zeros, or behind its end.
 
         Replacing and cutting are kept in order, each after everything before it.
         """
-        breaks = [place for place, change in enumerate(file.journal, 1) if change[0] != "append"]
+        breaks = [place for place, change in enumerate(file.journal, 1) if change[0] in ("write", "truncate")]
         file.make_durable((0, *breaks)[draws.between(0, len(breaks))])
-        appended = []
+        written = []
         for change in file.journal:
-            if change[0] != "append":
+            if change[0] in ("write", "truncate"):
                 break
-            appended.append(change)
-        if not appended:
+            written.append(change)
+        if not written:
             return
         durable, size = file.durable, self._sector_bytes
-        whole = bytearray(durable)
-        for _, data, at in appended:
-            _place(whole, at, data)
-        begin = min(at for _, _, at in appended)
-        kept = [
-            sector
-            for sector in range(begin // size, -(-len(whole) // size))
-            if max(begin, sector * size) < len(whole) and draws.below(2)
-        ]
-        for sector in kept:
+        whole, versions = _written_over(durable, written, size)
+        begin = min(at for _, _, at in written)
+        for sector in range(begin // size, -(-len(whole) // size)):
             at = max(begin, sector * size)
-            _place(durable, at, bytes(whole[at : (sector + 1) * size]))
+            if at < len(whole):
+                states = versions.get(sector) or [bytes(whole[sector * size : (sector + 1) * size])]
+                kept = draws.below(len(states) + 1)
+                if kept:
+                    _place(durable, at, states[kept - 1][at - sector * size :])
         if draws.below(2):  # the size reached the platter, what lies there did not
             _place(durable, len(whole), b"")
         file.unchanged = min(file.unchanged, begin)
@@ -318,14 +329,15 @@ class SimDisk:
         data = change[1]
         size = draws.between(0, len(data))
         if draws.below(2):
-            end = len(file.durable) + size
+            end = size + (len(file.durable) if change[0] == "write" else change[2])
             size = max(0, size - end % self._sector_bytes)
         if change[0] == "write":
             if size:
                 file.durable[:] = data[:size]
                 file.unchanged = 0
-        else:
-            file.durable += data[:size]
+        elif size:
+            _place(file.durable, change[2], data[:size])
+            file.unchanged = min(file.unchanged, change[2])
 
     def _make_name_durable(self, change: NameChange) -> None:
         what, name, target, file = change
@@ -370,6 +382,9 @@ def _seen(file: SimFile, replaced: SimFile | None) -> int:
 def _rewrite(content: bytearray, change: Change) -> int:
     """Apply a change that is no append, and return how long the unchanged prefix is."""
     what, data, size = change
+    if what == "overwrite":
+        _place(content, size, data)
+        return size
     if what == "write":
         content[:] = data
         return 0
@@ -382,3 +397,24 @@ def _place(content: bytearray, position: int, data: bytes) -> None:
     if position > len(content):
         content.extend(bytes(position - len(content)))
     content[position : position + len(data)] = data
+
+
+def _written_over(
+    durable: bytearray, written: list[Change], sector_bytes: int
+) -> tuple[bytearray, dict[int, list[bytes]]]:
+    """What appends and overwrites make of a content, and of each overwritten sector all that the cache ever held."""
+    whole = bytearray(durable)
+    overwritten = {
+        sector
+        for what, data, at in written
+        if what == "overwrite"
+        for sector in range(at // sector_bytes, -(-(at + len(data)) // sector_bytes))
+    }
+    versions: dict[int, list[bytes]] = {}
+    for _, data, at in written:
+        _place(whole, at, data)
+        for sector in range(at // sector_bytes, -(-(at + len(data)) // sector_bytes)):
+            if sector in overwritten:
+                image = bytes(whole[sector * sector_bytes : (sector + 1) * sector_bytes])
+                versions.setdefault(sector, []).append(image)
+    return whole, versions

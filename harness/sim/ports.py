@@ -109,6 +109,17 @@ class SimDiskPort:
             self._raise(error)
         self._disk.write(name, data)
 
+    def overwrite(self, name: str, position: int, data: bytes) -> None:
+        """Write at a position of a file, for programs (adapters have no such call). What fails may write a part."""
+        if self._lifetime.dead:
+            return
+        if self._faults.any_in_force:
+            size, error = self._faults.error_of_write(len(data))
+            if error is not None and size:
+                self._disk.overwrite(name, position, data[:size])
+            self._raise(error)
+        self._disk.overwrite(name, position, data)
+
     def compose(self, name: str, make: Callable[[], bytes]) -> None:
         """Replace the content, at once: in virtual time that takes no time."""
         self.write(name, make())

@@ -2,8 +2,8 @@
 
 The disk is one flat directory, `data_dir`, whose model is that of every other system: what was written is lost with the
 power, in part, until `os.fsync` of the file, and a new name until `os.fsync` of the directory. Buffers of Python are
-lost with the process. A file grows at its end or is written anew; anything else that a path in `data_dir` is asked for
-is refused by name, and paths elsewhere are the real ones, which can be read only.
+lost with the process. A file grows at its end, is written anew, or is overwritten anywhere; anything else that is asked
+of a path in `data_dir` is refused by name, and paths elsewhere are the real ones, which can be read only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import pathlib
 import stat
 from collections.abc import Callable, Generator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from harness.systems.environment import Disk
 
@@ -24,11 +24,19 @@ from .incarnation import CURRENT
 _FIRST_DESCRIPTOR: Final = 1_000
 
 
+class ProgramDisk(Disk, Protocol):
+    """A disk as programs need it: with writes in the middle of files."""
+
+    def overwrite(self, name: str, position: int, data: bytes) -> None:
+        """Write at a position; a gap before it reads as zeros. Without data this makes a short file longer."""
+        ...
+
+
 class Files:
     """The open files of one incarnation, and the disk below them."""
 
     def __init__(
-        self, disk: Disk, folder: str, sync: Callable[[str | None], None], is_over: Callable[[], bool]
+        self, disk: ProgramDisk, folder: str, sync: Callable[[str | None], None], is_over: Callable[[], bool]
     ) -> None:
         self.disk, self.folder = disk, folder
         self.is_over = is_over  # the incarnation; buffers that Python empties from now on go nowhere
@@ -54,6 +62,15 @@ class Files:
         if not self.exists(name):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.folder}/{name}")
         return len(self.disk.read(name)) if name else 0
+
+    def resize(self, name: str, size: int) -> None:
+        """Cut a file, or fill it with zeros. Raises OSError."""
+        if size < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if size > self.size(name):
+            self.disk.overwrite(name, size, b"")
+        else:
+            self.disk.truncate(name, size)
 
     def add(self, file: RawFile | None) -> int:
         """A descriptor for an open file, or for the directory."""
@@ -120,30 +137,49 @@ class RawFile(io.RawIOBase):
         return len(data)
 
     def write(self, data: Any) -> int:
-        """Write at the end. Raises OSError."""
-        content = bytes(data)
+        """Write at the position, or at the end if it was opened to append. Raises OSError."""
+        content = bytes(memoryview(data))
         if self._files.is_over():
             return len(content)
-        if not self._flags & os.O_APPEND and self._position != self._files.size(self.name):
-            _refuse("a file overwritten in the middle", "a file that grows at its end or is written anew")
-        try:
-            self._files.disk.append(self.name, content)
-        except OSError:
-            self._flags |= os.O_APPEND  # a part may have been written: what follows comes behind that
-            raise
+        size = self._files.size(self.name)
+        if self._flags & os.O_APPEND:
+            self._position = size
+        if self._position == size:
+            try:
+                self._files.disk.append(self.name, content)
+            except OSError:
+                self._position = self._files.size(self.name)  # what follows comes behind the part that was written
+                raise
+        elif content:
+            self._files.disk.overwrite(self.name, self._position, content)
         self._position += len(content)
         return len(content)
 
+    def read_at(self, size: int, position: int) -> bytes:
+        """Read from a position on, as `os.pread` does, and leave the file's own where it is."""
+        return self._files.disk.read(self.name)[position : position + size]
+
+    def write_at(self, data: Any, position: int) -> int:
+        """Write at a position, as `os.pwrite` does, and leave the file's own where it is. Raises OSError."""
+        before, self._position = self._position, position
+        try:
+            return self.write(data)
+        finally:
+            self._position = before
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the position."""
+        """Move the position. Raises OSError."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
-        self._position = offset + (self._files.size(self.name) if start is None else start)
-        return self._position
+        position = offset + (self._files.size(self.name) if start is None else start)
+        if position < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._position = position
+        return position
 
     def truncate(self, size: int | None = None) -> int:
-        """Cut the file."""
+        """Cut the file, or fill it with zeros. Raises OSError."""
         size = self._position if size is None else size
-        self._files.disk.truncate(self.name, size)
+        self._files.resize(self.name, size)
         return size
 
     def close(self) -> None:
@@ -311,12 +347,15 @@ OS_NAMES: Final[dict[str, Callable[..., Any]]] = {
     "fdatasync": _for_descriptor("fdatasync", _fsync),
     "write": _for_descriptor("write", lambda own, descriptor, data: _raw(own, descriptor).write(data)),
     "read": _for_descriptor("read", lambda own, descriptor, size: _raw(own, descriptor).read(size)),
+    "pread": _for_descriptor("pread", lambda own, descriptor, *rest: _raw(own, descriptor).read_at(*rest)),
+    "pwrite": _for_descriptor("pwrite", lambda own, descriptor, *rest: _raw(own, descriptor).write_at(*rest)),
+    "lseek": _for_descriptor("lseek", lambda own, descriptor, *rest: _raw(own, descriptor).seek(*rest)),
     "ftruncate": _for_descriptor("ftruncate", lambda own, descriptor, size: _raw(own, descriptor).truncate(size)),
     "rename": _rename,
     "replace": _rename,
     "remove": _for_path(os.remove, _unlink),
     "unlink": _for_path(os.unlink, _unlink),
-    "truncate": _for_path(os.truncate, lambda own, name, size: own.disk.truncate(name, size)),
+    "truncate": _for_path(os.truncate, lambda own, name, size: own.resize(name, size)),
     "mkdir": _for_path(os.mkdir, _make_folder),
     "makedirs": _for_path(os.makedirs, _make_folder),
     "listdir": _for_path(os.listdir, _list),

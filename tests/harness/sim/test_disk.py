@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from harness.sim.disk import SimDisk
+from harness.sim.disk import Keeps, SimDisk, SyncEnd
 from harness.sim.kernel.draws import Chance, Counter
 
 SECTOR = 4
@@ -64,6 +64,17 @@ class DiskMachine(RuleBasedStateMachine):
         inode = self.inode(name)
         before = inode.versions[-1]
         inode.change(before + data, {before + data[:size] for size in range(len(data))})
+
+    @precondition(lambda self: self.names)
+    @rule(choice=st.data(), position=st.integers(0, 12), data=DATA)
+    def overwrite(self, choice: st.DataObject, position: int, data: bytes) -> None:
+        name = choice.draw(st.sampled_from(sorted(self.names)))
+        self.disk.overwrite(name, position, data)
+        inode = self.inode(name)
+        before = inode.versions[-1]
+        padded = before.ljust(position, b"\0")
+        parts = [padded[:position] + data[:size] + padded[position + size :] for size in range(1, len(data) + 1)]
+        inode.change(parts[-1] if data else padded, set(parts))
 
     @rule(name=NAMES, data=DATA)
     def write(self, name: str, data: bytes) -> None:
@@ -381,3 +392,91 @@ def test_a_power_loss_that_keeps_nothing_takes_unsynced_names_and_bytes() -> Non
 
     assert disk.names() == ["log"]
     assert disk.read("log") == b"kept"
+
+
+# -- overwriting in the middle ----------------------------------------------------------------------------------------
+
+
+def overwritten(*writes: tuple[int, bytes]) -> SimDisk:
+    """Two sectors that are durable, and writes into them that are not."""
+    disk = durable("page", b"abcdefgh")
+    for position, data in writes:
+        disk.overwrite("page", position, data)
+    return disk
+
+
+def left_of(arrange: Callable[[], SimDisk], keeps: Keeps = "prefix", cases: int = 400) -> set[bytes]:
+    """What power losses leave of the file "page"."""
+    found = set()
+    for seed in range(cases):
+        disk = arrange()
+        disk.lose_power(Counter(Chance(seed), "power-loss"), keeps)
+        found.add(disk.read("page"))
+    return found
+
+
+def test_an_overwrite_is_read_at_once_and_fills_a_gap_with_zeros() -> None:
+    disk = overwritten((1, b"XY"), (10, b"Z"))
+
+    assert disk.read("page") == b"aXYdefgh\0\0Z"
+    disk.begin_fsync("page")()
+    assert left_of(lambda: disk, cases=1) == {b"aXYdefgh\0\0Z"}
+
+
+def test_a_lost_overwrite_leaves_any_prefix_of_the_writes_and_a_torn_part_of_the_next() -> None:
+    expected = {b"abcdefgh"[:2] + b"WXYZ"[:size] + b"abcdefgh"[2 + size :] for size in range(5)}
+    expected |= {b"abWXYZgh"[:5] + b"12"[:size] + b"abWXYZgh"[5 + size :] for size in range(3)}
+
+    assert left_of(lambda: overwritten((2, b"WXYZ"), (5, b"12"))) == expected
+
+
+def test_overwritten_sectors_survive_in_any_order_each_as_any_write_left_it() -> None:
+    writes = ((2, b"WXYZ"), (1, b"1"), (6, b"2"))
+    first = [b"abcd", b"abWX", b"a1WX"]
+    second = [b"efgh", b"YZgh", b"YZ2h"]
+
+    assert left_of(lambda: overwritten(*writes), "sectors") == {one + two for one in first for two in second}
+
+
+def test_overwriting_and_growing_leave_every_mixture_of_sectors() -> None:
+    def arrange() -> SimDisk:
+        disk = overwritten((4, b"E"))
+        disk.append("page", b"ijkl")
+        return disk
+
+    tails = (b"", b"ijkl", bytes(4))
+    assert left_of(arrange, "sectors") == {b"abcd" + one + b"fgh" + tail for one in (b"e", b"E") for tail in tails}
+
+
+@pytest.mark.parametrize(("end", "read"), [("clean", b"aXcdefgh"), ("gone", b"abcdefgh")])
+def test_an_overwrite_that_a_failed_fsync_dropped_never_becomes_durable(end: SyncEnd, read: bytes) -> None:
+    disk = overwritten((1, b"X"))
+    disk.begin_fsync("page")(end)
+    assert disk.read("page") == read
+
+    disk.overwrite("page", 6, b"Y")
+    disk.begin_fsync("page")()
+    disk.lose_power(Counter(Chance(1), "power-loss"))
+
+    assert disk.read("page") == b"abcdefYh"
+
+
+def test_a_reader_is_told_of_an_overwrite_by_what_is_unchanged() -> None:
+    disk = overwritten()
+    file = dict(disk.durable_files())["page"]
+    file.unchanged = 8
+    disk.overwrite("page", 3, b"X")
+    disk.begin_fsync("page")()
+
+    assert (bytes(file.durable), file.unchanged) == (b"abcXefgh", 3)
+    assert file.sizes == (0, 0, 8), "no damage may take the place of the last write for all behind its position"
+
+
+def test_an_overwrite_heals_the_damage_below_it_and_no_other() -> None:
+    disk = overwritten()
+    file = dict(disk.durable_files())["page"]
+    file.damage = [(1, b"12345")]
+    disk.overwrite("page", 2, b"XY")
+    disk.begin_fsync("page")()
+
+    assert left_of(lambda: disk, cases=1) == {b"a1XY45gh"}

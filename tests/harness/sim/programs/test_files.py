@@ -50,8 +50,20 @@ def last_word(tmp_path: Path, write: str, *, power: bool) -> str:
         ("fd = os.open(file, os.O_WRONLY | os.O_CREAT); os.write(fd, b'1'); os.write(fd, b'2')", False, "12"),
         ("file.write_text('1'); os.replace(file, folder / 'other'); (folder / 'other').rename(file)", False, "1"),
         ("file.write_text('12'); os.truncate(file, 1)", False, "1"),
+        ("f = file.open('w+b'); f.write(b'abcd'); f.seek(1); f.write(b'xy'); f.seek(6); f.write(b'e'); f.close()",
+         False,
+         "axyd\0\0e"),
+        ("f = open(file, 'xb'); f.write(b'abc'); f.close(); f = open(file, 'r+b'); f.write(b'x'); f.seek(0, 2);"
+         "f.write(b'y'); f.close()", False, "xbcy"),
+        ("fd = os.open(file, os.O_RDWR | os.O_CREAT); os.write(fd, b'abc'); os.pwrite(fd, b'x', 1); os.lseek(fd, 0, 0);"
+         "os.write(fd, os.pread(fd, 1, 1)); os.ftruncate(fd, 4)", False, "xxc\0"),
+        ("fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND); os.write(fd, b'abc'); os.lseek(fd, 0, 0);"
+         "os.write(fd, b'd')", False, "abcd"),
     ],
-    ids=["synced", "kill", "in a buffer", "descriptors", "renamed", "truncated"],
+    ids=[
+        *("synced", "kill", "in a buffer", "descriptors", "renamed", "truncated"),
+        *("overwritten", "r+b", "pwrite", "appended"),
+    ],
 )  # fmt: skip
 def test_a_file_after_a_crash(tmp_path: Path, write: str, power: bool, word: str) -> None:
     assert last_word(tmp_path, write, power=power) == word
@@ -101,7 +113,6 @@ def test_folders_and_paths_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ("f = open(data_dir + '/a', 'wb'); f.write(b'abc'); f.seek(1); f.write(b'x'); f.close()", "in the middle"),
         ("open(data_dir + '/sub/a', 'w')", "a folder inside data_dir"),
         ("import os; os.mkdir(data_dir + '/sub')", "a folder inside data_dir"),
         ("open('/elsewhere', 'w')", "a file opened to be written"),
