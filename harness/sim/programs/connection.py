@@ -40,6 +40,8 @@ class Below(Protocol):
 
     def transmit(self, target: str, segment: Segment) -> None: ...
 
+    def refuse(self, target: str, segment: Segment) -> None: ...
+
     def established(self, connection: Connection) -> bool: ...
 
     def forget(self, connection: Connection) -> None: ...
@@ -80,11 +82,10 @@ def error_of(code: int) -> OSError:
 class Connection:
     """One end: its state, the streams of both directions, and the timer that sends again."""
 
-    def __init__(
-        self, below: Below, peer: str, peer_port: int, port: int, token: int, state: Literal["calling", "called"]
-    ) -> None:
-        self.peer, self.peer_port, self.port, self.token = peer, peer_port, port, token
-        self.state: Literal["calling", "called", "open"] = state
+    def __init__(self, below: Below, peer: str, peer_port: int, port: int, token: int, answer: int = 0) -> None:
+        self.peer, self.peer_port, self.port = peer, peer_port, port
+        self.token, self.answer = token, answer  # the numbers of who calls and of who was called, 0 while not known
+        self.state: Literal["calling", "called", "open"] = "called" if answer else "calling"
         self.error: OSError | None = None
         self.outgoing, self.incoming = Outgoing(), Incoming()
         self.readable, self.writable = Waiters(below.wake), Waiters(below.wake)
@@ -157,7 +158,7 @@ class Connection:
                 self._send_first()
             case "syn-ack":
                 if self.state == "calling":
-                    self.state = "open"
+                    self.state, self.answer = "open", segment.answer
                     self._heard()
                     self._timer = 0
                     self.writable.wake()
@@ -167,6 +168,9 @@ class Connection:
 
     def _receive_in_stream(self, segment: Segment) -> None:
         if self.state == "calling":
+            return
+        if segment.answer != self.answer:  # of another connection with this caller: one of the two has to end
+            self._below.refuse(self.peer, segment)
             return
         if self.state == "called":
             self.state = "open"
@@ -218,7 +222,16 @@ class Connection:
     ) -> None:
         incoming = self.incoming
         segment = Segment(
-            kind, self.port, self.peer_port, self.token, sequence, incoming.expected, incoming.window, fin, data
+            kind,
+            self.port,
+            self.peer_port,
+            self.token,
+            self.answer,
+            sequence,
+            incoming.expected,
+            incoming.window,
+            fin,
+            data,
         )
         self._below.transmit(self.peer, segment)
 

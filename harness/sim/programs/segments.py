@@ -1,8 +1,10 @@
 """Segments: what the TCP and UDP of two incarnations say to each other, as frames with a checksum.
 
-`token` tells connections apart that use the same two ports one after the other, as initial sequence numbers do; it
-grows with every connection that an incarnation opens, and with every incarnation. Sequence numbers count bytes from
-zero, and the end of a stream (`fin`) counts as one.
+`token` and `answer` are what initial sequence numbers are to TCP: each end gives a connection a number of its own,
+which grows with every connection that an incarnation has part in, and with every incarnation. `token` is the caller's.
+`answer` is that of who was called: the caller learns it from the `syn-ack` and repeats it from then on, so that copies
+of an old call, which can only repeat an old answer, open nothing. Sequence numbers count bytes from zero, and the end
+of a stream (`fin`) counts as one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     source_port: int
     target_port: int
     token: int
+    answer: int = 0
     sequence: int = 0
     acknowledged: int = 0
     window: int = 0

@@ -80,6 +80,7 @@ class Stack:
         self.wake = kernel.wake
         self._process, self._kernel = process, kernel
         self._connections: dict[tuple[str, int, int], Connection] = {}
+        self._calls: dict[tuple[str, int, int], int] = {}  # the token of the latest call that was taken
         self._port = 0
         self._token = incarnation << 32
 
@@ -101,8 +102,7 @@ class Stack:
 
     def call(self, peer: str, peer_port: int, port: int) -> Connection:
         """Begin to open a connection."""
-        self._token += 1
-        connection = Connection(self, peer, peer_port, port, self._token, "calling")
+        connection = Connection(self, peer, peer_port, port, self._new_token())
         self._connections[peer, peer_port, port] = connection
         connection.begin()
         return connection
@@ -142,6 +142,10 @@ class Stack:
             self.call_at(self._kernel.now + _LOOPBACK_NS, self._receive_own, segment)
         else:
             self._process.network.send(target, encode(segment))
+
+    def refuse(self, target: str, segment: Segment) -> None:
+        """Answer a segment of no connection: whoever sent it has one that is over."""
+        self._answer(target, segment, "reset", 0)
 
     def established(self, connection: Connection) -> bool:
         """A call was completed: let it be accepted. False when nobody accepts calls on its port any more."""
@@ -184,22 +188,29 @@ class Stack:
         elif segment.kind == "data" and segment.fin and not segment.data:
             self._answer(source, segment, "ack", segment.sequence + 1)  # the last word, again, of one that is over
         elif segment.kind in ("syn-ack", "data", "probe"):
-            self._answer(source, segment, "reset", 0)
+            self.refuse(source, segment)
 
     def _receive_call(self, source: str, segment: Segment, before: Connection | None) -> None:
+        key = source, segment.source_port, segment.target_port
+        if segment.token <= self._calls.get(key, 0):
+            return  # a late copy of a call that was taken, or of an older one
         if before is not None:
-            if before.token > segment.token:
-                return  # a late copy of an older call
             before.reset()
         if segment.target_port not in self.listeners:
-            self._answer(source, segment, "reset", 0)
+            self.refuse(source, segment)
             return
-        connection = Connection(self, source, segment.source_port, segment.target_port, segment.token, "called")
-        self._connections[source, segment.source_port, segment.target_port] = connection
+        self._calls[key] = segment.token
+        self._connections[key] = connection = Connection(self, *key, segment.token, self._new_token())
         connection.begin()
 
+    def _new_token(self) -> int:
+        self._token += 1
+        return self._token
+
     def _answer(self, source: str, segment: Segment, kind: Any, acknowledged: int) -> None:
-        answer = Segment(kind, segment.target_port, segment.source_port, segment.token, 0, acknowledged)
+        answer = Segment(
+            kind, segment.target_port, segment.source_port, segment.token, segment.answer, acknowledged=acknowledged
+        )
         self.transmit(source, answer)
 
     def _on_time(self, order: tuple[Callable[[Any], None], Any]) -> None:
