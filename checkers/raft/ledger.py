@@ -127,6 +127,10 @@ class Group:
         position = bisect_left(self.marks, (term, 0))
         return self.marks[position - 1][1] if position else 0
 
+    def release(self) -> None:
+        """Give up all that grows with the entries. It is not emptied: a rule that asked would find nothing wrong."""
+        del self.entries, self.committed, self.applied
+
 
 class Log:
     """Identities of the entries from `base` on; `chain[0]` is that of `base`, which a snapshot covers (or 0)."""
@@ -313,3 +317,7 @@ class Replica:
         identity = group.entries.seen_at(at, term)
         log.base = at
         log.chain = array("q", [group.entries.add_unknown(at, term) if identity is None else identity])
+
+    def release(self) -> None:
+        """Give up the entries of its log; what it said last of its term, commit and state stays."""
+        del self.log, self.disk.log, self.disk.tail

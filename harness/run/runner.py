@@ -297,6 +297,7 @@ class Simulation:
         plan, world, options = self.plan, self.world, self.options
         fingerprint = world.log.close()
         world.invariants.finish(world.log.index)
+        world.invariants.release()  # the check of the history takes as much as the entries did
         outcomes = world.nemesis.finish()
         history, history_sha256 = world.recorder.history, world.recorder.close()
         raised, tracebacks = exceptions.summarize([*world.node_anomalies, *self.replies.anomalies()])

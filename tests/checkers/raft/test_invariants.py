@@ -280,6 +280,28 @@ def test_a_recovery_at_the_very_end_is_judged_by_finish(trace: Trace) -> None:
     assert trace.found == ["durable-ack/log"]
 
 
+def test_after_the_release_what_was_found_and_said_stays_and_no_row_is_judged_any_more(trace: Trace) -> None:
+    trace.replicate("ab", 1, "1x", term=1).commit("a", 1).apply("a", 1, "x", "s1").apply("b", 1, "y", "s1")
+    invariants = trace.invariants
+    invariants.finish(trace.index)
+    found, said = list(trace.found), [invariants.progress("g0", "a"), invariants.term("g0", "a")]
+    invariants.release()
+
+    assert trace.found == found != []
+    assert [invariants.progress("g0", "a"), invariants.term("g0", "a")] == said == [(1, 1, b"s1"), 1]
+    for judged_late in (two_entries_at_one_place, commit_of_another_entry):
+        with pytest.raises(AttributeError):
+            judged_late(trace)
+
+
+def two_entries_at_one_place(trace: Trace) -> None:
+    trace.append("c", 1, "1z")
+
+
+def commit_of_another_entry(trace: Trace) -> None:
+    trace.commit("b", 1)
+
+
 def vote_lost_with_the_crash(trace: Trace) -> None:
     """A vote that never became durable never left the node: another may be cast after the restart."""
     trace.note("term", "a", 1).vote("a", 1, "b").restart("a", 1).vote("a", 1, "c")
