@@ -100,11 +100,17 @@ class DiskDevice:
             self._kernel.exactly(self._kernel.now + moment_ns, _fire, self._armed.pop(fault))
 
     def sync_now(self, lifetime: Lifetime, name: str | None, blocks: Callable[[int], None]) -> None:
-        """An fsync of a file, or of the directory, for code that blocks: what it covers is durable at once.
+        """An fsync for code that blocks: what it covers is durable at once.
 
+        It is of the file `name`; of the folder whose tag comes before "/" at the end; or of the directory, if None.
         `blocks` is told for how many ns it keeps that code from running. Raises OSError where a fault lets it fail.
         """
-        complete = self.disk.begin_fsync(name) if name is not None else self.disk.begin_fsync_directory()
+        is_file = name is not None and not name.endswith("/")
+        complete: Callable[..., Any]
+        if name is not None and is_file:
+            complete = self.disk.begin_fsync(name)
+        else:
+            complete = self.disk.begin_fsync_directory((name or "").removesuffix("/"))
         latency_ns = self._latency_ns()
         blocks(latency_ns)
         self._fire_inside(latency_ns)
@@ -116,7 +122,7 @@ class DiskDevice:
                 raise error
         else:
             result = complete()
-        self._recorder.row("fsync", self._name, (name or ".",), self._read(name, result))
+        self._recorder.row("fsync", self._name, (name or ".",), self._read(name if is_file else None, result))
 
     def _complete(self, sync: _Sync) -> None:
         lifetime, name, complete, done = sync

@@ -1,9 +1,14 @@
 """A simulated disk: what is written, what is durable, and what a power loss leaves.
 
-Model. A disk is one flat directory. A file has the content that reads see (the operating system's cache) and the
-content that is on the platter, with a journal of changes between the two. `fsync` covers the changes made before it
-was called, and they reach the platter when it completes. Names are apart from contents: a creation, rename or removal
-is in the directory's own journal until `fsync_directory` completes.
+Model. A disk is a directory of files, and of folders where a program makes some. A file has the content that reads see
+(the operating system's cache) and the content that is on the platter, with a journal of changes between the two.
+`fsync` covers the changes made before it was called, and they reach the platter when it completes. Names are apart from
+contents: a creation, rename or removal is in a journal of names until `fsync_directory` of their directory completes. A
+rename between two directories is in both: an fsync of either makes it durable, with all that came before it in either,
+so that it happens as a whole.
+
+A folder is a name, too, and has a tag of its own that never changes; the names in it are kept as `tag/name`. So a
+folder is renamed by its own entry, and one whose entry never became durable is lost with all in it.
 
 A crash without power loss keeps everything written: the operating system goes on. A power loss keeps what was durable
 and, of each journal, what `Keeps` says: a drawn prefix (a prefix is closed under dependencies) and of the first lost
@@ -53,6 +58,7 @@ class SimFile:
         "durable",
         "durable_count",
         "durable_name",
+        "folder",
         "journal",
         "shows_damage",
         "sizes",
@@ -63,6 +69,7 @@ class SimFile:
         self.content = bytearray()
         self.durable = bytearray()
         self.durable_name: str | None = None  # under which a power loss now would leave it, if any
+        self.folder = ""  # the tag of a folder; empty for a file
         self.journal: list[Change] = []
         self.durable_count = 0  # how many changes ever became durable
         self.unchanged = 0  # length of the durable prefix that a reader of its name saw when it last looked
@@ -129,9 +136,10 @@ class SimDisk:
         self._sector_bytes = sector_bytes
         self._names: dict[str, SimFile] = {}
         self._durable_names: dict[str, SimFile] = {}
-        self._journal: list[NameChange] = []
-        self._durable_count = 0  # how many name changes ever became durable
-        self._claimed = 0  # how many of them a lying fsync has called durable
+        self._journal: dict[int, NameChange] = {}  # by number, in their order
+        self._changes = 0  # how many name changes there ever were
+        self._claimed: set[int] = set()  # those that a lying fsync has called durable
+        self._folders = 0  # how many folders were ever made
         self.broken_claims = 0
         """Files of which a power loss took what a lying fsync had called durable; a lost name counts as one."""
 
@@ -166,13 +174,24 @@ class SimDisk:
         file = self._file(source)
         del self._names[source]
         self._names[target] = file
-        self._journal.append(("rename", source, target, file))
+        self._note(("rename", source, target, file))
 
     def unlink(self, name: str) -> None:
         """Remove a name."""
         self._file(name)
         del self._names[name]
-        self._journal.append(("unlink", name, "", None))
+        self._note(("unlink", name, "", None))
+
+    def make_folder(self, name: str) -> None:
+        """Make an empty folder. Its name is durable as that of a file is."""
+        self._folders += 1
+        folder = self._file_or_new(name)
+        folder.folder = f"{name.rpartition('/')[2]}#{self._folders}"
+
+    def folder_at(self, name: str) -> str:
+        """The tag of the folder of this name; empty if there is none."""
+        file = self._names.get(name)
+        return "" if file is None else file.folder
 
     # -- what the environment does --------------------------------------------------------------------------------
 
@@ -197,20 +216,22 @@ class SimDisk:
 
         return complete
 
-    def begin_fsync_directory(self) -> Callable[..., list[NameChange]]:
-        """Note which name changes an fsync of the directory issued now covers; call the result when it completes."""
-        mark = self._durable_count + len(self._journal)
+    def begin_fsync_directory(self, folder: str = "") -> Callable[..., list[NameChange]]:
+        """Note which name changes an fsync of a directory issued now covers; call the result when it completes.
+
+        `folder` is the tag of a folder, or empty for the directory that all is in.
+        """
+        mark = self._changes
 
         def complete(end: SyncEnd = "durable") -> list[NameChange]:
-            if end != "durable":
-                self._claimed = mark if end == "nothing" else self._claimed
-                return []
-            covered = self._journal[: max(0, mark - self._durable_count)]
-            for change in covered:
-                self._make_name_durable(change)
-            del self._journal[: len(covered)]
-            self._durable_count += len(covered)
-            return covered
+            if end == "durable":
+                covered = [self._journal.pop(number) for number in self._covered(mark, folder)]
+                for change in covered:
+                    self._make_name_durable(change)
+                return covered
+            if end == "nothing":
+                self._claimed.update(self._covered(mark, folder))
+            return []
 
         return complete
 
@@ -224,12 +245,11 @@ class SimDisk:
         lost = self.has_unsynced
         names_are_open = bool(self._journal)
         kept_names = 0 if keeps == "nothing" else draws.between(0, len(self._journal))
-        for change in self._journal[:kept_names]:
-            self._make_name_durable(change)
-        self.broken_claims += self._claimed > self._durable_count + kept_names
-        self._durable_count += len(self._journal)
-        self._journal.clear()
-        self._names = dict(self._durable_names)
+        numbers = list(self._journal)
+        for number in numbers[:kept_names]:
+            self._make_name_durable(self._journal[number])
+        self.broken_claims += not self._claimed.isdisjoint(numbers[kept_names:])
+        self._forget_names()
         for name in sorted(self._names):
             file = self._names[name]
             if keeps == "prefix":
@@ -284,7 +304,6 @@ class SimDisk:
         """Empty the disk, as if it were a new one. Returns whether it held anything."""
         held_something = bool(self._names or self._durable_names)
         self._names, self._durable_names = {}, {}
-        self._durable_count += len(self._journal)
         self._journal.clear()
         return held_something
 
@@ -293,9 +312,7 @@ class SimDisk:
 
         For scripts; a run draws what it loses (`lose_power`).
         """
-        self._durable_count += len(self._journal)
-        self._journal.clear()
-        self._names = dict(self._durable_names)
+        self._forget_names()
         for file in self._names.values():
             left = kept_bytes
             for what, data, _ in file.journal:
@@ -339,6 +356,36 @@ class SimDisk:
             _place(file.durable, change[2], data[:size])
             file.unchanged = min(file.unchanged, change[2])
 
+    def _note(self, change: NameChange) -> None:
+        self._journal[self._changes] = change
+        self._changes += 1
+
+    def _covered(self, mark: int, folder: str) -> list[int]:
+        """Which changes of names, of those before `mark`, an fsync of a directory makes durable."""
+        if not self._folders:
+            return [number for number in self._journal if number < mark]
+        reached, found = {folder}, []
+        for number, (_, name, target, _) in reversed(self._journal.items()):
+            touched = {_folder_of(name), _folder_of(target or name)}
+            if number < mark and not reached.isdisjoint(touched):
+                reached |= touched
+                found.append(number)
+        return found[::-1]
+
+    def _forget_names(self) -> None:
+        """The names that a power loss leaves: the durable ones, if their folders are."""
+        self._journal.clear()
+        self._claimed.clear()
+        durable = self._durable_names
+        lost = self._folders
+        while lost:
+            tags = {"", *(file.folder for file in durable.values())}
+            gone = [name for name in durable if _folder_of(name) not in tags]
+            for name in gone:
+                _lose_name(durable.pop(name))
+            lost = len(gone)
+        self._names = dict(durable)
+
     def _make_name_durable(self, change: NameChange) -> None:
         what, name, target, file = change
         names = self._durable_names
@@ -362,8 +409,13 @@ class SimDisk:
         file = self._names.get(name)
         if file is None:
             file = self._names[name] = SimFile()
-            self._journal.append(("create", name, "", file))
+            self._note(("create", name, "", file))
         return file
+
+
+def _folder_of(name: str) -> str:
+    """The tag of the folder that a name is in."""
+    return name.rpartition("/")[0]
 
 
 def _lose_name(file: SimFile | None) -> None:

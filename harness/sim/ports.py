@@ -139,6 +139,15 @@ class SimDiskPort:
         if self._may_change():
             self._disk.unlink(name)
 
+    def make_folder(self, name: str) -> None:
+        """Make a folder, for programs."""
+        if self._may_change():
+            self._disk.make_folder(name)
+
+    def folder_at(self, name: str) -> str:
+        """The tag of a folder, for programs; empty if there is none of this name."""
+        return self._disk.folder_at(name)
+
     def fsync(self, name: str) -> Awaitable[None]:
         """Wait until the content is durable."""
         return self._sync(name)

@@ -1,4 +1,4 @@
-"""`trio.Path` and `trio.open_file` on the disk of an actor: the files of `files.py`, asked for in Trio's threads."""
+"""`trio.Path` and `trio.open_file` on the disk of an actor: asked for in Trio's threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import trio
 
-from .files import SimPath, open_
+from .file_names import SimPath, open_
 
 _METHODS: Final = [
     name for name in dir(trio.Path) if name != "open" and inspect.iscoroutinefunction(getattr(trio.Path, name))

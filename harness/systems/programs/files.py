@@ -1,51 +1,56 @@
-"""Files of a Trio program: `open`, `os` and `pathlib` on the disk of its actor.
+"""Files of a Trio program: its folders and open files, on the disk of its actor.
 
-The disk is one flat directory, `data_dir`, whose model is that of every other system: what was written is lost with the
-power, in part, until `os.fsync` of the file, and a new name until `os.fsync` of the directory. Buffers of Python are
-lost with the process. A file grows at its end, is written anew, or is overwritten anywhere; anything else that is asked
-of a path in `data_dir` is refused by name, and paths elsewhere are the real ones, which can be read only.
+The disk is the folder `data_dir`, whose model is that of every other system: what was written is lost with the power,
+in part, until `os.fsync` of the file, and a new name until `os.fsync` of the folder that it is in. Buffers of Python
+are lost with the process. `file_names.py` has what stands for `open`, `os` and `pathlib`.
+
+A path below `data_dir` is called a name here, and the empty name is `data_dir` itself. The disk keeps what is in a
+folder under the folder's tag; `key` finds that.
 """
 
 from __future__ import annotations
 
-import builtins
 import errno
 import io
 import os
-import pathlib
-import stat
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from harness.systems.environment import Disk
-
-from .incarnation import CURRENT
 
 _FIRST_DESCRIPTOR: Final = 1_000
 
 
 class ProgramDisk(Disk, Protocol):
-    """A disk as programs need it: with writes in the middle of files."""
+    """A disk as programs need it: with writes in the middle of files, and folders."""
 
     def overwrite(self, name: str, position: int, data: bytes) -> None:
         """Write at a position; a gap before it reads as zeros. Without data this makes a short file longer."""
         ...
 
+    def make_folder(self, name: str) -> None:
+        """Make an empty folder, whose name is not in use."""
+        ...
+
+    def folder_at(self, name: str) -> str:
+        """The tag of the folder of this name; empty if there is none. Names in it begin with the tag and a slash."""
+        ...
+
 
 class Files:
-    """The open files of one incarnation, and the disk below them."""
+    """The folders and open files of one incarnation, and the disk below them."""
 
     def __init__(
         self, disk: ProgramDisk, folder: str, sync: Callable[[str | None], None], is_over: Callable[[], bool]
     ) -> None:
         self.disk, self.folder = disk, folder
         self.is_over = is_over  # the incarnation; buffers that Python empties from now on go nowhere
-        self.sync = sync  # of a file, or with None of the directory
-        self._descriptors: dict[int, RawFile | None] = {}  # None: the directory
+        self.sync = sync  # of a file, of a folder (its tag and a slash), or with None of `data_dir`
+        self._descriptors: dict[int, RawFile | str] = {}  # an open file, or the tag of an open folder
         self._next = _FIRST_DESCRIPTOR
 
     def name_of(self, path: Any) -> str | None:
-        """The name of a file in the folder; empty for the folder itself, None for a path elsewhere."""
+        """The name of a path; empty for `data_dir` itself, None for a path elsewhere."""
         if isinstance(path, int):
             return None
         text = os.path.normpath(os.fsdecode(path))
@@ -53,27 +58,129 @@ class Files:
             return ""
         return text.removeprefix(f"{self.folder}/") if text.startswith(f"{self.folder}/") else None
 
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    def key(self, name: str) -> str:
+        """Under which name the disk has it, or would. Raises FileNotFoundError and NotADirectoryError of folders."""
+        *folders, last = name.split("/")
+        before = ""
+        for folder in folders:
+            tag = self.disk.folder_at(before + folder)
+            if not tag:
+                exists = before + folder in self.disk.names()
+                raise self.error(errno.ENOTDIR if exists else errno.ENOENT, name)
+            before = f"{tag}/"
+        return before + last
+
+    def error(self, number: int, name: str) -> OSError:
+        """The error of a path."""
+        return OSError(number, os.strerror(number), f"{self.folder}/{name}".removesuffix("/"))
+
     def exists(self, name: str) -> bool:
-        """Whether there is a file of this name."""
-        return name == "" or name in self.disk.names()
+        """Whether there is a file or folder of this name."""
+        try:
+            return name == "" or self.key(name) in self.disk.names()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def is_folder(self, name: str) -> bool:
+        """Whether there is a folder of this name."""
+        return name == "" or (self.exists(name) and self.disk.folder_at(self.key(name)) != "")
+
+    def check(self, name: str) -> str:
+        """The key of what exists. Raises FileNotFoundError and NotADirectoryError."""
+        key = self.key(name)
+        if name and key not in self.disk.names():
+            raise self.error(errno.ENOENT, name)
+        return key
+
+    def tag(self, name: str) -> str:
+        """The tag of a folder; empty for `data_dir`. Raises FileNotFoundError and NotADirectoryError."""
+        tag = self.disk.folder_at(self.check(name)) if name else ""
+        if name and not tag:
+            raise self.error(errno.ENOTDIR, name)
+        return tag
+
+    def listed(self, name: str) -> list[str]:
+        """What is in a folder, sorted. Raises FileNotFoundError and NotADirectoryError."""
+        return self.inside(self.tag(name))
+
+    def inside(self, tag: str) -> list[str]:
+        """What is in the folder of a tag, sorted."""
+        split = (key.rpartition("/") for key in self.disk.names())
+        return [name for folder, _, name in split if folder == tag]
 
     def size(self, name: str) -> int:
-        """Its size. Raises FileNotFoundError."""
-        if not self.exists(name):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{self.folder}/{name}")
-        return len(self.disk.read(name)) if name else 0
+        """The size of a file; 0 of a folder. Raises FileNotFoundError and NotADirectoryError."""
+        key = self.check(name)
+        return 0 if self.is_folder(name) else len(self.disk.read(key))
 
     def resize(self, name: str, size: int) -> None:
         """Cut a file, or fill it with zeros. Raises OSError."""
-        if size < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        if size > self.size(name):
-            self.disk.overwrite(name, size, b"")
-        else:
-            self.disk.truncate(name, size)
+        file = RawFile(self, name, os.O_WRONLY)
+        file.truncate(size)
+        file.close()
 
-    def add(self, file: RawFile | None) -> int:
-        """A descriptor for an open file, or for the directory."""
+    # -- changes of names -----------------------------------------------------------------------------------------
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder. Raises OSError."""
+        if self.exists(name):
+            raise self.error(errno.EEXIST, name)
+        self.disk.make_folder(self.key(name))
+
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder. Raises OSError."""
+        if not name:
+            raise self.error(errno.EBUSY, name)
+        if self.listed(name):
+            raise self.error(errno.ENOTEMPTY, name)
+        self.disk.unlink(self.key(name))
+
+    def unlink(self, name: str) -> None:
+        """Remove a file; whoever has it open keeps it. Raises OSError."""
+        key = self.check(name)
+        if self.is_folder(name):
+            raise self.error(errno.EISDIR, name)
+        content = self.disk.read(key)
+        self.disk.unlink(key)
+        self._unname(key, content)
+
+    def rename(self, source: str, target: str) -> None:
+        """Put a file or folder in the place of a file or of an empty folder. Raises OSError."""
+        old, new = self.check(source), self.key(target)
+        if not source or not target or target.startswith(f"{source}/"):
+            raise self.error(errno.EINVAL, target)
+        if old == new:
+            return
+        content = b""
+        if self.exists(target):
+            if self.is_folder(target) and not self.is_folder(source):
+                raise self.error(errno.EISDIR, target)
+            if self.is_folder(source) and not self.is_folder(target):
+                raise self.error(errno.ENOTDIR, target)
+            if self.is_folder(target) and self.listed(target):
+                raise self.error(errno.ENOTEMPTY, target)
+            content = b"" if self.is_folder(target) else self.disk.read(new)
+        self.disk.rename(old, new)
+        self._unname(new, content)
+        for file in self._open(old):
+            file.key = new
+
+    def _unname(self, key: str, content: bytes) -> None:
+        """Let those who have a file open keep it, that no name leads to from now on."""
+        kept = bytearray(content)
+        for file in self._open(key):
+            file.kept = kept
+
+    def _open(self, key: str) -> list[RawFile]:
+        files = (file for file in self._descriptors.values() if isinstance(file, RawFile))
+        return [file for file in files if file.key == key and file.kept is None]
+
+    # -- descriptors ----------------------------------------------------------------------------------------------
+
+    def add(self, file: RawFile | str) -> int:
+        """A descriptor for an open file, or for the folder of a tag."""
         self._next += 1
         self._descriptors[self._next] = file
         return self._next
@@ -82,13 +189,21 @@ class Files:
         """Whether a descriptor is one of these."""
         return descriptor in self._descriptors
 
-    def at(self, descriptor: int) -> RawFile | None:
-        """The open file of a descriptor."""
+    def at(self, descriptor: int) -> RawFile | str:
+        """The open file of a descriptor, or the tag of an open folder."""
         return self._descriptors[descriptor]
 
     def drop(self, descriptor: int) -> None:
         """A descriptor was closed."""
         self._descriptors.pop(descriptor, None)
+
+    def fsync(self, descriptor: int) -> None:
+        """Make durable what is open there. Raises OSError."""
+        file = self._descriptors[descriptor]
+        if isinstance(file, str):
+            self.sync(f"{file}/" if file else None)
+        elif file.kept is None:
+            self.sync(file.key)
 
 
 class RawFile(io.RawIOBase):
@@ -96,20 +211,23 @@ class RawFile(io.RawIOBase):
 
     def __init__(self, files: Files, name: str, flags: int) -> None:
         super().__init__()
-        self._files, self.name = files, name
+        self._files, self.name = files, f"{files.folder}/{name}"
         self._flags = flags
+        self.kept: bytearray | None = None  # the content, once no name leads to the file
         disk = files.disk
-        exists = files.exists(name)
-        if exists and flags & os.O_CREAT and flags & os.O_EXCL:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-        if not exists and not flags & os.O_CREAT:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), f"{files.folder}/{name}")
-        if "/" in name:
-            _refuse("a folder inside data_dir", "files in data_dir itself")
-        if not exists:
-            disk.append(name, b"")
+        self.key = key = files.key(name)
+        if key not in disk.names():
+            if not flags & os.O_CREAT:
+                raise files.error(errno.ENOENT, name)
+            disk.append(key, b"")
+        elif flags & os.O_CREAT and flags & os.O_EXCL:
+            raise files.error(errno.EEXIST, name)
+        elif disk.folder_at(key):
+            raise files.error(errno.EISDIR, name)
+        elif flags & os.O_DIRECTORY:
+            raise files.error(errno.ENOTDIR, name)
         elif flags & os.O_TRUNC:
-            disk.truncate(name, 0)
+            disk.truncate(key, 0)
         self._position = 0
         self._descriptor = files.add(self)
 
@@ -131,7 +249,7 @@ class RawFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read from the position on."""
-        data = self._files.disk.read(self.name)[self._position : self._position + len(buffer)]
+        data = self.read_at(len(buffer), self._position)
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
@@ -141,23 +259,26 @@ class RawFile(io.RawIOBase):
         content = bytes(memoryview(data))
         if self._files.is_over():
             return len(content)
-        size = self._files.size(self.name)
+        size = self.size()
         if self._flags & os.O_APPEND:
             self._position = size
-        if self._position == size:
+        if self.kept is not None:
+            self.kept.extend(bytes(max(0, self._position - size)))
+            self.kept[self._position : self._position + len(content)] = content
+        elif self._position == size:
             try:
-                self._files.disk.append(self.name, content)
+                self._files.disk.append(self.key, content)
             except OSError:
-                self._position = self._files.size(self.name)  # what follows comes behind the part that was written
+                self._position = self.size()  # what follows comes behind the part that was written
                 raise
         elif content:
-            self._files.disk.overwrite(self.name, self._position, content)
+            self._files.disk.overwrite(self.key, self._position, content)
         self._position += len(content)
         return len(content)
 
     def read_at(self, size: int, position: int) -> bytes:
         """Read from a position on, as `os.pread` does, and leave the file's own where it is."""
-        return self._files.disk.read(self.name)[position : position + size]
+        return bytes(self._content()[position : position + size])
 
     def write_at(self, data: Any, position: int) -> int:
         """Write at a position, as `os.pwrite` does, and leave the file's own where it is. Raises OSError."""
@@ -170,7 +291,7 @@ class RawFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move the position. Raises OSError."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
-        position = offset + (self._files.size(self.name) if start is None else start)
+        position = offset + (self.size() if start is None else start)
         if position < 0:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self._position = position
@@ -179,244 +300,25 @@ class RawFile(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         """Cut the file, or fill it with zeros. Raises OSError."""
         size = self._position if size is None else size
-        self._files.resize(self.name, size)
+        if size < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if self.kept is not None:
+            self.kept[:] = self.kept[:size].ljust(size, b"\0")
+        elif size > self.size():
+            self._files.disk.overwrite(self.key, size, b"")
+        else:
+            self._files.disk.truncate(self.key, size)
         return size
+
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self._content())
+
+    def _content(self) -> bytes | bytearray:
+        return self._files.disk.read(self.key) if self.kept is None else self.kept
 
     def close(self) -> None:
         """Close it."""
         if not self.closed:
             self._files.drop(self._descriptor)
         super().close()
-
-
-def files() -> Files | None:
-    """The files of the incarnation whose code runs."""
-    incarnation = CURRENT.get()
-    return None if incarnation is None else incarnation.host.files
-
-
-def _refuse(what: str, instead: str) -> None:
-    incarnation = CURRENT.get()
-    assert incarnation is not None, "only code of an incarnation has files"
-    incarnation.refuse(what, instead)
-
-
-def _own(path: Any) -> tuple[Files, str] | None:
-    """The files and the name, if a path leads to the actor's disk."""
-    own = files()
-    name = own.name_of(path) if own is not None else None
-    return None if own is None or name is None else (own, name)
-
-
-# -- what stands for the builtin `open` -------------------------------------------------------------------------------
-
-
-def open_(
-    file: Any,
-    mode: str = "r",
-    buffering: int = -1,
-    encoding: str | None = None,
-    errors: str | None = None,
-    newline: str | None = None,
-    closefd: bool = True,
-    opener: Any = None,
-) -> Any:
-    """`open`, for paths on the actor's disk and for others."""
-    own = _own(file)
-    if own is None:
-        return builtins.open(file, mode, buffering, encoding, errors, newline, closefd, opener)
-    if own[1] == "":
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
-    raw = RawFile(*own, _flags_of(mode))
-    if buffering == 0:
-        return raw
-    buffered: Any
-    if "+" in mode:
-        buffered = io.BufferedRandom(raw)
-    else:
-        buffered = io.BufferedReader(raw) if raw.readable() else io.BufferedWriter(raw)
-    if "a" in mode:
-        buffered.seek(0, os.SEEK_END)
-    return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding or "utf-8", errors, newline)
-
-
-def _flags_of(mode: str) -> int:
-    flags = {"r": 0, "w": os.O_CREAT | os.O_TRUNC, "a": os.O_CREAT | os.O_APPEND, "x": os.O_CREAT | os.O_EXCL}
-    kind = next((letter for letter in mode if letter in flags), "")
-    if not kind:
-        raise ValueError(f"invalid mode: {mode!r}")
-    access = os.O_RDWR if "+" in mode else os.O_RDONLY if kind == "r" else os.O_WRONLY
-    return flags[kind] | access
-
-
-# -- what stands for functions of `os` and `os.path` ------------------------------------------------------------------
-
-
-def _os_open(path: Any, flags: int, mode: int = 0o777) -> int:
-    own = _own(path)
-    if own is None:
-        return os.open(path, flags, mode)
-    return own[0].add(None) if own[1] == "" else RawFile(*own, flags).fileno()
-
-
-def _for_descriptor(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
-    real = getattr(os, name)
-
-    def call(descriptor: Any, *arguments: Any) -> Any:
-        own = files()
-        descriptor = descriptor.fileno() if hasattr(descriptor, "fileno") else descriptor
-        if own is None or not own.holds(descriptor):
-            return real(descriptor, *arguments)
-        return act(own, descriptor, *arguments)
-
-    return call
-
-
-def _fsync(own: Files, descriptor: int) -> None:
-    file = own.at(descriptor)
-    own.sync(None if file is None else file.name)
-
-
-def _close(own: Files, descriptor: int) -> None:
-    file = own.at(descriptor)
-    own.drop(descriptor)
-    if file is not None:
-        file.close()
-
-
-def _raw(own: Files, descriptor: int) -> RawFile:
-    file = own.at(descriptor)
-    if file is None:
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return file
-
-
-def _for_path(real: Callable[..., Any], act: Callable[..., Any]) -> Callable[..., Any]:
-    def call(path: Any = ".", *arguments: Any, **named: Any) -> Any:
-        own = _own(path)
-        return real(path, *arguments, **named) if own is None else act(*own, *arguments, **named)
-
-    return call
-
-
-def _rename(source: Any, target: Any) -> None:
-    old, new = _own(source), _own(target)
-    if old is None or new is None:
-        os.rename(source, target)  # the real file system, which native.py refuses
-    else:
-        old[0].disk.rename(old[1], new[1])
-
-
-def _make_folder(own: Files, name: str, mode: int = 0o777, exist_ok: bool = False, parents: bool = False) -> None:
-    if name:
-        _refuse("a folder inside data_dir", "files in data_dir itself")
-    if not exist_ok:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), own.folder)
-
-
-def _stat(own: Files, name: str, **_: Any) -> os.stat_result:
-    kind = stat.S_IFREG if name else stat.S_IFDIR
-    return os.stat_result((kind | 0o644, 1, 1, 1, 0, 0, own.size(name), 0, 0, 0))
-
-
-def _list(own: Files, name: str) -> list[str]:
-    if name:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
-    return own.disk.names()
-
-
-def _unlink(own: Files, name: str, missing_ok: bool = False) -> None:
-    if not (missing_ok and not own.exists(name)):
-        own.disk.unlink(name)
-
-
-def _scan(own: Files, name: str) -> None:
-    _refuse("os.scandir of data_dir", "os.listdir")
-
-
-PATH_NAMES: Final[dict[str, Callable[..., Any]]] = {
-    "exists": _for_path(os.path.exists, lambda own, name: own.exists(name)),
-    "isfile": _for_path(os.path.isfile, lambda own, name: name != "" and own.exists(name)),
-    "isdir": _for_path(os.path.isdir, lambda own, name: name == ""),
-    "getsize": _for_path(os.path.getsize, lambda own, name: own.size(name)),
-}
-OS_NAMES: Final[dict[str, Callable[..., Any]]] = {
-    "open": _os_open,
-    "close": _for_descriptor("close", _close),
-    "fsync": _for_descriptor("fsync", _fsync),
-    "fdatasync": _for_descriptor("fdatasync", _fsync),
-    "write": _for_descriptor("write", lambda own, descriptor, data: _raw(own, descriptor).write(data)),
-    "read": _for_descriptor("read", lambda own, descriptor, size: _raw(own, descriptor).read(size)),
-    "pread": _for_descriptor("pread", lambda own, descriptor, *rest: _raw(own, descriptor).read_at(*rest)),
-    "pwrite": _for_descriptor("pwrite", lambda own, descriptor, *rest: _raw(own, descriptor).write_at(*rest)),
-    "lseek": _for_descriptor("lseek", lambda own, descriptor, *rest: _raw(own, descriptor).seek(*rest)),
-    "ftruncate": _for_descriptor("ftruncate", lambda own, descriptor, size: _raw(own, descriptor).truncate(size)),
-    "rename": _rename,
-    "replace": _rename,
-    "remove": _for_path(os.remove, _unlink),
-    "unlink": _for_path(os.unlink, _unlink),
-    "truncate": _for_path(os.truncate, lambda own, name, size: own.resize(name, size)),
-    "mkdir": _for_path(os.mkdir, _make_folder),
-    "makedirs": _for_path(os.makedirs, _make_folder),
-    "listdir": _for_path(os.listdir, _list),
-    "scandir": _for_path(os.scandir, _scan),
-    "stat": _for_path(os.stat, _stat),
-}
-
-
-class SimPath(pathlib.PosixPath):
-    """`pathlib.Path`, for paths on the actor's disk and for others."""
-
-    def open(self, mode: str = "r", *arguments: Any, **named: Any) -> Any:
-        return open_(str(self), mode, *arguments, **named)
-
-    def exists(self, **named: Any) -> bool:
-        return bool(PATH_NAMES["exists"](str(self)))
-
-    def is_file(self, **named: Any) -> bool:
-        return bool(PATH_NAMES["isfile"](str(self)))
-
-    def is_dir(self, **named: Any) -> bool:
-        return bool(PATH_NAMES["isdir"](str(self)))
-
-    def stat(self, **named: Any) -> os.stat_result:
-        result: os.stat_result = OS_NAMES["stat"](str(self), **named)
-        return result
-
-    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
-        OS_NAMES["makedirs"](str(self), mode, exist_ok)
-
-    def iterdir(self) -> Generator[SimPath, None, None]:
-        return (self / name for name in OS_NAMES["listdir"](str(self)))
-
-    def rename(self, target: Any) -> Any:
-        _rename(str(self), target)
-        return type(self)(target)
-
-    def replace(self, target: Any) -> Any:
-        return self.rename(target)
-
-    def unlink(self, missing_ok: bool = False) -> None:
-        if not (missing_ok and not self.exists()):
-            OS_NAMES["unlink"](str(self))
-
-    def touch(self, mode: int = 0o666, exist_ok: bool = True) -> None:
-        self.open("a" if exist_ok else "x").close()
-
-    def read_text(self, encoding: str | None = None, errors: str | None = None, newline: str | None = None) -> str:
-        with self.open("r", encoding=encoding, errors=errors) as file:
-            return str(file.read())
-
-    def read_bytes(self) -> bytes:
-        with self.open("rb") as file:
-            return bytes(file.read())
-
-    def write_text(
-        self, data: str, encoding: str | None = None, errors: str | None = None, newline: str | None = None
-    ) -> int:
-        with self.open("w", encoding=encoding, errors=errors, newline=newline) as file:
-            return int(file.write(data))
-
-    def write_bytes(self, data: Any) -> int:
-        with self.open("wb") as file:
-            return int(file.write(data))

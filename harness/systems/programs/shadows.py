@@ -25,7 +25,8 @@ from typing import Any, Final
 
 import trio
 
-from . import async_files, files, plain_sockets
+from . import async_files, plain_sockets
+from . import file_names as files
 from .incarnation import current
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}

@@ -480,3 +480,96 @@ def test_an_overwrite_heals_the_damage_below_it_and_no_other() -> None:
     disk.begin_fsync("page")()
 
     assert left_of(lambda: disk, cases=1) == {b"a1XY45gh"}
+
+
+# -- folders ----------------------------------------------------------------------------------------------------------
+
+
+def with_folder(*, is_durable: bool) -> SimDisk:
+    """A disk with a folder, whose own name is durable or not, and a synced file in it with a synced name."""
+    disk = SimDisk(sector_bytes=SECTOR)
+    disk.make_folder("sub")
+    if is_durable:
+        disk.begin_fsync_directory()()
+    name = f"{disk.folder_at('sub')}/file"
+    disk.append(name, b"data")
+    disk.begin_fsync(name)()
+    disk.begin_fsync_directory(disk.folder_at("sub"))()
+    return disk
+
+
+def names_left(arrange: Callable[[], SimDisk]) -> set[tuple[str, ...]]:
+    """Names that power losses leave."""
+    return {tuple(name for name, _ in files) for files in after_power_loss(arrange)}
+
+
+def test_a_folder_whose_name_was_not_synced_is_lost_with_all_in_it() -> None:
+    assert names_left(lambda: with_folder(is_durable=False)) == {(), ("sub", "sub#1/file")}
+    assert names_left(lambda: with_folder(is_durable=True)) == {("sub", "sub#1/file")}
+
+
+def test_an_fsync_of_a_folder_covers_its_own_names_and_no_other() -> None:
+    def arrange(synced: str) -> SimDisk:
+        disk = with_folder(is_durable=True)
+        disk.append("outside", b"")
+        disk.append("sub#1/inside", b"")
+        disk.begin_fsync_directory(synced)()
+        return disk
+
+    old = ("sub", "sub#1/file")
+    assert names_left(lambda: arrange("sub#1")) == {
+        ("sub", "sub#1/file", "sub#1/inside"),
+        ("outside", "sub", "sub#1/file", "sub#1/inside"),
+    }
+    assert names_left(lambda: arrange("")) == {("outside", *old), ("outside", *old, "sub#1/inside")}
+
+
+@pytest.mark.parametrize("synced", ["", "sub#1"])
+def test_a_rename_between_folders_happens_as_a_whole(synced: str) -> None:
+    def arrange(*, sync: bool) -> SimDisk:
+        disk = with_folder(is_durable=True)
+        disk.rename("sub#1/file", "file")
+        if sync:
+            disk.begin_fsync_directory(synced)()
+        return disk
+
+    assert names_left(lambda: arrange(sync=False)) == {("sub", "sub#1/file"), ("file", "sub")}
+    assert names_left(lambda: arrange(sync=True)) == {("file", "sub")}
+
+
+def test_a_renamed_folder_takes_along_what_is_in_it() -> None:
+    def arrange() -> SimDisk:
+        disk = with_folder(is_durable=True)
+        disk.rename("sub", "other")
+        assert disk.folder_at("other") == "sub#1"
+        return disk
+
+    assert names_left(arrange) == {("sub", "sub#1/file"), ("other", "sub#1/file")}
+
+
+def test_an_fsync_in_flight_covers_its_names_whatever_another_folder_has_made_durable() -> None:
+    def arrange() -> SimDisk:
+        disk = with_folder(is_durable=True)
+        disk.append("sub#1/a", b"")
+        disk.append("b", b"")
+        complete = disk.begin_fsync_directory()
+        disk.append("sub#1/c", b"")
+        disk.append("d", b"")
+        disk.begin_fsync_directory("sub#1")()
+        complete()
+        return disk
+
+    always = ("b", "sub", "sub#1/a", "sub#1/c", "sub#1/file")
+    assert names_left(arrange) == {tuple(sorted(always)), tuple(sorted((*always, "d")))}
+
+
+def test_a_lie_about_a_folder_is_broken_by_its_own_names_only() -> None:
+    def broken(told: str, seed: int) -> int:
+        disk = with_folder(is_durable=True)
+        disk.append("sub#1/inside", b"")
+        disk.begin_fsync_directory(told)("nothing")
+        disk.lose_power(Counter(Chance(seed), "power-loss"), "nothing")
+        return disk.broken_claims
+
+    assert {broken("sub#1", seed) for seed in range(4)} == {1}
+    assert {broken("", seed) for seed in range(4)} == {0}

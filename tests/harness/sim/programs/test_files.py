@@ -113,8 +113,8 @@ def test_folders_and_paths_elsewhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ("open(data_dir + '/sub/a', 'w')", "a folder inside data_dir"),
-        ("import os; os.mkdir(data_dir + '/sub')", "a folder inside data_dir"),
+        ("import os; os.link(data_dir + '/a', data_dir + '/b')", "os.link in data_dir"),
+        ("import pathlib; pathlib.Path(data_dir, 'a').symlink_to('b')", "os.symlink in data_dir"),
         ("open('/elsewhere', 'w')", "a file opened to be written"),
     ],
 )
@@ -140,3 +140,133 @@ def test_an_fsync_blocks_the_program_while_it_lasts(tmp_path: Path) -> None:
     outcome = run_with(written(tmp_path, text))
 
     assert any("KeyError: True" in anomaly.message for anomaly in outcome.anomalies)
+
+
+FOLDERS = """
+import errno, os, pathlib
+
+def fails(number, call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        return error.errno == number
+    return False
+
+async def node(name, peers, data_dir):
+    top = pathlib.Path(data_dir)
+    os.mkdir(data_dir + "/one")
+    (top / "two" / "deep").mkdir(parents=True)
+    os.makedirs(data_dir + "/two/deep", exist_ok=True)
+    (top / "two" / "deep" / "file").write_text("abc")
+    (top / "one" / "file").write_bytes(b"1")
+    assert sorted(os.listdir(data_dir)) == ["one", "two"] and os.listdir(data_dir + "/one") == ["file"]
+    assert [path.name for path in (top / "two").iterdir()] == ["deep"]
+    assert [str(path.relative_to(top)) for path in sorted(top.rglob("file"))] == ["one/file", "two/deep/file"]
+    assert [path.parent.name for path in top.glob("*/file")] == ["one"]
+    assert list(os.walk(data_dir)) == [
+        (data_dir, ["one", "two"], []), (data_dir + "/one", [], ["file"]),
+        (data_dir + "/two", ["deep"], []), (data_dir + "/two/deep", [], ["file"]),
+    ]
+    with os.scandir(top / "two") as entries:
+        assert [(entry.name, entry.is_dir(), entry.path) for entry in entries] == [("deep", True, f"{top}/two/deep")]
+    assert os.path.isdir(top / "one") and (top / "one").is_dir() and not (top / "one").is_file()
+    assert os.stat(top / "two/deep/file").st_size == 3 == os.path.getsize(top / "two/deep/file")
+    assert not os.path.samefile(top / "one/file", top / "two/deep/file")
+
+    assert fails(errno.EEXIST, os.mkdir, top / "one") and fails(errno.ENOENT, os.mkdir, top / "no" / "no")
+    assert fails(errno.ENOTEMPTY, os.rmdir, top / "one") and fails(errno.EISDIR, open, top / "one")
+    assert fails(errno.ENOTDIR, open, top / "one/file/x") and fails(errno.ENOENT, open, top / "no/x", "w")
+    assert fails(errno.ENOTDIR, os.listdir, top / "one/file") and fails(errno.ENOENT, os.listdir, top / "no")
+    assert fails(errno.EISDIR, os.unlink, top / "one") and fails(errno.EINVAL, os.rename, top / "two", top / "two/x")
+
+    held = open(top / "one" / "file", "r+b", buffering=0)
+    os.rename(top / "one" / "file", top / "two" / "deep" / "moved")
+    held.write(b"2")
+    assert (top / "two" / "deep" / "moved").read_bytes() == b"2"
+    (top / "two" / "deep" / "file").replace(top / "two" / "deep" / "moved")
+    held.write(b"3")
+    os.fsync(held)
+    assert held.seek(0) == 0 and held.read() == b"23" and (top / "two" / "deep" / "moved").read_text() == "abc"
+    os.rmdir(top / "one")
+    (top / "two").rename(top / "three")
+    assert [path.name for path in top.rglob("*")] == ["three", "deep", "moved"]
+    (top / "three/deep/moved").unlink()
+    (top / "three/deep").rmdir()
+    os.rmdir(top / "three")
+    assert os.listdir(data_dir) == []
+
+    path = trio.Path(data_dir) / "late" / "folder"
+    await path.mkdir(parents=True)
+    await (path / "a").write_text("x")
+    assert [found.name for found in await path.iterdir()] == ["a"]
+    assert [found.name for found in await trio.Path(data_dir).rglob("a")] == ["a"]
+    raise KeyError("as expected")
+"""
+
+
+def test_folders_do_what_those_of_a_real_file_system_do(tmp_path: Path) -> None:
+    outcome = run_with(written(tmp_path, FOLDERS))
+
+    found = [anomaly.message for anomaly in outcome.anomalies if anomaly.checker == "node"]
+    assert "as expected" in found[0], found
+
+
+STORE = """
+import os, pathlib
+
+def sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+async def serve(stream):
+    await stream.send_all(kept)
+
+async def node(name, peers, data_dir):
+    '''A store with a folder of pages and a header that says how many of them count.'''
+    global kept
+    top, pages = pathlib.Path(data_dir), pathlib.Path(data_dir, "pages")
+    header = top / "header"
+    if header.exists() and (count := header.read_bytes()[4:5]) > b"0":
+        page = pages / "1"
+        kept = page.read_bytes() if page.exists() else b"no page"
+    else:
+        kept = b"no header"
+        pages.mkdir(exist_ok=True)
+        {parent}
+        (pages / "1").write_bytes(b"value")
+        {page}
+        {folder}
+        header.write_bytes(b"KVS 0")
+        sync(header)
+        sync(top)
+        with header.open("r+b") as file:
+            file.seek(4)
+            file.write(b"1")
+            file.flush()
+            {header}
+    await trio.serve_tcp(serve, 80)
+"""
+SYNCS = {
+    "parent": "sync(top)",
+    "page": "sync(pages / '1')",
+    "folder": "sync(pages)",
+    "header": "os.fsync(file.fileno())",
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (None, {"value"}),
+        ("folder", {"value", "no page"}),
+        ("header", {"value", "no header"}),
+    ],
+)
+def test_a_store_with_a_folder_and_a_header_must_sync_both(
+    tmp_path: Path, missing: str | None, words: set[str]
+) -> None:
+    syncs = {what: "pass" if what == missing else call for what, call in SYNCS.items()}
+    spec = written(tmp_path, STORE.format(**syncs))
+
+    assert {errors(run_with(spec, Crash(**CRASH, power=True), seed=seed))[-1] for seed in range(12)} == words
