@@ -17,7 +17,7 @@ from .containers import LIST_MODEL, QUEUE, SET
 from .counters import COUNTER
 from .kv import KV
 from .maps import MAP
-from .model import ALL_KEYS, ILLEGAL, Function, MalformedModel, Model, State, describe
+from .model import ALL_KEYS, ILLEGAL, Function, MalformedModel, Model, ModelFailed, State, asked_and_told, describe
 from .mutexes import MUTEX, OWNED_MUTEX
 from .orders import ORDERS
 from .registers import CAS_REGISTER, REGISTER
@@ -87,7 +87,9 @@ __all__ = [
     "Function",
     "MalformedModel",
     "Model",
+    "ModelFailed",
     "State",
+    "asked_and_told",
     "describe",
     "named",
     "names",

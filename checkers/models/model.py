@@ -19,7 +19,12 @@ Writing one's own takes a name, an initial state and a step:
     stack = Model(name="stack", init=(), step=step)
 
 A step that forgets to return, or returns False, is a slip that would otherwise pass for a state: both are refused as
-`MalformedHistory`, unless the model says with `any_state=True` that None and False are states of it.
+`MalformedHistory`, unless the model says with `any_state=True` that None and False are states of it. So is a state that
+is changed in place, or is compared by identity.
+
+Engines take operations of one `identity` for one another. Without one of its own that is what was asked and told, and a
+step cannot read `process`, `call`, `ret` or the times of an operation: it is refused. A lock with an owner says
+`identity=lambda operation: (asked_and_told(operation), operation.process)`.
 
 The rest makes checking faster or messages better: `functions` validates histories and says which functions only look,
 `keys` says which independent objects an operation touches, `identity` what `step` depends on, and `access` what an
@@ -207,25 +212,170 @@ def describe(operation: Operation) -> str:
 
 
 class MalformedModel(MalformedHistory):
-    """A model's step returned what can be no state. One line, for people."""
+    """A model is none: its state, or what its step does, can be judged by nobody. One line, for people."""
+
+
+def asked_and_told(operation: Operation) -> Hashable:
+    """Say that a step depends on what was asked and told, and not on who asked, or when."""
+    return (
+        operation.f,
+        operation.key,
+        operation.value,
+        operation.result,
+        operation.type,
+        operation.error,
+    )
+
+
+def unsaid_identity(operation: Operation) -> Hashable:
+    """As `asked_and_told`, of a model that says nothing: its step is kept from reading anything else."""
+    return asked_and_told(operation)
+
+
+class AskedAndTold(Operation, frozen=True, gc=False):
+    """An operation as a step sees it that has no identity of its own: who asked, and when, cannot be read."""
+
+    @property  # type: ignore[misc]
+    def process(self) -> int:
+        """Refuse: engines take operations of several processes for one another."""
+        raise _not_in_identity("process")
+
+    @property  # type: ignore[misc]
+    def call(self) -> int:
+        """Refuse, as `process`."""
+        raise _not_in_identity("call")
+
+    @property  # type: ignore[misc]
+    def ret(self) -> int:
+        """Refuse, as `process`."""
+        raise _not_in_identity("ret")
+
+    @property  # type: ignore[misc]
+    def call_time(self) -> int:
+        """Refuse, as `process`."""
+        raise _not_in_identity("call_time")
+
+    @property  # type: ignore[misc]
+    def ret_time(self) -> int:
+        """Refuse, as `process`."""
+        raise _not_in_identity("ret_time")
+
+
+def _not_in_identity(name: str) -> MalformedModel:
+    expected = f"what was asked and told alone, or Model(identity=...) with operation.{name} in it"
+    return MalformedModel(f"a step that reads operation.{name}", expected, "model")
+
+
+class ModelFailed(RuntimeError):
+    """A function of a model raised: nothing can be said of the history. One line, for people."""
+
+    def __init__(self, error: Exception, doing: str, where: str) -> None:
+        super().__init__(f"{where} raised {type(error).__name__}: {error} {doing}".replace("\n", " "))
+
+
+_OURS: Final = __name__.rpartition(".")[0] + "."
+
+STEPPED_TWICE: Final = 1_000
+"""Steps of a model that are taken twice and compared: a state changed in place differs at once."""
 
 
 class _Guarded:
-    """A step that refuses None and False, which a step returns by a slip, instead of taking them for states."""
+    """A step of another author, which refuses slips that would otherwise pass for states, and names the model."""
 
-    __slots__ = ("name", "step")
+    __slots__ = ("any_state", "is_bare", "left", "name", "step")
 
-    def __init__(self, name: str, step: Step) -> None:
+    def __init__(self, name: str, step: Step, *, any_state: bool, is_bare: bool) -> None:
         self.name = name
         self.step = step
+        self.any_state = any_state
+        self.is_bare = is_bare
+        self.left = STEPPED_TWICE
 
     def __call__(self, state: Any, operation: Operation) -> Any:
-        after = self.step(state, operation)
-        if after is None or after is False:
-            found = f"{after} as the state after {describe(operation)} in state {show(state)}"
+        seen = operation
+        if self.is_bare:
+            o = operation
+            seen = AskedAndTold(-1, o.f, o.key, o.value, o.result, o.type, o.error, 0, 0)
+        before = hash(state)
+        after = self._once(state, seen, operation)
+        if not self.any_state and (after is None or after is False):
             expected = "a state, or ILLEGAL (any_state=True where None and False are states)"
-            raise MalformedModel(found, expected, f"step of model {self.name}")
+            raise self._refusal(f"{after} as the state", expected, state, operation)
+        is_same = True
+        if self.left:
+            self.left -= 1
+            if wrong := no_state(after):
+                raise self._refusal(wrong, _COMPARED, state, operation)
+            again = self._once(state, seen, operation)
+            is_same = after is again or after == again
+        if not is_same or hash(state) != before:
+            found = "a state changed in place, or another one the second time,"
+            expected = "a step that returns a new state and leaves the one it was given as it is"
+            raise self._refusal(found, expected, state, operation)
         return after
+
+    def _once(self, state: Any, seen: Operation, operation: Operation) -> Any:
+        try:
+            return self.step(state, seen)
+        except MalformedModel as error:
+            raise MalformedModel(error.found, error.expected, self._place()) from error
+        except (MalformedHistory, MemoryError):
+            raise
+        except Exception as error:
+            raise ModelFailed(error, f"of {describe(operation)} in state {show(state)}", self._place()) from error
+
+    def _refusal(self, found: str, expected: str, state: Any, operation: Operation) -> MalformedModel:
+        found = f"{found} after {describe(operation)} in state {show(state)}"
+        return MalformedModel(found, expected, self._place())
+
+    def _place(self) -> str:
+        return f"{_where(self.step)}step of model {self.name}"
+
+
+class _GuardedLook:
+    """A `can_reach` of another author: what it raises is told of the model, in one line."""
+
+    __slots__ = ("can_reach", "name")
+
+    def __init__(self, name: str, can_reach: CanReach) -> None:
+        self.name = name
+        self.can_reach = can_reach
+
+    def __call__(self, state: Any, later: Later) -> bool:
+        try:
+            return self.can_reach(state, later)
+        except (MalformedHistory, MemoryError):
+            raise
+        except Exception as error:
+            where = f"{_where(self.can_reach)}can_reach of model {self.name}"
+            raise ModelFailed(error, f"in state {show(state)}", where) from error
+
+
+def _where(function: Any) -> str:
+    code = getattr(getattr(function, "step", function), "__code__", None)
+    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}: "
+
+
+def no_state(value: Any) -> str:
+    """Say why a value can be no state of a model; empty if it can: its hash and its equality must be of its content."""
+    kind: Any = type(value)
+    if kind in (tuple, frozenset):
+        return next(filter(None, map(no_state, value)), "")
+    if kind.__hash__ is None:
+        return f"{kind.__name__}, which cannot be hashed,"
+    if kind.__eq__ is object.__eq__ and not isinstance(value, enum.Enum | type) and kind not in _SINGLE:
+        return f"{kind.__name__}, of which each object equals only itself,"
+    try:
+        hash(value)
+    except TypeError as error:
+        return f"{kind.__name__}, which cannot be hashed ({error}),"
+    return ""
+
+
+_COMPARED: Final = "a state that is compared by its content, as a tuple, a frozenset or a frozen dataclass"
+
+_SINGLE: Final = (object, type(None))
+"""Types whose objects have no content that could change, so that each may stand for a state."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,14 +387,7 @@ class Model:
     step: Step
     functions: Mapping[str, Function] = field(default_factory=dict)
     keys: Callable[[Operation], tuple[Hashable, ...] | None] = own_key
-    identity: Callable[[Operation], Hashable] = lambda operation: (
-        operation.f,
-        operation.key,
-        operation.value,
-        operation.result,
-        operation.type,
-        operation.error,
-    )
+    identity: Callable[[Operation], Hashable] = unsaid_identity
     access: Callable[[Operation], Access] = unsaid
     describe: Callable[[Operation], str] = describe
     describe_state: Callable[[Any], str] = show
@@ -257,8 +400,17 @@ class Model:
     """Whether None and False are states, and not slips of the author of `step`."""
 
     def __post_init__(self) -> None:
-        if not self.any_state and not isinstance(self.step, _Guarded):
-            object.__setattr__(self, "step", _Guarded(self.name, self.step))
+        if getattr(self.step, "__module__", "").startswith(_OURS):
+            return  # tested beside all orders, and kept fast
+        if wrong := no_state(self.init):
+            found = f"{wrong} as the initial state"
+            raise MalformedModel(found, _COMPARED, f"{_where(self.step)}model {self.name}")
+        if not isinstance(self.step, _Guarded):
+            is_bare = self.identity is unsaid_identity
+            guarded = _Guarded(self.name, self.step, any_state=self.any_state, is_bare=is_bare)
+            object.__setattr__(self, "step", guarded)
+        if self.can_reach is not None and not isinstance(self.can_reach, _GuardedLook):
+            object.__setattr__(self, "can_reach", _GuardedLook(self.name, self.can_reach))
 
     def starting_at(self, init: State) -> Model:
         """Return the same model with another initial state."""

@@ -245,7 +245,8 @@ def _refuse_beside(names: Iterable[str], option: str) -> None:
     """What the other way of checking does not know would silently do nothing."""
     both = [name for name in names if typed(name)]
     if both:
-        raise BadInput(f"--{both[0].replace('_', '-')} beside {option}", "one of both", "foreshock check")
+        negated = "no-" if click.get_current_context().params.get(both[0]) is False else ""
+        raise BadInput(f"--{negated}{both[0].replace('_', '-')} beside {option}", "one of both", "foreshock check")
 
 
 def _judge_file(file: Path, model: str, **options: Any) -> Verdict:

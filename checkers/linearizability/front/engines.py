@@ -20,6 +20,7 @@ from checkers.linearizability.fast.fast_path import FastPath
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.malformed import MalformedHistory
 from checkers.models import Model
+from checkers.models.model import ModelFailed
 from checkers.operation import INF, Operation
 
 Engine = Callable[[Sequence[Operation], Model, Limits], LinearizabilityResult]
@@ -184,6 +185,8 @@ def run_engine(name: str, operations: Sequence[Operation], model: Model, limits:
         raise  # what was given is wrong, and no engine can do better
     except MemoryError:
         return LinearizabilityResult(validity="unknown", engine=name, reason="out of memory", machine_dependent=True)
+    except ModelFailed as failed:
+        return LinearizabilityResult(validity="unknown", engine=name, reason=str(failed))
     except Exception as error:
         reason = f"engine {name} crashed: {type(error).__name__}: {error}"
         return LinearizabilityResult(validity="unknown", engine=name, reason=reason)

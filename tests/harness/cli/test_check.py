@@ -196,6 +196,7 @@ def test_a_damaged_line_of_a_stream_is_named(foreshock: Foreshock, typed: Any) -
         (("--stream", "--model", "register", "--format", "edn"), "--format edn beside --stream"),
         (("--stream", "--model", "register", "--cross-check"), "--cross-check beside --stream"),
         (("--consistency", "staleness", "--time-limit", "1s"), "--time-limit beside --consistency staleness"),
+        (("--consistency", "staleness", "--no-explain"), "--no-explain beside --consistency staleness"),
         (("--consistency", "staleness", "--model", "queue"), "model 'queue'"),
         (("--consistency", "set-full", "--initial", "[1]"), "an initial state"),
         (("--initial", "null"), "null without a model"),
