@@ -6,6 +6,7 @@ The paths, of which `--path` names one, or a whole group by the word before the 
 
 * `fast/...`: the fast paths beside brute force, with the shortest failing prefix (`campaign`).
 * `engines/...`: the general engines beside brute force, with witness orders and prefixes (`engine_agreement`).
+* `own-models`: a user's lock with an owner beside brute force, by each general engine.
 * `streams`: streams that keep next to nothing beside the whole history.
 * `columns`: files and histories taken apart into columns beside their objects; plain, spoiled and hostile files.
 * `conditions/...`: conditions other than linearizability beside their definitions, read by read (`conditions`).
@@ -37,7 +38,7 @@ from checkers.importers import detect, load
 from checkers.linearizability.result import Limits
 from checkers.malformed import MalformedHistory
 from checkers.models import MODELS
-from tests.checkers import brute, campaign, conditions, engine_agreement, files, formats, shapes
+from tests.checkers import brute, campaign, conditions, engine_agreement, files, formats, own_models, shapes
 from tests.checkers.objects import OBJECTS
 from tests.checkers.transactions import orders
 
@@ -68,6 +69,20 @@ def _engines(name: str, number: int) -> str:
             raise Disagreement("\n".join((wrong, *map(campaign.show, part.operations))))
         found = found if brute.is_linearizable(part.operations, model) else "invalid"
     return found
+
+
+def _own_models(number: int) -> str:
+    history = own_models.random_history(random.Random(number))
+    operations = history.operations()
+    if all(operation.type == "info" for operation in operations):
+        return "nothing judged"
+    expected = "valid" if brute.is_linearizable(operations, own_models.OWNED) else "invalid"
+    for algorithm in ("jit", "wgl"):
+        found = check(history, own_models.OWNED, algorithm=algorithm).validity
+        if found != expected:
+            wrong = f"{algorithm} says {found}, all orders say {expected}"
+            raise Disagreement("\n".join((wrong, *map(campaign.show, operations))))
+    return expected
 
 
 def _streams(number: int) -> str:
@@ -155,6 +170,7 @@ def _transactions(kind: str, number: int) -> str:
 PATHS: dict[str, Callable[[int], str]] = {
     **{f"fast/{name}": partial(_fast, name) for name in campaign.PATHS},
     **{f"engines/{name}": partial(_engines, name) for name in OBJECTS},
+    "own-models": _own_models,
     "streams": _streams,
     "columns": _columns,
     **{f"conditions/{name}": partial(_conditions, name) for name in conditions.CONDITIONS},

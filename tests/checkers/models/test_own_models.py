@@ -8,49 +8,19 @@ from typing import Any, ClassVar
 
 import pytest
 
-from checkers import ILLEGAL, History, Model, Op, Operation, check
-from checkers.models import MalformedModel, asked_and_told
+from checkers import History, Model, Op, Operation, check
+from checkers.models import MalformedModel
 from tests.checkers import brute
+from tests.checkers.own_models import OWNED, random_history, step_lock
 
-
-def _step_lock(owner: int, operation: Operation) -> Any:
-    """Step a lock with an owner, 0 while it is free; processes count from 1."""
-    needs, leaves = (0, operation.process) if operation.f == "acquire" else (operation.process, 0)
-    return leaves if owner == needs else owner if operation.type == "info" else ILLEGAL
-
-
-OWNED = Model(
-    name="lock", init=0, step=_step_lock, identity=lambda operation: (asked_and_told(operation), operation.process)
-)
-BARE = Model(name="lock", init=0, step=_step_lock)
-
-
-def _history(rng: random.Random) -> History:
-    """Draw a few calls of three processes, some of which never return."""
-    ops: list[Op] = []
-    pending: dict[int, str] = {}
-    crashed: set[int] = set()
-    for _ in range(14):
-        process = rng.choice((1, 2, 3))
-        if process in crashed:
-            continue
-        kind: Any = "invoke"
-        f = rng.choice(("acquire", "release"))
-        if process in pending:
-            f, kind = pending.pop(process), rng.choice(("ok", "ok", "info"))
-            if kind == "info":
-                crashed.add(process)
-        else:
-            pending[process] = f
-        ops.append(Op(index=len(ops), time=len(ops), process=process, type=kind, f=f))
-    return History(ops)
+BARE = Model(name="lock", init=0, step=step_lock)
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "jit", "wgl"])
 def test_a_lock_with_an_owner_agrees_with_all_orders(algorithm: str) -> None:
     seen = set()
     for number in range(400):
-        history = _history(random.Random(number))
+        history = random_history(random.Random(number))
         operations = history.operations()
         if any(operation.type == "ok" for operation in operations):  # else nothing is judged
             expected = "valid" if brute.is_linearizable(operations, OWNED) else "invalid"
@@ -73,7 +43,7 @@ STOLEN = _calls((1, "acquire"), (1, "release"), (2, "acquire"), (1, "release"))
 def test_a_step_cannot_read_who_asked_unless_the_identity_says_so() -> None:
     assert check(STOLEN, OWNED).validity == "invalid"
 
-    with pytest.raises(MalformedModel, match=r"test_own_models.py:\d+: step of model lock: .*operation.process"):
+    with pytest.raises(MalformedModel, match=r"own_models.py:\d+: step of model lock: .*operation.process"):
         check(STOLEN, BARE)
 
 
