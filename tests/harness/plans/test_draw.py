@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -62,6 +63,18 @@ def test_a_seed_gives_one_plan_under_any_hash_seed() -> None:
     }
 
     assert len(outputs) == 1
+
+
+def test_the_hash_made_in_pieces_is_that_of_the_stored_json(plans: tuple[Plan, ...]) -> None:
+    shapes = [
+        *plans,
+        msgspec.structs.replace(plans[0], programs=()),
+        msgspec.structs.replace(plans[0], atlas=msgspec.UNSET),
+        msgspec.structs.replace(plans[0], atlas={"log": ("n1",)}),
+    ]
+
+    for plan in shapes:
+        assert plan.sha256 == hashlib.sha256(plan.to_json()).hexdigest()
 
 
 def test_other_seeds_give_other_plans(plans: tuple[Plan, ...]) -> None:
