@@ -26,7 +26,7 @@ BYTES_A_ROW_MAX = 20
 """A run that is streamed grows by some 11 bytes for each row of its trace: the columns of its history and of entries.
 Kept rows would take 200 bytes each, and a history of objects 25 for each row."""
 
-HOUR_PEAK_KIB_MAX = 150 * 1024
+HOUR_PEAK_KIB_MAX = 150_000_000 // 1024
 
 
 @pytest.fixture(name="binding")
