@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import fnmatch
 import io
 import os
 import pathlib
@@ -167,11 +168,6 @@ def _status(key: str, size: int, *, is_folder: bool = False) -> os.stat_result:
     return os.stat_result((kind, zlib.crc32(key.encode()), 1, 1, 0, 0, size, 0, 0, 0))
 
 
-def _size(own: Files, name: str) -> int:
-    own.check(name)
-    return own.size(name)
-
-
 def _access(own: Files, name: str, mode: int, **_: Any) -> bool:
     return own.exists(name)
 
@@ -311,6 +307,21 @@ for _name in ("walk", "_walk", "removedirs", "renames"):  # they are made of the
         OS_NAMES[_name] = _GLOBALS[_name] = _over(getattr(os, _name), _GLOBALS)
 
 
+def _matching(path: SimPath, pattern: tuple[str, ...]) -> Iterator[SimPath]:
+    """What matches the parts of a pattern below a path: `pathlib`'s own search asks the real `os`."""
+    if not pattern:
+        yield path
+    elif pattern[0] == "**":
+        yield from _matching(path, pattern[1:])
+        for folder in path.iterdir():
+            if folder.is_dir():
+                yield from _matching(folder, pattern)
+    elif path.is_dir():
+        for inside in path.iterdir():
+            if fnmatch.fnmatchcase(inside.name, pattern[0]) and (len(pattern) == 1 or inside.is_dir()):
+                yield from _matching(inside, pattern[1:])
+
+
 class SimPath(pathlib.PosixPath):
     """`pathlib.Path`, for paths on the actor's disk and for others."""
 
@@ -354,8 +365,20 @@ class SimPath(pathlib.PosixPath):
     def chmod(self, mode: int, *, follow_symlinks: bool = True) -> None:
         OS_NAMES["chmod"](str(self), mode, follow_symlinks=follow_symlinks)
 
-    def _scandir(self) -> Any:  # what `glob` and `rglob` go through
-        return _scandir(str(self))
+    def glob(self, pattern: str, **named: Any) -> Generator[SimPath, None, None]:
+        if _own(str(self)) is None:
+            return super().glob(pattern, **named)
+        found = dict.fromkeys(_matching(self, pathlib.PurePath(pattern).parts))
+        return (path for path in found)
+
+    def rglob(self, pattern: str, **named: Any) -> Generator[SimPath, None, None]:
+        return self.glob(os.path.join("**", pattern), **named)
+
+    def walk(
+        self, top_down: bool = True, on_error: Callable[[OSError], None] | None = None, follow_symlinks: bool = False
+    ) -> Iterator[tuple[SimPath, list[str], list[str]]]:
+        for folder, folders, names in OS_NAMES["walk"](str(self), top_down, on_error, follow_symlinks):
+            yield type(self)(folder), folders, names
 
     def iterdir(self) -> Generator[SimPath, None, None]:
         return (self / name for name in OS_NAMES["listdir"](str(self)))

@@ -213,6 +213,7 @@ class RawFile(io.RawIOBase):
         super().__init__()
         self._files, self.name = files, f"{files.folder}/{name}"
         self._flags = flags
+        self._descriptor = 0  # none yet: Python closes also what could not be opened
         self.kept: bytearray | None = None  # the content, once no name leads to the file
         disk = files.disk
         self.key = key = files.key(name)

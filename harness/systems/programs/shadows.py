@@ -25,8 +25,7 @@ from typing import Any, Final
 
 import trio
 
-from . import async_files, plain_sockets
-from . import file_names as files
+from . import async_files, file_names, plain_sockets
 from .incarnation import current
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
@@ -50,7 +49,7 @@ def program_builtins() -> dict[str, object]:
     return {**vars(builtins), "__import__": import_, **FUNCTIONS}
 
 
-FUNCTIONS: Final = {"open": files.open_}
+FUNCTIONS: Final = {"open": file_names.open_}
 """Builtins that are not those of Python."""
 
 
@@ -66,8 +65,8 @@ def shadows() -> dict[str, ModuleType]:
         "uuid": _shadow(uuid, {"uuid1": _uuid1, "uuid4": _uuid4, "getnode": lambda: current().ordinal}),
         "os": _shadow(os, _os_names()),
         "os.path": _PATH,
-        "pathlib": _shadow(pathlib, {"Path": files.SimPath, "PosixPath": files.SimPath}),
-        "io": _shadow(io, {"open": files.open_}),
+        "pathlib": _shadow(pathlib, {"Path": file_names.SimPath, "PosixPath": file_names.SimPath}),
+        "io": _shadow(io, {"open": file_names.open_}),
         "socket": _shadow(socket, _socket_names()),
         "trio": _shadow(
             trio, {"socket": trio_socket, "Path": async_files.SimTrioPath, "open_file": async_files.open_file}
@@ -248,7 +247,7 @@ def _socket_names() -> dict[str, object]:
     return {**names, "gethostname": lambda: current().actor}
 
 
-_PATH: Final = _shadow(os.path, files.PATH_NAMES)
+_PATH: Final = _shadow(os.path, file_names.PATH_NAMES)
 
 
 def _uuid1(node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
@@ -267,6 +266,6 @@ def _os_names() -> dict[str, object]:
         "cpu_count": lambda: 1,
         "environ": {},
         "path": _PATH,
-        **files.OS_NAMES,
+        **file_names.OS_NAMES,
         "getenv": lambda key, default=None: default,
     }
