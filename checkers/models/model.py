@@ -45,7 +45,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from checkers.malformed import MalformedHistory
 from checkers.operation import INF, Operation
@@ -232,38 +232,27 @@ def unsaid_identity(operation: Operation) -> Hashable:
     return asked_and_told(operation)
 
 
+def _unread(name: str) -> Any:
+    """A field that cannot be read."""
+
+    def refuse(_: Operation) -> NoReturn:
+        expected = f"what was asked and told alone, or Model(identity=...) with operation.{name} in it"
+        raise MalformedModel(f"a step that reads operation.{name}", expected, "model")
+
+    return property(refuse)
+
+
 class AskedAndTold(Operation, frozen=True, gc=False):
-    """An operation as a step sees it that has no identity of its own: who asked, and when, cannot be read."""
+    """An operation as a step sees it that has no identity of its own: who asked, and when, cannot be read.
 
-    @property  # type: ignore[misc]
-    def process(self) -> int:
-        """Refuse: engines take operations of several processes for one another."""
-        raise _not_in_identity("process")
+    Engines take operations of several processes for one another.
+    """
 
-    @property  # type: ignore[misc]
-    def call(self) -> int:
-        """Refuse, as `process`."""
-        raise _not_in_identity("call")
-
-    @property  # type: ignore[misc]
-    def ret(self) -> int:
-        """Refuse, as `process`."""
-        raise _not_in_identity("ret")
-
-    @property  # type: ignore[misc]
-    def call_time(self) -> int:
-        """Refuse, as `process`."""
-        raise _not_in_identity("call_time")
-
-    @property  # type: ignore[misc]
-    def ret_time(self) -> int:
-        """Refuse, as `process`."""
-        raise _not_in_identity("ret_time")
-
-
-def _not_in_identity(name: str) -> MalformedModel:
-    expected = f"what was asked and told alone, or Model(identity=...) with operation.{name} in it"
-    return MalformedModel(f"a step that reads operation.{name}", expected, "model")
+    process = _unread("process")
+    call = _unread("call")
+    ret = _unread("ret")
+    call_time = _unread("call_time")
+    ret_time = _unread("ret_time")
 
 
 class ModelFailed(RuntimeError):
@@ -352,7 +341,7 @@ class _GuardedLook:
 
 
 def _where(function: Any) -> str:
-    code = getattr(getattr(function, "step", function), "__code__", None)
+    code = getattr(function, "__code__", None)
     return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}: "
 
 
@@ -400,15 +389,15 @@ class Model:
     """Whether None and False are states, and not slips of the author of `step`."""
 
     def __post_init__(self) -> None:
-        if getattr(self.step, "__module__", "").startswith(_OURS):
+        step = self.step.step if isinstance(self.step, _Guarded) else self.step
+        if (getattr(step, "__module__", None) or "").startswith(_OURS):
             return  # tested beside all orders, and kept fast
         if wrong := no_state(self.init):
             found = f"{wrong} as the initial state"
-            raise MalformedModel(found, _COMPARED, f"{_where(self.step)}model {self.name}")
-        if not isinstance(self.step, _Guarded):
-            is_bare = self.identity is unsaid_identity
-            guarded = _Guarded(self.name, self.step, any_state=self.any_state, is_bare=is_bare)
-            object.__setattr__(self, "step", guarded)
+            raise MalformedModel(found, _COMPARED, f"{_where(step)}model {self.name}")
+        is_bare = self.identity is unsaid_identity
+        guarded = _Guarded(self.name, step, any_state=self.any_state, is_bare=is_bare)
+        object.__setattr__(self, "step", guarded)
         if self.can_reach is not None and not isinstance(self.can_reach, _GuardedLook):
             object.__setattr__(self, "can_reach", _GuardedLook(self.name, self.can_reach))
 

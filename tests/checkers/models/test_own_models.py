@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -45,6 +46,14 @@ def test_a_step_cannot_read_who_asked_unless_the_identity_says_so() -> None:
 
     with pytest.raises(MalformedModel, match=r"own_models.py:\d+: step of model lock: .*operation.process"):
         check(STOLEN, BARE)
+
+
+def test_a_model_made_of_another_is_held_to_its_own_identity_and_state() -> None:
+    said = replace(BARE, identity=OWNED.identity)
+
+    assert check(STOLEN, said).validity == "invalid"
+    with pytest.raises(MalformedModel, match="list, which cannot be hashed, as the initial state"):
+        replace(BARE, init=[])
 
 
 @pytest.mark.parametrize("name", ["process", "call", "ret", "call_time", "ret_time"])
