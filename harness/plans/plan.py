@@ -283,19 +283,13 @@ class Plan(_Value, frozen=True, kw_only=True):
 
     @property
     def sha256(self) -> str:
-        """Hash of the canonical JSON, which is made in pieces: that of an hour's operations takes 13 MB."""
-        digest = hashlib.sha256(b"{")
-        names = [name for name in sorted(self.__struct_fields__) if getattr(self, name) is not msgspec.UNSET]
-        for number, name in enumerate(names):
-            digest.update(b'%s"%s":' % (b"," if number else b"", name.encode()))
-            if name == "programs":
-                for place, program in enumerate(self.programs):
-                    digest.update(b"," if place else b"[")
-                    digest.update(msgspec.json.encode(program, order="sorted"))
-                digest.update(b"]" if self.programs else b"[]")
-            else:
-                digest.update(msgspec.json.encode(getattr(self, name), order="sorted"))
-        digest.update(b"}")
+        """Hash of the canonical JSON, program by program: that of an hour's operations takes 13 MB as a whole."""
+        empty = b'"programs":[]'  # in a string its quotes would be escaped
+        before, _, after = msgspec.structs.replace(self, programs=()).to_json().partition(empty)
+        digest = hashlib.sha256(before + empty[:-1])
+        for number, program in enumerate(self.programs):
+            digest.update((b"," if number else b"") + msgspec.json.encode(program, order="sorted"))
+        digest.update(b"]" + after)
         return digest.hexdigest()
 
     @property
