@@ -53,7 +53,7 @@ def check(history: History, *, initial: int | None = None) -> Verdict:
             worst = max(worst, low - value, value - high)
             anomalies.append(_anomaly(operation, value, low, high))
     validity: Validity = "invalid" if anomalies else "unknown" if refused else "valid"
-    reason = "; ".join(f"{why} on {', '.join(map(show, keys))}" for why, keys in refused.items() if not anomalies)
+    reasons = [] if anomalies else [f"{why} on {', '.join(map(show, keys))}" for why, keys in refused.items()]
     return Verdict(
         validity=validity,
         checker=CHECKER,
@@ -61,7 +61,7 @@ def check(history: History, *, initial: int | None = None) -> Verdict:
         model="counter",
         ops=len(operations),
         anomalies=tuple(anomalies[:1]),
-        reason=reason,
+        reason="; ".join(reasons),
         steps=len(operations),
         seconds=time.perf_counter() - begin,
         notes=(INCOMPLETE,),

@@ -77,8 +77,7 @@ class Invariants:
         """`groups` are the initial voters of each group, `learners` its initial learners, if it has any."""
         findings = Findings()
         listening = learners or {}
-        of_name = {name: Group(name, voters, listening.get(name, ())) for name, voters in groups.items()}
-        replicas = Replicas(of_name)
+        replicas = Replicas({name: Group(name, voters, listening.get(name, ())) for name, voters in groups.items()})
         durability = Durability(replicas, findings, durable_facts=durable_facts)
         configurations = Configurations(replicas, findings, durability)
         durability.on_configs = configurations.on_durable
@@ -102,7 +101,6 @@ class Invariants:
             "apply": commits.on_apply,
             "fsync": durability.on_fsync,
         }
-        self._groups = tuple(of_name.values())
         self._replicas = replicas
         self._durability = durability
         self._wire = Wire(replicas, findings, durability)
@@ -140,10 +138,7 @@ class Invariants:
 
         What was found stays, and so do `progress` and `term`. A row that is judged later raises AttributeError.
         """
-        for replica in self._replicas.values():
-            replica.release()
-        for group in self._groups:
-            group.release()
+        self._replicas.release()
 
     def verdict(self) -> Verdict:
         """Say what was found so far."""

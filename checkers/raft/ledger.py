@@ -237,6 +237,13 @@ class Replicas(dict[tuple[str, str], "Replica"]):
         """The replicas of one actor."""
         return self._of.get(actor, ())
 
+    def release(self) -> None:
+        """Give up every entry, of the groups and of the replicas."""
+        for group in self._groups.values():
+            group.release()
+        for replica in self.values():
+            replica.release()
+
 
 class ConfigNotes:
     """What one replica noted of configurations in one incarnation."""
