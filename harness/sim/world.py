@@ -98,13 +98,11 @@ class SimWorld:
             quantum_ns=schedule.quantum_ns,
             events_per_second_max=_SCRIPTED_EVENTS_PER_SECOND_MAX if manual else _events_per_second_max(plan),
         )
-        self.invariants = Invariants(
+        self.invariants = invariants = Invariants(
             {name: group.voters for name, group in plan.groups.items()},
             learners={name: group.learners for name, group in plan.groups.items()},
         )
-        self.observer = Observer(
-            plan.nodes, lambda name: self.hosts[name].is_up, self.invariants.progress, self.invariants.term
-        )
+        self.observer = Observer(plan.nodes, lambda name: self.hosts[name].is_up, invariants.progress, invariants.term)
         self.node_anomalies: list[Anomaly] = []
         handlers = _chain(self.observer.handlers(), self.invariants.HANDLERS)
         if stop_at_first:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import fcntl
 import fnmatch
 import io
 import os
@@ -73,7 +74,7 @@ def open_(
     if "+" in mode:
         buffered = io.BufferedRandom(raw)
     else:
-        buffered = io.BufferedReader(raw) if raw.readable() else io.BufferedWriter(raw)
+        buffered = io.BufferedReader(raw) if "r" in mode else io.BufferedWriter(raw)
     if "a" in mode:
         buffered.seek(0, os.SEEK_END)
     return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding or "utf-8", errors, newline)
@@ -98,15 +99,15 @@ def _os_open(path: Any, flags: int, mode: int = 0o777, **named: Any) -> int:
     return own[0].add(own[0].tag(own[1])) if own[0].is_folder(own[1]) else RawFile(*own, flags).fileno()
 
 
-def _for_descriptor(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
-    real = getattr(os, name)
+def _for_descriptor(name: str, act: Callable[..., Any], module: ModuleType = os) -> Callable[..., Any]:
+    real = getattr(module, name)
 
-    def call(descriptor: Any, *arguments: Any) -> Any:
+    def call(descriptor: Any, *arguments: Any, **named: Any) -> Any:
         own = files()
         descriptor = descriptor.fileno() if hasattr(descriptor, "fileno") else descriptor
         if own is None or not own.holds(descriptor):
-            return real(descriptor, *arguments)
-        return act(own, descriptor, *arguments)
+            return real(descriptor, *arguments, **named)
+        return act(own, descriptor, *arguments, **named)
 
     return call
 
@@ -253,6 +254,28 @@ def _refused(name: str) -> Callable[..., Any]:
     return call
 
 
+def _refused_descriptor(name: str) -> Callable[..., Any]:
+    def refuse(own: Files, descriptor: int, *_: Any, **__: Any) -> None:
+        _refuse(f"os.{name} of a file in data_dir", "os.read, os.write, os.pread, os.pwrite and os.lseek")
+
+    return _for_descriptor(name, refuse)
+
+
+def _no_copy(own: Files, descriptor: int, *_: Any) -> None:
+    """As file systems say that have no such call: `shutil` then copies by reading and writing."""
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def _allocate(own: Files, descriptor: int, offset: int, length: int) -> None:
+    file = _raw(own, descriptor)
+    if offset + length > file.size():
+        file.truncate(offset + length)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """What has no effect here: there is one user, no time of files, and nobody else who could hold a lock."""
+
+
 def _over(function: Any, names: dict[str, object]) -> Any:
     """A function of the standard library, with other globals below it."""
     made = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
@@ -294,11 +317,22 @@ OS_NAMES: Final[dict[str, Callable[..., Any]]] = {
     "lstat": _for_path(os.lstat, _stat),
     "fstat": _for_descriptor("fstat", _fstat),
     "access": _for_path(os.access, _access),
-    "chmod": _for_path(os.chmod, lambda own, name, *_, **__: None),
-    "utime": _for_path(os.utime, lambda own, name, *_, **__: None),
+    "chmod": _for_path(os.chmod, _nothing),
+    "utime": _for_path(os.utime, _nothing),
+    "listxattr": _for_path(os.listxattr, lambda own, name, **_: []),
     "fdopen": open_,
+    "fchmod": _for_descriptor("fchmod", _nothing),
+    "posix_fadvise": _for_descriptor("posix_fadvise", _nothing),
+    "posix_fallocate": _for_descriptor("posix_fallocate", _allocate),
+    "sendfile": _for_descriptor("sendfile", _no_copy),
+    "isatty": _for_descriptor("isatty", lambda own, descriptor: False),
+    **{name: _refused_descriptor(name) for name in ("dup", "dup2", "fchown", "fstatvfs", "lockf", "preadv", "pwritev")},
+    **{name: _refused_descriptor(name) for name in ("copy_file_range", "readv", "splice", "writev")},
     **{name: _refused(name) for name in ("chdir", "link", "mkfifo", "mknod", "readlink", "statvfs", "symlink")},
 }
+LOCK_NAMES: Final = {name: _for_descriptor(name, _nothing, fcntl) for name in ("flock", "lockf")}
+"""What stands for functions of `fcntl`."""
+
 _PATHS: Final = ModuleType("posixpath")
 vars(_PATHS).update({**vars(os.path), **PATH_NAMES})
 _GLOBALS: Final = {**vars(os), **OS_NAMES, "path": _PATHS}

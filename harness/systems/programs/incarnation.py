@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any, Final, NoReturn, Protocol
 
 from harness.errors import BadInput
@@ -37,6 +38,7 @@ class Incarnation:
         self.environment = environment
         self.host = host  # the simulator's driver of it
         self.program: Any = None  # the module or object with `node` and `client`, once it is loaded
+        self.copies: dict[str, ModuleType] = {}  # of modules of the standard library, by their names
         self._stop = stop
         self._random: random.Random | None = None
         self._generators: list[random.Random] | None = None

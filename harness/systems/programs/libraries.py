@@ -18,9 +18,12 @@ from typing import Any, Final
 _LEFT_ALONE: Final = frozenset(
     {"attr", "attrs", "checkers", "exceptiongroup", "harness", "msgspec", "outcome", "raft_impl", "sniffio"}
     | {"sortedcontainers", "trio", "workloads", "hypothesis", "pytest", "_pytest", "xdist"}
-    | sys.stdlib_module_names
+    | (sys.stdlib_module_names - {"logging"})
 )
-"""Top-level packages that are not changed: the world itself, what Trio stands on, and who runs tests."""
+"""Top-level packages that are not changed: the world itself, what Trio stands on, and who runs tests.
+
+Of the standard library that is all but `logging`, whose loggers the program shares with its libraries.
+"""
 
 _MISSING: Final = object()
 

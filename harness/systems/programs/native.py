@@ -24,6 +24,7 @@ import trio
 from . import openssl
 from .incarnation import CURRENT
 
+_OWN_FILES: Final = "files in data_dir, by open, os, pathlib and what the standard library makes of them"
 _INSTEAD: Final = {
     "socket.__new__": ("a socket of the operating system", "trio.socket, trio.open_tcp_stream or trio.serve_tcp"),
     "subprocess.Popen": ("a child process", "a program in one process"),
@@ -32,10 +33,10 @@ _INSTEAD: Final = {
     "os.posix_spawn": ("os.posix_spawn", "a program in one process"),
     "os.exec": ("os.exec", "a program in one process"),
     "os.system": ("os.system", "a program in one process"),
-    "os.mkdir": ("a folder made in the real file system", "a program that writes no files"),
-    "os.remove": ("a file removed from the real file system", "a program that writes no files"),
-    "os.rename": ("a file renamed in the real file system", "a program that writes no files"),
-    "os.truncate": ("a file cut in the real file system", "a program that writes no files"),
+    "os.mkdir": ("a folder made in the real file system", _OWN_FILES),
+    "os.remove": ("a file removed from the real file system", _OWN_FILES),
+    "os.rename": ("a file renamed in the real file system", _OWN_FILES),
+    "os.truncate": ("a file cut in the real file system", _OWN_FILES),
 }
 _REPLACED: Final = (
     (threading.Thread, "start", "a thread that Trio does not start", "trio.to_thread.run_sync"),
@@ -48,6 +49,9 @@ _TLS: Final = (
     "TLS under a Python whose OpenSSL cannot be given the chance of a plan",
     "a Python whose module _ssl is linked with OpenSSL's libcrypto, as those of Linux distributions are",
 )
+_JUDGED: Final = frozenset({"mmap.__new__", "open", "sqlite3.connect"})
+"""Events that are refused by what they are of."""
+
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -87,7 +91,7 @@ def _refused_function(place: Any, name: str, what: str, instead: str) -> Iterato
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open" and event not in _INSTEAD and event != "sqlite3.connect":
+    if event not in _INSTEAD and event not in _JUDGED:
         return
     incarnation = CURRENT.get()
     if incarnation is None:
@@ -95,10 +99,13 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _INSTEAD:
         incarnation.refuse(*_INSTEAD[event])
     path, *rest = arguments
-    if event == "open":
+    if event == "mmap.__new__":
+        if incarnation.host is not None and incarnation.host.files.holds(path):
+            incarnation.refuse("mmap of a file in data_dir", _OWN_FILES)
+    elif event == "open":
         flags = rest[-1] if rest else 0
         if isinstance(flags, int) and flags & _WRITES and not _is_bytecode(path):
-            incarnation.refuse(f"a file opened to be written ({path!r})", "a program that writes no files")
+            incarnation.refuse(f"a file opened to be written ({path!r})", _OWN_FILES)
     elif path != ":memory:":
         _refuse_database(path)
 
@@ -106,7 +113,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 def _refuse_database(path: object) -> NoReturn:
     incarnation = CURRENT.get()
     assert incarnation is not None
-    incarnation.refuse(f"an SQLite database in a file ({path!r})", "a program that writes no files")
+    incarnation.refuse(f"an SQLite database in a file ({path!r})", _OWN_FILES)
 
 
 def _is_bytecode(path: object) -> bool:

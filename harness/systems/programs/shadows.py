@@ -1,8 +1,9 @@
 """Modules that work on an actor's own time and chance: what a Trio program gets for `time`, `random` and their like.
 
 Each module of a program has its own `__builtins__`, as in the guard (`harness.systems.guard`), whose `__import__` hands
-out these shadows. A shadow has all names of the real module; those that tell the time or draw give the virtual values
-of the actor whose code calls them. Local time is UTC. `libraries.py` gives them to libraries from elsewhere.
+out these shadows, and copies of modules that work on files (`copies.py`). A shadow has all names of the real module;
+those that tell the time or draw give the virtual values of the actor whose code calls them. Local time is UTC.
+`libraries.py` gives them to libraries from elsewhere.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import builtins
 import calendar
 import datetime
+import fcntl
 import functools
 import io
 import os
@@ -26,6 +28,7 @@ from typing import Any, Final
 import trio
 
 from . import async_files, file_names, plain_sockets
+from .copies import COPIED, copy_of
 from .incarnation import current
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
@@ -44,7 +47,10 @@ def program_builtins() -> dict[str, object]:
         level: int = 0,
     ) -> ModuleType:
         module = builtins.__import__(name, globals, locals, fromlist, level)
-        return module if level else shadows().get(name if fromlist else name.partition(".")[0], module)
+        wanted = name if fromlist else name.partition(".")[0]
+        if level or wanted not in COPIED:
+            return module if level else shadows().get(wanted, module)
+        return copy_of(wanted, program_builtins())
 
     return {**vars(builtins), "__import__": import_, **FUNCTIONS}
 
@@ -66,7 +72,9 @@ def shadows() -> dict[str, ModuleType]:
         "os": _shadow(os, _os_names()),
         "os.path": _PATH,
         "pathlib": _shadow(pathlib, {"Path": file_names.SimPath, "PosixPath": file_names.SimPath}),
-        "io": _shadow(io, {"open": file_names.open_}),
+        "io": _shadow(io, FUNCTIONS),
+        "builtins": _shadow(builtins, FUNCTIONS),
+        "fcntl": _shadow(fcntl, file_names.LOCK_NAMES),
         "socket": _shadow(socket, _socket_names()),
         "trio": _shadow(
             trio, {"socket": trio_socket, "Path": async_files.SimTrioPath, "open_file": async_files.open_file}

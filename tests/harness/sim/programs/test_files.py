@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,10 @@ def test_folders_and_paths_elsewhere(tmp_path: Path) -> None:
         ("import os; os.link(data_dir + '/a', data_dir + '/b')", "os.link in data_dir"),
         ("import pathlib; pathlib.Path(data_dir, 'a').symlink_to('b')", "os.symlink in data_dir"),
         ("open('/elsewhere', 'w')", "a file opened to be written"),
+        ("import tempfile; tempfile.mkstemp()", "a file opened to be written"),
+        ("import sqlite3; sqlite3.connect(data_dir + '/db')", "an SQLite database in a file"),
+        ("import mmap; f = open(data_dir + '/a', 'w'); mmap.mmap(f.fileno(), 10)", "mmap of a file in data_dir"),
+        ("import os; os.dup(os.open(data_dir, os.O_RDONLY))", "os.dup of a file in data_dir"),
     ],
 )
 def test_what_the_disk_does_not_have_is_refused_by_name(tmp_path: Path, body: str, found: str) -> None:
@@ -209,6 +214,62 @@ def test_folders_do_what_those_of_a_real_file_system_do(tmp_path: Path) -> None:
 
     found = [anomaly.message for anomaly in outcome.anomalies if anomaly.checker == "node"]
     assert "as expected" in found[0], found
+
+
+USERS = {
+    "bz2": "with bz2.open(top / 'a', 'wt') as f: f.write('x')\nassert bz2.open(top / 'a', 'rt').read() == 'x'",
+    "configparser": "(top / 'a').write_text('[x]\\ny = 1')\nc = configparser.ConfigParser()\n"
+    "assert c.read(top / 'a') == [str(top / 'a')] and c['x']['y'] == '1'",
+    "fcntl": "f = open(top / 'a', 'w')\nfcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\nfcntl.lockf(f, fcntl.LOCK_EX)",
+    "fileinput": "(top / 'a').write_text('x')\nassert list(fileinput.input(str(top / 'a'))) == ['x']",
+    "glob": "(top / 'b').mkdir()\n(top / 'b/a').touch()\n"
+    "assert glob.glob('**/a', root_dir=top, recursive=True) == ['b/a'] and glob.glob(f'{top}/*') == [f'{top}/b']",
+    "gzip": "with gzip.open(top / 'a', 'wb') as f: f.write(b'x')\nassert gzip.open(top / 'a').read() == b'x'",
+    "logging": "h = logging.FileHandler(top / 'a')\nh.setFormatter(logging.Formatter('%(asctime)s %(message)s'))\n"
+    "h.handle(logging.makeLogRecord({'msg': 'x'}))\nassert (top / 'a').read_text().startswith('2026-01-01 00:00')",
+    "lzma": "with lzma.open(top / 'a', 'wb') as f: f.write(b'x')\nassert lzma.open(top / 'a').read() == b'x'",
+    "os": "f = os.open(top / 'a', os.O_RDWR | os.O_CREAT)\n"
+    "os.posix_fallocate(f, 0, 9)\nassert os.fstat(f).st_size == 9\n"
+    "with os.fdopen(f, 'wb') as g: g.write(b'x')\nassert (top / 'a').read_bytes() == b'x' + bytes(8)",
+    "shutil": "(top / 'b/c').mkdir(parents=True)\n(top / 'b/c/a').write_text('x')\n"
+    "shutil.copytree(top / 'b', top / 'd')\nshutil.copy2(top / 'b/c/a', top / 'e')\nshutil.rmtree(top / 'b')\n"
+    "shutil.move(top / 'd', top / 'f')\nassert sorted(os.listdir(top)) == ['e', 'f']\n"
+    "assert (top / 'f/c/a').read_text() == (top / 'e').read_text() == 'x'",
+    "tarfile": "(top / 'a').write_text('x')\nwith tarfile.open(top / 't', 'w') as t: t.add(top / 'a', 'b')\n"
+    "tarfile.open(top / 't').extractall(top / 'c', filter='data')\nassert (top / 'c/b').read_text() == 'x'",
+    "tempfile": "with tempfile.TemporaryDirectory(dir=top) as d, tempfile.NamedTemporaryFile(dir=d) as f:\n"
+    "    f.write(b'x')\n    f.flush()\n    assert open(f.name).read() == 'x'\nassert os.listdir(top) == []",
+    "zipfile": "with zipfile.ZipFile(top / 'z', 'w') as z: z.writestr('b/a', 'x')\n"
+    "zipfile.ZipFile(top / 'z').extractall(top)\nassert (top / 'b/a').read_text() == 'x'",
+}
+"""What modules of the standard library make of files."""
+
+
+@pytest.mark.parametrize("module", USERS)
+def test_modules_of_the_standard_library_work_on_the_disk(tmp_path: Path, module: str) -> None:
+    body = textwrap.indent(f"top = pathlib.Path(data_dir)\n{USERS[module]}\nraise KeyError('as expected')", "    ")
+    spec = written(tmp_path, f"import os, pathlib, {module}\n\nasync def node(name, peers, data_dir):\n{body}\n")
+
+    found = [anomaly.message for anomaly in run_with(spec).anomalies if anomaly.checker == "node"]
+
+    assert "as expected" in found[0], found
+
+
+def test_what_such_a_module_remembers_ends_with_the_incarnation(tmp_path: Path) -> None:
+    text = """
+    import os, tempfile
+
+    async def node(name, peers, data_dir):
+        path = tempfile.mkstemp(dir=data_dir)[1]
+        raise KeyError(path)
+    """
+    spec = written(tmp_path, text)
+
+    once, again, other = (run_with(spec, seed=seed) for seed in (1, 1, 2))
+
+    assert once.fingerprint == again.fingerprint
+    assert [one.message for one in once.anomalies] == [one.message for one in again.anomalies]
+    assert once.anomalies[0].message != other.anomalies[0].message
 
 
 STORE = """
