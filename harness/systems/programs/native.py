@@ -10,6 +10,7 @@ thread back into Trio would wait for itself.
 from __future__ import annotations
 
 import contextlib
+import dbm
 import functools
 import os
 import ssl
@@ -42,6 +43,7 @@ _REPLACED: Final = (
     (threading.Thread, "start", "a thread that Trio does not start", "trio.to_thread.run_sync"),
     (trio.from_thread, "run", "trio.from_thread.run", "a thread that returns what it found"),
     (trio.from_thread, "run_sync", "trio.from_thread.run_sync", "a thread that returns what it found"),
+    (dbm, "open", "a dbm database, which native code may write", _OWN_FILES),
 )
 _TLS: Final = (
     ssl.SSLContext,

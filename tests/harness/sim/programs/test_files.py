@@ -119,6 +119,7 @@ def test_folders_and_paths_elsewhere(tmp_path: Path) -> None:
         ("open('/elsewhere', 'w')", "a file opened to be written"),
         ("import tempfile; tempfile.mkstemp()", "a file opened to be written"),
         ("import sqlite3; sqlite3.connect(data_dir + '/db')", "an SQLite database in a file"),
+        ("import shelve; shelve.open(data_dir + '/db')", "a dbm database"),
         ("import mmap; f = open(data_dir + '/a', 'w'); mmap.mmap(f.fileno(), 10)", "mmap of a file in data_dir"),
         ("import os; os.dup(os.open(data_dir, os.O_RDONLY))", "os.dup of a file in data_dir"),
     ],
