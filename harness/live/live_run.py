@@ -321,15 +321,13 @@ class LiveRun:
         return taken
 
     def _died(self, name: str, how: str) -> None:
-        """A node ended though nobody killed it. One whose disk was made to fail is right to, and comes back; so is one
-        that is no member any more.
-        """
+        """A node ended though nobody killed it. One that is no member may; one that was right to comes back."""
         if self._system.is_out(self._site, name):
             self._recorder.row("crash", name, self._site.supervisor.incarnations[name], "out")
             return
-        if self._world is not None and self._system.ended_by_disk(self._site, name):
+        if self._world is not None and (why := self._system.ended_rightly(self._site, name)):
             self._system.last_words(self._site, name, self._tell)
-            self._recorder.row("crash", name, self._site.supervisor.incarnations[name], "disk")
+            self._recorder.row("crash", name, self._site.supervisor.incarnations[name], why)
             self._timetable.call_at(self._timetable.now + _RESTART_NS, self._restart, name)
             return
         lines = self._site.supervisor.last_lines(name)

@@ -35,6 +35,8 @@ class FakeEtcd:
         """What is not answered once ("add"), and whether it was done all the same."""
         self.refuses: dict[str, int] = {}
         """What is refused once, and with which code."""
+        self.never_begun: set[str] = set()
+        """Members that have not said their names yet."""
         supervisor = SimpleNamespace(kill=self._kill, on_death=self._ended)
         self.site: Any = SimpleNamespace(addresses=addresses, data=folder, supervisor=supervisor)
         for name in voters:
@@ -68,7 +70,7 @@ class FakeEtcd:
         if what == "list":
             return 200, {
                 "members": [
-                    {"ID": number, "peerURLs": [self.url_of[name]], "isLearner": learns}
+                    {"ID": number, "peerURLs": [self.url_of[name]], "isLearner": learns, **self._name_of(name)}
                     for number, (name, learns) in self.listed.items()
                 ]
             }
@@ -85,6 +87,9 @@ class FakeEtcd:
         if what == "promote":
             self.listed[document["ID"]] = (name, False)
         return 200, {}
+
+    def _name_of(self, node: str) -> dict[str, str]:
+        return {} if node in self.never_begun else {"name": node}
 
     @property
     def names(self) -> dict[str, bool]:
@@ -193,3 +198,23 @@ def test_a_refusal_says_that_nothing_was_done_only_where_etcd_had_not_begun(
 
     assert etcd.members.is_out("n1") is not is_certain
     assert etcd.up == set(NODES)
+
+
+def test_a_member_that_has_not_begun_is_told_of_the_members_as_they_are_by_now(etcd: FakeEtcd) -> None:
+    """Etcd refuses to begin as one of three where there are two: that end is none of its own."""
+    etcd.ask(("n2", "n3"))
+    etcd.never_begun = {"n1"}
+    etcd.ask(NODES)
+    assert etcd.members.told("n1") == (("n2", "n3", "n1"), True)
+
+    assert etcd.ask(("n1", "n2"))
+
+    assert etcd.members.told("n1") == (("n2", "n1"), True)
+    assert etcd.members.is_joining("n1")
+    etcd.never_begun.clear()
+    assert etcd.ask(("n1", "n2"))
+    assert not etcd.members.is_joining("n1")
+
+
+def test_a_first_member_never_joins(etcd: FakeEtcd) -> None:
+    assert not any(etcd.members.is_joining(name) for name in NODES)

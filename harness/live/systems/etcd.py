@@ -41,6 +41,8 @@ _STATUS_SECONDS_MAX: Final = 0.5
 _HEARTBEATS: Final = 10
 """In an election timeout; etcd wants five at least."""
 
+_OTHER_MEMBERS: Final = "member count is unequal"
+
 _MISSING: Final = "no program etcd"
 
 
@@ -115,6 +117,11 @@ class Etcd(Polled):
     def client(self, site: Site, name: str, actor: Actor, nursery: trio.Nursery) -> LiveClient:
         """A client of the gateways."""
         return EtcdClient(site, actor, nursery)
+
+    def ended_rightly(self, site: Site, node: str) -> str:
+        """A member that was added does not begin where the members have changed since it was told of them."""
+        said = any(_OTHER_MEMBERS in line for line in site.supervisor.last_lines(node))
+        return "members" if said and self._members_of(site).is_joining(node) else ""
 
     def is_out(self, site: Site, node: str) -> bool:
         """A member that was removed ends by itself, and has to begin anew with no data."""

@@ -103,13 +103,13 @@ class Node:
             return Control(folder, plan.nodes)
         return None
 
-    def ended_by_disk(self, site: Site, node: str) -> bool:
+    def ended_rightly(self, site: Site, node: str) -> str:
         """Whether it said so, and its disk has been disturbed."""
         if not isinstance(site.inside, Control) or not site.inside.has_failed_disk(node):
-            return False
+            return ""
         lines = [_line(text.encode()) for text in site.supervisor.last_lines(node)]
         died = [line for line in lines if line is not None and line.event == "died"]
-        return bool(died) and died[-1].word in _DISK_WORDS
+        return "disk" if died and died[-1].word in _DISK_WORDS else ""
 
     def is_out(self, site: Site, node: str) -> bool:
         """A node that is no member goes on to run, and waits."""

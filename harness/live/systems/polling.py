@@ -39,9 +39,9 @@ class Polled(ABC):
         """Nothing reaches into these processes."""
         return None
 
-    def ended_by_disk(self, site: Site, node: str) -> bool:
+    def ended_rightly(self, site: Site, node: str) -> str:
         """No: their disks are never made to fail."""
-        return False
+        return ""
 
     def is_out(self, site: Site, node: str) -> bool:
         """Every node is a member."""

@@ -121,8 +121,11 @@ class LiveSystem(Protocol):
         """What reaches into the processes of a run in this folder; None where no fault of the plan asks for it."""
         ...
 
-    def ended_by_disk(self, site: Site, node: str) -> bool:
-        """Whether a node that has just ended did so as it should when its disk fails. It is started again then."""
+    def ended_rightly(self, site: Site, node: str) -> str:
+        """Whether a node that has just ended did so as it should, such as when its disk fails; why, in a word, or "".
+
+        It is started again then.
+        """
         ...
 
     def is_out(self, site: Site, node: str) -> bool:
