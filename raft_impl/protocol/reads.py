@@ -40,8 +40,8 @@ class Rounds:
 
     def sent_ns(self, number: int) -> int | None:
         """When a round left; None if it was never sent or is forgotten."""
-        position = number - self.last + len(self._sent) - 1
-        return self._sent[position] if 0 <= position < len(self._sent) else None
+        ago = self.last - number
+        return self._sent[-1 - ago] if 0 <= ago < len(self._sent) else None
 
 
 class PendingReads:
