@@ -12,6 +12,7 @@ The paths, of which `--path` names one, or a whole group by the word before the 
 * `conditions/...`: conditions other than linearizability beside their definitions, read by read (`conditions`).
 * `shapes`: histories whose values have any shape, in a stream and as a whole: the same verdict, or both refuse them.
 * `formats`: histories written in each format and read back beside the history itself.
+* `many-shards`: orders placed in several shards beside every order of them.
 * `transactions/...`: the dependency graph and the search for orders beside all orders (`transactions.orders`).
 
 The number of an example is its seed, so that `--path NAME --first N --examples 1` repeats one. With `--resume`, what
@@ -38,7 +39,17 @@ from checkers.importers import detect, load
 from checkers.linearizability.result import Limits
 from checkers.malformed import MalformedHistory
 from checkers.models import MODELS
-from tests.checkers import brute, campaign, conditions, engine_agreement, files, formats, own_models, shapes
+from tests.checkers import (
+    brute,
+    campaign,
+    conditions,
+    engine_agreement,
+    files,
+    formats,
+    many_shards,
+    own_models,
+    shapes,
+)
 from tests.checkers.objects import OBJECTS
 from tests.checkers.transactions import orders
 
@@ -127,6 +138,14 @@ def _conditions(name: str, number: int) -> str:
     return verdict
 
 
+def _many_shards(number: int) -> str:
+    verdict, wrong, history = many_shards.disagreement(random.Random(number))
+    if wrong is not None:
+        lines = (f"    {op.process} {op.type} {op.f} {op.key} {op.value}" for op in history)
+        raise Disagreement("\n".join((wrong, *lines)))
+    return verdict
+
+
 def _shapes(number: int) -> str:
     rng = random.Random(number)
     name, mismatched = rng.choice(list(MODELS)), rng.choice(MISMATCHED)
@@ -174,6 +193,7 @@ PATHS: dict[str, Callable[[int], str]] = {
     "streams": _streams,
     "columns": _columns,
     **{f"conditions/{name}": partial(_conditions, name) for name in conditions.CONDITIONS},
+    "many-shards": _many_shards,
     "shapes": _shapes,
     "formats": _formats,
     "transactions/registers": partial(_transactions, "registers"),

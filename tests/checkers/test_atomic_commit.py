@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from checkers import ILLEGAL, MODELS, History, MalformedHistory, Op, check
 from checkers.atomic_commit import KINDS
+from tests.checkers import many_shards
 
 Event = tuple[int, str, str, Any]
 SHARDS = ["g0", "g1"]
@@ -63,6 +65,11 @@ def test_an_order_of_unknown_outcome_may_be_there_or_not_and_may_come_late() -> 
         ((*order(1, "fail"), *read([1], [1])), "aborted-order"),
         (read([7], [7]), "phantom-order"),
         ((*order(1), *order(2), *read([1, 2], [2, 1])), "shards-disagree"),
+        ((*order(1), *order(1), *read([1, 1], [1])), "half-transaction"),
+        ((*order(1), *order(1), *read([1], [1, 1])), "half-transaction"),
+        ((*order(1), *order(1), *read([1, 1, 1], [1, 1, 1])), "applied-twice"),
+        ((*order(1), *order(1, "fail"), *read([1, 1], [1, 1])), "applied-twice"),
+        ((*order(1, "fail"), *order(1, "fail"), *read([1], [1])), "aborted-order"),
     ],
 )
 def test_what_is_wrong_is_named_at_the_line_where_it_shows(events: tuple[Event, ...], kind: str) -> None:
@@ -72,6 +79,33 @@ def test_what_is_wrong_is_named_at_the_line_where_it_shows(events: tuple[Event, 
     assert [anomaly.kind for anomaly in verdict.anomalies] == [kind]
     assert verdict.anomalies[0].signature == f"atomic-commit/{kind}"
     assert verdict.anomalies[0].index == len(events) - 1
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (*order(1), *order(1), *read([1, 1], [1, 1])),
+        (*order(1), *order(1, "fail"), *read([1], [1])),
+        (*order(1, "fail"), *order(1), *read([1], [1])),
+        (*order(1), *order(1, "info"), *read([1], [1]), *read([1, 1], [1, 1])),
+    ],
+)
+def test_an_order_that_is_placed_twice_may_be_there_as_often(events: tuple[Event, ...]) -> None:
+    assert check(history(*events), "orders").validity == "valid"
+
+
+def test_an_order_that_is_placed_twice_and_there_once_is_lost() -> None:
+    verdict = check(history(*order(1), *order(1), *read([1], [1])), "orders")
+
+    assert [anomaly.checker for anomaly in verdict.anomalies] == ["linearizability"]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_it_says_what_every_order_says(seed: int) -> None:
+    """`python -m tests.checkers.agreement --path many-shards` does so at length."""
+    _, wrong, judged = many_shards.disagreement(random.Random(seed))
+
+    assert wrong is None, list(judged)
 
 
 def test_every_kind_is_in_the_list() -> None:
