@@ -87,7 +87,7 @@ class Actor:
     async def serve(self, server: Served) -> None:
         """Run a server until cancelled."""
         async with trio.open_nursery() as self.nursery:
-            self.serving = Serving(server, self.disk, self.inbox, lambda notes: None)
+            self.serving = Serving(server, self.disk, self.clock, self.inbox, lambda notes: None)
             await self.serving.run()
 
     def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:

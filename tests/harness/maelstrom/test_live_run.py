@@ -213,6 +213,14 @@ def test_faults_bite(live: Run) -> None:
     assert killed.ops.info > 0
 
 
+def test_our_raft_behind_maelstroms_messages_answers(live: Run) -> None:
+    """Whatever it takes of `raft_impl` is still there; what faults do to it is a longer run."""
+    outcome = live("lin-kv", example("lin_kv_raft.py"), nodes=3, time_limit_ns=1_500_000_000)
+
+    assert outcome.verdict.validity == "valid", outcome.verdict
+    assert outcome.ops.ok > 0
+
+
 @pytest.mark.slow
 def test_our_raft_behind_maelstroms_messages_survives_kills_and_partitions(live: Run) -> None:
     """Its logs are in the folders that each node keeps."""
