@@ -72,6 +72,16 @@ class ForbiddenInSimulation(InternalError):
         return type(self), (self.used,)
 
 
+def exit_in(error: BaseException | None) -> SystemExit | None:
+    """What `sys.exit` of code that is not ours raised: the error itself, one of a group, or Trio's reason for it."""
+    match error:
+        case None | SystemExit():
+            return error
+        case BaseExceptionGroup():
+            return next(filter(None, map(exit_in, error.exceptions)), None)
+    return exit_in(error.__cause__)
+
+
 def one_of(words: Iterable[str], *, typed: str = "") -> str:
     """Say which words were possible, and which of them is near what was typed: `one of a, b, c, perhaps b`."""
     listed = list(words)

@@ -378,7 +378,7 @@ def _begin(index: Index, settings: Settings, world: World, bindings: Bindings) -
             first[cell.system] = cell.plan(settings.first, world.abilities(binding)), binding
     if first:
         # Whoever gives no answer is named by the campaign, as all that hangs or dies.
-        with Pool(_run_twice, jobs=1, seconds_max=2 * settings.run_timeout_s) as pool:
+        with Pool(_run_twice, jobs=1, seconds_max=3 * settings.run_timeout_s) as pool:
             for _ in pool.map(first.values()):
                 pass
     campaign = campaigns.new_id(suite.name)

@@ -41,6 +41,7 @@ from harness.sim.recorder import Recorder
 from harness.sim.replies import CHECKER as CLIENT
 from harness.sim.replies import Replies
 from harness.systems.binding import RecordedBinding, RecordedCode
+from harness.systems.system import SystemClient, require_members
 
 from .addresses import Addresses
 from .asking import Asking
@@ -50,11 +51,12 @@ from .drawing import CLOCK_OFF, LATE, possible
 from .fault_world import LiveFaultWorld
 from .interrupts import run_in_trio, terminated_as_interrupted
 from .lateness import Lateness
+from .mistakes import mistakes_told
 from .namespaces import Namespaces, kinds_with
 from .network import Network
 from .proxies import Proxy
 from .specs import WORLD
-from .supervisor import Supervisor
+from .supervisor import Launch, Supervisor
 from .systems.system import LiveClient, LiveSystem, Site
 from .timetable import Timetable
 
@@ -104,6 +106,7 @@ def run(
         raise BadInput(f"{len(plan.groups)} groups", "one: a live cluster has one", f"workload {plan.drawn.workload}")
     addresses = Addresses(plan.nodes, plan.clients, system.ports, has_namespaces=has_namespaces)
     with (
+        mistakes_told(system.code),
         terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="foreshock-live-", ignore_cleanup_errors=True) as folder,
     ):
@@ -112,6 +115,8 @@ def run(
 
         def launch(name: str) -> Any:
             launch = system.launch(site, name)
+            if not isinstance(launch, Launch):
+                raise BadInput(f"{launch!r}", "`launch` to return a Launch", system.name)
             return live.namespaces.inside(name, launch) if live.namespaces is not None else launch
 
         with Supervisor(logs, launch) as supervisor:
@@ -251,7 +256,10 @@ class LiveRun:
             task, actor = self._clients[program.client], plan.actors[program.client]
 
             def new_client(tasks: trio.Nursery, name: str = program.client, actor: Any = actor) -> LiveClient:
-                return self._system.client(self._site, name, actor, tasks)
+                client = self._system.client(self._site, name, actor, tasks)
+                require_members(client, SystemClient, "client()")
+                require_members(client, LiveClient, "client()")
+                return client
 
             task.thread = Thread(
                 program,

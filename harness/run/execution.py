@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from checkers.malformed import MalformedHistory
-from harness.errors import BadInput, ForbiddenInSimulation, HarnessError, InternalError
+from harness.errors import BadInput, ForbiddenInSimulation, HarnessError, InternalError, exit_in
 from harness.options import for_each as options_for_each
 from harness.outcome import Outcome
 from harness.plans.labels import OLDER_LABEL
@@ -66,11 +66,15 @@ def errors_sorted(binding: Binding) -> Iterator[None]:
         raise BadInput(f"{error.used}, which is not a function of the plan", expected, where) from error
     except HarnessError:
         raise
-    except Exception as error:
-        place = _place_in(binding, error)
+    except BaseException as error:
+        ending = exit_in(error)
+        if ending is None and not isinstance(error, Exception):
+            raise
+        place = _place_in(binding, ending or error)
         if place is None:
             raise
-        raise BadInput(first_line_of(error), "a client that answers each op with a Completion", place) from error
+        found = f"sys.exit({ending.code!r})" if ending is not None else first_line_of(error)
+        raise BadInput(found, "a client that answers each op with a Completion", place) from error
 
 
 def require_labels(plan: Plan, binding: Binding, where: str) -> None:
@@ -90,7 +94,7 @@ def _require_one_wire(bound: Mapping[str, System], binding: Binding) -> None:
         raise BadInput(f"versions of the wire and the log that differ ({said})", "versions that speak", "the binding")
 
 
-def _place_in(binding: Binding, error: Exception) -> str | None:
+def _place_in(binding: Binding, error: BaseException) -> str | None:
     """Where the code under test raised: a client's exception is its own fault, and no finding about its servers."""
     folders = [code.path for code in binding.codes.values()]
     aliases = {alias_of(code.digest) for code in binding.codes.values()}  # frames of compiled code name a copy

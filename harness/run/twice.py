@@ -1,8 +1,9 @@
 """A run made twice: whether a system of other people is a function of its plan.
 
 The Raft beside us is held to that by tests, and its code by a guard. Another system may reach for the real clock, for
-entropy or for a thread where no guard sees it, and then a seed means nothing. So its first run is made twice, and the
-first event that differs is shown at once.
+entropy or for a thread where no guard sees it, and then a seed means nothing. So its first run is made again, once in
+this process, which shows what an earlier run left behind, and once in another (`elsewhere`), which shows what differs
+between processes. The first event that differs is shown at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from harness.outcome import Outcome
 from harness.plans.plan import Plan
 from harness.systems.binding import Binding
 
+from .elsewhere import run_elsewhere
 from .execution import execute
 from .replay import KEPT, Difference, first_difference, trace_events
 
@@ -32,11 +34,14 @@ def require_function_of_plan(plan: Plan, binding: Binding, outcome: Outcome | No
     if not foreign:
         return
     first = execute(plan, binding) if outcome is None else outcome
-    if first.fingerprint == execute(plan, binding).fingerprint:
+    if first.fingerprint != execute(plan, binding).fingerprint:
+        difference, which = _difference(plan, binding), ""
+    elif first.fingerprint != run_elsewhere(plan, binding).fingerprint:
+        difference, which = _difference_elsewhere(plan, binding), " in two processes"
+    else:
         return
-    difference = _difference(plan, binding)
     raise BadInput(
-        f"two runs of one plan that differ {_place(difference)}",
+        f"two runs of one plan{which} that differ {_place(difference)}",
         "a system that takes time, chance, files and messages from its environment only",
         f"--system {foreign[0]}",
     )
@@ -50,6 +55,12 @@ def _difference(plan: Plan, binding: Binding) -> Difference | None:
         if again.fingerprint != first.fingerprint:
             return first_difference("trace", trace_events(first.rows or ()), trace_events(again.rows or ()))
     return None
+
+
+def _difference_elsewhere(plan: Plan, binding: Binding) -> Difference | None:
+    here = execute(plan, binding, KEPT)
+    there = run_elsewhere(plan, binding, with_events=True)
+    return first_difference("trace", trace_events(here.rows or ()), there.events or ())
 
 
 def _place(difference: Difference | None) -> str:

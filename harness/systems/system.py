@@ -158,11 +158,11 @@ class System(Protocol):
 
 
 def require_members(found: object, protocol: type, where: str) -> None:
-    """Raise BadInput that names what an object lacks of a protocol in this file."""
+    """Raise BadInput that names what an object lacks of a protocol."""
     wanted = {*protocol.__annotations__, *(name for name in vars(protocol) if not name.startswith("_"))}
     missing = sorted(name for name in wanted if not hasattr(found, name))
     if missing:
         name = getattr(found, "__name__", type(found).__name__)
         raise BadInput(
-            f"{name} without {', '.join(missing)}", f"what harness.systems.system.{protocol.__name__} lists", where
+            f"{name} without {', '.join(missing)}", f"what {protocol.__module__}.{protocol.__name__} lists", where
         )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 
+from harness import cli
 from harness.errors import BadInput
 from harness.live.systems.catalog import abilities_of_live, live_system
 from harness.live.systems.processes import Completion, NodeSite, Processes, Unanswered, ask
@@ -79,12 +80,59 @@ def test_a_class_of_a_file_is_a_system_that_nobody_knows_the_leader_of(tmp_path:
         (WHOLE + "    fault_kinds = 'crash'\n", "fault_kinds 'crash'; expected a tuple of words"),
         (WHOLE + "    fault_kinds = ('crahs',)\n", "fault 'crahs'; expected .*crash"),
         (WHOLE + "    ports = ('peer',)\n", "no port 'main'"),
+        (
+            WHOLE + "    def is_ready(self, site):\n        return True\n",
+            "Store.is_ready, which is not async; expected asy",
+        ),
+        (
+            WHOLE + "    async def launch(self, site, node):\n        pass\n",
+            "Store.launch, which is async; expected def",
+        ),
+        (
+            WHOLE + "    async def is_ready(self):\n        return True\n",
+            r"Store.is_ready\(self\); expected async def is_r",
+        ),
+        (WHOLE.replace("self, node", "self"), r"Store.command\(self\); expected def command\(self, node\)"),
+        (WHOLE.replace("async def perform", "def perform"), "Store.perform, which is not async; expected async def"),
+        (WHOLE + "    watch = None\n", r"Store.watch None; expected async def watch\(self, site, tell\)"),
     ],
 )
 def test_a_wrong_class_gets_one_line(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(BadInput, match=said) as refused:
         found(tmp_path, text)
     assert len(str(refused.value).splitlines()) == 1
+
+
+RUNS = WHOLE.replace('"store", node.listens', '"sleep", "60"')
+READY = "    async def is_ready(self, site):\n        return True\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("    async def is_ready(self, site):\n        return {}['n1']\n", "found KeyError: 'n1'; expected methods"),
+        ("    async def is_ready(self, site):\n        raise SystemExit(3)\n", "found SystemExit: 3; expected methods"),
+        (READY + "    async def watch(self, site, tell):\n        return 1 / 0\n", "found ZeroDivisionError: division"),
+        (READY + "    def client(self, *_):\n        return 1 / 0\n", "found ZeroDivisionError: division by zero"),
+        (
+            READY + "    def client(self, *_):\n        return None\n",
+            "found NoneType without invoke, open; expected what",
+        ),
+        ("    def launch(self, site, node):\n        return 7\n", "found 7; expected `launch` to return a Launch"),
+        ("    def is_out(self, site, node):\n        return node.missing\n", "found AttributeError: 'str' object"),
+    ],
+)
+def test_what_a_method_raises_in_the_midst_of_a_run_gets_one_line(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "store.py").write_text(HEAD + RUNS + text)
+    words = ["--system", f"{tmp_path}/store.py:Store", "--seed", "1", "--duration", "1s", "--results", str(tmp_path)]
+
+    code = cli.run(["run", "--world", "live", *words])
+
+    output = capsys.readouterr()
+    assert code == 254, output.err
+    assert said in output.err.splitlines()[-1]
 
 
 def test_a_class_need_not_call_the_one_that_it_is_based_on(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ Such nodes are killed, stopped, and cut off. It is not known which of them leads
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -38,7 +39,14 @@ from harness.plans.plan import Actor
 from harness.systems.binding import Code
 from harness.systems.loader import first_line_of
 from harness.systems.located import locate as locate_code
-from harness.systems.requirements import require_known, require_options, require_words
+from harness.systems.requirements import (
+    is_async,
+    parameters_of,
+    require_callable,
+    require_known,
+    require_options,
+    require_words,
+)
 from harness.systems.system import Completion
 
 from .polling import Polled
@@ -242,6 +250,21 @@ def located(spec: str) -> Processes | None:
     return system
 
 
+def _require_same_methods(kind: type[Processes], spec: str) -> None:
+    """Raise BadInput for a method of theirs that is not called as the one in its place, or not awaited as that is."""
+    for name, theirs in inspect.getmembers(Processes, inspect.isfunction):
+        method = getattr(kind, name, None)
+        if name.startswith("_") or method is theirs:
+            continue
+        written = f"{'async ' * is_async(theirs)}def {name}({', '.join(inspect.signature(theirs).parameters)})"
+        if not callable(method):
+            raise BadInput(f"{kind.__name__}.{name} {method!r}", written, spec)
+        if is_async(method) != is_async(theirs):
+            raise BadInput(f"{kind.__name__}.{name}, which is {'not ' * is_async(theirs)}async", written, spec)
+        wanted = parameters_of(kind, name, tuple(inspect.signature(theirs).parameters)[1:])
+        require_callable(method, f"{kind.__name__}.{name}", wanted, spec, written)
+
+
 def _require_complete(system: Processes, spec: str) -> None:
     """Raise BadInput for what a person gave another form than it is used in."""
     kind = type(system)
@@ -253,6 +276,7 @@ def _require_complete(system: Processes, spec: str) -> None:
     if kind.launch is Processes.launch and _PORT not in ports:
         raise BadInput(f"no port {_PORT!r}", "the port at which a node listens", f"{spec}: ports")
     require_options(system.options, f"{spec}: options")
+    _require_same_methods(kind, spec)
     timeouts = [option for option in system.options if option.name == _TIMEOUT and option.type == "int"]
     if kind.client is Processes.client and not timeouts:
         raise BadInput(f"no option {_TIMEOUT} of type int", "options = (*Processes.options, ...)", f"{spec}: options")

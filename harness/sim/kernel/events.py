@@ -248,7 +248,7 @@ class Kernel(trio.abc.Clock):
                         return
             if not self.closed and limit != FAR:
                 self._pass_moments(limit)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.stop("callback", error)
         if self.closed:
             return

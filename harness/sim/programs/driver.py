@@ -16,6 +16,7 @@ from typing import Any, Final
 import outcome
 import trio
 
+from harness.errors import BadInput, exit_in
 from harness.plans.plan import Plan
 from harness.sim.drivers import Entrypoint
 from harness.sim.kernel.events import Kernel
@@ -34,7 +35,7 @@ _TEARDOWNS_MAX: Final = 10
 
 
 class NodeEnded(Exception):
-    """`node` returned: a server runs until it is stopped."""
+    """`node` returned, or ended the program: a server runs until it is stopped."""
 
 
 def driver_of(
@@ -154,6 +155,10 @@ class ProgramDriver:
         self._kernel.rouse()
         return True
 
+    def _exited(self, how: str) -> Exception:
+        """What it means that the program ended itself."""
+        raise NotImplementedError
+
     def _fsync(self, name: str | None) -> None:
         self._process.sync_now(name, self._block)
 
@@ -190,6 +195,8 @@ class ProgramDriver:
                 rest = error.split(ForcedTeardown)[1]
             elif isinstance(error, ForcedTeardown):
                 rest = None
+        if (ending := exit_in(rest)) is not None:
+            rest = self._exited(f"sys.exit({ending.code!r})")
         return None if self._kernel.closed and isinstance(rest, Exception) else rest
 
 
@@ -213,6 +220,9 @@ class NodeDriver(ProgramDriver):
         await program.node(actor, list(self._peers), self.files.folder)
         raise NodeEnded(f"node({actor!r}, ...) returned; a node runs until it is cancelled")
 
+    def _exited(self, how: str) -> Exception:
+        return NodeEnded(f"the program called {how}; a node runs until it is cancelled")
+
 
 class ClientDriver(ProgramDriver):
     """Runs the interpreter of a client's ops, which calls the program's client."""
@@ -231,6 +241,9 @@ class ClientDriver(ProgramDriver):
 
     async def _run(self, program: Any) -> None:
         await self._entrypoint(self._process)
+
+    def _exited(self, how: str) -> Exception:
+        return BadInput(how, "a client that answers each op with a Completion", f"the program of {self._process.actor}")
 
 
 def _take_thread(call: Callable[[], Any], tell: Callable[[outcome.Outcome[Any]], Any]) -> bool:

@@ -38,6 +38,7 @@ class Incarnation:
         self.environment = environment
         self.host = host  # the simulator's driver of it
         self.program: Any = None  # the module or object with `node` and `client`, once it is loaded
+        self.environ: dict[str, str] = {}  # behind `os.environ`
         self.copies: dict[str, ModuleType] = {}  # of modules of the standard library, by their names
         self._stop = stop
         self._random: random.Random | None = None

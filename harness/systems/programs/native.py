@@ -9,10 +9,13 @@ thread back into Trio would wait for itself.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import dbm
 import functools
 import os
+import posix
+import signal
 import ssl
 import sys
 import threading
@@ -26,21 +29,50 @@ from . import openssl
 from .incarnation import CURRENT
 
 _OWN_FILES: Final = "files in data_dir, by open, os, pathlib and what the standard library makes of them"
+_ONE_PROCESS: Final = "a program in one process"
+_TO_END: Final = "a node that raises, or sys.exit"
+_IN_TIME: Final = "trio.sleep, trio.fail_after, or a node that raises"
+_THREAD: Final = ("a thread that Trio does not start", "trio.to_thread.run_sync")
+_OF_SIGNALS: Final = ("alarm", "setitimer", "raise_signal")
+ENDINGS: Final = {
+    "_exit": ("os._exit, which ends the harness as well", _TO_END),
+    "abort": ("os.abort, which ends the harness as well", _TO_END),
+}
+"""Functions of `os` that no audit event tells of."""
+
 _INSTEAD: Final = {
     "socket.__new__": ("a socket of the operating system", "trio.socket, trio.open_tcp_stream or trio.serve_tcp"),
-    "subprocess.Popen": ("a child process", "a program in one process"),
-    "os.fork": ("os.fork", "a program in one process"),
-    "os.forkpty": ("os.forkpty", "a program in one process"),
-    "os.posix_spawn": ("os.posix_spawn", "a program in one process"),
-    "os.exec": ("os.exec", "a program in one process"),
-    "os.system": ("os.system", "a program in one process"),
+    "subprocess.Popen": ("a child process", _ONE_PROCESS),
+    "os.fork": ("os.fork", _ONE_PROCESS),
+    "os.forkpty": ("os.forkpty", _ONE_PROCESS),
+    "os.posix_spawn": ("os.posix_spawn", _ONE_PROCESS),
+    "os.exec": ("os.exec", _ONE_PROCESS),
+    "os.system": ("os.system", _ONE_PROCESS),
+    "os.kill": ("os.kill, a signal to a process of the machine", _TO_END),
+    "os.killpg": ("os.killpg, a signal to processes of the machine", _TO_END),
+    "signal.pthread_kill": ("signal.pthread_kill, a signal to the harness", _TO_END),
+    "os.chdir": ("os.chdir, which moves the harness as well", "paths that begin with data_dir"),
+    "resource.setrlimit": ("resource.setrlimit, which bounds the harness as well", "a program without limits"),
+    "_thread.start_new_thread": _THREAD,
+    "_thread.start_joinable_thread": _THREAD,
     "os.mkdir": ("a folder made in the real file system", _OWN_FILES),
+    "os.rmdir": ("a folder removed from the real file system", _OWN_FILES),
+    "os.link": ("a link made in the real file system", _OWN_FILES),
+    "os.symlink": ("a link made in the real file system", _OWN_FILES),
+    "os.chmod": ("permissions changed in the real file system", _OWN_FILES),
+    "os.chown": ("an owner changed in the real file system", _OWN_FILES),
+    "os.utime": ("times changed in the real file system", _OWN_FILES),
     "os.remove": ("a file removed from the real file system", _OWN_FILES),
     "os.rename": ("a file renamed in the real file system", _OWN_FILES),
     "os.truncate": ("a file cut in the real file system", _OWN_FILES),
 }
 _REPLACED: Final = (
-    (threading.Thread, "start", "a thread that Trio does not start", "trio.to_thread.run_sync"),
+    (threading.Thread, "start", *_THREAD),
+    (_thread, "start_new_thread", *_THREAD),
+    (_thread, "start_new", *_THREAD),
+    *((_thread, name, *_THREAD) for name in ("start_joinable_thread",) if hasattr(_thread, name)),
+    *((module, name, *what) for name, what in ENDINGS.items() for module in (os, posix)),
+    *((signal, name, f"signal.{name}, which interrupts the harness", _IN_TIME) for name in _OF_SIGNALS),
     (trio.from_thread, "run", "trio.from_thread.run", "a thread that returns what it found"),
     (trio.from_thread, "run_sync", "trio.from_thread.run_sync", "a thread that returns what it found"),
     (dbm, "open", "a dbm database, which native code may write", _OWN_FILES),

@@ -21,7 +21,7 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from types import ModuleType
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ import trio
 from . import async_files, file_names, plain_sockets
 from .copies import COPIED, copy_of
 from .incarnation import current
+from .native import ENDINGS
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
 """What the module offers of the generator that all share."""
@@ -104,6 +105,9 @@ def _shadow(real: ModuleType, names: Mapping[str, Any]) -> ModuleType:
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
+_WALL_CLOCKS: Final = (time.CLOCK_REALTIME, getattr(time, "CLOCK_TAI", time.CLOCK_REALTIME))
+
+
 def _wall_ns() -> int:
     return current().environment.clock.wall_ns()
 
@@ -124,8 +128,13 @@ def _gmtime(seconds: float | None = None) -> time.struct_time:
     return time.gmtime(_wall_ns() / 1e9 if seconds is None else seconds)
 
 
+def _clock_ns(clock: int) -> int:
+    return _wall_ns() if clock in _WALL_CLOCKS else _monotonic_ns()
+
+
 def _time_names() -> dict[str, object]:
     names: dict[str, object] = {"time": _seconds(_wall_ns), "time_ns": _wall_ns, "sleep": _sleep}
+    names |= {"clock_gettime": lambda clock: _clock_ns(clock) / 1e9, "clock_gettime_ns": _clock_ns}
     for name in ("monotonic", "perf_counter", "process_time", "thread_time"):
         names[name], names[f"{name}_ns"] = _seconds(_monotonic_ns), _monotonic_ns
     names["gmtime"] = names["localtime"] = _gmtime
@@ -266,14 +275,100 @@ def _uuid4() -> uuid.UUID:
     return uuid.UUID(bytes=current().entropy(16), version=4)
 
 
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+class _Environ(MutableMapping[str, str]):
+    """`os.environ`: empty when a process begins, and gone with it."""
+
+    def __getitem__(self, key: str) -> str:
+        return current().environ[_text(key)]
+
+    def __setitem__(self, key: str, value: str) -> None:
+        current().environ[_text(key)] = _text(value)
+
+    def __delitem__(self, key: str) -> None:
+        del current().environ[_text(key)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(current().environ))
+
+    def __len__(self) -> int:
+        return len(current().environ)
+
+    def copy(self) -> dict[str, str]:
+        return dict(self)
+
+
+class _EnvironBytes(MutableMapping[bytes, bytes]):
+    """`os.environb`: the same, as bytes."""
+
+    def __getitem__(self, key: bytes) -> bytes:
+        return os.fsencode(current().environ[os.fsdecode(key)])
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        current().environ[os.fsdecode(key)] = os.fsdecode(value)
+
+    def __delitem__(self, key: bytes) -> None:
+        del current().environ[os.fsdecode(key)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([os.fsencode(key) for key in current().environ])
+
+    def __len__(self) -> int:
+        return len(current().environ)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"str expected, not {type(value).__name__}")
+    return value
+
+
+def _pid() -> int:
+    return 1_000 + current().ordinal
+
+
+def _times() -> os.times_result:
+    seconds = _monotonic_ns() / 1e9
+    return os.times_result((seconds, 0.0, 0.0, 0.0, seconds))
+
+
+def _uname() -> os.uname_result:
+    system, _, *rest = os.uname()
+    return os.uname_result((system, current().actor, *rest))
+
+
+def _refused(what: str, instead: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> None:
+        current().refuse(what, instead)
+
+    return refuse
+
+
 def _os_names() -> dict[str, object]:
+    environ = _Environ()
     return {
         "urandom": lambda size: current().entropy(size),
         "getrandom": lambda size, flags=0: current().entropy(size),
-        "getpid": lambda: 1_000 + current().ordinal,
+        "getpid": _pid,
+        "getpgrp": _pid,
+        "getpgid": lambda pid: pid or _pid(),
+        "getsid": lambda pid: pid or _pid(),
+        "getppid": lambda: 1,
         "cpu_count": lambda: 1,
-        "environ": {},
+        "process_cpu_count": lambda: 1,
+        "sched_getaffinity": lambda pid: {0},
+        "getloadavg": lambda: (0.0, 0.0, 0.0),
+        "times": _times,
+        "uname": _uname,
+        "environ": environ,
+        "environb": _EnvironBytes(),
+        "getenv": environ.get,
+        "getenvb": lambda key, default=None: default,
+        "putenv": lambda key, value: None,
+        "unsetenv": lambda key: None,
         "path": _PATH,
+        **{name: _refused(what, instead) for name, (what, instead) in ENDINGS.items()},
         **file_names.OS_NAMES,
-        "getenv": lambda key, default=None: default,
     }

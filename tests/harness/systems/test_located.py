@@ -230,6 +230,7 @@ def test_an_adapter_that_fails_while_it_runs_is_refused_in_one_line(
         ('("register",)', "('register', 5)", "workloads ('register', 5); expected a tuple with one name at least"),
         ('Completion("fail", ', 'Completion("okay", ', "expected a Completion of ok, fail or info"),
         ("return Completion", "import time; time.time(); return Completion", "time.time, which is not a function of"),
+        ("return Completion", "raise SystemExit(3); return Completion", "found sys.exit(3); expected a client that"),
         ('("register",)', '("regster",)', "workload 'register'; expected what"),
     ],
 )

@@ -245,6 +245,31 @@ async def serve(stream):
 """
 
 
+PROCESS = """
+import os, time
+
+before = os.environ.setdefault("STARTED", "0")
+os.environ["STARTED"] = str(int(before) + 1)
+
+async def serve(stream):
+    wall_s = time.clock_gettime(time.CLOCK_REALTIME) - time.time()
+    since_s = time.clock_gettime_ns(time.CLOCK_MONOTONIC) / 1e9 - time.monotonic()
+    number = os.environb[b"STARTED"].decode(), os.getenv("STARTED"), len(os.environ), os.environ.get("HOME")
+    values = [round(wall_s, 6), round(since_s, 6), number, os.getppid(), os.uname().nodename]
+    await stream.send_all(repr(values).encode())
+"""
+
+
+def test_the_environment_and_the_numbers_of_a_process_are_its_own(tmp_path: Path) -> None:
+    """Nothing of them comes from the machine, or from a process that ran before."""
+    spec = written(tmp_path, PROCESS)
+    kill = Crash(id="f1", begin_ns=S, end_ns=S + S // 5, targets=("n1",), power=False)
+
+    told = {error for error in errors(run_with(spec, kill)) if error.startswith("[")}
+
+    assert told == {repr([0.0, 0.0, ("1", "1", 1, None), 1, "n1"])}
+
+
 def test_time_and_chance_are_of_the_actor_and_the_plan(tmp_path: Path) -> None:
     spec = written(tmp_path, VIRTUAL)
 

@@ -46,7 +46,24 @@ class client(client):
             "    import time; time.sleep(1)\n    await trio.serve_tcp",
             "found time.sleep, which",
         ),
-        ("    await trio.serve_tcp", "    import os; os.fork()\n    await trio.serve_tcp", "found os.fork; expected"),
+        *(
+            ("    await trio.serve_tcp", f"    {call}\n    await trio.serve_tcp", found)
+            for call, found in (
+                ("import os; os.fork()", "found os.fork; expected"),
+                ("import os; os._exit(3)", "found os._exit, which ends the harness as well"),
+                ("import posix; posix.abort()", "found os.abort, which ends the harness as well"),
+                ("import os; os.kill(os.getpid(), 15)", "found os.kill, a signal to a process of the machine"),
+                ("import signal; signal.raise_signal(15)", "found signal.raise_signal, which"),
+                ("import signal; signal.setitimer(signal.ITIMER_REAL, 9)", "found signal.setitimer, which"),
+                ("import os; os.chdir('/')", "found os.chdir, which moves the harness as well"),
+                ("import _thread; _thread.start_new_thread(print, ())", "found a thread that Trio does not start"),
+            )
+        ),
+        (
+            'return Completion("fail", error="unsupported")',
+            "raise SystemExit(3)",
+            "found sys.exit(3); expected a client that answers each op",
+        ),
     ],
 )
 def test_a_wrong_program_is_refused_in_one_line(
@@ -89,3 +106,38 @@ def counted(method):
     output = capsys.readouterr()
     assert code == 1, output.err
     assert "is refused (unsupported)" in output.out, "as without the decorator"
+
+
+def test_a_node_that_ends_itself_has_failed_and_is_started_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asks = "async with await trio.open_tcp_stream(self.server, 80) as stream: await self.ask(stream)"
+    text = SERVES.replace("        return Completion", f"        {asks}\n        return Completion")
+    spec = written(
+        tmp_path, text.replace('stream.send_all(b"hello")', 'stream.send_all(b"hello"); raise SystemExit(3)')
+    )
+    words = ["--nodes", "1", "--seed", "1", "--duration", "2s", "--rate", "5", "--results", str(tmp_path / "results")]
+
+    code = cli.run(["run", "--system", spec, *words])
+
+    output = capsys.readouterr()
+    assert code == 1, output.err
+    assert "node/exception/NodeEnded" in output.out
+    assert "the program called sys.exit(3)" in output.out
+
+
+def test_what_differs_between_processes_is_shown_by_the_first_event_that_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one process the order of a set of strings is the same every time."""
+    order = "sum(place * ord(name[0]) for place, name in enumerate({letter * 3 for letter in 'abcdefghijklmnop'}))"
+    asks = "async with await trio.open_tcp_stream(self.server, 80) as stream: await self.ask(stream)"
+    text = SERVES.replace("        return Completion", f"        {asks}\n        return Completion")
+    spec = written(tmp_path, text.replace('b"hello"', f"b'h' * ({order} % 1000 + 1)"))
+    words = ["--nodes", "1", "--seed", "1", "--duration", "2s", "--rate", "5", "--results", str(tmp_path / "results")]
+
+    code = cli.run(["run", "--system", spec, *words])
+
+    output = capsys.readouterr()
+    assert code == 254, output.err
+    assert "found two runs of one plan in two processes that differ at event" in output.err.splitlines()[-1]
