@@ -65,8 +65,8 @@ def command(**values: Any) -> None:
     foreshock node --name n3 --data n3 --join --node n3=127.0.0.1:7103 --node n1=127.0.0.1:7101
 
     The first line begins a cluster, the second starts the node again, the third joins a running cluster that takes it
-    in with `foreshock cluster add`. The node logs JSON lines to its standard error and stops on SIGTERM. Exit 0 it was
-    told to stop; 1 it refused to start or its disk failed; 254 bad arguments; 255 our own fault.
+    in with `foreshock cluster add`. The node logs JSON lines to its standard error and stops in order on SIGTERM or
+    Ctrl-C. Exit 0 it was told to stop; 1 it refused to start or its disk failed; 254 bad arguments; 255 our own fault.
     """
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is not None:

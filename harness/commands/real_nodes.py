@@ -7,8 +7,10 @@ twice, here for its form and there for its meaning.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 import click
 
+PROGRAM: Final = "raft_impl"
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 _FILE: Final = click.Path(path_type=Path)
 _NUMBER: Final = re.compile(r"-\d.*")
@@ -86,7 +89,18 @@ def positional(*values: str | None) -> list[str]:
 
 
 def become(*words: str | Sequence[str]) -> None:
-    """Turn this process into the package's own program."""
+    """Turn this process into the package's own program, which answers Ctrl-C from its first line on."""
     sys.stdout.flush()
     typed = [part for word in words for part in ([word] if isinstance(word, str) else word)]
-    os.execv(sys.executable, [sys.executable, "-m", "raft_impl", *typed])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        os.execv(sys.executable, [sys.executable, *_looking_elsewhere(), "-m", PROGRAM, *typed])
+    finally:  # of a start that failed
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _looking_elsewhere() -> list[str]:
+    """Keep the interpreter from a folder of that name where the caller happens to be, if it is not this package."""
+    found = importlib.util.find_spec(PROGRAM)
+    is_here = found is not None and found.origin is not None and Path(found.origin).parents[1] == Path.cwd()
+    return [] if is_here else ["-P"]

@@ -30,6 +30,7 @@ from .route import Route
 from .wire import Action, Reply, Status, Welcome, decode
 
 RECONNECT: Final = "reconnect"
+NO_CLIENT: Final = "no-client"
 NOT_LEADER: Final = "not-leader"
 NOT_MEMBER: Final = "not-member"
 """A server that was removed knows no leader; another one may."""
@@ -131,7 +132,7 @@ class Client:
         try:
             await self.open(deadline_ns)
         except NoClient:
-            raise Refused("no-client") from None
+            raise Refused(NO_CLIENT) from None
 
     def _deadline(self) -> int:
         return self._env.clock.monotonic_ns() + self._timeout_ns

@@ -1,7 +1,8 @@
 """Administers a running cluster from outside: asks its servers, and waits until what was begun is done.
 
 A question to one server, or to each, goes to that server alone, over connections of its own; a question to the leader
-goes where hints lead. A server that does not answer in time is reported as silent, never left out.
+goes where hints lead. A server that does not answer in time is reported as silent, never left out; one that refuses us,
+or that we refuse, is reported with the reason, since that is no matter of waiting.
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ _STATUS_TIMEOUT_S: Final = 1.0
 """A server that runs says what it is at once."""
 
 
+class NotLetIn(Refused):
+    """The servers that were asked do not want us, or are not those that we want: `word`, and a sentence for people."""
+
+    def __init__(self, word: str, sentence: str) -> None:
+        super().__init__(word)
+        self.sentence = sentence
+
+
 class Asker:
     """Puts single questions to the servers of one group, each over connections of its own."""
 
@@ -63,10 +72,20 @@ class Asker:
         party = Party(name=name, role="client", cluster=self._cluster, ping_ms=ping_ms(self._options))
         env = RealEnvironment(name, nodes, party=party, access=self._access)
         options = {**self._options, "client_timeout_ms": max(1, round(timeout_s * 1000))}
+        contacts = env.network.contacts
         failure: RaftError | None = None
         outcome = Outcome()
         async with trio.open_nursery() as nursery:
+
+            async def give_up_when_refused() -> None:
+                nonlocal failure
+                while contacts.peers or not contacts.refusals.keys() >= nodes.keys():
+                    await contacts.news()
+                failure = NotLetIn(*contacts.refusals[servers[0]])
+                nursery.cancel_scope.cancel()
+
             await nursery.start(env.network.run, None)
+            nursery.start_soon(give_up_when_refused)
             try:
                 client = make_client(env, group=self._group, servers=servers, options=options)
                 outcome = await client.administer(question)
@@ -79,16 +98,23 @@ class Asker:
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """What each server says of itself; `silent` ones said nothing."""
+    """What each server says of itself; `silent` ones said nothing, and `refused` ones why they do not let us in."""
 
     nodes: dict[str, NodeStatus]
     silent: tuple[str, ...]
+    refused: dict[str, tuple[str, str]] = {}
+    """Word and sentence."""
 
     @property
     def leader(self) -> NodeStatus | None:
         """Who leads in the latest term."""
         leaders = [status for status in self.nodes.values() if status.role == "leader"]
         return max(leaders, key=lambda status: status.term, default=None)
+
+    @property
+    def shut_out(self) -> tuple[str, str] | None:
+        """Word and sentence of one refusal, if every server refuses us: then nothing is known of who leads."""
+        return None if self.nodes or self.silent else next(iter(self.refused.values()), None)
 
 
 class Administrator:
@@ -105,19 +131,26 @@ class Administrator:
     async def status(self) -> Listing:
         """Ask every server at once, and then the members that these name and that were not known before."""
         found: dict[str, NodeStatus] = {}
+        refused: dict[str, tuple[str, str]] = {}
         asked: set[tuple[str, Address]] = set()
         while new := [name for name, address in self._nodes.items() if (name, address) not in asked]:
             asked.update((name, self._nodes[name]) for name in new)
-            await self._ask_all(new, found)
+            await self._ask_all(new, found, refused)
             self._learn(found)
         nodes = {name: found[name] for name in self._nodes if name in found}
-        return Listing(nodes=nodes, silent=tuple(name for name in self._nodes if name not in found))
+        silent = tuple(name for name in self._nodes if name not in found and name not in refused)
+        return Listing(nodes=nodes, silent=silent, refused=refused)
 
-    async def _ask_all(self, names: Sequence[str], found: dict[str, NodeStatus]) -> None:
+    async def _ask_all(
+        self, names: Sequence[str], found: dict[str, NodeStatus], refused: dict[str, tuple[str, str]]
+    ) -> None:
 
         async def ask(name: str) -> None:
             try:
                 outcome = await self._asker.ask((name,), StatusNow(), _STATUS_TIMEOUT_S)
+            except NotLetIn as error:
+                refused[name] = (error.word, error.sentence)
+                return
             except RaftError:
                 return
             if outcome.status is not None:
@@ -204,7 +237,10 @@ class Administrator:
 
     async def _leader(self) -> NodeStatus:
         async def leader() -> NodeStatus | None:
-            return (await self.status()).leader
+            listing = await self.status()
+            if listing.shut_out is not None:
+                raise NotLetIn(*listing.shut_out)
+            return listing.leader
 
         found = await self._wait_for(leader)
         if found is None:

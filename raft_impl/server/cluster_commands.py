@@ -17,7 +17,7 @@ from ..errors import RaftError, Refused, Unknown
 from ..runtime.questions import ChangeMembers, NodeStatus
 from .access import access_of, add_access_arguments
 from .address_book import spelled
-from .administrator import Administrator, Asker
+from .administrator import Administrator, Asker, NotLetIn
 from .arguments import BadArguments, check_name, is_unspecified, parse_nodes
 from .endings import EXIT_FAILED
 from .hints import HINTS
@@ -77,7 +77,7 @@ def _run(parsed: argparse.Namespace, options: Mapping[str, Any], act: Act) -> in
         return trio.run(act, parsed, administrator)
     except RaftError as error:
         outcome = "unknown" if isinstance(error, Unknown) else "refused"
-        hint = HINTS.get(error.word, "")
+        hint = error.sentence if isinstance(error, NotLetIn) else HINTS.get(error.word, "")
         if parsed.as_json:
             _print_json({"outcome": outcome, "word": error.word, "hint": hint})
         else:
@@ -93,8 +93,11 @@ async def _status(parsed: argparse.Namespace, administrator: Administrator) -> i
         _print_json(listing)
     else:
         rows = [_row(status) for status in listing.nodes.values()]
-        rows += [(name, "silent", *["-"] * (len(_HEAD) - 2)) for name in listing.silent]
+        missing = {**dict.fromkeys(listing.silent, "silent"), **dict.fromkeys(listing.refused, "refused")}
+        rows += [(name, word, *["-"] * (len(_HEAD) - 2)) for name, word in missing.items()]
         _print_table(_HEAD, sorted(rows))
+        for name, (word, sentence) in sorted(listing.refused.items()):
+            print(f"{name}: {word}: {sentence}")
         for name, peer in sorted(leader.peers.items()) if leader is not None else ():
             ago = f"heard {peer.heard_ms_ago} ms ago"
             print(f"{name}: {peer.pace}, has {peer.match} of {leader.log.last if leader else 0}, {ago}")

@@ -44,13 +44,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def line(self) -> str:
-        """What a person reads."""
-        return f"error: {self.word}: {self.sentence}" if self.word else f"error: {self.sentence}"
+        """What a person reads, who needs no word for a mistake that the sentence names."""
+        is_named = self.exit_code == EXIT_BAD_ARGUMENTS
+        return f"error: {self.sentence}" if is_named else f"error: {self.word}: {self.sentence}"
 
     def document(self, where: str) -> dict[str, dict[str, str]]:
         """The same for programs, in the form of the whole command line; `where` is the command."""
         found, _, expected = self.sentence.partition("; expected ")
-        word = {"word": self.word} if self.word else {}
+        word = {} if self.exit_code == EXIT_BAD_ARGUMENTS else {"word": self.word}
         return {"error": {"found": found, "expected": expected, "where": where, **word}}
 
 
@@ -84,7 +85,7 @@ def ending_of(error: BaseException) -> Ending:
         case OSError():
             return Ending(word=disk_word(error).replace("disk-error", "os-error"), sentence=str(error), exit_code=1)
         case BadArguments():
-            return Ending(word="", sentence=str(error), exit_code=EXIT_BAD_ARGUMENTS)
+            return Ending(word="bad-arguments", sentence=str(error), exit_code=EXIT_BAD_ARGUMENTS)
         case _:
             sentence = f"{type(error).__name__}: {_short(error)} {_place(error)}; please report this"
             return _internal("internal-error", sentence, error)

@@ -29,6 +29,7 @@ from .arguments import Address, parse_nodes
 from .transport import Access
 
 _WATCH_S: Final = 0.3
+_NO_LEADER: Final = "no server leads"
 _PATIENCE_S: Final = 5.0
 _DUMPED_COUNT: Final = 20
 _SHOWN_COUNT_MAX: Final = 10
@@ -77,6 +78,7 @@ class Shell:
         self._cluster = cluster
         self._administrator = administrator
         self._leader: NodeStatus | None = None  # as it was last seen
+        self._why_none = _NO_LEADER
         self._looks = 0  # that were begun
         self._newest = 0  # the latest begun of those that are over
         self._shown = -1  # the last index whose command was shown; -1 before there was a leader
@@ -115,7 +117,12 @@ class Shell:
 
     async def _refresh_state(self) -> None:
         look = self._begin_look()
-        await self._take_in(look, (await self._administrator.status()).leader)
+        listing = await self._administrator.status()
+        if listing.shut_out is None:
+            self._why_none = _NO_LEADER
+        else:
+            self._why_none = "no server lets this client in, {}: {}".format(*listing.shut_out)
+        await self._take_in(look, listing.leader)
 
     def _begin_look(self) -> int:
         self._looks += 1
@@ -130,7 +137,7 @@ class Shell:
         if leader is None:
             self._leader = None
             if before is not None:
-                print("no server leads", flush=True)
+                print(self._why_none, flush=True)
             return
         if before is not None and (leader.term, leader.log.applied) < (before.term, before.log.applied):
             return
@@ -159,7 +166,7 @@ class Shell:
     def _status_line(self) -> str:
         leader = self._leader
         if leader is None:
-            return "[no server leads]"
+            return f"[{self._why_none}]"
         log = leader.log
         return (
             f"[{leader.node} leads in term {leader.term}; first-applied={log.first}, last-applied={log.applied}, "
@@ -192,7 +199,7 @@ class Shell:
             return f"found {arguments[numbers_at]!r}; expected a whole number"
         await self._refresh_leader()
         if self._leader is None:
-            return "refused: no server leads; nothing was done"
+            return f"refused: {self._why_none}; nothing was done"
         try:
             return await command(*arguments[:numbers_at], *numbers)
         except Negative as error:

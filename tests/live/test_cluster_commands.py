@@ -130,4 +130,11 @@ def test_an_administrator_without_the_secret_is_not_let_in(clusters: Callable[..
     assert foreshock.json("members", *proof)["members"]["voters"] == ["n1", "n2", "n3"]
     stranger = foreshock.run("status")
     assert stranger.returncode == 1
-    assert [line.split()[1] for line in stranger.stdout.splitlines()[1:]] == ["silent"] * 3
+    lines = stranger.stdout.splitlines()
+    assert [line.split()[1] for line in lines[1:4]] == ["refused"] * 3
+    assert [line.split(": ")[:2] for line in lines[4:]] == [[name, "wrong-secret"] for name in cluster.names]
+    for words in (("members",), ("transfer",), ("snapshot",), ("dump",), ("remove", "n3"), ("promote", "n3")):
+        done = foreshock.run(*words)
+        assert done.returncode == 1
+        assert done.stderr.startswith("refused: wrong-secret; "), "that waiting helps would not be true"
+        assert len(done.stderr.splitlines()) == 1

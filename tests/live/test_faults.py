@@ -59,11 +59,12 @@ def test_without_a_quorum_a_call_says_so(cluster: Cluster) -> None:
     cluster.kill("n3")
     eventually(lambda: cluster.events("n1", "role")[-1]["fields"][1] != "leader")
 
-    result = cluster.try_call("read", "c", timeout_ms=3000)
+    for words in (("read", "c"), ("add-and-get", "c", "1")):
+        result = cluster.try_call(*words, timeout_ms=3000)
 
-    assert result.returncode == 1
-    assert result.stderr.startswith("refused: no-quorum: ")
-    assert "no connection to n2, n3" in result.stderr
+        assert result.returncode == 1
+        assert result.stderr.startswith("refused: no-quorum: ")
+        assert "no connection to n2, n3" in result.stderr
 
 
 @pytest.fixture

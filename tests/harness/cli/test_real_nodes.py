@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +17,8 @@ import pytest
 from harness.commands import client, cluster, node, real_nodes
 from harness.commands.group import invoke
 from harness.errors import BadInput
-from raft_impl.__main__ import _parser, main
 from raft_impl.machines import CATALOG
+from raft_impl.program import _parser, main
 
 NODE = "--node=n1=127.0.0.1:7101"
 
@@ -30,7 +32,7 @@ def handed_over(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """What a command line becomes."""
 
     def become(program: str, words: list[str]) -> None:
-        raise HandedOver(words[3:])
+        raise HandedOver(words[words.index("raft_impl") + 1 :])
 
     def given(*words: str) -> list[str]:
         with pytest.raises(HandedOver) as found:
@@ -210,3 +212,34 @@ def test_a_shell_is_offered_what_fits(typed: str, offered: set[str], tmp_path: P
     )
 
     assert {line.partition(",")[2] for line in done.stdout.splitlines()} == offered
+
+
+def test_a_folder_of_the_same_name_is_not_taken_for_the_package(tmp_path: Path) -> None:
+    (tmp_path / "raft_impl").mkdir()
+    (tmp_path / "raft_impl" / "__init__.py").write_text("print('a stranger')\n")
+    (tmp_path / "raft_impl" / "__main__.py").write_text("print('a stranger')\n")
+    command = "import sys; del sys.path[0]; from harness.cli import main; main()"  # as the installed command begins
+    words = ("node", "verify", "--data", str(tmp_path))
+
+    done = subprocess.run(
+        [sys.executable, "-c", command, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert "a stranger" not in done.stdout
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("wait_seconds", [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+def test_ctrl_c_ends_a_client_with_130_and_one_line_whenever_it_comes(wait_seconds: float) -> None:
+    """The command, the moment in which it becomes another program, the imports of that, and its waiting."""
+    command = [sys.executable, "-m", "harness", "client", "--node=n1=127.0.0.1:1", "read", "x"]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "msgspec" not in Path(f"/proc/{client.pid}/maps").read_text():  # before, it is the interpreter's affair
+        time.sleep(0.002)
+    time.sleep(wait_seconds)
+
+    client.send_signal(signal.SIGINT)
+    _, err = client.communicate(timeout=60)
+
+    assert (client.returncode, len(err.splitlines())) == (130, 1), err
+    assert "interrupted" in err

@@ -17,7 +17,6 @@ NESTED = ExceptionGroup("outer", [ExceptionGroup("inner", [DiskFailed("fsync", "
 @pytest.mark.parametrize(
     ("error", "word", "code"),
     [
-        (BadArguments("--node is 'x'"), "", 254),
         (CannotStart("identity-lost", "n2 comes anew"), "identity-lost", 1),
         (Corrupt("log-corrupt", "g0-00000001.wal at 7"), "log-corrupt", 1),
         (DiskFailed("fsync", "io-error"), "io-error", 1),
@@ -45,6 +44,13 @@ def test_every_error_has_one_line(error: BaseException, word: str, code: int) ->
     assert len(ending.line.splitlines()) == 1
     assert ending.line.startswith(f"error: {word}")
     assert bool(ending.traceback) == (code == 255)
+
+
+def test_a_mistake_has_a_word_for_programs_and_a_sentence_for_people() -> None:
+    ending = ending_of(BadArguments("--name is 'n9'; this data directory began with 'n2'"))
+
+    assert (ending.word, ending.exit_code) == ("bad-arguments", 254)
+    assert ending.line == "error: --name is 'n9'; this data directory began with 'n2'"
 
 
 def test_our_own_fault_says_where_it_happened() -> None:

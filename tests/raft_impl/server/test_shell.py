@@ -106,6 +106,21 @@ def test_when_the_leader_is_gone_everybody_is_asked(
     assert "refused: no server leads; nothing was done" in said
 
 
+def test_who_is_not_let_in_is_told_that_and_not_that_no_server_leads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    administrator = OneServerIsDown()
+
+    async def refuse() -> Listing:
+        return Listing(nodes={}, silent=(), refused={"n1": ("wrong-secret", "n1 has a secret")})
+
+    monkeypatch.setattr(administrator, "status", refuse)
+    _typed("get x\nexit\n", monkeypatch, administrator)
+    said = capsys.readouterr().out
+    assert "[no server lets this client in, wrong-secret: n1 has a secret]" in said
+    assert "refused: no server lets this client in, wrong-secret: n1 has a secret; nothing was done" in said
+
+
 def test_what_was_asked_before_is_not_believed_after(capsys: pytest.CaptureFixture[str]) -> None:
     """A look that began without a leader, and takes long, comes after one that has seen it."""
     administrator = OneServerIsDown()
