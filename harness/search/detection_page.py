@@ -66,6 +66,17 @@ def page(
             *_table(("source",), others_first, others, by_name, sizes),
             "",
         ]
+    gaps = [mutant for mutant in planted if mutant.missed]
+    if gaps:
+        lines += [
+            "## Known gaps",
+            "",
+            "What it would take to find them. A search that misses one of these ends with 0, and one that misses another "
+            "with 1.",
+            "",
+            *_rows(("patch", "bug", "what it would take"), ((f"`{m.name}`", m.bug, m.missed) for m in gaps)),
+            "",
+        ]
     harmless = [mutant for mutant in planted if mutant.harmless]
     if harmless:
         lines += [

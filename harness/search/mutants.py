@@ -8,7 +8,8 @@ A mutant is a unified diff against `raft_impl/` with header lines above the firs
 
 A line `Workload: orders` names the one workload that reaches it, whatever others are searched with. A line
 `Bug: RB011` names the bug of a list of known ones (`known-bugs.json` beside the patches) that it plants, and
-`Harmless: because ...` says why a known bug does no harm in this code.
+`Harmless: because ...` says why a known bug does no harm in this code. `Missed: ...` says of a bug that does harm, and that
+no oracle sees within the seeds that a night gives it, what it would take: such a gap is told, and is no failure anew.
 
 It is applied to a copy of the package, so that product code holds no `if bug:`. `Expect` begins the signature that the
 bug should show; another one still counts as found, and the report says so. How they are searched is `detection`.
@@ -28,14 +29,15 @@ from harness.systems.binding import Binding, Code
 from harness.systems.checkouts import Checkouts
 from harness.systems.patches import patched
 
-HEADERS: Final = ("Name", "Bug", "Source", "Expect", "Workload", "Harmless")
+HEADERS: Final = ("Name", "Bug", "Source", "Expect", "Workload", "Harmless", "Missed")
 KNOWN_BUGS: Final = "known-bugs.json"
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     """A planted bug. `expect` begins the signature that it should show; empty: any. So for `workload`.
 
-    `bug` is its id in the list of known bugs, empty for a bug from elsewhere; `harmless` says why it does no harm here.
+    `bug` is its id in the list of known bugs, empty for a bug from elsewhere; `harmless` says why it does no harm here, and
+    `missed` what it would take to find it.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     workload: str = ""
     bug: str = ""
     harmless: str = ""
+    missed: str = ""
 
 
 class KnownBug(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +106,7 @@ def read(patch: Path) -> Mutant:
         workload=headers.get("Workload", ""),
         bug=headers.get("Bug", ""),
         harmless=headers.get("Harmless", ""),
+        missed=headers.get("Missed", ""),
     )
 
 

@@ -65,13 +65,13 @@ def test_a_list_of_known_bugs_that_cannot_be_read_is_told(tmp_path: Path, damage
         mutants.known_bugs(tmp_path)
 
 
-def test_why_a_bug_is_harmless_is_read_from_its_header(tmp_path: Path) -> None:
+def test_why_a_bug_is_harmless_or_missed_is_read_from_its_header(tmp_path: Path) -> None:
     patch = tmp_path / "x.patch"
-    patch.write_text(f"Bug: RB001\nSource: here\nHarmless: nobody asks\n{PATCH}")
+    patch.write_text(f"Bug: RB001\nSource: here\nHarmless: nobody asks\nMissed: nobody looks\n{PATCH}")
 
     mutant = mutants.read(patch)
 
-    assert (mutant.bug, mutant.harmless) == ("RB001", "nobody asks")
+    assert (mutant.bug, mutant.harmless, mutant.missed) == ("RB001", "nobody asks", "nobody looks")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

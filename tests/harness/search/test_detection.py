@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.errors import BadInput
+from harness.errors import BadInput, Exit
 from harness.run.drawing import Drawing
 from harness.search.detection import (
     FOUND,
@@ -18,6 +18,7 @@ from harness.search.detection import (
     Ledger,
     Search,
     Unmutated,
+    exit_code,
     report,
     search_one,
 )
@@ -43,8 +44,9 @@ def answer(seed: int, signature: str | None = None, fingerprint: str = "plain") 
     )
 
 
-def searched(*answers: Answer) -> Search:
-    mutant = Mutant(name="m", source="here", expect="raft/", patch=Path("m.patch"))
+def searched(*answers: Answer, harmless: str = "", missed: str = "") -> Search:
+    patch = Path("m.patch")
+    mutant = Mutant(name="m", source="here", expect="raft/", patch=patch, harmless=harmless, missed=missed)
     search = Search(mutant=mutant, binding=binding("mutated"), answers={}, errors={})
     for one in answers:
         search.add(one)
@@ -91,6 +93,25 @@ def test_a_bug_that_is_not_found_was_never_reached_or_not_judged(
     search = searched(*(answer(seed, fingerprint=fingerprint if seed == 3 else "plain") for seed in SEEDS))
 
     assert report(search, SEEDS, unmutated).state == state
+
+
+@pytest.mark.parametrize(
+    ("headers", "signature", "code"),
+    [
+        ({}, "raft/x", Exit.VALID),
+        ({}, None, Exit.INVALID),
+        ({"harmless": "nobody asks"}, None, Exit.VALID),
+        ({"missed": "a longer queue"}, None, Exit.VALID),
+        ({"missed": "a longer queue"}, "raft/x", Exit.VALID),
+    ],
+    ids=["found", "missed", "harmless", "a known gap", "a gap that is closed"],
+)
+def test_a_search_fails_by_what_is_missed_and_is_no_known_gap(
+    headers: dict[str, str], signature: str | None, code: Exit
+) -> None:
+    other = report(searched(answer(1, "raft/x")), range(1, 2))
+
+    assert exit_code([report(searched(answer(1, signature), **headers), range(1, 2)), other]) == code
 
 
 def timed(seed: int, elections: float, latency: float, fingerprint: str = "plain") -> Answer:
