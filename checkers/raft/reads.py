@@ -5,6 +5,10 @@ began after that, or by a lease, while which nobody else can be elected (dissert
 a node has won a later term, no read that is asked from then on is answered by a leader of an earlier one. One that is
 may still be right, if nothing was written meanwhile: the history shows it only where a client saw an old value.
 
+A lease that lasts too long seldom meets a read and a write in the short time that it does. So whoever wins a term, the
+leaders of earlier ones are asked whether they would answer a read at that instant by a lease: `lease-outlived`. It is
+they who say so, and against themselves.
+
 A node that is asked may answer as a follower, from a read index that the later leader gave it. So only answers of nodes
 that lead the earlier term, when the answer has arrived, are judged.
 
@@ -21,19 +25,29 @@ from checkers.verdict import Anomaly, Validity, Verdict
 
 CHECKER: Final = "reads"
 KIND: Final = "deposed-leader"
+LEASE: Final = "lease-outlived"
 
 
 class LeaderReads:
-    """Follows elections, and judges answers. `anomalies` holds the first violation."""
+    """Follows elections, and judges answers. `anomalies` holds the first violation of each kind."""
 
     def __init__(self, leaders: Mapping[str, Mapping[str, int]]) -> None:
         """`leaders` has for each group those that lead now, with their terms."""
         self.anomalies: list[Anomaly] = []
         self._leaders = leaders
         self._elections: dict[str, tuple[list[int], list[int]]] = {}  # group -> when a later term was won, and which
+        self.reads_by_lease: Callable[[str, str], bool] = lambda group, node: False
+        """Whether a node that leads a group would answer a read at this instant by a lease."""
 
-    def won(self, time_ns: int, group: str, term: int) -> None:
-        """A node has won a term."""
+    def won(self, time_ns: int, group: str, node: str, term: int, index: int) -> None:
+        """A node has won a term, as the row at the `index` tells."""
+        for other, earlier in self._leaders[group].items():
+            if earlier < term and not self._has(LEASE) and self.reads_by_lease(group, other):
+                message = (
+                    f"{node} won term {term} of {group} at {time_ns / 1e9:.3f} s, when {other}, which leads term "
+                    f"{earlier}, would have answered a read by its lease"
+                )
+                self.anomalies.append(Anomaly(checker=CHECKER, kind=LEASE, index=index, message=message))
         times, terms = self._elections.setdefault(group, ([], []))
         if not terms or term > terms[-1]:
             times.append(time_ns)
@@ -48,7 +62,7 @@ class LeaderReads:
         if node not in leaders:
             return False
         term, (times, terms) = leaders[node], self._elections[group]
-        if terms[-1] > term and not self.anomalies:
+        if terms[-1] > term and not self._has(KIND):
             place = bisect_left(times, asked_ns) - 1  # the last one that was won before that instant
             if place >= 0 and terms[place] > term:
                 message = (
@@ -57,6 +71,9 @@ class LeaderReads:
                 )
                 self.anomalies.append(Anomaly(checker=CHECKER, kind=KIND, index=index(), message=message))
         return True
+
+    def _has(self, kind: str) -> bool:
+        return any(anomaly.kind == kind for anomaly in self.anomalies)
 
     def verdict(self) -> Verdict:
         """Say what was found."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -31,7 +32,7 @@ from harness.plans.plan import Plan
 from harness.sim.process import SimProcess
 from harness.sim.recorder import Sink
 from harness.sim.replies import CHECKER as CLIENT
-from harness.sim.replies import Replies
+from harness.sim.replies import Replies, reads_by_lease
 from harness.sim.world import SimWorld
 from harness.systems.binding import Binding
 from harness.systems.catalog import load_systems
@@ -121,6 +122,7 @@ class Simulation:
         self.checkpoints: dict[int, Callable[[int], None]] = {}
         """What is called with a moment when the run is there, before any event of that instant."""
         self.replies = Replies(plan.check.model, self.world.recorder, self.world.observer.reads, plan.actors)
+        self.replies.reads.reads_by_lease = partial(reads_by_lease, self.world.hosts)
         self.classification: Classification = classify(plan)
         self._heal_index = 0
         self._is_live = plan.check.liveness and self.classification.plan_class == "tolerable"

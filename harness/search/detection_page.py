@@ -71,8 +71,7 @@ def page(
         lines += [
             "## Known gaps",
             "",
-            "What it would take to find them. A search that misses one of these ends with 0, and one that misses another "
-            "with 1.",
+            "What it would take to find them. A search fails by what else it misses.",
             "",
             *_rows(("patch", "bug", "what it would take"), ((f"`{m.name}`", m.bug, m.missed) for m in gaps)),
             "",

@@ -8,8 +8,9 @@ A mutant is a unified diff against `raft_impl/` with header lines above the firs
 
 A line `Workload: orders` names the one workload that reaches it, whatever others are searched with. A line
 `Bug: RB011` names the bug of a list of known ones (`known-bugs.json` beside the patches) that it plants, and
-`Harmless: because ...` says why a known bug does no harm in this code. `Missed: ...` says of a bug that does harm, and that
-no oracle sees within the seeds that a night gives it, what it would take: such a gap is told, and is no failure anew.
+`Harmless: because ...` says why a known bug does no harm in this code. `Missed: ...` says of a bug that
+does harm, and is not found within the seeds that a night gives it, what it would take: such a gap is told, and is no
+failure anew.
 
 It is applied to a copy of the package, so that product code holds no `if bug:`. `Expect` begins the signature that the
 bug should show; another one still counts as found, and the report says so. How they are searched is `detection`.
@@ -36,8 +37,8 @@ KNOWN_BUGS: Final = "known-bugs.json"
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     """A planted bug. `expect` begins the signature that it should show; empty: any. So for `workload`.
 
-    `bug` is its id in the list of known bugs, empty for a bug from elsewhere; `harmless` says why it does no harm here, and
-    `missed` what it would take to find it.
+    `bug` is its id in the list of known bugs, empty for a bug from elsewhere; `harmless` says why it does no harm here,
+    and `missed` what it would take to find it.
     """
 
     name: str

@@ -108,7 +108,7 @@ class Observer:
             if not leaders:
                 self.leaderless_ns += time_ns - self._leaderless_since_ns.get(group, 0)
             leaders[actor] = term
-            self.reads.won(time_ns, group, term)
+            self.reads.won(time_ns, group, actor, term, index)
             self.elections += 1
             self.on_leader(group)
 

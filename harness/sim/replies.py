@@ -28,7 +28,7 @@ from checkers.values import freeze, show
 from checkers.verdict import Anomaly
 from harness.errors import BadInput, HarnessError
 from harness.plans.plan import Actor
-from harness.systems.system import Completion, SystemClient
+from harness.systems.system import Completion, Leased, SystemClient, SystemServer
 
 from .recorder import Recorder
 
@@ -64,6 +64,21 @@ class Hearing(Protocol):
     def lifetime(self) -> Mortal:
         """Its life, which a kill ends."""
         ...
+
+
+class Serving(Protocol):
+    """A host of a node, as far as it matters here."""
+
+    @property
+    def server(self) -> SystemServer | None:
+        """The server of the process that runs there, once there is one."""
+        ...
+
+
+def reads_by_lease(hosts: Mapping[str, Serving], group: str, node: str) -> bool:
+    """Whether a node would answer a read of a group at this instant by a lease, if it says so."""
+    server: object = hosts[node].server
+    return isinstance(server, Leased) and server.reads_by_lease(group)
 
 
 class Replies:

@@ -80,6 +80,15 @@ class Portrayed(Protocol):
         ...
 
 
+@runtime_checkable
+class Leased(Protocol):
+    """A server that says whether it would answer a read by a lease; earlier versions and other systems need not."""
+
+    def reads_by_lease(self, group: str) -> bool:
+        """Whether a read that is asked now would be answered at once, as nobody else can have been elected."""
+        ...
+
+
 class DurableReader(Protocol):
     """Reads what became durable from the bytes on one disk: a node's own report is not evidence."""
 

@@ -309,6 +309,10 @@ class Raft:
             return ()
         return tuple(sorted(node for node, granted in self._votes.items() if granted))
 
+    def reads_by_lease(self, now: int) -> bool:
+        """Whether this node, as a leader with a lease, would answer a read at once."""
+        return self._lead is not None and self._lead.reads_by_lease(now)
+
     # messages: terms first
 
     def step(self, now: int, source: NodeId, message: Message) -> Ready:

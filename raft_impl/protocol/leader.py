@@ -88,13 +88,17 @@ class Leader:
         if self._reads.count >= self._config.max_waiting_reads:
             self._replica.mark(marks.READ_BUSY)
             self._refuse_read(asker, "busy")
-        elif self._may_use_lease() and self._has_lease(now):
+        elif self.reads_by_lease(now):
             self._answer_read(asker, self._replica.commit)
         else:
             if self._config.reads == "lease" and self._replica.commit >= self._own_first:
                 self._replica.mark(marks.LEASE_SPENT if self._lease_spent else marks.LEASE_EXPIRED)
             self._reads.add(asker)
             self.has_news = True
+
+    def reads_by_lease(self, now: int) -> bool:
+        """Whether a read that is asked now needs no round of messages (dissertation 6.4.1)."""
+        return self._may_use_lease() and self._has_lease(now)
 
     def transfer(self, now: int, tag: Any, successor: NodeId) -> None:
         """Stop taking proposals, bring the successor up to date, and tell it to campaign (dissertation 3.10)."""

@@ -168,6 +168,10 @@ class Server:
         """The feature level of one group, as far as it was applied here."""
         return self._members[group].level
 
+    def reads_by_lease(self, group: str) -> bool:
+        """Whether one group's replica would answer a read at once, by a lease."""
+        return self._members[group].core.reads_by_lease(self._clock.monotonic_ns())
+
     def portrait(self, group: str) -> dict[str, Any]:
         """What a picture of one group's replica shows beside `inspect`."""
         return self._members[group].portrait()

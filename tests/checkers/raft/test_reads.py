@@ -18,8 +18,16 @@ class Run:
 
     def wins(self, time_ns: int, node: str, term: int) -> Run:
         self.leaders[GROUP][node] = term
-        self.reads.won(time_ns, GROUP, term)
+        self.reads.won(time_ns, GROUP, node, term, 7)
         return self
+
+    def leases(self, *nodes: str) -> Run:
+        """From now on these would answer a read by a lease."""
+        self.reads.reads_by_lease = lambda group, node: node in nodes
+        return self
+
+    def found(self) -> list[str]:
+        return [anomaly.signature for anomaly in self.reads.anomalies]
 
     def ends(self, node: str) -> Run:
         del self.leaders[GROUP][node]
@@ -27,7 +35,7 @@ class Run:
 
     def answered(self, node: str, asked_ns: int) -> list[str]:
         self.reads.answered(GROUP, node, asked_ns, lambda: 7)
-        return [anomaly.signature for anomaly in self.reads.anomalies]
+        return self.found()
 
 
 @pytest.fixture(name="run")
@@ -59,3 +67,27 @@ def test_an_election_that_was_won_late_deposes_nobody(run: Run) -> None:
 
     assert run.answered("b", 40) == []
     assert run.answered("c", 40) == ["reads/deposed-leader"]
+
+
+def test_who_wins_a_term_finds_no_earlier_leader_with_a_lease() -> None:
+    run = Run().wins(10, "a", 1).leases("a").wins(20, "b", 2)
+
+    assert run.found() == ["reads/lease-outlived"]
+    assert "b won term 2" in run.reads.anomalies[0].message
+    assert "a, which leads term 1" in run.reads.anomalies[0].message
+
+
+@pytest.mark.parametrize("leasing", [(), ("b",)], ids=["nobody has one", "the winner has one"])
+def test_a_lease_that_is_over_and_one_of_the_winner_are_none_of_an_earlier_leader(leasing: tuple[str, ...]) -> None:
+    assert Run().wins(10, "a", 1).leases(*leasing).wins(20, "b", 2).found() == []
+
+
+def test_an_earlier_term_that_is_won_late_ends_no_lease(run: Run) -> None:
+    assert run.ends("a").leases("b").wins(30, "c", 1).found() == []
+
+
+def test_both_kinds_are_told_once_each() -> None:
+    run = Run().wins(10, "a", 1).leases("a").wins(20, "b", 2).wins(30, "c", 3)
+
+    assert run.answered("a", 40) == ["reads/lease-outlived", "reads/deposed-leader"]
+    assert run.answered("a", 50) == ["reads/lease-outlived", "reads/deposed-leader"]
