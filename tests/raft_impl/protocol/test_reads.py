@@ -276,8 +276,10 @@ def test_a_lease_counts_from_the_send_time_of_the_confirmed_round() -> None:
     cluster.step("a", "b", HeartbeatReply(Term(1), number))
 
     cluster.now = sent + T_NS - 1
+    assert cluster.core("a").reads_by_lease(cluster.now)
     held = cluster.read("a", settle=False)
     cluster.now += 1
+    assert not cluster.core("a").reads_by_lease(cluster.now)
     expired = cluster.read("a", settle=False)
 
     assert cluster.answer("a", held) == ReadAt(held, Index(1))
@@ -295,6 +297,7 @@ def test_the_lease_shrinks_with_the_square_of_the_drift_bound(bound_ppm: int, le
 def test_a_new_leader_holds_no_lease() -> None:
     """Votes are no answers to heartbeats; the first round makes the first lease."""
     cluster = leading(**LEASE)
+    assert not cluster.core("a").reads_by_lease(cluster.now)
 
     tag = cluster.read("a", settle=False)
 
