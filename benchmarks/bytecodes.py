@@ -1,6 +1,7 @@
 """Where a delivery costs more bytecodes than in an older commit, by folder and by function.
 
     python -m benchmarks.bytecodes REF [--seeds 3] [--top 20]
+    python -m benchmarks.bytecodes REF --through REF REF ...   a line for each commit on the way
 
 REF is written into a temporary folder, and draws the default plan of `benchmarks.simulator` for each seed. Both
 trees run these same plans, each in a process of its own, and count the bytecodes that each function executes: figures
@@ -20,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,15 +69,17 @@ def count(tree: Path, plans: list[str]) -> Counter[str]:
     return Counter(json.loads(done.stdout))
 
 
-def measure(ref: str, seeds: int) -> tuple[Counter[str], Counter[str]]:
-    """What a commit and this tree execute for a delivery. Raises BadInput for no commit."""
+def measure(refs: Sequence[str], seeds: int) -> Iterator[Counter[str]]:
+    """What each of these commits, and then this tree, executes for a delivery. Raises BadInput for no commit."""
+    commits = [commit_of(ROOT, ref) for ref in refs]
     with tempfile.TemporaryDirectory() as scratch:
-        tree = Path(scratch, "tree")
-        archive = git(ROOT, "archive", "--format=tar", commit_of(ROOT, ref))
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(tree, filter="data")
         plans = [str(Path(scratch, f"{seed}.json")) for seed in range(1, seeds + 1)]
-        return count(tree, plans), count(ROOT, plans)
+        for commit in commits:
+            with tempfile.TemporaryDirectory(dir=scratch) as tree:
+                with tarfile.open(fileobj=io.BytesIO(git(ROOT, "archive", "--format=tar", commit))) as tar:
+                    tar.extractall(tree, filter="data")
+                yield count(Path(tree), plans)
+        yield count(ROOT, plans)
 
 
 def by_folder(steps: Counter[str]) -> Counter[str]:
@@ -97,15 +101,30 @@ def show(before: Counter[str], now: Counter[str], top: int) -> None:
         print(f"{before[where]:9.1f}{now[where]:9.1f}{differs / total:+9.1%}  {where}")
 
 
+def walk(refs: Sequence[str], seeds: int) -> None:
+    """Print how much each commit executes, and how much more than the one before, in parts of the first."""
+    names = [git(ROOT, "log", "-1", "--format=%h  %ad  %s", "--date=format:%d %b %H:%M", ref).decode() for ref in refs]
+    first = last = 0.0
+    for name, steps in zip([*names, "this tree"], measure(refs, seeds), strict=True):
+        total = steps.total()
+        first, last = first or total, last or total
+        print(f"{total:9.1f}{total / first - 1:+8.1%}{(total - last) / first:+8.1%}  {name.strip()}", flush=True)
+        last = total
+
+
 def main() -> None:
     """Measure and print both tables."""
     parser = argparse.ArgumentParser(description="Compare the bytecodes of a delivery with those of an older commit.")
     parser.add_argument("ref", metavar="REF")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--top", type=int, default=20)
+    parser.add_argument("--through", nargs="+", default=[], metavar="REF")
     given = parser.parse_args()
     try:
-        before, now = measure(given.ref, given.seeds)
+        if given.through:
+            walk([given.ref, *given.through], given.seeds)
+            return
+        before, now = measure([given.ref], given.seeds)
     except BadInput as error:
         parser.error(str(error))
     show(by_folder(before), by_folder(now), given.top)

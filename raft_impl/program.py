@@ -30,7 +30,7 @@ import trio
 
 from .errors import Negative, NoClient, RaftError, Unknown
 from .machines import CATALOG
-from .machines.base import MALFORMED
+from .machines.base import MALFORMED, UNSUPPORTED
 from .machines.calls import CALL_BYTES_MAX, DEPTH_MAX, TOO_LARGE
 from .runtime.client import NO_CLIENT, NOT_LEADER
 from .runtime.inspection import dump_log, verify
@@ -64,6 +64,7 @@ _LEAVE_S: Final = 0.01
 EXIT_UNKNOWN: Final = 2
 _ANSWERS: Final = {
     TOO_LARGE: "the request has more bytes than a server takes (--max-request-bytes)",
+    UNSUPPORTED: "the machine has no such command, or some member is of a release that does not know it",
     MALFORMED: (
         f"the machine has no such command, or takes no such key or value with it; values nest at most {DEPTH_MAX} deep"
     ),

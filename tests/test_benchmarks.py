@@ -371,11 +371,25 @@ def test_bytecodes_of_a_commit_are_counted_in_all_of_its_tree(monkeypatch: pytes
         return Counter()
 
     monkeypatch.setattr(bytecodes, "count", count)
-    bytecodes.measure("HEAD", 2)
+    assert len(list(bytecodes.measure(["HEAD"], 2))) == 2
 
     assert counted == [["1.json", "2.json"]] * 2
     with pytest.raises(BadInput, match="no commit 'no-such-ref'"):
-        bytecodes.measure("no-such-ref", 2)
+        next(bytecodes.measure(["HEAD", "no-such-ref"], 2))
+
+
+def test_bytecodes_are_told_commit_by_commit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    totals = iter((100.0, 103.0, 98.0))
+    monkeypatch.setattr(bytecodes, "count", lambda tree, plans: Counter({"all": next(totals)}))
+
+    bytecodes.walk(["HEAD", "HEAD"], 1)
+
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first.split()[:3] == ["100.0", "+0.0%", "+0.0%"]
+    assert second.split()[:3] == ["103.0", "+3.0%", "+3.0%"]
+    assert last.split() == ["98.0", "-2.0%", "-5.0%", "this", "tree"]
 
 
 def test_bytecodes_are_compared_by_folder_whatever_file_a_rule_has_moved_to(capsys: pytest.CaptureFixture[str]) -> None:

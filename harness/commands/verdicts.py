@@ -91,10 +91,10 @@ def picture_width() -> int:
 
 
 def title(anomaly: JudgedAnomaly) -> list[str]:
-    """The line that names an anomaly and where it is."""
-    allowed = ", allowed: a broken assumption of this plan explains it" if anomaly.allowed else ""
+    """The line that names an anomaly and where it is, and what becomes of one that is allowed."""
     where = "" if anomaly.index is None else f" at index {anomaly.index}"
-    return [f"{coloured('invalid')}: {anomaly.signature}{where}{allowed}"]
+    allowed = ["allowed: a broken assumption of this plan explains it"] if anomaly.allowed else []
+    return [f"{coloured('invalid')}: {anomaly.signature}{where}", *_indented(allowed)]
 
 
 def headline(anomaly: JudgedAnomaly) -> list[str]:

@@ -118,11 +118,9 @@ class Gateway:
     # Operations.
 
     async def _set(self, cluster: Cluster, request: Request) -> Response:
-        key, value = _parameter(request, "key"), _parameter(request, "value")
-        if self._is_counter:
-            await cluster.call("set", key, _integer("value", value))
-        else:
-            await cluster.call("write", key, value)
+        key, text = _parameter(request, "key"), _parameter(request, "value")
+        value = _integer("value", text) if self._is_counter else text
+        await cluster.call("set" if self._is_counter else "write", key, value)
         return _json({"key": key, "value": value})
 
     async def _get(self, cluster: Cluster, request: Request) -> Response:

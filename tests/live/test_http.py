@@ -105,7 +105,7 @@ def test_without_a_quorum_the_answer_is_503_and_says_why(cluster: Cluster) -> No
     http.wait()
     assert http.json("n1", "/increment?key=c&by=5")["value"] == 5
     assert http.json("n2", "/decrement?key=c")["value"] == 4
-    assert http.json("n3", "/set?key=c&value=9")["value"] == "9"
+    assert http.json("n3", "/set?key=c&value=9")["value"] == 9
     assert http.curl("n3", "/set?key=c&value=x")[0] == 400
 
     cluster.kill("n2")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from harness import cli
@@ -17,7 +18,9 @@ from harness.archive.documents import run_record
 from harness.commands import screen
 from harness.commands.printing import print_table
 from harness.commands.screen import print_live_run
+from harness.commands.verdicts import title
 from harness.errors import Exit
+from harness.judged import JudgedAnomaly
 from harness.reports import written
 from tests.harness.cli.conftest import SHORT, Foreshock
 from tests.harness.outcomes import make_outcome, make_rows
@@ -248,3 +251,15 @@ def test_colour_is_for_terminals_that_want_it(results: Path) -> None:
 
     assert "\x1b[" in on_a_terminal(*words, results=results)
     assert "\x1b[" not in on_a_terminal(*words, results=results, NO_COLOR="1")
+
+
+def test_a_failure_that_the_plan_allows_keeps_to_the_width() -> None:
+    signature = "linearizability/nonlinearizable/cas-register/read"
+    anomaly = JudgedAnomaly(
+        kind="nonlinearizable", signature=signature, checker="linearizability", index=1860, allowed=True
+    )
+
+    assert [click.unstyle(line) for line in title(anomaly)] == [
+        f"invalid: {signature} at index 1860",
+        "    allowed: a broken assumption of this plan explains it",
+    ]
