@@ -13,7 +13,6 @@ commands that read histories turn it into BadInput (`harness.commands.check`).
 
 from __future__ import annotations
 
-import difflib
 import enum
 from collections.abc import Iterable
 
@@ -90,5 +89,7 @@ def one_of(words: Iterable[str], *, typed: str = "") -> str:
 
 def perhaps(typed: str, words: Iterable[str]) -> str:
     """Name the word that is nearest to what was typed; empty when none is near."""
+    import difflib  # slow, and needed where something is misspelt
+
     near = difflib.get_close_matches(typed, list(words), n=1)
     return f", perhaps {near[0]}" if near else ""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import click
-from click.shell_completion import shell_complete
 
 from harness.errors import BadInput, Exit, perhaps
 
@@ -90,6 +89,8 @@ def invoke(arguments: Sequence[str]) -> int:
     click's own `main` would answer Ctrl-C and a closed pipe with exit code 1, which says `invalid` here.
     """
     if instruction := os.environ.get(_COMPLETION):
+        from click.shell_completion import shell_complete
+
         return shell_complete(cli, {}, _NAME, _COMPLETION, instruction)
     try:
         with cli.make_context(_NAME, list(arguments)) as context:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import sys
 import textwrap
 import time
@@ -158,7 +157,7 @@ def _print_row(start: str, last: str, width: int | None) -> None:
 
 def _terminal_width() -> int | None:
     """Columns of the terminal on stdout; None when something else reads it, and a row of a table is one line."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return _terminal()[0] if sys.stdout.isatty() else None
 
 
 def prose_width() -> int:
@@ -168,7 +167,14 @@ def prose_width() -> int:
 
 def screen_height() -> int | None:
     """Lines of the terminal on stdout; None when something else reads it."""
-    return shutil.get_terminal_size().lines if sys.stdout.isatty() else None
+    return _terminal()[1] if sys.stdout.isatty() else None
+
+
+def _terminal() -> tuple[int, int]:
+    """Columns and lines of the terminal."""
+    import shutil  # slow, and needed on a terminal
+
+    return shutil.get_terminal_size()
 
 
 def glyphs() -> Glyphs:

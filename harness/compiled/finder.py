@@ -2,13 +2,12 @@
 
 The sources are the truth. A build lies in a folder that is named by the digest of all the sources it was made from, and
 by the interpreter; what differs in one byte of one file has no build, and is interpreted. `foreshock doctor` says which
-it is. Nothing but the standard library is imported here, for this runs before anything else of `harness`.
+it is. Nothing but the standard library is imported here, for this runs before anything else of `harness`, and little of
+it: every command pays for what it takes. `importlib.abc` alone brings as much as half of that again.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
@@ -42,6 +41,8 @@ def harness_digest(root: Path) -> str:
 
 def digest_of(root: Path, files: Iterable[Path]) -> str:
     """SHA-256 over the relative paths and contents of files, in the given order."""
+    import hashlib  # slow, and needed where something is compiled
+
     digest = hashlib.sha256()
     for file in files:
         name, content = file.relative_to(root).as_posix().encode(), file.read_bytes()
@@ -72,7 +73,7 @@ def modules_in(build: Path) -> dict[str, Path]:
     return {".".join(file.relative_to(build).parts).removesuffix(SUFFIX): file for file in files}
 
 
-class CompiledFinder(importlib.abc.MetaPathFinder):
+class CompiledFinder:
     """Finds the extension modules of the builds that are in use, and nothing else."""
 
     def __init__(self) -> None:
