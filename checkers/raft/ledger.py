@@ -79,6 +79,7 @@ class Group:
         "reports_votes",
         "winners",
     )
+    __deletable__ = ("applied", "committed", "entries")
 
     def __init__(self, name: str, voters: Sequence[str], learners: Sequence[str] = ()) -> None:
         self.name = name
@@ -155,6 +156,7 @@ class Disk:
     """What is durable of a replica: its log up to `last` with `tail` in place of what memory has truncated since."""
 
     __slots__ = ("last", "log", "tail", "tail_first", "term", "vote")
+    __deletable__ = ("log", "tail")
 
     def __init__(self, log: Log) -> None:
         self.log = log
@@ -282,6 +284,7 @@ class Replica:
         "unsynced_vote_fsyncs",
         "votes",
     )
+    __deletable__ = ("log",)
 
     def __init__(self, name: str, group: Group) -> None:
         self.name = name

@@ -5,8 +5,9 @@ compiled `msgspec.Struct` would so encode something else than the source says. H
 Struct stays interpreted.** Nobody has to remember it: the list is made from the sources, by what they define.
 
 What else mypyc cannot do: await a generator under `@types.coroutine`; let an interpreted class derive from a compiled
-one, which fails when the class is used; read `x in (a, *others)`. And it enforces the annotation of a parameter when
-another value is assigned to its name, as in `_, _, actor = row` under a parameter `_: int`.
+one, which fails when the class is used; read `x in (a, *others)`; delete an attribute that is not named in the
+`__deletable__` of its class. And it enforces the annotation of a parameter when another value is assigned to its name,
+as in `_, _, actor = row` under a parameter `_: int`.
 """
 
 from __future__ import annotations

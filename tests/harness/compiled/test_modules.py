@@ -82,6 +82,42 @@ def test_no_interpreted_class_derives_from_a_compiled_one() -> None:
     assert {one for one in found if one[2] in names} == set()
 
 
+def assigned_words(tree: ast.AST, name: str) -> set[str]:
+    """The words in the tuples that are assigned to a name of classes."""
+    return {
+        word.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)
+        if any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+        for word in node.value.elts
+        if isinstance(word, ast.Constant)
+    }
+
+
+def test_an_attribute_is_only_deleted_where_its_class_says_so() -> None:
+    """mypyc refuses it else, and nothing of the harness was compiled any more."""
+    trees = {module_of(file): ast.parse(file.read_text()) for file in CHOSEN}
+
+    deleted = {
+        name: found
+        for name, tree in trees.items()
+        if (
+            found := {
+                target.attr
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Delete)
+                for target in node.targets
+                if isinstance(target, ast.Attribute)
+            }
+        )
+    }
+
+    assert deleted
+    assert {name: found - assigned_words(trees[name], "__deletable__") for name, found in deleted.items()} == {
+        name: set() for name in deleted
+    }
+
+
 def test_no_parameter_that_nobody_reads_is_used_again_for_parts_that_nobody_reads() -> None:
     """mypyc enforces its annotation on the new value: runs with a build once ended with a TypeError in this way."""
     functions = {
