@@ -12,7 +12,8 @@ from typing import Any, Final
 import trio
 
 from raft_impl.machines.base import pack
-from raft_impl.runtime.wire import Action, Hello, Reply, Request, Status, Welcome, decode, encode
+from raft_impl.runtime.driver_messages import Action, Hello, Reply, Request, Status, Welcome
+from raft_impl.runtime.wire import decode, encode
 from raft_impl.server.framing import FrameReader
 from raft_impl.server.handshake import Party, dial
 

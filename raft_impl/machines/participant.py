@@ -43,6 +43,7 @@ from typing import Any, Final
 import msgspec
 
 from .base import MALFORMED, MASK, OK, Answer, Image, Table, pack, since_first_level, unpack
+from .transactions import Branch, Transaction
 
 PREPARED: Final = "prepared"
 COMMITTED: Final = "committed"
@@ -50,22 +51,6 @@ ABORTED: Final = "aborted"
 UNKNOWN: Final = "unknown"
 HELD: Final = "held-by"
 """What `prepare` answers where another transaction has the lock; the holder follows."""
-
-
-class Branch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a transaction is in this shard: where it is decided, whom it concerns, and what it appends to which list."""
-
-    home: str
-    shards: list[str]
-    key: Any
-    element: Any
-
-
-class Transaction(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The record of a transaction. Only one that is prepared has a branch."""
-
-    state: str
-    branch: Branch | None = None
 
 
 _decode: Final = msgspec.msgpack.Decoder(Transaction).decode

@@ -41,7 +41,7 @@ from . import marks
 from .config import Config
 from .follower import Follower
 from .leader import Leader
-from .membership import Change, members
+from .membership import members
 from .messages import (
     Append,
     AppendReject,
@@ -63,7 +63,7 @@ from .quorum import NEVER, Tally, electorate, tally
 from .reads import ForwardedReads
 from .ready import FAR_NS, ReadAt, Ready, Refused
 from .replica import Replica
-from .state import Entry, EntryKind, HardState, Index, Membership, NodeId, Role, Snapshot, SnapshotMeta, Term
+from .state import Change, Entry, EntryKind, HardState, Index, Membership, NodeId, Role, Snapshot, SnapshotMeta, Term
 from .status import Status, peer_status
 
 TERM_JUMP_MAX: Final = 1 << 32

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from . import marks
-from .membership import Change, encode, enter, leave, located, members, newcomers, target
+from .membership import encode, enter, leave, located, members, newcomers, target
 from .messages import (
     Append,
     AppendReject,
@@ -29,7 +29,7 @@ from .quorum import agreed, is_voter
 from .reads import Asker, PendingReads, Rounds
 from .ready import FAR_NS, Proposed, ReadAt, Refused, Transferred
 from .replica import Replica
-from .state import Entry, EntryKind, Index, Membership, NodeId, Term
+from .state import Change, Entry, EntryKind, Index, Membership, NodeId, Term
 from .undertakings import Staging, Transfer
 
 _REPLICATE: Final = Pace.REPLICATE

@@ -17,20 +17,7 @@ from typing import Final
 import msgspec
 
 from .quorum import is_voter
-from .state import Entry, EntryKind, Index, Membership, NodeId
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """A requested change: these nodes become voters, become learners, or leave. A node may be named once.
-
-    Adding a node that is not yet a member makes it a learner first, and a voter when it has caught up. `addresses` says
-    where members, new or old, are reached from now on.
-    """
-
-    vote: tuple[NodeId, ...] = ()
-    listen: tuple[NodeId, ...] = ()
-    leave: tuple[NodeId, ...] = ()
-    addresses: tuple[tuple[NodeId, str], ...] = ()
+from .state import Change, Entry, EntryKind, Index, Membership, NodeId
 
 
 def encode(membership: Membership) -> bytes:

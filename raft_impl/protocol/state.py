@@ -78,6 +78,19 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return bool(self.outgoing)
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """A requested change: these nodes become voters, become learners, or leave. A node may be named once.
+
+    Adding a node that is not yet a member makes it a learner first, and a voter when it has caught up. `addresses` says
+    where members, new or old, are reached from now on.
+    """
+
+    vote: tuple[NodeId, ...] = ()
+    listen: tuple[NodeId, ...] = ()
+    leave: tuple[NodeId, ...] = ()
+    addresses: tuple[tuple[NodeId, str], ...] = ()
+
+
 class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The position of a snapshot: the last entry it covers and the membership committed there."""
 

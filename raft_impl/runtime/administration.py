@@ -17,6 +17,7 @@ import msgspec
 
 from ..machines.base import MALFORMED, OK
 from ..protocol.state import Entry, Index
+from .driver_messages import Reply, Request, Status
 from .inspection import describe
 from .member import Member
 from .questions import (
@@ -35,7 +36,6 @@ from .questions import (
     Transfer,
     decode_question,
 )
-from .wire import Reply, Request, Status
 
 _LINE_LENGTH_MAX: Final = 1000
 _DUMPED_LENGTH_MAX: Final = 200_000

@@ -24,10 +24,11 @@ from ..machines.base import MALFORMED, NEGATIVE, OK, READS, pack
 from ..machines.calls import CALL_BYTES_MAX, TOO_LARGE
 from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT
 from .connections import Connections
+from .driver_messages import Action, Reply, Status, Welcome
 from .env import Environment
 from .questions import Outcome, Question, decode_outcome, encode_question
 from .route import Route
-from .wire import Action, Reply, Status, Welcome, decode
+from .wire import decode
 
 RECONNECT: Final = "reconnect"
 NO_CLIENT: Final = "no-client"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from .driver_messages import Action, Hello, Request
 from .env import Environment
-from .wire import Action, Hello, Request, encode
+from .wire import encode
 
 _CLIENT_NUMBERS: Final = 1 << 62
 _REQUEST_IDS: Final = 1 << 62

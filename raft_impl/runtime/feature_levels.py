@@ -15,7 +15,7 @@ from ..protocol.core import Raft
 from ..protocol.membership import members
 from ..protocol.ready import FAR_NS, Ready
 from ..protocol.state import EntryKind, NodeId
-from .wire import LevelAsk, LevelTell
+from .driver_messages import LevelAsk, LevelTell
 
 
 class FeatureLevels:

@@ -13,22 +13,9 @@ from typing import Final
 import msgspec
 
 from ..errors import Corrupt
-from ..protocol.state import FORMAT_VERSION, BoundedCount, BoundedIndex, BoundedTerm, Entry, HardState, Term
+from ..protocol.state import FORMAT_VERSION, BoundedIndex, BoundedTerm, Entry, HardState, Term
 from .records import RecordType
-from .recovered import Record
-
-
-class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
-    """The first record of a segment: where the log stood when the segment began."""
-
-    format_version: int
-    group: str
-    number: BoundedCount
-    previous_chain: BoundedCount
-    hard_state: HardState
-    last_index: BoundedCount
-    last_term: BoundedCount
-
+from .recovered import Record, SegmentHead
 
 _ENTRY: Final = int(RecordType.ENTRY)
 

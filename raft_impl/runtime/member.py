@@ -19,11 +19,11 @@ from ..machines import CATALOG
 from ..machines.features import require_known
 from ..machines.sessions import SessionedMachine, level_in
 from ..protocol.core import Raft
-from ..protocol.membership import Change
 from ..protocol.ready import Ready
-from ..protocol.state import EntryKind, NodeId
+from ..protocol.state import Change, EntryKind, NodeId
 from .applier import Applier, payload_digest
 from .directory import Directory
+from .driver_messages import LevelAsk, LevelTell, Request
 from .env import Environment
 from .feature_levels import FeatureLevels
 from .group_spec import GroupSpec
@@ -36,7 +36,7 @@ from .pending import PendingRequests
 from .requests import RequestHandler
 from .waiting import AdminCommand
 from .wal import Wal
-from .wire import LevelAsk, LevelTell, Request, encode
+from .wire import encode
 
 
 class Member:

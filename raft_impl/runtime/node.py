@@ -20,25 +20,14 @@ from ..protocol.state import NodeId
 from .administration import answer, status_of
 from .admission import is_heard
 from .client import RECONNECT
+from .driver_messages import Action, Hello, LevelAsk, LevelTell, Reply, Request, Status, Welcome
 from .env import Environment
 from .group_spec import GroupSpec
 from .images import Then
 from .marks import DAMAGED_FRAME, FORMER_CONNECTION, REPEATED_REQUEST, STRANGER_DROPPED
 from .member import Member
 from .questions import NodeStatus
-from .wire import (
-    PROTOCOL_TYPES,
-    Action,
-    Hello,
-    LevelAsk,
-    LevelTell,
-    Reply,
-    Request,
-    Status,
-    Welcome,
-    decode,
-    encode,
-)
+from .wire import PROTOCOL_TYPES, decode, encode
 
 _CONNECTION_NUMBERS: Final = 1 << 62
 _CLIENT_COUNT_MAX: Final = 1 << 16

@@ -18,9 +18,9 @@ from typing import Any, Final
 from ..machines.sessions import NO_SESSION, WITHOUT_EFFECT, SessionedMachine
 from ..protocol.state import Entry
 from .client import DEPOSED
+from .driver_messages import Reply, Status
 from .marks import OUTCOME_CUT, OUTCOME_IN_IMAGE, OUTCOME_REPLACED, RETRY_ATTACHED, SESSION_GONE
 from .waiting import PendingCommand, PendingRead
-from .wire import Reply, Status
 
 RETIRED: Final = "shutdown"
 

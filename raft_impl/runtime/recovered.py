@@ -1,13 +1,25 @@
-"""What a disk is found to hold: one file of it, and the whole."""
+"""What a disk is found to hold: the head of a segment, one file of it, and the whole."""
 
 from __future__ import annotations
 
 import msgspec
 
-from ..protocol.state import Entry, HardState, Snapshot
+from ..protocol.state import BoundedCount, Entry, HardState, Snapshot
 
 Record = tuple[int, bytes]
 """(type, body)"""
+
+
+class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
+    """The first record of a segment: where the log stood when the segment began."""
+
+    format_version: int
+    group: str
+    number: BoundedCount
+    previous_chain: BoundedCount
+    hard_state: HardState
+    last_index: BoundedCount
+    last_term: BoundedCount
 
 
 class Scan(msgspec.Struct, frozen=True):

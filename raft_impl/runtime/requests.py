@@ -20,10 +20,10 @@ from ..machines.commands import Command, encode_command
 from ..protocol.core import Raft
 from ..protocol.ready import Answer, Proposed, ReadAt, Ready, Refused
 from .applier import Applier
+from .driver_messages import Action, Request
 from .marks import READ_WAITED, REPEATED_COMMAND, REPEATED_OPENING
 from .pending import PendingRequests
 from .waiting import AdminCommand, PendingCommand, PendingRead
-from .wire import Action, Request
 
 _CALL: Final = int(Action.CALL)
 _OPEN: Final = int(Action.OPEN)

@@ -40,7 +40,7 @@ from ..protocol.ready import Persist
 from ..protocol.state import FORMAT_VERSION, HardState, Snapshot, SnapshotMeta, Term
 from .env import Disk
 from .logfiles import TEMPORARY_SUFFIX, encode_snapshot, read_log, segment_name, snapshot_name, unfinished_copies
-from .logshape import LogShape, SegmentHead
+from .logshape import LogShape
 from .marks import (
     LEFT_OVER_SEGMENTS,
     LOG_BEFORE_SNAPSHOT,
@@ -51,7 +51,7 @@ from .marks import (
     UNFINISHED_SNAPSHOT,
 )
 from .records import RecordType, RecordWriter
-from .recovered import Recovered
+from .recovered import Recovered, SegmentHead
 
 _DISK_WORDS: Final = {
     errno.EIO: "io-error",

@@ -16,16 +16,14 @@ ended: its outcome is unknown. TCP gives the same guarantee with the same handsh
 
 from __future__ import annotations
 
-import enum
 import struct
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
 
 from ..machines.calls import deeply
-from ..machines.features import FIRST_LEVEL
 from ..protocol.messages import (
     MESSAGE_TYPES,
     Append,
@@ -37,8 +35,9 @@ from ..protocol.messages import (
     Vote,
     VoteReply,
 )
-from ..protocol.state import FORMAT_VERSION, BoundedCount, BoundedTerm
+from ..protocol.state import FORMAT_VERSION
 from ..protocol.wellformed import is_well_formed_append, is_well_formed_candidacy, is_well_formed_chunk
+from .driver_messages import DRIVER_TYPES, DriverMessage, LevelAsk, LevelTell
 
 GARBAGE: Final = "garbage"
 
@@ -49,94 +48,14 @@ _unpack_header: Final = _HEADER.unpack_from
 _FIRST_DRIVER_KIND: Final = 128
 
 
-class Action(enum.IntEnum):
-    """What a request asks for."""
-
-    CALL = 0
-    READ = 1
-    OPEN = 2
-    ADMIN = 3
-    """One of the questions of `administration`."""
-    CLOSE = 4
-
-
-class Status(enum.IntEnum):
-    """What a reply says of the one request that it names."""
-
-    DONE = 0
-    """The machine answered, with `word` and `value`."""
-    REFUSED = 1
-    """This request has had no effect and will have none; `word` says why, `leader` where to go."""
-    UNKNOWN = 2
-    """It was appended and then lost from this log; or an earlier incarnation of the server may have taken it."""
-
-
-BoundedRequest = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
-"""Ids of requests begin anywhere below `NUMBER_MAX`, and go on."""
-
-
-class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="hello"):
-    """A client (named by a random number) asks for the number of the server's incarnation."""
-
-    client: BoundedCount
-
-
-class Welcome(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="welcome"):
-    """The answer to `Hello`: also where the members of the group are, as far as the server knows."""
-
-    connection: BoundedCount
-    addresses: tuple[tuple[str, str], ...] = ()
-
-
-class Request(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="request"):
-    """One attempt of one operation. `call` is msgpack of (f, key, value).
-
-    All attempts of one opening carry the same `sequence`, unique to it among those of its client.
-    """
-
-    connection: BoundedCount
-    client: BoundedCount
-    id: BoundedRequest
-    action: BoundedCount
-    session: BoundedCount = 0
-    sequence: BoundedCount = 0
-    call: bytes = b""
-
-
-class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="reply"):
-    """The answer to the request `id`. With the word `reconnect`, `value` names the server's present incarnation."""
-
-    id: BoundedRequest
-    status: BoundedCount
-    word: str
-    value: Any = None
-    leader: str | None = None
-
-
-class LevelAsk(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-ask"):
-    """A leader asks a member which feature levels it knows."""
-
-    term: BoundedTerm
-
-
-class LevelTell(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="level-tell"):
-    """From `lowest` to `level`. `term` is that of the question."""
-
-    term: BoundedTerm
-    level: BoundedCount
-    lowest: BoundedCount = FIRST_LEVEL
-
-
 PROTOCOL_TYPES: Final[frozenset[type]] = frozenset(MESSAGE_TYPES)
 """What replicas say to each other."""
 
-DriverMessage = Hello | Welcome | Request | Reply | LevelAsk | LevelTell
 AnyMessage = Message | DriverMessage
 
-_DRIVER_TYPES: Final = (Hello, Welcome, Request, Reply, LevelAsk, LevelTell)
 _CODES: Final[dict[type[Any], int]] = {
     **{message: code for code, message in enumerate(MESSAGE_TYPES, 1)},
-    **{message: code for code, message in enumerate(_DRIVER_TYPES, _FIRST_DRIVER_KIND)},
+    **{message: code for code, message in enumerate(DRIVER_TYPES, _FIRST_DRIVER_KIND)},
 }
 _BETWEEN_NODES: Final = frozenset(_CODES[kind] for kind in (*MESSAGE_TYPES, LevelAsk, LevelTell))
 _LOG_KINDS: Final = frozenset(_CODES[kind] for kind in (Append, SnapshotChunk))

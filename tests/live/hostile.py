@@ -22,6 +22,7 @@ import trio
 
 from raft_impl.client import Map, connect
 from raft_impl.runtime import wire
+from raft_impl.runtime.driver_messages import Action, Hello, Reply, Request, Status
 from raft_impl.runtime.questions import ChangeMembers, DumpLog, SnapshotNow, StatusNow, Transfer, encode_question
 from raft_impl.server.framing import FrameReader, PeerFault
 from raft_impl.server.handshake import HandshakeRefused, Party, dial
@@ -51,9 +52,9 @@ class Corpus:
     def __iter__(self) -> Any:
         return iter(self._known.values())
 
-    def learn(self, reply: wire.Reply, request: bytes) -> None:
+    def learn(self, reply: Reply, request: bytes) -> None:
         """Keep the request, if it is the first or the shortest with this answer."""
-        answer = f"{wire.Status(reply.status).name.lower()} {reply.word}"
+        answer = f"{Status(reply.status).name.lower()} {reply.word}"
         if answer not in self._known:
             self.new.append(answer)
         if answer not in self._known or len(request) < len(self._known[answer]):
@@ -100,7 +101,7 @@ class LiveAttack:
                 reader = FrameReader(stream)
                 name = f"hostile{self.sent}"
                 await dial(reader, stream.send_all, Party(name=name, role="client"), NODE, None, _welcome)
-                await stream.send_all(_on_the_wire(wire.encode(GROUP, wire.Hello(self.sent))))
+                await stream.send_all(_on_the_wire(wire.encode(GROUP, Hello(self.sent))))
                 welcome = wire.decode((await reader.some())[0])
                 assert welcome is not None, "the greeting was answered"
                 self._connection = welcome[1].connection
@@ -115,13 +116,13 @@ class LiveAttack:
 
     async def _read_until(self, reader: FrameReader, stream: trio.SocketStream) -> None:
         """Take answers until a last command is answered, which is behind all others in the log."""
-        last = wire.Request(self._connection, 1 << 40, self.sent, wire.Action.CALL, call=_LAST)
+        last = Request(self._connection, 1 << 40, self.sent, Action.CALL, call=_LAST)
         await stream.send_all(_on_the_wire(wire.encode(GROUP, last)))
         with trio.move_on_after(2):  # a last command that was overtaken by another of its name is not answered
             while True:
                 for frame in await reader.some():
                     decoded = wire.decode(frame)
-                    if decoded is not None and isinstance(decoded[1], wire.Reply):
+                    if decoded is not None and isinstance(decoded[1], Reply):
                         reply = decoded[1]
                         if reply.id == self.sent and reply.id not in self._asked:
                             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raft_impl.runtime.wire import Reply, Status
+from raft_impl.runtime.driver_messages import Reply, Status
 from tests.live.hostile import CORPUS, Corpus, attack_live
 
 

@@ -21,10 +21,10 @@ import msgspec
 
 from raft_impl.protocol.config import MILLISECOND_NS, Config
 from raft_impl.protocol.core import Raft
-from raft_impl.protocol.membership import Change
 from raft_impl.protocol.messages import Append, Message, PreVoteReply, VoteReply, kind
 from raft_impl.protocol.ready import Answer, Persist, Ready
 from raft_impl.protocol.state import (
+    Change,
     Entry,
     EntryKind,
     HardState,

@@ -6,21 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raft_impl.protocol.membership import (
-    Change,
-    Memberships,
-    decode,
-    encode,
-    enter,
-    leave,
-    members,
-    newcomers,
-    target,
-)
+from raft_impl.protocol.membership import Memberships, decode, encode, enter, leave, members, newcomers, target
 from raft_impl.protocol.messages import Append, AppendReply, PreVoteReply, Vote
 from raft_impl.protocol.quorum import is_voter
 from raft_impl.protocol.ready import Proposed, Refused
-from raft_impl.protocol.state import Entry, EntryKind, Index, Membership, NodeId, Role, Term
+from raft_impl.protocol.state import Change, Entry, EntryKind, Index, Membership, NodeId, Role, Term
 from tests.raft_impl.protocol.cluster import HEARTBEAT_NS, T_NS, Cluster, alone, append, elected
 
 NAMES = [NodeId(name) for name in "abcdef"]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from raft_impl import surface
 from raft_impl.errors import Refused
 from raft_impl.machines.base import pack
+from raft_impl.runtime.driver_messages import Action, Hello, Reply, Request, Status, Welcome
 from raft_impl.runtime.questions import ChangeMembers, DumpLog, SnapshotNow, StatusNow, Transfer
-from raft_impl.runtime.wire import Action, Hello, Reply, Request, Status, Welcome, decode, encode
+from raft_impl.runtime.wire import decode, encode
 from tests.raft_impl.runtime.cluster import Cluster
 from tests.raft_impl.runtime.fakes import FakeEnv
 

@@ -13,7 +13,8 @@ import pytest
 from raft_impl import surface
 from raft_impl.errors import Negative, NoClient, RaftError, Refused, Unknown
 from raft_impl.machines.base import unpack
-from raft_impl.runtime.wire import Action, Hello, Reply, Request, Status, Welcome, decode, encode
+from raft_impl.runtime.driver_messages import Action, Hello, Reply, Request, Status, Welcome
+from raft_impl.runtime.wire import decode, encode
 from tests.raft_impl.runtime.fakes import FakeEnv, Task, World
 
 SERVERS = ("a", "b", "c")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from raft_impl.protocol import membership
-from raft_impl.protocol.membership import Change, enter, leave, target
+from raft_impl.protocol.membership import enter, leave, target
 from raft_impl.protocol.messages import Append
 from raft_impl.protocol.ready import Persist
-from raft_impl.protocol.state import Entry, EntryKind, HardState, Index, Membership, NodeId, Term
+from raft_impl.protocol.state import Change, Entry, EntryKind, HardState, Index, Membership, NodeId, Term
 from raft_impl.protocol.wellformed import ADDRESS_LENGTH_MAX, is_well_formed_append
 from raft_impl.runtime.questions import ChangeMembers, StatusNow
 from raft_impl.runtime.wal import Wal

@@ -20,8 +20,8 @@ from raft_impl.machines.features import LEVEL, require_known
 from raft_impl.machines.sessions import SessionedMachine
 from raft_impl.protocol.state import EntryKind
 from raft_impl.runtime import member
+from raft_impl.runtime.driver_messages import LevelTell
 from raft_impl.runtime.feature_levels import FeatureLevels
-from raft_impl.runtime.wire import LevelTell
 from tests.raft_impl.runtime.cluster import Cluster
 
 

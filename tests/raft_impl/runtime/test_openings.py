@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from raft_impl import surface
 from raft_impl.machines.base import pack
+from raft_impl.runtime.driver_messages import Action, Reply, Request, Status
 from raft_impl.runtime.options import OPTIONS
-from raft_impl.runtime.wire import Action, Reply, Request, Status
 from tests.raft_impl.runtime.cluster import Cluster
 from tests.raft_impl.runtime.test_server import ask, opened
 

@@ -10,7 +10,8 @@ from raft_impl import surface
 from raft_impl.errors import Corrupt, DiskFailed, Negative, RaftError
 from raft_impl.machines.base import pack
 from raft_impl.protocol.messages import AppendReply, Vote, VoteReply
-from raft_impl.runtime.wire import Action, Hello, Reply, Request, Status, Welcome, decode, encode
+from raft_impl.runtime.driver_messages import Action, Hello, Reply, Request, Status, Welcome
+from raft_impl.runtime.wire import decode, encode
 from tests.raft_impl.runtime.cluster import Cluster
 from tests.raft_impl.runtime.fakes import FakeDisk, FakeEnv, World, run
 

@@ -19,7 +19,8 @@ from raft_impl.protocol.messages import (
     kind,
 )
 from raft_impl.protocol.state import Entry, EntryKind, Index, Membership, NodeId, SnapshotMeta, Term
-from raft_impl.runtime.wire import GARBAGE, Hello, Reply, Request, Status, Welcome, decode, encode, kind_of
+from raft_impl.runtime.driver_messages import Hello, Reply, Request, Status, Welcome
+from raft_impl.runtime.wire import GARBAGE, decode, encode, kind_of
 
 EXAMPLES: list[tuple[Any, str]] = [
     (Heartbeat(Term(3), 7, Index(2)), "heartbeat"),

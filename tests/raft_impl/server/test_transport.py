@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 import trio
 
-from raft_impl.runtime.wire import Hello, LevelTell, encode
+from raft_impl.runtime.driver_messages import Hello, LevelTell
+from raft_impl.runtime.wire import encode
 from raft_impl.server import transport
 from raft_impl.server.framing import FrameReader
 from raft_impl.server.handshake import Party
