@@ -6,7 +6,7 @@ Scripts depend on the names of its fields. Fields are added freely; one that is 
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,8 @@ from harness.systems.binding import RecordedBinding
 from .outcome import RunFacts
 
 RECORD_VERSION: Final = 2
+_SECONDS_MAX: Final = 9e9
+"""What 64 bits hold of nanoseconds. A damaged document is refused where it is read, not where it is drawn."""
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class RunRecord(RunFacts, frozen=True, kw_only=True):
     profile: str
     verdict: Validity
     reason: str
-    simulated_seconds: float
+    simulated_seconds: Annotated[float, msgspec.Meta(ge=0, le=_SECONDS_MAX)]
     provenance: Provenance
     varied: tuple[int, ...] | msgspec.UnsetType = msgspec.UNSET
     """The seeds of the plans that its plan was made of; absent: the plan was drawn."""

@@ -466,3 +466,13 @@ def test_a_document_that_cannot_be_read_is_one_line(data: str | bytes, found: st
 
     assert caught.value.found.startswith(found)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", ["1e308", "-1.0", "9" * 400, "NaN", "9" * 5_000])
+def test_a_time_that_no_run_lasts_is_damage(seconds: str) -> None:
+    """A page is drawn by it."""
+    record = json.loads(documents.encode(documents.run_record(make_outcome(7))))
+    text = json.dumps({**record, "simulated_seconds": "here"}).replace('"here"', seconds)
+
+    with pytest.raises(BadInput, match="a damaged document"):
+        documents.read_record(text, "here")
