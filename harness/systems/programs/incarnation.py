@@ -39,6 +39,7 @@ class Incarnation:
         self.host = host  # the simulator's driver of it
         self.program: Any = None  # the module or object with `node` and `client`, once it is loaded
         self.environ: dict[str, str] = {}  # behind `os.environ`
+        self.handlers: dict[int, Any] = {}  # of signals, by their numbers
         self.copies: dict[str, ModuleType] = {}  # of modules of the standard library, by their names
         self._stop = stop
         self._random: random.Random | None = None

@@ -31,9 +31,13 @@ from .incarnation import CURRENT
 _OWN_FILES: Final = "files in data_dir, by open, os, pathlib and what the standard library makes of them"
 _ONE_PROCESS: Final = "a program in one process"
 _TO_END: Final = "a node that raises, or sys.exit"
-_IN_TIME: Final = "trio.sleep, trio.fail_after, or a node that raises"
 _THREAD: Final = ("a thread that Trio does not start", "trio.to_thread.run_sync")
-_OF_SIGNALS: Final = ("alarm", "setitimer", "raise_signal")
+SIGNALS: Final = {
+    name: (f"signal.{name}, which interrupts the harness", "trio.sleep, trio.fail_after, or a node that raises")
+    for name in ("alarm", "setitimer", "raise_signal", "pthread_kill")
+}
+"""Functions of `signal` that interrupt, after a while or at once."""
+
 ENDINGS: Final = {
     "_exit": ("os._exit, which ends the harness as well", _TO_END),
     "abort": ("os.abort, which ends the harness as well", _TO_END),
@@ -50,7 +54,6 @@ _INSTEAD: Final = {
     "os.system": ("os.system", _ONE_PROCESS),
     "os.kill": ("os.kill, a signal to a process of the machine", _TO_END),
     "os.killpg": ("os.killpg, a signal to processes of the machine", _TO_END),
-    "signal.pthread_kill": ("signal.pthread_kill, a signal to the harness", _TO_END),
     "os.chdir": ("os.chdir, which moves the harness as well", "paths that begin with data_dir"),
     "resource.setrlimit": ("resource.setrlimit, which bounds the harness as well", "a program without limits"),
     "_thread.start_new_thread": _THREAD,
@@ -72,7 +75,7 @@ _REPLACED: Final = (
     (_thread, "start_new", *_THREAD),
     *((_thread, name, *_THREAD) for name in ("start_joinable_thread",) if hasattr(_thread, name)),
     *((module, name, *what) for name, what in ENDINGS.items() for module in (os, posix)),
-    *((signal, name, f"signal.{name}, which interrupts the harness", _IN_TIME) for name in _OF_SIGNALS),
+    *((signal, name, *what) for name, what in SIGNALS.items()),
     (trio.from_thread, "run", "trio.from_thread.run", "a thread that returns what it found"),
     (trio.from_thread, "run_sync", "trio.from_thread.run_sync", "a thread that returns what it found"),
     (dbm, "open", "a dbm database, which native code may write", _OWN_FILES),

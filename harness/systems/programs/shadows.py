@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import calendar
+import contextlib
 import datetime
 import fcntl
 import functools
@@ -18,6 +19,7 @@ import os
 import pathlib
 import random
 import secrets
+import signal
 import socket
 import time
 import uuid
@@ -30,7 +32,7 @@ import trio
 from . import async_files, file_names, plain_sockets
 from .copies import COPIED, copy_of
 from .incarnation import current
-from .native import ENDINGS
+from .native import ENDINGS, SIGNALS
 
 _RANDOM_FUNCTIONS: Final = frozenset(name for name in dir(random.Random) if not name.startswith("_")) - {"VERSION"}
 """What the module offers of the generator that all share."""
@@ -77,8 +79,15 @@ def shadows() -> dict[str, ModuleType]:
         "builtins": _shadow(builtins, FUNCTIONS),
         "fcntl": _shadow(fcntl, file_names.LOCK_NAMES),
         "socket": _shadow(socket, _socket_names()),
+        "signal": _shadow(signal, _signal_names()),
         "trio": _shadow(
-            trio, {"socket": trio_socket, "Path": async_files.SimTrioPath, "open_file": async_files.open_file}
+            trio,
+            {
+                "socket": trio_socket,
+                "Path": async_files.SimTrioPath,
+                "open_file": async_files.open_file,
+                "open_signal_receiver": _open_signal_receiver,
+            },
         ),
         "trio.socket": trio_socket,
     }
@@ -337,6 +346,39 @@ def _times() -> os.times_result:
 def _uname() -> os.uname_result:
     system, _, *rest = os.uname()
     return os.uname_result((system, current().actor, *rest))
+
+
+def _handler_of(number: int) -> Any:
+    return current().handlers.get(number, signal.SIG_DFL)
+
+
+def _set_handler(number: int, handler: Any) -> Any:
+    """Nobody sends a signal to a simulated process; that of the machine belongs to the harness."""
+    before = _handler_of(number)
+    current().handlers[number] = handler
+    return before
+
+
+def _signal_names() -> dict[str, object]:
+    refused = {name: _refused(what, instead) for name, (what, instead) in SIGNALS.items()}
+    return {"signal": _set_handler, "getsignal": _handler_of, "set_wakeup_fd": lambda *_, **__: -1, **refused}
+
+
+class _NoSignals:
+    """The signals that a process gets: none."""
+
+    def __aiter__(self) -> _NoSignals:
+        return self
+
+    async def __anext__(self) -> int:
+        await trio.sleep_forever()
+
+
+@contextlib.contextmanager
+def _open_signal_receiver(*signals: int) -> Iterator[_NoSignals]:
+    if not signals:
+        raise TypeError("No signals were provided")
+    yield _NoSignals()
 
 
 def _refused(what: str, instead: str) -> Callable[..., Any]:

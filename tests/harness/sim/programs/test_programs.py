@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -268,6 +269,31 @@ def test_the_environment_and_the_numbers_of_a_process_are_its_own(tmp_path: Path
     told = {error for error in errors(run_with(spec, kill)) if error.startswith("[")}
 
     assert told == {repr([0.0, 0.0, ("1", "1", 1, None), 1, "n1"])}
+
+
+SIGNALS = """
+import signal
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+async def serve(stream):
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        with trio.move_on_after(0.2):
+            async for number in signals:
+                raise AssertionError(number)
+        word = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        await stream.send_all(f"ignored: {word}".encode())
+"""
+
+
+def test_signals_of_the_machine_belong_to_the_harness(tmp_path: Path) -> None:
+    """Nodes that set handlers, and restored them in any order, left one of theirs behind."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    outcome = run_with(written(tmp_path, SIGNALS), nodes=2)
+
+    assert {"ignored: True"} == {error for error in errors(outcome) if error.startswith("ignored")}
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_time_and_chance_are_of_the_actor_and_the_plan(tmp_path: Path) -> None:
