@@ -6,6 +6,8 @@ The paths, of which `--path` names one, or a whole group by the word before the 
 
 * `fast/...`: the fast paths beside brute force, with the shortest failing prefix (`campaign`).
 * `engines/...`: the general engines beside brute force, with witness orders and prefixes (`engine_agreement`).
+* `exclusion/...`: locks, semaphores, fencing tokens and queues of repeated values beside their definitions, by every
+  engine, in a stream, from columns, and with the strictest look ahead.
 * `own-models`: a user's lock with an owner beside brute force, by each general engine.
 * `streams`: streams that keep next to nothing beside the whole history.
 * `columns`: files and histories taken apart into columns beside their objects; plain, spoiled and hostile files.
@@ -44,6 +46,7 @@ from tests.checkers import (
     campaign,
     conditions,
     engine_agreement,
+    exclusion,
     files,
     formats,
     many_shards,
@@ -138,6 +141,14 @@ def _conditions(name: str, number: int) -> str:
     return verdict
 
 
+def _exclusion(name: str, number: int) -> str:
+    verdict, wrong, history = exclusion.disagreement(random.Random(f"{name}/{number}"), name)
+    if wrong is not None:
+        lines = (f"    {op.index} {op.process} {op.type} {op.f} {op.value} {op.error}" for op in history)
+        raise Disagreement("\n".join((f"{name}: {wrong}", *lines)))
+    return verdict
+
+
 def _many_shards(number: int) -> str:
     verdict, wrong, history = many_shards.disagreement(random.Random(number))
     if wrong is not None:
@@ -189,6 +200,7 @@ def _transactions(kind: str, number: int) -> str:
 PATHS: dict[str, Callable[[int], str]] = {
     **{f"fast/{name}": partial(_fast, name) for name in campaign.PATHS},
     **{f"engines/{name}": partial(_engines, name) for name in OBJECTS},
+    **{f"exclusion/{name}": partial(_exclusion, name) for name in exclusion.THINGS},
     "own-models": _own_models,
     "streams": _streams,
     "columns": _columns,
