@@ -53,6 +53,9 @@ LINE: Final = re.compile(
 _LIKE_A_LINE: Final = re.compile(r"(?:.*[\s:])?(?:\S*\d|nil|:nemesis)\s+:(?:invoke|ok|fail|info)\b.*")
 """What may be an op, but could not be read as one."""
 
+_CUT_OFF: Final = re.compile(r".*\bjepsen\.util(?::|\s+-)?\s+(?:\d+|:nemesis)\s*(?::\w*)?\s*")
+"""An op of which the line ends before its function: what was written last is not known."""
+
 
 def load_edn(text: str, *, source: str, lenient: bool = False, independent: bool | None = None) -> History:
     """Read a history in EDN. `independent` says whether values are [key value]; None finds out."""
@@ -81,6 +84,9 @@ def load_log(text: str, *, source: str, lenient: bool = False, independent: bool
             rows.append((row, number))
         elif _LIKE_A_LINE.fullmatch(line):
             raise MalformedHistory(f"{line.strip()[:60]!r}", "process, :type, :f and value", f"{source}:{number}")
+        elif _CUT_OFF.fullmatch(line):
+            found = f"a line that is cut off ({line.strip()[-60:]!r})"
+            raise MalformedHistory(found, "process, :type, :f and value", f"{source}:{number}")
         elif line.strip():
             counted["line of the log that is no operation"] += 1
     if not rows:

@@ -261,6 +261,16 @@ def test_a_text_log_is_read_whatever_its_logger_puts_before_the_columns(prefix: 
     assert rows(history) == [(0, 0, "invoke", "write", 0, 3, None), (1, 0, "ok", "write", 0, 3, None)]
 
 
+@pytest.mark.parametrize("prefix", PREFIXES[1:])
+@pytest.mark.parametrize("cut", [b"1", b"1\t", b"1\t:", b"1\t:o", b"1\t:ok", b"1\t:ok\t:", b":nemesis\t:inf\r"])
+def test_a_line_of_a_log_that_ends_before_its_function_is_refused(prefix: bytes, cut: bytes) -> None:
+    """It was counted as a line that is no operation, and what it would have told was left out."""
+    whole = [b"0\t:invoke\t:write\t1", b"0\t:ok\t:write\t1", b"1\t:invoke\t:read\tnil"]
+
+    with pytest.raises(MalformedHistory, match=r"history:4: .* expected process, :type, :f and value"):
+        load(b"\n".join(prefix + row for row in (*whole, cut)))
+
+
 def test_a_value_that_looks_like_another_line_stays_a_value() -> None:
     assert load(b'0 :invoke :write "a - 3 :ok :read 1"')[0].value == "a - 3 :ok :read 1"
 
