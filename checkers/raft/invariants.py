@@ -25,6 +25,7 @@ The five properties of Figure 3 of the Raft paper (Ongaro and Ousterhout, USENIX
 * `in-force`: the configuration that a replica uses is the latest in its own log, as the disks show it; who wins an
   election has a vote in it or in one that may still replace it (`elected-outside`), and a leader that has committed a
   configuration without itself appends no more (`leads-outside`).
+* `wire-pre-vote`, `wire-append`, and `wire-vote/refused`: what arrived is answered by the rules, and never forgotten.
 * `wire-term`, `wire-vote`, `wire-ack`, `wire-leader`, `wire-commit`, `wire-snapshot`: what nodes say to each other
   agrees with their disks when it leaves, with what others hold, and with what is noted.
 
@@ -37,7 +38,7 @@ one `ledger`, the record of what was said of groups, logs and disks, and one pla
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from checkers.trace import Row
 from checkers.verdict import Verdict
@@ -49,9 +50,11 @@ from .rules.configurations import Configurations
 from .rules.durability import Durability
 from .rules.elections import Elections
 from .rules.log import LogRules
+from .rules.questions import Questions
 from .rules.wire import Wire
 
 Handler = Callable[[int, Row], None]
+Arrival = Callable[[int, str, str, str, int, Any, bool], None]
 
 LAST_STEP_ROWS: Final = 1_000
 """More rows than one step makes. Of a run that ended within one, its notes may be missing."""
@@ -103,9 +106,17 @@ class Invariants:
         }
         self._replicas = replicas
         self._durability = durability
-        self._wire = Wire(replicas, findings, durability)
+        questions = Questions(replicas, findings)
+        self._wire = Wire(replicas, findings, durability, questions)
         self.on_send = self._wire.on_send
         """What a message says that carries a promise, as it is sent: (row, source, target, group, kind, term, said)."""
+        self.on_arrival: Final[Mapping[str, Arrival]] = {
+            "vote": questions.on_vote_asked,
+            "pre-vote": questions.on_pre_vote_asked,
+            "append-reply": questions.on_acknowledged,
+        }
+        """By kind, of messages of which it matters that they arrive as they were sent: the same without the kind, and
+        whether the target is slow, and reads it later than what comes when it is not."""
 
     def observe(self, index: int, row: Row) -> None:
         """Judge the trace row at position `index`; kinds that say nothing of Raft are ignored."""

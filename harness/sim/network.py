@@ -25,6 +25,10 @@ from .links import fate, flip_bit
 
 Record = Callable[..., None]
 
+Awaited = dict[int, tuple[bytes, Callable[[bool], None]]]
+"""By number, messages of which it matters that they arrive: as they were sent, and whom to tell. Who is told learns
+whether the target is slow now, and reads the message later than what comes when it is not."""
+
 
 class Link:
     """One direction between two actors."""
@@ -92,15 +96,17 @@ class Network:
         *,
         overrides: tuple[Override, ...] = (),
         watched: Mapping[str, int] | None = None,
-        watch: Callable[[str, str, str, bytes], None] | None = None,
+        watch: Callable[[str, str, str, int, bytes], None] | None = None,
+        awaited: Awaited | None = None,
         lie_of: Callable[[bytes], bytes | None] = lambda frame: None,
     ) -> None:
-        """`watch` is called with (source, target, kind, data) of one message in `watched[kind]`.
+        """`watch` is called with (source, target, kind, number, data) of one message in `watched[kind]`.
 
         `lie_of` gives what a liar says in the place of a message, if it has a reason to.
         """
         self._lie_of = lie_of
         self._watched, self._watch = watched or {}, watch
+        self.awaited = {} if awaited is None else awaited
         self._kernel = kernel
         self._append = kernel.log.append
         self._record = record
@@ -148,7 +154,7 @@ class Network:
             now = kernel.now
             append((now, "send", source, message, target, kind, len(data)))
             if kind in watched and not message % watched[kind] and watch is not None:
-                watch(source, target, kind, data)
+                watch(source, target, kind, message, data)
             if link.plain and len(delays) not in channel.affected:
                 at(now + delay_ns, link.target.ordinal, arrive, (link, message, data))
             else:
@@ -166,7 +172,7 @@ class Network:
         """The slow path of sending: something may be wrong with the link."""
         kernel = self._kernel
         if link.lies:
-            data = self._turned_round(link, kind, data)
+            data = self._turned_round(link, message, data)
         if link.manual:
             self.waiting[message] = (link, kind, data)
             return
@@ -197,7 +203,7 @@ class Network:
             else:
                 kernel.at(kernel.now + arrival.delay_ns, link.target.ordinal, self.arrive, (link, message, copy))
 
-    def _turned_round(self, link: Link, kind: str, data: bytes) -> bytes:
+    def _turned_round(self, link: Link, message: int, data: bytes) -> bytes:
         """What a liar says instead; a lie binds it like any other word."""
         lie = self._lie_of(data)
         if lie is None:
@@ -205,7 +211,7 @@ class Network:
         for fault in link.lies:
             self.hits[fault] = self.hits.get(fault, 0) + 1
         if self._watch is not None:
-            self._watch(link.source, link.target.name, self._kind_of(lie), lie)
+            self._watch(link.source, link.target.name, self._kind_of(lie), message, lie)
         return lie
 
     def _obey(self, override: Override, link: Link, message: int, data: bytes, delay_ns: int) -> None:
@@ -219,6 +225,8 @@ class Network:
 
     def _copy(self, link: Link, message: int, data: bytes, delay_ns: int) -> None:
         self.messages += 1
+        if message in self.awaited:
+            self.awaited[self.messages] = self.awaited[message]
         self._record("duplicate", link.source, message, self.messages)
         self._kernel.at(self._kernel.now + delay_ns, link.target.ordinal, self.arrive, (link, self.messages, data))
 
@@ -248,6 +256,10 @@ class Network:
         else:
             self.delivered += 1
             self._append((self._kernel.now, "deliver", target.name, message, source))
+            if message in self.awaited:
+                sent, tell = self.awaited[message]
+                if sent == data:
+                    tell(bool(target.slowness.in_force))
             target.receive(source, data)
 
     # -- what faults do -------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ from .network import Network
 from .observer import Observer
 from .process import Driver, SimProcess
 from .programs.driver import driver_of
+from .promises import Promises
 from .recorder import Recorder, Sink, both
 from .versions import Versions
 
@@ -111,14 +112,15 @@ class SimWorld:
         self.hosts: dict[str, SimHost] = {}
         self.versions = Versions(plan, systems, self.recorder.marks, self.hosts)
         reference = self.versions.reference
-        self._promise_of = getattr(reference, "promise_of", lambda frame: None)
+        promises = Promises(reference, invariants, self.log)
         self.network = Network(
             self.kernel,
             self.recorder.row,
             reference.kind_of,
             overrides=plan.overrides,
-            watched=getattr(reference, "promises", {}),
-            watch=self._on_promise,
+            watched=promises.watched,
+            watch=promises.read,
+            awaited=promises.awaited,
             lie_of=getattr(reference, "lie_of", lambda frame: None),
         )
         self.entrypoints: dict[str, Entrypoint] = {}
@@ -167,14 +169,6 @@ class SimWorld:
     def violations(self) -> list[Anomaly]:
         """Broken invariants, if the plan wants to hear of them. They are followed anyway: the observer asks them."""
         return self.invariants.anomalies if self.plan.check.invariants else []
-
-    def _on_promise(self, source: str, target: str, kind: str, data: bytes) -> None:
-        """A message leaves that binds its sender: the invariants compare it with what is so."""
-        promise = self._promise_of(data)
-        if promise is not None:
-            group, term, said = promise
-            log = self.log
-            self.invariants.on_send(log.base + len(log.rows) - 1, source, target, group, kind, term, said)
 
     # -- processes ------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from ..protocol.messages import (
     Heartbeat,
     Message,
     PreVote,
+    PreVoteReply,
     SnapshotChunk,
     Vote,
     VoteReply,
@@ -113,18 +114,42 @@ def decode(frame: bytes) -> tuple[str, Any] | None:
         return None
 
 
-PROMISES: Final = {"vote": 1, "vote-reply": 1, "append-reply": 4, "heartbeat": 20, "snapshot": 1}
+PROMISES: Final = {
+    "vote": 1,
+    "vote-reply": 1,
+    "pre-vote": 2,
+    "pre-vote-reply": 1,
+    "append": 4,
+    "append-reply": 4,
+    "heartbeat": 20,
+    "snapshot": 1,
+}
 """Kinds of messages by which a node binds itself, and one in how many is worth reading; `promise_of` reads them."""
+
+
+class _AppendHead(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append"):
+    """The beginning of an `Append`; nobody reads the entries to learn what it promises."""
+
+    term: int
+    prev_index: int
+
+
+_READ_PROMISE: Final = {
+    code: msgspec.msgpack.Decoder(tuple[str, _AppendHead if kind is Append else kind]).decode  # type: ignore[misc]
+    for kind, code in _CODES.items()
+    if kind.__struct_config__.tag in PROMISES
+}
 
 
 def promise_of(frame: bytes) -> tuple[str, int, Any] | None:
     """(group, term, said) of a message of `PROMISES`; None for what is none.
 
-    `said` is whether a vote is granted, the index matched, the index committed, or of a snapshot the index with voters,
-    outgoing voters and learners there. The frame is as it was sent: nothing has damaged it yet.
+    `said` is whether a vote or pre-vote is granted, the index matched, the index committed, that which entries follow
+    on, of a candidate the term and index of its last entry, or of a snapshot the index with voters, outgoing voters and
+    learners there. The frame is as it was sent: nothing has damaged it yet.
     """
     try:
-        group, message = _DECODE[frame[1]](frame[_HEADER_BYTES:])
+        group, message = _READ_PROMISE[frame[1]](frame[_HEADER_BYTES:])
     except (IndexError, KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     match message:
@@ -132,9 +157,13 @@ def promise_of(frame: bytes) -> tuple[str, int, Any] | None:
             return group, message.term, message.match
         case Heartbeat():
             return group, message.term, message.commit
-        case VoteReply():
+        case _AppendHead():
+            return group, message.term, message.prev_index
+        case VoteReply() | PreVoteReply():
             return group, message.term, int(message.granted)
         case Vote():
+            return group, message.term, (message.last_term, message.last_index)
+        case PreVote():
             return group, message.term, 0
         case SnapshotChunk():
             at, membership = message.meta.index, message.meta.membership
@@ -154,4 +183,7 @@ def carries_log(frame: bytes) -> bool:
 
 def kind_of(frame: bytes) -> str:
     """The kind word of a frame, from its header alone; `garbage` for what is none."""
-    return _WORDS.get(frame[:2], GARBAGE) if len(frame) >= _HEADER_BYTES else GARBAGE
+    try:
+        return _WORDS[frame[:2]] if len(frame) >= _HEADER_BYTES else GARBAGE
+    except KeyError:
+        return GARBAGE

@@ -34,6 +34,8 @@ class Durability:
         self._durable_facts = durable_facts
         self.ambiguous: set[Replica] = set()
         """Replicas of which memory holds other entries than the last write made durable."""
+        self.synced: dict[Replica, bool] = {}
+        """Whose disk has reported since the replica was heard last."""
         self.on_configs: Callable[[int, Replica, Any], None] = lambda index, replica, facts: None
         """Called with the configurations that an fsync made durable."""
 
@@ -101,6 +103,7 @@ class Durability:
         for fact in row[4]:
             name, last, term, vote = fact[:4]
             replica = self._replicas[name, row[2]]
+            self.synced[replica] = True
             if len(fact) > 5:
                 self.on_configs(index, replica, fact[5])
             if replica.role == "down" or (replica.recovering and replica.recovered_at is None):
@@ -163,6 +166,6 @@ class Durability:
         replica = self._replicas.get((group.name, name))
         if replica is None:
             return False
-        if replica is not by and replica.recovered_at is not None:
+        if replica is not by and replica.recovering and replica.recovered_at is not None:
             self.close_recovery(index, replica)  # its notes came in one piece, so a row of another actor is after them
         return replica.disk.holds(commit, group.committed[commit])

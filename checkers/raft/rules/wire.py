@@ -34,15 +34,17 @@ from checkers.raft.findings import Findings
 from checkers.raft.ledger import Config, Replica, Replicas
 
 from .durability import Durability
+from .questions import Questions
 
 
 class Wire:
     """Judges messages as they are sent."""
 
-    def __init__(self, replicas: Replicas, findings: Findings, durability: Durability) -> None:
+    def __init__(self, replicas: Replicas, findings: Findings, durability: Durability, questions: Questions) -> None:
         self._replicas = replicas
+        self._questions = questions
         self._report = findings.report
-        self._durability = durability
+        self._durability, self._synced = durability, durability.synced
         self._granted: dict[tuple[str, str, int], str] = {}  # (group, voter, term) -> candidate
         self._claims: dict[tuple[str, int], tuple[str, int]] = {}  # (group, term) -> who leads it, since which row
         self._commits: dict[str, tuple[int, str, int]] = {}  # group -> the highest (index, by whom, row)
@@ -54,15 +56,25 @@ class Wire:
             "append-reply": self._on_append_reply,
             "heartbeat": self._on_heartbeat,
             "snapshot": self._on_snapshot,
+            "append": questions.on_append,
         }
 
     def on_send(self, index: int, source: str, target: str, group: str, kind: str, term: int, said: Any) -> None:
         """A message of a term leaves.
 
         `said` is 1 in a granted vote, the index in an acknowledgement or heartbeat, and in a part of a snapshot its
-        (index, voters, outgoing, learners).
+        (index, voters, outgoing, learners). In an append it is the index that it follows on, and in the answer to a
+        pre-candidate whether it would be granted; that question, and a yes to it, are of a term that has not begun.
         """
         replica = self._replicas[group, source]
+        if replica in self._synced:
+            del self._synced[replica]
+            self._questions.turns[replica] += 1
+        if kind == "pre-vote":
+            return
+        if kind == "pre-vote-reply":
+            self._questions.on_pre_vote_reply(index, replica, target, term, said)
+            return
         if replica.recovering:
             self._durability.close_recovery(index, replica)
         if term > replica.disk.term:
@@ -76,6 +88,13 @@ class Wire:
     def _on_vote_reply(self, index: int, replica: Replica, target: str, term: int, granted: int) -> None:
         if granted:
             self._require_vote(index, replica, target, term)
+            return
+        group = replica.group
+        disk_vote = replica.disk.vote if replica.disk.term == term else None
+        has_voted = (group.name, replica.name, term) in self._granted or replica.votes.get(term) or disk_vote
+        is_led = term in group.leader_of or (group.name, term) in self._claims
+        if replica.disk.term == replica.term == term and not (has_voted or is_led):
+            self._questions.on_vote_refused(index, replica, target, term)
 
     def _require_vote(self, index: int, replica: Replica, candidate: str, term: int) -> None:
         first = self._granted.setdefault((replica.group.name, replica.name, term), candidate)

@@ -341,3 +341,26 @@ def test_delays_have_the_shape_of_their_link(shape: Any) -> None:
     assert delays[0] < 10.5
     assert 18.5 < sum(delays) / 1_000 < 21.5 if shape == "uniform" else 28 < sum(delays) / 1_000 < 32
     assert delays[-1] <= 30 if shape == "uniform" else delays[-1] > 100
+
+
+# -- who wants to know that a message arrived -------------------------------------------------------------------------
+
+
+def test_who_awaits_a_message_is_told_when_it_and_its_copy_arrive() -> None:
+    scripted, _ = scripted_of(100, 200, overrides=(override(0, "duplicate"),))
+    told: list[tuple[float, bool]] = []
+    network = network_of(scripted)
+    network.awaited[1] = b"gossip 0", lambda is_late: told.append((scripted.now_ms, is_late))
+    scripted.play(until_ms=900)
+
+    assert told == [(110, False), (110, False)]
+
+
+def test_a_damaged_message_has_not_arrived() -> None:
+    scripted, seen = scripted_of(100)
+    told: list[bool] = []
+    network = network_of(scripted)
+    network.awaited[1] = b"gossip 1", told.append  # as if a bit of what was sent had been flipped
+    scripted.play(until_ms=900)
+
+    assert (len(seen), told) == (1, [])
