@@ -211,7 +211,8 @@ def system_option_of_world(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--system` where a world is chosen."""
     default = _default("raft_impl", live=NODE)
     text = (
-        f"{_SYSTEMS} Live: {', '.join((NODE, *OTHERS))}; or processes of your own: FILE.py:NAME.  [default: raft_impl]"
+        f"{_SYSTEMS} Live: {', '.join((NODE, *OTHERS))}, maelstrom:COMMAND; or processes of your own: FILE.py:NAME.  "
+        "[default: raft_impl]"
     )
     return click.option("--system", default=default, metavar="SPEC", help=text)(function)
 

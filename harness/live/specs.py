@@ -12,7 +12,9 @@ WORLD: Final = "live:"
 NODE: Final = "node"
 OTHERS: Final = ("etcd", "pysyncobj")
 """Installed systems, which the simulated world does not have."""
-FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", *OTHERS, "FILE.py:NAME")
+MAELSTROM: Final = "maelstrom:"
+"""Begins a command line, of a program that speaks the Maelstrom protocol."""
+FORMS: Final = (NODE, "raft_impl@REF", "path:DIR", "patch:FILE", *OTHERS, "maelstrom:COMMAND", "FILE.py:NAME")
 _OURS: Final = ("raft_impl", "path:", "patch:")
 
 
@@ -23,4 +25,4 @@ def is_ours(spec: str) -> bool:
 
 def runs_live(ref: str) -> bool:
     """Whether this names a system that only the live world has, or one as a record of a live run does."""
-    return ref in (NODE, *OTHERS) or ref.startswith(WORLD)
+    return ref in (NODE, *OTHERS) or ref.startswith((WORLD, MAELSTROM))

@@ -12,10 +12,10 @@ import trio
 
 from checkers.importers.maelstrom import DEFINITE, INDEFINITE
 from checkers.recorder import Recorder
+from harness.live.maelstrom_protocol import Body, Message
 from harness.plans.plan import PlannedOp
 
 from .network import Network
-from .protocol import Body, Message
 from .workloads import LiveWorkload, Positions
 
 TIMEOUT_SECONDS_MIN: Final = 1.0

@@ -9,8 +9,7 @@ from typing import Final
 import msgspec
 
 from harness.archive.layout import writable
-
-from .protocol import Message
+from harness.live.maelstrom_protocol import Message
 
 MESSAGES: Final = "messages.jsonl"
 

@@ -23,6 +23,7 @@ from checkers.recorder import Recorder
 from checkers.verdict import Anomaly, merge
 from harness.judged import judged
 from harness.live.interrupts import run_in_trio, terminated_as_interrupted
+from harness.live.maelstrom_protocol import Body, Message, NotAMessage, decode, encode
 from harness.outcome import FaultCounts, Metrics, OpCounts, Outcome
 from harness.plans.labels import DEFAULT_LABEL
 from harness.plans.plan import Plan, Program
@@ -35,7 +36,6 @@ from .judging import about_nodes, answered_everything, judge
 from .nemesis import Nemesis
 from .network import Network
 from .os_processes import NodeProcess, NodeProcesses
-from .protocol import Body, Message, NotAMessage, decode, encode
 from .services import services
 from .workloads import WORKLOADS
 

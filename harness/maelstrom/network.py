@@ -15,11 +15,11 @@ from typing import Final
 import trio
 
 from harness.faults.world import Edge
+from harness.live.maelstrom_protocol import NODE_NOT_FOUND, Body, Message, error
 from harness.plans.plan import LinkSpec
 from harness.plans.rng import Stream
 
 from .drawing import LATENCY_TAIL
-from .protocol import NODE_NOT_FOUND, Body, Message, error
 from .services import Service
 
 JOURNAL_MAX: Final = 100_000

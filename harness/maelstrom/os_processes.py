@@ -23,8 +23,7 @@ import trio
 
 from harness.errors import BadInput
 from harness.live.guardian import Guardian
-
-from .protocol import LINE_BYTES_MAX
+from harness.live.maelstrom_protocol import LINE_BYTES_MAX
 
 STDERR_LINES: Final = 20
 """Last lines of standard error that are kept of a node."""

@@ -14,9 +14,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from checkers.values import freeze
+from harness.live.maelstrom_protocol import (
+    KEY_DOES_NOT_EXIST,
+    MALFORMED_REQUEST,
+    NOT_SUPPORTED,
+    PRECONDITION_FAILED,
+    Body,
+    error,
+)
 from harness.plans.rng import Stream
-
-from .protocol import KEY_DOES_NOT_EXIST, MALFORMED_REQUEST, NOT_SUPPORTED, PRECONDITION_FAILED, Body, error
 
 _PAST_STATES: Final = 32
 """How many states of the past a sequentially consistent read may see."""

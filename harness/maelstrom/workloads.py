@@ -16,11 +16,10 @@ from checkers.history import History
 from checkers.maelstrom import converging_counters, converging_sets, echo, offset_logs, unique_ids
 from checkers.transactions import CONSISTENCY_MODELS
 from checkers.verdict import Verdict
+from harness.live.maelstrom_protocol import Body
 from harness.plans.plan import Check, PlannedOp
 from harness.plans.rng import Stream
 from workloads.generator import Call, Context, Generator, calls, mix
-
-from .protocol import Body
 
 Positions = dict[Any, int]
 """What a client remembers of each log: the next offset that it has not read."""

@@ -75,7 +75,7 @@ def code(spec: str, checkouts: Checkouts) -> Code:
         found, expected = f"system {spec!r}, which ran live", "a system of the simulated world, or `--world live`"
         raise BadInput(found, expected, "--system")
     elif spec.startswith("maelstrom:"):
-        found, expected = f"system {spec!r}, which runs live only", "`foreshock maelstrom`, with the seed of the run"
+        found, expected = f"system {spec!r}, which runs live only", "`--world live`, or `foreshock maelstrom`"
         raise BadInput(found, expected, "--system")
     elif located.is_located(spec):
         return located.locate(spec)

@@ -18,6 +18,7 @@ pytest.importorskip("pysyncobj")
 @pytest.mark.slow
 def test_the_page_shows_what_its_commands_print(tmp_path: Path) -> None:
     page = (pages.ROOT / "docs" / "live.md").read_text(encoding="utf-8")
+    pages.lay_out(tmp_path)
 
     for example in pages.examples(pages.without(page, following.HEADING)):
         actual = pages.run(example, tmp_path, seconds_max=180)  # two live runs, on a machine that has other work

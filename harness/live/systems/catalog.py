@@ -5,6 +5,7 @@
 | `node`, `raft_impl`, `raft_impl@REF`, `path:DIR`, `patch:FILE` | our node, of that version |
 | `etcd` | the installed etcd |
 | `pysyncobj` | the installed PySyncObj |
+| `maelstrom:COMMAND` | a program that speaks the Maelstrom protocol (`maelstrom`) |
 | `FILE.py:NAME` | processes of your own (`processes`) |
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from harness.errors import BadInput, one_of
 from harness.live.namespaces import kinds_with
-from harness.live.specs import FORMS, NODE, is_ours
+from harness.live.specs import FORMS, MAELSTROM, NODE, is_ours
 from harness.plans.labels import DEFAULT_LABEL
 from harness.run.drawing import Abilities, LiveNetwork
 from harness.systems import catalog
@@ -21,6 +22,7 @@ from harness.systems.catalog import load_systems
 from harness.systems.checkouts import Checkouts
 from harness.systems.raft_impl import RaftImpl
 
+from .maelstrom import Maelstrom
 from .node import Node
 from .processes import located
 from .system import LiveSystem
@@ -51,6 +53,8 @@ def _of_others(spec: str) -> LiveSystem:
         from .pysyncobj import PySyncObj  # needs h11, an extra
 
         return PySyncObj()
+    if spec.startswith(MAELSTROM):
+        return Maelstrom(spec)
     if (own := located(spec)) is not None:
         return own
     raise BadInput(f"system {spec!r}", one_of(FORMS, typed=spec), "--world live --system")

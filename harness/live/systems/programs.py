@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.systems.binding import Code
@@ -14,6 +15,13 @@ def program_code(spec: str, program: str) -> Code:
     found = shutil.which(program)
     path = Path(found or program)
     return Code(spec=spec, directory=str(path.parent), digest=file_digest(path), is_foreign=True)
+
+
+def command_code(spec: str, folder: Path, words: Sequence[str]) -> Code:
+    """The code of a command that is called in a folder, by the files that it names."""
+    files = [folder / word for word in words if (folder / word).is_file()]
+    digest = hashlib.sha256("".join([spec, *map(file_digest, files)]).encode()).hexdigest()
+    return Code(spec=spec, directory=str(folder), digest=digest, is_foreign=True)
 
 
 def file_digest(path: Path) -> str:

@@ -11,8 +11,8 @@ import pytest
 from harness.cli import run
 from harness.commands import maelstrom as command
 from harness.errors import BadInput
+from harness.live.maelstrom_protocol import NotAMessage, decode
 from harness.maelstrom import drawing
-from harness.maelstrom.protocol import NotAMessage, decode
 from harness.maelstrom.services import services
 from harness.maelstrom.workloads import WORKLOADS
 from tests.harness.maelstrom.programs import example
