@@ -33,12 +33,13 @@ from checkers.linearizability.front.checker import verdict_of_columns
 from checkers.linearizability.result import Limits, LinearizabilityResult
 from checkers.lines import Lines
 from checkers.malformed import MalformedHistory
+from checkers.members import are_single
 from checkers.models import MODELS
 from checkers.models.choice import choose_among
 from checkers.op import Op
 from checkers.operation import INF, Operation
 from checkers.pause import collection_paused
-from checkers.rows import COUNTER, REGISTER, Line, NotPlain, RowReader, of_counter
+from checkers.rows import COUNTER, REGISTER, Line, NotPlain, RowReader, TimedLine, of_counter
 from checkers.verdict import Verdict
 
 PIECE: Final = 1 << 15
@@ -55,6 +56,7 @@ FUNCTIONS: Final = {"register": REGISTER, "cas-register": REGISTER, "map": REGIS
 OURS: Final = Conventions()
 
 _decoder = msgspec.json.Decoder(Line)
+_timed_decoder = msgspec.json.Decoder(TimedLine)
 
 
 def judge(file: Path | bytes, model: str, limits: Limits, format: str = "auto") -> Verdict | None:
@@ -99,9 +101,17 @@ def judge_history(history: History | Lines, model: str, limits: Limits) -> Verdi
 
 
 def _our_lines(first: bytes, pieces: Iterator[bytes]) -> Iterator[list[Line]]:
+    is_timed = True
     for piece in chain([first], pieces):
-        lines = _decoder.decode_lines(piece)
-        if not stand_one_a_line(piece, len(lines)):
+        lines: list[Any] = []
+        if is_timed:
+            try:
+                lines = _timed_decoder.decode_lines(piece)
+            except msgspec.ValidationError:
+                is_timed = False
+        if not is_timed:
+            lines = _decoder.decode_lines(piece)
+        if not stand_one_a_line(piece, len(lines)) or not are_single(piece, lines, 5 if is_timed else 3):
             raise NotPlain
         yield lines
 

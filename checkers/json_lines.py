@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from .malformed import MalformedHistory
+from .members import require_single, require_single_line, require_single_value
 from .op import Op, OpType
 
 UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -34,6 +35,11 @@ class _BareLine(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=Tr
 
 _bare_decoder = msgspec.json.Decoder(_BareLine)
 
+_SURE: Final = 5
+"""Members that each line has which is an `Op`, and `_BARE` those of each that is a `_BareLine`."""
+
+_BARE: Final = 3
+
 
 def stand_one_a_line(data: bytes, count: int) -> bool:
     """Whether each of `count` objects stands on a line of its own, with no blank one between.
@@ -51,10 +57,12 @@ def decode_lines(data: bytes, source: str, lenient: bool, counted: Counter[str])
     with contextlib.suppress(*UNREADABLE):
         ops = _decoder.decode_lines(data)
         if stand_one_a_line(data, len(ops)) and all(op.extra is None for op in ops):
+            require_single(data, ops, _SURE, source)
             return ops, range(1, len(ops) + 1)
     with contextlib.suppress(*UNREADABLE):
         bare = _bare_decoder.decode_lines(data)
         if stand_one_a_line(data, len(bare)):
+            require_single(data, bare, _BARE, source)
             ops = [
                 Op(index=index, time=0, process=b.process, type=b.type, f=b.f, key=b.key, value=b.value, error=b.error)
                 for index, b in enumerate(bare)
@@ -82,6 +90,8 @@ def read_lines(
             op = _decoder.decode(row)
             if op.extra is not None:
                 op = decode_row(row, f"{source}:{number}", index + 1, time)
+            elif row.count(b":") > _SURE + (op.key is not None) + (op.value is not None) + (op.error is not None):
+                require_single_line(row, f"{source}:{number}")
         except UNREADABLE as error:
             try:
                 op = decode_row(row, f"{source}:{number}", index + 1, time, cause=error)
@@ -120,6 +130,7 @@ def decode_row(row: bytes, where: str, index: int, time: int, *, cause: Exceptio
         raise NotJson(error, where) from cause
     if not isinstance(fields, dict):
         raise MalformedHistory(f"JSON {type(fields).__name__}", "one JSON object a line", where)
+    require_single_value(row, fields, where)
     known = {name: fields.pop(name) for name in _KNOWN if name in fields}
     for name in ("process", "type", "f"):
         if name not in known:

@@ -65,6 +65,13 @@ class Line(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     error: Any = None
 
 
+class TimedLine(Line):
+    """One that has both an index and a time."""
+
+    index: int
+    time: int
+
+
 class NotPlain(Exception):
     """A line that this reader leaves to those that make objects."""
 

@@ -124,8 +124,8 @@ class _Shape:
         return [*found, ('"process"::nemesis', f'"process":"{NEMESIS}"'), ('"value":nil', '"value":null')]
 
 
-class _Timed(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """A line of a shape without index."""
+class _Untimed(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
+    """A line of a shape without index and time."""
 
     process: int | str
     type: OpType
@@ -135,8 +135,17 @@ class _Timed(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True)
     error: str | None = None
 
 
+class _Timed(_Untimed):
+    """A line of a shape without index."""
+
+    time: int
+
+
 _indexed = msgspec.json.Decoder(Op)
 _timed = msgspec.json.Decoder(_Timed)
+_untimed = msgspec.json.Decoder(_Untimed)
+_NULL: Final = '"value":null'
+_NULL_AND_MORE: Final = re.compile(r'"value":null[^{]*"value":')
 
 
 class LineReader:
@@ -146,8 +155,12 @@ class LineReader:
         self.expression = shape.expression()
         self.replacements = shape.replacements()
         self.opening = shape.opening
+        self.names = shape.names
         self.op_of = op_of
         self.is_indexed = "index" in shape.names
+        self.decoder: msgspec.json.Decoder[Any] = (
+            _indexed if self.is_indexed else _timed if "time" in shape.names else _untimed
+        )
         self.values: dict[str, Any] = {"nil": None}
         self.kinds: edn.Kinds = {}
         self.functions: set[str] = set()
@@ -184,13 +197,14 @@ class LineReader:
             json = json.replace(old, new)
         if "[" in json:
             json = _json_of_vector(json)
-        decoder: msgspec.json.Decoder[Any] = _indexed if self.is_indexed else _timed
         try:
-            rows = decoder.decode_lines(json)
+            rows = self.decoder.decode_lines(json)
         except (msgspec.DecodeError, RecursionError):
             return None
         ends = json.count("}\n{") + json.count("}\r\n{")
         if len(rows) != count or ends != count - 1 or not self.knows({row.f for row in rows}):
+            return None
+        if not self.are_single(json, rows):
             return None
         times = [row.time for row in rows]
         if times[0] < self.time or times != sorted(times):
@@ -202,6 +216,18 @@ class LineReader:
         self.line += count
         self.time = times[-1]
         return ops
+
+    def are_single(self, json: str, rows: Sequence[Any]) -> bool:
+        """Whether no line has a field twice, of which JSON takes the last: see `checkers.members`.
+
+        Each line has all fields of the shape, but for the value of an `Op`, which may be absent or null.
+        """
+        known = len(self.names) * len(rows) + len([1 for row in rows if row.error is not None])
+        if self.is_indexed:
+            if _NULL_AND_MORE.search(json):
+                return False
+            known += json.count(_NULL) - len([1 for row in rows if row.value is None])
+        return known == json.count(":")
 
     def knows(self, functions: set[str]) -> bool:
         """Whether these are words: what was between two fields has gone into none of them."""

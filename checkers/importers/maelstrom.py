@@ -26,6 +26,7 @@ from checkers.conventions import Conventions
 from checkers.history import History
 from checkers.json_lines import UNREADABLE
 from checkers.malformed import MalformedHistory
+from checkers.members import require_single_value
 from checkers.op import Op
 from checkers.values import freeze
 
@@ -93,11 +94,12 @@ class _Import:
         for number, line in enumerate(data.split(b"\n"), 1):
             if not line.strip():
                 continue
+            where = f"{self.source}:{number}"
             try:
-                message = decoder.decode(line)
+                message, whole = decoder.decode(line), msgspec.json.decode(line)
             except UNREADABLE as error:
-                where = f"{self.source}:{number}"
                 raise MalformedHistory(str(error), "a message with src, dest and body", where) from None
+            require_single_value(line, whole, where)
             self.add(message, number)
         return History(
             self.ops,

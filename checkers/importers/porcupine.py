@@ -26,6 +26,7 @@ from checkers.history import History
 from checkers.intervals import Pair
 from checkers.json_lines import UNREADABLE
 from checkers.malformed import MalformedHistory
+from checkers.members import require_single_value
 
 from . import edn, jepsen
 from .elements import elements
@@ -60,18 +61,23 @@ def load_operations(data: bytes, *, source: str, lenient: bool = False) -> Histo
             row = msgspec.json.decode(text, type=dict[str, Any])
         except UNREADABLE as error:
             raise MalformedHistory(f"what cannot be read ({error})", "a JSON object", where) from None
+        require_single_value(text, row, where)
         pairs.append(_pair(row, where, counted))
         lines.append(line)
     options: Any = {"lenient": lenient, "conventions": CONVENTIONS, "counted": counted}
     return History.of_rows(pairs, lines, source=source, **options)
 
 
-def _lower(row: dict[str, Any]) -> dict[str, Any]:
-    return {str(name).lower().replace("_", ""): item for name, item in row.items()}
+def _lower(row: dict[str, Any], where: str) -> dict[str, Any]:
+    lowered = {name.lower().replace("_", ""): item for name, item in row.items()}
+    if len(lowered) < len(row):
+        found = f"an object with a member twice, in two spellings ({', '.join(map(repr, row))})"
+        raise MalformedHistory(found, "each member of an object once", where)
+    return lowered
 
 
 def _pair(raw: dict[str, Any], where: str, counted: Counter[str]) -> Pair:
-    row = _lower(raw)
+    row = _lower(raw, where)
     asked, call, ret, client = row.get("input"), row.get("call"), row.get("return"), row.get("clientid")
     if not isinstance(asked, dict) or type(call) is not int:
         raise MalformedHistory("an operation without Input or Call", "ClientId, Input, Call, Output, Return", where)
@@ -79,7 +85,7 @@ def _pair(raw: dict[str, Any], where: str, counted: Counter[str]) -> Pair:
         raise MalformedHistory(f"ClientId {client!r} and Return {ret!r}", "integers", where)
     if ret is not None and 0 <= ret < call:
         raise MalformedHistory(f"a return at {ret} of a call at {call}", "a return that is not before its call", where)
-    asked = _lower(asked)
+    asked = _lower(asked, where)
     for field in sorted((row.keys() - FIELDS) | (asked.keys() - INPUT_FIELDS)):
         counted[f"field {field!r}, which is none of an operation's: not judged"] += 1
     name: Any = asked.get("op", asked.get("f"))
@@ -91,7 +97,7 @@ def _pair(raw: dict[str, Any], where: str, counted: Counter[str]) -> Pair:
     known = ret is not None and ret >= 0
     told = row.get("output")
     if isinstance(told, dict):
-        told = _lower(told)
+        told = _lower(told, where)
         for field in sorted(told.keys() - {"value"}):
             counted[f"field {field!r} of an output: not judged"] += 1
         if known and f == "read" and "value" not in told:

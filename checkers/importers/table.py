@@ -28,6 +28,7 @@ from checkers.conventions import Conventions
 from checkers.history import History
 from checkers.intervals import Pair
 from checkers.malformed import MalformedHistory
+from checkers.members import require_single_value
 
 CONVENTIONS: Final = Conventions(source="csv", failed_cas="by-error", nil_read="absent")
 
@@ -121,11 +122,14 @@ def _cell(text: str, where: str) -> Any:
     if not text:
         return None
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return text
     except RecursionError as error:
         raise MalformedHistory(f"a cell that cannot be read ({error})", "a value", where) from None
+    if "{" in text:
+        require_single_value(text.encode(), value, where)
+    return value
 
 
 def _instant(text: str, where: str) -> Decimal:

@@ -16,6 +16,7 @@ import msgspec
 
 from checkers.json_lines import UNREADABLE
 from checkers.located import is_located
+from checkers.members import require_single_value
 from checkers.verdict import Verdict
 from harness import quantities
 from harness.errors import BadInput, Exit, one_of
@@ -293,9 +294,12 @@ def _json(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except (*UNREADABLE, UnicodeEncodeError):  # words of a command line may be no UTF-8, either
         raise BadInput(repr(text[:60]), 'JSON, such as 0, null or "a"', "--initial") from None
+    with malformed_is_bad_input():
+        require_single_value(text.encode(), value, "--initial")
+    return value
 
 
 class _Heading:

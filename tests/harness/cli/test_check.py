@@ -276,3 +276,49 @@ def test_a_folder_without_files_is_bad_input(foreshock: Foreshock, tmp_path: Pat
 
     assert ran.code == 254
     assert "found no file" in ran.err
+
+
+def read_again(count: int, value: str) -> bytes:
+    """Reads of 1 in our own lines, where an invoke says this of its value, and a last answer that says two things."""
+    wrote = b"".join(lines((0, "invoke", "write", 1), (0, "ok", "write", 1)))
+    asked = f'{{"process":0,"type":"invoke","f":"read"{value}}}\n'.encode()
+    told = b'{"process":0,"type":"ok","f":"read","value":1}\n'
+    return wrote + (asked + told) * count + asked + b'{"process":0,"type":"ok","f":"read","val\\u0075e":2,"value":1}\n'
+
+
+@pytest.mark.parametrize("value", ["", ',"value":null'])
+@pytest.mark.parametrize("count", [0, 2_000])
+@pytest.mark.parametrize(
+    "words", [(), ("--stream",), ("-",), ("-", "--stream"), ("packed",)], ids=lambda words: " ".join(words) or "file"
+)
+def test_the_later_of_two_values_is_not_believed(
+    foreshock: Foreshock,
+    typed: Callable[[list[bytes]], None],
+    tmp_path: Path,
+    count: int,
+    value: str,
+    words: tuple[str, ...],
+) -> None:
+    data = read_again(count, value)
+    file = tmp_path / "h.jsonl"
+    file.write_bytes(gzip.compress(data) if "packed" in words else data)
+    typed([data])
+    where = "standard input" if "-" in words else str(file)
+    more = [word for word in words if word.startswith("-")]
+
+    ran = foreshock("check", "--model", "register", *more, *([] if "-" in words else [file]))
+
+    place = f"{where}:{4 + 2 * count}"
+    found = "found an object with the member 'value' twice; expected each member of an object once"
+    assert ran.code == 254
+    assert ran.err == f"error: {found}; {place}\n"
+
+
+def test_an_initial_state_with_a_member_twice_is_refused(foreshock: Foreshock, tmp_path: Path) -> None:
+    file = tmp_path / "h.jsonl"
+    file.write_bytes(b"".join(STALE))
+
+    ran = foreshock("check", "--model", "map", "--initial", '{"x":1,"x":2}', file)
+
+    assert ran.code == 254
+    assert "member 'x' twice" in ran.err
