@@ -6,7 +6,7 @@ as many members, at any depth, as it has colons. What was decoded from it has me
 that has as many members as the text has colons, the text had no others.
 
 Colons in texts, nulls that look like what is absent, and objects in values only make the count fail. Such a piece is
-decoded once more to count its members exactly, and if texts contain colons, looked at member by member.
+decoded once more to count its members exactly, and if texts contain names too, looked at member by member.
 """
 
 from __future__ import annotations
@@ -26,6 +26,17 @@ _SPACED: Final = (b" :", b"\t:", b"\r:", b"\n:")
 _NESTED: Final = (dict, list)
 
 _lines = msgspec.json.Decoder(dict[str, Any])
+
+
+class _Optional(msgspec.Struct, gc=False):
+    """What may be absent from a line, told from null."""
+
+    key: Any = msgspec.UNSET
+    value: Any = msgspec.UNSET
+    error: Any = msgspec.UNSET
+
+
+_optional = msgspec.json.Decoder(_Optional)
 
 
 class Row(Protocol):
@@ -54,8 +65,13 @@ def are_single(lines: bytes, rows: Sequence[Row], sure: int) -> bool:
     if known == colons:
         return True
     known += len([1 for row in rows if row.key is not None]) + len([1 for row in rows if row.error is not None])
-    if known == colons or known == _at_most(lines):
+    most = _at_most(lines)
+    if known in (colons, most):
         return True
+    if lines.count(b"{") == len(rows):  # no objects in values: nulls, then
+        present = sure * len(rows) + _count_optional(lines)
+        if present in (colons, most):
+            return True
     return _counted(lines, _lines.decode_lines(lines)) or not any(map(_doubled, lines.split(b"\n")))
 
 
@@ -89,6 +105,16 @@ def _pieces(lines: bytes) -> Iterator[bytes]:
         end = lines.find(b"\n", begin + PIECE) + 1 or len(lines)
         yield lines[begin:end]
         begin = end
+
+
+def _count_optional(lines: bytes) -> int:
+    """Count the lines that have a key, those that have a value, and those that have an error."""
+    rows, absent = _optional.decode_lines(lines), msgspec.UNSET
+    return (
+        len([1 for row in rows if row.value is not absent])
+        + len([1 for row in rows if row.key is not absent])
+        + len([1 for row in rows if row.error is not absent])
+    )
 
 
 def _counted(text: bytes, values: Iterable[object]) -> bool:
