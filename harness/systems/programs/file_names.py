@@ -318,6 +318,8 @@ OS_NAMES: Final[dict[str, Callable[..., Any]]] = {
     "fstat": _for_descriptor("fstat", _fstat),
     "access": _for_path(os.access, _access),
     "chmod": _for_path(os.chmod, _nothing),
+    "chown": _for_path(os.chown, _nothing),
+    "lchown": _for_path(os.lchown, _nothing),
     "utime": _for_path(os.utime, _nothing),
     "listxattr": _for_path(os.listxattr, lambda own, name, **_: []),
     "fdopen": open_,

@@ -39,7 +39,7 @@ MADE_FOR = [
     ("no-election-restriction", "f02c_leader_crash_acknowledged", "raft/leader-completeness"),
     ("no-session-dedup", "f13_retry", "linearizability"),
     ("no-session-dedup", "f13_retry_before_apply", "linearizability"),
-    ("prevote-refusal-carries-no-term", "trap_pre_vote_deadlock", ONLY_READS_OTHERWISE),
+    ("prevote-refusal-carries-no-term", "trap_pre_vote_deadlock", "raft/wire-pre-vote/term"),
     ("read-before-noop", "f07d_fresh_leader", "linearizability"),
     ("reads-without-quorum", "f07b_stale_read_read_index", "linearizability"),
     ("recovery-forgets-vote", "f09_vote_reply_lost", "raft/election-safety"),

@@ -334,7 +334,8 @@ def test_numbers_that_no_run_has_are_told(acting: Any, runs: Path, damage: bytes
     shutil.rmtree(folder)
 
     assert answer.status == 503
-    assert "files of which no page can be made (OverflowError" in answer.text
+    assert "Found a damaged document" in answer.text
+    assert "$.simulated_seconds" in answer.text
 
 
 def test_files_of_which_no_page_can_be_made_are_told(acting: Any, runs: Path) -> None:
