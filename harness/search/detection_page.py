@@ -66,30 +66,29 @@ def page(
             *_table(("source",), others_first, others, by_name, sizes),
             "",
         ]
-    gaps = [mutant for mutant in planted if mutant.missed]
-    if gaps:
-        lines += [
-            "## Known gaps",
-            "",
-            "What it would take to find them. A search fails by what else it misses.",
-            "",
-            *_rows(("patch", "bug", "what it would take"), ((f"`{m.name}`", m.bug, m.missed) for m in gaps)),
-            "",
-        ]
-    harmless = [mutant for mutant in planted if mutant.harmless]
-    if harmless:
-        lines += [
-            "## Harmless in this code",
-            "",
-            "Planted all the same: they say that nothing here depends on the line that they change.",
-            "",
-            *_rows(
-                ("patch", "bug", "why it does no harm"),
-                ((f"`{mutant.name}`", mutant.bug, mutant.harmless) for mutant in harmless),
-            ),
-            "",
-        ]
+    gaps = [(mutant, mutant.missed) for mutant in planted if mutant.missed]
+    harmless = [(mutant, mutant.harmless) for mutant in planted if mutant.harmless]
+    lines += _told(
+        "## Known gaps",
+        "What it would take to find them. A search fails by what else it misses.",
+        "what it would take",
+        gaps,
+    )
+    lines += _told(
+        "## Harmless in this code",
+        "Planted all the same: they say that nothing here depends on the line that they change.",
+        "why it does no harm",
+        harmless,
+    )
     return "\n".join(lines)
+
+
+def _told(title: str, meaning: str, head: str, told: Sequence[tuple[Mutant, str]]) -> list[str]:
+    """A section of those whose headers say something; nothing where none does."""
+    if not told:
+        return []
+    rows = ((f"`{mutant.name}`", mutant.bug, what) for mutant, what in told)
+    return [title, "", meaning, "", *_rows(("patch", "bug", head), rows), ""]
 
 
 _WHY: Final = {
