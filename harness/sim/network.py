@@ -26,8 +26,8 @@ from .links import fate, flip_bit
 Record = Callable[..., None]
 
 Awaited = dict[int, tuple[bytes, Callable[[bool], None]]]
-"""By number, messages of which it matters that they arrive: as they were sent, and whom to tell. Who is told learns
-whether the target is slow now, and reads the message later than what comes when it is not."""
+"""By number, messages under way of which it matters that they arrive: as they were sent, and whom to tell. Who is told
+learns whether the target is slow now, and reads the message later than what comes when it is not."""
 
 
 class Link:
@@ -237,6 +237,8 @@ class Network:
         self._drop(link, message, "cut")
 
     def _drop(self, link: Link, message: int, why: str) -> None:
+        if message in self.awaited:
+            del self.awaited[message]
         self._append((self._kernel.now, "drop", link.target.name, message, why))
 
     def arrive(self, argument: tuple[Link, int, bytes]) -> None:
@@ -257,7 +259,7 @@ class Network:
             self.delivered += 1
             self._append((self._kernel.now, "deliver", target.name, message, source))
             if message in self.awaited:
-                sent, tell = self.awaited[message]
+                sent, tell = self.awaited.pop(message)
                 if sent == data:
                     tell(bool(target.slowness.in_force))
             target.receive(source, data)

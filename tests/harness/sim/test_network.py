@@ -354,6 +354,16 @@ def test_who_awaits_a_message_is_told_when_it_and_its_copy_arrive() -> None:
     scripted.play(until_ms=900)
 
     assert told == [(110, False), (110, False)]
+    assert network.awaited == {}
+
+
+def test_a_message_that_is_dropped_is_not_awaited_any_more() -> None:
+    scripted, seen = scripted_of(100, overrides=(override(0, "drop"),))
+    network = network_of(scripted)
+    network.awaited[1] = b"gossip 0", lambda is_late: None
+    scripted.play(until_ms=900)
+
+    assert (seen, network.awaited) == ([], {})
 
 
 def test_a_damaged_message_has_not_arrived() -> None:
