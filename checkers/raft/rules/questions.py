@@ -127,6 +127,7 @@ class Questions:
             known = self._acknowledged[pair] = _Acknowledged(key)
         if match > known.highest and not is_late:
             known.highest = match
+            known.read_by(self.turns[leader])  # what was read is kept as one number
             known.coming.append((self.turns[leader], match))
 
     def on_append(self, index: int, leader: Replica, follower: str, term: int, previous: int) -> None:
