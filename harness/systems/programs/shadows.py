@@ -389,7 +389,7 @@ def _refused(what: str, instead: str) -> Callable[..., Any]:
 
 
 def _os_names() -> dict[str, object]:
-    environ = _Environ()
+    environ, environb = _Environ(), _EnvironBytes()
     return {
         "urandom": lambda size: current().entropy(size),
         "getrandom": lambda size, flags=0: current().entropy(size),
@@ -405,9 +405,9 @@ def _os_names() -> dict[str, object]:
         "times": _times,
         "uname": _uname,
         "environ": environ,
-        "environb": _EnvironBytes(),
+        "environb": environb,
         "getenv": environ.get,
-        "getenvb": lambda key, default=None: default,
+        "getenvb": environb.get,
         "putenv": lambda key, value: None,
         "unsetenv": lambda key: None,
         "path": _PATH,
