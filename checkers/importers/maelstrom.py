@@ -90,13 +90,13 @@ class _Import:
         self.time = 0
 
     def run(self, data: bytes) -> History:
-        decoder = msgspec.json.Decoder(_Message)
         for number, line in enumerate(data.split(b"\n"), 1):
             if not line.strip():
                 continue
             where = f"{self.source}:{number}"
             try:
-                message, whole = decoder.decode(line), msgspec.json.decode(line)
+                whole = msgspec.json.decode(line)
+                message = msgspec.convert(whole, _Message)
             except UNREADABLE as error:
                 raise MalformedHistory(str(error), "a message with src, dest and body", where) from None
             require_single_value(line, whole, where)
