@@ -6,11 +6,14 @@ and threads, the time that a native library keeps. A Python that is started anew
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -37,19 +40,34 @@ class Elsewhere(msgspec.Struct, frozen=True):
     events: list[Event] | None = None
 
 
-def run_elsewhere(plan: Plan, binding: Binding, *, with_events: bool = False) -> Elsewhere:
-    """Run a plan in a process of its own. Raises BadInput as the run does, and InternalError when it has no answer."""
+@contextlib.contextmanager
+def run_elsewhere(plan: Plan, binding: Binding, *, with_events: bool = False) -> Iterator[Callable[[], Elsewhere]]:
+    """Run a plan in a process of its own, while this one does something else; what it gives waits for the answer.
+
+    That raises BadInput as the run does, and InternalError when there is no answer.
+    """
     hash_seed = next(seed for seed in _HASH_SEEDS if seed != os.environ.get("PYTHONHASHSEED"))
-    done = subprocess.run(
-        [sys.executable, *["-O"] * sys.flags.optimize, "-c", _START, json.dumps(sys.path)],
-        input=msgspec.msgpack.encode((plan.to_json(), binding, with_events)),
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONMALLOC": "malloc"},
-        check=False,
-    )
-    if done.returncode or not done.stdout:
-        raise InternalError(f"a second process for the same plan ended with exit code {done.returncode}")
-    kind, answer = msgspec.msgpack.decode(done.stdout)
+    with tempfile.TemporaryFile() as asked:
+        asked.write(msgspec.msgpack.encode((plan.to_json(), binding, with_events)))
+        asked.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, *["-O"] * sys.flags.optimize, "-c", _START, json.dumps(sys.path)],
+            stdin=asked,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONMALLOC": "malloc"},
+        )
+    with process:
+        try:
+            yield lambda: _answer_of(process)
+        finally:
+            process.kill()
+
+
+def _answer_of(process: subprocess.Popen[bytes]) -> Elsewhere:
+    said, _ = process.communicate()
+    if process.returncode or not said:
+        raise InternalError(f"a second process for the same plan ended with exit code {process.returncode}")
+    kind, answer = msgspec.msgpack.decode(said)
     if kind == "refused":
         raise BadInput(*answer)
     return msgspec.convert(answer, Elsewhere)

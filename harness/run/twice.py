@@ -34,12 +34,13 @@ def require_function_of_plan(plan: Plan, binding: Binding, outcome: Outcome | No
     if not foreign:
         return
     first = execute(plan, binding) if outcome is None else outcome
-    if first.fingerprint != execute(plan, binding).fingerprint:
-        difference, which = _difference(plan, binding), ""
-    elif first.fingerprint != run_elsewhere(plan, binding).fingerprint:
-        difference, which = _difference_elsewhere(plan, binding), " in two processes"
-    else:
-        return
+    with run_elsewhere(plan, binding) as there:
+        if first.fingerprint != execute(plan, binding).fingerprint:
+            difference, which = _difference(plan, binding), ""
+        elif first.fingerprint != there().fingerprint:
+            difference, which = _difference_elsewhere(plan, binding), " in two processes"
+        else:
+            return
     raise BadInput(
         f"two runs of one plan{which} that differ {_place(difference)}",
         "a system that takes time, chance, files and messages from its environment only",
@@ -58,9 +59,9 @@ def _difference(plan: Plan, binding: Binding) -> Difference | None:
 
 
 def _difference_elsewhere(plan: Plan, binding: Binding) -> Difference | None:
-    here = execute(plan, binding, KEPT)
-    there = run_elsewhere(plan, binding, with_events=True)
-    return first_difference("trace", trace_events(here.rows or ()), there.events or ())
+    with run_elsewhere(plan, binding, with_events=True) as there:
+        here = execute(plan, binding, KEPT)
+        return first_difference("trace", trace_events(here.rows or ()), there().events or ())
 
 
 def _place(difference: Difference | None) -> str:
