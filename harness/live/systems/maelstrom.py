@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import msgspec
 
-import harness
 from checkers.importers.maelstrom import DEFINITE, INDEFINITE
 from harness.errors import BadInput
 from harness.live.specs import MAELSTROM
@@ -27,7 +26,7 @@ from harness.systems.system import Completion
 
 from .maelstrom_node import Settings
 from .processes import NodeSite, Processes, ask
-from .programs import command_code
+from .programs import OUR_CODE, command_code
 from .system import Site
 
 _NODE: Final = "harness.live.systems.maelstrom_node"
@@ -70,10 +69,7 @@ class Maelstrom(Processes):
 
     def launch(self, site: Site, node: str) -> Launch:
         """As for other processes; the program finds its folder in $FORESHOCK_DATA."""
-        environment = {
-            "PYTHONPATH": str(Path(harness.__file__).parents[1]),
-            "FORESHOCK_DATA": str(site.data / node),
-        }
+        environment = {**OUR_CODE, "FORESHOCK_DATA": str(site.data / node)}
         return Launch(command=super().launch(site, node).command, environment=environment)
 
     async def perform(self, address: tuple[str, int], f: str, key: str | None, value: Any) -> Completion:

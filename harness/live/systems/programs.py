@@ -1,4 +1,4 @@
-"""Programs that are installed: which one a run was made with."""
+"""Programs that are started: which one a run was made with, and how an interpreter finds this package."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+import harness
 from harness.systems.binding import Code
+
+OUR_CODE: Final = {"PYTHONPATH": str(Path(harness.__file__).parents[1])}
+"""The environment in which an interpreter that is started anywhere finds this package."""
 
 
 def program_code(spec: str, program: str) -> Code:

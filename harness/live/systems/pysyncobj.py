@@ -20,7 +20,6 @@ from typing import Any, Final
 import msgspec
 import trio
 
-import harness
 from harness.errors import BadInput
 from harness.live.addresses import spelled
 from harness.live.faketime import FakeTime, library
@@ -34,6 +33,7 @@ from harness.systems.system import Completion
 
 from .http_exchange import Broken, HttpConnection
 from .polling import Polled
+from .programs import OUR_CODE
 from .pysyncobj_node import Settings
 from .system import LiveClient, Site
 
@@ -101,7 +101,7 @@ class PySyncObj(Polled):
         return Launch(
             command=(sys.executable, "-m", _NODE, msgspec.json.encode(settings).decode()),
             environment={
-                "PYTHONPATH": str(Path(harness.__file__).parents[1]),
+                **OUR_CODE,
                 **(site.inside.environment(node) if isinstance(site.inside, FakeTime) else {}),
             },
         )
