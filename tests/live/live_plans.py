@@ -8,6 +8,9 @@ from typing import Literal
 import msgspec
 
 from harness.faults.catalog import AnyFault
+from harness.faults.crashes import Crash
+from harness.faults.partitions import Partition
+from harness.faults.pauses import Pause
 from harness.live.systems.catalog import abilities_of_live
 from harness.live.systems.system import LiveSystem
 from harness.plans.plan import Phases, Plan
@@ -21,6 +24,14 @@ WARMUP_NS = SECOND_NS
 def at(begin_ms: int, length_ms: int) -> dict[str, int]:
     """A time of the fault phase."""
     return {"begin_ns": WARMUP_NS + begin_ms * MS, "end_ns": WARMUP_NS + (begin_ms + length_ms) * MS}
+
+
+KILL_CUT_PAUSE: tuple[AnyFault, ...] = (
+    Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
+    Partition(id="cut", shape="one", order=("n2", "n1", "n3"), clients=("c2",), **at(1200, 1000)),
+    Pause(id="pause", targets=("n3",), **at(2600, 800)),
+)
+"""One of each, on another node each, within four seconds."""
 
 
 def small_plan(

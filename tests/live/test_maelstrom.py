@@ -11,9 +11,7 @@ import pytest
 
 from harness.errors import BadInput
 from harness.faults.catalog import AnyFault
-from harness.faults.crashes import Crash
 from harness.faults.partitions import Partition
-from harness.faults.pauses import Pause
 from harness.live.live_run import run
 from harness.live.systems.catalog import abilities_of_live, live_system, live_system_of
 from harness.live.systems.maelstrom import completion
@@ -21,7 +19,7 @@ from harness.outcome import Outcome
 from harness.systems import catalog
 from harness.systems.checkouts import Checkouts
 from harness.systems.system import Completion
-from tests.live.live_plans import SECOND_NS, at, routed, small_plan
+from tests.live.live_plans import KILL_CUT_PAUSE, SECOND_NS, at, routed, small_plan
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "maelstrom"
 
@@ -95,12 +93,10 @@ def test_another_answer_is_told_as_it_came(body: dict[str, Any]) -> None:
 def test_a_right_program_is_valid_under_kills_pauses_and_partitions() -> None:
     outcome = ran(
         EXAMPLES / "lin_kv_raft.py",
-        Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
-        Partition(id="cut", shape="one", order=("n2", "n1", "n3"), clients=("c2",), **at(1200, 1000)),
-        Pause(id="pause", targets=("n3",), **at(2600, 800)),
+        *KILL_CUT_PAUSE,
     )
 
-    assert outcome.fault_outcomes == dict.fromkeys(("kill", "cut", "pause"), "effective")
+    assert outcome.fault_outcomes == {fault.id: "effective" for fault in KILL_CUT_PAUSE}
     assert outcome.verdict.validity == "valid", outcome.verdict
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 
 from harness.faults.catalog import AnyFault
-from harness.faults.crashes import Crash
 from harness.faults.partitions import Partition
-from harness.faults.pauses import Pause
 from harness.live.live_run import run
 from harness.live.systems.catalog import live_system
 from harness.outcome import Outcome
 from harness.systems.checkouts import Checkouts
-from tests.live.live_plans import SECOND_NS, at, routed, small_plan
+from tests.live.live_plans import KILL_CUT_PAUSE, SECOND_NS, at, routed, small_plan
 
 pytest.importorskip("h11")
 pytest.importorskip("pysyncobj")
@@ -32,12 +30,10 @@ def ran(workload: str, *faults: AnyFault, **explicit: str) -> Outcome:
 def test_reads_through_the_log_are_valid_under_kills_pauses_and_partitions(workload: str) -> None:
     outcome = ran(
         workload,
-        Crash(id="kill", targets=("n1",), power=False, **at(0, 600)),
-        Partition(id="cut", shape="one", order=("n2", "n1", "n3"), clients=("c2",), **at(1200, 1000)),
-        Pause(id="pause", targets=("n3",), **at(2600, 800)),
+        *KILL_CUT_PAUSE,
     )
 
-    assert outcome.fault_outcomes == dict.fromkeys(("kill", "cut", "pause"), "effective")
+    assert outcome.fault_outcomes == {fault.id: "effective" for fault in KILL_CUT_PAUSE}
     assert outcome.verdict.validity == "valid", outcome.verdict
 
 
