@@ -24,7 +24,7 @@ from .lies import LyingNode
 from .membership import Membership
 from .packets import Bandwidth, Clog, Corrupt, Delay, Duplicate, Loss, Reorder
 from .partitions import Partition
-from .pauses import Pause, SlowNode
+from .pauses import Pause, SlowBackground, SlowNode
 from .power import PowerCut
 from .snapshots import Compact
 from .upgrades import RollBack, Upgrade
@@ -39,6 +39,7 @@ BUILT_IN: Final[tuple[type[Fault], ...]] = (
     Corrupt,
     Clog,
     SlowNode,
+    SlowBackground,
     Bandwidth,
     Crash,
     PowerCut,

@@ -1,4 +1,4 @@
-"""Pauses: processes that stand still for a while, or are slow."""
+"""Pauses: processes that stand still for a while, or are slow in all or in a part of what they do."""
 
 from __future__ import annotations
 
@@ -51,3 +51,25 @@ class SlowNode(NodeFault, frozen=True, kw_only=True, tag="slow-node"):
     def undo_at(self, world: FaultWorld, state: FaultState, name: str) -> None:
         """End the slowness."""
         world.hosts[name].speed_up(self.id)
+
+
+class SlowBackground(NodeFault, frozen=True, kw_only=True, tag="slow-background"):
+    """Let work in the background (a snapshot is encoded, or loaded) take `late_ns`, while the node goes on.
+
+    So it does on a busy machine with a large state: commands are applied, leaders change, and another snapshot may come
+    before the work is over that was begun in another situation.
+    """
+
+    late_ns: int
+
+    capability: ClassVar[str] = "background"
+    waits_for_node: ClassVar[bool] = True
+    effective_when: ClassVar[str] = "work in the background took longer"
+
+    def begin_at(self, world: FaultWorld, state: FaultState, name: str) -> None:
+        """Let what begins from now on take longer."""
+        world.hosts[name].slow_background(self.id, self.late_ns)
+
+    def undo_at(self, world: FaultWorld, state: FaultState, name: str) -> None:
+        """Let what begins from now on take no longer."""
+        world.hosts[name].hurry_background(self.id)

@@ -100,6 +100,10 @@ class FaultHost(Protocol):
 
     def speed_up(self, fault: str) -> None: ...
 
+    def slow_background(self, fault: str, late_ns: int) -> None: ...
+
+    def hurry_background(self, fault: str) -> None: ...
+
 
 class FaultNetwork(Protocol):
     """The links between actors. All effects of a fault on links end with `mend`."""

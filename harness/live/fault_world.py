@@ -85,6 +85,12 @@ class LiveHost:
     def speed_up(self, fault: str) -> None:
         self._cannot("speed_up")
 
+    def slow_background(self, fault: str, late_ns: int) -> None:
+        self._cannot("slow_background")
+
+    def hurry_background(self, fault: str) -> None:
+        self._cannot("hurry_background")
+
     @property
     def disk(self) -> FaultDisk:
         return self._cannot("disk") if self._inside is None else self._inside.disk(self.name)

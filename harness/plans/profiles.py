@@ -293,6 +293,36 @@ PROFILES: Final[dict[str, Profile]] = {
             outsiders_ppm=0,  # a node without data holds nothing to damage
         ),
         _swarm_like(
+            "packets",
+            "messages lost, sent twice, late, out of order, damaged and squeezed, while clients come and go",
+            (*_PACKETS, "client-crash", "client-pause", "stale-votes"),
+            (300_000, 600_000),
+            outsiders_ppm=0,
+        ),
+        _swarm_like(
+            "slow",
+            "disks and work in the background that take longer than an election, while leaders and snapshots change",
+            (
+                "slow-background",
+                "slow-disk",
+                "slow-node",
+                "isolated-leader-slow-disk",
+                "snapshot-across-leaders",
+                "snapshot-cut-off-half-way",
+                "lagging-follower-elected",
+                "isolate-leader",
+                "partition",
+                "compact",
+                "crash",
+                "power-loss",
+            ),
+            (300_000, 600_000),
+            options={
+                "storage": Choices((("async", 70), ("sync", 30))),
+                "snapshot_threshold": Choices(((200, 20), (30, 40), (5, 40))),
+            },
+        ),
+        _swarm_like(
             "transfers",
             "leadership is handed over again and again, under pauses and cuts that keep a leader from hearing of it",
             (
@@ -321,7 +351,7 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
         _swarm_like(
             "swarm",
-            "a random subset of everything that a correct system must survive",
+            "a random subset of nearly everything that a correct system must survive",
             (*_PARTITIONS, *_PACKETS, *_CRASHES, *_DISKS, *_PAUSES, *_CLOCKS, *_ADMINISTRATION, *_COMPOUND),
             (100_000, 180_000, 300_000),
         ),

@@ -33,7 +33,7 @@ from checkers.verdict import Verdict
 from harness.faults.leadership import ForcedElection, Transfer
 from harness.faults.membership import Membership
 from harness.faults.packets import Delay, Duplicate, Reorder
-from harness.faults.pauses import SlowNode
+from harness.faults.pauses import SlowBackground, SlowNode
 from harness.plans.plan import LinkSpec, Plan
 from harness.sim.world import SimWorld
 
@@ -238,8 +238,9 @@ class CalmWatch:
 
     def _is_healthy(self, name: str) -> bool:
         host = self._world.hosts[name]
-        slow = host.paused or host.slowness.in_force or host.disk.any_in_force or host.clock.stopped
-        return host.is_up and not slow and abs(host.clock.rate_ppm - _MILLION) <= _CLOCK_ERROR_PPM
+        is_slow = host.slowness.in_force or host.background.in_force or host.disk.any_in_force
+        is_still = host.paused or host.clock.stopped
+        return host.is_up and not is_slow and not is_still and abs(host.clock.rate_ppm - _MILLION) <= _CLOCK_ERROR_PPM
 
     def _hears(self, node: str, other: str) -> bool:
         """Whether anything can arrive at a node from another one: what it sends, or what was sent before and waits."""
@@ -291,7 +292,10 @@ def _slack(span_ns: int) -> int:
 
 
 def _latest_ns(plan: Plan) -> int:
-    """How late a message may be that was sent while a fault of the plan was on its link, or its target was slow."""
+    """How late a message may be that was sent while a fault of the plan was on its link, or its target was slow.
+
+    Or work in the background that its target began then.
+    """
     late = 0
     for fault in plan.faults:
         match fault:
@@ -303,4 +307,6 @@ def _latest_ns(plan: Plan) -> int:
                 late = max(late, fault.hold_ns)
             case SlowNode():
                 late = max(late, fault.processing_ns)
+            case SlowBackground():
+                late = max(late, fault.late_ns)
     return 2 * late

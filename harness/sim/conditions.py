@@ -1,6 +1,7 @@
 """What faults do to one host for a while: pauses and slowness.
 
-Both are known by the id of the fault, may overlap, and count in `hits` the events that each fault touched here.
+Both are known by the id of the fault, may overlap, and count in `hits` the events that each fault touched here. A node
+is slow in all that it does, or in its work in the background only.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Pauses:
 
 
 class Slowness:
-    """The slow-node faults in force on a host."""
+    """The faults in force on a host that make it slow, or its work in the background."""
 
     def __init__(self, hits: dict[str, int]) -> None:
         self._hits = hits

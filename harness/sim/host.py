@@ -43,6 +43,7 @@ class SimHost:
         self._armed_later: dict[str, tuple[str, Callable[[], None]]] = {}  # that wait for a moment of its end
         self.pauses = Pauses(kernel, self.hits)
         self.slowness = Slowness(self.hits)
+        self.background = Slowness(self.hits)
         self.device = DiskDevice(
             name,
             ordinal,
@@ -142,6 +143,14 @@ class SimHost:
         """End one slowness, if it is there."""
         self.slowness.in_force.pop(fault, None)
         self._choose_receiver()
+
+    def slow_background(self, fault: str, late_ns: int) -> None:
+        """Let work in the background take longer until `hurry_background` of the same fault."""
+        self.background.in_force[fault] = late_ns
+
+    def hurry_background(self, fault: str) -> None:
+        """Let what begins from now on take as long as without the fault."""
+        self.background.in_force.pop(fault, None)
 
     def pause(self, fault: str, *, stop_clock: bool) -> None:
         """Hold deliveries, timers and disk completions until `unpause` of the same fault."""

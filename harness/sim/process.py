@@ -18,7 +18,7 @@ import trio
 
 from harness.systems.system import SystemServer
 
-from .conditions import Pauses
+from .conditions import Pauses, Slowness
 from .device import DiskDevice
 from .kernel.events import Kernel
 from .kernel.livelock import STEPS_AT_ONE_INSTANT_MAX, AtOneInstant, woken_in_the_past
@@ -85,6 +85,7 @@ class SimProcess:
         kernel: Kernel,
         clock: LocalClock,
         pauses: Pauses,
+        background: Slowness,
         device: DiskDevice,
         lifetime: Lifetime,
         send: Callable[[str, bytes], None],
@@ -100,7 +101,7 @@ class SimProcess:
         self.inbox: list[tuple[str, bytes]] = []
         self.heard = 0  # how many datagrams arrived
         self.timer = Timer(kernel, ordinal, clock=clock, pauses=pauses, lifetime=lifetime, fire=self._on_input)
-        self._kernel, self._device = kernel, device
+        self._kernel, self._device, self._background = kernel, device, background
         self._waits_for_nothing = AtOneInstant(STEPS_AT_ONE_INSTANT_MAX)  # waits of `recv` that were over at once
         self.heard_from = ""  # who sent what `recv` gave last
         self._alarm = 0  # which wait of `until` is in force
@@ -146,12 +147,14 @@ class SimProcess:
         return _never() if self.lifetime.dead else self.driver.sync(name)
 
     def background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Do the work, and call `done`, in an event of its own, while this incarnation runs. It takes no virtual time.
+        """Do the work, and call `done`, in an event of its own, while this incarnation runs.
 
-        The work is done when the step is over that asked for it. What it looks at must be its own: it may have changed.
+        It takes no virtual time, unless a fault lets it: it is done at the end of its time, and when the step is over
+        that asked for it. What it looks at must be its own: it may have changed.
         """
         if not self.lifetime.dead:
-            self._kernel.exactly(self._kernel.now, self._on_background, (done, work))
+            due_ns = self._kernel.now + (self._background.delay_ns() if self._background.in_force else 0)
+            self._kernel.exactly(due_ns, self._on_background, (done, work))
 
     def _on_background(self, order: tuple[Callable[[Any], None], Callable[[], Any]]) -> None:
         if self.lifetime.dead:

@@ -77,6 +77,7 @@ def _calm(host: SimHost) -> None:
         host.unpause(fault)
     for fault in list(host.slowness.in_force):
         host.speed_up(fault)
+    host.background.in_force.clear()
     host.disarm_all()
     host.disk.end_all()
     host.device.be_instant()

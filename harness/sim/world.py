@@ -188,6 +188,7 @@ class SimWorld:
             kernel=self.kernel,
             clock=host.clock,
             pauses=host.pauses,
+            background=host.background,
             device=host.device,
             lifetime=lifetime,
             send=self.network.sender(name, lifetime),

@@ -27,7 +27,16 @@ class RaftImpl:
     """One version of raft_impl as a system under test."""
 
     name: str = "raft_impl"
-    capabilities: tuple[str, ...] = ("checksums", "disk", "leader", "lies", "majority", "membership", "snapshots")
+    capabilities: tuple[str, ...] = (
+        "background",
+        "checksums",
+        "disk",
+        "leader",
+        "lies",
+        "majority",
+        "membership",
+        "snapshots",
+    )
     """No version reads a wall clock."""
 
     def __init__(self, package: ModuleType) -> None:

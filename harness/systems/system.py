@@ -103,7 +103,17 @@ class Refusal(Exception):
     """A replica refuses to start, for a reason given as an error code."""
 
 
-CAPABILITIES: Final = ("checksums", "disk", "leader", "lies", "majority", "membership", "snapshots", "wall-clock")
+CAPABILITIES: Final = (
+    "background",
+    "checksums",
+    "disk",
+    "leader",
+    "lies",
+    "majority",
+    "membership",
+    "snapshots",
+    "wall-clock",
+)
 """What a system may say that it has."""
 
 

@@ -28,6 +28,7 @@ Independent faults seldom produce the bugs that need three events in a row. Seve
 | `wiped-under-its-name` | nodes that forgot all and still have their names (`beyond-*` only) |
 | `last-write-lost` | what one node was told last that its disk holds (`beyond-*` only) |
 | `lie-before-power-loss` | what was acknowledged on the word of an fsync that lied (`beyond-*` only) |
+| `isolated-leader-slow-disk` | writes under way that a later leader replaces |
 | `isolated-leader-slow-clock` | an isolated leader with a slow clock while the others run fast (dissertation 6.4.1) |
 | `isolated-leader-stopped-clock` | an isolated leader whose clock stands still for some timeouts (`beyond-*` only) |
 
@@ -56,6 +57,7 @@ PATTERNS: Final[dict[str, Pattern]] = {
         Pattern(name="clog", kinds=("clog",), draw=links.clog),
         Pattern(name="swizzle-clog", kinds=("clog",), draw=links.swizzle_clog, nodes_min=3),
         Pattern(name="slow-node", kinds=("slow-node",), draw=links.slow_node),
+        Pattern(name="slow-background", kinds=("slow-background", "compact"), draw=links.slow_background),
         Pattern(name="bandwidth", kinds=("bandwidth",), draw=links.bandwidth, nodes_min=2),
         Pattern(name="crash", kinds=("crash",), draw=crashes.crash),
         Pattern(name="crash-loop", kinds=("crash",), draw=crashes.crash_loop),
@@ -207,6 +209,14 @@ PATTERNS: Final[dict[str, Pattern]] = {
         Pattern(name="last-write-lost", kinds=("lost-write", "crash"), draw=disks.last_write_lost, nodes_min=3),
         Pattern(name="lie-before-power-loss", kinds=("lying-fsync", "crash"), draw=disks.lie_before_power_loss),
         Pattern(name="slow-disk", kinds=("slow-disk",), draw=disks.slow_disk, occurrences_max=3),
+        Pattern(
+            name="isolated-leader-slow-disk",
+            kinds=("slow-disk", "partition"),
+            draw=disks.isolated_leader_slow_disk,
+            nodes_min=3,
+            weight=2,
+            non_overlapping=True,
+        ),
         Pattern(name="clock-rate", kinds=("clock-rate",), draw=clocks.clock_rate),
         Pattern(name="clock-step", kinds=("clock-step",), draw=clocks.clock_step),
         Pattern(name="clock-reset", kinds=("clock-step",), draw=clocks.clock_reset, occurrences_max=1),

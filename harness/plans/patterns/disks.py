@@ -9,12 +9,14 @@ from harness.faults.disk_damage import REGIONS, BitRot, LostWrite, MisdirectedWr
 from harness.faults.disk_errors import DiskFull, FsyncError, LyingFsync, ReadError, SlowDisk, WriteError
 from harness.faults.fault import Fault
 from harness.faults.membership import Membership
+from harness.faults.partitions import Partition
 from harness.faults.wipes import WipedDisk
 from harness.plans.rng import Stream
 
-from .context import FaultContext, in_phase, some_nodes
+from .context import FaultContext, half_of, in_phase, some_nodes
 from .power import cut
 
+_MILLISECOND: Final = 1_000_000
 _ROOM_BYTES_MAX: Final = 600
 _RESTART_NS: Final = 1_000_000_000
 """How long it takes until a node that stopped by itself is started again."""
@@ -78,6 +80,35 @@ def slow_disk(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault,
         late_ns=context.span(stream, 1, 30),
     )
     return (fault,)
+
+
+def isolated_leader_slow_disk(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:
+    """Slow down the leader's disk, isolate it with some clients, and let it back while it still writes what they sent.
+
+    By then another leader has other entries at the same indexes. The fsync that began before the cut is over by then,
+    and the one behind it is not.
+    """
+    cut_ns = context.span(stream, 20, 50)
+    late_ns = cut_ns * stream.between(5, 9) // 10
+    back_ns = context.until(at_ns + _MILLISECOND, cut_ns)
+    faults: list[Fault] = [
+        SlowDisk(
+            id="",
+            begin_ns=at_ns,
+            end_ns=context.until(at_ns + 2 * late_ns, context.span(stream, 2, 10)),
+            targets=("@leader",),
+            late_ns=late_ns,
+        ),
+        Partition(
+            id="",
+            begin_ns=at_ns + _MILLISECOND,
+            end_ns=back_ns,
+            shape="one",
+            order=("@leader", *stream.shuffled(context.nodes)),
+            clients=half_of(stream, context.clients),
+        ),
+    ]
+    return in_phase(faults, context)
 
 
 def lie_before_power_loss(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:

@@ -7,7 +7,8 @@ from typing import Final
 from harness.faults.fault import Fault
 from harness.faults.packets import Bandwidth, Clog, Corrupt, Delay, Duplicate, Loss, Reorder
 from harness.faults.partitions import Partition
-from harness.faults.pauses import SlowNode
+from harness.faults.pauses import SlowBackground, SlowNode
+from harness.faults.snapshots import Compact
 from harness.faults.topologies import shapes_for
 from harness.plans.rng import Stream
 
@@ -143,6 +144,20 @@ def slow_node(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault,
         processing_ns=stream.log_uniform(_MILLISECOND, max(_MILLISECOND, context.timeout_ns // 4)),
     )
     return (fault,)
+
+
+def slow_background(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:
+    """Let nodes encode and load snapshots for up to several timeouts, and make them take some meanwhile."""
+    targets = some_nodes(stream, context)
+    end_ns = context.until(at_ns, context.span(stream, 20, 200))
+    late_ns = context.span(stream, 1, 60)
+    faults: list[Fault] = [SlowBackground(id="", begin_ns=at_ns, end_ns=end_ns, targets=targets, late_ns=late_ns)]
+    when_ns = at_ns
+    for _ in range(stream.between(1, 3)):
+        when_ns += context.span(stream, 1, 20)
+        over_ns = context.until(when_ns, context.timeout_ns)
+        faults.append(Compact(id="", begin_ns=when_ns, end_ns=over_ns, targets=targets))
+    return in_phase(faults, context)
 
 
 def bandwidth(stream: Stream, context: FaultContext, at_ns: int) -> tuple[Fault, ...]:

@@ -83,6 +83,12 @@ class FakeHost:
     def speed_up(self, fault: str) -> None:
         self._done.append(("speed-up", self.name))
 
+    def slow_background(self, fault: str, late_ns: int) -> None:
+        self._done.append(("slow-background", self.name, late_ns))
+
+    def hurry_background(self, fault: str) -> None:
+        self._done.append(("hurry-background", self.name))
+
 
 class FakeNetwork:
     """Links that remember which edges a fault was put on."""

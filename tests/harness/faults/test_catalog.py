@@ -68,19 +68,21 @@ def test_a_record_that_has_a_label_of_code_says_so(kind: type[Fault]) -> None:
 
 WALL_CLOCK = {"clock-step", "clock-strobe"}
 ADMINISTRATION = {"transfer", "forced-election", "compact", "membership"}
+ALL = frozenset({"background", "checksums", "disk", "leader", "membership", "snapshots", "wall-clock"})
 DISK = {word for word, kind in KINDS.items() if kind.capability in ("disk", "checksums")}
 
 
 @pytest.mark.parametrize(
     ("capabilities", "missing"),
     [
-        (("checksums", "disk", "leader", "membership", "snapshots", "wall-clock"), set()),
-        (("disk", "leader", "membership", "snapshots", "wall-clock"), {"bit-rot", "misdirected-write", "lost-write"}),
-        (("checksums", "disk", "leader", "membership", "snapshots"), WALL_CLOCK),
-        (("checksums", "disk", "wall-clock"), ADMINISTRATION),
-        ((), WALL_CLOCK | ADMINISTRATION | DISK),
+        (ALL, set()),
+        (ALL - {"background"}, {"slow-background"}),
+        (ALL - {"checksums"}, {"bit-rot", "misdirected-write", "lost-write"}),
+        (ALL - {"wall-clock"}, WALL_CLOCK),
+        (ALL - {"leader", "membership", "snapshots"}, ADMINISTRATION),
+        (frozenset(), WALL_CLOCK | ADMINISTRATION | DISK | {"slow-background"}),
     ],
 )
-def test_a_kind_needs_the_capability_that_it_names(capabilities: tuple[str, ...], missing: set[str]) -> None:
+def test_a_kind_needs_the_capability_that_it_names(capabilities: frozenset[str], missing: set[str]) -> None:
     assert set(KINDS) - set(kinds_for((*capabilities, "lies"))) == missing
     assert set(kinds_for((*capabilities, "lies"))) - set(kinds_for(capabilities)) == {"lying-node"}

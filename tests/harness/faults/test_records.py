@@ -14,7 +14,7 @@ from harness.faults.leadership import ForcedElection, Transfer
 from harness.faults.membership import Membership
 from harness.faults.packets import Clog, Loss
 from harness.faults.partitions import Partition
-from harness.faults.pauses import Pause, SlowNode
+from harness.faults.pauses import Pause, SlowBackground, SlowNode
 from harness.faults.snapshots import Compact
 
 from .fake_world import FakeWorld
@@ -27,6 +27,11 @@ WHEN: dict[str, Any] = {"id": "f1", "begin_ns": 0, "end_ns": 400}
     [
         (Pause(**WHEN, targets=("n1",), clock="stops"), ("pause", "n1", True), ("unpause", "n1")),
         (SlowNode(**WHEN, targets=("c1",), processing_ns=5), ("slow-down", "c1", 5), ("speed-up", "c1")),
+        (
+            SlowBackground(**WHEN, targets=("n1",), late_ns=5),
+            ("slow-background", "n1", 5),
+            ("hurry-background", "n1"),
+        ),
         (Crash(**WHEN, targets=("n1",), power=False, code="new"), ("crash", "n1", False), ("start", "n1", "new")),
         (WriteError(**WHEN, targets=("n1",)), ("fail", "n1", "write", "clean"), ("end", "n1")),
         (ReadError(**WHEN, targets=("n1",)), ("fail", "n1", "read", "clean"), ("end", "n1")),

@@ -19,7 +19,7 @@ FIRST = ("register", "counter", "map", "set", "queue", "list", "list-append", "l
 ADDED = tuple(workload.name for workload in BUILT_IN if workload.name not in FIRST)
 """Workloads since then. Each has a sample of its own, since a new one changes no plan of the others."""
 
-ADDED_PROFILES = ("damage", "transfers")
+ADDED_PROFILES = ("damage", "transfers", "packets", "slow")
 """The profiles since then, each with a sample of its own for the same reason."""
 
 DIGEST_OF = {(2, 5): "dd6092fee5da12ed852d62c71d17f299833c619525c4d8c707044d367beaf969"}
@@ -30,6 +30,8 @@ DIGEST_OF_ADDED = {("orders", 2, 5): "d10ebf109dd3af2d35a6979ffa5c7b028802da6865
 DIGEST_OF_ADDED_PROFILE = {
     ("damage", 2, 5): "801acec32edafb9b3cec909ef250b1b62b9eacd96d04489021ab839f8e168779",
     ("transfers", 2, 5): "3f13e80981c1d537d64c727cdba35b3ada123565aa93841d7355597774f0e61c",
+    ("packets", 2, 5): "6a47f354cb2d3672b4e91250c032807603fd3b02ad55295df4c1705227456f7b",
+    ("slow", 2, 5): "a3b901bd855bf902072a21f2c368399b5bc227fcf485d44dc74342466eed7a8e",
 }
 """The digest of the sample of a profile that was added, by (profile, format, draw version)."""
 

@@ -71,6 +71,7 @@ def fault(rng: random.Random, number: int) -> Fault:
         "corrupt": {"targets": nodes, "corrupt_ppm": 100_000},
         "clog": {"targets": nodes},
         "slow-node": {"targets": nodes, "processing_ns": 5 * MS},
+        "slow-background": {"targets": nodes, "late_ns": 50 * MS},
         "bandwidth": {"targets": nodes, "bytes_per_s": 2_000},
         "crash": {"targets": some, "aim": rng.choice(["", "write"]), "power": rng.random() < 0.7},
         "pause": {"targets": some, "clock": rng.choice(["runs", "stops"])},

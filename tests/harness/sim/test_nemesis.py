@@ -39,6 +39,7 @@ def one(kind: str, *targets: str, end_ns: int = END, **parameters: Any) -> Fault
         "reorder": {"reorder_ppm": 500_000, "hold_ns": 10 * MS},
         "corrupt": {"corrupt_ppm": 500_000},
         "slow-node": {"processing_ns": 5 * MS},
+        "slow-background": {"late_ns": 5 * MS},
         "bandwidth": {"bytes_per_s": 20_000},
         "slow-disk": {"late_ns": 5 * MS},
         "clock-rate": {"rate_ppm": 1_300_000},
@@ -98,7 +99,7 @@ def affected(world: SimWorld, name: str) -> bool:
     return (
         host.paused
         or not host.is_up
-        or bool(host.slowness.in_force or host.armed or host.disk.any_in_force)
+        or bool(host.slowness.in_force or host.background.in_force or host.armed or host.disk.any_in_force)
         or host.clock.rate_ppm != 1_000_000
         or host.clock.wall_offset_ns != world_offset(world, name)
         or any(not link.plain for link in links if name in (link.source, link.target.name))

@@ -433,6 +433,41 @@ def test_work_in_the_background_is_done_when_the_step_is_over_that_asked_for_it(
     assert scripted.seen == [(0, "asked"), (0, "done", "before", "after", "before")]
 
 
+def test_work_in_the_background_takes_as_long_as_the_faults_say_that_lie_on_it_when_it_begins() -> None:
+    async def worker(env: SimProcess) -> None:
+        for place in range(4):
+            env.background(lambda place=place: place, lambda place: scripted.note("done", place))  # type: ignore[misc]
+            await env.until((place + 1) * 10 * MS)
+        await env.until(100 * MS)
+
+    scripted = ScriptedWorld(n1=worker, plan=EXACT)
+    host = scripted.world.hosts["n1"]
+    for at_ms, change in (
+        (5, lambda _: host.slow_background("f1", 12 * MS)),
+        (15, lambda _: host.slow_background("f2", 5 * MS)),
+        (25, lambda _: host.hurry_background("f1")),
+        (26, lambda _: host.hurry_background("f2")),
+    ):
+        scripted.world.kernel.exactly(at_ms * MS, change)
+    scripted.play(until_ms=100)
+
+    assert scripted.seen == [(0, "done", 0), (22, "done", 1), (30, "done", 3), (37, "done", 2)]
+    assert host.hits == {"f1": 2, "f2": 1}
+
+
+def test_slow_work_in_the_background_is_over_with_its_process() -> None:
+    async def worker(env: SimProcess) -> None:
+        env.background(lambda: None, lambda _: scripted.note("done"))
+        await env.until(100 * MS)
+
+    scripted = ScriptedWorld(n1=worker, plan=EXACT)
+    scripted.world.hosts["n1"].slow_background("f1", 50 * MS)
+    scripted.world.kernel.exactly(20 * MS, lambda _: scripted.world.crash("n1", power=False, reason="kill"))
+    scripted.play(until_ms=100)
+
+    assert scripted.seen == []
+
+
 def test_what_work_in_the_background_raises_ends_its_server_as_if_a_step_had_raised_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
