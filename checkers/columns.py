@@ -39,7 +39,7 @@ from checkers.models.choice import choose_among
 from checkers.op import Op
 from checkers.operation import INF, Operation
 from checkers.pause import collection_paused
-from checkers.rows import COUNTER, REGISTER, Line, NotPlain, RowReader, TimedLine, of_counter
+from checkers.rows import COUNTER, OPTIONAL, REGISTER, Line, NotPlain, RowReader, line_with, of_counter
 from checkers.verdict import Verdict
 
 PIECE: Final = 1 << 15
@@ -55,8 +55,8 @@ FUNCTIONS: Final = {"register": REGISTER, "cas-register": REGISTER, "map": REGIS
 
 OURS: Final = Conventions()
 
-_decoder = msgspec.json.Decoder(Line)
-_timed_decoder = msgspec.json.Decoder(TimedLine)
+SURE: Final = ("process", "type", "f")
+"""The members that each of our lines has."""
 
 
 def judge(file: Path | bytes, model: str, limits: Limits, format: str = "auto") -> Verdict | None:
@@ -101,17 +101,23 @@ def judge_history(history: History | Lines, model: str, limits: Limits) -> Verdi
 
 
 def _our_lines(first: bytes, pieces: Iterator[bytes]) -> Iterator[list[Line]]:
-    is_timed = True
+    """Yield the lines of each piece. What all have that the first one has need not be counted in each of them."""
+    one = msgspec.json.decode(first.partition(b"\n")[0])
+    members = frozenset(one).intersection(OPTIONAL) if isinstance(one, dict) else frozenset()
+    fewer = [frozenset[str](), members & {"index", "time"}]
+    decoder = msgspec.json.Decoder(line_with(members))
     for piece in chain([first], pieces):
-        lines: list[Any] = []
-        if is_timed:
+        while True:
             try:
-                lines = _timed_decoder.decode_lines(piece)
+                lines = decoder.decode_lines(piece)
+                break
             except msgspec.ValidationError:
-                is_timed = False
-        if not is_timed:
-            lines = _decoder.decode_lines(piece)
-        if not stand_one_a_line(piece, len(lines)) or not are_single(piece, lines, 5 if is_timed else 3):
+                if not fewer:
+                    raise NotPlain from None
+                members = fewer.pop()
+                decoder = msgspec.json.Decoder(line_with(members))
+        sure = len(SURE) + len(members)
+        if not stand_one_a_line(piece, len(lines)) or not are_single(piece, lines, sure, members):
             raise NotPlain
         yield lines
 

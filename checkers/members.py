@@ -12,7 +12,8 @@ decoded once more to count its members exactly, and if texts contain names too, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -24,6 +25,8 @@ PIECE: Final = 1 << 15
 
 _SPACED: Final = (b" :", b"\t:", b"\r:", b"\n:")
 _NESTED: Final = (dict, list)
+
+_OPTIONAL: Final = {name: attrgetter(name) for name in ("value", "key", "error")}
 
 _lines = msgspec.json.Decoder(dict[str, Any])
 
@@ -54,23 +57,26 @@ class _Twice(Exception):
     """An object has this member twice."""
 
 
-def are_single(lines: bytes, rows: Sequence[Row], sure: int) -> bool:
+def are_single(lines: bytes, rows: Sequence[Row], sure: int, present: Collection[str] = ()) -> bool:
     """Whether no object of these JSON lines has a member twice.
 
     `rows` were decoded from them, one from each, and have no other members than `sure` that each line must have, and
-    `key`, `value` and `error`.
+    `key`, `value` and `error`; `present` are those of the three that each line must have, too, and are in `sure`.
     """
     colons = lines.count(b":")
-    known = sure * len(rows) + len([1 for row in rows if row.value is not None])
-    if known == colons:
-        return True
-    known += len([1 for row in rows if row.key is not None]) + len([1 for row in rows if row.error is not None])
+    known = sure * len(rows)
+    for name, of in _OPTIONAL.items():
+        if known == colons:
+            return True
+        if name not in present:
+            known += len(rows) - list(map(of, rows)).count(None)
     most = _at_most(lines)
     if known in (colons, most):
         return True
     if lines.count(b"{") == len(rows):  # no objects in values: nulls, then
-        present = sure * len(rows) + _count_optional(lines)
-        if present in (colons, most):
+        some = _optional.decode_lines(lines)
+        absent = [list(map(of, some)).count(msgspec.UNSET) for name, of in _OPTIONAL.items() if name not in present]
+        if sure * len(rows) + len(rows) * len(absent) - sum(absent) in (colons, most):
             return True
     return _counted(lines, _lines.decode_lines(lines)) or not any(map(_doubled, lines.split(b"\n")))
 
@@ -105,16 +111,6 @@ def _pieces(lines: bytes) -> Iterator[bytes]:
         end = lines.find(b"\n", begin + PIECE) + 1 or len(lines)
         yield lines[begin:end]
         begin = end
-
-
-def _count_optional(lines: bytes) -> int:
-    """Count the lines that have a key, those that have a value, and those that have an error."""
-    rows, absent = _optional.decode_lines(lines), msgspec.UNSET
-    return (
-        len([1 for row in rows if row.value is not absent])
-        + len([1 for row in rows if row.key is not absent])
-        + len([1 for row in rows if row.error is not absent])
-    )
 
 
 def _counted(text: bytes, values: Iterable[object]) -> bool:

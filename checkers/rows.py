@@ -14,7 +14,8 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import UNSET
@@ -65,11 +66,16 @@ class Line(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
     error: Any = None
 
 
-class TimedLine(Line):
-    """One that has both an index and a time."""
+OPTIONAL: Final = {"index": int, "time": int, "key": Any, "value": Any, "error": Any}
+"""The members that a line may have, with their types."""
 
-    index: int
-    time: int
+
+@cache
+def line_with(members: frozenset[str]) -> type[Line]:
+    """A line that has all of these optional members, be they null."""
+    fields = [(name, kind) for name, kind in OPTIONAL.items() if name in members]
+    kind = msgspec.defstruct("LineWith", fields, bases=(Line,), kw_only=True, gc=False, forbid_unknown_fields=True)
+    return cast(type[Line], kind)
 
 
 class NotPlain(Exception):

@@ -171,6 +171,32 @@ def test_columns_read_what_only_looks_like_a_member_twice(last: dict[str, Any]) 
     assert verdict.validity == "valid"
 
 
+@st.composite
+def histories_with_nulls(draw: st.DrawFn) -> tuple[bytes, bool]:
+    """Lines that write out some of what is absent, and whether one of them has a member twice."""
+    rows = [[*row.items()] for row in (*WROTE, READ)]
+    for members in rows:
+        names = {name for name, _ in members}
+        members += [(name, None) for name in draw(st.sets(st.sampled_from(("key", "value", "error")))) - names]
+    is_doubled: bool = draw(st.booleans())
+    if is_doubled:
+        members = draw(st.sampled_from(rows))
+        name, value = draw(st.sampled_from(members))
+        members.insert(draw(st.integers(0, len(members))), (name, draw(st.sampled_from((value, None)))))
+    lines = ("{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in row) + "}" for row in rows)
+    return "\n".join(lines).encode(), is_doubled
+
+
+@given(history=histories_with_nulls())
+def test_columns_tell_nulls_that_are_written_out_from_a_member_twice(history: tuple[bytes, bool]) -> None:
+    """A null that stands twice in one line must not make up for one that is absent from another."""
+    text, is_doubled = history
+
+    verdict = columns.judge(text, "register", Limits(), "jsonl")
+
+    assert (verdict is None) == is_doubled
+
+
 MESSAGES = [
     '{"src":"c1","dest":"n1","body":{"type":"write","key":"x","value":1,"msg_id":1}}',
     '{"src":"n1","dest":"c1","body":{"type":"write_ok","in_reply_to":1}}',
