@@ -51,6 +51,13 @@ _COUNT = 200
 )
 @click.option("--resume", is_flag=True, help="Use the answers that earlier searches of the same code have left.")
 @click.option(
+    "--run-timeout",
+    "run_timeout_ns",
+    type=quantity(quantities.duration),
+    metavar="TIME",
+    help="A run of a mutant that takes longer hangs, and so has found it; it is not shrunk.  [default: 1m]",
+)
+@click.option(
     "--shrink",
     "shrink_ns",
     type=quantity(quantities.duration),
@@ -79,6 +86,7 @@ def command(
     search: Literal["random", "guided", "both"],
     trials: int,
     resume: bool,
+    run_timeout_ns: int | None,
     shrink_ns: int | None,
     page_path: Path | None,
     drawing: Drawing,
@@ -120,6 +128,7 @@ def command(
         )
     chosen = [mutant for mutant in planted if not only or mutant.name in only]
     seeds = seeds if seeds is not None else range(1, (count or _COUNT) + 1)
+    run_seconds_max = detection.RUN_SECONDS_MAX if run_timeout_ns is None else run_timeout_ns / 1e9
     prepare(results)
     with Checkouts() as checkouts, detection.Ledger(results / detection.LEDGER, resume=resume) as ledger:
         unmutated = detection.Unmutated(bind("raft_impl", checkouts))
@@ -149,7 +158,16 @@ def command(
         with progress(None, "runs") as advance:
             if search == "guided":
                 detection.search_guided(
-                    searches, cells, seeds, advance, able, all_seeds=all_seeds, ledger=ledger, tell=tell, jobs=jobs
+                    searches,
+                    cells,
+                    seeds,
+                    advance,
+                    able,
+                    all_seeds=all_seeds,
+                    ledger=ledger,
+                    tell=tell,
+                    jobs=jobs,
+                    run_seconds_max=run_seconds_max,
                 )
             else:
                 detection.search(
@@ -162,6 +180,7 @@ def command(
                     ledger=ledger,
                     tell=tell,
                     jobs=jobs,
+                    run_seconds_max=run_seconds_max,
                 )
         plain = unmutated if search == "random" else None
         reports = [detection.report(one, seeds, plain, all_seeds=all_seeds) for one in searches]
@@ -221,7 +240,7 @@ def _shrink(
 ) -> list[ShrunkMutant]:
     from harness.shrink import corpus
 
-    found = [search for search in searches if search.first_failure is not None]
+    found = [search for search in searches if search.first_failure is not None and not search.hangs]
     with progress(None, "trials") as advance:
         return corpus.shrink_found(
             found, cells, results, limit_s=limit_s, jobs=jobs, advance=advance, tell=partial(click.echo, err=True)

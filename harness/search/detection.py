@@ -52,6 +52,11 @@ SLOWER_SHARE: Final = 0.05
 """By how much the sum over all runs has to grow, too: many pairs make any difference significant."""
 
 
+HANGS: Final = "node/hangs"
+"""Signature of a run that gave no answer in time: without the bug it takes a second or two."""
+RUN_SECONDS_MAX: Final = 60.0
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One run, as far as a search needs it. `signature` is None when it did not fail."""
 
@@ -122,6 +127,11 @@ class Search(msgspec.Struct, kw_only=True):
     def system(self) -> str:
         """The spec that runs this mutant again."""
         return f"patch:{self.mutant.patch}"
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the first seed that failed gave no answer."""
+        return self.first_failure is not None and self.answers[self.first_failure].signature == HANGS
 
     def drawing(self, cells: Sequence[Drawing], seed: int) -> Drawing:
         """What a seed runs: its cell, with the workload that the mutant names."""
@@ -301,10 +311,12 @@ def search(
     tell: Callable[[str], None] = lambda _: None,
     jobs: int | None = None,
     memory_bytes_max: int | None = None,
+    run_seconds_max: float = RUN_SECONDS_MAX,
 ) -> None:
     """Search all mutants, seed by seed in turn, each until its first failing seed is known or over `all_seeds`.
 
-    With `unmutated`, the plans are run without a mutant as well. `advance` is called with a word on the state after
+    With `unmutated`, the plans are run without a mutant as well. A run of a mutant that takes longer than
+    `run_seconds_max` has failed: it hangs. `advance` is called with a word on the state after
     each run, `tell` with a line when a mutant first fails.
     """
     by_system = {search.system: search for search in searches}
@@ -347,11 +359,13 @@ def search(
         ledger.name(unmutated.binding, None)
     for search in searches:
         ledger.name(search.binding, search.mutant)
-    with Pool(perform, jobs=jobs, memory_bytes_max=memory_bytes_max) as pool:
+    with Pool(perform, jobs=jobs, memory_bytes_max=memory_bytes_max, seconds_max=run_seconds_max) as pool:
         for done in pool.map(new_runs()):
             job = done.item
             if done.result is not None:
                 take(job.drawing, job.binding, _answer(done.result), is_new=True)
+            elif done.hung and job.drawing.system in by_system:
+                take(job.drawing, job.binding, _hung(job, run_seconds_max), is_new=False)
             elif job.drawing.system in by_system:
                 by_system[job.drawing.system].errors[job.seed] = done.error
             advance(f"{sum(s.first_failure is not None for s in searches)} of {len(searches)} found")
@@ -368,6 +382,7 @@ def search_guided(
     ledger: Ledger | None = None,
     tell: Callable[[str], None] = lambda _: None,
     jobs: int | None = None,
+    run_seconds_max: float = RUN_SECONDS_MAX,
 ) -> None:
     """Search all mutants, each with a guide of its own that knows of nothing but this search.
 
@@ -406,7 +421,7 @@ def search_guided(
                     seed=seed, drawing=drawing, binding=search.binding, stop_at_first=True, explain=False, recipe=recipe
                 )
 
-    with Pool(perform, jobs=jobs) as pool:
+    with Pool(perform, jobs=jobs, seconds_max=run_seconds_max) as pool:
         while True:
             left = [search for search in searches if search.first_failure is None or all_seeds]
             begun = {search.system: next(rounds[search.system], ()) for search in left}
@@ -415,7 +430,9 @@ def search_guided(
                 return
             for done in pool.map(jobs_of(begun)):
                 search = by_system[done.item.drawing.system]
-                if done.result is None:
+                if done.hung:
+                    take(search, _hung(done.item, run_seconds_max))
+                elif done.result is None:
                     search.errors[done.item.seed] = done.error
                 else:
                     answer = _answer(done.result, with_marks=True)
@@ -427,6 +444,17 @@ def search_guided(
                 assert search.guide is not None
                 answers = (search.answers[seed] for seed in generation if seed in search.answers)
                 search.guide.learn({answer.seed: answer.marks for answer in answers})
+
+
+def _hung(job: Job, seconds: float) -> Answer:
+    return Answer(
+        seed=job.seed,
+        workload=job.drawing.workload,
+        signature=HANGS,
+        fingerprint="",
+        simulated_seconds=0,
+        wall_seconds=seconds,
+    )
 
 
 def _drawn_plan(search: Search, cells: Sequence[Drawing], able: Abilities, seed: int) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 import shutil
@@ -112,6 +113,30 @@ def test_a_mutant_is_found_at_the_same_seed_by_any_number_of_workers(
     assert mutant["as_expected"]
     assert (mutant["seed"], mutant["seeds_tried"]) == (alone["seed"], alone["seeds_tried"]) == (seed, seed)
     assert {"name", "found", "seed", "seeds_tried", "signature", "simulated_seconds", "wall_seconds"} <= set(mutant)
+
+
+def test_a_mutant_that_hangs_is_found_at_once_and_not_shrunk(foreshock: Foreshock, tmp_path: Path) -> None:
+    path = "raft_impl/machines/counter.py"
+    before = (ROOT / path).read_text()
+    call = "return self._set(name, current + value, [value, current + value])"
+    assert before.count(call) == 1
+    after = before.replace(call, "\n".join(("while True:", 20 * " " + "pass")))
+    diff = "".join(
+        difflib.unified_diff(*(text.splitlines(keepends=True) for text in (before, after)), f"a/{path}", f"b/{path}")
+    )
+    (tmp_path / "endless.patch").write_text("Name: endless\nSource: a test\nExpect: node/hangs\n\n" + diff)
+    words = ("--workload", "counter", "--profile", "calm", "--duration", "2s", "--run-timeout", "8s", "--shrink", "5s")
+
+    ran = foreshock("mutants", tmp_path, "--count", "3", *words, "--json")
+
+    (mutant,) = ran.json["mutants"]
+    assert (ran.code, mutant["signature"], mutant["as_expected"], mutant["internal_errors"]) == (
+        0,
+        "node/hangs",
+        True,
+        0,
+    )
+    assert (mutant["seed"], mutant["acted"], ran.json["shrunk"]) == (1, 1, [])
 
 
 def test_a_mutant_that_is_not_found_is_exit_1(foreshock: Foreshock, stale_patch: Path) -> None:

@@ -31,7 +31,7 @@ from workloads.catalog import WORKLOADS
 from .plans import OPTIONS, SECOND, drawn
 
 SAFE_PROFILES = tuple(name for name in PROFILES if not name.startswith("beyond-"))
-SEEDS = range(60)
+SEEDS = range(40)
 
 
 @pytest.fixture(scope="module", params=tuple(PROFILES))
