@@ -55,8 +55,8 @@ FUNCTIONS: Final = {"register": REGISTER, "cas-register": REGISTER, "map": REGIS
 
 OURS: Final = Conventions()
 
-SURE: Final = ("process", "type", "f")
-"""The members that each of our lines has."""
+SURE: Final = len(Line.__struct_fields__) - len(OPTIONAL)
+"""How many members each of our lines has."""
 
 
 def judge(file: Path | bytes, model: str, limits: Limits, format: str = "auto") -> Verdict | None:
@@ -116,8 +116,7 @@ def _our_lines(first: bytes, pieces: Iterator[bytes]) -> Iterator[list[Line]]:
                     raise NotPlain from None
                 members = fewer.pop()
                 decoder = msgspec.json.Decoder(line_with(members))
-        sure = len(SURE) + len(members)
-        if not stand_one_a_line(piece, len(lines)) or not are_single(piece, lines, sure, members):
+        if not (stand_one_a_line(piece, len(lines)) and are_single(piece, lines, SURE + len(members), members)):
             raise NotPlain
         yield lines
 

@@ -238,6 +238,11 @@ def jobs_option(function: Callable[P, R]) -> Callable[P, R]:
     )(function)
 
 
+def run_timeout_option(help: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """`--run-timeout TIME`, in nanoseconds; None: it was not typed."""
+    return click.option("--run-timeout", type=quantity(quantities.duration), metavar="TIME", help=help)
+
+
 def typed(name: str) -> bool:
     """True when this parameter of the current command was typed (or set in the environment)."""
     source = click.get_current_context().get_parameter_source(name)

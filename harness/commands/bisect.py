@@ -11,7 +11,7 @@ import click
 from harness import quantities
 from harness.errors import BadInput, one_of
 
-from .arguments import jobs_option, json_option, quantity, results_option
+from .arguments import jobs_option, json_option, quantity, results_option, run_timeout_option
 from .printing import print_json, print_table, say
 from .reading import read_run
 
@@ -53,12 +53,7 @@ _CANDIDATES_SHOWN: Final = 10
     metavar="SHARE",
     help="With --runs: stop when one commit is this probable.",
 )
-@click.option(
-    "--run-timeout",
-    type=quantity(quantities.duration),
-    metavar="TIME",
-    help="A commit whose run takes longer is skipped.  [default: 5m]",
-)
+@run_timeout_option("A commit whose run takes longer is skipped.  [default: 5m]")
 @jobs_option
 @results_option
 @json_option

@@ -15,7 +15,7 @@ from harness.errors import BadInput, Exit, one_of
 from harness.run.drawing import Drawing, abilities_of
 from harness.search.guided import WAYS
 
-from .arguments import drawing_options, jobs_option, json_option, quantity, results_option
+from .arguments import drawing_options, jobs_option, json_option, quantity, results_option, run_timeout_option
 from .printing import print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -50,13 +50,7 @@ _COUNT = 200
     "--trials", type=click.IntRange(1), default=1, show_default=True, help="With both: searches of each kind."
 )
 @click.option("--resume", is_flag=True, help="Use the answers that earlier searches of the same code have left.")
-@click.option(
-    "--run-timeout",
-    "run_timeout_ns",
-    type=quantity(quantities.duration),
-    metavar="TIME",
-    help="A run of a mutant that takes longer hangs, and so has found it; it is not shrunk.  [default: 1m]",
-)
+@run_timeout_option("A run of a mutant that takes longer hangs, and so has found it; it is not shrunk.  [default: 1m]")
 @click.option(
     "--shrink",
     "shrink_ns",
@@ -86,7 +80,7 @@ def command(
     search: Literal["random", "guided", "both"],
     trials: int,
     resume: bool,
-    run_timeout_ns: int | None,
+    run_timeout: int | None,
     shrink_ns: int | None,
     page_path: Path | None,
     drawing: Drawing,
@@ -128,7 +122,7 @@ def command(
         )
     chosen = [mutant for mutant in planted if not only or mutant.name in only]
     seeds = seeds if seeds is not None else range(1, (count or _COUNT) + 1)
-    run_seconds_max = detection.RUN_SECONDS_MAX if run_timeout_ns is None else run_timeout_ns / 1e9
+    run_seconds_max = detection.RUN_SECONDS_MAX if run_timeout is None else run_timeout / 1e9
     prepare(results)
     with Checkouts() as checkouts, detection.Ledger(results / detection.LEDGER, resume=resume) as ledger:
         unmutated = detection.Unmutated(bind("raft_impl", checkouts))

@@ -38,15 +38,24 @@ from harness.shrink.campaigns import shrink_new
 from harness.systems.binding import Binding
 from harness.systems.checkouts import Checkouts, revision_of
 
-from .arguments import compile_option, drawing_options, jobs_option, json_option, quantity, results_option, typed
+from .arguments import (
+    compile_option,
+    drawing_options,
+    jobs_option,
+    json_option,
+    quantity,
+    results_option,
+    run_timeout_option,
+    typed,
+)
 from .live import NOT_DETERMINISTIC, enter_network, repeat_line
 from .printing import coloured, print_json, print_message, print_table, progress, say, telling
 from .watching import watching
 
 _SEEDS_SHOWN: Final = 10
+"""Seeds listed for people; `--json` has them all."""
 _First = tuple[Plan, Binding]
 """A plan of a system of other people, to be run twice before the others."""
-"""Seeds listed for people; `--json` has them all."""
 _TYPED: Final = {
     "workload": "workload",
     "profile": "profile",
@@ -87,12 +96,7 @@ _TYPED: Final = {
     metavar="SIZE",
     help="For the suite and its workers together; the largest worker is ended beyond it, and its seed named.",
 )
-@click.option(
-    "--run-timeout",
-    type=quantity(quantities.duration),
-    metavar="TIME",
-    help=f"A seed that takes longer hangs; {campaigns.HUNG_MAX} of them stop their cell.  [default: 5m]",
-)
+@run_timeout_option(f"A seed that takes longer hangs; {campaigns.HUNG_MAX} of them stop their cell.  [default: 5m]")
 @click.option("--resume", metavar="ID", help="Go on with a campaign that left seeds unbegun; budgets may be new ones.")
 @click.option(
     "--baseline",

@@ -15,7 +15,7 @@ import msgspec
 from harness.options import OptionSpec, OptionValues
 from harness.plans.plan import Actor, Group
 
-from .system import Completion, DurableReader, Refusal, SystemClient, SystemServer
+from .system import CAPABILITIES, Completion, DurableReader, Refusal, SystemClient, SystemServer
 
 WORKLOADS: Final = ("register", "counter", "map", "set", "queue", "list", "list-append", "lock", "orders")
 
@@ -27,16 +27,7 @@ class RaftImpl:
     """One version of raft_impl as a system under test."""
 
     name: str = "raft_impl"
-    capabilities: tuple[str, ...] = (
-        "background",
-        "checksums",
-        "disk",
-        "leader",
-        "lies",
-        "majority",
-        "membership",
-        "snapshots",
-    )
+    capabilities: tuple[str, ...] = tuple(word for word in CAPABILITIES if word != "wall-clock")
     """No version reads a wall clock."""
 
     def __init__(self, package: ModuleType) -> None:
