@@ -40,11 +40,12 @@ def command(into: Path | None, optimise: int, as_json: bool) -> int:
     kept only if a plan of each workload leaves the same fingerprint with it as without it.
     Example: foreshock compile --into builds, then FORESHOCK_COMPILED=builds foreshock suite.
     """
-    from harness.compiled.build import optimised, user_cache
+    from harness.compiled.build import optimised, require_tools, user_cache
     from harness.search import compiling
     from harness.systems.catalog import bind
     from harness.systems.checkouts import PACKAGE, Checkouts
 
+    require_tools()
     builds = (into or user_cache()).absolute()
     with Checkouts() as checkouts:
         binding = bind(PACKAGE, checkouts)

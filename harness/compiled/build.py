@@ -8,6 +8,7 @@ package may lie in a temporary folder, and is copied beside the builds first, un
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -90,21 +91,20 @@ def _made_beside(place: Path) -> Iterator[Path]:
 
 def _compile(sources: Sequence[Path], made: Path, optimise: int) -> None:
     """Make the extension modules of sources in `made`. Raises BadInput without tools, InternalError if one fails."""
-    _require_compiler()
+    require_tools()
     try:
         with _output_in(made / _LOG):
             _run_compilers(sources, made, optimise)
-    except ImportError as error:
-        raise BadInput(
-            f"no {error.name}", "mypy and setuptools: pip install 'foreshock[compile]'", "foreshock compile"
-        ) from None
     except (Exception, SystemExit) as error:  # mypycify ends the process where mypy finds an error
         log = shutil.copy(made / _LOG, made.parent / _LOG)
         raise InternalError(f"compiling failed ({type(error).__name__}: {error}); see {log}") from error
 
 
-def _require_compiler() -> None:
-    """Raise BadInput without a C compiler or Python's headers, before mypyc has worked for a minute."""
+def require_tools() -> None:
+    """Raise BadInput without mypyc, a C compiler or Python's headers, before mypyc has worked for a minute."""
+    for name in ("mypyc", "setuptools"):
+        if importlib.util.find_spec(name) is None:
+            raise BadInput(f"no {name}", "mypy and setuptools: pip install 'foreshock[compile]'", "foreshock compile")
     compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
         raise BadInput(f"no C compiler `{compiler}`", "one on the PATH, or in CC", "foreshock compile")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,25 @@ def test_a_build_that_was_optimised_less_is_made_again(
 
     assert ran.code == 0
     assert left == [is_left, is_left]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "found"),
+    [
+        (lambda patch: patch.setenv("CC", "no-such-compiler"), "no C compiler `no-such-compiler`; expected one on"),
+        (lambda patch: patch.setattr(importlib.util, "find_spec", lambda name: None), "no mypyc; expected mypy and"),
+    ],
+)
+def test_a_machine_that_cannot_compile_is_told_so_in_one_line(
+    foreshock: Foreshock,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    lacks: Callable[[pytest.MonkeyPatch], None],
+    found: str,
+) -> None:
+    lacks(monkeypatch)
+
+    ran = foreshock("compile", "--into", tmp_path)
+
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (254, "", 1)
+    assert ran.err.startswith(f"error: found {found}")
