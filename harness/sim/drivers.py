@@ -303,6 +303,11 @@ class ServerDriver(Contained):
         return has_ended
 
     def on_raised(self, error: Exception) -> None:
-        """What the server's code raised in a callback is raised in the task of the process."""
+        """What the server's code raised in a callback is raised in the task of the process.
+
+        What the step had noted by then is recorded: its messages have left.
+        """
+        if self._serves:
+            self._record_notes(self._process.actor, self._server.notes)
         self._serves = False
         self._process.wake(error)

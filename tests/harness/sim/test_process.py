@@ -414,6 +414,29 @@ def test_commands_are_refused_by_servers_that_are_busy_paused_or_down(lane: Lane
     assert taken == [True, False, True, False, False]
 
 
+# -- steps that raise -------------------------------------------------------------------------------------------------
+
+
+def test_what_a_step_noted_before_it_raised_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its messages have left: a leader that refuses while it applies has told of its commit (seed 940024, upgraded)."""
+    process = toy.ToyServer.process
+
+    def raising(self: toy.ToyServer, messages: list[tuple[str, bytes]]) -> bool:
+        process(self, messages)
+        if messages:
+            self.notes.append(("commit", "g0", 7))
+            raise ValueError("what was committed cannot be applied")
+        return False
+
+    monkeypatch.setattr(toy.ToyServer, "process", raising)
+
+    simulation = toy.simulate(toy.plan())
+
+    rows = simulation.world.log.kept
+    assert {anomaly.signature for anomaly in simulation.world.node_anomalies} == {"node/exception/ValueError"}
+    assert [row[4] for row in rows if row[1] == "commit" and row[4] == 7]
+
+
 # -- work in the background ------------------------------------------------------------------------------------------
 
 
