@@ -58,11 +58,11 @@ class Questions:
     # votes
 
     def on_vote_asked(
-        self, index: int, source: str, target: str, group: str, term: int, last: tuple[int, int], is_late: bool
+        self, index: int, source: str, target: str, group: str, term: int, last: tuple[int, int] | int, is_late: bool
     ) -> None:
         """A request to vote arrives; `last` are the term and the index of the candidate's last entry."""
         replica = self._replicas[group, target]
-        if last:  # earlier versions do not tell
+        if isinstance(last, tuple):  # earlier versions do not tell
             turns = self.turns[replica] + (_LATE_TURNS if is_late else 0)
             self._votes.setdefault((group, target, source), []).append((replica.incarnation, turns, term, last))
 

@@ -82,7 +82,7 @@ class Wire:
             self._report(index, replica, "wire-term", kind, what, term=term)
         self._rules[kind](index, replica, target, term, said)
 
-    def _on_vote(self, index: int, replica: Replica, target: str, term: int, said: int) -> None:
+    def _on_vote(self, index: int, replica: Replica, target: str, term: int, said: object) -> None:
         self._require_vote(index, replica, replica.name, term)
 
     def _on_vote_reply(self, index: int, replica: Replica, target: str, term: int, granted: int) -> None:
