@@ -72,6 +72,13 @@ class Append(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append
     round: BoundedCount = 0
 
 
+class AppendHead(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append"):
+    """The beginning of an `Append`, for who need not read its entries."""
+
+    term: BoundedTerm
+    prev_index: BoundedIndex
+
+
 class AppendReply(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append-reply"):
     """The sender's durable log equals the leader's up to `match`: what one message verified, never "my last index".
 

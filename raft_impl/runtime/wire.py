@@ -27,6 +27,7 @@ from ..machines.calls import deeply
 from ..protocol.messages import (
     MESSAGE_TYPES,
     Append,
+    AppendHead,
     AppendReply,
     Heartbeat,
     Message,
@@ -127,15 +128,8 @@ PROMISES: Final = {
 """Kinds of messages by which a node binds itself, and one in how many is worth reading; `promise_of` reads them."""
 
 
-class _AppendHead(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="append"):
-    """The beginning of an `Append`; nobody reads the entries to learn what it promises."""
-
-    term: int
-    prev_index: int
-
-
 _READ_PROMISE: Final = {
-    code: msgspec.msgpack.Decoder(tuple[str, _AppendHead if kind is Append else kind]).decode  # type: ignore[misc]
+    code: msgspec.msgpack.Decoder(tuple[str, AppendHead if kind is Append else kind]).decode  # type: ignore[misc]
     for kind, code in _CODES.items()
     if kind.__struct_config__.tag in PROMISES
 }
@@ -157,7 +151,7 @@ def promise_of(frame: bytes) -> tuple[str, int, Any] | None:
             return group, message.term, message.match
         case Heartbeat():
             return group, message.term, message.commit
-        case _AppendHead():
+        case AppendHead():
             return group, message.term, message.prev_index
         case VoteReply() | PreVoteReply():
             return group, message.term, int(message.granted)
