@@ -181,6 +181,8 @@ class Thread:
         value = self._values.resolve(op.value)
         record = self._recorder.op
         began_ns = self._kernel.now
+        if op.f not in _READS:
+            self.sessions.asked(began_ns)
         record(self.process, "invoke", op.f, op.key, value)
         self._open = (op.f, op.key, value)
         if refusal is not None:
@@ -203,8 +205,7 @@ class Thread:
             self._replies.note_read(environment, began_ns)
         if completion.error == NO_SESSION:
             self.sessions.lost(process, self._kernel.now, self._recorder.history[-1].index)
-        lost = completion.type == "info" or refusal is not None or completion.error == NO_SESSION
-        self._client = None if lost else client
+        self._client = None if completion.type == "info" or refusal is not None else client
         return answered
 
 

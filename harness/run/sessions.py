@@ -4,7 +4,8 @@ A session may be forgotten when it was idle for the time that the system states 
 time is continued by each leader on its own clock, so it runs no faster than the fastest clock of the plan. A client
 knows for certain that its session was in use when the write began that was answered last: that write was stamped later.
 So if less time has passed than the stated one on the fastest clock, an answer `no-session` is an anomaly
-(`session/forgotten`), whichever leaders, snapshots and replays lie between.
+(`session/forgotten`), whichever leaders, snapshots and replays lie between. A client that was told so is kept, and
+opens another session before its next write; one that goes on as before is told again too early, and seen by that.
 
 That a command of a forgotten session is not executed a second time is for the checker of the history to see.
 """
@@ -43,15 +44,23 @@ class SessionUse:
         self.losses: list[Loss] = []
         self._client = client
         self._since_ns = 0  # when the session was used last for certain, or not opened yet
+        self._is_gone = False
+
+    def asked(self, now: int) -> None:
+        """A write begins: the session that it needs is there, or is opened from now on."""
+        if self._is_gone:
+            self.used(now)
 
     def used(self, since_ns: int) -> None:
         """A session will be opened from now on, or a write that began then was answered."""
         self._since_ns = since_ns
+        self._is_gone = False
 
     def lost(self, process: int, now: int, index: int) -> None:
         """The client was told at this index of the run that its session is unknown."""
         loss = Loss(client=self._client, process=process, since_ns=self._since_ns, lost_ns=now, index=index)
         self.losses.append(loss)
+        self._is_gone = True
 
 
 def judge(plan: Plan, options: Mapping[str, Any], losses: Iterable[Loss]) -> Verdict:

@@ -27,7 +27,8 @@ class Completion(msgspec.Struct, frozen=True):
 class SystemClient(Protocol):
     """One client session of the system, used by one thread at a time.
 
-    It awaits nothing but its environment's `recv`: the simulator runs it in the callbacks of events.
+    It awaits nothing but its environment's `recv`: the simulator runs it in the callbacks of events. It is kept after a
+    `fail`; one that answered `no-session` opens another session by itself before its next write.
     """
 
     async def open(self) -> str | None:

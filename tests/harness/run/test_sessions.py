@@ -76,3 +76,23 @@ def test_a_session_was_in_use_when_the_last_write_that_was_answered_began(
     (lost,) = simulation.threads[0].sessions.losses
     assert (lost.since_ns, lost.lost_ns, lost.process) == (since_ms * MS, 210 * MS, 0)
     assert simulation.world.recorder.history[3].index == lost.index
+
+
+@pytest.mark.parametrize(
+    ("between", "since_ms"),
+    [
+        ([], 300),
+        ([("read", Completion("ok", 1))], 400),
+        ([("write", Completion("fail", error="no-client"))], 300),  # it may have been opened, or not
+    ],
+)
+def test_who_was_told_that_its_session_is_gone_opens_another_before_its_next_write(
+    between: list[tuple[str, Completion]], since_ms: float
+) -> None:
+    gone = Completion("fail", error="no-session")
+    asked = [("write", gone), *between, ("write", gone)]
+    system = ScriptedSystem([answer for _, answer in asked])
+
+    simulation = run(plan(*(op(200 + 100 * i, f, 1) for i, (f, _) in enumerate(asked))), system)
+
+    assert [lost.since_ns for lost in simulation.threads[0].sessions.losses] == [200 * MS, since_ms * MS]
