@@ -123,7 +123,7 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
     return changed
 
 
-def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+def walk(tree: ast.AST) -> Iterator[ast.AST]:
     """Walk over a tree, but not into annotations, which nothing runs."""
     waiting = deque([tree])
     while waiting:
@@ -136,7 +136,7 @@ def _walk(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 class _Replace(ast.NodeTransformer):
-    """Puts one node in the place of the node with this number, counted in the order of `_walk`."""
+    """Puts one node in the place of the node with this number, counted in the order of `walk`."""
 
     def __init__(self, old: ast.AST, new: ast.AST) -> None:
         self.old = old
@@ -148,12 +148,12 @@ class _Replace(ast.NodeTransformer):
 
 def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
     """Yield (line, what changed, tree) for each mutant of a module."""
-    for number, whole in enumerate(_walk(ast.parse(source))):
+    for number, whole in enumerate(walk(ast.parse(source))):
         if not any(True for _ in variants(whole)):
             continue
         for variant in itertools.count():
             tree = ast.parse(source)
-            node = next(itertools.islice(_walk(tree), number, None))
+            node = next(itertools.islice(walk(tree), number, None))
             changed = next(itertools.islice(variants(node), variant, None), None)
             if changed is None:
                 break
