@@ -89,9 +89,18 @@ class Route:
             case "any":
                 return self._random()
             case _:
-                position = self._servers.index(server) if server in self._servers else -1
-                self._start = self._servers[(position + 1) % len(self._servers)]
-                return self._start
+                return self._walk_on(server)
+
+    def _walk_on(self, server: str) -> str:
+        """Take the next server of the walk through all; from where the walk is, wherever hints have led from there.
+
+        Servers that are cut off go on naming each other. A walk that went on behind the last one that was named would
+        stay among them.
+        """
+        position = self._servers.index(self._start) if self._start in self._servers else -1
+        following = [*self._servers[position + 1 :], *self._servers[: position + 1]]
+        self._start = next((other for other in following if other != server), server)
+        return self._start
 
     def _random(self) -> str:
         return self._servers[self._randomness.below(len(self._servers), "route")]

@@ -43,6 +43,8 @@ rule's other tests.
 * segments_of_a_snapshot_without_name: with asynchronous storage a snapshot came during the fsync of a segment; at its
   end the segments that only this one covers were removed, before it had its name, and after a kill the node refused
   its data (node/refused/log-gap).
+* circle_of_cut_off_servers: two servers that were cut off for good named each other, and a client that went on behind
+  the last one that it had asked never came to a third (liveness/stalled/read).
 """
 
 from __future__ import annotations

@@ -240,6 +240,25 @@ def test_a_call_without_a_session_opens_one_or_fails_as_no_client() -> None:
         script.run(script.client().call("write", "x", 5))
 
 
+@pytest.mark.parametrize("home", SERVERS)
+@pytest.mark.parametrize("serving", SERVERS)
+@pytest.mark.parametrize(("naming", "named"), [(False, True), (True, False), (True, True)])
+def test_servers_that_are_cut_off_and_name_each_other_do_not_keep_a_client(
+    home: str, serving: str, naming: bool, named: bool
+) -> None:
+    """Seed 2005181 of `orders` under `membership`: it asked the two of them in turn, and never the third."""
+    one, other = (name for name in SERVERS if name != serving)
+    hints = {one: other if naming else None, other: one if named else None}
+
+    def step(script: Script, name: str, request: Request) -> None:
+        (done(7) if name == serving else refused(leader=hints[name]))(script, name, request)
+
+    script = Script(*[step] * 999)
+
+    assert outcome(script, home=home, routing="leader") == 7
+    assert len(script.requests) <= 2 * len(SERVERS) + 2
+
+
 def test_after_no_session_the_next_call_opens_a_new_one() -> None:
     script = Script(OPENED, refused("no-session"), done(8), done(5))
     client = script.client()
