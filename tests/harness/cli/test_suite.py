@@ -29,7 +29,7 @@ from tests.harness.conftest import ROOT
 
 ANY_UNKNOWN = ("--max-unknown", "100%")
 """Runs this short may fall below the gates of their plans, which is not what these tests are about."""
-SEEDS = 240
+SEEDS = 120
 """Enough that the suite is still busy when its first rows are seen, however fast the machine is."""
 
 
