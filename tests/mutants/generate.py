@@ -3,7 +3,7 @@
     python -m tests.mutants.generate FOLDER [--count 60] [--seed 1]
     foreshock mutants FOLDER --suite nightly --count 46
 
-The corpus beside this file holds bugs that somebody had and somebody planted, so what it measures leans towards what
+The corpus beside this file holds bugs that systems had and people planted, so what it measures leans towards what
 people think of. These are drawn blindly from the functions of the protocol, the runtime and the machines, each kind of
 change as often as any other. Many change only how fast something is, or nothing at all; so a share of them that is
 found says little. What is worth reading, one by one, are those that acted in many runs and were judged wrong in none

@@ -171,7 +171,7 @@ def test_a_planted_bug_that_answers_with_the_wrong_shape_is_a_violation() -> Non
     system = f"patch:{Path(__file__).parents[2] / 'mutants' / 'ack-by-term-at-step-down.patch'}"
     with Checkouts() as checkouts:
         binding = bind(system, checkouts)
-        plan = Drawing(workload="counter").plan(1, abilities_of(load_systems(binding).values()))
+        plan = Drawing(workload="counter").plan(3, abilities_of(load_systems(binding).values()))
 
         outcome = execute(plan, binding)
 
