@@ -14,6 +14,7 @@ from harness.archive import documents
 from harness.archive.documents import run_record
 from harness.archive.index import Campaign, IndexedRun
 from harness.errors import BadInput, Exit
+from harness.plans.profiles import PROFILES
 from harness.record import ErrorRecord, Provenance, Record, RunRecord
 from harness.run.drawing import Drawing
 from harness.search import campaign as campaigns
@@ -274,6 +275,15 @@ def test_the_default_suite_is_every_workload_under_swarm() -> None:
     assert {cell.profile for cell in suite.cells} == {"swarm"}
     assert (suite.count, suite.max_unknown) == (500, 0.01)
     assert suite.budget == Budget()
+
+
+def test_the_wide_suite_is_every_workload_under_every_profile_that_a_correct_system_survives() -> None:
+    suite = suites.load("wide")
+    profiles = [profile for profile in PROFILES if not profile.startswith("beyond-")]
+
+    cells = [(cell.workload, cell.profile) for cell in suite.cells]
+
+    assert sorted(cells) == sorted((workload.name, profile) for workload in BUILT_IN for profile in profiles)
 
 
 @pytest.mark.parametrize(
