@@ -199,14 +199,14 @@ class Disk:
         self.last = min(last, end)
 
     def was_replaced(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
-        """Whether memory holds another entry at `last` than the one that was synced: it was replaced meanwhile.
+        """Whether memory holds another entry at `last` than the one that was synced, or none: it was cut off meanwhile.
 
         Then nothing above what was durable before is known to be on the disk *and* in the log.
         """
         position = last - self.log.base
-        if last_term is None or not 0 < position < len(self.log.chain):
+        if last_term is None or position <= 0:
             return False
-        return term_of[self.log.chain[position]] != last_term
+        return position >= len(self.log.chain) or term_of[self.log.chain[position]] != last_term
 
     def _is_old(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
         """Whether a report speaks of the entries before the truncation, which had not reached the disk yet."""

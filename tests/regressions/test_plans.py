@@ -45,6 +45,8 @@ rule's other tests.
   its data (node/refused/log-gap).
 * circle_of_cut_off_servers: two servers that were cut off for good named each other, and a client that went on behind
   the last one that it had asked never came to a third (liveness/stalled/read).
+* late_fsync_of_more_entries: no bug of Raft's but of an oracle: with asynchronous storage two entries were replaced by
+  one while their fsync was under way, and at its end the new one was taken for durable (raft/durable-ack/log).
 """
 
 from __future__ import annotations

@@ -358,6 +358,14 @@ def late_fsync_speaks_of_the_replaced_entries(trace: Trace) -> None:
     trace.sync("a", 3, 1, None, 1).restart("a", 1, "1x 1y 1z").note("term", "a", 2)
 
 
+def late_fsync_speaks_of_more_entries_than_memory_has(trace: Trace) -> None:
+    """Seed 3001963 of `lock` under `slow`: two entries were replaced by one while their fsync was under way, and the
+    power failed before the fsync of that one; the two come back."""
+    trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1, None, 1).append("a", 2, "1y 1z")
+    trace.note("term", "a", 2).truncate("a", 2).append("a", 2, "2w").sync("a", 3, 1, None, 1)
+    trace.restart("a", 2, "1x 1y 1z").note("term", "a", 2)
+
+
 def late_fsync_speaks_of_entries_that_were_never_durable(trace: Trace) -> None:
     """The same, but the replaced entry becomes durable for the first time with that fsync; then the power fails."""
     trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1, None, 1).append("a", 2, "1y")
@@ -428,6 +436,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
         unsynced_truncation_survives,
         unsynced_truncation_is_lost,
         late_fsync_speaks_of_the_replaced_entries,
+        late_fsync_speaks_of_more_entries_than_memory_has,
         late_fsync_speaks_of_entries_that_were_never_durable,
         late_winner_of_an_earlier_term,
         trailing_entries_below_the_snapshot,
