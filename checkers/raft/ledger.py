@@ -209,12 +209,17 @@ class Disk:
         return position >= len(self.log.chain) or term_of[self.log.chain[position]] != last_term
 
     def _is_old(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
-        """Whether a report speaks of the entries before the truncation, which had not reached the disk yet."""
-        if self.tail is None or last_term is None or not self.tail_first <= last < self.tail_first + len(self.tail):
+        """Whether a report speaks of the entries before the truncation, which had not reached the disk yet.
+
+        It may speak of more of them than were durable before.
+        """
+        if self.tail is None or last_term is None or last < self.tail_first:
             return False
         position = last - self.log.base
-        is_in_memory = 0 <= position < len(self.log.chain) and term_of[self.log.chain[position]] == last_term
-        return not is_in_memory and term_of[self.tail[last - self.tail_first]] == last_term
+        if 0 <= position < len(self.log.chain) and term_of[self.log.chain[position]] == last_term:
+            return False  # memory holds what was synced
+        place = last - self.tail_first
+        return place >= len(self.tail) or term_of[self.tail[place]] == last_term
 
 
 class Replicas(dict[tuple[str, str], "Replica"]):

@@ -366,6 +366,13 @@ def late_fsync_speaks_of_more_entries_than_memory_has(trace: Trace) -> None:
     trace.restart("a", 2, "1x 1y 1z").note("term", "a", 2)
 
 
+def late_fsync_speaks_of_more_entries_behind_durable_ones_that_were_cut_off(trace: Trace) -> None:
+    """The same, and entries that were durable before were cut off with them."""
+    trace.note("term", "a", 1).append("a", 1, "1x 1y 1z").sync("a", 3, 1, None, 1).append("a", 4, "1p 1q")
+    trace.note("term", "a", 2).truncate("a", 2).append("a", 2, "2w").sync("a", 5, 1, None, 1)
+    trace.restart("a", 2, "1x 1y 1z 1p 1q").note("term", "a", 2)
+
+
 def late_fsync_speaks_of_entries_that_were_never_durable(trace: Trace) -> None:
     """The same, but the replaced entry becomes durable for the first time with that fsync; then the power fails."""
     trace.note("term", "a", 1).append("a", 1, "1x").sync("a", 1, 1, None, 1).append("a", 2, "1y")
@@ -437,6 +444,7 @@ def one_follower_of_three_loses_its_log(trace: Trace) -> None:
         unsynced_truncation_is_lost,
         late_fsync_speaks_of_the_replaced_entries,
         late_fsync_speaks_of_more_entries_than_memory_has,
+        late_fsync_speaks_of_more_entries_behind_durable_ones_that_were_cut_off,
         late_fsync_speaks_of_entries_that_were_never_durable,
         late_winner_of_an_earlier_term,
         trailing_entries_below_the_snapshot,
