@@ -1,7 +1,8 @@
 """Stored distributions: what runs of a suite usually look like, against which a campaign is tested.
 
 A bug that only makes things slower stays within every bound of a single run. Over a campaign it shows: its runs recover
-later, hold more elections or send more messages than runs did when the distribution was recorded.
+later, hold more elections, serve fewer operations or send more messages than runs did when the distribution was
+recorded.
 
 Seeds are drawn independently, so the runs of one cell are a sample. Of each cell and measure the file keeps the sorted
 sample, thinned to at most `SKETCH_MAX` values. A campaign is compared measure by measure under each profile: each run
@@ -61,6 +62,7 @@ MEASURES: Final = {
     "messages": "messages for each ok op",
     "latency": "median latency of ok ops, in ms",
     "tail": "the latency that one ok op in a hundred exceeds, in ms",
+    "unserved": "the share of ops that were not ok, be it an answer of the object or none",
 }
 """Every measure by its name; more is slower."""
 
@@ -284,7 +286,8 @@ def measured(run: RunRecord) -> dict[str, float | None]:
     def timeouts(value_ms: float | None) -> float | None:
         return None if value_ms is None else value_ms / timeout_ms
 
-    metrics = run.metrics
+    metrics, ops = run.metrics, run.ops
+    asked = ops.ok + ops.fail + ops.info
     return {
         "recovery": timeouts(run.recovery_ms),
         "convergence": timeouts(metrics.converged_ms),
@@ -293,6 +296,7 @@ def measured(run: RunRecord) -> dict[str, float | None]:
         "messages": metrics.messages_per_op,
         "latency": metrics.latency_p50_ms,
         "tail": metrics.latency_p99_ms,
+        "unserved": 1 - ops.ok / asked if asked else None,
     }
 
 

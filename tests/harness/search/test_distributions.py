@@ -31,10 +31,11 @@ JUDGED: tuple[JudgedAnomaly, ...] = ()
 def a_run(seed: int, *, plan_class: str = "tolerable", timeout_ms: int = 150, **measured: Any) -> RunRecord:
     """A run as far as it is measured, recovering in `recovery` longest election timeouts."""
     recovery = measured.pop("recovery", 1.0)
+    ops = measured.pop("ops", OpCounts())
     metrics = {"elections": 1, "messages_per_op": 10.0, "converged_ms": None, "latency_p50_ms": 2.0, **measured}
     return RunRecord(
         plan_sha256="", fingerprint="", history_sha256="", plan_class=plan_class, primary=None, anomalies=JUDGED,
-        ops=OpCounts(), faults=FaultCounts(), fault_outcomes={}, messages=0,
+        ops=ops, faults=FaultCounts(), fault_outcomes={}, messages=0,
         recovery_ms=None if recovery is None else recovery * 2 * timeout_ms,
         stopped="done", resolved_options={"election_timeout_ms": timeout_ms}, marks={},
         metrics=Metrics(events=1, passes=1, delivered=1, rows=1, violations={}, **metrics),
@@ -94,6 +95,20 @@ def test_a_difference_that_is_significant_and_small_is_not_named() -> None:
     assert entry.p_corrected < distributions.SIGNIFICANT
     assert 0.53 < entry.chance < distributions.RELEVANT
     assert not entry.is_slower
+
+
+def test_serving_fewer_operations_is_named_though_those_that_are_served_are_as_fast() -> None:
+    """A client that waits out its time after a refusal recovers as soon, and with the same latencies."""
+
+    def runs(first: int, most: int) -> list[RunRecord]:
+        draws = [(seed, random.Random(seed).randint(0, most)) for seed in range(first, first + 150)]
+        return [a_run(seed, ops=OpCounts(ok=100 - missed, fail=missed)) for seed, missed in draws]
+
+    assert named(compare(stored(runs(1, 20)), runs(1_000, 20))) == []
+    assert named(compare(stored(runs(1, 20)), runs(1_000, 40))) == [
+        ("statistics/unserved", "clocks"),
+        ("statistics/unserved", "swarm"),
+    ]
 
 
 RECOVERY = ("recovery", "swarm")
