@@ -203,10 +203,7 @@ class Disk:
 
         Then nothing above what was durable before is known to be on the disk *and* in the log.
         """
-        position = last - self.log.base
-        if last_term is None or position <= 0:
-            return False
-        return position >= len(self.log.chain) or term_of[self.log.chain[position]] != last_term
+        return last_term is not None and last > self.log.base and not self._is_in_memory(last, last_term, term_of)
 
     def _is_old(self, last: int, last_term: int | None, term_of: Sequence[int]) -> bool:
         """Whether a report speaks of the entries before the truncation, which had not reached the disk yet.
@@ -215,11 +212,15 @@ class Disk:
         """
         if self.tail is None or last_term is None or last < self.tail_first:
             return False
-        position = last - self.log.base
-        if 0 <= position < len(self.log.chain) and term_of[self.log.chain[position]] == last_term:
-            return False  # memory holds what was synced
+        if self._is_in_memory(last, last_term, term_of):
+            return False
         place = last - self.tail_first
         return place >= len(self.tail) or term_of[self.tail[place]] == last_term
+
+    def _is_in_memory(self, last: int, last_term: int, term_of: Sequence[int]) -> bool:
+        """Whether the log in memory has an entry of this term at `last`."""
+        position = last - self.log.base
+        return 0 <= position < len(self.log.chain) and term_of[self.log.chain[position]] == last_term
 
 
 class Replicas(dict[tuple[str, str], "Replica"]):
